@@ -1,0 +1,26 @@
+//! Links the kernel to the chosen Python, and libzmq's own needs into the binary.
+//!
+//! libstdc++ and libsodium are linked statically, so that the kernel brings no library into the user's process that
+//! an extension module could meet in another version.
+
+use std::process::Command;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=CXXFLAGS");
+    // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
+    pyo3_build_config::add_libpython_rpath_link_args();
+    link_statically("libstdc++.a", "install g++");
+    if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
+        link_statically("libsodium.a", "install libsodium-dev, or build without CURVE by CXXFLAGS=");
+    }
+}
+
+/// Adds an archive at the end of the linker's command, where it serves the crates named before it.
+fn link_statically(archive: &str, remedy: &str) {
+    let output = Command::new("cc").arg(format!("-print-file-name={archive}")).output();
+    let path = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    // The compiler answers with the bare name where it knows no such file.
+    assert!(path.contains('/'), "{archive} was not found: {remedy}");
+    println!("cargo:rustc-link-arg={path}");
+}
