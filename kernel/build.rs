@@ -10,10 +10,20 @@ fn main() {
     println!("cargo:rerun-if-env-changed=CXXFLAGS");
     // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
     pyo3_build_config::add_libpython_rpath_link_args();
+    name_the_python();
     link_statically("libstdc++.a", "install g++");
     if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
         link_statically("libsodium.a", "install libsodium-dev, or build without CURVE by CXXFLAGS=");
     }
+}
+
+/// Tells the installer which Python the binary is for (kernel/src/python.rs).
+fn name_the_python() {
+    let python = pyo3_build_config::get();
+    let version = python.version();
+    println!("cargo:rustc-env=DIAPHANE_PYTHON_VERSION={version}");
+    println!("cargo:rustc-env=DIAPHANE_PYTHON={}", python.executable().unwrap_or("python3"));
+    println!("cargo:rustc-env=DIAPHANE_LIBPYTHON_DIR={}", python.lib_dir().unwrap_or_default());
 }
 
 /// Adds an archive at the end of the linker's command, where it serves the crates named before it.

@@ -1,0 +1,47 @@
+//! What can be wrong with a message or a connection file.
+
+/// Why frames are not a message, or a file is not a connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The frames have no `<IDS|MSG>`, or fewer than five frames behind it.
+    #[error(
+        "the message has {found} frames behind its delimiter, not the five that the protocol asks for"
+    )]
+    Frames {
+        /// How many frames were found.
+        found: usize,
+    },
+    /// The signature is not that of this connection's key.
+    #[error("the signature is wrong")]
+    Signature,
+    /// This very signature was seen before.
+    #[error("the message was seen before")]
+    Replay,
+    /// A part is not the JSON that it should be.
+    #[error("the {part} is not valid: {source}")]
+    Json {
+        /// The part's name in the protocol.
+        part: &'static str,
+        /// What the parser met.
+        source: serde_json::Error,
+    },
+    /// The connection file could not be read.
+    #[error("the connection file {path} could not be read: {source}")]
+    ConnectionFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The connection file asks for something that this kernel does not have.
+    #[error("the connection file has {field} {value:?}, but this kernel knows {known}")]
+    Unsupported {
+        /// The field of the file.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be understood.
+        known: &'static str,
+    },
+}

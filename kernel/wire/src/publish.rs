@@ -1,0 +1,47 @@
+//! What the kernel itself publishes on iopub, one struct a message.
+
+use serde::Serialize;
+
+/// `status`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    execution_state: &'static str,
+}
+
+/// A request is being answered.
+pub const BUSY: Status = Status {
+    execution_state: "busy",
+};
+/// It was answered.
+pub const IDLE: Status = Status {
+    execution_state: "idle",
+};
+/// The kernel has begun.
+pub const STARTING: Status = Status {
+    execution_state: "starting",
+};
+
+/// `stream`
+#[derive(Debug, Serialize)]
+pub struct Stream<'a> {
+    /// `stdout` or `stderr`.
+    pub name: &'a str,
+    /// What was written.
+    pub text: &'a str,
+}
+
+/// `execute_input`
+#[derive(Debug, Serialize)]
+pub struct ExecuteInput<'a> {
+    /// The cell.
+    pub code: &'a str,
+    /// Its number.
+    pub execution_count: u64,
+}
+
+/// `iopub_welcome` (JEP 65)
+#[derive(Debug, Serialize)]
+pub struct Welcome<'a> {
+    /// What the client subscribed to.
+    pub subscription: &'a str,
+}

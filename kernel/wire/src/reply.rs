@@ -1,0 +1,228 @@
+//! The replies that need no Python, one struct each.
+
+use serde::Serialize;
+
+use crate::PROTOCOL_VERSION;
+use crate::connection::{Channel, Connection};
+
+/// `{"status": "ok"}`
+#[derive(Debug, Serialize)]
+pub struct Done {
+    status: &'static str,
+}
+
+/// The reply that says no more than that it was done.
+pub const DONE: Done = Done { status: "ok" };
+
+/// A reply that says what went wrong.
+#[derive(Debug, Serialize)]
+pub struct Failed {
+    status: &'static str,
+    /// The name of the exception.
+    pub ename: String,
+    /// Its message.
+    pub evalue: String,
+    /// Lines for the user.
+    pub traceback: Vec<String>,
+}
+
+impl Failed {
+    /// An error with one sentence.
+    #[must_use]
+    pub fn new(ename: &str, evalue: impl Into<String>) -> Self {
+        let evalue = evalue.into();
+        Self {
+            status: "error",
+            ename: ename.to_owned(),
+            traceback: vec![format!("{ename}: {evalue}")],
+            evalue,
+        }
+    }
+}
+
+/// The reply to an execute request that was behind a failed one.
+#[derive(Debug, Serialize)]
+pub struct Aborted {
+    status: &'static str,
+    ename: &'static str,
+    evalue: &'static str,
+    traceback: [String; 0],
+}
+
+/// Not run, because a request before it failed.
+pub const ABORTED: Aborted = Aborted {
+    status: "aborted",
+    ename: "Aborted",
+    evalue: "a request before this one failed",
+    traceback: [],
+};
+
+/// `shutdown_reply`
+#[derive(Debug, Serialize)]
+pub struct Shutdown {
+    status: &'static str,
+    restart: bool,
+}
+
+impl Shutdown {
+    /// The kernel goes; `restart` as it was asked.
+    #[must_use]
+    pub fn new(restart: bool) -> Self {
+        Self {
+            status: "ok",
+            restart,
+        }
+    }
+}
+
+/// `connect_reply`
+#[derive(Debug, Serialize)]
+pub struct Connect {
+    status: &'static str,
+    shell_port: u16,
+    iopub_port: u16,
+    stdin_port: u16,
+    control_port: u16,
+    hb_port: u16,
+}
+
+impl Connect {
+    /// The ports of this connection.
+    #[must_use]
+    pub fn new(connection: &Connection) -> Self {
+        Self {
+            status: "ok",
+            shell_port: connection.port(Channel::Shell),
+            iopub_port: connection.port(Channel::Iopub),
+            stdin_port: connection.port(Channel::Stdin),
+            control_port: connection.port(Channel::Control),
+            hb_port: connection.port(Channel::Heartbeat),
+        }
+    }
+}
+
+/// `create_subshell_reply`
+#[derive(Debug, Serialize)]
+pub struct CreateSubshell {
+    status: &'static str,
+    subshell_id: String,
+}
+
+impl CreateSubshell {
+    /// The new subshell has this id.
+    #[must_use]
+    pub fn new(subshell_id: String) -> Self {
+        Self {
+            status: "ok",
+            subshell_id,
+        }
+    }
+}
+
+/// `list_subshell_reply`
+#[derive(Debug, Serialize)]
+pub struct ListSubshell {
+    status: &'static str,
+    subshell_id: Vec<String>,
+}
+
+impl ListSubshell {
+    /// These are the subshells.
+    #[must_use]
+    pub fn new(subshell_id: Vec<String>) -> Self {
+        Self {
+            status: "ok",
+            subshell_id,
+        }
+    }
+}
+
+/// `kernel_info_reply`
+#[derive(Debug, Serialize)]
+pub struct KernelInfo {
+    status: &'static str,
+    protocol_version: &'static str,
+    implementation: &'static str,
+    implementation_version: &'static str,
+    language_info: LanguageInfo,
+    banner: String,
+    help_links: Vec<HelpLink>,
+    supported_features: &'static [&'static str],
+    debugger: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LanguageInfo {
+    name: &'static str,
+    version: String,
+    mimetype: &'static str,
+    codemirror_mode: CodeMirrorMode,
+    pygments_lexer: &'static str,
+    nbconvert_exporter: &'static str,
+    file_extension: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct CodeMirrorMode {
+    name: &'static str,
+    version: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct HelpLink {
+    text: &'static str,
+    url: String,
+}
+
+impl KernelInfo {
+    /// A kernel of this version for this Python (`"3.11.7"`), with the named features of the protocol.
+    #[must_use]
+    pub fn new(version: &'static str, python: &str, features: &'static [&'static str]) -> Self {
+        let minor = python.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        let link = |text, url: &str| HelpLink {
+            text,
+            url: url.to_owned(),
+        };
+        Self {
+            status: "ok",
+            protocol_version: PROTOCOL_VERSION,
+            implementation: "diaphane",
+            implementation_version: version,
+            language_info: LanguageInfo {
+                name: "python",
+                version: python.to_owned(),
+                mimetype: "text/x-python",
+                codemirror_mode: CodeMirrorMode {
+                    name: "ipython",
+                    version: 3,
+                },
+                pygments_lexer: "ipython3",
+                nbconvert_exporter: "python",
+                file_extension: ".py",
+            },
+            banner: format!(
+                "diaphane {version} -- Python {python} you can see through. Type '%quickref' for help, \
+                 '%loaded_libs' to look underneath."
+            ),
+            help_links: vec![
+                link(
+                    "Python Reference",
+                    &format!("https://docs.python.org/{minor}"),
+                ),
+                link(
+                    "IPython Reference",
+                    "https://ipython.readthedocs.io/en/stable/",
+                ),
+                link("NumPy Reference", "https://numpy.org/doc/stable/reference/"),
+                link(
+                    "SciPy Reference",
+                    "https://docs.scipy.org/doc/scipy/reference/",
+                ),
+                link("Matplotlib Reference", "https://matplotlib.org/stable/"),
+                link("pandas Reference", "https://pandas.pydata.org/docs/"),
+            ],
+            supported_features: features,
+            debugger: features.contains(&"debugger"),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What a client can ask, one struct a request.
+//!
+//! Fields that a client may leave out have the protocol's default, and unknown fields are passed over:
+//! front ends differ in both.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{Error, Message};
+
+/// A request with its content.
+#[derive(Debug)]
+pub enum Request {
+    /// Run a cell.
+    Execute(Execute),
+    /// Complete the code at the cursor.
+    Complete(Complete),
+    /// Explain the object at the cursor.
+    Inspect(Inspect),
+    /// Earlier inputs.
+    History(History),
+    /// Is this a whole cell?
+    IsComplete(IsComplete),
+    /// A message of a comm: open, msg or close.
+    Comm,
+    /// Which comms are open?
+    CommInfo(CommInfo),
+    /// What is this kernel?
+    KernelInfo,
+    /// Where does it listen?
+    Connect,
+    /// Stop what is running.
+    Interrupt,
+    /// Go.
+    Shutdown(Shutdown),
+    /// Processor and memory in use.
+    Usage,
+    /// A message to the debugger.
+    Debug,
+    /// A new subshell.
+    CreateSubshell,
+    /// One subshell less.
+    DeleteSubshell(Subshell),
+    /// The subshells.
+    ListSubshell,
+    /// The user's answer to `input()`.
+    InputReply(InputReply),
+    /// A type that this kernel does not know.
+    Unknown,
+}
+
+impl Request {
+    /// Reads the content by the message's type.
+    ///
+    /// # Errors
+    /// When the content is not what the type asks for.
+    pub fn parse(message: &Message) -> Result<Self, Error> {
+        Ok(match message.header.msg_type.as_str() {
+            "execute_request" => Self::Execute(content(message)?),
+            "complete_request" => Self::Complete(content(message)?),
+            "inspect_request" => Self::Inspect(content(message)?),
+            "history_request" => Self::History(content(message)?),
+            "is_complete_request" => Self::IsComplete(content(message)?),
+            "comm_open" | "comm_msg" | "comm_close" => Self::Comm,
+            "comm_info_request" => Self::CommInfo(content(message)?),
+            "kernel_info_request" => Self::KernelInfo,
+            "connect_request" => Self::Connect,
+            "interrupt_request" => Self::Interrupt,
+            "shutdown_request" => Self::Shutdown(content(message)?),
+            "usage_request" => Self::Usage,
+            "debug_request" => Self::Debug,
+            "create_subshell_request" => Self::CreateSubshell,
+            "delete_subshell_request" => Self::DeleteSubshell(content(message)?),
+            "list_subshell_request" => Self::ListSubshell,
+            "input_reply" => Self::InputReply(content(message)?),
+            _ => Self::Unknown,
+        })
+    }
+}
+
+fn content<'a, T: Deserialize<'a>>(message: &'a Message) -> Result<T, Error> {
+    serde_json::from_slice(&message.content).map_err(|source| Error::Json {
+        part: "content",
+        source,
+    })
+}
+
+/// `execute_request`
+#[derive(Debug, Deserialize)]
+pub struct Execute {
+    /// The cell.
+    pub code: String,
+    /// Publish nothing of its own.
+    #[serde(default)]
+    pub silent: bool,
+    /// Count it and keep it in the history; without a word, as `silent` says.
+    pub store_history: Option<bool>,
+    /// Expressions to evaluate afterwards, by name, as JSON.
+    pub user_expressions: Option<Box<RawValue>>,
+    /// May the cell ask for input?
+    #[serde(default)]
+    pub allow_stdin: bool,
+    /// Abort the requests behind it when it fails.
+    #[serde(default = "yes")]
+    pub stop_on_error: bool,
+}
+
+/// `complete_request`
+#[derive(Debug, Deserialize)]
+pub struct Complete {
+    /// The cell.
+    pub code: String,
+    /// The cursor, in code points; at the end if it is not said.
+    pub cursor_pos: Option<usize>,
+}
+
+/// `inspect_request`
+#[derive(Debug, Deserialize)]
+pub struct Inspect {
+    /// The cell.
+    pub code: String,
+    /// The cursor, in code points; at the end if it is not said.
+    pub cursor_pos: Option<usize>,
+    /// 0 for the documentation, 1 for the source too.
+    #[serde(default)]
+    pub detail_level: u8,
+    /// Sections to leave out.
+    #[serde(default)]
+    pub omit_sections: Vec<String>,
+}
+
+/// `history_request`
+#[derive(Debug, Deserialize)]
+pub struct History {
+    /// `tail`, `range` or `search`.
+    pub hist_access_type: String,
+    /// With outputs.
+    #[serde(default)]
+    pub output: bool,
+    /// As typed, not as transformed.
+    #[serde(default = "yes")]
+    pub raw: bool,
+    /// The session; 0 is this one, negative ones count backwards.
+    #[serde(default)]
+    pub session: i64,
+    /// The first line of a range.
+    #[serde(default)]
+    pub start: i64,
+    /// The line behind the last one of a range.
+    pub stop: Option<i64>,
+    /// How many of the latest.
+    pub n: Option<u64>,
+    /// The glob to search for.
+    pub pattern: Option<String>,
+    /// Leave out repetitions.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+/// `is_complete_request`
+#[derive(Debug, Deserialize)]
+pub struct IsComplete {
+    /// The cell.
+    pub code: String,
+}
+
+/// `comm_info_request`
+#[derive(Debug, Deserialize)]
+pub struct CommInfo {
+    /// Only comms with this target.
+    pub target_name: Option<String>,
+}
+
+/// `shutdown_request`
+#[derive(Debug, Deserialize)]
+pub struct Shutdown {
+    /// A new kernel will follow.
+    #[serde(default)]
+    pub restart: bool,
+}
+
+/// `delete_subshell_request`
+#[derive(Debug, Deserialize)]
+pub struct Subshell {
+    /// Which one.
+    pub subshell_id: String,
+}
+
+/// `input_reply`
+#[derive(Debug, Deserialize)]
+pub struct InputReply {
+    /// What the user typed.
+    #[serde(default)]
+    pub value: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Header;
+
+    fn parse(msg_type: &str, content: &str) -> Result<Request, Error> {
+        let header = Header {
+            msg_type: msg_type.to_owned(),
+            ..Header::default()
+        };
+        Request::parse(&Message {
+            header,
+            content: content.as_bytes().to_vec(),
+            ..Message::default()
+        })
+    }
+
+    #[test]
+    fn an_execute_request_needs_only_its_code() {
+        let Ok(Request::Execute(execute)) =
+            parse("execute_request", r#"{"code":"1","new_field":[]}"#)
+        else {
+            panic!("not an execute request");
+        };
+        assert!(execute.stop_on_error && !execute.silent && !execute.allow_stdin);
+        assert_eq!(execute.store_history, None);
+        let error = parse("execute_request", "{}").unwrap_err();
+        assert!(
+            error.to_string().contains("missing field `code`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_null_is_a_field_left_out() {
+        let content = r#"{"hist_access_type":"tail","n":null,"pattern":null,"stop":null}"#;
+        assert!(matches!(
+            parse("history_request", content),
+            Ok(Request::History(_))
+        ));
+        assert!(matches!(
+            parse("comm_info_request", r#"{"target_name":null}"#),
+            Ok(Request::CommInfo(_))
+        ));
+    }
+
+    #[test]
+    fn an_unknown_type_is_no_error() {
+        assert!(matches!(
+            parse("frobnicate_request", "{}"),
+            Ok(Request::Unknown)
+        ));
+    }
+}

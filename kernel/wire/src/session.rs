@@ -1,0 +1,239 @@
+//! One side of a conversation: turns frames into messages and messages into frames.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::message::DELIMITER;
+use crate::sign::Signer;
+use crate::{Error, Frames, Header, Message, Outgoing, PROTOCOL_VERSION};
+
+/// How many signatures are remembered, so that a message cannot be sent again by somebody who overheard it.
+const REMEMBERED: usize = 1 << 16;
+
+/// The kernel's session: its id, its key, the number of its next message, the signatures it has seen.
+pub struct Session {
+    id: String,
+    username: String,
+    signer: Signer,
+    sent: u64,
+    seen: HashSet<Vec<u8>>,
+    order: VecDeque<Vec<u8>>,
+}
+
+impl Session {
+    /// A new session that signs with this key (an empty one: does not sign).
+    #[must_use]
+    pub fn new(key: &str, username: &str) -> Self {
+        Self {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            username: username.to_owned(),
+            signer: Signer::new(key),
+            sent: 0,
+            seen: HashSet::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// When the frames are not a message, the signature is wrong or was seen before, or a part is not JSON.
+    pub fn decode(&mut self, mut frames: Frames) -> Result<Message, Error> {
+        let delimiter = frames
+            .iter()
+            .position(|frame| frame == DELIMITER)
+            .ok_or(Error::Frames { found: 0 })?;
+        let mut rest = frames.split_off(delimiter + 1);
+        frames.truncate(delimiter);
+        if rest.len() < 5 {
+            return Err(Error::Frames { found: rest.len() });
+        }
+        let buffers = rest.split_off(5);
+        let signed = rest[1..].iter().map(Vec::as_slice);
+        if !self.signer.verify(&rest[0], signed) {
+            return Err(Error::Signature);
+        }
+        let header: Header = parse("header", &rest[1])?;
+        for (part, raw) in [
+            ("parent header", &rest[2]),
+            ("metadata", &rest[3]),
+            ("content", &rest[4]),
+        ] {
+            parse::<serde::de::IgnoredAny>(part, raw)?;
+        }
+        self.remember(std::mem::take(&mut rest[0]))?;
+        let mut parts = rest.into_iter().skip(1);
+        let mut next = || parts.next().unwrap_or_default();
+        let (raw_header, raw_parent, metadata, content) = (next(), next(), next(), next());
+        Ok(Message {
+            identities: frames,
+            header,
+            raw_header,
+            raw_parent,
+            metadata,
+            content,
+            buffers,
+        })
+    }
+
+    /// Writes a message. `parent` is the raw header of the request that it answers, if there is one.
+    pub fn encode(
+        &mut self,
+        prefix: &[Vec<u8>],
+        parent: Option<&[u8]>,
+        message: Outgoing,
+    ) -> Frames {
+        let header = self.next_header(message.msg_type);
+        let parent = parent.unwrap_or(b"{}").to_vec();
+        let parts = [header, parent, message.metadata, message.content];
+        let signature = self.signer.sign(parts.iter().map(Vec::as_slice));
+        let mut frames = Frames::with_capacity(prefix.len() + 6 + message.buffers.len());
+        frames.extend_from_slice(prefix);
+        frames.push(DELIMITER.to_vec());
+        frames.push(signature);
+        frames.extend(parts);
+        frames.extend(message.buffers);
+        frames
+    }
+
+    /// The id of this session.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn next_header(&mut self, msg_type: &str) -> Vec<u8> {
+        let header = Header {
+            msg_id: format!("{}_{}", self.id, self.sent),
+            session: self.id.clone(),
+            username: self.username.clone(),
+            date: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
+                .to_string(),
+            msg_type: msg_type.to_owned(),
+            version: PROTOCOL_VERSION.to_owned(),
+            subshell_id: None,
+        };
+        self.sent += 1;
+        serde_json::to_vec(&header).unwrap_or_default()
+    }
+
+    fn remember(&mut self, signature: Vec<u8>) -> Result<(), Error> {
+        if !self.signer.signs() {
+            return Ok(());
+        }
+        if !self.seen.insert(signature.clone()) {
+            return Err(Error::Replay);
+        }
+        self.order.push_back(signature);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        Ok(())
+    }
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(part: &'static str, raw: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(raw).map_err(|source| Error::Json { part, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pair() -> (Session, Session) {
+        (Session::new("key", "a"), Session::new("key", "b"))
+    }
+
+    fn frames(session: &mut Session) -> Frames {
+        session.encode(
+            &[b"id".to_vec()],
+            None,
+            Outgoing::raw("x_request", b"{\"a\":1}".to_vec()),
+        )
+    }
+
+    #[test]
+    fn a_message_survives_the_journey() {
+        let (mut a, mut b) = pair();
+        let message = b.decode(frames(&mut a)).unwrap();
+        assert_eq!(message.header.msg_type, "x_request");
+        assert_eq!(message.identities, [b"id".to_vec()]);
+        assert_eq!(message.content, b"{\"a\":1}");
+        assert_eq!(message.raw_parent, b"{}");
+    }
+
+    #[test]
+    fn a_changed_frame_is_refused() {
+        for index in 2..7 {
+            let (mut a, mut b) = pair();
+            let mut frames = frames(&mut a);
+            frames[index].push(b' ');
+            assert!(
+                matches!(b.decode(frames), Err(Error::Signature)),
+                "frame {index}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_message_is_refused_the_second_time() {
+        let (mut a, mut b) = pair();
+        let frames = frames(&mut a);
+        b.decode(frames.clone()).unwrap();
+        assert!(matches!(b.decode(frames), Err(Error::Replay)));
+    }
+
+    #[test]
+    fn what_is_not_json_is_named() {
+        let (mut a, mut b) = pair();
+        let frames = a.encode(&[], None, Outgoing::raw("x", b"{\"a\":".to_vec()));
+        assert!(matches!(
+            b.decode(frames),
+            Err(Error::Json {
+                part: "content",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn deep_json_does_not_exhaust_the_stack() {
+        let (mut a, mut b) = pair();
+        let deep = [vec![b'['; 1_000_000], vec![b']'; 1_000_000]].concat();
+        assert!(
+            b.decode(a.encode(&[], None, Outgoing::raw("x", deep)))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn an_unsigned_session_takes_equal_messages() {
+        let (mut a, mut b) = (Session::new("", "a"), Session::new("", "b"));
+        let frames = frames(&mut a);
+        b.decode(frames.clone()).unwrap();
+        b.decode(frames).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn any_frames_are_a_message_or_an_error(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..12)) {
+            prop_assert!(Session::new("key", "k").decode(frames).is_err());
+        }
+
+        #[test]
+        fn buffers_and_identities_come_back_as_they_were(
+            identities in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..4),
+            buffers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4),
+        ) {
+            let (mut a, mut b) = pair();
+            let mut message = Outgoing::raw("comm_msg", b"{}".to_vec());
+            message.buffers.clone_from(&buffers);
+            let message = b.decode(a.encode(&identities, None, message)).unwrap();
+            prop_assert_eq!(message.identities, identities);
+            prop_assert_eq!(message.buffers, buffers);
+        }
+    }
+}
