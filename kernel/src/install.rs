@@ -1,0 +1,202 @@
+//! `diaphane install` and `diaphane uninstall`: one directory with the kernelspec, its logos and a copy of this binary.
+//!
+//! The copy makes an installed kernel independent of the build folder. Nothing is built here; see `install.sh`.
+
+use crate::python;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Args;
+use diaphane_wire::spec::{self, KernelSpec};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The installed binary's name in the kernelspec's directory.
+const BINARY: &str = "diaphane";
+
+const LOGOS: [(&str, &[u8]); 3] = [
+    ("logo-32x32.png", include_bytes!("../logo/logo-32x32.png")),
+    ("logo-64x64.png", include_bytes!("../logo/logo-64x64.png")),
+    ("logo-svg.svg", include_bytes!("../logo/logo-svg.svg")),
+];
+
+/// Where a kernelspec lies, and under which name.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Use the user's own Jupyter directory.
+    #[arg(long)]
+    user: bool,
+    /// Use the Python's own environment (the default where it is one; else --user is).
+    #[arg(long, conflicts_with = "user")]
+    sys_prefix: bool,
+    /// Use PREFIX/share/jupyter.
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["user", "sys_prefix"])]
+    prefix: Option<PathBuf>,
+    /// The Python that the kernel runs.
+    #[arg(long, value_name = "PYTHON", default_value = python::BUILT_WITH)]
+    python: PathBuf,
+    /// The kernel's name for `--kernel`.
+    #[arg(long, default_value = "diaphane")]
+    name: String,
+}
+
+/// The arguments of `diaphane install`.
+#[derive(Args, Clone, Debug)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The kernel's name in menus.
+    #[arg(long, default_value = spec::DISPLAY_NAME)]
+    display_name: String,
+}
+
+/// The arguments of `diaphane uninstall`.
+#[derive(Args, Clone, Debug)]
+pub struct UninstallArgs {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Installs the kernel for one Python, and returns what to tell the user.
+pub fn install(args: &InstallArgs) -> Result<String> {
+    let Place { name, python, .. } = &args.place;
+    let python = python::find(python)?;
+    let facts = python::check(&python)?;
+    let directory = args.place.directory()?;
+    ensure_free(&directory)?;
+    let curve = zmq::has("curve").unwrap_or(false);
+    let spec = KernelSpec {
+        display_name: args.display_name.clone(),
+        ..KernelSpec::new(
+            in_unicode(&directory.join(BINARY))?,
+            in_unicode(&python)?,
+            curve,
+        )
+    };
+    write(&directory, &spec).with_context(|| {
+        format!(
+            "cannot write {}; choose a place by --user, --sys-prefix or --prefix PREFIX",
+            directory.display()
+        )
+    })?;
+    Ok(format!(
+        "Installed \"{}\" as {name} in {}.\nIt runs {} (CPython {}, IPython {}).\nCurveZMQ encryption: {}.",
+        spec.display_name,
+        directory.display(),
+        python.display(),
+        facts.version,
+        facts.ipython.as_deref().unwrap_or("unknown"),
+        if curve {
+            "where the client asks for it"
+        } else {
+            "not in this build"
+        },
+    ))
+}
+
+/// Removes an installed kernel, and returns what to tell the user.
+pub fn uninstall(args: &UninstallArgs) -> Result<String> {
+    let directory = args.place.directory()?;
+    if !directory.exists() {
+        return Ok(format!("There is no kernel in {}.", directory.display()));
+    }
+    ensure_free(&directory)?;
+    fs::remove_dir_all(&directory)
+        .with_context(|| format!("cannot remove {}", directory.display()))?;
+    Ok(format!("Removed {}.", directory.display()))
+}
+
+impl Place {
+    fn directory(&self) -> Result<PathBuf> {
+        // jupyter_client's own rule, and no way out of the kernels' folder.
+        let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        if !self.name.chars().all(is_valid) || self.name.trim_matches('.').is_empty() {
+            bail!(
+                "'{}' is no kernel name: use a-z, 0-9, '.', '_' and '-'",
+                self.name
+            );
+        }
+        Ok(self.data_dir()?.join("kernels").join(&self.name))
+    }
+
+    fn data_dir(&self) -> Result<PathBuf> {
+        if let Some(prefix) = &self.prefix {
+            return Ok(std::path::absolute(prefix)?.join("share/jupyter"));
+        }
+        if !self.user {
+            let facts = python::ask(&python::find(&self.python)?)?;
+            if self.sys_prefix || facts.environment {
+                return Ok(facts.prefix.join("share/jupyter"));
+            }
+        }
+        user_data_dir(|name| std::env::var_os(name)).ok_or_else(|| {
+            anyhow!("HOME is not set, so there is no user's directory; use --prefix PREFIX")
+        })
+    }
+}
+
+/// The user's Jupyter directory by the rules of `jupyter_core` on Linux.
+fn user_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    path("JUPYTER_DATA_DIR")
+        .or_else(|| path("XDG_DATA_HOME").map(|data| data.join("jupyter")))
+        .or_else(|| path("HOME").map(|home| home.join(".local/share/jupyter")))
+}
+
+/// Another kernel's directory is never overwritten or removed.
+fn ensure_free(directory: &Path) -> Result<()> {
+    let Ok(json) = fs::read(directory.join(spec::FILE_NAME)) else {
+        return Ok(());
+    };
+    let is_ours = serde_json::from_slice(&json).is_ok_and(|spec: KernelSpec| spec.starts(BINARY));
+    ensure!(
+        is_ours,
+        "{} holds another kernel; choose another --name",
+        directory.display()
+    );
+    Ok(())
+}
+
+fn in_unicode(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        anyhow!(
+            "{} is not UTF-8, so no kernel.json can name it",
+            path.display()
+        )
+    })
+}
+
+/// Writes the spec last, so that what a client lists is complete.
+fn write(directory: &Path, spec: &KernelSpec) -> Result<()> {
+    fs::create_dir_all(directory)?;
+    // Not `current_exe`, whose path may by now be another file, or none.
+    replace(&directory.join(BINARY), |path| {
+        fs::copy("/proc/self/exe", path).map(drop)
+    })?;
+    for (name, image) in LOGOS {
+        replace(&directory.join(name), |path| fs::write(path, image))?;
+    }
+    let json = serde_json::to_vec_pretty(spec)?;
+    replace(&directory.join(spec::FILE_NAME), |path| {
+        fs::write(path, &json)
+    })?;
+    Ok(())
+}
+
+/// Puts a new file in an old one's place by renaming it: a running kernel keeps the binary that it started from.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let new = path.with_added_extension(format!("{}.new", std::process::id()));
+    let result = write(&new).and_then(|()| fs::rename(&new, path));
+    if result.is_err() {
+        // The first error is the one to report; there may be nothing to remove.
+        let _ = fs::remove_file(&new);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Whether a Python can be embedded by this binary: asked once by the installer, and guessed cheaply at every start.
+//!
+//! This module runs or reads about a Python from outside; the one that lives in this process is the host's.
+
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The minor version whose libpython this binary links, as `3.11`.
+pub const BUILT_FOR: &str = env!("DIAPHANE_PYTHON_VERSION");
+
+/// The Python that was chosen at the build; what a command without `--python` means.
+pub const BUILT_WITH: &str = env!("DIAPHANE_PYTHON");
+
+/// Where the libpython lies that this binary links.
+const LIBPYTHON_DIR: &str = env!("DIAPHANE_LIBPYTHON_DIR");
+
+/// The oldest IPython whose shell the kernel drives.
+const OLDEST_IPYTHON: u32 = 9;
+
+/// What a Python says about itself.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PythonFacts {
+    /// `CPython`, `PyPy`, ...
+    pub implementation: String,
+    /// The whole version, as `3.11.7`.
+    pub version: String,
+    /// The minor version, as `3.11`.
+    pub minor: String,
+    /// `sys.prefix`: the environment's root.
+    pub prefix: PathBuf,
+    /// `sys.base_prefix`: the root of the installation that the environment was made from.
+    pub base_prefix: PathBuf,
+    /// Whether this is a virtual environment, or conda's.
+    pub environment: bool,
+    /// The shared library, where there is one.
+    pub libpython: Option<PathBuf>,
+    /// IPython's version, where `import IPython` would find one.
+    pub ipython: Option<String>,
+}
+
+/// The absolute path of the Python that a user named: a bare name is looked up as the shell does.
+///
+/// Links stay: a virtual environment's Python is one, and is that environment's only by its own path.
+pub fn find(python: &Path) -> Result<PathBuf> {
+    let path = match python.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            let found = std::env::split_paths(&folders)
+                .map(|folder| folder.join(python))
+                .find(|path| path.is_file());
+            found.ok_or_else(|| anyhow!("there is no {} on PATH; {CHOOSE}", python.display()))?
+        }
+        _ => python.to_owned(),
+    };
+    let path = std::path::absolute(path)?;
+    ensure_exists(&path)?;
+    Ok(path)
+}
+
+/// Runs a Python once and says whether this binary can embed it.
+pub fn check(python: &Path) -> Result<PythonFacts> {
+    let facts = ask(python)?;
+    verify(python, &facts)?;
+    Ok(facts)
+}
+
+/// What can be known about a Python without running it: an error only where it is sure not to fit.
+pub fn quick_check(python: &Path) -> Result<()> {
+    ensure_exists(python)?;
+    match minor_unasked(python) {
+        Some(minor) if minor != BUILT_FOR => Err(other_version(python, &minor)),
+        _ => Ok(()),
+    }
+}
+
+/// Runs a Python once for the facts, whatever they are.
+pub fn ask(python: &Path) -> Result<PythonFacts> {
+    ensure_exists(python)?;
+    let output = Command::new(python)
+        .args(["-c", include_str!("python/facts.py")])
+        .output();
+    let output = output.with_context(|| format!("{} cannot be run; {CHOOSE}", python.display()))?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let last_line = complaint
+            .trim()
+            .lines()
+            .last()
+            .unwrap_or("it said nothing")
+            .to_owned();
+        anyhow!(
+            "{} does not work as a Python ({last_line}); {CHOOSE}",
+            python.display()
+        )
+    })
+}
+
+/// The sentence for a Python whose IPython is missing or too old (`found`).
+pub fn no_ipython(python: &Path, found: Option<&str>) -> Error {
+    let python = python.display();
+    let found = found.map_or("no IPython".to_owned(), |version| {
+        format!("IPython {version}")
+    });
+    anyhow!(
+        "{python} has {found}, and diaphane needs {OLDEST_IPYTHON} or newer; \
+         run: {python} -m pip install 'ipython>={OLDEST_IPYTHON}'"
+    )
+}
+
+const CHOOSE: &str = "choose another one by --python PATH";
+
+fn ensure_exists(python: &Path) -> Result<()> {
+    ensure!(
+        python.is_file(),
+        "there is no Python at {}; {CHOOSE}",
+        python.display()
+    );
+    Ok(())
+}
+
+fn verify(python: &Path, facts: &PythonFacts) -> Result<()> {
+    let PythonFacts {
+        implementation,
+        version,
+        ..
+    } = facts;
+    if implementation != "CPython" {
+        bail!(
+            "{} is {implementation} {version}, and diaphane embeds CPython; {CHOOSE}",
+            python.display()
+        );
+    }
+    if facts.minor != BUILT_FOR {
+        return Err(other_version(python, version));
+    }
+    let libpython = facts
+        .libpython
+        .as_deref()
+        .ok_or_else(|| no_shared_library(python, facts))?;
+    if !lies_in(libpython, Path::new(LIBPYTHON_DIR)) {
+        bail!(
+            "{python} uses {}, but this diaphane was built for the one in {LIBPYTHON_DIR}; {}",
+            libpython.display(),
+            build_for(python),
+            python = python.display()
+        );
+    }
+    match facts.ipython.as_deref() {
+        Some(ipython) if major(ipython) >= Some(OLDEST_IPYTHON) => Ok(()),
+        found => Err(no_ipython(python, found)),
+    }
+}
+
+fn other_version(python: &Path, version: &str) -> Error {
+    anyhow!(
+        "{} is Python {version}, but this diaphane was built for Python {BUILT_FOR}; {}",
+        python.display(),
+        build_for(python)
+    )
+}
+
+fn build_for(python: &Path) -> String {
+    format!(
+        "build it anew by ./install.sh --python {}",
+        python.display()
+    )
+}
+
+fn no_shared_library(python: &Path, facts: &PythonFacts) -> Error {
+    let base = facts.base_prefix.to_string_lossy();
+    let remedy = if base == "/usr" {
+        format!("run: apt-get install libpython{}-dev", facts.minor)
+    } else if base.contains("pyenv") {
+        format!(
+            "run: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {}",
+            facts.version
+        )
+    } else {
+        "build that Python with ./configure --enable-shared, or choose another one by --python PATH"
+            .to_owned()
+    };
+    anyhow!(
+        "{} has no shared libpython, which diaphane embeds; {remedy}",
+        python.display()
+    )
+}
+
+fn lies_in(library: &Path, directory: &Path) -> bool {
+    let parent = library
+        .canonicalize()
+        .ok()
+        .and_then(|path| path.parent().map(Path::to_owned));
+    parent.is_some() && parent == directory.canonicalize().ok()
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+/// The minor version that a virtual environment's own file names, else the one in the program's real name.
+fn minor_unasked(python: &Path) -> Option<String> {
+    minor_of_environment(python).or_else(|| {
+        let program = python.canonicalize().ok()?;
+        minor(program.file_name()?.to_str()?.strip_prefix("python")?)
+    })
+}
+
+/// CPython itself looks for `pyvenv.cfg` beside the program and one folder above.
+fn minor_of_environment(python: &Path) -> Option<String> {
+    let config = python.ancestors().skip(1).take(2).find_map(|folder| {
+        let path = folder.join("pyvenv.cfg");
+        std::fs::read_to_string(path).ok()
+    })?;
+    // `version` is venv's key; virtualenv and uv write `version_info`.
+    config
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .find_map(|(key, value)| match key.trim() {
+            "version" | "version_info" => minor(value.trim()),
+            _ => None,
+        })
+}
+
+/// `3.11` of `3.11.7.final.0`; nothing where the text is not a version.
+fn minor(version: &str) -> Option<String> {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next()?, parts.next()?);
+    let is_number = |part: &str| part.parse::<u32>().is_ok();
+    (is_number(major) && is_number(minor)).then(|| format!("{major}.{minor}"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

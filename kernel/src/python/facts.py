@@ -1,0 +1,54 @@
+"""Prints what the installer must know about a Python, as JSON.
+
+Run by that Python itself, which may be of any version (so its syntax is the oldest common one) and is not ours yet.
+"""
+
+import json
+import os
+import platform
+import sys
+import sysconfig
+
+# `-c` puts the current directory first; a folder named IPython in it is not IPython.
+sys.path = [place for place in sys.path if place]
+base_prefix = getattr(sys, "base_prefix", sys.prefix)
+
+
+def libpython():
+    """Where this Python's shared library lies, or None."""
+    variables = [sysconfig.get_config_var(name) or "" for name in ("INSTSONAME", "LDLIBRARY", "LDVERSION")]
+    # conda names only the static library in its variables, and ships the shared one.
+    names = variables[:2] + ["libpython%s.so.1.0" % variables[2]]
+    # A Python that was moved after its build (uv, conda) may still name the build machine's LIBDIR.
+    places = [sysconfig.get_config_var("LIBDIR") or "", os.path.join(base_prefix, "lib")]
+    paths = [os.path.join(place, name) for place in places for name in names if ".so" in name]
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def ipython():
+    """The version of the IPython that `import IPython` would find, or None."""
+    if sys.version_info < (3, 8):
+        return None
+    from importlib import metadata, util
+
+    try:
+        return util.find_spec("IPython") and metadata.version("ipython")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+print(
+    json.dumps(
+        {
+            "implementation": platform.python_implementation(),
+            "version": platform.python_version(),
+            "minor": "%d.%d" % sys.version_info[:2],
+            "prefix": sys.prefix,
+            "base_prefix": base_prefix,
+            # conda's environments are whole installations.
+            "environment": sys.prefix != base_prefix or os.path.isdir(os.path.join(sys.prefix, "conda-meta")),
+            "libpython": libpython(),
+            "ipython": ipython(),
+        }
+    )
+)
