@@ -1,1 +1,55 @@
-//! diaphane-sight.
+//! What a running process is made of, as plain data: its libraries, memory regions, threads and host.
+//!
+//! Every probe looks at the process it runs in and asks the kernel, the dynamic linker or the mapped ELF image; where
+//! none of them knows, the field is `None`.
+//! It is not a tracer and not a renderer, knows neither Python nor Jupyter, and changes nothing in what it looks at:
+//! no library is opened, no symbol called, and foreign memory is read through the kernel, so that a bad address is an
+//! error and not a crash.
+
+pub mod cpus;
+pub mod elf;
+pub mod host;
+pub mod libs;
+pub mod maps;
+pub mod packages;
+pub mod pools;
+pub mod spans;
+pub mod threads;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a probe has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the kernel could not be read.
+    #[error("cannot read {path}: {source}; is /proc mounted and visible here?")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of the kernel has a line that this version does not understand.
+    #[error("cannot understand this line of {path}: {line:?}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
+}
+
+/// The outcome of a probe.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Reads a whole file of the kernel.
+fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}

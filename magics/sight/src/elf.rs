@@ -1,0 +1,194 @@
+//! An ELF image as it lies in memory: its segments, what it needs, its build ID, the names it exports.
+//!
+//! It is read from the mapped image and not from the file, since the file may have been replaced after it was mapped.
+//! Names that only the file has (`.symtab`, DWARF) are not here.
+
+use object::NativeEndian as Native;
+use object::elf::{self, DynamicTag, FileHeader64, ProgramType};
+use object::pod::{Pod, from_bytes, slice_from_bytes};
+use object::read::elf::NoteIterator;
+
+use crate::spans::{Span, bytes, c_string};
+
+/// One program header, moved to where it was loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// What it is: to load, dynamic, notes...
+    pub kind: ProgramType,
+    /// The rights it asks for, as bits: 4 read, 2 write, 1 execute.
+    pub flags: u32,
+    /// Where it lies.
+    pub span: Span,
+    /// How its content is aligned.
+    pub align: u64,
+}
+
+/// A mapped image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    bias: usize,
+    parts: Vec<Part>,
+    tags: Vec<(DynamicTag, usize)>,
+}
+
+impl Image {
+    /// Reads the dynamic section of an image of which the loader gave the program headers.
+    pub fn read(bias: usize, parts: Vec<Part>) -> Self {
+        let dynamic = parts.iter().find(|part| part.kind == elf::PT_DYNAMIC);
+        let raw = dynamic
+            .map(|part| bytes(part.span.start, part.span.len()))
+            .unwrap_or_default();
+        let tags = slice_of::<elf::Dyn64<Native>>(&raw)
+            .into_iter()
+            .map(|entry| {
+                (
+                    entry.d_tag.get(Native),
+                    usize::try_from(entry.d_val.get(Native)).unwrap_or(0),
+                )
+            })
+            .take_while(|(tag, _)| *tag != elf::DT_NULL)
+            .collect();
+        Self { bias, parts, tags }
+    }
+
+    /// From the first to behind the last page of what was loaded.
+    pub fn span(&self) -> Span {
+        let loaded = || {
+            self.parts
+                .iter()
+                .filter(|part| part.kind == elf::PT_LOAD)
+                .map(|part| part.span)
+        };
+        let start = loaded().map(|span| span.start).min().unwrap_or(self.bias);
+        let end = loaded().map(|span| span.end).max().unwrap_or(start);
+        let page = rustix::param::page_size();
+        Span::new(start - start % page, end.next_multiple_of(page))
+    }
+
+    /// The name it goes by among libraries.
+    pub fn soname(&self) -> Option<String> {
+        self.text(elf::DT_SONAME)
+    }
+
+    /// The names of the libraries it needs.
+    pub fn needed(&self) -> Vec<String> {
+        let names = self.tags.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
+        names
+            .filter_map(|&(_, offset)| self.string(offset))
+            .collect()
+    }
+
+    /// Where it tells the loader to look, in the old form that its children inherit.
+    pub fn rpath(&self) -> Option<String> {
+        self.text(elf::DT_RPATH)
+    }
+
+    /// Where it tells the loader to look, in the new form that is its own.
+    pub fn runpath(&self) -> Option<String> {
+        self.text(elf::DT_RUNPATH)
+    }
+
+    /// The linker's fingerprint of the file, in hexadecimal digits.
+    pub fn build_id(&self) -> Option<String> {
+        self.parts
+            .iter()
+            .filter(|part| part.kind == elf::PT_NOTE)
+            .find_map(|part| {
+                let raw = bytes(part.span.start, part.span.len());
+                let mut notes =
+                    NoteIterator::<FileHeader64<Native>>::new(Native, part.align, &raw).ok()?;
+                while let Ok(Some(note)) = notes.next() {
+                    if note.name() == elf::ELF_NOTE_GNU
+                        && note.n_type(Native) == elf::NT_GNU_BUILD_ID
+                    {
+                        return Some(
+                            note.desc()
+                                .iter()
+                                .map(|byte| format!("{byte:02x}"))
+                                .collect(),
+                        );
+                    }
+                }
+                None
+            })
+    }
+
+    /// Whether the image defines a symbol for others, by the hash table that the loader uses itself.
+    pub fn exports(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Walks the GNU hash table: a Bloom filter, buckets, and chains whose last entry has its lowest bit set.
+    fn find(&self, name: &str) -> Option<elf::Sym64<Native>> {
+        let table = self.address(elf::DT_GNU_HASH)?;
+        let header: elf::GnuHashHeader<Native> = self.load(table)?;
+        let buckets = header.bucket_count.get(Native);
+        let bloom = table + size_of_val(&header);
+        let bloom_words = header.bloom_count.get(Native) as usize;
+        let first_bucket = bloom + bloom_words * size_of::<u64>();
+        let first_chain = first_bucket + buckets as usize * size_of::<u32>();
+
+        let hash = elf::gnu_hash(name.as_bytes());
+        let word: u64 =
+            self.load(bloom + (hash as usize / 64).checked_rem(bloom_words)? * size_of::<u64>())?;
+        let mask =
+            1u64 << (hash % 64) | 1u64 << (hash.checked_shr(header.bloom_shift.get(Native))? % 64);
+        if word & mask != mask {
+            return None;
+        }
+        let mut index: u32 =
+            self.load(first_bucket + hash.checked_rem(buckets)? as usize * size_of::<u32>())?;
+        loop {
+            let place = index.checked_sub(header.symbol_base.get(Native))? as usize;
+            let link: u32 = self.load(first_chain + place * size_of::<u32>())?;
+            if link | 1 == hash | 1 {
+                let at = self.address(elf::DT_SYMTAB)?
+                    + index as usize * size_of::<elf::Sym64<Native>>();
+                let symbol: elf::Sym64<Native> = self.load(at)?;
+                if self.string(symbol.st_name.get(Native) as usize)? == name {
+                    return Some(symbol);
+                }
+            }
+            if link & 1 == 1 {
+                return None;
+            }
+            index += 1;
+        }
+    }
+
+    fn tag(&self, wanted: DynamicTag) -> Option<usize> {
+        self.tags
+            .iter()
+            .find(|(tag, _)| *tag == wanted)
+            .map(|&(_, value)| value)
+    }
+
+    /// glibc has already moved the addresses of most images, but not those of the vDSO.
+    fn address(&self, tag: DynamicTag) -> Option<usize> {
+        let value = self.tag(tag)?;
+        Some(if value < self.bias {
+            value + self.bias
+        } else {
+            value
+        })
+    }
+
+    fn text(&self, tag: DynamicTag) -> Option<String> {
+        self.string(self.tag(tag)?)
+    }
+
+    fn string(&self, offset: usize) -> Option<String> {
+        c_string(self.address(elf::DT_STRTAB)?.checked_add(offset)?)
+    }
+
+    fn load<T: Pod>(&self, address: usize) -> Option<T> {
+        let raw = bytes(address, size_of::<T>());
+        from_bytes(&raw).ok().map(|(value, _)| *value)
+    }
+}
+
+fn slice_of<T: Pod>(raw: &[u8]) -> Vec<T> {
+    slice_from_bytes(raw, raw.len() / size_of::<T>())
+        .map(|(items, _)| items.to_vec())
+        .unwrap_or_default()
+}
