@@ -40,7 +40,7 @@ pub struct Place {
     name: String,
 }
 
-/// The arguments of `diaphane install`.
+/// Install the kernel for one Python.
 #[derive(Args, Clone, Debug)]
 pub struct InstallArgs {
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub struct InstallArgs {
     display_name: String,
 }
 
-/// The arguments of `diaphane uninstall`.
+/// Remove an installed kernel.
 #[derive(Args, Clone, Debug)]
 pub struct UninstallArgs {
     #[command(flatten)]
@@ -59,9 +59,9 @@ pub struct UninstallArgs {
 
 /// Installs the kernel for one Python, and returns what to tell the user.
 pub fn install(args: &InstallArgs) -> Result<String> {
-    let Place { name, python, .. } = &args.place;
-    let python = python::find(python)?;
-    let facts = python::check(&python)?;
+    let name = &args.place.name;
+    let facts = python::check(&python::find(&args.place.python)?)?;
+    let python = &facts.executable;
     let directory = args.place.directory()?;
     ensure_free(&directory)?;
     let curve = zmq::has("curve").unwrap_or(false);
@@ -69,7 +69,7 @@ pub fn install(args: &InstallArgs) -> Result<String> {
         display_name: args.display_name.clone(),
         ..KernelSpec::new(
             in_unicode(&directory.join(BINARY))?,
-            in_unicode(&python)?,
+            in_unicode(python)?,
             curve,
         )
     };
@@ -80,16 +80,19 @@ pub fn install(args: &InstallArgs) -> Result<String> {
         )
     })?;
     Ok(format!(
-        "Installed \"{}\" as {name} in {}.\nIt runs {} (CPython {}, IPython {}).\nCurveZMQ encryption: {}.",
+        "Installed \"{}\" as {name}.\n\
+         \x20 kernelspec  {}\n\
+         \x20 python      {} (CPython {}, IPython {})\n\
+         \x20 encryption  {}",
         spec.display_name,
         directory.display(),
         python.display(),
         facts.version,
         facts.ipython.as_deref().unwrap_or("unknown"),
         if curve {
-            "where the client asks for it"
+            "CurveZMQ, where the client asks for it"
         } else {
-            "not in this build"
+            "none in this build"
         },
     ))
 }

@@ -16,6 +16,9 @@ pub const BUILT_WITH: &str = env!("DIAPHANE_PYTHON");
 /// Where the libpython lies that this binary links.
 const LIBPYTHON_DIR: &str = env!("DIAPHANE_LIBPYTHON_DIR");
 
+/// Makes a Python print its [`PythonFacts`].
+const FACTS: &str = include_str!("python/facts.py");
+
 /// The oldest IPython whose shell the kernel drives.
 const OLDEST_IPYTHON: u32 = 9;
 
@@ -28,21 +31,21 @@ pub struct PythonFacts {
     pub version: String,
     /// The minor version, as `3.11`.
     pub minor: String,
+    /// `sys.executable`: the program itself, where it was started by a version manager's script.
+    pub executable: PathBuf,
     /// `sys.prefix`: the environment's root.
     pub prefix: PathBuf,
-    /// `sys.base_prefix`: the root of the installation that the environment was made from.
-    pub base_prefix: PathBuf,
     /// Whether this is a virtual environment, or conda's.
     pub environment: bool,
     /// The shared library, where there is one.
     pub libpython: Option<PathBuf>,
+    /// How to get the shared library for a Python that was installed in this way.
+    pub libpython_remedy: String,
     /// IPython's version, where `import IPython` would find one.
     pub ipython: Option<String>,
 }
 
 /// The absolute path of the Python that a user named: a bare name is looked up as the shell does.
-///
-/// Links stay: a virtual environment's Python is one, and is that environment's only by its own path.
 pub fn find(python: &Path) -> Result<PathBuf> {
     let path = match python.parent() {
         Some(folder) if folder.as_os_str().is_empty() => {
@@ -78,9 +81,7 @@ pub fn quick_check(python: &Path) -> Result<()> {
 /// Runs a Python once for the facts, whatever they are.
 pub fn ask(python: &Path) -> Result<PythonFacts> {
     ensure_exists(python)?;
-    let output = Command::new(python)
-        .args(["-c", include_str!("python/facts.py")])
-        .output();
+    let output = Command::new(python).args(["-c", FACTS]).output();
     let output = output.with_context(|| format!("{} cannot be run; {CHOOSE}", python.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -135,10 +136,13 @@ fn verify(python: &Path, facts: &PythonFacts) -> Result<()> {
     if facts.minor != BUILT_FOR {
         return Err(other_version(python, version));
     }
-    let libpython = facts
-        .libpython
-        .as_deref()
-        .ok_or_else(|| no_shared_library(python, facts))?;
+    let libpython = facts.libpython.as_deref().ok_or_else(|| {
+        let remedy = &facts.libpython_remedy;
+        anyhow!(
+            "{} has no shared libpython, which diaphane embeds; {remedy}",
+            python.display()
+        )
+    })?;
     if !lies_in(libpython, Path::new(LIBPYTHON_DIR)) {
         bail!(
             "{python} uses {}, but this diaphane was built for the one in {LIBPYTHON_DIR}; {}",
@@ -164,25 +168,6 @@ fn other_version(python: &Path, version: &str) -> Error {
 fn build_for(python: &Path) -> String {
     format!(
         "build it anew by ./install.sh --python {}",
-        python.display()
-    )
-}
-
-fn no_shared_library(python: &Path, facts: &PythonFacts) -> Error {
-    let base = facts.base_prefix.to_string_lossy();
-    let remedy = if base == "/usr" {
-        format!("run: apt-get install libpython{}-dev", facts.minor)
-    } else if base.contains("pyenv") {
-        format!(
-            "run: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force {}",
-            facts.version
-        )
-    } else {
-        "build that Python with ./configure --enable-shared, or choose another one by --python PATH"
-            .to_owned()
-    };
-    anyhow!(
-        "{} has no shared libpython, which diaphane embeds; {remedy}",
         python.display()
     )
 }

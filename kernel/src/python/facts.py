@@ -1,4 +1,4 @@
-"""Prints what the installer must know about a Python, as JSON.
+"""Prints what the installer must know about a Python: all of it as JSON, or the one fact that is named.
 
 Run by that Python itself, which may be of any version (so its syntax is the oldest common one) and is not ours yet.
 """
@@ -37,18 +37,31 @@ def ipython():
         return None
 
 
-print(
-    json.dumps(
-        {
-            "implementation": platform.python_implementation(),
-            "version": platform.python_version(),
-            "minor": "%d.%d" % sys.version_info[:2],
-            "prefix": sys.prefix,
-            "base_prefix": base_prefix,
-            # conda's environments are whole installations.
-            "environment": sys.prefix != base_prefix or os.path.isdir(os.path.join(sys.prefix, "conda-meta")),
-            "libpython": libpython(),
-            "ipython": ipython(),
-        }
-    )
-)
+def remedy():
+    """How to get the shared library, in words that fit the way this Python was installed."""
+    minor = "%d.%d" % sys.version_info[:2]
+    if base_prefix == "/usr":
+        return "run: apt-get install libpython%s-dev" % minor
+    if "pyenv" in base_prefix:
+        return "run: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install --force %s" % platform.python_version()
+    if os.path.isdir(os.path.join(base_prefix, "conda-meta")):
+        return "conda's own Python has one: conda install --force-reinstall python=%s" % minor
+    if os.path.join("uv", "python") in base_prefix:
+        return "uv's own Python has one: uv python install --reinstall %s" % minor
+    return "build that Python with ./configure --enable-shared"
+
+
+facts = {
+    "implementation": platform.python_implementation(),
+    "version": platform.python_version(),
+    "minor": "%d.%d" % sys.version_info[:2],
+    # Not the name it was started by, which may be a version manager's script.
+    "executable": sys.executable,
+    "prefix": sys.prefix,
+    # conda's environments are whole installations.
+    "environment": sys.prefix != base_prefix or os.path.isdir(os.path.join(sys.prefix, "conda-meta")),
+    "libpython": libpython(),
+    "libpython_remedy": remedy(),
+    "ipython": ipython(),
+}
+print(facts[sys.argv[1]] or "" if len(sys.argv) > 1 else json.dumps(facts))

@@ -10,8 +10,8 @@ pub(crate) fn fitting(root: &Path) -> serde_json::Value {
     fs::create_dir_all(root).unwrap();
     serde_json::json!({
         "implementation": "CPython", "version": format!("{BUILT_FOR}.99"), "minor": BUILT_FOR,
-        "prefix": root, "base_prefix": "/opt/python", "environment": true,
-        "libpython": real_facts().libpython, "ipython": "9.18.1",
+        "executable": root.join("python"), "prefix": root, "environment": true,
+        "libpython": real_facts().libpython, "libpython_remedy": "run: make one", "ipython": "9.18.1",
     })
 }
 
@@ -119,23 +119,38 @@ fn each_unfit_fact_has_its_own_sentence() {
         "{old}"
     );
     assert!(complaint("ipython", serde_json::Value::Null).contains("has no IPython"));
+    let static_only = complaint("libpython", serde_json::Value::Null);
+    assert!(
+        static_only.ends_with("has no shared libpython, which diaphane embeds; run: make one"),
+        "{static_only}"
+    );
 }
 
 #[test]
 fn the_remedy_for_a_missing_library_suits_the_python() {
     let remedy = |base: &str| {
-        let mut facts = real_facts();
-        facts.base_prefix = base.into();
-        facts.libpython = None;
-        verify(Path::new("/x/python"), &facts)
-            .unwrap_err()
-            .to_string()
+        let moved = format!("import sys; sys.base_prefix = {base:?}\n{FACTS}");
+        let output = Command::new(BUILT_WITH)
+            .args(["-c", &moved, "libpython_remedy"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     };
-    assert!(remedy("/usr").contains(&format!("apt-get install libpython{BUILT_FOR}-dev")));
+    let conda = TempDir::new().unwrap();
+    fs::create_dir(conda.path().join("conda-meta")).unwrap();
+    assert_eq!(
+        remedy("/usr"),
+        format!("run: apt-get install libpython{BUILT_FOR}-dev\n")
+    );
     assert!(
         remedy("/home/a/.pyenv/versions/3")
             .contains("PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install")
     );
+    assert!(
+        remedy("/home/a/.local/share/uv/python/cpython-3")
+            .contains("uv python install --reinstall")
+    );
+    assert!(remedy(conda.path().to_str().unwrap()).contains("conda install"));
     assert!(remedy("/opt/python").contains("./configure --enable-shared"));
 }
 
