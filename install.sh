@@ -1,0 +1,301 @@
+#!/usr/bin/env bash
+# Builds diaphane for one Python, installs its kernelspec, and runs a cell through it.
+#
+# It may be run again at any time; what is already there is kept. It is no package: the kernel runs the Python that is
+# chosen here, and a Python of another minor version, or another installation, needs a run of its own.
+
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] [--name NAME]
+                    [--without-curve] [--demo] [--uninstall]
+
+  --python PYTHON   the Python that the kernel runs (default: the active virtual environment's, else that of .venv,
+                    which is made here with JupyterLab, NumPy, pandas and Matplotlib)
+  --sys-prefix      install the kernelspec into that Python's environment (default where it is one)
+  --user            install it for the user (default where it is none)
+  --prefix PREFIX   install it into PREFIX/share/jupyter
+  --name NAME       the kernel's name (default: diaphane)
+  --without-curve   build without CurveZMQ encryption, and so without libsodium
+  --demo            also run the first tutorial through the kernel, and write it to notebooks/out as HTML
+  --uninstall       remove the kernelspec
+END
+}
+
+main() {
+  parse "$@"
+  cd "$(dirname "${BASH_SOURCE[0]}")"
+  if [[ $action == uninstall ]]; then
+    uninstall
+    return
+  fi
+  ensure_toolchain
+  choose_python
+  ensure_embeddable
+  ensure_packages
+  build
+  install_kernel
+  verify
+  if [[ $demo == yes ]]; then
+    run_demo
+  fi
+  say_what_next
+}
+
+parse() {
+  action=install python="" place=() name=diaphane curve=yes demo=no
+  while (($#)); do
+    case $1 in
+      --python | --prefix | --name)
+        (($# > 1)) || fail "$1 needs a value; see ./install.sh --help"
+        take "$1" "$2"
+        shift
+        ;;
+      --user | --sys-prefix) place=("$1") ;;
+      --without-curve) curve=no ;;
+      --demo) demo=yes ;;
+      --uninstall) action=uninstall ;;
+      -h | --help) usage && exit ;;
+      *) fail "unknown option $1; see ./install.sh --help" ;;
+    esac
+    shift
+  done
+}
+
+take() {
+  case $1 in
+    --python) python=$(absolute "$2") ;;
+    --prefix) place=(--prefix "$(realpath -ms -- "$2")") ;;
+    --name) name=$2 ;;
+  esac
+}
+
+# The path of a program that is named by a path, or found on PATH. Links stay: a virtual environment's Python is one.
+absolute() {
+  local path
+  path=$(command -v -- "$1") || fail "there is no Python at $1; choose another one by --python PATH"
+  realpath -s -- "$path"
+}
+
+say() { printf '\033[1m%s\033[0m\n' "$*"; }
+
+fail() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# What the machine must have ---------------------------------------------------------------------------------------
+
+ensure_toolchain() {
+  local missing=()
+  command -v g++ >/dev/null || missing+=(g++)
+  if [[ $curve == yes ]] && ! has_archive libsodium.a; then
+    missing+=(libsodium-dev)
+  fi
+  apt_install "${missing[@]}"
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  command -v cargo >/dev/null || fail "Rust is missing; get it from https://rustup.rs, then run ./install.sh again"
+  found=$(cargo --version | cut -d' ' -f2) || fail "cargo does not work; see its message above"
+  is_at_least "$wanted" "$found" || fail "Rust $found is too old; get $wanted or newer from https://rustup.rs"
+}
+
+# The compiler answers with the bare name where it knows no such file.
+has_archive() {
+  command -v cc >/dev/null && [[ $(cc -print-file-name="$1") == */* ]]
+}
+
+is_at_least() {
+  [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]
+}
+
+apt_install() {
+  (($#)) || return 0
+  local as_root=(env) command="apt-get install --yes --no-install-recommends $*"
+  command -v apt-get >/dev/null || fail "this needs what Debian calls: $*; install it and run ./install.sh again"
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || fail "this needs $*; as root, run: $command"
+    as_root=(sudo env)
+  fi
+  say "Installing $*"
+  "${as_root[@]}" apt-get update --quiet=2 || fail "the package lists cannot be read; as root, run: $command"
+  # shellcheck disable=SC2086 # The command is a list of plain words.
+  "${as_root[@]}" DEBIAN_FRONTEND=noninteractive $command || fail "that did not work; as root, run: $command"
+}
+
+# Which Python -----------------------------------------------------------------------------------------------------
+
+choose_python() {
+  if [[ -z $python && -n ${VIRTUAL_ENV:-} ]]; then
+    python=$VIRTUAL_ENV/bin/python
+  elif [[ -z $python ]]; then
+    .venv/bin/python -c '' 2>/dev/null || make_environment
+    python=$PWD/.venv/bin/python
+  fi
+  is_supported "$python" || fail "$python is not CPython 3.11, 3.12 or 3.13; choose another one by --python PATH"
+  # A version manager's script is not the program that is to be embedded.
+  python=$(fact executable)
+}
+
+is_supported() {
+  "$1" -c 'import sys
+known = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 13)
+sys.exit(not known)' 2>/dev/null
+}
+
+make_environment() {
+  local base
+  base=$(find_base) || apt_install python3 python3-venv
+  base=$(find_base) || fail "there is no CPython 3.11, 3.12 or 3.13 on PATH; name one by --python PATH"
+  "$base" -c 'import ensurepip' 2>/dev/null || apt_install "python$("$base" kernel/src/python/facts.py minor)-venv"
+  say "Making the environment .venv with $base"
+  "$base" -m venv --clear .venv
+}
+
+# A Python that can be embedded is preferred to one that cannot yet.
+find_base() {
+  local candidate suitable=()
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    candidate=$(command -v "$candidate") || continue
+    is_supported "$candidate" || continue
+    suitable+=("$candidate")
+    if python=$candidate is_embeddable; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  ((${#suitable[@]})) && printf '%s\n' "${suitable[0]}"
+}
+
+# One fact about the chosen Python, or nothing; the installed binary asks the same file.
+fact() { "$python" kernel/src/python/facts.py "$1"; }
+
+# Running needs libpython3.X.so.1.0, linking needs libpython3.X.so beside it (Debian has it in another package).
+is_embeddable() {
+  local library
+  library=$(fact libpython)
+  [[ -n $library && -e ${library%.so*}.so ]]
+}
+
+ensure_embeddable() {
+  is_embeddable && return
+  local remedy
+  remedy=$(fact libpython_remedy)
+  if [[ $remedy == *apt-get* ]]; then
+    apt_install "${remedy##* }"
+  fi
+  is_embeddable || fail "$python has no shared libpython, which diaphane embeds; $remedy"
+}
+
+ensure_packages() {
+  if [[ $python -ef .venv/bin/python && $python == "$PWD"/.venv/* ]]; then
+    cmp --quiet requirements.txt .venv/installed.txt && return
+    say "Installing JupyterLab, NumPy, pandas and Matplotlib into .venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+    cp requirements.txt .venv/installed.txt
+    return
+  fi
+  local wanted=(ipython jupyter-client) missing
+  if [[ $demo == yes ]]; then
+    wanted+=(nbconvert numpy)
+  fi
+  mapfile -t missing < <(absent_packages "${wanted[@]}")
+  ((${#missing[@]})) || return 0
+  local install=("$python" -m pip install --constraint requirements.txt "${missing[@]}")
+  # Nobody's system Python is changed, nor an environment that has no pip.
+  if [[ -z $(fact environment) ]] || ! "$python" -m pip --version >/dev/null 2>&1; then
+    fail "$python lacks ${missing[*]}; install them, for example by: ${install[*]}"
+  fi
+  say "Installing ${missing[*]} into $(fact prefix)"
+  "${install[@]}" --quiet --disable-pip-version-check
+}
+
+absent_packages() {
+  "$python" - "$@" <<'END'
+import sys
+from importlib import metadata
+
+for name in sys.argv[1:]:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        print(name)
+END
+}
+
+# Build, install, verify -------------------------------------------------------------------------------------------
+
+binary() { printf '%s\n' "${CARGO_TARGET_DIR:-target}/release/diaphane"; }
+
+build() {
+  say "Building diaphane for $python (the first time takes some minutes)"
+  local variables=(PYO3_PYTHON="$python")
+  if [[ $curve == no ]]; then
+    variables+=(CXXFLAGS=)
+  fi
+  env "${variables[@]}" cargo build --release --locked --package diaphane
+}
+
+install_kernel() {
+  local report
+  report=$("$(binary)" install --python "$python" --name "$name" "${place[@]}")
+  printf '%s\n' "$report"
+  kernelspec=$(sed -n 's/^ *kernelspec *//p' <<<"$report")
+  # Whatever else has this name, the next steps look here first.
+  export JUPYTER_PATH=${kernelspec%/kernels/*}${JUPYTER_PATH:+:$JUPYTER_PATH}
+}
+
+verify() {
+  "$python" - "$name" "$python" <<'END' || fail "the kernel was installed, but a cell did not run through it"
+import sys
+
+from jupyter_client.manager import start_new_kernel
+
+name, python = sys.argv[1:]
+manager, client = start_new_kernel(kernel_name=name)
+printed = []
+try:
+    reply = client.execute_interactive(
+        "import sys; print(sys.executable)", timeout=60, output_hook=lambda message: printed.append(message["content"])
+    )
+finally:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+text = "".join(content.get("text", "") for content in printed)
+if reply["content"]["status"] != "ok" or text.strip() != python:
+    sys.exit(f"the cell should print {python}, and this came: {printed}")
+print("A cell ran through the kernel and printed its Python's path.")
+END
+}
+
+run_demo() {
+  say "Running the first tutorial through the kernel"
+  "$python" -m nbconvert --log-level=WARN --to html --execute --ExecutePreprocessor.kernel_name="$name" \
+    --output-dir notebooks/out notebooks/01-*.ipynb
+  printf 'Its outputs are in %s\n' notebooks/out/01-*.html
+}
+
+say_what_next() {
+  local folder
+  folder=$(dirname "$python")
+  say "Next"
+  if [[ -x $folder/jupyter-lab ]]; then
+    printf '  %q lab notebooks   # then choose "Python (diaphane)"\n' "$folder/jupyter"
+  fi
+  if [[ -x $folder/jupyter-console ]]; then
+    printf '  %q console --kernel %s\n' "$folder/jupyter" "$name"
+  fi
+  if [[ ${place[0]:-} == --prefix ]]; then
+    printf '  where Jupyter is told: export JUPYTER_PATH=%q\n' "${kernelspec%/kernels/*}"
+  fi
+  printf '  and in a cell: %%loaded_libs, %%threads, %%buffer_addr\n'
+}
+
+uninstall() {
+  [[ -x $(binary) ]] || fail "there is no built diaphane here; remove it by: jupyter kernelspec remove $name"
+  # Without one named, the binary knows the Python that it was built for.
+  "$(binary)" uninstall ${python:+--python "$python"} --name "$name" "${place[@]}"
+}
+
+main "$@"
