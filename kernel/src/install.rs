@@ -5,7 +5,7 @@
 use crate::python;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
-use diaphane_wire::spec::{self, KernelSpec};
+use diaphane_wire::spec::{self, KernelSpec, Metadata};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -64,13 +64,14 @@ pub fn install(args: &InstallArgs) -> Result<String> {
     let python = &facts.executable;
     let directory = args.place.directory()?;
     ensure_free(&directory)?;
-    let curve = zmq::has("curve").unwrap_or(false);
+    let curve = zmq::has("curve") == Some(true);
+    let metadata = Metadata::new(crate::FEATURES.contains(&"debugger"), curve);
     let spec = KernelSpec {
         display_name: args.display_name.clone(),
         ..KernelSpec::new(
             in_unicode(&directory.join(BINARY))?,
             in_unicode(python)?,
-            curve,
+            metadata,
         )
     };
     write(&directory, &spec).with_context(|| {

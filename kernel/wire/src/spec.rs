@@ -40,12 +40,11 @@ pub struct Metadata {
 }
 
 impl KernelSpec {
-    /// The spec of the kernel that is installed at `binary` and runs `python`; `curve` says whether the binary has
-    /// CurveZMQ.
+    /// The spec of the kernel that is installed at `binary` and runs `python`.
     ///
     /// Interrupts come as messages, because the io thread answers them while native code holds the GIL, where a signal
     /// would wait for the next bytecode.
-    pub fn new(binary: &str, python: &str, curve: bool) -> Self {
+    pub fn new(binary: &str, python: &str, metadata: Metadata) -> Self {
         let argv = [
             binary,
             "kernel",
@@ -59,14 +58,7 @@ impl KernelSpec {
             display_name: DISPLAY_NAME.to_owned(),
             language: "python".to_owned(),
             interrupt_mode: "message".to_owned(),
-            metadata: Metadata {
-                debugger: true,
-                supported_encryption: if curve {
-                    vec!["curve".to_owned()]
-                } else {
-                    Vec::new()
-                },
-            },
+            metadata,
         }
     }
 
@@ -75,6 +67,21 @@ impl KernelSpec {
         self.argv
             .first()
             .is_some_and(|program| Path::new(program).ends_with(file_name))
+    }
+}
+
+impl Metadata {
+    /// What a kernel with a debugger, or with CurveZMQ, may promise.
+    pub fn new(debugger: bool, curve: bool) -> Self {
+        let supported_encryption = if curve {
+            vec!["curve".to_owned()]
+        } else {
+            Vec::new()
+        };
+        Self {
+            debugger,
+            supported_encryption,
+        }
     }
 }
 
@@ -88,14 +95,19 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn spec(curve: bool) -> KernelSpec {
-        KernelSpec::new("/data/kernels/diaphane/diaphane", "/venv/bin/python", curve)
+    fn spec(metadata: Metadata) -> serde_json::Value {
+        let spec = KernelSpec::new(
+            "/data/kernels/diaphane/diaphane",
+            "/venv/bin/python",
+            metadata,
+        );
+        serde_json::to_value(spec).unwrap()
     }
 
     #[test]
     fn the_json_is_what_jupyter_client_reads() {
         assert_eq!(
-            serde_json::to_value(spec(true)).unwrap(),
+            spec(Metadata::new(true, true)),
             json!({
                 "argv": [
                     "/data/kernels/diaphane/diaphane", "kernel", "--python", "/venv/bin/python", "-f",
@@ -110,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn encryption_is_not_named_where_the_binary_has_none() {
+    fn what_the_kernel_cannot_do_is_not_promised() {
         assert_eq!(
-            serde_json::to_value(spec(false)).unwrap()["metadata"],
-            json!({"debugger": true})
+            spec(Metadata::new(false, false))["metadata"],
+            json!({"debugger": false})
         );
     }
 
