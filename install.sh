@@ -196,7 +196,7 @@ ensure_packages() {
     cp requirements.txt .venv/installed.txt
     return
   fi
-  local wanted=(ipython jupyter-client) missing
+  local wanted=(comm ipython jupyter-client matplotlib-inline) missing
   if [[ $demo == yes ]]; then
     wanted+=(nbconvert numpy)
   fi

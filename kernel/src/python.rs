@@ -41,7 +41,9 @@ pub struct PythonFacts {
     pub libpython: Option<PathBuf>,
     /// How to get the shared library for a Python that was installed in this way.
     pub libpython_remedy: String,
-    /// IPython's version, where `import IPython` would find one.
+    /// The packages that the kernel imports and this Python does not have.
+    pub missing: Vec<String>,
+    /// IPython's version, where it is installed.
     pub ipython: Option<String>,
 }
 
@@ -98,18 +100,6 @@ pub fn ask(python: &Path) -> Result<PythonFacts> {
     })
 }
 
-/// The sentence for a Python whose IPython is missing or too old (`found`).
-pub fn no_ipython(python: &Path, found: Option<&str>) -> Error {
-    let python = python.display();
-    let found = found.map_or("no IPython".to_owned(), |version| {
-        format!("IPython {version}")
-    });
-    anyhow!(
-        "{python} has {found}, and diaphane needs {OLDEST_IPYTHON} or newer; \
-         run: {python} -m pip install 'ipython>={OLDEST_IPYTHON}'"
-    )
-}
-
 const CHOOSE: &str = "choose another one by --python PATH";
 
 fn ensure_exists(python: &Path) -> Result<()> {
@@ -151,10 +141,22 @@ fn verify(python: &Path, facts: &PythonFacts) -> Result<()> {
             python = python.display()
         );
     }
-    match facts.ipython.as_deref() {
-        Some(ipython) if major(ipython) >= Some(OLDEST_IPYTHON) => Ok(()),
-        found => Err(no_ipython(python, found)),
-    }
+    verify_packages(&python.display().to_string(), facts)
+}
+
+fn verify_packages(python: &str, facts: &PythonFacts) -> Result<()> {
+    let missing = facts.missing.join(" ");
+    ensure!(
+        missing.is_empty(),
+        "{python} lacks {missing}; run: {python} -m pip install {missing}"
+    );
+    let ipython = facts.ipython.as_deref().unwrap_or("of an unknown version");
+    ensure!(
+        major(ipython) >= Some(OLDEST_IPYTHON),
+        "{python} has IPython {ipython}, and diaphane needs {OLDEST_IPYTHON} or newer; \
+         run: {python} -m pip install --upgrade ipython"
+    );
+    Ok(())
 }
 
 fn other_version(python: &Path, version: &str) -> Error {

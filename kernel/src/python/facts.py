@@ -11,6 +11,9 @@ import sysconfig
 
 # `-c` puts the current directory first; a folder named IPython in it is not IPython.
 sys.path = [place for place in sys.path if place]
+# Each package, by the name it is installed by, and the module it is imported as.
+NEEDED = {"comm": "comm", "ipython": "IPython", "matplotlib-inline": "matplotlib_inline"}
+
 base_prefix = getattr(sys, "base_prefix", sys.prefix)
 
 
@@ -25,14 +28,23 @@ def libpython():
     return next((path for path in paths if os.path.isfile(path)), None)
 
 
+def missing():
+    """The packages that the kernel imports and this Python does not have."""
+    if sys.version_info < (3, 4):
+        return sorted(NEEDED)
+    from importlib import util
+
+    return sorted(package for package in NEEDED if util.find_spec(NEEDED[package]) is None)
+
+
 def ipython():
-    """The version of the IPython that `import IPython` would find, or None."""
+    """IPython's version, or None."""
     if sys.version_info < (3, 8):
         return None
-    from importlib import metadata, util
+    from importlib import metadata
 
     try:
-        return util.find_spec("IPython") and metadata.version("ipython")
+        return metadata.version("ipython")
     except metadata.PackageNotFoundError:
         return None
 
@@ -62,6 +74,11 @@ facts = {
     "environment": sys.prefix != base_prefix or os.path.isdir(os.path.join(sys.prefix, "conda-meta")),
     "libpython": libpython(),
     "libpython_remedy": remedy(),
+    "missing": missing(),
     "ipython": ipython(),
 }
-print(facts[sys.argv[1]] or "" if len(sys.argv) > 1 else json.dumps(facts))
+if len(sys.argv) > 1:
+    fact = facts[sys.argv[1]]
+    print(" ".join(fact) if isinstance(fact, list) else fact or "")
+else:
+    print(json.dumps(facts))

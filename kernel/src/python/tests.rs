@@ -11,7 +11,7 @@ pub(crate) fn fitting(root: &Path) -> serde_json::Value {
     serde_json::json!({
         "implementation": "CPython", "version": format!("{BUILT_FOR}.99"), "minor": BUILT_FOR,
         "executable": root.join("python"), "prefix": root, "environment": true,
-        "libpython": real_facts().libpython, "libpython_remedy": "run: make one", "ipython": "9.18.1",
+        "libpython": real_facts().libpython, "libpython_remedy": "run: make one", "missing": [], "ipython": "9.18.1",
     })
 }
 
@@ -115,10 +115,14 @@ fn each_unfit_fact_has_its_own_sentence() {
     );
     let old = complaint("ipython", "8.37.0".into());
     assert!(
-        old.contains("IPython 8.37.0") && old.contains("-m pip install 'ipython>=9'"),
+        old.contains("has IPython 8.37.0") && old.ends_with("-m pip install --upgrade ipython"),
         "{old}"
     );
-    assert!(complaint("ipython", serde_json::Value::Null).contains("has no IPython"));
+    let bare = complaint("missing", serde_json::json!(["comm", "ipython"]));
+    assert!(
+        bare.contains("lacks comm ipython") && bare.ends_with("-m pip install comm ipython"),
+        "{bare}"
+    );
     let static_only = complaint("libpython", serde_json::Value::Null);
     assert!(
         static_only.ends_with("has no shared libpython, which diaphane embeds; run: make one"),
