@@ -13,7 +13,10 @@ fn main() {
     name_the_python();
     link_statically("libstdc++.a", "install g++");
     if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
-        link_statically("libsodium.a", "install libsodium-dev, or build without CURVE by CXXFLAGS=");
+        link_statically(
+            "libsodium.a",
+            "install libsodium-dev, or build without CURVE by CXXFLAGS=",
+        );
     }
 }
 
@@ -22,14 +25,24 @@ fn name_the_python() {
     let python = pyo3_build_config::get();
     let version = python.version();
     println!("cargo:rustc-env=DIAPHANE_PYTHON_VERSION={version}");
-    println!("cargo:rustc-env=DIAPHANE_PYTHON={}", python.executable().unwrap_or("python3"));
-    println!("cargo:rustc-env=DIAPHANE_LIBPYTHON_DIR={}", python.lib_dir().unwrap_or_default());
+    println!(
+        "cargo:rustc-env=DIAPHANE_PYTHON={}",
+        python.executable().unwrap_or("python3")
+    );
+    println!(
+        "cargo:rustc-env=DIAPHANE_LIBPYTHON_DIR={}",
+        python.lib_dir().unwrap_or_default()
+    );
 }
 
 /// Adds an archive at the end of the linker's command, where it serves the crates named before it.
 fn link_statically(archive: &str, remedy: &str) {
-    let output = Command::new("cc").arg(format!("-print-file-name={archive}")).output();
-    let path = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let output = Command::new("cc")
+        .arg(format!("-print-file-name={archive}"))
+        .output();
+    let path = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .unwrap_or_default();
     // The compiler answers with the bare name where it knows no such file.
     assert!(path.contains('/'), "{archive} was not found: {remedy}");
     println!("cargo:rustc-link-arg={path}");

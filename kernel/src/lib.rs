@@ -1,1 +1,17 @@
-//! diaphane.
+//! The diaphane kernel: sockets, lanes, and the Python host.
+//!
+//! One thread ([`io`]) owns every socket and never takes the GIL. The main thread ([`host`]) runs CPython. They meet in
+//! queues: [`lane`] towards Python, [`outbox`] back.
+//! This crate never parses `/proc`, ELF or DWARF: that is `diaphane-sight`'s.
+
+pub mod capture;
+pub mod exit;
+pub mod host;
+pub mod input;
+pub mod io;
+pub mod kernel;
+pub mod lane;
+pub mod log;
+pub mod outbox;
+pub mod signals;
+pub mod wake;

@@ -1,3 +1,117 @@
-//! x
-#![allow(unsafe_code, clippy::all)]
-fn main() { let c = zmq::Context::new(); let s = c.socket(zmq::ROUTER).unwrap(); println!("{:?} {:?} {:?}", zmq::has("curve"), s.set_curve_server(true), zmq::CurveKeyPair::new().unwrap().public_key); let _ = unsafe { pyo3::ffi::Py_GetVersion() }; }
+//! The command line of the kernel.
+
+mod install;
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use diaphane::io::Sockets;
+use diaphane::kernel::Kernel;
+use diaphane::{exit, host, io, log, signals};
+use diaphane_wire::Connection;
+use diaphane_wire::reply::KernelInfo;
+use rustix::fd::{AsRawFd, OwnedFd};
+
+/// What `kernel_info_reply` says that this kernel can do beyond the protocol's first version.
+const FEATURES: &[&str] = &["kernel subshells"];
+
+/// A Jupyter kernel that embeds CPython and lets you see through it to the native code.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the kernel; Jupyter does this.
+    Kernel(KernelArgs),
+    /// Install the kernel for Jupyter.
+    Install(install::InstallArgs),
+    /// Remove an installed kernel.
+    Uninstall(install::UninstallArgs),
+}
+
+#[derive(clap::Args)]
+struct KernelArgs {
+    /// The Python whose packages are used: a venv's bin/python, or any other.
+    #[arg(long, value_name = "PYTHON", default_value = python::BUILT_WITH)]
+    python: PathBuf,
+    /// The connection file that Jupyter wrote.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    connection_file: PathBuf,
+    /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
+    #[arg(last = true)]
+    ipython: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Kernel(args) => run(&args),
+        Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
+        Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("diaphane: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the kernel until somebody ends it; then the process is gone.
+fn run(args: &KernelArgs) -> anyhow::Result<()> {
+    let connection = Connection::read(&args.connection_file)?;
+    let python = python::find(&args.python)?;
+    python::quick_check(&python)?;
+    let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+    log::start(stderr.try_clone()?);
+
+    let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), &host::python_version(), FEATURES);
+    let info = serde_json::to_vec(&info)?;
+    // Clients can connect from here on; what they send waits until Python is there.
+    let io = signals::with_all_blocked(|| -> anyhow::Result<_> {
+        let sockets = Sockets::bind(&connection)?;
+        let kernel = Kernel::new(connection, info)?;
+        Ok((io::spawn(std::sync::Arc::clone(&kernel), sockets)?, kernel))
+    });
+    let (io, kernel) = io.context("the kernel could not listen")?;
+    let ended = host::run(&kernel, &options(args, &python, &stderr));
+    if let Err(error) = &ended {
+        tracing::error!("{error:#}");
+    }
+    kernel.end();
+    if io.join().is_err() {
+        tracing::error!("the io thread failed");
+    }
+    exit::now(i32::from(ended.is_err()))
+}
+
+fn options<'a>(args: &'a KernelArgs, python: &'a Path, stderr: &OwnedFd) -> host::Options<'a> {
+    host::Options {
+        python,
+        connection_file: &args.connection_file,
+        stderr: stderr.as_raw_fd(),
+        arguments: &args.ipython,
+    }
+}
+
+#[allow(
+    clippy::print_stdout,
+    clippy::unnecessary_wraps,
+    reason = "the command line speaks to its user"
+)]
+fn say(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}
+
+#[allow(clippy::print_stderr, reason = "the command line speaks to its user")]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}

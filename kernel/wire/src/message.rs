@@ -1,5 +1,7 @@
 //! A message: its frames, its header, and what is needed to answer it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// The frames of one multipart message.
@@ -52,7 +54,7 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Outgoing {
     /// The protocol's name of the message.
-    pub msg_type: &'static str,
+    pub msg_type: Cow<'static, str>,
     /// The metadata, as JSON.
     pub metadata: Vec<u8>,
     /// The content, as JSON.
@@ -73,7 +75,7 @@ impl Outgoing {
     #[must_use]
     pub fn raw(msg_type: &'static str, content: Vec<u8>) -> Self {
         Self {
-            msg_type,
+            msg_type: Cow::Borrowed(msg_type),
             metadata: b"{}".to_vec(),
             content,
             buffers: Vec::new(),

@@ -78,6 +78,32 @@ impl Request {
     }
 }
 
+/// The type of the reply to a request of this type; `None` where the protocol has no reply.
+#[must_use]
+pub fn reply_type(msg_type: &str) -> Option<&'static str> {
+    const REPLIES: [&str; 15] = [
+        "execute_reply",
+        "complete_reply",
+        "inspect_reply",
+        "history_reply",
+        "is_complete_reply",
+        "comm_info_reply",
+        "kernel_info_reply",
+        "connect_reply",
+        "interrupt_reply",
+        "shutdown_reply",
+        "usage_reply",
+        "debug_reply",
+        "create_subshell_reply",
+        "delete_subshell_reply",
+        "list_subshell_reply",
+    ];
+    let stem = msg_type.strip_suffix("_request")?;
+    REPLIES
+        .into_iter()
+        .find(|reply| reply.strip_suffix("_reply") == Some(stem))
+}
+
 fn content<'a, T: Deserialize<'a>>(message: &'a Message) -> Result<T, Error> {
     serde_json::from_slice(&message.content).map_err(|source| Error::Json {
         part: "content",
@@ -242,6 +268,13 @@ mod tests {
             parse("comm_info_request", r#"{"target_name":null}"#),
             Ok(Request::CommInfo(_))
         ));
+    }
+
+    #[test]
+    fn a_reply_is_named_after_its_request() {
+        assert_eq!(reply_type("execute_request"), Some("execute_reply"));
+        assert_eq!(reply_type("comm_msg"), None);
+        assert_eq!(reply_type("frobnicate_request"), None);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Session {
         parent: Option<&[u8]>,
         message: Outgoing,
     ) -> Frames {
-        let header = self.next_header(message.msg_type);
+        let header = self.next_header(&message.msg_type);
         let parent = parent.unwrap_or(b"{}").to_vec();
         let parts = [header, parent, message.metadata, message.content];
         let signature = self.signer.sign(parts.iter().map(Vec::as_slice));

@@ -1,0 +1,96 @@
+"""The object that libraries find at `get_ipython().kernel`."""
+
+import logging
+import os
+import uuid
+from datetime import datetime, timezone
+
+from .jsonable import dumps
+
+
+class StdinNotImplementedError(RuntimeError):
+    """The front end cannot be asked for input."""
+
+
+class Session:
+    """As much of a `jupyter_client` session as libraries use to make and send messages."""
+
+    def __init__(self, native):
+        self._native = native
+        self.session = uuid.uuid4().hex
+        self.username = "kernel"
+
+    def msg(self, msg_type, content=None, parent=None, header=None, metadata=None):
+        """A message as a dict."""
+        header = header or {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": msg_type,
+            "username": self.username,
+            "session": self.session,
+            "date": datetime.now(timezone.utc),
+            "version": "5.5",
+        }
+        parent = parent or {}
+        return {
+            "header": header,
+            "msg_id": header["msg_id"],
+            "msg_type": header["msg_type"],
+            "parent_header": parent.get("header", parent),
+            "content": content or {},
+            "metadata": metadata or {},
+        }
+
+    def send(self, stream, msg_or_type, content=None, parent=None, ident=None, buffers=None, metadata=None, **_rest):
+        """Publishes a message on iopub."""
+        if isinstance(msg_or_type, dict):
+            message = msg_or_type
+        else:
+            message = self.msg(msg_or_type, content, parent, metadata=metadata)
+        blobs = [memoryview(buffer).tobytes() for buffer in buffers or message.get("buffers") or ()]
+        self._native.publish(message["msg_type"], dumps(message["content"]), dumps(message["metadata"]), blobs)
+        return message
+
+
+class Kernel:
+    """The kernel for code that looks for ipykernel's: shell, comms, parents, questions to the user."""
+
+    implementation = "diaphane"
+    iopub_socket = None
+    eventloop = None
+
+    def __init__(self, native, comm_manager):
+        self.native = native
+        self.comm_manager = comm_manager
+        self.session = Session(native)
+        self.log = logging.getLogger("diaphane")
+        self.shell = None
+
+    def get_parent(self, channel=None):
+        """The request that the calling code runs for, as a dict; empty outside of any."""
+        parent = self.native.parent.get()
+        return parent.message() if parent else {}
+
+    @property
+    def _parent_header(self):
+        return self.get_parent()
+
+    def send_response(self, stream, msg_or_type, content=None, ident=None, buffers=None, metadata=None, **_rest):
+        """Publishes a message on iopub as part of the request that runs."""
+        return self.session.send(stream, msg_or_type, content, self.get_parent(), None, buffers, metadata)
+
+    def raw_input(self, prompt=""):
+        """`input()`: asks the user in the front end."""
+        return self._ask(prompt, False)
+
+    def getpass(self, prompt="", stream=None, *, echo_char=None):
+        """`getpass.getpass()`: asks without showing what is typed."""
+        return self._ask(prompt, True)
+
+    def _ask(self, prompt, password):
+        if not self.native.allow_stdin:
+            raise StdinNotImplementedError("input() was called, but this front end does not support input requests.")
+        return self.native.ask(str(prompt), password)
+
+    @property
+    def pid(self):
+        return os.getpid()

@@ -1,0 +1,110 @@
+"""The kernel's own magics: those that ipykernel has too, and the native ones, which are written in Rust."""
+
+from pathlib import Path
+
+import _diaphane
+from IPython.core import page
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magics import CodeMagics, MacroToEdit
+from IPython.display import Javascript, display
+from IPython.utils import openpy
+
+
+def register(shell):
+    """Registers all of them with the shell."""
+    shell.register_magics(KernelMagics)
+    shell.magics_manager.register_alias("ed", "edit")
+    for name, kind, documentation in _diaphane.magic_list():
+        shell.register_magic_function(_native(shell, name, kind, documentation), kind, name)
+
+
+def _native(shell, name, kind, documentation):
+    if kind == "cell":
+
+        def run(line, cell):
+            return _diaphane.run_magic(name, line, cell, shell.user_ns)
+
+    else:
+
+        def run(line):
+            return _diaphane.run_magic(name, line, None, shell.user_ns)
+
+    run.__name__, run.__doc__ = name, documentation
+    return no_var_expand(run)
+
+
+@magics_class
+class KernelMagics(Magics):
+    """What a front end does for the kernel: editing, paging, connecting."""
+
+    @line_magic
+    def edit(self, parameter_s="", last_call=None):
+        """Open a file, an object's source or a range of inputs in the front end's editor: `%edit [-p] [-r] [-n LINE] [WHAT]`."""
+        options, what = self.parse_options(parameter_s, "prn:")
+        try:
+            filename, line, _ = CodeMagics._find_edit_target(self.shell, what, options, last_call or ["", ""])
+        except MacroToEdit:
+            raise UsageError("A macro cannot be edited from a front end; %load it into a cell instead.") from None
+        if filename is None:
+            return
+        payload = {"source": "edit_magic", "filename": str(Path(filename).resolve()), "line_number": line}
+        self.shell.payload_manager.write_payload(payload)
+
+    @line_magic
+    def clear(self, line):
+        """Clear the terminal."""
+        self.shell.system("clear")
+
+    @line_magic
+    def less(self, line):
+        """Show a file in the pager; Python is coloured."""
+        if not line:
+            raise UsageError("%less needs the name of a file.")
+        if line.endswith(".py"):
+            page.page(self.shell.pycolorize(openpy.read_py_file(line, skip_encoding_cookie=False)))
+        else:
+            page.page(Path(line).read_text())
+
+    more = line_magic("more")(less)
+
+    @line_magic
+    def man(self, line):
+        """Show a manual page in the pager."""
+        page.page(self.shell.getoutput(f"man {line} | col -b", split=False))
+
+    @line_magic
+    def connect_info(self, line):
+        """Show how other clients connect to this kernel."""
+        path = Path(self.shell.kernel.native.connection_file)
+        print(path.read_text() + "\n")
+        print("Paste the above JSON into a file, and connect with:\n    $> jupyter <app> --existing <file>")
+        print(f"or, on this machine, with:\n    $> jupyter <app> --existing {path}")
+
+    @line_magic
+    def qtconsole(self, line):
+        """Open a qtconsole on this kernel."""
+        import subprocess
+        import sys
+
+        command = [sys.executable, "-m", "qtconsole", "--existing", self.shell.kernel.native.connection_file]
+        subprocess.Popen(command + line.split(), start_new_session=True)
+
+    @line_magic
+    def autosave(self, line):
+        """Set the classic notebook's autosave interval in seconds; 0 switches it off."""
+        try:
+            interval = int(line)
+        except ValueError:
+            raise UsageError(f"%autosave needs a number of seconds, not {line!r}") from None
+        script = f"IPython.notebook.set_autosave_interval({1000 * interval})"
+        display(Javascript(script), include=["application/javascript"])
+        print(f"Autosaving every {interval} seconds" if interval else "Autosave disabled")
+
+    @line_magic
+    def subshell(self, line):
+        """List the subshells of this kernel."""
+        import threading
+
+        print(f"thread: {threading.get_native_id()}")
+        print(f"subshells: {', '.join(self.shell.kernel.native.subshells()) or 'none'}")

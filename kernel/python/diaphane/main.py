@@ -1,0 +1,137 @@
+"""The life of the Python half: IPython is set up, the loop runs, everything is put away."""
+
+import asyncio
+import atexit
+import builtins
+import contextlib
+import faulthandler
+import getpass
+import os
+import sys
+import threading
+
+from . import threads
+from .interrupts import Interrupts
+from .streams import OutStream
+
+try:
+    from IPython.core.application import BaseIPythonApplication
+    from IPython.core.shellapp import InteractiveShellApp
+except ModuleNotFoundError as error:
+    if error.name not in ("IPython", "traitlets"):
+        raise
+    raise SystemExit(
+        f"IPython is not installed for {sys.executable}: run `{sys.executable} -m pip install ipython comm matplotlib-inline`"
+    ) from None
+
+from . import comms
+from .kernel import Kernel
+from .requests import Requests
+from .shell import ZMQInteractiveShell
+
+INPUTS_IN_MEMORY = 1000
+"""IPython's writing thread would disturb every cell: it writes when the kernel pauses, or after this many cells."""
+
+_kernel = None
+
+
+class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
+    """Configuration, extensions and startup files as ipykernel has them; hence its name, and that of its files."""
+
+    name = "ipython-kernel"
+    classes = [ZMQInteractiveShell]
+    kernel = None
+
+    def init_shell(self):
+        self.shell = ZMQInteractiveShell.instance(
+            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, user_ns={}
+        )
+        self.shell.configurables.append(self)
+
+    def prepare(self, kernel, arguments):
+        """Everything up to the first cell."""
+        self.kernel = kernel
+        self.initialize(arguments)
+        self.init_path()
+        self.init_shell()
+        kernel.shell = self.shell
+        manager = self.shell.history_manager
+        manager.db_cache_size = max(manager.db_cache_size, INPUTS_IN_MEMORY)
+        session = os.environ.get("JPY_SESSION_NAME")
+        if session:
+            self.shell.user_ns["__session__"] = session
+        self.init_gui_pylab()
+        self.init_extensions()
+        self.init_code()
+
+
+def main(native, arguments):
+    """Runs until the kernel is asked to end."""
+    global _kernel
+    sys.stdout, sys.stderr = OutStream(native, "stdout"), OutStream(native, "stderr")
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    # debugpy would warn about frozen modules, which no user of a notebook steps into.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.register_at_fork(after_in_child=native.forked)
+    faulthandler.enable(native.stderr)
+    threads.inherit(native.parent)
+
+    _kernel = Kernel(native, comms.install(native))
+    builtins.input, getpass.getpass = _kernel.raw_input, _kernel.getpass
+    app = IPKernelApp.instance()
+    app.prepare(_kernel, arguments)
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    interrupts = Interrupts(loop)
+    interrupts.install()
+    native.ready()
+    serve(loop, native.runner(Requests(app.shell, native, loop, interrupts)))
+    farewell()
+
+
+def serve(loop, runner):
+    """Lets the loop run until the lane is closed. What is left of tasks then is left."""
+    ended = False
+
+    def on_request():
+        nonlocal ended
+        if not runner.serve():
+            ended = True
+            loop.stop()
+
+    loop.add_reader(runner.fileno(), on_request)
+    while not ended:
+        # A callback of the user that was interrupted throws the loop off.
+        with contextlib.suppress(KeyboardInterrupt):
+            loop.run_forever()
+
+
+def subshell(identity):
+    """The life of a subshell's thread (JEP 91)."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
+    serve(loop, _kernel.native.runner(requests, identity))
+    loop.close()
+
+
+class Unsignalled:
+    """In the place of `Interrupts` outside of the main thread, which alone gets signals."""
+
+    def __init__(self, loop):
+        self._loop = loop
+
+    def running(self):
+        return contextlib.nullcontext()
+
+    def start_cell(self, coroutine):
+        return self._loop.create_task(coroutine)
+
+
+def farewell():
+    """What Python does at its end, but for the destruction of modules."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()

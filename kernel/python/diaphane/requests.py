@@ -1,0 +1,223 @@
+"""What the kernel answers with Python: one method a request. Each returns the content of its reply, as JSON."""
+
+import inspect
+import json
+import sys
+
+from IPython.core.completer import provisionalcompleter, rectify_completions
+from IPython.core.interactiveshell import _asyncio_runner
+from IPython.utils.tokenutil import token_at_cursor
+
+from .jsonable import dumps
+
+HISTORY_PAUSE = 1.0
+"""Seconds after a cell before the history is written: the disk must not be in the way of the next cell."""
+
+
+class Requests:
+    """The requests of one lane."""
+
+    def __init__(self, shell, native, loop, interrupts):
+        self._shell = shell
+        self._native = native
+        self._loop = loop
+        self._interrupts = interrupts
+        self._history_timer = None
+        # IPython before 9.7 knows no metadata of cells.
+        known = inspect.signature(shell.run_cell_async).parameters
+        self._knows_cells = "cell_meta" in known and "cell_id" in known
+
+    @property
+    def execution_count(self):
+        return self._shell.execution_count
+
+    def execute(self, parent, code, silent, store_history, expressions, allow_stdin):
+        """Runs a cell: the reply at once, or a task for a cell with `await`."""
+        self._native.allow_stdin = allow_stdin
+        self._shell.forget_error()
+        cell = self._cell(parent, code, silent, store_history)
+        if cell.asynchronous:
+            return self._interrupts.start_cell(self._execute_later(cell, expressions))
+        try:
+            with self._interrupts.running():
+                result = self._run(cell)
+        except BaseException:
+            return self._failed_outside(store_history)
+        return self._outcome(result, store_history, expressions)
+
+    def _cell(self, parent, code, silent, store_history):
+        return Cell(self._shell, code, silent, store_history, parent.metadata() if self._knows_cells else None)
+
+    def _run(self, cell):
+        result = None
+        try:
+            result = cell.run_to_its_end()
+        finally:
+            cell.trigger_events(result)
+        return result
+
+    async def _execute_later(self, cell, expressions):
+        try:
+            result = None
+            try:
+                result = await cell.coroutine()
+            finally:
+                cell.trigger_events(result)
+        except BaseException:
+            return self._failed_outside(cell.store_history)
+        return self._outcome(result, cell.store_history, expressions)
+
+    def _failed_outside(self, store_history):
+        """An interrupt, or an error in a hook, beside the cell's own code."""
+        self._shell.showtraceback()
+        return self._outcome(None, store_history, None)
+
+    def _outcome(self, result, store_history, expressions):
+        shell = self._shell
+        error = shell.last_error
+        ok = result is not None and result.success and not shell.display_failed
+        content = {"status": "ok" if ok else "error"}
+        if not ok:
+            content |= error or describe(result and (result.error_before_exec or result.error_in_exec))
+        content["execution_count"] = shell.execution_count - 1
+        content["user_expressions"] = shell.user_expressions(json.loads(expressions)) if ok and expressions else {}
+        content["payload"] = shell.payload_manager.read_payload()
+        shell.payload_manager.clear_payload()
+        if store_history:
+            self._save_history_soon()
+        if shell.exit_now:
+            self._native.stop()
+        return ok, dumps(content)
+
+    def _save_history_soon(self):
+        if self._history_timer is None and self._shell.history_manager.enabled:
+            self._history_timer = self._loop.call_later(HISTORY_PAUSE, self._save_history)
+
+    def _save_history(self):
+        self._history_timer = None
+        thread = self._shell.history_manager.save_thread
+        if thread is not None:
+            thread.save_flag.set()
+
+    def complete(self, code, cursor_pos):
+        position = len(code) if cursor_pos is None else cursor_pos
+        with provisionalcompleter():
+            found = list(rectify_completions(code, self._shell.Completer.completions(code, position)))
+        typed = [{"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found]
+        return dumps(
+            {
+                "status": "ok",
+                "matches": [c.text for c in found],
+                "cursor_start": found[0].start if found else position,
+                "cursor_end": found[0].end if found else position,
+                "metadata": {"_jupyter_types_experimental": typed},
+            }
+        )
+
+    def inspect(self, code, cursor_pos, detail_level, omit_sections):
+        name = token_at_cursor(code, len(code) if cursor_pos is None else cursor_pos)
+        content = {"status": "ok", "found": True, "metadata": {}}
+        try:
+            data = self._shell.object_inspect_mime(name, detail_level=detail_level, omit_sections=omit_sections)
+            if not self._shell.enable_html_pager:
+                data.pop("text/html", None)
+            content["data"] = data
+        except KeyError:
+            content |= {"found": False, "data": {}}
+        return dumps(content)
+
+    def history(self, access, arguments):
+        output, raw, session, start, stop, n, pattern, unique = arguments
+        manager = self._shell.history_manager
+        if access == "tail":
+            found = manager.get_tail(n, raw=raw, output=output, include_latest=True)
+        elif access == "range":
+            found = manager.get_range(session, start, stop, raw=raw, output=output)
+        elif access == "search":
+            # What the last cells left in memory is searched too.
+            manager.writeout_cache()
+            found = manager.search(pattern or "*", raw=raw, output=output, n=n, unique=unique)
+        else:
+            found = []
+        return dumps({"status": "ok", "history": list(found)})
+
+    def is_complete(self, code):
+        status, indent = self._shell.input_transformer_manager.check_complete(code)
+        content = {"status": status}
+        if status == "incomplete":
+            content["indent"] = " " * (indent or 0)
+        return dumps(content)
+
+    def comm_info(self, target_name):
+        comms = self._shell.kernel.comm_manager.comms.items()
+        found = {key: {"target_name": comm.target_name} for key, comm in comms}
+        if target_name is not None:
+            found = {key: value for key, value in found.items() if value["target_name"] == target_name}
+        return dumps({"status": "ok", "comms": found})
+
+    def comm(self, parent):
+        """A message of a comm; errors in the user's handlers are logged by the package `comm`."""
+        message = parent.message()
+        handler = getattr(self._shell.kernel.comm_manager, message["msg_type"])
+        with self._interrupts.running():
+            handler(None, None, message)
+
+
+class Cell:
+    """One execution of code in the shell."""
+
+    def __init__(self, shell, code, silent, store_history, metadata):
+        self._shell = shell
+        self._code = code
+        self._silent = silent
+        self.store_history = store_history
+        self._metadata = metadata
+        self._refused = None
+        try:
+            self._transformed = shell.transform_cell(code)
+        except Exception:
+            self._transformed, self._refused = code, sys.exc_info()
+        self._needs_loop = shell.should_run_async(
+            code, transformed_cell=self._transformed, preprocessing_exc_tuple=self._refused
+        )
+
+    @property
+    def asynchronous(self):
+        """Whether it has to run as a task of the kernel's own loop."""
+        return self._needs_loop and self._shell.loop_runner is _asyncio_runner and not self._shell.trio_runner
+
+    def coroutine(self):
+        options = {}
+        if self._metadata is not None:
+            options = {"cell_id": self._metadata.get("cellId"), "cell_meta": self._metadata}
+        return self._shell.run_cell_async(
+            self._code,
+            store_history=self.store_history,
+            silent=self._silent,
+            transformed_cell=self._transformed,
+            preprocessing_exc_tuple=self._refused,
+            **options,
+        )
+
+    def run_to_its_end(self):
+        """Runs the cell here and now."""
+        if self._shell.trio_runner:
+            return self._shell.trio_runner(self.coroutine())
+        if self._needs_loop:
+            return self._shell.loop_runner(self.coroutine())
+        try:
+            self.coroutine().send(None)
+        except StopIteration as end:
+            return end.value
+        raise SyntaxError("this cell needs an event loop: %autoawait is off")
+
+    def trigger_events(self, result):
+        self._shell.events.trigger("post_execute")
+        if not self._silent:
+            self._shell.events.trigger("post_run_cell", result)
+
+
+def describe(error):
+    """An exception that was not shown."""
+    name, message = type(error).__name__, str(error)
+    return {"ename": name, "evalue": message, "traceback": [f"{name}: {message}"]}

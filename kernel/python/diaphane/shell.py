@@ -1,0 +1,119 @@
+"""IPython's shell for a kernel.
+
+The classes bear ipykernel's names: libraries (rich, pandas, tqdm...) tell a notebook by them.
+"""
+
+import os
+
+from IPython.core import page
+from IPython.core.autocall import ZMQExitAutocall
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
+from traitlets import Any, CBool, Instance, Type, default
+
+from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
+from .jsonable import dumps
+
+
+class ZMQInteractiveShell(InteractiveShell):
+    """The shell whose output, questions and payloads are messages."""
+
+    displayhook_class = Type(ZMQShellDisplayHook)
+    display_pub_class = Type(ZMQDisplayPublisher)
+    kernel = Any()
+    autoindent = CBool(False)
+    exiter = Instance(ZMQExitAutocall)
+    keepkernel_on_exit = None
+    last_error = None
+    """Name, message and traceback of the exception that was shown last, in this cell."""
+    display_failed = False
+    """Whether that was while the cell's value was formatted, where IPython itself goes on."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.display_pub.kernel = self.displayhook.kernel = self.kernel
+        # tqdm takes a shell for a notebook's when this section is there.
+        if "IPKernelApp" not in self.config:
+            self.config.IPKernelApp.kernel = "diaphane"
+
+    @default("banner1")
+    def _default_banner1(self):
+        return ""
+
+    @default("exiter")
+    def _default_exiter(self):
+        return ZMQExitAutocall(self)
+
+    def init_environment(self):
+        """Colours, and no pager that waits for keys."""
+        colours = {"TERM": "xterm-color", "CLICOLOR": "1", "FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"}
+        os.environ.update(colours, PAGER="cat", GIT_PAGER="cat")
+
+    def init_virtualenv(self):
+        """The kernel was started for its environment already."""
+
+    def init_hooks(self):
+        super().init_hooks()
+        self.set_hook("show_in_pager", page.as_hook(self._page), 99)
+
+    def init_magics(self):
+        super().init_magics()
+        from . import magics
+
+        magics.register(self)
+
+    def enable_gui(self, gui=None):
+        from . import gui as loops
+
+        try:
+            loops.enable(self.kernel, gui)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self.active_eventloop = gui
+
+    def ask_exit(self):
+        self.exit_now = not self.keepkernel_on_exit
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": self.keepkernel_on_exit})
+
+    def set_next_input(self, text, replace=False):
+        self.payload_manager.write_payload({"source": "set_next_input", "text": text, "replace": replace})
+
+    def get_parent(self):
+        return self.kernel.get_parent()
+
+    @property
+    def parent_header(self):
+        return self.kernel.get_parent()
+
+    def set_parent(self, parent):
+        """For ipykernel's callers: the parent is a context variable here."""
+
+    def _page(self, text, start=0, screen_lines=0, pager_cmd=None):
+        data = text if isinstance(text, dict) else {"text/plain": text}
+        self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
+
+    def _showtraceback(self, etype, evalue, stb):
+        error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
+        self.last_error = error
+        self.display_failed = self.displayhook.content is not None
+        self.kernel.native.publish("error", dumps(error))
+
+    def forget_error(self):
+        """A cell begins."""
+        self.last_error, self.display_failed = None, False
+
+    def run_cell(self, *args, **kwargs):
+        self.forget_error()
+        return super().run_cell(*args, **kwargs)
+
+    @property
+    def _last_traceback(self):
+        return self.last_error["traceback"] if self.last_error else None
+
+    @_last_traceback.setter
+    def _last_traceback(self, value):
+        if value is None:
+            self.forget_error()
+
+
+InteractiveShellABC.register(ZMQInteractiveShell)

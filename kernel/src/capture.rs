@@ -1,0 +1,169 @@
+//! Captures what native code and child processes write to file descriptors 1 and 2.
+//!
+//! Both become pipes. The io thread reads them whenever something comes; the thread that runs a cell empties them at its
+//! end (and now and then before it writes itself), so that native output stands under the right cell and in its order.
+#![allow(unsafe_code, reason = "C's stdio is reached only through libc")]
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::stdio::{dup2_stderr, dup2_stdout};
+
+use crate::outbox::{Outbox, Parent, Stream};
+
+/// As much as a pipe of an unprivileged process may hold.
+const PIPE_SIZE: usize = 1 << 20;
+/// A cell's first writes look into the pipes every time, the later ones only after a pause: it costs a system call each.
+const EAGER_WRITES: u64 = 1000;
+/// That pause, in nanoseconds.
+const PAUSE: u64 = 20_000;
+
+/// The pipes behind file descriptors 1 and 2.
+pub struct Capture {
+    pipes: Mutex<[Pipe; 2]>,
+    fds: [RawFd; 2],
+    begun: Instant,
+    looked: AtomicU64,
+    writes: AtomicU64,
+}
+
+struct Pipe {
+    stream: Stream,
+    fd: OwnedFd,
+    /// The beginning of a character whose end has not come yet.
+    rest: Vec<u8>,
+}
+
+impl Capture {
+    /// Redirects file descriptors 1 and 2 into pipes.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn start() -> std::io::Result<Self> {
+        line_buffer_stdout();
+        let out = Pipe::new(Stream::Stdout, |fd| dup2_stdout(fd))?;
+        let err = Pipe::new(Stream::Stderr, |fd| dup2_stderr(fd))?;
+        let fds = [out.fd.as_raw_fd(), err.fd.as_raw_fd()];
+        Ok(Self {
+            pipes: Mutex::new([out, err]),
+            fds,
+            begun: Instant::now(),
+            looked: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+        })
+    }
+
+    /// The ends to poll for reading.
+    pub fn fds(&self) -> [RawFd; 2] {
+        self.fds
+    }
+
+    /// Moves what the pipes hold into the outbox.
+    pub fn drain(&self, outbox: &Outbox, parent: Option<&Parent>) {
+        let mut pipes = self.pipes.lock();
+        pipes.iter_mut().for_each(|pipe| pipe.drain(outbox, parent));
+    }
+
+    /// Moves what the pipes hold into the outbox, unless that was done a moment ago.
+    pub fn drain_before_write(&self, outbox: &Outbox, parent: Option<&Parent>) {
+        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let eager = self.writes.fetch_add(1, Ordering::Relaxed) < EAGER_WRITES;
+        if eager || now.saturating_sub(self.looked.load(Ordering::Relaxed)) > PAUSE {
+            self.looked.store(now, Ordering::Relaxed);
+            self.drain(outbox, parent);
+        }
+    }
+
+    /// A cell begins: its first writes are looked at closely.
+    pub fn begin_cell(&self) {
+        self.writes.store(0, Ordering::Relaxed);
+    }
+
+    /// A cell ends: C's buffers are flushed, and all that was written is in the outbox.
+    pub fn end_cell(&self, outbox: &Outbox, parent: Option<&Parent>) {
+        flush_stdio();
+        self.drain(outbox, parent);
+    }
+}
+
+impl Pipe {
+    fn new(
+        stream: Stream,
+        redirect: impl Fn(OwnedFd) -> rustix::io::Result<()>,
+    ) -> std::io::Result<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        // A smaller pipe is slower, and no less right.
+        if let Err(error) = fcntl_setpipe_size(&write, PIPE_SIZE) {
+            tracing::debug!(%error, "the pipe stays small");
+        }
+        redirect(write)?;
+        Ok(Self {
+            stream,
+            fd: read,
+            rest: Vec::new(),
+        })
+    }
+
+    fn drain(&mut self, outbox: &Outbox, parent: Option<&Parent>) {
+        let mut buffer = [0_u8; 8192];
+        while let Ok(read @ 1..) = rustix::io::read(&self.fd, &mut buffer) {
+            self.rest.extend_from_slice(&buffer[..read]);
+            outbox.write(self.stream, parent, &take_text(&mut self.rest));
+            if outbox.is_full() {
+                return;
+            }
+        }
+    }
+}
+
+/// Takes the text off, but for the beginning of a character that may still be completed.
+pub(crate) fn take_text(bytes: &mut Vec<u8>) -> String {
+    let incomplete = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => bytes.split_off(error.valid_up_to()),
+        _ => Vec::new(),
+    };
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = incomplete;
+    text
+}
+
+unsafe extern "C" {
+    static stdout: *mut libc::FILE;
+}
+
+/// A line that `printf` has ended goes out at once, in its order among Python's lines, although the pipe is no terminal.
+fn line_buffer_stdout() {
+    // SAFETY: libc's `stdout` is set before `main`, and no other thread writes to it yet.
+    unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IOLBF, 0) };
+}
+
+/// Writes out what C's stdio holds back.
+fn flush_stdio() {
+    // SAFETY: a null pointer asks for all streams; stdio locks each.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take_text;
+
+    #[test]
+    fn a_divided_character_waits_for_its_end() {
+        let mut bytes = b"a\xc3".to_vec();
+        assert_eq!(take_text(&mut bytes), "a");
+        bytes.push(0xa9);
+        assert_eq!(take_text(&mut bytes), "é");
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        let mut bytes = b"a\xffb".to_vec();
+        assert_eq!(take_text(&mut bytes), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,70 @@
+//! The Python part of the kernel: its sources are inside the binary, and an import hook finds them there.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The modules of the package `diaphane`, and their sources.
+const MODULES: &[(&str, &str)] = &[
+    (
+        "diaphane",
+        include_str!("../../python/diaphane/__init__.py"),
+    ),
+    (
+        "diaphane.comms",
+        include_str!("../../python/diaphane/comms.py"),
+    ),
+    (
+        "diaphane.display",
+        include_str!("../../python/diaphane/display.py"),
+    ),
+    ("diaphane.gui", include_str!("../../python/diaphane/gui.py")),
+    (
+        "diaphane.interrupts",
+        include_str!("../../python/diaphane/interrupts.py"),
+    ),
+    (
+        "diaphane.jsonable",
+        include_str!("../../python/diaphane/jsonable.py"),
+    ),
+    (
+        "diaphane.kernel",
+        include_str!("../../python/diaphane/kernel.py"),
+    ),
+    (
+        "diaphane.magics",
+        include_str!("../../python/diaphane/magics.py"),
+    ),
+    (
+        "diaphane.main",
+        include_str!("../../python/diaphane/main.py"),
+    ),
+    (
+        "diaphane.requests",
+        include_str!("../../python/diaphane/requests.py"),
+    ),
+    (
+        "diaphane.shell",
+        include_str!("../../python/diaphane/shell.py"),
+    ),
+    (
+        "diaphane.streams",
+        include_str!("../../python/diaphane/streams.py"),
+    ),
+    (
+        "diaphane.threads",
+        include_str!("../../python/diaphane/threads.py"),
+    ),
+];
+
+/// Installs the import hook.
+pub(super) fn install(py: Python<'_>) -> PyResult<()> {
+    let sources = PyDict::new(py);
+    for (name, source) in MODULES {
+        sources.set_item(name, source)?;
+    }
+    let finder = include_str!("../../python/finder.py");
+    let finder = std::ffi::CString::new(finder)?;
+    PyModule::from_code(py, &finder, c"<diaphane>/finder.py", c"_diaphane_finder")?
+        .call_method1("install", (sources,))?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The Python host: starts CPython on the main thread, gives it the kernel, and lets it run until the end.
+//!
+//! `pyo3` is used here and in the magics only.
+
+mod config;
+mod embedded;
+mod native;
+mod parent;
+mod runner;
+mod stream;
+pub mod subshell;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use pyo3::prelude::*;
+
+use crate::kernel::Kernel;
+
+/// How Python is started.
+pub struct Options<'a> {
+    /// The Python whose packages and names are used: a venv's `bin/python`, or any other.
+    pub python: &'a Path,
+    /// The connection file, for `sys.argv` and `%connect_info`.
+    pub connection_file: &'a Path,
+    /// The descriptor of the standard error that the kernel was started with.
+    pub stderr: i32,
+    /// Options for IPython (`--profile`, `--IPCompleter.use_jedi=False`...).
+    pub arguments: &'a [String],
+}
+
+/// The version of the Python library in this process, as `3.11.7`.
+pub fn python_version() -> String {
+    config::version()
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Runs Python on the calling thread until the kernel is asked to end.
+///
+/// # Errors
+/// When Python or IPython cannot be started.
+pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<()> {
+    config::initialize(options.python, options.connection_file)?;
+    let result =
+        Python::attach(|py| serve(py, kernel, options).map_err(|error| describe(py, &error)));
+    // The interpreter is not finalised: threads of libraries may still use it, and the process ends anyway.
+    result
+        .map_err(anyhow::Error::msg)
+        .context("Python could not be started")
+}
+
+fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<()> {
+    embedded::install(py)?;
+    let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
+    py.import("diaphane.main")?
+        .call_method1("main", (native, options.arguments.to_vec()))?;
+    Ok(())
+}
+
+/// An exception as Python prints it.
+pub(crate) fn describe(py: Python<'_>, error: &PyErr) -> String {
+    let traceback = error
+        .traceback(py)
+        .and_then(|traceback| traceback.format().ok())
+        .unwrap_or_default();
+    format!("{traceback}{error}")
+}

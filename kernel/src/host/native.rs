@@ -1,0 +1,183 @@
+//! The module `_diaphane`: what the Python part of the kernel, and the magics, call.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diaphane_wire::{Channel, Outgoing};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use serde::Serialize;
+
+use super::parent::{self, PyParent};
+use super::runner::Runner;
+use super::stream::Stream;
+use super::{Options, subshell};
+use crate::exit;
+use crate::kernel::Kernel;
+use crate::outbox::Item;
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this is a child process that was forked: it has no threads but its own, and none of our sockets.
+pub(crate) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// The kernel, as Python sees it.
+#[pyclass(frozen, module = "_diaphane")]
+pub struct Native {
+    pub(super) kernel: Arc<Kernel>,
+    /// The context variable that holds the request that code runs for.
+    #[pyo3(get)]
+    parent: Py<PyAny>,
+    /// The connection file.
+    #[pyo3(get)]
+    connection_file: String,
+    /// The standard error that the kernel was started with.
+    #[pyo3(get)]
+    stderr: RawFd,
+    allow_stdin: AtomicBool,
+}
+
+impl Native {
+    pub(super) fn new(
+        py: Python<'_>,
+        kernel: Arc<Kernel>,
+        options: &Options<'_>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            kernel,
+            parent: parent::variable(py)?.clone_ref(py),
+            connection_file: options.connection_file.to_string_lossy().into_owned(),
+            stderr: options.stderr,
+            allow_stdin: AtomicBool::new(false),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct InputRequest<'a> {
+    prompt: &'a str,
+    password: bool,
+}
+
+#[pymethods]
+impl Native {
+    /// Publishes a message on iopub; `content` and `metadata` are JSON.
+    #[pyo3(signature = (msg_type, content, metadata = "{}", buffers = Vec::new()))]
+    fn publish(
+        &self,
+        py: Python<'_>,
+        msg_type: &str,
+        content: &str,
+        metadata: &str,
+        buffers: Vec<Bound<'_, PyBytes>>,
+    ) {
+        if is_forked() {
+            return;
+        }
+        let message = Outgoing {
+            msg_type: msg_type.to_owned().into(),
+            metadata: metadata.as_bytes().to_vec(),
+            content: content.as_bytes().to_vec(),
+            buffers: buffers
+                .iter()
+                .map(|buffer| buffer.as_bytes().to_vec())
+                .collect(),
+        };
+        let parent = parent::current(py).or_else(|| self.kernel.current());
+        // What native code has written before this stands before it.
+        self.kernel
+            .capture
+            .drain_before_write(&self.kernel.outbox, parent.as_ref());
+        self.kernel.outbox.push([Item::Publish { parent, message }]);
+    }
+
+    /// Whether the request that runs allows questions to the user.
+    #[getter]
+    fn allow_stdin(&self) -> bool {
+        self.allow_stdin.load(Ordering::Relaxed) && !is_forked()
+    }
+
+    #[setter]
+    fn set_allow_stdin(&self, allow: bool) {
+        self.allow_stdin.store(allow, Ordering::Relaxed);
+    }
+
+    /// Asks the user, and waits for the answer.
+    fn ask(&self, py: Python<'_>, prompt: &str, password: bool) -> PyResult<String> {
+        let Some(parent) = parent::current(py).or_else(|| self.kernel.current()) else {
+            return Err(PyRuntimeError::new_err(
+                "nobody can be asked before the first request",
+            ));
+        };
+        self.kernel.input.forget();
+        let message = Outgoing::new("input_request", &InputRequest { prompt, password });
+        self.kernel.outbox.push([Item::Reply {
+            channel: Channel::Stdin,
+            parent,
+            message,
+        }]);
+        loop {
+            match py.detach(|| self.kernel.input.wait()) {
+                Some(answer) => return Ok(answer),
+                None => py.check_signals()?,
+            }
+        }
+    }
+
+    /// What runs the requests of the main thread, or of a subshell.
+    #[pyo3(signature = (requests, subshell = None))]
+    fn runner(&self, requests: Py<PyAny>, subshell: Option<&str>) -> PyResult<Runner> {
+        let lane = self.kernel.lanes.find(subshell);
+        let lane = lane.ok_or_else(|| PyRuntimeError::new_err("this subshell has ended"))?;
+        Ok(Runner::new(
+            Arc::clone(&self.kernel),
+            lane,
+            subshell.is_none(),
+            requests,
+        ))
+    }
+
+    /// The ids of the subshells.
+    fn subshells(&self) -> Vec<String> {
+        self.kernel.lanes.ids()
+    }
+
+    /// Says that subshells can be started from now on.
+    fn ready(&self) {
+        subshell::allow();
+    }
+
+    /// Ends the kernel after the request that runs.
+    fn stop(&self) {
+        self.kernel.stop();
+    }
+
+    /// To be called in a forked child, before anything else runs there.
+    fn forked(&self) {
+        FORKED.store(true, Ordering::Relaxed);
+    }
+
+    /// Leaves a forked child, which must not go on as a second kernel.
+    fn leave_child(&self, code: i32) {
+        exit::now(code);
+    }
+}
+
+/// The module.
+#[pymodule]
+pub(super) mod _diaphane {
+    #[pymodule_export]
+    use super::{Native, PyParent, Runner, Stream};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        diaphane_magics::register(module)
+    }
+}

@@ -1,0 +1,276 @@
+//! Runs the requests of one lane on its Python thread: busy, the answer, idle.
+
+use std::sync::Arc;
+
+use diaphane_wire::request::{Execute, reply_type};
+use diaphane_wire::{Outgoing, Request, publish, reply};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use super::native::is_forked;
+use super::parent::{self, PyParent};
+use crate::exit;
+use crate::kernel::Kernel;
+use crate::lane::{Job, Lane};
+use crate::outbox::{Item, Parent};
+
+/// The bridge between a lane and the asyncio loop of its thread.
+#[pyclass(frozen, module = "_diaphane")]
+pub struct Runner {
+    kernel: Arc<Kernel>,
+    lane: Arc<Lane>,
+    is_main: bool,
+    /// `diaphane.requests.Requests`: a method for each request.
+    requests: Py<PyAny>,
+}
+
+impl Runner {
+    pub(super) fn new(
+        kernel: Arc<Kernel>,
+        lane: Arc<Lane>,
+        is_main: bool,
+        requests: Py<PyAny>,
+    ) -> Self {
+        Self {
+            kernel,
+            lane,
+            is_main,
+            requests,
+        }
+    }
+}
+
+#[pymethods]
+impl Runner {
+    /// The descriptor that is readable when `serve` has something to do.
+    fn fileno(&self) -> i32 {
+        use std::os::fd::AsRawFd as _;
+        self.lane.wake().as_raw_fd()
+    }
+
+    /// Answers the next request. `False` when the lane was closed.
+    fn serve(slf: &Bound<'_, Self>) -> bool {
+        let this = slf.get();
+        if is_forked() {
+            // The loop of a forked child belongs to its parent.
+            exit::now(0);
+        }
+        this.lane.wake().clear();
+        if this.lane.is_closed() {
+            return false;
+        }
+        if let Some(job) = this.lane.next() {
+            Self::begin(slf, job);
+            this.lane.ring_if_ready();
+        }
+        true
+    }
+}
+
+impl Runner {
+    fn begin(slf: &Bound<'_, Self>, job: Job) {
+        let (py, this) = (slf.py(), slf.get());
+        let nested = this.lane.set_running(true);
+        let before = (nested && this.is_main)
+            .then(|| this.kernel.current())
+            .flatten();
+        if this.is_main {
+            this.kernel.set_current(&job.parent);
+            this.kernel.capture.begin_cell();
+        }
+        this.kernel
+            .outbox
+            .push([status(&job.parent, publish::BUSY)]);
+        let answer = enter(py, &job.parent).and_then(|()| this.call(py, &job));
+        match answer {
+            Ok(task) if task.hasattr("add_done_callback").unwrap_or(false) => {
+                Self::finish_later(slf, job, &task)
+            }
+            answer => {
+                this.finish(py, &job, answer);
+                if let Some(before) = before {
+                    // A cell waits in an `await` while a comm was served: the kernel is still busy with it.
+                    this.kernel.set_current(&before);
+                    this.kernel.outbox.push([status(&before, publish::BUSY)]);
+                }
+                this.lane.set_running(nested);
+            }
+        }
+    }
+
+    /// A cell with a top-level `await`: the answer comes when its task is done.
+    fn finish_later(slf: &Bound<'_, Self>, job: Job, task: &Bound<'_, PyAny>) {
+        let runner = slf.clone().unbind();
+        let job = Arc::new(job);
+        let waiting = Arc::clone(&job);
+        let done = PyCFunction::new_closure(
+            slf.py(),
+            None,
+            None,
+            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                let py = arguments.py();
+                let this = runner.get();
+                let answer = arguments
+                    .get_item(0)
+                    .and_then(|task| task.call_method0("result"));
+                this.finish(py, &waiting, answer);
+                this.lane.set_running(false);
+                this.lane.ring_if_ready();
+            },
+        );
+        let added = done.and_then(|done| task.call_method1("add_done_callback", (done,)));
+        if let Err(error) = added {
+            slf.get().finish(slf.py(), &job, Err(error));
+            slf.get().lane.set_running(false);
+        }
+    }
+
+    /// Calls the method of the request.
+    fn call<'py>(&self, py: Python<'py>, job: &Job) -> PyResult<Bound<'py, PyAny>> {
+        let requests = self.requests.bind(py);
+        match &job.request {
+            Request::Execute(execute) => self.execute(requests, job, execute),
+            Request::Complete(it) => requests.call_method1("complete", (&it.code, it.cursor_pos)),
+            Request::Inspect(it) => requests.call_method1(
+                "inspect",
+                (&it.code, it.cursor_pos, it.detail_level, &it.omit_sections),
+            ),
+            Request::History(it) => {
+                let arguments = (
+                    it.output,
+                    it.raw,
+                    it.session,
+                    it.start,
+                    it.stop,
+                    it.n,
+                    &it.pattern,
+                    it.unique,
+                );
+                requests.call_method1("history", (&it.hist_access_type, arguments))
+            }
+            Request::IsComplete(it) => requests.call_method1("is_complete", (&it.code,)),
+            Request::CommInfo(it) => requests.call_method1("comm_info", (&it.target_name,)),
+            Request::Comm => requests.call_method1("comm", (PyParent::new(&job.parent),)),
+            Request::Debug => requests.call_method1("debug", (PyParent::new(&job.parent),)),
+            // The io thread answers the others by itself, and leaves this one where a cell is before it.
+            _ => Ok(
+                pyo3::types::PyString::new(py, &String::from_utf8_lossy(&self.kernel.info))
+                    .into_any(),
+            ),
+        }
+    }
+
+    fn execute<'py>(
+        &self,
+        requests: &Bound<'py, PyAny>,
+        job: &Job,
+        execute: &Execute,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let silent = execute.silent;
+        let store_history = !silent && execute.store_history.unwrap_or(true);
+        if !silent {
+            let execution_count = requests.getattr("execution_count")?.extract()?;
+            let content = publish::ExecuteInput {
+                code: &execute.code,
+                execution_count,
+            };
+            self.kernel.outbox.push([publication(
+                &job.parent,
+                Outgoing::new("execute_input", &content),
+            )]);
+        }
+        let expressions = execute.user_expressions.as_ref().map(|json| json.get());
+        let arguments = (
+            PyParent::new(&job.parent),
+            &execute.code,
+            silent,
+            store_history,
+            expressions,
+            execute.allow_stdin,
+        );
+        requests.call_method1("execute", arguments)
+    }
+
+    /// Sends the reply and idle, after all that the request has written.
+    fn finish(&self, py: Python<'_>, job: &Job, answer: PyResult<Bound<'_, PyAny>>) {
+        if is_forked() {
+            exit::now(0);
+        }
+        if self.is_main {
+            let kernel = &self.kernel;
+            py.detach(|| kernel.capture.end_cell(&kernel.outbox, Some(&job.parent)));
+        }
+        let (ok, content) = answer
+            .and_then(|answer| parts(&answer))
+            .unwrap_or_else(|error| failure(py, &error));
+        let reply_type = reply_type(&job.parent.header.msg_type);
+        let reply = reply_type
+            .zip(content)
+            .map(|(reply_type, content)| Item::Reply {
+                channel: job.channel,
+                parent: Arc::clone(&job.parent),
+                message: Outgoing::raw(reply_type, content.into_bytes()),
+            });
+        self.kernel.outbox.push(
+            reply
+                .into_iter()
+                .chain([status(&job.parent, publish::IDLE)]),
+        );
+        if let Request::Execute(execute) = &job.request
+            && execute.stop_on_error
+            && !ok
+        {
+            self.lane.abort().iter().for_each(|job| self.abort(job));
+        }
+    }
+
+    fn abort(&self, job: &Job) {
+        let message = Outgoing::new("execute_reply", &reply::ABORTED);
+        let reply = Item::Reply {
+            channel: job.channel,
+            parent: Arc::clone(&job.parent),
+            message,
+        };
+        self.kernel.outbox.push([
+            status(&job.parent, publish::BUSY),
+            reply,
+            status(&job.parent, publish::IDLE),
+        ]);
+    }
+}
+
+/// The calling context runs for this request from now on.
+fn enter(py: Python<'_>, parent: &Parent) -> PyResult<()> {
+    parent::variable(py)?.call_method1(py, "set", (PyParent::new(parent),))?;
+    Ok(())
+}
+
+/// Whether it went well, and the reply's content; a plain string is the content of a reply that did.
+fn parts(answer: &Bound<'_, PyAny>) -> PyResult<(bool, Option<String>)> {
+    if let Ok((ok, content)) = answer.extract::<(bool, String)>() {
+        return Ok((ok, Some(content)));
+    }
+    Ok((true, answer.extract()?))
+}
+
+/// An exception that our own Python code let through.
+fn failure(py: Python<'_>, error: &PyErr) -> (bool, Option<String>) {
+    let sentence = super::describe(py, error);
+    tracing::error!(
+        error = sentence,
+        "a request failed inside the kernel: a diaphane bug"
+    );
+    let failed = reply::Failed::new("diaphane bug", sentence);
+    (false, serde_json::to_string(&failed).ok())
+}
+
+fn status(parent: &Parent, status: publish::Status) -> Item {
+    publication(parent, Outgoing::new("status", &status))
+}
+
+fn publication(parent: &Parent, message: Outgoing) -> Item {
+    Item::Publish {
+        parent: Some(Arc::clone(parent)),
+        message,
+    }
+}

@@ -1,0 +1,365 @@
+//! The io thread: the one owner of every socket. It never takes the GIL.
+//!
+//! It waits for clients, for mail in the outbox, for native output and for the parent's death in one `zmq::poll`, answers
+//! on its own what needs no Python, and hands the rest to a lane.
+
+mod answers;
+mod sockets;
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use diaphane_sight::host::UsageMeter;
+use diaphane_wire::request::reply_type;
+use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publish, reply};
+
+use crate::exit;
+use crate::kernel::Kernel;
+use crate::lane::Job;
+use crate::outbox::{Item, Mail, Parent};
+pub use sockets::Sockets;
+
+/// How often a full subscriber is tried again.
+const RETRY: Duration = Duration::from_millis(2);
+/// How long a full subscriber may hold up the others.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the main thread has to end after a shutdown request.
+const FAREWELL: Duration = Duration::from_millis(2500);
+
+/// The state of the io thread.
+pub struct Io {
+    kernel: Arc<Kernel>,
+    sockets: Sockets,
+    session: Session,
+    usage: Option<UsageMeter>,
+    /// What subscribers had no room for, and since when.
+    unsent: VecDeque<Frames>,
+    stuck: Option<Instant>,
+    parent_process: Option<OwnedFd>,
+    /// When the process ends, whatever the main thread does.
+    deadline: Option<Instant>,
+}
+
+/// Starts the io thread.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandle<()>> {
+    let session = Session::new(&kernel.connection.key, "kernel");
+    let io = Io {
+        kernel,
+        sockets,
+        session,
+        usage: None,
+        unsent: VecDeque::new(),
+        stuck: None,
+        parent_process: parent_process(),
+        deadline: None,
+    };
+    std::thread::Builder::new()
+        .name("diaphane-io".into())
+        .spawn(move || io.run())
+}
+
+/// The process that started us, by its own word, to be watched.
+fn parent_process() -> Option<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let pid = std::env::var("JPY_PARENT_PID").ok()?.parse().ok()?;
+    // Process 1 is nobody's parent by choice: we were started by it, or orphaned in a container.
+    let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 1)?;
+    pidfd_open(pid, PidfdFlags::empty())
+        .inspect_err(|error| tracing::debug!(%error, "the parent is not watched"))
+        .ok()
+}
+
+impl Io {
+    fn run(mut self) {
+        self.publish(None, Outgoing::new("status", &publish::STARTING));
+        loop {
+            let pause = self.send_mail();
+            if self.kernel.is_stopping() && self.deadline.is_none() {
+                self.deadline = Some(Instant::now() + FAREWELL);
+            }
+            self.wait(pause);
+            if self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+            {
+                self.close();
+                exit::now(0);
+            }
+            if self.kernel.has_ended() {
+                return self.close();
+            }
+        }
+    }
+
+    /// Waits for something to happen, and deals with it.
+    fn wait(&mut self, pause: Option<Duration>) {
+        let [out, err] = self.kernel.capture.fds();
+        let readable = |fd| zmq::PollItem::from_fd(fd, zmq::POLLIN);
+        let none = -1;
+        // Native code that writes faster than clients read has to wait in its `write`.
+        let listen = !self.kernel.outbox.is_full();
+        let mut items = [
+            self.sockets.control.as_poll_item(zmq::POLLIN),
+            self.sockets.shell.as_poll_item(zmq::POLLIN),
+            self.sockets.stdin.as_poll_item(zmq::POLLIN),
+            self.sockets.iopub.as_poll_item(zmq::POLLIN),
+            self.sockets.heartbeat.as_poll_item(zmq::POLLIN),
+            readable(self.kernel.outbox.wake().as_raw_fd()),
+            readable(if listen { out } else { none }),
+            readable(if listen { err } else { none }),
+            readable(
+                self.parent_process
+                    .as_ref()
+                    .map_or(none, AsRawFd::as_raw_fd),
+            ),
+        ];
+        if let Err(error) = zmq::poll(&mut items, self.timeout(pause)) {
+            tracing::debug!(%error, "poll");
+            return;
+        }
+        let [
+            control,
+            shell,
+            stdin,
+            iopub,
+            heartbeat,
+            mail,
+            out,
+            err,
+            parent,
+        ] = items.map(|item| item.is_readable());
+        if parent {
+            exit::now(1);
+        }
+        if mail {
+            self.kernel.outbox.wake().clear();
+        }
+        if out || err {
+            self.kernel.drain_capture();
+        }
+        if heartbeat {
+            self.echo();
+        }
+        if iopub {
+            self.welcome();
+        }
+        for (ready, channel) in [
+            (control, Channel::Control),
+            (stdin, Channel::Stdin),
+            (shell, Channel::Shell),
+        ] {
+            while ready && let Some(frames) = self.sockets.receive(channel) {
+                self.receive(channel, frames);
+            }
+        }
+    }
+
+    fn timeout(&self, pause: Option<Duration>) -> i64 {
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let pause = [pause, left].into_iter().flatten().min();
+        // Rounded up, so that the thread does not come too early and spin.
+        pause.map_or(-1, |pause| {
+            i64::try_from(pause.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+        })
+    }
+
+    fn echo(&self) {
+        while let Some(frames) = self.sockets.receive(Channel::Heartbeat) {
+            if let Err(error) = self.sockets.heartbeat.send_multipart(frames, zmq::DONTWAIT) {
+                tracing::warn!(%error, "a heartbeat was not answered");
+            }
+        }
+    }
+
+    /// Greets new subscribers (JEP 65), so that they know that nothing of what follows is lost.
+    fn welcome(&mut self) {
+        while let Some(frames) = self.sockets.receive(Channel::Iopub) {
+            if let Some([1, topic @ ..]) = frames.first().map(Vec::as_slice) {
+                let subscription = String::from_utf8_lossy(topic);
+                let welcome = Outgoing::new(
+                    "iopub_welcome",
+                    &publish::Welcome {
+                        subscription: &subscription,
+                    },
+                );
+                let frames = self.session.encode(&[topic.to_vec()], None, welcome);
+                self.send_on_iopub(frames);
+            }
+        }
+    }
+
+    fn receive(&mut self, channel: Channel, frames: Frames) {
+        let message = match self.session.decode(frames) {
+            Ok(message) => Arc::new(message),
+            Err(error) => return tracing::warn!(%error, ?channel, "a message was dropped"),
+        };
+        tracing::debug!(?channel, msg_type = message.header.msg_type, "received");
+        match Request::parse(&message) {
+            Ok(Request::InputReply(input)) => self.kernel.input.deliver(input.value),
+            _ if channel == Channel::Stdin => {
+                tracing::warn!(
+                    msg_type = message.header.msg_type,
+                    "not for the stdin channel"
+                );
+            }
+            Ok(request) => self.route(channel, message, request),
+            Err(error) => {
+                tracing::warn!(%error, msg_type = message.header.msg_type, "a request was refused");
+                self.refuse(channel, &message, "InvalidMessage", error.to_string());
+            }
+        }
+    }
+
+    /// Answers a request here, or gives it to the lane that it is for.
+    fn route(&mut self, channel: Channel, parent: Parent, request: Request) {
+        let subshell = parent.header.subshell_id.as_deref();
+        let Some(lane) = self.kernel.lanes.find(subshell) else {
+            let sentence = format!("there is no subshell {:?}", subshell.unwrap_or_default());
+            return self.refuse(channel, &parent, "UnknownSubshell", sentence);
+        };
+        // On shell, requests are answered in their order: only an idle lane lets this thread answer for it.
+        let at_once = channel == Channel::Control || lane.is_idle();
+        match request {
+            Request::KernelInfo if !at_once => lane.push(Job {
+                parent,
+                request,
+                channel,
+            }),
+            Request::Unknown => {
+                tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
+                self.answer(channel, &parent, None);
+            }
+            request => match self.answer_without_python(&parent, &request) {
+                Some(message) => self.answer(channel, &parent, Some(message)),
+                None => lane.push(Job {
+                    parent,
+                    request,
+                    channel,
+                }),
+            },
+        }
+    }
+
+    fn refuse(&mut self, channel: Channel, parent: &Message, ename: &str, sentence: String) {
+        let reply = reply_type(&parent.header.msg_type);
+        self.answer(
+            channel,
+            parent,
+            reply.map(|reply| Outgoing::new(reply, &reply::Failed::new(ename, sentence))),
+        );
+    }
+
+    /// Busy, the reply if there is one, idle.
+    fn answer(&mut self, channel: Channel, parent: &Message, message: Option<Outgoing>) {
+        self.publish(Some(parent), Outgoing::new("status", &publish::BUSY));
+        if let Some(message) = message {
+            self.reply(channel, parent, message);
+        }
+        self.publish(Some(parent), Outgoing::new("status", &publish::IDLE));
+    }
+
+    /// Sends what is due. How long to wait for what is not.
+    fn send_mail(&mut self) -> Option<Duration> {
+        if !self.send_unsent() {
+            return Some(RETRY);
+        }
+        match self.kernel.outbox.take() {
+            Mail::Later(pause) => pause,
+            Mail::Items(items) => {
+                items.into_iter().for_each(|item| self.send(item));
+                Some(Duration::ZERO)
+            }
+        }
+    }
+
+    fn send(&mut self, item: Item) {
+        match item {
+            Item::Text {
+                stream,
+                parent,
+                text,
+            } => {
+                let content = publish::Stream {
+                    name: stream.name(),
+                    text: &text,
+                };
+                self.publish(parent.as_deref(), Outgoing::new("stream", &content));
+            }
+            Item::Publish { parent, message } => self.publish(parent.as_deref(), message),
+            Item::Reply {
+                channel,
+                parent,
+                message,
+            } => self.reply(channel, &parent, message),
+        }
+    }
+
+    fn reply(&mut self, channel: Channel, parent: &Message, message: Outgoing) {
+        let frames = self
+            .session
+            .encode(&parent.identities, Some(&parent.raw_header), message);
+        if let Err(error) = self
+            .sockets
+            .get(channel)
+            .send_multipart(frames, zmq::DONTWAIT)
+        {
+            tracing::debug!(%error, "a client went away before its reply");
+        }
+    }
+
+    fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
+        let topic = format!("kernel.{}.{}", self.session.id(), message.msg_type).into_bytes();
+        let frames = self.session.encode(
+            &[topic],
+            parent.map(|parent| parent.raw_header.as_slice()),
+            message,
+        );
+        self.send_on_iopub(frames);
+    }
+
+    fn send_on_iopub(&mut self, frames: Frames) {
+        if !self.unsent.is_empty() || !self.sockets.publish(&frames) {
+            self.unsent.push_back(frames);
+        }
+    }
+
+    /// Sends what subscribers had no room for. Whether all of it is sent.
+    fn send_unsent(&mut self) -> bool {
+        while let Some(frames) = self.unsent.front() {
+            if !self.sockets.publish(frames) {
+                let since = *self.stuck.get_or_insert_with(Instant::now);
+                if since.elapsed() < PATIENCE {
+                    return false;
+                }
+                tracing::warn!(
+                    "a client does not read what is published; it loses messages until it does"
+                );
+                self.sockets.publish_to_those_who_read(frames);
+            }
+            self.stuck = None;
+            self.unsent.pop_front();
+        }
+        true
+    }
+
+    /// Sends what is left, and closes the sockets.
+    fn close(mut self) {
+        self.kernel.drain_capture();
+        self.kernel.outbox.push([]);
+        while let Mail::Items(items) = self.kernel.outbox.take() {
+            items.into_iter().for_each(|item| self.send(item));
+        }
+        let patience = Instant::now() + FAREWELL;
+        while !self.send_unsent() && Instant::now() < patience {
+            std::thread::sleep(RETRY);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the threads of the kernel share, and the life of the whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diaphane_wire::Connection;
+use parking_lot::Mutex;
+
+use crate::capture::Capture;
+use crate::input::Input;
+use crate::lane::Lanes;
+use crate::outbox::{Outbox, Parent};
+use crate::signals::MainThread;
+
+/// What the io thread, the main thread and the subshells share.
+pub struct Kernel {
+    /// Where clients find us.
+    pub connection: Connection,
+    /// `kernel_info_reply`, computed once, as JSON.
+    pub info: Vec<u8>,
+    /// What is to be sent.
+    pub outbox: Outbox,
+    /// What is to be answered by Python.
+    pub lanes: Lanes,
+    /// File descriptors 1 and 2.
+    pub capture: Capture,
+    /// Answers to `input()`.
+    pub input: Input,
+    /// The thread that SIGINT goes to.
+    pub main_thread: MainThread,
+    current: Mutex<Option<Parent>>,
+    stopping: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Kernel {
+    /// The shared state of a kernel whose main thread is the calling one. Redirects file descriptors 1 and 2.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn new(connection: Connection, info: Vec<u8>) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            connection,
+            info,
+            outbox: Outbox::new()?,
+            lanes: Lanes::new()?,
+            capture: Capture::start()?,
+            input: Input::new()?,
+            main_thread: MainThread::this(),
+            current: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }))
+    }
+
+    /// The cell that runs on the main thread, or ran last: native output belongs to it.
+    pub fn current(&self) -> Option<Parent> {
+        self.current.lock().clone()
+    }
+
+    /// A request begins on the main thread.
+    pub fn set_current(&self, parent: &Parent) {
+        *self.current.lock() = Some(Arc::clone(parent));
+    }
+
+    /// Moves what native code has written into the outbox.
+    pub fn drain_capture(&self) {
+        self.capture.drain(&self.outbox, self.current().as_ref());
+    }
+
+    /// Asks the main thread to end.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.lanes.main().close();
+    }
+
+    /// Whether the kernel was asked to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Says that Python has ended: the io thread sends what is left and ends too.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.outbox.push([]);
+    }
+
+    /// Whether Python has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}

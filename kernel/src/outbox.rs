@@ -1,0 +1,325 @@
+//! What is to be sent, in its order: written by any thread, emptied by the io thread.
+//!
+//! Neighbouring texts of one stream and one parent are merged here, and a writer who is faster than the reader waits
+//! here, so that memory stays bounded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diaphane_wire::{Channel, Message, Outgoing};
+use parking_lot::{Condvar, Mutex};
+
+use crate::wake::Wake;
+
+/// The request that something answers or belongs to.
+pub type Parent = Arc<Message>;
+
+/// How long a text may wait for its neighbours.
+const MERGE: Duration = Duration::from_millis(5);
+/// The least time between two texts, unless somebody flushes.
+const INTERVAL: Duration = Duration::from_millis(20);
+/// The largest text in one message: a slow reader's queue is this times the high-water mark of iopub.
+const LARGEST_TEXT: usize = 64 << 10;
+/// How many bytes wait at the most before writers do.
+const FULL: usize = 16 << 20;
+
+/// One of the two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The protocol's name of it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// Something to send.
+#[derive(Debug)]
+pub enum Item {
+    /// Text on iopub.
+    Text {
+        /// Where it was written.
+        stream: Stream,
+        /// The cell that wrote it.
+        parent: Option<Parent>,
+        /// What was written.
+        text: String,
+    },
+    /// Another message on iopub.
+    Publish {
+        /// The request that it belongs to.
+        parent: Option<Parent>,
+        /// The message.
+        message: Outgoing,
+    },
+    /// A message to one client.
+    Reply {
+        /// The socket.
+        channel: Channel,
+        /// The request, which names the client.
+        parent: Parent,
+        /// The message.
+        message: Outgoing,
+    },
+}
+
+impl Item {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text { text, .. } => text.len(),
+            Self::Publish { message, .. } | Self::Reply { message, .. } => {
+                message.content.len() + message.buffers.iter().map(Vec::len).sum::<usize>()
+            }
+        }
+    }
+}
+
+/// When the queue should be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Nothing waits.
+    Empty,
+    /// Texts wait since then, and may wait a little longer.
+    Texts(Instant),
+    /// Somebody asked for the texts.
+    Flush,
+    /// A message waits.
+    Now,
+}
+
+struct Queue {
+    items: VecDeque<Item>,
+    bytes: usize,
+    due: Due,
+    texts_sent: Option<Instant>,
+}
+
+/// The queue to the io thread.
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    room: Condvar,
+    wake: Wake,
+}
+
+/// What the io thread finds.
+pub enum Mail {
+    /// Send these.
+    Items(VecDeque<Item>),
+    /// Come again after this time; without one, when the bell rings.
+    Later(Option<Duration>),
+}
+
+impl Outbox {
+    /// An empty outbox.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn new() -> std::io::Result<Self> {
+        let queue = Queue {
+            items: VecDeque::new(),
+            bytes: 0,
+            due: Due::Empty,
+            texts_sent: None,
+        };
+        Ok(Self {
+            queue: Mutex::new(queue),
+            room: Condvar::new(),
+            wake: Wake::new()?,
+        })
+    }
+
+    /// The bell that says that there is mail.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Adds messages, which leave together and at once.
+    pub fn push(&self, items: impl IntoIterator<Item = Item>) {
+        let mut queue = self.queue.lock();
+        for item in items {
+            queue.bytes += item.size();
+            queue.items.push_back(item);
+        }
+        self.set_due(&mut queue, Due::Now);
+    }
+
+    /// Adds text. A text beyond the limit of one message is divided.
+    pub fn write(&self, stream: Stream, parent: Option<&Parent>, mut text: &str) {
+        let mut queue = self.queue.lock();
+        queue.bytes += text.len();
+        while !text.is_empty() {
+            let (now, later) = text.split_at(text.floor_char_boundary(LARGEST_TEXT));
+            queue.append(stream, parent, now);
+            text = later;
+        }
+        if queue.due == Due::Empty {
+            self.set_due(&mut queue, Due::Texts(Instant::now()));
+        }
+    }
+
+    /// Asks for the texts to be sent soon.
+    pub fn flush(&self) {
+        let mut queue = self.queue.lock();
+        if matches!(queue.due, Due::Texts(_)) {
+            self.set_due(&mut queue, Due::Flush);
+        }
+    }
+
+    /// Whether writers should wait.
+    pub fn is_full(&self) -> bool {
+        self.queue.lock().bytes > FULL
+    }
+
+    /// Waits until there is room, this long at the most. Whether there is.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        let mut queue = self.queue.lock();
+        !self
+            .room
+            .wait_while_for(&mut queue, |queue| queue.bytes > FULL, patience)
+            .timed_out()
+    }
+
+    /// What is due now.
+    pub fn take(&self) -> Mail {
+        let mut queue = self.queue.lock();
+        let now = Instant::now();
+        let since = |pause| queue.texts_sent.map_or(now, |sent: Instant| sent + pause);
+        let at = match queue.due {
+            Due::Empty => return Mail::Later(None),
+            Due::Texts(written) => since(INTERVAL).max(written + MERGE),
+            Due::Flush => since(MERGE),
+            Due::Now => now,
+        };
+        if at > now {
+            return Mail::Later(Some(at - now));
+        }
+        queue.due = Due::Empty;
+        queue.bytes = 0;
+        queue.texts_sent = Some(now);
+        self.room.notify_all();
+        Mail::Items(std::mem::take(&mut queue.items))
+    }
+
+    fn set_due(&self, queue: &mut Queue, due: Due) {
+        if queue.due != Due::Now && queue.due != due {
+            queue.due = due;
+            self.wake.ring();
+        }
+    }
+}
+
+impl Queue {
+    fn append(&mut self, stream: Stream, parent: Option<&Parent>, text: &str) {
+        if let Some(Item::Text {
+            stream: last,
+            parent: its,
+            text: before,
+        }) = self.items.back_mut()
+            && *last == stream
+            && its.as_ref().map(Arc::as_ptr) == parent.map(Arc::as_ptr)
+            && before.len() + text.len() <= LARGEST_TEXT
+        {
+            before.push_str(text);
+        } else {
+            self.items.push_back(Item::Text {
+                stream,
+                parent: parent.cloned(),
+                text: text.to_owned(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(outbox: &Outbox) -> Vec<Item> {
+        outbox.push([]);
+        match outbox.take() {
+            Mail::Items(items) => items.into(),
+            Mail::Later(_) => panic!("nothing was due"),
+        }
+    }
+
+    fn texts(items: &[Item]) -> Vec<&str> {
+        let text = |item| {
+            if let &Item::Text { text, .. } = &item {
+                Some(text.as_str())
+            } else {
+                None
+            }
+        };
+        items.iter().filter_map(text).collect()
+    }
+
+    #[test]
+    fn neighbours_of_one_cell_and_stream_are_merged() {
+        let outbox = Outbox::new().unwrap();
+        let (a, b) = (Parent::default(), Parent::default());
+        outbox.write(Stream::Stdout, Some(&a), "1");
+        outbox.write(Stream::Stdout, Some(&a), "2");
+        outbox.write(Stream::Stderr, Some(&a), "3");
+        outbox.write(Stream::Stdout, Some(&b), "4");
+        outbox.write(Stream::Stdout, None, "5");
+        assert_eq!(texts(&all(&outbox)), ["12", "3", "4", "5"]);
+    }
+
+    #[test]
+    fn a_message_between_two_texts_stays_between_them() {
+        let outbox = Outbox::new().unwrap();
+        outbox.write(Stream::Stdout, None, "before");
+        outbox.push([Item::Publish {
+            parent: None,
+            message: Outgoing::raw("display_data", vec![]),
+        }]);
+        outbox.write(Stream::Stdout, None, "after");
+        let items = all(&outbox);
+        assert!(matches!(
+            items.as_slice(),
+            [Item::Text { .. }, Item::Publish { .. }, Item::Text { .. }]
+        ));
+    }
+
+    #[test]
+    fn a_large_text_is_divided_between_characters() {
+        let outbox = Outbox::new().unwrap();
+        let text = "é".repeat(LARGEST_TEXT);
+        outbox.write(Stream::Stdout, None, &text);
+        let items = all(&outbox);
+        assert!(texts(&items).iter().all(|part| part.len() <= LARGEST_TEXT));
+        assert_eq!(texts(&items).concat(), text);
+    }
+
+    #[test]
+    fn a_lone_text_waits_a_little_and_a_message_does_not() {
+        let outbox = Outbox::new().unwrap();
+        assert!(matches!(outbox.take(), Mail::Later(None)));
+        outbox.write(Stream::Stdout, None, "x");
+        assert!(matches!(outbox.take(), Mail::Later(Some(_))));
+        outbox.push([]);
+        assert!(matches!(outbox.take(), Mail::Items(_)));
+    }
+
+    #[test]
+    fn it_is_full_until_it_is_emptied() {
+        let outbox = Outbox::new().unwrap();
+        outbox.write(Stream::Stdout, None, &"x".repeat(FULL + 1));
+        assert!(outbox.is_full());
+        assert!(!outbox.wait_for_room(Duration::ZERO));
+        all(&outbox);
+        assert!(!outbox.is_full());
+        assert!(outbox.wait_for_room(Duration::ZERO));
+    }
+}

@@ -1,0 +1,43 @@
+//! Signals: they belong to the main thread, where CPython handles them.
+
+use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::{getpgrp, getpid};
+
+/// The main thread, to be interrupted.
+#[derive(Clone, Copy)]
+pub struct MainThread(Pthread);
+
+impl MainThread {
+    /// The calling thread.
+    #[must_use]
+    pub fn this() -> Self {
+        Self(pthread_self())
+    }
+
+    /// Interrupts what the main thread does, and the child processes where our process group holds nobody else.
+    pub fn interrupt(self) {
+        // The leader of a group is its parent's only process there: the signal reaches us and our children. Elsewhere it
+        // goes to the main thread alone. Either way it ends the system call that the main thread waits in.
+        let sent = if getpgrp() == getpid() {
+            killpg(getpgrp(), Signal::SIGINT)
+        } else {
+            pthread_kill(self.0, Signal::SIGINT)
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "the main thread could not be interrupted");
+        }
+    }
+}
+
+/// Runs something with all signals blocked: threads that it starts never get one.
+pub fn with_all_blocked<T>(run: impl FnOnce() -> T) -> T {
+    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
+    let result = run();
+    if let Ok(before) = before
+        && let Err(error) = before.thread_set_mask()
+    {
+        tracing::warn!(%error, "the signal mask could not be restored");
+    }
+    result
+}

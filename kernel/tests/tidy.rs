@@ -1,0 +1,236 @@
+//! The rules of the house that a machine can check: who may use what, and how a source file looks.
+//!
+//! It reads the sources as text, and so sees names and not types; what clippy can see is left to clippy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// No file is longer.
+const LONGEST_FILE: usize = 400;
+
+/// Where unsafe code may stand, and why it must.
+const UNSAFE: [(&str, &str); 7] = [
+    (
+        "kernel/src/capture.rs",
+        "the descriptors 1 and 2 are replaced",
+    ),
+    ("kernel/src/exit.rs", "the process ends without destructors"),
+    (
+        "kernel/src/host/",
+        "CPython's C interface starts the interpreter",
+    ),
+    (
+        "kernel/src/io/sockets.rs",
+        "one socket option that the zmq crate lacks",
+    ),
+    ("magics/sight/src/host.rs", "sysconf"),
+    (
+        "magics/sight/src/libs.rs",
+        "the dynamic linker's list of libraries",
+    ),
+    (
+        "magics/sight/src/spans.rs",
+        "memory of this process is read through the kernel",
+    ),
+];
+
+/// A source file: its path from the repository's root, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+#[test]
+fn a_file_is_short_and_opens_by_saying_what_it_is() {
+    complain(sources(), |source| {
+        let doc = if source.path.ends_with(".rs") {
+            "//!"
+        } else {
+            "\"\"\""
+        };
+        let first = source
+            .text
+            .lines()
+            .find(|line| !line.starts_with("#!"))
+            .unwrap_or_default();
+        let length = source.text.lines().count();
+        [
+            (length > LONGEST_FILE)
+                .then(|| format!("{length} lines; {LONGEST_FILE} are the most, so divide it")),
+            (!first.starts_with(doc)).then(|| format!("does not open with {doc} and what it is")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    });
+}
+
+#[test]
+fn no_work_is_left_in_a_comment() {
+    // Put together here, so that this file does not name them.
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+    ];
+    complain(sources(), |source| {
+        lines_with(source, |line| words.iter().any(|word| line.contains(word)))
+    });
+}
+
+#[test]
+fn sockets_belong_to_the_io_thread() {
+    // The installer asks libzmq whether it has CURVE, and opens no socket.
+    let allowed = ["kernel/src/io/", "kernel/src/install"];
+    complain(rust_outside(&allowed), |source| {
+        lines_with(source, |line| names_crate(line, "zmq"))
+    });
+}
+
+#[test]
+fn python_is_met_in_the_host_and_in_the_magics() {
+    complain(
+        rust_outside(&["kernel/src/host/", "magics/src/", "magics/tests/"]),
+        |source| {
+            lines_with(source, |line| {
+                names_crate(line, "pyo3") || names_crate(line, "numpy")
+            })
+        },
+    );
+}
+
+#[test]
+fn the_lower_crates_know_neither_python_nor_sockets() {
+    for manifest in ["kernel/wire/Cargo.toml", "magics/sight/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).unwrap();
+        for stranger in ["pyo3", "numpy", "zmq", "diaphane-magics"] {
+            let depends = text.lines().any(|line| {
+                line.starts_with(&format!("{stranger}."))
+                    || line.starts_with(&format!("{stranger} "))
+            });
+            assert!(
+                !depends,
+                "{manifest} depends on {stranger}, which is for the crates above it"
+            );
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_few_known_places() {
+    let is_unsafe = |line: &str| {
+        ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]
+            .iter()
+            .any(|form| line.contains(form))
+    };
+    let allowed = UNSAFE.map(|(path, _)| path);
+    // Tests of the magics call CPython's C interface as a stranger would.
+    complain(
+        rust_outside(&[&allowed[..], &["kernel/tests/tidy.rs"]].concat()),
+        |source| lines_with(source, is_unsafe),
+    );
+    for (path, why) in UNSAFE {
+        let is_used = sources()
+            .iter()
+            .any(|source| source.path.starts_with(path) && source.text.lines().any(is_unsafe));
+        assert!(
+            is_used,
+            "{path} may hold unsafe code ({why}) and holds none: take it off the list"
+        );
+    }
+}
+
+#[test]
+fn every_magic_is_named_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let magics: Vec<_> = sources().iter().flat_map(names_of_magics).collect();
+    assert!(!magics.is_empty(), "no magic was found by its NAME");
+    for name in magics {
+        assert!(
+            readme.contains(&format!("%{name}")),
+            "README.md does not name %{name}"
+        );
+    }
+}
+
+/// The values of `const NAME: &'static str = "...";`, one for each magic's type.
+fn names_of_magics(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().filter(|line| {
+        line.trim_start()
+            .starts_with("const NAME: &'static str = \"")
+    });
+    lines
+        .filter_map(|line| line.split('"').nth(1))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Fails with every complaint at once, each with its file.
+fn complain(sources: Vec<Source>, about: impl Fn(&Source) -> Vec<String>) {
+    assert!(!sources.is_empty(), "no source was found");
+    let complaints: Vec<_> = sources
+        .iter()
+        .flat_map(|source| {
+            about(source)
+                .into_iter()
+                .map(|complaint| format!("{}: {complaint}", source.path))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn lines_with(source: &Source, is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+    let numbered = source.text.lines().enumerate();
+    numbered
+        .filter(|(_, line)| is_bad(line))
+        .map(|(number, line)| format!("line {}: {}", number + 1, line.trim()))
+        .collect()
+}
+
+/// Whether a line of code names something of a crate; comments may.
+fn names_crate(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.contains(&format!("{name}::")) || code.contains(&format!("use {name}"))
+}
+
+fn rust_outside(allowed: &[&str]) -> Vec<Source> {
+    let is_outside = |source: &Source| !allowed.iter().any(|path| source.path.starts_with(path));
+    sources()
+        .into_iter()
+        .filter(|source| source.path.ends_with(".rs"))
+        .filter(is_outside)
+        .collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// Every Rust and Python file of the repository; not what tools put beside them.
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let is_ours = !name.starts_with('.')
+                && !["target", "__pycache__", "out"].contains(&name.as_str());
+            if path.is_dir() && is_ours {
+                folders.push(path);
+            } else if name.ends_with(".rs") || name.ends_with(".py") {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                sources.push(Source { path, text });
+            }
+        }
+    }
+    sources
+}
