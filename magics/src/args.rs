@@ -1,0 +1,205 @@
+//! The line behind a magic: splitting it into words, the options that all magics share, usage and help.
+//!
+//! The grammar of each magic is its `clap` type; usage line, help and error messages are made from it.
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Command, Parser};
+
+use crate::Error;
+
+/// Options that every magic has.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Sort by this column: sizes and times from the largest, the rest from the smallest
+    #[arg(long, value_name = "COL")]
+    pub sort: Option<String>,
+    /// Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// Show the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Bind the rows, a list of dicts, to a variable instead of showing them
+    #[arg(long = "as", value_name = "NAME")]
+    pub bind: Option<String>,
+}
+
+/// Parses the line of a magic.
+pub(crate) fn parse<A: Parser>(name: &str, line: &str) -> Result<A, Error> {
+    let refuse = |what: String| {
+        Error::Usage(format!(
+            "%{name}: {what}; usage: {}",
+            usage(name, &A::command())
+        ))
+    };
+    let words = split(line).map_err(refuse)?;
+    A::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+}
+
+/// One line that shows everything that may be given.
+pub(crate) fn usage(name: &str, command: &Command) -> String {
+    let mut usage = format!("%{name}");
+    for argument in command.get_arguments() {
+        let value = argument
+            .get_value_names()
+            .map(|names| names.join(" "))
+            .unwrap_or_default();
+        let many = argument
+            .get_num_args()
+            .is_some_and(|range| range.max_values() > 1);
+        usage += &match argument.get_long() {
+            Some(long) if argument.get_action().takes_values() => format!(" [--{long} {value}]"),
+            Some(long) => format!(" [--{long}]"),
+            None => format!(" [{value}{}]", if many { " ..." } else { "" }),
+        };
+    }
+    usage
+}
+
+/// The text behind `%name?`.
+pub(crate) fn help(name: &str, command: Command) -> String {
+    let usage = usage(name, &command);
+    let about = command
+        .get_long_about()
+        .or(command.get_about())
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let options = command
+        .help_template("{all-args}")
+        .term_width(88)
+        .render_help();
+    format!("{about}\n\nUsage: {usage}\n\n{options}")
+}
+
+/// Says in a few words what the parser did not like.
+fn explain(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let given = context(ContextKind::InvalidArg).unwrap_or_default();
+    let value = context(ContextKind::InvalidValue).unwrap_or_default();
+    let meant = context(ContextKind::SuggestedArg)
+        .map(|meant| format!(", did you mean {meant}?"))
+        .unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => format!("unknown argument {given:?}{meant}"),
+        ErrorKind::ArgumentConflict => format!("{given} is given twice"),
+        ErrorKind::InvalidValue if value.is_empty() => format!("{given} lacks its value"),
+        _ => format!("{value:?} is no value for {given}"),
+    }
+}
+
+/// Splits at blanks. Quotes group and vanish; a backslash is kept, since it belongs to a regular expression.
+fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    match quote {
+        Some(open) => Err(format!("the quote {open} is not closed")),
+        None => Ok(words),
+    }
+}
+
+/// The candidate that a mistyped word most likely means.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let distance = |candidate: &str| {
+        strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
+    };
+    let near = candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate));
+    near.filter(|(distance, _)| *distance <= 1 + word.chars().count() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// The end of a message that offers the nearest candidate, if there is one.
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> String {
+    nearest(word, candidates)
+        .map(|near| format!(", did you mean {near}?"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(no_binary_name = true, disable_help_flag = true)]
+    struct Probe {
+        /// What to look for
+        #[arg(value_name = "REGEX")]
+        pattern: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn message(line: &str) -> String {
+        parse::<Probe>("probe", line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn words_keep_backslashes_and_lose_quotes() {
+        assert_eq!(
+            split(r#"a\.so "b c" '' --x='y z'"#).unwrap(),
+            [r"a\.so", "b c", "", "--x=y z"]
+        );
+        assert!(split("'a").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn options_are_understood() {
+        let probe: Probe = parse("probe", r"\.so$ --top 3 --as rows --json").unwrap();
+        assert_eq!(probe.pattern.as_deref(), Some(r"\.so$"));
+        assert_eq!(
+            (
+                probe.common.top,
+                probe.common.bind.as_deref(),
+                probe.common.json
+            ),
+            (Some(3), Some("rows"), true)
+        );
+    }
+
+    #[test]
+    fn a_mistake_gets_one_line_with_the_usage() {
+        let usage = "usage: %probe [REGEX] [--sort COL] [--top N] [--json] [--as NAME]";
+        assert_eq!(
+            message("--jsn"),
+            format!("%probe: unknown argument \"--jsn\", did you mean --json?; {usage}")
+        );
+        assert_eq!(
+            message("--top x"),
+            format!("%probe: \"x\" is no value for --top <N>; {usage}")
+        );
+        assert_eq!(
+            message("a b"),
+            format!("%probe: unknown argument \"b\"; {usage}")
+        );
+        assert!(message("--top").starts_with("%probe: --top <N> lacks its value; "));
+        assert!(message("--json --json").starts_with("%probe: --json is given twice; "));
+    }
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        assert_eq!(nearest("arrary", ["array", "b"]), Some("array"));
+        assert_eq!(nearest("X", ["x"]), Some("x"));
+        assert_eq!(nearest("zzz", ["array"]), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! What Python sees: two functions and the class `Report`.
+//!
+//! This is the boundary: errors become exceptions here, and a panic becomes one that asks to be reported.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
+use serde_json::Value;
+
+use crate::args::did_you_mean;
+use crate::report::Report;
+use crate::{ALL, Context, Error, args, view};
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyReport>()?;
+    module.add_function(wrap_pyfunction!(run_magic, module)?)?;
+    module.add_function(wrap_pyfunction!(magic_list, module)?)
+}
+
+/// Run a magic and return its report, or None if the line bound the rows to a name.
+#[pyfunction]
+#[pyo3(signature = (name, line, cell=None, user_ns=None))]
+fn run_magic<'py>(
+    py: Python<'py>,
+    name: &str,
+    line: &str,
+    cell: Option<&str>,
+    user_ns: Option<Bound<'py, PyDict>>,
+) -> PyResult<Option<PyReport>> {
+    let namespace = match user_ns {
+        Some(namespace) => namespace,
+        None => py.import("__main__")?.dict(),
+    };
+    let context = Context {
+        py,
+        namespace: &namespace,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| answer(name, line, cell, &context)));
+    match outcome {
+        Ok(answer) => answer.map_err(|error| error.into_exception(py)),
+        Err(_) => Err(PyRuntimeError::new_err(format!(
+            "diaphane bug: %{name} panicked on {line:?}; please report it with the lines above"
+        ))),
+    }
+}
+
+fn answer(
+    name: &str,
+    line: &str,
+    cell: Option<&str>,
+    context: &Context<'_, '_>,
+) -> Result<Option<PyReport>, Error> {
+    let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
+        let meant = did_you_mean(name, ALL.iter().map(|magic| magic.name));
+        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
+    };
+    if cell.is_some() {
+        return Err(Error::Usage(format!(
+            "%{name} is a line magic: write it with one percent sign, on one line"
+        )));
+    }
+    let asked = (magic.run)(line, context)?;
+    let report = PyReport::new(context.py, asked.report)?;
+    match asked.bind {
+        None => Ok(Some(report)),
+        Some(variable) if is_name(context.py, &variable)? => {
+            context.namespace.set_item(variable, report.rows)?;
+            Ok(None)
+        }
+        Some(other) => Err(Error::Usage(format!(
+            "%{name}: --as needs the name of a variable, not {other:?}"
+        ))),
+    }
+}
+
+fn is_name(py: Python<'_>, word: &str) -> PyResult<bool> {
+    let identifier: bool = PyString::new(py, word)
+        .call_method0("isidentifier")?
+        .extract()?;
+    let keyword: bool = py
+        .import("keyword")?
+        .call_method1("iskeyword", (word,))?
+        .extract()?;
+    Ok(identifier && !keyword)
+}
+
+/// List all magics as (name, "line" or "cell", help).
+#[pyfunction]
+fn magic_list() -> Vec<(&'static str, &'static str, String)> {
+    ALL.iter()
+        .map(|magic| {
+            (
+                magic.name,
+                "line",
+                args::help(magic.name, (magic.command)()),
+            )
+        })
+        .collect()
+}
+
+/// What a magic found: a sequence of rows (dicts), with diagnoses, in text, HTML and JSON.
+#[pyclass(name = "Report", module = "diaphane", frozen)]
+struct PyReport {
+    report: Report,
+    rows: Py<PyList>,
+}
+
+impl PyReport {
+    fn new(py: Python<'_>, report: Report) -> PyResult<Self> {
+        let rows = report
+            .rows
+            .iter()
+            .map(|row| object(py, row))
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(Self {
+            rows: PyList::new(py, rows)?.unbind(),
+            report,
+        })
+    }
+
+    fn envelope(&self, py: Python<'_>) -> Value {
+        view::json::envelope(&self.report, py.version_info())
+    }
+}
+
+#[pymethods]
+impl PyReport {
+    /// The name of the magic.
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.report.name
+    }
+
+    /// The rows, a list of dicts.
+    #[getter]
+    fn rows<'py>(&self, py: Python<'py>) -> Bound<'py, PyList> {
+        self.rows.bind(py).clone()
+    }
+
+    /// What is remarkable: dicts with code, severity, title, evidence and fix.
+    #[getter]
+    fn diagnoses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        python(py, &view::json::diagnoses(&self.report))
+    }
+
+    /// What holds for all rows, such as totals.
+    #[getter]
+    fn facts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        object(py, &self.report.facts)
+    }
+
+    /// What could not be asked here, and why.
+    #[getter]
+    fn limits(&self) -> Vec<String> {
+        self.report.limits.clone()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.rows.bind(py).len()
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.rows.bind(py).as_any().get_item(index)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.rows.bind(py).try_iter()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        if self.report.as_json {
+            self.to_json(py)
+        } else {
+            view::text::report(&self.report, width(py))
+        }
+    }
+
+    /// The whole report as JSON text.
+    fn to_json(&self, py: Python<'_>) -> String {
+        format!("{:#}", self.envelope(py))
+    }
+
+    /// The whole report as an HTML fragment.
+    fn to_html(&self) -> String {
+        view::html::report(&self.report)
+    }
+
+    #[pyo3(signature = (include=None, exclude=None))]
+    fn _repr_mimebundle_<'py>(
+        &self,
+        py: Python<'py>,
+        include: Option<&Bound<'py, PyAny>>,
+        exclude: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        // IPython narrows the bundle by itself; all views are cheap.
+        let _ = (include, exclude);
+        let bundle = PyDict::new(py);
+        bundle.set_item("text/plain", self.__repr__(py))?;
+        if !self.report.as_json {
+            bundle.set_item("text/html", self.to_html())?;
+        }
+        let kind = format!("application/vnd.diaphane.{}+json", self.report.name);
+        bundle.set_item(kind, python(py, &self.envelope(py))?)?;
+        Ok(bundle)
+    }
+}
+
+/// The width for text: the terminal's where there is one, but no more than reads well.
+fn width(py: Python<'_>) -> usize {
+    let columns = py
+        .import("shutil")
+        .and_then(|shutil| shutil.call_method0("get_terminal_size"))
+        .and_then(|size| size.getattr("columns")?.extract::<usize>());
+    columns.unwrap_or(80).clamp(60, 100)
+}
+
+/// A value of JSON as a Python object.
+fn python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Null => PyNone::get(py).to_owned().into_any(),
+        Value::Bool(value) => value.into_pyobject(py)?.to_owned().into_any(),
+        Value::Number(value) => match (value.as_u64(), value.as_i64()) {
+            (Some(value), _) => value.into_pyobject(py)?.into_any(),
+            (None, Some(value)) => value.into_pyobject(py)?.into_any(),
+            (None, None) => value.as_f64().into_pyobject(py)?,
+        },
+        Value::String(value) => PyString::new(py, value).into_any(),
+        Value::Array(values) => {
+            let items = values
+                .iter()
+                .map(|value| python(py, value))
+                .collect::<PyResult<Vec<_>>>()?;
+            PyList::new(py, items)?.into_any()
+        }
+        Value::Object(fields) => object(py, fields)?.into_any(),
+    })
+}
+
+fn object<'py>(py: Python<'py>, fields: &crate::report::Row) -> PyResult<Bound<'py, PyDict>> {
+    let object = PyDict::new(py);
+    for (key, value) in fields {
+        object.set_item(key, python(py, value)?)?;
+    }
+    Ok(object)
+}

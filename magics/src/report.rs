@@ -1,0 +1,330 @@
+//! A report: rows, how to show them, and what is remarkable about them. It is a value; Python's view of it is
+//! `python`, and its pictures are in `view`.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::args::{Common, did_you_mean};
+
+/// One line of a report: fields in a fixed order, the same in JSON and in Python.
+pub type Row = Map<String, Value>;
+
+/// How many rows are shown unless the user says otherwise.
+const SHOWN: usize = 30;
+
+/// What a magic answers.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The name of the magic.
+    pub name: &'static str,
+    /// How to show the rows. Fields without a column are in JSON only.
+    pub columns: &'static [Column],
+    /// The answer itself.
+    pub rows: Vec<Row>,
+    /// What holds for all rows: totals, pools, limits of the machine.
+    pub facts: Row,
+    /// The same in a sentence or two.
+    pub summary: Vec<String>,
+    /// What is remarkable.
+    pub diagnoses: Vec<Diagnosis>,
+    /// What could not be asked here, and why.
+    pub limits: Vec<String>,
+    /// How long the answer took.
+    pub took: Duration,
+    /// How many rows the views show.
+    pub shown: usize,
+    /// Whether the plain view is JSON.
+    pub as_json: bool,
+}
+
+/// How serious a diagnosis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Likely to cost time or memory.
+    Warn,
+}
+
+impl Severity {
+    /// The word in front of the diagnosis.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+/// Something remarkable, said only where it is sure.
+#[derive(Debug, Clone, Serialize)]
+pub struct Diagnosis {
+    /// Its name in the documentation.
+    pub code: &'static str,
+    /// How serious it is.
+    pub severity: Severity,
+    /// One sentence.
+    pub title: String,
+    /// The paths, addresses and counts that show it.
+    pub evidence: Vec<String>,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// An address, written as hexadecimal text since numbers in JSON are not exact beyond 2^53.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address(pub usize);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Text, shortened in the middle.
+    Text,
+    /// A path, shortened at its start.
+    Path,
+    /// A number as it is.
+    Number,
+    /// A number of bytes.
+    Bytes,
+    /// Nanoseconds.
+    Time,
+    /// Hexadecimal.
+    Address,
+    /// Texts, joined by commas.
+    List,
+    /// Numbers in brackets, as Python writes a tuple.
+    Tuple,
+}
+
+/// A field that the views show.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// The field.
+    pub key: &'static str,
+    /// A second field to write behind it.
+    pub with: Option<&'static str>,
+    /// The heading.
+    pub title: &'static str,
+    /// How it is written.
+    pub show: Show,
+    /// The place among the columns that a narrow view gives up last; 0 is never given up.
+    pub rank: u8,
+    /// Whether the column vanishes when no row has a value.
+    pub optional: bool,
+}
+
+impl Column {
+    /// A column under its own name.
+    pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
+        Self {
+            key,
+            with: None,
+            title: key,
+            show,
+            rank,
+            optional: false,
+        }
+    }
+
+    /// Under another heading.
+    pub const fn titled(self, title: &'static str) -> Self {
+        Self { title, ..self }
+    }
+
+    /// With a second field behind it.
+    pub const fn with(self, key: &'static str) -> Self {
+        Self {
+            with: Some(key),
+            ..self
+        }
+    }
+
+    /// Hidden when it has nothing to say.
+    pub const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
+        }
+    }
+}
+
+/// Turns typed rows into fields.
+pub fn rows<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Row>, Error> {
+    items.into_iter().map(fields).collect()
+}
+
+/// Turns a structure into fields.
+pub fn fields<T: Serialize>(item: T) -> Result<Row, Error> {
+    match serde_json::to_value(item)? {
+        Value::Object(fields) => Ok(fields),
+        other => Ok(Map::from_iter([("value".to_owned(), other)])),
+    }
+}
+
+impl Report {
+    /// Sorts and shortens as the user asked.
+    pub(crate) fn arrange(&mut self, common: &Common) -> Result<(), Error> {
+        if let Some(key) = &common.sort {
+            let column = self.column(key)?;
+            self.rows.sort_by(|left, right| order(column, left, right));
+        }
+        match common.top {
+            Some(0) => self.shown = usize::MAX,
+            Some(count) => {
+                self.shown = count;
+                self.rows.truncate(count);
+            }
+            None => self.shown = SHOWN,
+        }
+        self.as_json = common.json;
+        Ok(())
+    }
+
+    fn column(&self, key: &str) -> Result<&'static Column, Error> {
+        let found = self
+            .columns
+            .iter()
+            .find(|column| column.key == key || column.title == key);
+        found.ok_or_else(|| {
+            let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
+            let meant = did_you_mean(key, keys.iter().copied());
+            Error::Usage(format!(
+                "%{}: no column {key:?}{meant}; columns: {}",
+                self.name,
+                keys.join(", ")
+            ))
+        })
+    }
+}
+
+/// Large sizes and times first, names and addresses in their order, unknown values last.
+fn order(column: &Column, left: &Row, right: &Row) -> Ordering {
+    let value = |row: &Row| {
+        row.get(column.key)
+            .filter(|value| !value.is_null())
+            .cloned()
+    };
+    let (Some(left), Some(right)) = (value(left), value(right)) else {
+        return value(right).is_some().cmp(&value(left).is_some());
+    };
+    match column.show {
+        Show::Bytes | Show::Time => number(&right).total_cmp(&number(&left)),
+        Show::Number => number(&left).total_cmp(&number(&right)),
+        Show::Address => address(&left).cmp(&address(&right)),
+        _ => text(&left).cmp(&text(&right)),
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+fn address(value: &Value) -> Option<u64> {
+    u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok()
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const COLUMNS: &[Column] = &[
+        Column::new("name", Show::Text, 0),
+        Column::new("size", Show::Bytes, 1),
+        Column::new("base", Show::Address, 2),
+    ];
+
+    fn names(common: &Common) -> Result<Vec<String>, Error> {
+        let row = |name: &str, size: Value, base: usize| json!({"name": name, "size": size, "base": Address(base)});
+        let all = [
+            row("b", json!(5), 0x1000),
+            row("A", Value::Null, 0x200),
+            row("c", json!(70), 0x30),
+        ];
+        let mut report = Report {
+            name: "probe",
+            columns: COLUMNS,
+            rows: rows(all)?,
+            ..Report::default()
+        };
+        report.arrange(common)?;
+        Ok(report
+            .rows
+            .iter()
+            .map(|row| row["name"].as_str().unwrap_or_default().to_owned())
+            .collect())
+    }
+
+    fn sorted(key: &str) -> Vec<String> {
+        names(&Common {
+            sort: Some(key.into()),
+            ..Common::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn sorting_follows_the_kind_of_column() {
+        assert_eq!(sorted("name"), ["A", "b", "c"]);
+        assert_eq!(
+            sorted("size"),
+            ["c", "b", "A"],
+            "the largest first, the unknown last"
+        );
+        assert_eq!(
+            sorted("base"),
+            ["c", "A", "b"],
+            "addresses are numbers, not text"
+        );
+    }
+
+    #[test]
+    fn an_unknown_column_lists_the_known_ones() {
+        let error = names(&Common {
+            sort: Some("sise".into()),
+            ..Common::default()
+        })
+        .unwrap_err();
+        let expected = "%probe: no column \"sise\", did you mean size?; columns: name, size, base";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn top_keeps_the_first_rows() {
+        assert_eq!(
+            names(&Common {
+                top: Some(2),
+                ..Common::default()
+            })
+            .unwrap(),
+            ["b", "A"]
+        );
+        assert_eq!(
+            names(&Common {
+                top: Some(0),
+                ..Common::default()
+            })
+            .unwrap()
+            .len(),
+            3
+        );
+    }
+}

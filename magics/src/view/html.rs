@@ -1,0 +1,173 @@
+//! A report as an HTML fragment: no script, everything escaped, in the colours of the notebook's theme.
+//!
+//! Front ends that do not trust a notebook drop `<style>` and most custom properties, so alignment and the colours that
+//! carry meaning stand inline as plain values; the style sheet only refines.
+
+use crate::report::{Column, Diagnosis, Report, Row, Severity, Show};
+use crate::view::text::is_right;
+use crate::view::{cell, columns, rest, shown};
+
+const STYLE: &str = "\
+.dph .m{font-family:var(--jp-code-font-family,monospace)}\
+.dph td,.dph th{white-space:nowrap;max-width:26em;overflow:hidden;text-overflow:ellipsis}\
+.dph p{margin:.4em 0}";
+
+/// The whole report.
+pub(crate) fn report(report: &Report) -> String {
+    let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
+    html += &table(report);
+    for sentence in rest(report).iter().chain(&report.summary) {
+        html += &paragraph(&escape(sentence));
+    }
+    for one in &report.diagnoses {
+        html += &diagnosis(one);
+    }
+    for limit in &report.limits {
+        html += &paragraph(&format!("<b>limit</b> {}", escape(limit)));
+    }
+    html + "</div>"
+}
+
+fn table(report: &Report) -> String {
+    let rows = shown(report);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = columns(report);
+    let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
+    for column in &columns {
+        html += &format!(
+            "<th style=\"{}\">{}</th>",
+            align(column),
+            escape(column.title)
+        );
+    }
+    html += "</tr></thead><tbody>";
+    for row in rows {
+        html += "<tr>";
+        html.extend(columns.iter().map(|column| data(row, column)));
+        html += "</tr>";
+    }
+    html + "</tbody></table></div>"
+}
+
+fn data(row: &Row, column: &Column) -> String {
+    let text = escape(&cell(row, column));
+    let code = if is_code(column.show) {
+        " class=\"m\""
+    } else {
+        ""
+    };
+    // Long texts are cut by the style sheet; the pointer shows the whole.
+    let title = if text.len() > 30 {
+        format!(" title=\"{text}\"")
+    } else {
+        String::new()
+    };
+    format!("<td{code} style=\"{}\"{title}>{text}</td>", align(column))
+}
+
+fn align(column: &Column) -> &'static str {
+    if is_right(column.show) {
+        "text-align:right"
+    } else {
+        "text-align:left"
+    }
+}
+
+fn is_code(show: Show) -> bool {
+    matches!(show, Show::Address | Show::Tuple | Show::Path)
+}
+
+fn paragraph(inner: &str) -> String {
+    format!("<p style=\"color:var(--jp-content-font-color2,inherit)\">{inner}</p>")
+}
+
+fn diagnosis(diagnosis: &Diagnosis) -> String {
+    // Mid-tones that stand out on a light and on a dark page.
+    let bar = match diagnosis.severity {
+        Severity::Info => "#2196f3",
+        Severity::Warn => "#f57c00",
+    };
+    let (word, code) = (diagnosis.severity.word(), diagnosis.code);
+    let mut html = format!(
+        "<div style=\"border-left:4px solid {bar};padding-left:8px;margin:6px 0\"><b>{word} {code}</b> {} {}",
+        escape(&diagnosis.title),
+        escape(&diagnosis.fix),
+    );
+    if !diagnosis.evidence.is_empty() {
+        html += "<details><summary>evidence</summary><ul>";
+        html.extend(
+            diagnosis
+                .evidence
+                .iter()
+                .map(|line| format!("<li class=\"m\">{}</li>", escape(line))),
+        );
+        html += "</ul></details>";
+    }
+    html + "</div>"
+}
+
+/// Makes a text harmless between tags and inside quotes.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::rows;
+
+    const COLUMNS: &[Column] = &[
+        Column::new("name", Show::Text, 0),
+        Column::new("base", Show::Address, 1),
+    ];
+
+    #[test]
+    fn a_small_table() {
+        let all = [json!({"name": "<b>\"x\"", "base": "0x10"})];
+        let sample = Report {
+            columns: COLUMNS,
+            rows: rows(all).unwrap(),
+            shown: 30,
+            ..Report::default()
+        };
+        insta::assert_snapshot!(table(&sample), @"");
+    }
+
+    #[test]
+    fn nothing_from_outside_reaches_the_page_unescaped() {
+        let evil = "<script>alert('1')</script>&\" onload=x";
+        let sample = Report {
+            columns: COLUMNS,
+            rows: rows([json!({"name": evil, "base": evil})]).unwrap(),
+            summary: vec![evil.into()],
+            limits: vec![evil.into()],
+            diagnoses: vec![Diagnosis {
+                code: "X001",
+                severity: Severity::Info,
+                title: evil.into(),
+                evidence: vec![evil.into()],
+                fix: evil.into(),
+            }],
+            shown: 30,
+            ..Report::default()
+        };
+        let html = report(&sample);
+        assert!(!html.contains("<script") && !html.contains("\" onload"));
+        assert_eq!(html.matches("&lt;script&gt;").count(), 9);
+    }
+}

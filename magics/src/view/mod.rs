@@ -1,0 +1,131 @@
+//! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
+
+pub(crate) mod html;
+pub(crate) mod json;
+pub(crate) mod text;
+
+use serde_json::Value;
+
+use crate::report::{Column, Report, Row, Show};
+
+/// What stands for an unknown value.
+const UNKNOWN: &str = "-";
+
+/// The columns that have something to say.
+fn columns(report: &Report) -> Vec<&'static Column> {
+    let has_value = |column: &Column| {
+        report
+            .rows
+            .iter()
+            .any(|row| !value(row, column.key).is_null())
+    };
+    report
+        .columns
+        .iter()
+        .filter(|column| !column.optional || has_value(column))
+        .collect()
+}
+
+/// The rows that are shown.
+fn shown(report: &Report) -> &[Row] {
+    &report.rows[..report.rows.len().min(report.shown)]
+}
+
+/// What is said about the rows that are not shown.
+fn rest(report: &Report) -> Option<String> {
+    let hidden = report.rows.len() - shown(report).len();
+    (hidden > 0).then(|| format!("{hidden} more rows; --top 0 shows all"))
+}
+
+/// A field as people read it, on one line.
+fn cell(row: &Row, column: &Column) -> String {
+    let mut cell = write(value(row, column.key), column.show);
+    if let Some(second) = column
+        .with
+        .map(|key| value(row, key))
+        .filter(|second| !second.is_null())
+    {
+        cell = format!("{cell} {}", write(second, column.show));
+    }
+    cell
+}
+
+fn value<'a>(row: &'a Row, key: &str) -> &'a Value {
+    row.get(key).unwrap_or(&Value::Null)
+}
+
+fn write(value: &Value, show: Show) -> String {
+    match (show, value) {
+        (_, Value::Null) => UNKNOWN.into(),
+        (Show::Bytes, Value::Number(number)) => bytes(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Time, Value::Number(number)) => time(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Tuple, Value::Array(items)) if items.len() == 1 => format!("({},)", items[0]),
+        (Show::Tuple, Value::Array(items)) => format!("({})", join(items)),
+        (_, Value::Array(items)) if items.is_empty() => UNKNOWN.into(),
+        (_, Value::Array(items)) => join(items),
+        (_, Value::String(text)) => printable(text),
+        (_, Value::Bool(true)) => "yes".into(),
+        (_, Value::Bool(false)) => "no".into(),
+        (_, other) => other.to_string(),
+    }
+}
+
+fn join(items: &[Value]) -> String {
+    let words: Vec<String> = items.iter().map(|item| write(item, Show::Text)).collect();
+    words.join(", ")
+}
+
+/// Control characters, which could move a terminal's cursor, are written as escapes.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default())
+        } else {
+            printable.push(letter)
+        }
+    }
+    printable
+}
+
+/// Decimal units, as disks and NumPy's users count.
+pub(crate) fn bytes(count: f64) -> String {
+    scaled(count, 1000.0, &[" B", " kB", " MB", " GB", " TB"])
+}
+
+fn time(nanoseconds: f64) -> String {
+    scaled(nanoseconds, 1000.0, &[" ns", " us", " ms", " s"])
+}
+
+/// One digit behind the point, but none for the smallest unit.
+fn scaled(mut number: f64, factor: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    while number >= factor && unit + 1 < units.len() {
+        number /= factor;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0);
+    format!("{number:.digits$}{}", units[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_for_people() {
+        assert_eq!(write(&json!(999), Show::Bytes), "999 B");
+        assert_eq!(write(&json!(80_000_000), Show::Bytes), "80.0 MB");
+        assert_eq!(write(&json!(1_900_000_000u64), Show::Time), "1.9 s");
+        assert_eq!(write(&json!(0), Show::Time), "0 ns");
+        assert_eq!(write(&json!([3]), Show::Tuple), "(3,)");
+        assert_eq!(write(&json!([3, -8]), Show::Tuple), "(3, -8)");
+        assert_eq!(write(&json!([]), Show::Tuple), "()");
+        assert_eq!(write(&json!([]), Show::List), "-");
+        assert_eq!(write(&json!(["a", "b"]), Show::List), "a, b");
+        assert_eq!(write(&json!("a\n\u{1b}[2J"), Show::Text), "a\\n\\u{1b}[2J");
+        assert_eq!(write(&Value::Null, Show::Number), "-");
+    }
+}

@@ -1,0 +1,252 @@
+//! A report as plain text: aligned columns that fit a width, without colours.
+//!
+//! Where the width is too small, long texts are shortened first; then the least useful columns are left out.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::report::{Column, Report, Show};
+use crate::view::{cell, columns, rest, shown};
+
+/// What stands between two columns.
+const GAP: usize = 2;
+
+/// The whole report in at most `width` columns.
+pub(crate) fn report(report: &Report, width: usize) -> String {
+    let mut lines = table(report, width);
+    lines.extend(rest(report));
+    for sentence in &report.summary {
+        lines.extend(wrap(sentence, "", width));
+    }
+    for diagnosis in &report.diagnoses {
+        let (word, code) = (diagnosis.severity.word(), diagnosis.code);
+        lines.extend(wrap(
+            &format!("{word} {code}: {} {}", diagnosis.title, diagnosis.fix),
+            "  ",
+            width,
+        ));
+    }
+    for limit in &report.limits {
+        lines.extend(wrap(&format!("limit: {limit}"), "  ", width));
+    }
+    lines.join("\n")
+}
+
+fn table(report: &Report, width: usize) -> Vec<String> {
+    let rows = shown(report);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut places: Vec<Place> = columns(report)
+        .into_iter()
+        .map(|column| {
+            let cells: Vec<String> = rows.iter().map(|row| cell(row, column)).collect();
+            let natural = cells
+                .iter()
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+                .max(column.title.width());
+            Place {
+                column,
+                cells,
+                natural,
+                width: natural,
+            }
+        })
+        .collect();
+    fit(&mut places, width);
+    let heading = line(places.iter().map(|place| (place, place.column.title)));
+    let body = (0..rows.len()).map(|row| {
+        line(
+            places
+                .iter()
+                .map(move |place| (place, place.cells[row].as_str())),
+        )
+    });
+    std::iter::once(heading).chain(body).collect()
+}
+
+/// A column on its way to the page.
+struct Place {
+    column: &'static Column,
+    cells: Vec<String>,
+    natural: usize,
+    width: usize,
+}
+
+impl Place {
+    /// Below this, nobody could recognise the content.
+    fn least(&self) -> usize {
+        let least = match self.column.show {
+            Show::Text | Show::List => 14,
+            Show::Path => 24,
+            _ => self.natural,
+        };
+        least.max(self.column.title.width()).min(self.natural)
+    }
+}
+
+fn fit(places: &mut Vec<Place>, width: usize) {
+    let gaps = |places: &[Place]| GAP * places.len().saturating_sub(1);
+    while places.iter().map(Place::least).sum::<usize>() + gaps(places) > width {
+        let Some(last) = (0..places.len()).max_by_key(|&index| places[index].column.rank) else {
+            return;
+        };
+        if places[last].column.rank == 0 {
+            break;
+        }
+        places.remove(last);
+    }
+    while places.iter().map(|place| place.width).sum::<usize>() + gaps(places) > width {
+        let can_shrink = places
+            .iter_mut()
+            .filter(|place| place.width > place.least());
+        match can_shrink.max_by_key(|place| place.width - place.least()) {
+            Some(place) => place.width -= 1,
+            None => return,
+        }
+    }
+}
+
+fn line<'a>(cells: impl Iterator<Item = (&'a Place, &'a str)>) -> String {
+    let mut line = String::new();
+    for (index, (place, text)) in cells.enumerate() {
+        let text = shorten(text, place.width, place.column.show);
+        let padding = " ".repeat(place.width - text.width());
+        line.push_str(if index > 0 { "  " } else { "" });
+        match is_right(place.column.show) {
+            true => line.extend([padding.as_str(), text.as_str()]),
+            false => line.extend([text.as_str(), padding.as_str()]),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Whether a column is set to the right, so that digits stand under digits.
+pub(crate) fn is_right(show: Show) -> bool {
+    matches!(
+        show,
+        Show::Number | Show::Bytes | Show::Time | Show::Address
+    )
+}
+
+/// Leaves out the middle of a text, or the start of a path, whose end says most.
+fn shorten(text: &str, width: usize, show: Show) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let before = if show == Show::Path {
+        0
+    } else {
+        room.div_ceil(2)
+    };
+    let start = head(text.chars(), before);
+    let end: String = head(text.chars().rev(), room - before)
+        .chars()
+        .rev()
+        .collect();
+    format!("{start}…{end}")
+}
+
+/// As many letters as fit.
+fn head(letters: impl Iterator<Item = char>, width: usize) -> String {
+    let mut used = 0;
+    letters
+        .take_while(|letter| {
+            used += letter.width().unwrap_or(0);
+            used <= width
+        })
+        .collect()
+}
+
+/// Breaks a sentence at blanks; the lines after the first start with `indent`.
+fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in super::printable(sentence).split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > width {
+            lines.push(format!("{indent}{word}"));
+        } else {
+            let blank = if lines[last].is_empty() { "" } else { " " };
+            lines[last] += &format!("{blank}{word}");
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::{Diagnosis, Severity, rows};
+
+    const COLUMNS: &[Column] = &[
+        Column::new("name", Show::Text, 0),
+        Column::new("package", Show::Text, 1).with("version"),
+        Column::new("size", Show::Bytes, 2),
+        Column::new("base", Show::Address, 3),
+        Column::new("rss", Show::Bytes, 2).optional(),
+        Column::new("path", Show::Path, 4),
+    ];
+
+    fn sample() -> Report {
+        let all = [
+            json!({
+                "name": "libscipy_openblas64_-fdde5778.so", "package": "numpy", "version": "2.4.6", "size": 25_000_000,
+                "base": "0x7f0000000000", "rss": null,
+                "path": "/home/someone/project/.venv/lib/python3.11/site-packages/numpy.libs/libscipy_openblas64_-fdde5778.so",
+            }),
+            json!({"name": "変数.so", "package": null, "size": 12, "base": "0x400000", "path": "/opt/a\u{7}b.so"}),
+            json!({"name": "hidden.so"}),
+        ];
+        Report {
+            name: "probe",
+            columns: COLUMNS,
+            rows: rows(all).unwrap(),
+            summary: vec!["3 libraries, 25.0 MB mapped".into()],
+            diagnoses: vec![Diagnosis {
+                code: "X001",
+                severity: Severity::Warn,
+                title: "this is remarkable in more than one way and needs a line of its own."
+                    .into(),
+                evidence: vec![],
+                fix: "Do something about it.".into(),
+            }],
+            limits: vec!["the kernel does not tell".into()],
+            shown: 2,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn wide() {
+        insta::assert_snapshot!(report(&sample(), 100), @"");
+    }
+
+    #[test]
+    fn narrow() {
+        insta::assert_snapshot!(report(&sample(), 60), @"");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked() {
+        for width in 40..=140 {
+            let text = report(&sample(), width);
+            let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
+            assert!(widest <= width, "{widest} > {width}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_report_still_says_something() {
+        let empty = Report {
+            summary: vec!["nothing is loaded".into()],
+            columns: COLUMNS,
+            ..Report::default()
+        };
+        assert_eq!(report(&empty, 80), "nothing is loaded");
+    }
+}
