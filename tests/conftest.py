@@ -1,0 +1,76 @@
+"""Fixtures: kernels and front ends.
+
+`client` is what most tests want: a new front end on a kernel that the tests of a file share and
+that is replaced when a test has ended or wedged it. `launch` starts kernels of one's own.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from support import process
+from support.process import Kernel
+
+HERE = "diaphane"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is ours alone when another kernel is under test."""
+    if process.NAME == HERE:
+        return
+    ours = [item for item in items if item.get_closest_marker("diaphane")]
+    config.hook.pytest_deselected(items=ours)
+    items[:] = [item for item in items if item not in ours]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """At most one live kernel for the file, in a list of one."""
+    kernels: list[Kernel] = []
+    yield kernels
+    for kernel in kernels:
+        kernel.close()
+
+
+@pytest.fixture
+def kernel(shared, tmp_path_factory):
+    """The kernel of this file: alive and answering when the test begins and when it ends."""
+    if shared and not shared[0].alive:
+        shared.pop().close()
+    if not shared:
+        shared.append(Kernel(tmp_path_factory.mktemp("kernel")))
+    kernel = shared[0]
+    yield kernel
+    try:
+        watcher = kernel.connect()
+        watcher.request("kernel_info_request")
+        kernel.clients.remove(watcher)
+        watcher.close()
+    except AssertionError as silent:
+        shared.remove(kernel)
+        kernel.close()
+        raise AssertionError(f"the kernel did not survive the test: {kernel.log}") from silent
+
+
+@pytest.fixture
+def client(kernel):
+    """A new front end on the shared kernel; every message must have been meant for it."""
+    client = kernel.connect()
+    yield client
+    kernel.clients.remove(client)
+    client.close()
+
+
+@pytest.fixture
+def launch(tmp_path_factory):
+    """Start kernels that end with the test; options as in `Kernel`."""
+    kernels: list[Kernel] = []
+
+    def launch(**options) -> Kernel:
+        kernels.append(Kernel(tmp_path_factory.mktemp("kernel"), **options))
+        return kernels[-1]
+
+    yield launch
+    for kernel in kernels:
+        print(kernel.log)
+        kernel.close()

@@ -1,0 +1,144 @@
+"""Interrupts, by message and by SIGINT, of everything a cell may be waiting for."""
+
+import signal
+
+import pytest
+
+from support.client import Client
+from support.process import Kernel
+
+READY = "print('ready', flush=True)\n"
+CELLS = {
+    "loop": READY + "while True: pass",
+    "sleep": "import time\n" + READY + "time.sleep(600)",
+    "subprocess": "import subprocess\n" + READY + "subprocess.run(['sleep', '600'])",
+    "shell": READY + "!sleep 600",
+    "lock": "import threading\nlock = threading.Lock(); lock.acquire()\n"
+    + READY
+    + "lock.acquire()",
+    "queue": "import queue\n" + READY + "queue.Queue().get()",
+    "thread": (
+        "import threading, time\nt = threading.Thread(target=time.sleep, args=(600,), daemon=True)\n"
+        "t.start()\n" + READY + "t.join()"
+    ),
+    "read": "import os\nr, w = os.pipe()\n" + READY + "os.read(r, 1)",
+    "numpy": (
+        "import numpy as np\nm = np.random.rand(50, 50)\n" + READY + "while True: np.linalg.svd(m)"
+    ),
+}
+
+
+@pytest.fixture(params=["message", "signal"])
+def interrupt(request, kernel: Kernel, client: Client):
+    """Interrupt the kernel in one of the two ways."""
+
+    def by_message():
+        done = client.request("interrupt_request", {}, "control")
+        assert done.content == {"status": "ok"}
+        assert done.reply["msg_type"] == "interrupt_reply"
+        assert done.trace == ["busy", "idle"]
+
+    return by_message if request.param == "message" else kernel.interrupt
+
+
+def ended_by_interrupt(client: Client, cell) -> None:
+    done = client.finish(cell)
+    assert done.content["status"] == "error"
+    assert done.content["ename"] == "KeyboardInterrupt"
+    assert done.trace[-2:] == ["error", "idle"]
+    assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_interrupt(client: Client, interrupt, name: str):
+    cell = client.start(CELLS[name])
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    interrupt()
+    ended_by_interrupt(client, cell)
+
+
+def test_interrupt_of_input(client: Client, interrupt):
+    cell = client.start("input('? ')", allow_stdin=True)
+    client.until(lambda: cell.stdin, "the question", cell)
+    interrupt()
+    ended_by_interrupt(client, cell)
+
+
+def test_an_interrupted_question_leaves_nothing_for_the_next(client: Client, interrupt):
+    cell = client.start("input('old? ')", allow_stdin=True)
+    client.until(lambda: cell.stdin, "the question", cell)
+    interrupt()
+    client.finish(cell)
+    again = client.start("input('new? ')", allow_stdin=True)
+    assert client.answer(again, "new")["content"]["prompt"] == "new? "
+    assert client.finish(again).result == "'new'"
+
+
+@pytest.mark.diaphane
+def test_interrupt_of_an_await(client: Client, interrupt):
+    cell = client.start("import asyncio\n" + READY + "await asyncio.sleep(600)")
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    interrupt()
+    ended_by_interrupt(client, cell)
+
+
+@pytest.mark.diaphane
+def test_interrupt_within_a_coroutine_of_ones_own(client: Client, interrupt):
+    code = """
+import asyncio
+async def wait():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        print('cleaned up')
+print('ready', flush=True)
+await wait()
+"""
+    cell = client.start(code)
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    interrupt()
+    ended_by_interrupt(client, cell)
+    assert "cleaned up" in cell.text()
+
+
+def test_the_user_may_catch_it(client: Client, interrupt):
+    code = f"try:\n    {READY}    while True: pass\nexcept KeyboardInterrupt:\n    print('caught')"
+    cell = client.start(code)
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    interrupt()
+    assert client.finish(cell).content["status"] == "ok"
+    assert "caught" in cell.text()
+
+
+def test_interrupting_an_idle_kernel_does_no_harm(client: Client, interrupt):
+    for _ in range(20):
+        interrupt()
+    assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.diaphane
+def test_an_interrupt_aborts_the_queue(client: Client, interrupt):
+    cell = client.start(CELLS["loop"])
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    queued = client.start("'never'")
+    client.request("kernel_info_request", {}, "control")
+    interrupt()
+    ended = client.finish(cell)
+    assert ended.content["ename"] == "KeyboardInterrupt"
+    assert client.finish(queued).content["status"] == "aborted"
+
+
+def test_the_handler_of_the_user_is_respected(client: Client, kernel: Kernel):
+    code = """
+import signal, time
+hits = []
+old = signal.signal(signal.SIGUSR1, lambda *a: hits.append(a[0]))
+print('ready', flush=True)
+while not hits: time.sleep(0.01)
+signal.signal(signal.SIGUSR1, old)
+hits
+"""
+    cell = client.start(code)
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    kernel.process.send_signal(signal.SIGUSR1)
+    assert client.finish(cell).result == str([signal.SIGUSR1.value])

@@ -1,0 +1,1 @@
+"""What the tests share: a kernel process, a front end that records everything, and views on both."""

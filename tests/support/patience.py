@@ -1,0 +1,21 @@
+"""How long a test waits for something that must happen: long, because it only matters in failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE = 30.0
+
+T = TypeVar("T")
+
+
+def wait_until(probe: Callable[[], T], what: str) -> T:
+    """Ask `probe` until it says something true; what it says. `what` names it in the failure."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := probe()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE:g} s in vain until {what}")
+        time.sleep(0.005)
+    return found

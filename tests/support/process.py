@@ -1,0 +1,135 @@
+"""A kernel process, started through jupyter_client from its kernelspec.
+
+It is the real thing: the connection file, the environment and the way to stop are those of a
+front end. It holds no sockets; `support.client.Client` does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+from support.client import Client
+from support.patience import PATIENCE, wait_until
+
+NAME = os.environ.get("DIAPHANE_TEST_KERNEL", "diaphane")
+
+
+class Kernel:
+    """One kernel process with a directory, an IPython profile and a log of its own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str = NAME,
+        transport: str = "tcp",
+        encryption: str = "disabled",
+        env: dict[str, str] | None = None,
+    ):
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = {}
+        if transport == "ipc":
+            # The path of a UNIX socket may have 107 characters, so it stands in the directory.
+            options["ip"] = str(directory / "s")
+        self.manager = KernelManager(
+            kernel_name=name,
+            transport=transport,
+            connection_file=str(directory / "connection.json"),
+            **options,
+        )
+        self.clients: list[Client] = []
+        with open(self.log_file, "wb") as log:
+            self.manager.start_kernel(
+                cwd=str(directory),
+                env=environment(directory) | (env or {}),
+                stdout=log,
+                stderr=log,
+                transport_encryption=encryption,
+            )
+        self.process = self.manager.provisioner.process
+        self.pid: int = self.process.pid
+
+    @property
+    def log_file(self) -> Path:
+        return self.directory / "kernel.log"
+
+    @property
+    def log(self) -> str:
+        """What the process wrote to the terminal it was started from."""
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The content of the connection file."""
+        return self.manager.get_connection_info()
+
+    def connect(self, **options: Any) -> Client:
+        """A new front end, subscribed and ready."""
+        client = Client(self.info, alive=lambda: self.alive, **options)
+        self.clients.append(client)
+        return client
+
+    def interrupt(self) -> None:
+        """SIGINT as a terminal or a server sends it: to the whole process group."""
+        os.killpg(self.pid, signal.SIGINT)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait for the end of the process; its exit code."""
+        return self.process.wait(timeout)
+
+    def close(self) -> None:
+        """End the process, whatever state it is in."""
+        for client in self.clients:
+            client.close()
+        if self.alive:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait(PATIENCE)
+        self.manager.cleanup_resources()
+
+    # What the kernel of Linux says about the process, read from outside.
+
+    def proc(self, name: str) -> str:
+        return Path(f"/proc/{self.pid}/{name}").read_text()
+
+    @property
+    def threads(self) -> dict[int, str]:
+        """Thread ids and their names."""
+        tasks = Path(f"/proc/{self.pid}/task")
+        return {int(t.name): (t / "comm").read_text().strip() for t in tasks.iterdir()}
+
+    @property
+    def rss(self) -> int:
+        """Resident memory in bytes."""
+        return int(self.proc("statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def switches(self) -> dict[int, int]:
+        """Voluntary context switches of each thread so far: how often it went to sleep."""
+        counts = {}
+        for tid in self.threads:
+            status = Path(f"/proc/{self.pid}/task/{tid}/status").read_text()
+            line = next(x for x in status.splitlines() if x.startswith("voluntary_ctxt"))
+            counts[tid] = int(line.split()[1])
+        return counts
+
+    def wait_for_child(self) -> int:
+        """Wait until the process has a child; its pid."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return int(wait_until(lambda: path.read_text().split(), "the kernel has a child")[0])
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """The environment of this process, without the user's own IPython and Jupyter state."""
+    env = dict(os.environ)
+    env["IPYTHONDIR"] = str(directory / "ipython")
+    env["JUPYTER_RUNTIME_DIR"] = str(directory)
+    return env
