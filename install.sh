@@ -44,7 +44,7 @@ main() {
 }
 
 parse() {
-  action=install python="" place=() name=diaphane curve=yes demo=no
+  action=install python="" place=() name=diaphane curve=yes demo=no lists=old
   while (($#)); do
     case $1 in
       --python | --prefix | --name)
@@ -78,7 +78,13 @@ absolute() {
   realpath -s -- "$path"
 }
 
-say() { printf '\033[1m%s\033[0m\n' "$*"; }
+say() {
+  local bold="" plain=""
+  if [[ -t 1 ]]; then
+    bold=$'\033[1m' plain=$'\033[0m'
+  fi
+  printf '%s%s%s\n' "$bold" "$*" "$plain"
+}
 
 fail() {
   printf 'install.sh: %s\n' "$*" >&2
@@ -112,16 +118,18 @@ is_at_least() {
 
 apt_install() {
   (($#)) || return 0
-  local as_root=(env) command="apt-get install --yes --no-install-recommends $*"
+  local as_root=(env DEBIAN_FRONTEND=noninteractive) remedy="as root, run: apt-get install $*"
   command -v apt-get >/dev/null || fail "this needs what Debian calls: $*; install it and run ./install.sh again"
   if ((EUID != 0)); then
-    command -v sudo >/dev/null || fail "this needs $*; as root, run: $command"
-    as_root=(sudo env)
+    command -v sudo >/dev/null || fail "this needs $*; $remedy"
+    as_root=(sudo "${as_root[@]}")
   fi
   say "Installing $*"
-  "${as_root[@]}" apt-get update --quiet=2 || fail "the package lists cannot be read; as root, run: $command"
-  # shellcheck disable=SC2086 # The command is a list of plain words.
-  "${as_root[@]}" DEBIAN_FRONTEND=noninteractive $command || fail "that did not work; as root, run: $command"
+  if [[ $lists == old ]]; then
+    "${as_root[@]}" apt-get update --quiet=2 || fail "the package lists cannot be read; $remedy"
+    lists=new
+  fi
+  "${as_root[@]}" apt-get install --quiet=2 --no-install-recommends "$@" >/dev/null || fail "that did not work; $remedy"
 }
 
 # Which Python -----------------------------------------------------------------------------------------------------
