@@ -14,7 +14,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "COL")]
     pub sort: Option<String>,
     /// Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub top: Option<usize>,
     /// Show the report as JSON
     #[arg(long)]

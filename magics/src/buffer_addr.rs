@@ -44,20 +44,27 @@ impl AsRef<Common> for Args {
 }
 
 const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0),
-    Column::new("error", Show::Text, 1).optional(),
-    Column::new("type", Show::Text, 6),
-    Column::new("dtype", Show::Text, 5),
-    Column::new("shape", Show::Tuple, 3),
-    Column::new("strides", Show::Tuple, 8),
-    Column::new("addr", Show::Address, 1),
-    Column::new("end", Show::Address, 10),
-    Column::new("nbytes", Show::Bytes, 1).titled("size"),
-    Column::new("owner", Show::Text, 2),
-    Column::new("offset", Show::Number, 4),
-    Column::new("flags", Show::List, 7),
-    Column::new("mapping", Show::Path, 9),
-    Column::new("shares_with", Show::List, 2).titled("shares with"),
+    Column::new("name", Show::Text, 0).at_least(16),
+    Column::new("error", Show::Text, 1).at_least(60).optional(),
+    Column::new("type", Show::Text, 6).optional(),
+    Column::new("dtype", Show::Text, 5).optional(),
+    Column::new("shape", Show::Tuple, 3).optional(),
+    Column::new("strides", Show::Tuple, 8).optional(),
+    Column::new("addr", Show::Address, 1).optional(),
+    Column::new("end", Show::Address, 10).optional(),
+    Column::new("nbytes", Show::Bytes, 1)
+        .titled("size")
+        .optional(),
+    Column::new("owner", Show::Text, 2).optional(),
+    Column::new("offset", Show::Number, 4).optional(),
+    Column::new("flags", Show::List, 7).optional(),
+    Column::new("mapping", Show::Path, 9).optional(),
+    Column::new("shares_with", Show::List, 2)
+        .titled("shares with")
+        .optional(),
+    Column::new("owner_type", Show::Text, 11)
+        .titled("owner type")
+        .optional(),
 ];
 
 #[derive(Serialize, Default)]
@@ -348,19 +355,24 @@ impl Sizes {
     const PIECES: usize = 100_000;
 
     fn of(listed: &[Listed<'_>]) -> Self {
+        let layouts = || listed.iter().filter_map(Listed::layout);
+        let (dense, strided): (Vec<_>, Vec<_>) = layouts().partition(|layout| layout.is_dense());
+        let mut pieces = spans::union(dense.into_iter().map(Layout::bounds).collect());
         let mut exact = true;
-        let mut pieces = Vec::new();
-        for layout in listed.iter().filter_map(Listed::layout) {
+        let inside = |span: Span, pieces: &[Span]| {
+            pieces.iter().any(|piece| piece.intersection(span) == span)
+        };
+        for layout in strided
+            .into_iter()
+            .filter(|layout| !inside(layout.bounds(), &pieces))
+            .collect::<Vec<_>>()
+        {
             let touched = layout.touched(Self::PIECES);
             exact &= touched.is_some();
             pieces.extend(touched.unwrap_or_else(|| vec![layout.bounds()]));
         }
         Self {
-            listed: listed
-                .iter()
-                .filter_map(Listed::layout)
-                .map(Layout::listed)
-                .sum(),
+            listed: layouts().map(Layout::listed).sum(),
             distinct: spans::union(pieces).into_iter().map(Span::len).sum(),
             exact,
         }

@@ -52,7 +52,7 @@ pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<Found<'py>
         Ok(Asked::Whole(buffer)) => whole(Ok(buffer)),
         Ok(Asked::Parts(parts)) => parts,
         Ok(Asked::Nothing) if named => whole(Err(format!(
-            "{} lends no memory: it has neither the buffer protocol nor __array_interface__",
+            "{} lends no memory (no buffer protocol, no __array_interface__)",
             type_name(object)
         ))),
         Ok(Asked::Nothing) => Vec::new(),

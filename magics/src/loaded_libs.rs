@@ -51,13 +51,13 @@ impl AsRef<Common> for Args {
 }
 
 const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0),
+    Column::new("name", Show::Text, 0).at_least(28),
     Column::new("package", Show::Text, 1).with("package_version"),
-    Column::new("kind", Show::Text, 4),
+    Column::new("kind", Show::Text, 3).at_least(16),
     Column::new("size", Show::Bytes, 2),
     Column::new("rss", Show::Bytes, 1).optional(),
-    Column::new("base", Show::Address, 5),
-    Column::new("needed_by", Show::List, 3).titled("needed by"),
+    Column::new("base", Show::Address, 4),
+    Column::new("needed_by", Show::List, 5).titled("needed by"),
     Column::new("path", Show::Path, 6),
     Column::new("soname", Show::Text, 8),
     Column::new("needed", Show::List, 9).titled("needs"),
@@ -220,7 +220,7 @@ fn row<'a>(library: &'a Library, resident: Option<&[(Span, u64)]>) -> Row<'a> {
     Row {
         name: &facts.name,
         path: facts.path.as_deref(),
-        soname: facts.soname.as_deref(),
+        soname: facts.image.soname.as_deref(),
         kind: match facts.kind {
             Kind::Program => "program",
             Kind::Extension => "extension module",
@@ -241,11 +241,11 @@ fn row<'a>(library: &'a Library, resident: Option<&[(Span, u64)]>) -> Row<'a> {
         size: facts.size(),
         rss: resident.map(|regions| rss(facts, regions)),
         segments: segments.collect(),
-        build_id: facts.build_id.as_deref(),
-        needed: &facts.needed,
+        build_id: facts.image.build_id.as_deref(),
+        needed: &facts.image.needed,
         needed_by: &facts.needed_by,
-        rpath: facts.rpath.as_deref(),
-        runpath: facts.runpath.as_deref(),
+        rpath: facts.image.rpath.as_deref(),
+        runpath: facts.image.runpath.as_deref(),
         deleted: facts.deleted,
     }
 }
@@ -274,11 +274,15 @@ fn summary(listed: &[&Library], loaded: usize, mapped: usize, new: bool) -> Stri
         all if all == loaded => format!("{all} libraries"),
         some => format!("{some} of {loaded} libraries"),
     };
+    let owned = listed
+        .iter()
+        .filter(|library| library.package.is_some())
+        .count();
     let mapped = bytes(mapped as f64);
     match packages.len() {
-        0 => format!("{count}, {mapped} mapped, none from a Python package"),
-        1 => format!("{count}, {mapped} mapped, from 1 Python package and the system"),
-        many => format!("{count}, {mapped} mapped, from {many} Python packages and the system"),
+        0 => format!("{count}, {mapped} mapped; none belongs to a Python package"),
+        1 => format!("{count}, {mapped} mapped; {owned} belong to 1 Python package"),
+        many => format!("{count}, {mapped} mapped; {owned} belong to {many} Python packages"),
     }
 }
 

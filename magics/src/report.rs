@@ -89,7 +89,7 @@ impl Serialize for Address {
 /// How a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
-    /// Text, shortened in the middle.
+    /// Text, shortened at its end.
     Text,
     /// A path, shortened at its start.
     Path,
@@ -122,11 +122,18 @@ pub struct Column {
     pub rank: u8,
     /// Whether the column vanishes when no row has a value.
     pub optional: bool,
+    /// Below so many letters, nobody could recognise the content.
+    pub least: usize,
 }
 
 impl Column {
     /// A column under its own name.
     pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
+        let least = match show {
+            Show::Text | Show::List => 12,
+            Show::Path => 24,
+            _ => usize::MAX,
+        };
         Self {
             key,
             with: None,
@@ -134,6 +141,7 @@ impl Column {
             show,
             rank,
             optional: false,
+            least,
         }
     }
 
@@ -148,6 +156,11 @@ impl Column {
             with: Some(key),
             ..self
         }
+    }
+
+    /// Never shortened to fewer letters.
+    pub const fn at_least(self, least: usize) -> Self {
+        Self { least, ..self }
     }
 
     /// Hidden when it has nothing to say.

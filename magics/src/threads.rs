@@ -43,12 +43,15 @@ const COLUMNS: &[Column] = &[
     Column::new("tid", Show::Number, 0),
     Column::new("name", Show::Text, 0),
     Column::new("kind", Show::Text, 1),
-    Column::new("owner", Show::Text, 2).with("owner_package"),
-    Column::new("state", Show::Text, 4),
+    Column::new("owner", Show::Text, 2).at_least(18),
+    Column::new("owner_package", Show::Text, 3)
+        .titled("package")
+        .optional(),
+    Column::new("cpu_ns", Show::Time, 4).titled("cpu"),
+    Column::new("state", Show::Text, 6),
     Column::new("wait", Show::Text, 5),
-    Column::new("cpu_ns", Show::Time, 3).titled("cpu"),
-    Column::new("last_cpu", Show::Number, 6).titled("on"),
-    Column::new("owner_confidence", Show::Text, 8).titled("known by"),
+    Column::new("last_cpu", Show::Number, 7).titled("on"),
+    Column::new("owner_confidence", Show::Text, 8).titled("owner by"),
     Column::new("wait_channel", Show::Text, 9)
         .titled("kernel function")
         .optional(),

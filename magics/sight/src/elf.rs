@@ -24,31 +24,44 @@ pub struct Part {
 }
 
 /// A mapped image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Image {
+    /// The name it goes by among libraries.
+    pub soname: Option<String>,
+    /// The names of the libraries it needs.
+    pub needed: Vec<String>,
+    /// Where it tells the loader to look, in the old form that its children inherit.
+    pub rpath: Option<String>,
+    /// Where it tells the loader to look, in the new form that is its own.
+    pub runpath: Option<String>,
+    /// The linker's fingerprint of the file, in hexadecimal digits.
+    pub build_id: Option<String>,
+    /// Whether it exports the function by which Python imports a module from a file of this name (PEP 489).
+    pub is_python_module: bool,
     bias: usize,
     parts: Vec<Part>,
     tags: Vec<(DynamicTag, usize)>,
 }
 
 impl Image {
-    /// Reads the dynamic section of an image of which the loader gave the program headers.
-    pub fn read(bias: usize, parts: Vec<Part>) -> Self {
-        let dynamic = parts.iter().find(|part| part.kind == elf::PT_DYNAMIC);
-        let raw = dynamic
-            .map(|part| bytes(part.span.start, part.span.len()))
-            .unwrap_or_default();
-        let tags = slice_of::<elf::Dyn64<Native>>(&raw)
-            .into_iter()
-            .map(|entry| {
-                (
-                    entry.d_tag.get(Native),
-                    usize::try_from(entry.d_val.get(Native)).unwrap_or(0),
-                )
-            })
-            .take_while(|(tag, _)| *tag != elf::DT_NULL)
-            .collect();
-        Self { bias, parts, tags }
+    /// Reads an image of which the loader gave the program headers and the path.
+    pub fn read(bias: usize, parts: Vec<Part>, path: &str) -> Self {
+        let tags = tags(&parts);
+        let mut image = Self {
+            bias,
+            parts,
+            tags,
+            ..Self::default()
+        };
+        image.soname = image.text(elf::DT_SONAME);
+        image.needed = image.needs();
+        image.rpath = image.text(elf::DT_RPATH);
+        image.runpath = image.text(elf::DT_RUNPATH);
+        image.build_id = image.fingerprint();
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let module = file.split('.').next().unwrap_or(file);
+        image.is_python_module = image.exports(&format!("PyInit_{module}"));
+        image
     }
 
     /// From the first to behind the last page of what was loaded.
@@ -63,54 +76,6 @@ impl Image {
         let end = loaded().map(|span| span.end).max().unwrap_or(start);
         let page = rustix::param::page_size();
         Span::new(start - start % page, end.next_multiple_of(page))
-    }
-
-    /// The name it goes by among libraries.
-    pub fn soname(&self) -> Option<String> {
-        self.text(elf::DT_SONAME)
-    }
-
-    /// The names of the libraries it needs.
-    pub fn needed(&self) -> Vec<String> {
-        let names = self.tags.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
-        names
-            .filter_map(|&(_, offset)| self.string(offset))
-            .collect()
-    }
-
-    /// Where it tells the loader to look, in the old form that its children inherit.
-    pub fn rpath(&self) -> Option<String> {
-        self.text(elf::DT_RPATH)
-    }
-
-    /// Where it tells the loader to look, in the new form that is its own.
-    pub fn runpath(&self) -> Option<String> {
-        self.text(elf::DT_RUNPATH)
-    }
-
-    /// The linker's fingerprint of the file, in hexadecimal digits.
-    pub fn build_id(&self) -> Option<String> {
-        self.parts
-            .iter()
-            .filter(|part| part.kind == elf::PT_NOTE)
-            .find_map(|part| {
-                let raw = bytes(part.span.start, part.span.len());
-                let mut notes =
-                    NoteIterator::<FileHeader64<Native>>::new(Native, part.align, &raw).ok()?;
-                while let Ok(Some(note)) = notes.next() {
-                    if note.name() == elf::ELF_NOTE_GNU
-                        && note.n_type(Native) == elf::NT_GNU_BUILD_ID
-                    {
-                        return Some(
-                            note.desc()
-                                .iter()
-                                .map(|byte| format!("{byte:02x}"))
-                                .collect(),
-                        );
-                    }
-                }
-                None
-            })
     }
 
     /// Whether the image defines a symbol for others, by the hash table that the loader uses itself.
@@ -156,6 +121,37 @@ impl Image {
         }
     }
 
+    fn needs(&self) -> Vec<String> {
+        let names = self.tags.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED);
+        names
+            .filter_map(|&(_, offset)| self.string(offset))
+            .collect()
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        self.parts
+            .iter()
+            .filter(|part| part.kind == elf::PT_NOTE)
+            .find_map(|part| {
+                let raw = bytes(part.span.start, part.span.len());
+                let mut notes =
+                    NoteIterator::<FileHeader64<Native>>::new(Native, part.align, &raw).ok()?;
+                while let Ok(Some(note)) = notes.next() {
+                    if note.name() == elf::ELF_NOTE_GNU
+                        && note.n_type(Native) == elf::NT_GNU_BUILD_ID
+                    {
+                        return Some(
+                            note.desc()
+                                .iter()
+                                .map(|byte| format!("{byte:02x}"))
+                                .collect(),
+                        );
+                    }
+                }
+                None
+            })
+    }
+
     fn tag(&self, wanted: DynamicTag) -> Option<usize> {
         self.tags
             .iter()
@@ -185,6 +181,24 @@ impl Image {
         let raw = bytes(address, size_of::<T>());
         from_bytes(&raw).ok().map(|(value, _)| *value)
     }
+}
+
+/// The dynamic section, up to its end mark.
+fn tags(parts: &[Part]) -> Vec<(DynamicTag, usize)> {
+    let dynamic = parts.iter().find(|part| part.kind == elf::PT_DYNAMIC);
+    let raw = dynamic
+        .map(|part| bytes(part.span.start, part.span.len()))
+        .unwrap_or_default();
+    slice_of::<elf::Dyn64<Native>>(&raw)
+        .into_iter()
+        .map(|entry| {
+            (
+                entry.d_tag.get(Native),
+                usize::try_from(entry.d_val.get(Native)).unwrap_or(0),
+            )
+        })
+        .take_while(|(tag, _)| *tag != elf::DT_NULL)
+        .collect()
 }
 
 fn slice_of<T: Pod>(raw: &[u8]) -> Vec<T> {

@@ -10,6 +10,7 @@ pub mod cpus;
 pub mod elf;
 pub mod host;
 pub mod libs;
+pub mod linker;
 pub mod maps;
 pub mod packages;
 pub mod pools;

@@ -1,17 +1,17 @@
 //! The libraries of this process, as the dynamic linker lists them, joined with the kernel's regions.
 //!
-//! It asks `dl_iterate_phdr` and reads the mapped images. It neither opens nor loads anything, and does not know which
-//! Python package a library belongs to (`packages`) or what it computes (`pools`).
+//! It neither opens nor loads anything, and does not know which Python package a library belongs to (`packages`) or
+//! what it computes (`pools`).
 
 use std::collections::HashMap;
-use std::ffi::{CStr, c_int, c_void};
 use std::path::Path;
+use std::sync::Arc;
 
-use object::elf::ProgramType;
 use serde::Serialize;
 
 use crate::Result;
-use crate::elf::{Image, Part};
+use crate::elf::Image;
+use crate::linker::{Auxiliary, Entry, entries};
 use crate::maps::{Maps, Region};
 use crate::spans::Span;
 
@@ -55,20 +55,10 @@ pub struct Library {
     pub span: Span,
     /// Its regions that can be read, written or run.
     pub segments: Vec<Segment>,
-    /// The name it goes by among libraries.
-    pub soname: Option<String>,
-    /// The names it needs.
-    pub needed: Vec<String>,
     /// The file names of the loaded libraries that need it.
     pub needed_by: Vec<String>,
-    /// Search path for itself and its children.
-    pub rpath: Option<String>,
-    /// Search path for itself.
-    pub runpath: Option<String>,
-    /// The linker's fingerprint of the file.
-    pub build_id: Option<String>,
-    /// The mapped image.
-    pub image: Image,
+    /// What its image says about itself.
+    pub image: Arc<Image>,
 }
 
 impl Library {
@@ -83,58 +73,44 @@ pub fn loaded(maps: &Maps) -> Result<Vec<Library>> {
     let program = std::env::current_exe()
         .ok()
         .map(|path| path.to_string_lossy().into_owned());
-    let mut libraries: Vec<Library> = walk()
-        .into_iter()
-        .enumerate()
-        .map(|(index, entry)| library(entry, maps, program.as_deref().filter(|_| index == 0)))
-        .collect();
+    let auxiliary = Auxiliary::read();
+    let mut libraries = Vec::new();
+    for entry in entries() {
+        let program = program.as_deref().filter(|_| libraries.is_empty());
+        libraries.push(library(entry, maps, program, &auxiliary));
+    }
     link(&mut libraries);
     Ok(libraries)
 }
 
-fn library(entry: Entry, maps: &Maps, program: Option<&str>) -> Library {
-    let image = Image::read(entry.bias, entry.parts);
-    let span = image.span();
+fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxiliary) -> Library {
+    let span = entry.image.span();
     let file = maps.within(span).find(|region| region.path().is_some());
     let path = file.and_then(Region::path).or(program).map(str::to_owned);
     let shown = path.as_deref().unwrap_or(&entry.name);
     let name = Path::new(shown)
         .file_name()
         .map_or(shown.into(), |name| name.to_string_lossy().into_owned());
-    let kind = match auxiliary() {
+    let holds = |address: Option<usize>| address.is_some_and(|address| span.contains(address));
+    let kind = match &entry.image {
         _ if program.is_some() => Kind::Program,
-        auxiliary if auxiliary.vdso.is_some_and(|address| span.contains(address)) => Kind::Vdso,
-        auxiliary
-            if auxiliary
-                .loader
-                .is_some_and(|address| span.contains(address)) =>
-        {
-            Kind::Loader
-        }
-        _ if image.exports(&module_function(&name)) => Kind::Extension,
+        _ if holds(auxiliary.vdso) => Kind::Vdso,
+        _ if holds(auxiliary.loader) => Kind::Loader,
+        image if image.is_python_module => Kind::Extension,
         _ => Kind::Library,
     };
+    let deleted = file.is_some_and(|region| region.deleted);
+    let segments = segments(maps, span);
     Library {
         name,
         path,
-        deleted: file.is_some_and(|region| region.deleted),
+        deleted,
         kind,
         span,
-        segments: segments(maps, span),
-        soname: image.soname(),
-        needed: image.needed(),
+        segments,
         needed_by: Vec::new(),
-        rpath: image.rpath(),
-        runpath: image.runpath(),
-        build_id: image.build_id(),
-        image,
+        image: entry.image,
     }
-}
-
-/// The function that Python calls when it imports an extension module from a file of this name (PEP 489).
-fn module_function(file: &str) -> String {
-    let module = file.split('.').next().unwrap_or(file);
-    format!("PyInit_{module}")
 }
 
 /// The kernel may join the last page of a library with a neighbour, and the loader leaves gaps without any right.
@@ -154,93 +130,19 @@ fn segments(maps: &Maps, span: Span) -> Vec<Segment> {
 fn link(libraries: &mut [Library]) {
     let mut by_name: HashMap<String, usize> = HashMap::new();
     for (index, library) in libraries.iter().enumerate() {
-        for name in library.soname.iter().chain([&library.name]) {
+        for name in library.image.soname.iter().chain([&library.name]) {
             by_name.entry(name.clone()).or_insert(index);
         }
     }
     for index in 0..libraries.len() {
-        let name = libraries[index].name.clone();
-        for needed in libraries[index].needed.clone() {
-            if let Some(&target) = by_name.get(&needed) {
-                libraries[target].needed_by.push(name.clone());
-            }
+        let (name, image) = (
+            libraries[index].name.clone(),
+            Arc::clone(&libraries[index].image),
+        );
+        for target in image.needed.iter().filter_map(|needed| by_name.get(needed)) {
+            libraries[*target].needed_by.push(name.clone());
         }
     }
-}
-
-/// Two addresses that the kernel hands to every program.
-struct Auxiliary {
-    vdso: Option<usize>,
-    loader: Option<usize>,
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the kernel's auxiliary vector has no safe reader for these two entries"
-)]
-fn auxiliary() -> Auxiliary {
-    let value = |kind| {
-        // SAFETY: `getauxval` takes any number and answers 0 for an unknown one.
-        let value = unsafe { libc::getauxval(kind) };
-        usize::try_from(value).ok().filter(|&address| address != 0)
-    };
-    Auxiliary {
-        vdso: value(libc::AT_SYSINFO_EHDR),
-        loader: value(libc::AT_BASE),
-    }
-}
-
-/// What the linker says about one image.
-struct Entry {
-    name: String,
-    bias: usize,
-    parts: Vec<Part>,
-}
-
-#[allow(
-    unsafe_code,
-    reason = "dl_iterate_phdr is a C function with a callback"
-)]
-fn walk() -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    // SAFETY: `collect` has the signature that is asked for and gets back the pointer to `entries`, which outlives
-    // the call.
-    unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut entries).cast()) };
-    entries
-}
-
-/// Only copies, since the linker's lock is held here.
-#[allow(unsafe_code, reason = "called by the dynamic linker with raw pointers")]
-unsafe extern "C" fn collect(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    data: *mut c_void,
-) -> c_int {
-    // SAFETY: the linker passes a valid description for the length of this call.
-    let info = unsafe { &*info };
-    // SAFETY: `walk` passed the address of its own vector, which nothing else uses during the walk.
-    let entries = unsafe { &mut *data.cast::<Vec<Entry>>() };
-    // SAFETY: the linker's names end with NUL and live as long as its lock is held.
-    let name = unsafe { CStr::from_ptr(info.dlpi_name) };
-    // SAFETY: the linker's headers are mapped and as many as it says.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    let bias = info.dlpi_addr as usize;
-    let parts = headers.iter().map(|header| {
-        let start = bias.wrapping_add(header.p_vaddr as usize);
-        let span = Span::new(start, start.wrapping_add(header.p_memsz as usize));
-        Part {
-            kind: ProgramType(header.p_type),
-            flags: header.p_flags,
-            span,
-            align: header.p_align,
-        }
-    });
-    entries.push(Entry {
-        name: name.to_string_lossy().into_owned(),
-        bias,
-        parts: parts.collect(),
-    });
-    0
 }
 
 #[cfg(test)]
@@ -310,12 +212,17 @@ mod tests {
                 .map(|(_, value)| value.trim_end_matches(']').trim().to_owned())
                 .collect()
         };
-        assert_eq!(program.needed, field("Shared library: ["));
+        assert_eq!(program.image.needed, field("Shared library: ["));
         assert_eq!(
-            program.build_id.clone().into_iter().collect::<Vec<_>>(),
+            program
+                .image
+                .build_id
+                .clone()
+                .into_iter()
+                .collect::<Vec<_>>(),
             field("Build ID: ")
         );
-        assert!(!program.needed.is_empty());
+        assert!(!program.image.needed.is_empty());
     }
 
     #[test]
@@ -324,7 +231,7 @@ mod tests {
         let libc = libc_of(&libraries);
         assert!(libc.image.exports("malloc") && libc.image.exports("dl_iterate_phdr"));
         assert!(!libc.image.exports("mallocx") && !libc.image.exports(""));
-        assert_eq!(libc.soname.as_deref(), Some("libc.so.6"));
+        assert_eq!(libc.image.soname.as_deref(), Some("libc.so.6"));
         assert!(libc.needed_by.contains(&libraries[0].name));
     }
 

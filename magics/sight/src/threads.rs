@@ -93,12 +93,17 @@ fn thread(task: &std::path::Path, libraries: &[Library], maps: &Maps) -> Option<
     let text =
         |name: &str| Some(String::from_utf8_lossy(&read(task.join(name)).ok()?).into_owned());
     let stat = Stat::parse(&text("stat")?)?;
-    let sleep = text("syscall").and_then(|line| Sleep::parse(&line));
+    let tid = task.file_name()?.to_str()?.parse().ok()?;
+    // The thread that asks sleeps in nothing but its own question.
+    let asks = tid == rustix::thread::gettid().as_raw_nonzero().get();
+    let sleep = text("syscall")
+        .filter(|_| !asks)
+        .and_then(|line| Sleep::parse(&line));
     // With schedstat the kernel counts nanoseconds, without it clock ticks.
     let precise = text("schedstat").and_then(|line| line.split(' ').next()?.parse().ok());
     let wait = text("wchan").filter(|name| !name.is_empty() && name != "0");
     Some(Thread {
-        tid: task.file_name()?.to_str()?.parse().ok()?,
+        tid,
         comm: stat.comm,
         state: stat.state,
         cpu_ns: precise.or_else(|| {

@@ -75,14 +75,11 @@ struct Place {
 }
 
 impl Place {
-    /// Below this, nobody could recognise the content.
     fn least(&self) -> usize {
-        let least = match self.column.show {
-            Show::Text | Show::List => 14,
-            Show::Path => 24,
-            _ => self.natural,
-        };
-        least.max(self.column.title.width()).min(self.natural)
+        self.column
+            .least
+            .max(self.column.title.width())
+            .min(self.natural)
     }
 }
 
@@ -131,34 +128,27 @@ pub(crate) fn is_right(show: Show) -> bool {
     )
 }
 
-/// Leaves out the middle of a text, or the start of a path, whose end says most.
+/// Leaves out the end of a text, or the start of a path, whose end says most.
 fn shorten(text: &str, width: usize, show: Show) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
     let room = width.saturating_sub(1);
-    let before = if show == Show::Path {
-        0
-    } else {
-        room.div_ceil(2)
-    };
-    let start = head(text.chars(), before);
-    let end: String = head(text.chars().rev(), room - before)
-        .chars()
-        .rev()
-        .collect();
-    format!("{start}…{end}")
+    match show {
+        _ if text.width() <= width => text.to_owned(),
+        Show::Path => {
+            let end: Vec<char> = head(text.chars().rev(), room).collect();
+            std::iter::once('…').chain(end.into_iter().rev()).collect()
+        }
+        _ => head(text.chars(), room)
+            .chain(std::iter::once('…'))
+            .collect(),
+    }
 }
 
 /// As many letters as fit.
-fn head(letters: impl Iterator<Item = char>, width: usize) -> String {
-    let mut used = 0;
-    letters
-        .take_while(|letter| {
-            used += letter.width().unwrap_or(0);
-            used <= width
-        })
-        .collect()
+fn head(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+    letters.scan(0, move |used, letter| {
+        *used += letter.width().unwrap_or(0);
+        (*used <= width).then_some(letter)
+    })
 }
 
 /// Breaks a sentence at blanks; the lines after the first start with `indent`.
