@@ -2,6 +2,7 @@
 //!
 //! It reads the sources as text, and so sees names and not types; what clippy can see is left to clippy.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -148,6 +149,28 @@ fn every_magic_is_named_in_the_readme() {
             "README.md does not name %{name}"
         );
     }
+}
+
+#[test]
+fn every_diagnosis_has_a_section_of_its_own() {
+    let page = fs::read_to_string(root().join("docs/diagnoses.md")).unwrap();
+    let described: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    let sources = sources();
+    let lines = sources
+        .iter()
+        .filter(|source| source.path.starts_with("magics/src/"))
+        .flat_map(|source| source.text.lines());
+    let made: BTreeSet<_> = lines
+        .filter_map(|line| line.trim().strip_prefix("code: \"")?.split('"').next())
+        .collect();
+    assert!(!made.is_empty(), "no diagnosis was found by its code");
+    assert_eq!(
+        described, made,
+        "docs/diagnoses.md describes the codes that magics/src makes"
+    );
 }
 
 /// The values of `const NAME: &'static str = "...";`, one for each magic's type.
