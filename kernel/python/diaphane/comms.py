@@ -1,5 +1,8 @@
 """Comms: the channel of widgets. The package `comm` has the logic; what is sent goes through Rust."""
 
+import importlib.util
+import sys
+
 import comm
 from comm.base_comm import BaseComm, CommManager
 
@@ -9,18 +12,47 @@ from .jsonable import dumps
 class Comm(BaseComm):
     """A comm whose messages leave on iopub."""
 
-    native = None
-
     def publish_msg(self, msg_type, data=None, metadata=None, buffers=None, **keys):
-        content = dumps({"data": data or {}, "comm_id": self.comm_id, **keys})
-        blobs = [memoryview(buffer).tobytes() for buffer in buffers or ()]
-        self.native.publish(msg_type, content, dumps(metadata or {}), blobs)
+        publish(self, msg_type, data, metadata, buffers, **keys)
+
+
+_native = None
+
+
+def publish(comm, msg_type, data=None, metadata=None, buffers=None, **keys):
+    """Sends a message of a comm."""
+    content = dumps({"data": data or {}, "comm_id": comm.comm_id, **keys})
+    blobs = [memoryview(buffer).tobytes() for buffer in buffers or ()]
+    _native.publish(msg_type, content, dumps(metadata or {}), blobs)
 
 
 def install(native):
     """Makes `comm.create_comm` and `comm.get_comm_manager` ours. Returns the manager."""
+    global _native
+    _native = native
     manager = CommManager()
-    Comm.native = native
     comm.create_comm = Comm
     comm.get_comm_manager = lambda: manager
+    sys.meta_path.insert(0, LegacyFinder())
     return manager
+
+
+class LegacyFinder:
+    """Older libraries make their comms with `ipykernel.comm`, which sends nothing outside of ipykernel: here it does."""
+
+    MODULE = "ipykernel.comm.comm"
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.MODULE:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_connect(module):
+                execute(module)
+                module.BaseComm.publish_msg = publish
+
+            spec.loader.exec_module = execute_and_connect
+        return spec

@@ -57,6 +57,8 @@ class Kernel:
     implementation = "diaphane"
     iopub_socket = None
     eventloop = None
+    request_fd = None
+    """Readable when a request waits for the main thread: a GUI's loop then makes room."""
 
     def __init__(self, native, comm_manager):
         self.native = native

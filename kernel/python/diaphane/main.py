@@ -85,8 +85,10 @@ def main(native, arguments):
     asyncio.set_event_loop(loop)
     interrupts = Interrupts(loop)
     interrupts.install()
+    runner = native.runner(Requests(app.shell, native, loop, interrupts))
+    _kernel.request_fd = runner.fileno()
     native.ready()
-    serve(loop, native.runner(Requests(app.shell, native, loop, interrupts)))
+    serve(loop, runner)
     farewell()
 
 

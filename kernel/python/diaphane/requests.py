@@ -10,8 +10,8 @@ from IPython.utils.tokenutil import token_at_cursor
 
 from .jsonable import dumps
 
-HISTORY_PAUSE = 1.0
-"""Seconds after a cell before the history is written: the disk must not be in the way of the next cell."""
+HISTORY_PAUSE = 0.5
+"""Seconds without a cell before the history is written: the disk must not be in the way of the next cell."""
 
 
 class Requests:
@@ -23,6 +23,7 @@ class Requests:
         self._loop = loop
         self._interrupts = interrupts
         self._history_timer = None
+        self._last_cell = 0.0
         # IPython before 9.7 knows no metadata of cells.
         known = inspect.signature(shell.run_cell_async).parameters
         self._knows_cells = "cell_meta" in known and "cell_id" in known
@@ -90,10 +91,15 @@ class Requests:
         return ok, dumps(content)
 
     def _save_history_soon(self):
+        self._last_cell = self._loop.time()
         if self._history_timer is None and self._shell.history_manager.enabled:
             self._history_timer = self._loop.call_later(HISTORY_PAUSE, self._save_history)
 
     def _save_history(self):
+        pause = self._last_cell + HISTORY_PAUSE - self._loop.time()
+        if pause > 0:
+            self._history_timer = self._loop.call_later(pause, self._save_history)
+            return
         self._history_timer = None
         thread = self._shell.history_manager.save_thread
         if thread is not None:

@@ -26,6 +26,7 @@ class ZMQInteractiveShell(InteractiveShell):
     keepkernel_on_exit = None
     last_error = None
     """Name, message and traceback of the exception that was shown last, in this cell."""
+    _last_shown = None
     display_failed = False
     """Whether that was while the cell's value was formatted, where IPython itself goes on."""
 
@@ -94,13 +95,19 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def _showtraceback(self, etype, evalue, stb):
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
-        self.last_error = error
+        self.last_error, self._last_shown = error, evalue
         self.display_failed = self.displayhook.content is not None
         self.kernel.native.publish("error", dumps(error))
 
     def forget_error(self):
         """A cell begins."""
-        self.last_error, self.display_failed = None, False
+        self.last_error, self._last_shown, self.display_failed = None, None, False
+
+    def _format_exception_for_storage(self, exception, *args, **kwargs):
+        # IPython formats for its history what was formatted for the reader a moment ago, at the same cost.
+        if exception is not None and exception is self._last_shown:
+            return self.last_error
+        return super()._format_exception_for_storage(exception, *args, **kwargs)
 
     def run_cell(self, *args, **kwargs):
         self.forget_error()
