@@ -197,7 +197,7 @@ ensure_embeddable() {
 }
 
 ensure_packages() {
-  if [[ $python -ef .venv/bin/python && $python == "$PWD"/.venv/* ]]; then
+  if [[ $python == "$PWD"/.venv/* ]]; then
     cmp --quiet requirements.txt .venv/installed.txt && return
     say "Installing JupyterLab, NumPy, pandas and Matplotlib into .venv"
     "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -210,13 +210,12 @@ ensure_packages() {
   fi
   mapfile -t missing < <(absent_packages "${wanted[@]}")
   ((${#missing[@]})) || return 0
-  local install=("$python" -m pip install --constraint requirements.txt "${missing[@]}")
-  # Nobody's system Python is changed, nor an environment that has no pip.
-  if [[ -z $(fact environment) ]] || ! "$python" -m pip --version >/dev/null 2>&1; then
-    fail "$python lacks ${missing[*]}; install them, for example by: ${install[*]}"
-  fi
+  local lacks="$python lacks ${missing[*]}"
+  # Nobody's system Python is changed.
+  [[ -n $(fact environment) ]] || fail "$lacks; name a virtual environment's Python, or none to get one here"
+  "$python" -m pip --version >/dev/null 2>&1 || fail "$lacks, and pip; install them with the tool that made it"
   say "Installing ${missing[*]} into $(fact prefix)"
-  "${install[@]}" --quiet --disable-pip-version-check
+  "$python" -m pip install --quiet --disable-pip-version-check --constraint requirements.txt "${missing[@]}"
 }
 
 absent_packages() {
@@ -285,17 +284,18 @@ run_demo() {
 }
 
 say_what_next() {
-  local folder
+  local folder client
   folder=$(dirname "$python")
+  client=$(compgen -G "$folder/jupyter-[lc]*" || true)
   say "Next"
-  if [[ -x $folder/jupyter-lab ]]; then
+  if [[ ${place[0]:-} == --prefix || -z $client ]]; then
+    printf '  export JUPYTER_PATH=%q   # so that any Jupyter finds the kernel\n' "${kernelspec%/kernels/*}"
+  fi
+  if [[ $client == *jupyter-lab* ]]; then
     printf '  %q lab notebooks   # then choose "Python (diaphane)"\n' "$folder/jupyter"
   fi
-  if [[ -x $folder/jupyter-console ]]; then
+  if [[ $client == *jupyter-console* ]]; then
     printf '  %q console --kernel %s\n' "$folder/jupyter" "$name"
-  fi
-  if [[ ${place[0]:-} == --prefix ]]; then
-    printf '  where Jupyter is told: export JUPYTER_PATH=%q\n' "${kernelspec%/kernels/*}"
   fi
   printf '  and in a cell: %%loaded_libs, %%threads, %%buffer_addr\n'
 }
