@@ -6,21 +6,42 @@ that is replaced when a test has ended or wedged it. `launch` starts kernels of 
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from support import process
 from support.process import Kernel
 
-HERE = "diaphane"
+OURS = "diaphane"
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is ours alone when another kernel is under test."""
-    if process.NAME == HERE:
-        return
-    ours = [item for item in items if item.get_closest_marker("diaphane")]
-    config.hook.pytest_deselected(items=ours)
-    items[:] = [item for item in items if item not in ours]
+    """Leave out what the kernel under test does not promise."""
+    wanted = {mark.args[0] for item in items for mark in item.iter_markers("feature")}
+    missing = wanted - advertised() if wanted else set()
+    out = [item for item in items if not promised(item, missing)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
+
+
+def promised(item, missing: set[str]) -> bool:
+    """Whether the kernel under test claims what a test asks for."""
+    if item.get_closest_marker("diaphane") and process.NAME != OURS:
+        return False
+    return not any(mark.args[0] in missing for mark in item.iter_markers("feature"))
+
+
+def advertised() -> set[str]:
+    """The features that the kernel under test says it has."""
+    with tempfile.TemporaryDirectory() as directory:
+        kernel = Kernel(Path(directory))
+        try:
+            info = kernel.connect().request("kernel_info_request").content
+        finally:
+            kernel.close()
+    return set(info["supported_features"])
 
 
 @pytest.fixture(scope="module")

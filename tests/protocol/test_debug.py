@@ -6,6 +6,7 @@ import pytest
 
 from support.client import Client
 
+pytestmark = pytest.mark.feature("debugger")
 CODE = """
 def double(n):
     twice = n * 2
@@ -40,8 +41,6 @@ class Debugger:
 @pytest.fixture
 def debugger(launch):
     client = launch().connect()
-    features = client.request("kernel_info_request").content["supported_features"]
-    assert "debugger" in features
     debugger = Debugger(client)
     assert debugger.ask("initialize", clientID="t", adapterID="t", linesStartAt1=True)["success"]
     assert debugger.ask("attach")["success"]

@@ -1,8 +1,7 @@
 """inspect_request: what Shift-Tab shows."""
 
-import re
-
 from support.client import Client
+from support.text import plain
 
 
 def inspect(client: Client, code: str, cursor: int | None = None, level: int = 0):
@@ -13,41 +12,41 @@ def inspect(client: Client, code: str, cursor: int | None = None, level: int = 0
     return done.content
 
 
-def plain(answer) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", answer["data"]["text/plain"])
+def shown(answer) -> str:
+    return plain(answer["data"]["text/plain"])
 
 
 def test_builtin(client: Client):
     answer = inspect(client, "zip")
     assert answer["found"] is True
-    assert "zip" in plain(answer)
-    assert "Docstring" in plain(answer)
+    assert "zip" in shown(answer)
+    assert "Docstring" in shown(answer)
 
 
 def test_own_function_with_source(client: Client):
     client.run('def documented(a, *, b=2):\n    """What it does."""\n    return a + b')
-    brief = plain(inspect(client, "documented"))
+    brief = shown(inspect(client, "documented"))
     assert "documented(a, *, b=2)" in brief
     assert "What it does." in brief
     assert "return a + b" not in brief
-    assert "return a + b" in plain(inspect(client, "documented", level=1))
+    assert "return a + b" in shown(inspect(client, "documented", level=1))
 
 
 def test_callee_of_an_open_call(client: Client):
     answer = inspect(client, "print('x', ", cursor=11)
     assert answer["found"] is True
-    assert "print" in plain(answer)
+    assert "print" in shown(answer)
 
 
 def test_magic(client: Client):
     answer = inspect(client, "%timeit")
     assert answer["found"] is True
-    assert "Time execution" in plain(answer)
+    assert "Time execution" in shown(answer)
 
 
 def test_cursor_counts_code_points(client: Client):
     answer = inspect(client, "'🎈🎈🎈'; zip; 1", cursor=9)
-    assert "zip" in plain(answer)
+    assert "zip" in shown(answer)
 
 
 def test_not_found(client: Client):

@@ -34,7 +34,7 @@ def test_language_info_is_that_of_the_running_python(client: Client):
 
 def test_banner_and_links_help_the_reader(client: Client):
     content = client.request("kernel_info_request").content
-    assert "IPython" in content["banner"]
+    assert "Python" in content["banner"]
     for link in content["help_links"]:
         assert link["text"]
         assert link["url"].startswith("http")

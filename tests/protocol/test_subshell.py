@@ -4,11 +4,7 @@ import pytest
 
 from support.client import Client
 
-
-@pytest.fixture(autouse=True)
-def supported(client: Client):
-    features = client.request("kernel_info_request").content["supported_features"]
-    assert "kernel subshells" in features
+pytestmark = pytest.mark.feature("kernel subshells")
 
 
 @pytest.fixture

@@ -26,7 +26,12 @@ CHANNELS = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "io
 class Client:
     """One front end: its own session, its own sockets, its own record."""
 
-    def __init__(self, info: dict[str, Any], alive: Callable[[], bool] = lambda: True):
+    def __init__(
+        self,
+        info: dict[str, Any],
+        alive: Callable[[], bool] = lambda: True,
+        channel: str = "shell",
+    ):
         self.info = info
         self.alive = alive
         key = info["key"]
@@ -41,16 +46,20 @@ class Client:
         self.record: list[Message] = []
         self.strays: list[Message] = []
         self.exchanges: dict[str, Exchange] = {}
-        self._subscribe()
+        try:
+            self._subscribe(channel)
+        except BaseException:
+            self.close()
+            raise
 
-    def _subscribe(self) -> None:
+    def _subscribe(self, channel: str) -> None:
         """Ask until the answer is heard on IOPub too: only then nothing more can be missed.
 
         A welcome would do, but ipykernel greets the first subscriber only.
         """
         deadline = time.monotonic() + PATIENCE
         while True:
-            probe = self.send("kernel_info_request")
+            probe = self.send("kernel_info_request", {}, channel)
             self.until(lambda probe=probe: probe.replies, "the first reply")
             self.pump(100)
             if probe.iopub:
