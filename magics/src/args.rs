@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, Parser};
 
 use crate::Error;
+use crate::view::text::wrap;
 
 /// Options that every magic has.
 #[derive(Debug, Default, Args)]
@@ -58,17 +59,22 @@ pub(crate) fn usage(name: &str, command: &Command) -> String {
 
 /// The text behind `%name?`.
 pub(crate) fn help(name: &str, command: Command) -> String {
+    const WIDTH: usize = 88;
     let usage = usage(name, &command);
     let about = command
         .get_long_about()
         .or(command.get_about())
         .map(ToString::to_string)
         .unwrap_or_default();
+    let about: Vec<String> = about
+        .lines()
+        .flat_map(|line| wrap(line, "", WIDTH))
+        .collect();
     let options = command
         .help_template("{all-args}")
-        .term_width(88)
+        .term_width(WIDTH)
         .render_help();
-    format!("{about}\n\nUsage: {usage}\n\n{options}")
+    format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"))
 }
 
 /// Says in a few words what the parser did not like.

@@ -22,7 +22,7 @@ use crate::report::{Address, Column, Report, Show, fields, rows};
 use crate::view::bytes;
 use crate::{Context, Error, Magic};
 
-/// Show where the memory of variables lies, whose it is, and which of them share it.
+/// Show where the memory of variables lies, whose it is, and who shares it.
 ///
 /// Understands NumPy arrays, pandas Series and DataFrames, and everything with the buffer protocol (bytes, bytearray,
 /// memoryview, array.array, mmap) or `__array_interface__`. Without a NAME all variables that lend memory are listed.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView, PyString, PyTuple};
 
 use crate::numpy_array;
+use crate::python::imported;
 
 /// The memory that an object lends.
 pub(crate) struct Buffer<'py> {
@@ -204,12 +205,7 @@ fn dense_strides(shape: &[usize], item: usize) -> Vec<isize> {
 
 /// The arrays of a pandas Series or DataFrame. pandas is never imported here.
 fn blocks<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Found<'py>>>> {
-    let py = object.py();
-    let modules = py
-        .import("sys")?
-        .getattr("modules")?
-        .cast_into::<PyDict>()?;
-    let Some(pandas) = modules.get_item("pandas")? else {
+    let Some(pandas) = imported(object.py(), "pandas")? else {
         return Ok(None);
     };
     let is = |class: &str| match pandas.getattr_opt(class)? {

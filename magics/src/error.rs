@@ -3,6 +3,8 @@
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::python::imported;
+
 /// Why a magic has no report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,10 +34,20 @@ impl Error {
     }
 }
 
+/// Outside of IPython nobody knows its exception, and importing it would change the process.
 fn usage_error(py: Python<'_>, message: String) -> PyErr {
-    let exception = py
-        .import("IPython.core.error")
-        .and_then(|module| module.getattr("UsageError"))
-        .and_then(|class| class.call1((message.as_str(),)));
-    exception.map_or_else(|_| PyValueError::new_err(message), PyErr::from_value)
+    let module = imported(py, "IPython.core.error");
+    let class = module.and_then(|module| {
+        module
+            .map(|module| module.getattr("UsageError"))
+            .transpose()
+    });
+    match class.and_then(|class| {
+        class
+            .map(|class| class.call1((message.as_str(),)))
+            .transpose()
+    }) {
+        Ok(Some(exception)) => PyErr::from_value(exception),
+        _ => PyValueError::new_err(message),
+    }
 }

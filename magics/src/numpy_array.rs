@@ -4,9 +4,10 @@
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use diaphane_sight::spans::Layout;
+
+use crate::python::imported;
 
 /// What an array's structure says.
 pub(crate) struct Array<'py> {
@@ -27,11 +28,9 @@ pub(crate) struct Array<'py> {
 /// Reads an object if it is an array, of any subclass.
 pub(crate) fn read<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Array<'py>>> {
     let py = object.py();
-    let modules = py
-        .import("sys")?
-        .getattr("modules")?
-        .cast_into::<PyDict>()?;
-    if !modules.contains("numpy._core.multiarray")? && !modules.contains("numpy.core.multiarray")? {
+    if imported(py, "numpy._core.multiarray")?.is_none()
+        && imported(py, "numpy.core.multiarray")?.is_none()
+    {
         return Ok(None);
     }
     let Ok(array) = object.cast::<PyUntypedArray>() else {

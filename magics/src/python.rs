@@ -75,6 +75,15 @@ fn answer(
     }
 }
 
+/// A module that Python has imported already. None is ever imported for a question, since that would change the answer.
+pub(crate) fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let modules = py
+        .import("sys")?
+        .getattr("modules")?
+        .cast_into::<PyDict>()?;
+    Ok(modules.get_item(name)?.filter(|module| !module.is_none()))
+}
+
 fn is_name(py: Python<'_>, word: &str) -> PyResult<bool> {
     let identifier: bool = PyString::new(py, word)
         .call_method0("isidentifier")?

@@ -14,11 +14,12 @@ use diaphane_sight::packages::{self, Package};
 use diaphane_sight::pools::{self, Api, Runtime};
 use diaphane_sight::threads::{self, Confidence, Thread};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Common;
+use crate::python::imported;
 use crate::report::{Column, Diagnosis, Report, Severity, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
@@ -115,11 +116,7 @@ impl Magic for Threads {
 
 /// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
 fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
-    let modules = py
-        .import("sys")?
-        .getattr("modules")?
-        .cast_into::<PyDict>()?;
-    let Some(threading) = modules.get_item("threading")? else {
+    let Some(threading) = imported(py, "threading")? else {
         return Ok(HashMap::new());
     };
     let mut names = HashMap::new();

@@ -4,10 +4,12 @@
 //! stand-ins that have the same addresses and strides, so that neither objects nor their items are touched.
 
 use diaphane_sight::spans::Layout;
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict, PyTuple};
 
 use super::Listed;
+use crate::python::imported;
 
 /// How many solutions NumPy may try for one pair before the answer counts as unknown.
 const WORK: u64 = 1_000_000;
@@ -57,7 +59,7 @@ pub(super) fn find(py: Python<'_>, listed: &mut [Listed<'_>]) -> PyResult<Option
 
 struct Solver<'py> {
     py: Python<'py>,
-    numpy: Option<Bound<'py, PyModule>>,
+    numpy: Option<Bound<'py, PyAny>>,
     unsolved: usize,
 }
 
@@ -83,20 +85,16 @@ impl<'py> Solver<'py> {
     }
 
     /// NumPy if the user has imported it; importing it here would change what is looked at.
-    fn numpy(&mut self) -> PyResult<Bound<'py, PyModule>> {
+    fn numpy(&mut self) -> PyResult<Bound<'py, PyAny>> {
         if let Some(numpy) = &self.numpy {
             return Ok(numpy.clone());
         }
-        let modules = self.py.import("sys")?.getattr("modules")?;
-        let numpy = modules.get_item("numpy")?.cast_into::<PyModule>()?;
+        let numpy = imported(self.py, "numpy")?
+            .ok_or_else(|| PyImportError::new_err("NumPy is not loaded"))?;
         Ok(self.numpy.insert(numpy).clone())
     }
 
-    fn stand_in(
-        &self,
-        numpy: &Bound<'py, PyModule>,
-        layout: &Layout,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn stand_in(&self, numpy: &Bound<'py, PyAny>, layout: &Layout) -> PyResult<Bound<'py, PyAny>> {
         let interface = PyDict::new(self.py);
         interface.set_item("version", 3)?;
         interface.set_item("data", (layout.address, true))?;

@@ -9,7 +9,7 @@ use crate::view::{cell, columns, rest, shown};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
-.dph td,.dph th{white-space:nowrap;max-width:26em;overflow:hidden;text-overflow:ellipsis}\
+.dph td,.dph th{white-space:nowrap;max-width:34em;overflow:hidden;text-overflow:ellipsis}\
 .dph p{margin:.4em 0}";
 
 /// The whole report.
@@ -145,7 +145,7 @@ mod tests {
             shown: 30,
             ..Report::default()
         };
-        insta::assert_snapshot!(table(&sample), @"");
+        insta::assert_snapshot!(table(&sample), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
     }
 
     #[test]

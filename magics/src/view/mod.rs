@@ -34,7 +34,7 @@ fn shown(report: &Report) -> &[Row] {
 /// What is said about the rows that are not shown.
 fn rest(report: &Report) -> Option<String> {
     let hidden = report.rows.len() - shown(report).len();
-    (hidden > 0).then(|| format!("{hidden} more rows; --top 0 shows all"))
+    (hidden > 0).then(|| format!("and {hidden} more; --top 0 shows all"))
 }
 
 /// A field as people read it, on one line.

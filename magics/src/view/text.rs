@@ -5,7 +5,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::report::{Column, Report, Show};
-use crate::view::{cell, columns, rest, shown};
+use crate::view::{cell, columns, printable, rest, shown};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -152,9 +152,9 @@ fn head(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item
 }
 
 /// Breaks a sentence at blanks; the lines after the first start with `indent`.
-fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in super::printable(sentence).split(' ') {
+    for word in printable(sentence).split(' ') {
         let last = lines.len() - 1;
         if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > width {
             lines.push(format!("{indent}{word}"));
@@ -213,12 +213,30 @@ mod tests {
 
     #[test]
     fn wide() {
-        insta::assert_snapshot!(report(&sample(), 100), @"");
+        insta::assert_snapshot!(report(&sample(), 100), @r"
+        name                      package         size            base  path
+        libscipy_openblas64_-fd…  numpy 2.4.6  25.0 MB  0x7f0000000000  …bs/libscipy_openblas64_-fdde5778.so
+        変数.so                   -               12 B        0x400000  /opt/a\u{7}b.so
+        and 1 more; --top 0 shows all
+        3 libraries, 25.0 MB mapped
+        warn X001: this is remarkable in more than one way and needs a line of its own. Do something about
+          it.
+        limit: the kernel does not tell
+        ");
     }
 
     #[test]
     fn narrow() {
-        insta::assert_snapshot!(report(&sample(), 60), @"");
+        insta::assert_snapshot!(report(&sample(), 60), @r"
+        name                    package         size            base
+        libscipy_openblas64_-…  numpy 2.4.6  25.0 MB  0x7f0000000000
+        変数.so                 -               12 B        0x400000
+        and 1 more; --top 0 shows all
+        3 libraries, 25.0 MB mapped
+        warn X001: this is remarkable in more than one way and needs
+          a line of its own. Do something about it.
+        limit: the kernel does not tell
+        ");
     }
 
     #[test]
