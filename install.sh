@@ -249,6 +249,7 @@ install_kernel() {
   local report
   report=$("$(binary)" install --python "$python" --name "$name" "${place[@]}")
   printf '%s\n' "$report"
+  title=$(sed -n 's/^Installed "\(.*\)" as .*/\1/p' <<<"$report")
   kernelspec=$(sed -n 's/^ *kernelspec *//p' <<<"$report")
   # Whatever else has this name, the next steps look here first.
   export JUPYTER_PATH=${kernelspec%/kernels/*}${JUPYTER_PATH:+:$JUPYTER_PATH}
@@ -293,7 +294,7 @@ say_what_next() {
     printf '  export JUPYTER_PATH=%q   # so that any Jupyter finds the kernel\n' "${kernelspec%/kernels/*}"
   fi
   if [[ $client == *jupyter-lab* ]]; then
-    printf '  %q lab notebooks   # then choose "Python (diaphane)"\n' "$folder/jupyter"
+    printf '  %q lab notebooks   # then choose "%s"\n' "$folder/jupyter" "$title"
   fi
   if [[ $client == *jupyter-console* ]]; then
     printf '  %q console --kernel %s\n' "$folder/jupyter" "$name"

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// The installed binary's name in the kernelspec's directory.
 const BINARY: &str = "diaphane";
 
+/// The name of a kernel whose user chose none.
+const NAME: &str = "diaphane";
+
 const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-32x32.png", include_bytes!("../logo/logo-32x32.png")),
     ("logo-64x64.png", include_bytes!("../logo/logo-64x64.png")),
@@ -36,7 +39,7 @@ pub struct Place {
     #[arg(long, value_name = "PYTHON", default_value = python::BUILT_WITH)]
     python: PathBuf,
     /// The kernel's name for `--kernel`.
-    #[arg(long, default_value = "diaphane")]
+    #[arg(long, default_value = NAME)]
     name: String,
 }
 
@@ -45,9 +48,9 @@ pub struct Place {
 pub struct InstallArgs {
     #[command(flatten)]
     place: Place,
-    /// The kernel's name in menus.
-    #[arg(long, default_value = spec::DISPLAY_NAME)]
-    display_name: String,
+    /// The kernel's name in menus [default: "Python (diaphane)", with the name where another one is given].
+    #[arg(long)]
+    display_name: Option<String>,
 }
 
 /// Remove an installed kernel.
@@ -67,7 +70,7 @@ pub fn install(args: &InstallArgs) -> Result<String> {
     let curve = zmq::has("curve") == Some(true);
     let metadata = Metadata::new(crate::FEATURES.contains(&"debugger"), curve);
     let spec = KernelSpec {
-        display_name: args.display_name.clone(),
+        display_name: args.display_name(),
         ..KernelSpec::new(
             in_unicode(&directory.join(BINARY))?,
             in_unicode(python)?,
@@ -108,6 +111,19 @@ pub fn uninstall(args: &UninstallArgs) -> Result<String> {
     fs::remove_dir_all(&directory)
         .with_context(|| format!("cannot remove {}", directory.display()))?;
     Ok(format!("Removed {}.", directory.display()))
+}
+
+impl InstallArgs {
+    /// Kernels of several names stand side by side in a menu.
+    fn display_name(&self) -> String {
+        let name = &self.place.name;
+        self.display_name
+            .clone()
+            .unwrap_or_else(|| match name.as_str() {
+                NAME => spec::DISPLAY_NAME.to_owned(),
+                _ => format!("{} {name}", spec::DISPLAY_NAME),
+            })
+    }
 }
 
 impl Place {

@@ -85,6 +85,22 @@ fn installing_again_replaces_the_files_and_leaves_an_open_one_alone() {
 }
 
 #[test]
+fn two_kernels_can_be_told_apart_in_a_menu() {
+    let root = TempDir::new().unwrap();
+    let display_name = |more: &[&str]| {
+        install_into(root.path(), more).unwrap();
+        let name = more.get(1).unwrap_or(&"diaphane");
+        spec_in(&root.path().join("share/jupyter/kernels").join(name)).display_name
+    };
+    assert_eq!(display_name(&[]), "Python (diaphane)");
+    assert_eq!(display_name(&["--name", "work"]), "Python (diaphane) work");
+    assert_eq!(
+        display_name(&["--name", "mine", "--display-name", "Mine"]),
+        "Mine"
+    );
+}
+
+#[test]
 fn another_kernel_is_neither_overwritten_nor_removed() {
     let root = TempDir::new().unwrap();
     let theirs = root
