@@ -1,6 +1,6 @@
 //! The magics: questions about the native side of this process, asked from a notebook or any Python.
 //!
-//! A magic is one type in one file: it parses its line, asks `diaphane-sight`, and gives back a [`Report`].
+//! A magic is one type in one file: it parses its line, asks `diaphane-sight`, and gives back a report.
 //! [`register`] puts all of them into a Python module. Nothing here reads `/proc`, draws to a terminal or knows which
 //! kernel it runs in.
 
@@ -21,8 +21,8 @@ use clap::CommandFactory;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-pub use crate::error::Error;
-pub use crate::report::{Diagnosis, Report, Severity};
+use crate::error::Error;
+use crate::report::Report;
 
 /// Adds `run_magic`, `magic_list` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -52,7 +52,9 @@ impl AsRef<Common> for Args {
 
 const COLUMNS: &[Column] = &[
     Column::new("name", Show::Text, 0).at_least(28),
-    Column::new("package", Show::Text, 1).with("package_version"),
+    Column::new("package", Show::Text, 1)
+        .with("package_version")
+        .at_least(16),
     Column::new("kind", Show::Text, 3).at_least(16),
     Column::new("size", Show::Bytes, 2),
     Column::new("rss", Show::Bytes, 1).optional(),

@@ -42,7 +42,7 @@ impl AsRef<Common> for Args {
 
 const COLUMNS: &[Column] = &[
     Column::new("tid", Show::Number, 0),
-    Column::new("name", Show::Text, 0),
+    Column::new("name", Show::Text, 0).at_least(15),
     Column::new("kind", Show::Text, 1),
     Column::new("owner", Show::Text, 2).at_least(18),
     Column::new("owner_package", Show::Text, 3)

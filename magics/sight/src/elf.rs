@@ -15,8 +15,6 @@ use crate::spans::{Span, bytes, c_string};
 pub struct Part {
     /// What it is: to load, dynamic, notes...
     pub kind: ProgramType,
-    /// The rights it asks for, as bits: 4 read, 2 write, 1 execute.
-    pub flags: u32,
     /// Where it lies.
     pub span: Span,
     /// How its content is aligned.

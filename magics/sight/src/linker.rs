@@ -124,7 +124,6 @@ unsafe extern "C" fn collect(
         let span = Span::new(start, start.wrapping_add(header.p_memsz as usize));
         Part {
             kind: ProgramType(header.p_type),
-            flags: header.p_flags,
             span,
             align: header.p_align,
         }

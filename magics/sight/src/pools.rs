@@ -17,16 +17,6 @@ pub enum Api {
     OpenMp,
 }
 
-impl Api {
-    /// The word that people use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Blas => "BLAS",
-            Self::OpenMp => "OpenMP",
-        }
-    }
-}
-
 /// A known library with a pool.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Runtime {

@@ -284,7 +284,7 @@ mod tests {
             });
         is_ready.recv().unwrap();
         // The worker says that it is ready just before it sleeps, so it is asked until it does.
-        let found = loop {
+        let ask = |_| {
             let maps = Maps::read().unwrap();
             let libraries = libs::loaded(&maps).unwrap();
             let found = threads(&libraries, &maps).unwrap();
@@ -293,11 +293,11 @@ mod tests {
                 .into_iter()
                 .find(|thread| thread.comm == "sight-worker")
                 .unwrap();
-            if let Some(owner) = thread.owner.clone() {
-                break (thread, libraries[owner.library].kind);
-            }
             std::thread::yield_now();
+            let owner = thread.owner.clone()?;
+            Some((thread, libraries[owner.library].kind))
         };
+        let found = (0..100_000).find_map(ask).unwrap();
         drop(finish);
         worker.unwrap().join().unwrap();
         assert_eq!(found.1, Kind::Program);

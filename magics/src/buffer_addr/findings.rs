@@ -33,11 +33,11 @@ fn shared(views: &[&Listed<'_>]) -> Option<Diagnosis> {
     let owner = views.first()?.owner.name.as_deref()?;
     let title = match views {
         [view] => match offset(view) {
-            Some(offset) => format!(
+            Some(offset @ 1..) => format!(
                 "{} is a view of {owner}, starting {offset} bytes in.",
                 view.name
             ),
-            None => format!("{} is a view of {owner}.", view.name),
+            _ => format!("{} is a view of {owner}.", view.name),
         },
         _ => format!("{} are views of {owner}.", names(views)),
     };

@@ -23,7 +23,7 @@ def codes(found):
 def test_fields_are_numpy_s():
     a = np.zeros((20, 30), dtype=">f4")[::2, ::-3]
     row = rows(a=a)["a"]
-    low, high = np.lib.array_utils.byte_bounds(a)
+    _, high = np.lib.array_utils.byte_bounds(a)
     assert row["addr"] == hex(a.ctypes.data) and row["end"] == hex(high)
     assert row["shape"] == list(a.shape) and row["strides"] == list(a.strides)
     assert row["nbytes"] == a.nbytes and row["dtype"] == ">f4" and row["type"] == "ndarray"
@@ -144,7 +144,7 @@ def test_array_interface():
     row = rows("x", x=Exporter())["x"]
     assert (row["nbytes"], row["strides"], row["flags"]) == (24, [12], ["C", "F", "A64"]) and row["mapping"] is None
     Exporter.__array_interface__ = {"version": 3}
-    assert "no \"data\" in it" in rows("x", x=Exporter())["x"]["error"]
+    assert 'no "data" in it' in rows("x", x=Exporter())["x"]["error"]
 
 
 def test_names_from_outside_are_escaped():

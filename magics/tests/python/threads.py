@@ -16,12 +16,13 @@ def report():
 
 def settled():
     """Ask until every thread but this one sleeps, since a running thread does not show its owner."""
-    while True:
+    for _ in range(100_000):
         found = report()
         others = [row for row in found if row["tid"] != threading.get_native_id()]
         if all(row["owner"] for row in others):
             return found
         os.sched_yield()
+    raise AssertionError(f"some threads never sleep:\n{found!r}")
 
 
 def test_the_threads_are_the_kernel_s():
