@@ -45,8 +45,8 @@ impl Capture {
     /// When the process has no file descriptor left.
     pub fn start() -> std::io::Result<Self> {
         line_buffer_stdout();
-        let out = Pipe::new(Stream::Stdout, |fd| dup2_stdout(fd))?;
-        let err = Pipe::new(Stream::Stderr, |fd| dup2_stderr(fd))?;
+        let out = Pipe::new(Stream::Stdout, dup2_stdout)?;
+        let err = Pipe::new(Stream::Stderr, dup2_stderr)?;
         let fds = [out.fd.as_raw_fd(), err.fd.as_raw_fd()];
         Ok(Self {
             pipes: Mutex::new([out, err]),
@@ -65,7 +65,11 @@ impl Capture {
     /// Moves what the pipes hold into the outbox.
     pub fn drain(&self, outbox: &Outbox, parent: Option<&Parent>) {
         let mut pipes = self.pipes.lock();
-        pipes.iter_mut().for_each(|pipe| pipe.drain(outbox, parent));
+        let [out, err] = pipes.each_mut().map(|pipe| pipe.drain(outbox, parent));
+        if out || err {
+            // Where native code writes, it is going to write more: look closely again.
+            self.writes.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Moves what the pipes hold into the outbox, unless that was done a moment ago.
@@ -109,15 +113,19 @@ impl Pipe {
         })
     }
 
-    fn drain(&mut self, outbox: &Outbox, parent: Option<&Parent>) {
+    /// Whether there was something.
+    fn drain(&mut self, outbox: &Outbox, parent: Option<&Parent>) -> bool {
+        let mut found = false;
         let mut buffer = [0_u8; 8192];
         while let Ok(read @ 1..) = rustix::io::read(&self.fd, &mut buffer) {
+            found = true;
             self.rest.extend_from_slice(&buffer[..read]);
             outbox.write(self.stream, parent, &take_text(&mut self.rest));
             if outbox.is_full() {
-                return;
+                break;
             }
         }
+        found
     }
 }
 

@@ -14,6 +14,8 @@ use crate::signals::MainThread;
 
 /// What the io thread, the main thread and the subshells share.
 pub struct Kernel {
+    /// The id of the kernel's session.
+    pub id: String,
     /// Where clients find us.
     pub connection: Connection,
     /// `kernel_info_reply`, computed once, as JSON.
@@ -40,6 +42,7 @@ impl Kernel {
     /// When the process has no file descriptor left.
     pub fn new(connection: Connection, info: Vec<u8>) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
+            id: diaphane_wire::new_id(),
             connection,
             info,
             outbox: Outbox::new()?,

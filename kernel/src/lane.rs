@@ -1,6 +1,6 @@
 //! A lane: the requests that one Python thread answers, one after the other.
 //!
-//! The main thread has one, and each subshell has one.
+//! The main thread has one, the debugger has one, and each subshell has one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -115,17 +115,19 @@ impl State {
 /// The lanes of the kernel.
 pub struct Lanes {
     main: Arc<Lane>,
+    debugger: Arc<Lane>,
     subshells: Mutex<HashMap<String, Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// The main thread's lane alone.
+    /// The lanes that there always are: the main thread's and the debugger's.
     ///
     /// # Errors
     /// When the process has no file descriptor left.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             main: Arc::new(Lane::new()?),
+            debugger: Arc::new(Lane::new()?),
             subshells: Mutex::default(),
         })
     }
@@ -133,6 +135,11 @@ impl Lanes {
     /// The main thread's lane.
     pub fn main(&self) -> &Arc<Lane> {
         &self.main
+    }
+
+    /// The debugger's lane: a cell that stands at a breakpoint holds the main thread.
+    pub fn debugger(&self) -> &Arc<Lane> {
+        &self.debugger
     }
 
     /// The lane of a subshell, or of the main thread where none is named.

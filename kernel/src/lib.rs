@@ -12,6 +12,7 @@ pub mod io;
 pub mod kernel;
 pub mod lane;
 pub mod log;
+mod murmur;
 pub mod outbox;
 pub mod signals;
 pub mod wake;

@@ -254,14 +254,11 @@ mod tests {
     }
 
     fn texts(items: &[Item]) -> Vec<&str> {
-        let text = |item| {
-            if let &Item::Text { text, .. } = &item {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        };
-        items.iter().filter_map(text).collect()
+        let texts = items.iter().filter_map(|item| match item {
+            Item::Text { text, .. } => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
     }
 
     #[test]

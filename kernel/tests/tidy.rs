@@ -2,6 +2,8 @@
 //!
 //! It reads the sources as text, and so sees names and not types; what clippy can see is left to clippy.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

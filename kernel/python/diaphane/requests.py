@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 
 from IPython.core.completer import provisionalcompleter, rectify_completions
@@ -22,6 +23,7 @@ class Requests:
         self._native = native
         self._loop = loop
         self._interrupts = interrupts
+        self._pid = os.getpid()
         self._history_timer = None
         self._last_cell = 0.0
         # IPython before 9.7 knows no metadata of cells.
@@ -74,6 +76,8 @@ class Requests:
         return self._outcome(None, store_history, None)
 
     def _outcome(self, result, store_history, expressions):
+        if os.getpid() != self._pid:
+            self._leave_child(result)
         shell = self._shell
         error = shell.last_error
         ok = result is not None and result.success and not shell.display_failed
@@ -89,6 +93,12 @@ class Requests:
         if shell.exit_now:
             self._native.stop()
         return ok, dumps(content)
+
+    def _leave_child(self, result):
+        """A cell has forked, and this is the child: it ends where the cell does, with the code that it asked for."""
+        error = result and result.error_in_exec
+        code = error.code if isinstance(error, SystemExit) else int(error is not None)
+        self._native.leave_child(code if isinstance(code, int) else int(code is not None))
 
     def _save_history_soon(self):
         self._last_cell = self._loop.time()

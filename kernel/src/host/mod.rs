@@ -8,7 +8,7 @@ mod native;
 mod parent;
 mod runner;
 mod stream;
-pub mod subshell;
+pub mod threads;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::parent::{self, PyParent};
 use super::runner::Runner;
 use super::stream::Stream;
-use super::{Options, subshell};
+use super::{Options, threads};
 use crate::exit;
 use crate::kernel::Kernel;
+use crate::murmur;
 use crate::outbox::Item;
 
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -141,14 +142,20 @@ impl Native {
         ))
     }
 
+    /// What runs the requests of the debugger.
+    fn debug_runner(&self, requests: Py<PyAny>) -> Runner {
+        let (kernel, lane) = (&self.kernel, self.kernel.lanes.debugger());
+        Runner::new(Arc::clone(kernel), Arc::clone(lane), false, requests)
+    }
+
     /// The ids of the subshells.
     fn subshells(&self) -> Vec<String> {
         self.kernel.lanes.ids()
     }
 
-    /// Says that subshells can be started from now on.
+    /// Says that subshells and the debugger can begin.
     fn ready(&self) {
-        subshell::allow();
+        threads::begin();
     }
 
     /// Ends the kernel after the request that runs.
@@ -167,11 +174,17 @@ impl Native {
     }
 }
 
+/// The hash in the name of a cell's file.
+#[pyfunction]
+fn murmur2(code: &[u8], seed: u32) -> u32 {
+    murmur::murmur2(code, seed)
+}
+
 /// The module.
 #[pymodule]
 pub(super) mod _diaphane {
     #[pymodule_export]
-    use super::{Native, PyParent, Runner, Stream};
+    use super::{Native, PyParent, Runner, Stream, murmur2};
 
     use pyo3::prelude::*;
 

@@ -71,6 +71,7 @@ impl Runner {
     fn begin(slf: &Bound<'_, Self>, job: Job) {
         let (py, this) = (slf.py(), slf.get());
         let nested = this.lane.set_running(true);
+        let started = diaphane_wire::now();
         let before = (nested && this.is_main)
             .then(|| this.kernel.current())
             .flatten();
@@ -84,10 +85,10 @@ impl Runner {
         let answer = enter(py, &job.parent).and_then(|()| this.call(py, &job));
         match answer {
             Ok(task) if task.hasattr("add_done_callback").unwrap_or(false) => {
-                Self::finish_later(slf, job, &task)
+                Self::finish_later(slf, job, started, &task)
             }
             answer => {
-                this.finish(py, &job, answer);
+                this.finish(py, &job, &started, answer);
                 if let Some(before) = before {
                     // A cell waits in an `await` while a comm was served: the kernel is still busy with it.
                     this.kernel.set_current(&before);
@@ -99,9 +100,9 @@ impl Runner {
     }
 
     /// A cell with a top-level `await`: the answer comes when its task is done.
-    fn finish_later(slf: &Bound<'_, Self>, job: Job, task: &Bound<'_, PyAny>) {
+    fn finish_later(slf: &Bound<'_, Self>, job: Job, started: String, task: &Bound<'_, PyAny>) {
         let runner = slf.clone().unbind();
-        let job = Arc::new(job);
+        let job = Arc::new((job, started));
         let waiting = Arc::clone(&job);
         let done = PyCFunction::new_closure(
             slf.py(),
@@ -113,14 +114,15 @@ impl Runner {
                 let answer = arguments
                     .get_item(0)
                     .and_then(|task| task.call_method0("result"));
-                this.finish(py, &waiting, answer);
+                let (job, started) = &*waiting;
+                this.finish(py, job, started, answer);
                 this.lane.set_running(false);
                 this.lane.ring_if_ready();
             },
         );
         let added = done.and_then(|done| task.call_method1("add_done_callback", (done,)));
         if let Err(error) = added {
-            slf.get().finish(slf.py(), &job, Err(error));
+            slf.get().finish(slf.py(), &job.0, &job.1, Err(error));
             slf.get().lane.set_running(false);
         }
     }
@@ -192,7 +194,7 @@ impl Runner {
     }
 
     /// Sends the reply and idle, after all that the request has written.
-    fn finish(&self, py: Python<'_>, job: &Job, answer: PyResult<Bound<'_, PyAny>>) {
+    fn finish(&self, py: Python<'_>, job: &Job, started: &str, answer: PyResult<Bound<'_, PyAny>>) {
         if is_forked() {
             exit::now(0);
         }
@@ -204,20 +206,14 @@ impl Runner {
             .and_then(|answer| parts(&answer))
             .unwrap_or_else(|error| failure(py, &error));
         let reply_type = reply_type(&job.parent.header.msg_type);
-        let reply = reply_type
+        let message = reply_type
             .zip(content)
-            .map(|(reply_type, content)| Item::Reply {
-                channel: job.channel,
-                parent: Arc::clone(&job.parent),
-                message: Outgoing::raw(reply_type, content.into_bytes()),
-            });
-        self.kernel.outbox.push(
-            reply
-                .into_iter()
-                .chain([status(&job.parent, publish::IDLE)]),
-        );
+            .map(|(reply_type, content)| Outgoing::raw(reply_type, content.into_bytes()));
+        let status = if ok { "ok" } else { "error" };
+        self.reply(job, message, started, status);
         if let Request::Execute(execute) = &job.request
             && execute.stop_on_error
+            && !execute.silent
             && !ok
         {
             self.lane.abort().iter().for_each(|job| self.abort(job));
@@ -225,17 +221,32 @@ impl Runner {
     }
 
     fn abort(&self, job: &Job) {
+        self.kernel
+            .outbox
+            .push([status(&job.parent, publish::BUSY)]);
         let message = Outgoing::new("execute_reply", &reply::ABORTED);
-        let reply = Item::Reply {
-            channel: job.channel,
-            parent: Arc::clone(&job.parent),
-            message,
-        };
-        self.kernel.outbox.push([
-            status(&job.parent, publish::BUSY),
-            reply,
-            status(&job.parent, publish::IDLE),
-        ]);
+        self.reply(job, Some(message), &diaphane_wire::now(), "aborted");
+    }
+
+    /// Sends a reply, if there is one, and idle behind it.
+    fn reply(&self, job: &Job, message: Option<Outgoing>, started: &str, status_of_reply: &str) {
+        let reply = message.map(|mut message| {
+            if matches!(job.request, Request::Execute(_)) {
+                message.set_metadata(&reply::ExecuteMetadata {
+                    started,
+                    engine: &self.kernel.id,
+                    dependencies_met: true,
+                    status: status_of_reply,
+                });
+            }
+            Item::Reply {
+                channel: job.channel,
+                parent: Arc::clone(&job.parent),
+                message,
+            }
+        });
+        let idle = status(&job.parent, publish::IDLE);
+        self.kernel.outbox.push(reply.into_iter().chain([idle]));
     }
 }
 

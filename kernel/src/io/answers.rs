@@ -54,7 +54,7 @@ impl Io {
     fn create_subshell(&mut self, parent: &Parent) -> Outgoing {
         // The request's own id is as unique as one of ours.
         let id = parent.header.msg_id.clone();
-        match host::subshell::spawn(&self.kernel, &id) {
+        match host::threads::start_subshell(&self.kernel, &id) {
             Ok(()) => Outgoing::new("create_subshell_reply", &reply::CreateSubshell::new(id)),
             Err(error) => {
                 let sentence = format!("no subshell could be started: {error}");

@@ -17,6 +17,7 @@ use diaphane_wire::request::reply_type;
 use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publish, reply};
 
 use crate::exit;
+use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::Job;
 use crate::outbox::{Item, Mail, Parent};
@@ -48,7 +49,7 @@ pub struct Io {
 /// # Errors
 /// When no thread can be started.
 pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandle<()>> {
-    let session = Session::new(&kernel.connection.key, "kernel");
+    let session = Session::new(&kernel.id, &kernel.connection.key, "kernel");
     let io = Io {
         kernel,
         sockets,
@@ -220,6 +221,9 @@ impl Io {
 
     /// Answers a request here, or gives it to the lane that it is for.
     fn route(&mut self, channel: Channel, parent: Parent, request: Request) {
+        if matches!(request, Request::Debug) {
+            return self.debug(channel, parent, request);
+        }
         let subshell = parent.header.subshell_id.as_deref();
         let Some(lane) = self.kernel.lanes.find(subshell) else {
             let sentence = format!("there is no subshell {:?}", subshell.unwrap_or_default());
@@ -245,6 +249,21 @@ impl Io {
                     channel,
                 }),
             },
+        }
+    }
+
+    /// Gives a request to the debugger, which the first one starts.
+    fn debug(&mut self, channel: Channel, parent: Parent, request: Request) {
+        match host::threads::start_debugger() {
+            Ok(()) => self.kernel.lanes.debugger().push(Job {
+                parent,
+                request,
+                channel,
+            }),
+            Err(error) => {
+                let sentence = format!("no thread could be started for the debugger: {error}");
+                self.refuse(channel, &parent, "DebuggerError", sentence);
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 //! The five sockets of the kernel, bound as the connection file says.
 #![allow(unsafe_code, reason = "the zmq crate lacks one socket option")]
 
+use std::os::fd::BorrowedFd;
+
 use anyhow::Context as _;
 use diaphane_wire::{Channel, Connection, Frames};
+use rustix::io::FdFlags;
 use zmq::{Context, DONTWAIT, Socket, SocketType};
 
 /// How many messages wait for one subscriber before the others wait for it.
@@ -30,14 +33,16 @@ impl Sockets {
     pub fn bind(connection: &Connection) -> anyhow::Result<Self> {
         let context = Context::new();
         let bind = |kind, channel| bind(&context, kind, channel, connection);
-        Ok(Self {
+        let sockets = Self {
             shell: bind(SocketType::ROUTER, Channel::Shell)?,
             control: bind(SocketType::ROUTER, Channel::Control)?,
             stdin: bind(SocketType::ROUTER, Channel::Stdin)?,
             iopub: bind(SocketType::XPUB, Channel::Iopub)?,
             heartbeat: bind(SocketType::REP, Channel::Heartbeat)?,
             _context: context,
-        })
+        };
+        keep_from_children()?;
+        Ok(sockets)
     }
 
     /// The socket of a channel.
@@ -101,6 +106,25 @@ fn bind(
         .bind(&endpoint)
         .with_context(|| format!("the {channel:?} channel cannot listen on {endpoint}"))?;
     Ok(socket)
+}
+
+/// libzmq leaves its epoll descriptors to child processes: here they are closed for them.
+fn keep_from_children() -> anyhow::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let entry = entry?;
+        let is_epoll = std::fs::read_link(entry.path())
+            .is_ok_and(|link| link.as_os_str() == "anon_inode:[eventpoll]");
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(number) = number.filter(|_| is_epoll) {
+            // SAFETY: the descriptor is libzmq's, which keeps it as long as the context lives.
+            let fd = unsafe { BorrowedFd::borrow_raw(number) };
+            rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
+        }
+    }
+    Ok(())
 }
 
 fn encrypt(socket: &Socket, public: &str, secret: &str) -> anyhow::Result<()> {

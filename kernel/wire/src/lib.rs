@@ -17,7 +17,7 @@ pub use connection::{Channel, Connection};
 pub use error::Error;
 pub use message::{Frames, Header, Message, Outgoing};
 pub use request::Request;
-pub use session::Session;
+pub use session::{Session, new_id, now};
 
 /// The version of the Jupyter messaging protocol that these messages follow.
 pub const PROTOCOL_VERSION: &str = "5.5";

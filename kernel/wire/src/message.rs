@@ -81,4 +81,9 @@ impl Outgoing {
             buffers: Vec::new(),
         }
     }
+
+    /// Gives the message metadata.
+    pub fn set_metadata(&mut self, metadata: &impl Serialize) {
+        self.metadata = serde_json::to_vec(metadata).unwrap_or_default();
+    }
 }

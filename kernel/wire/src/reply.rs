@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::PROTOCOL_VERSION;
 use crate::connection::{Channel, Connection};
 
-/// `{"status": "ok"}`
+/// A reply that is no more than its status.
 #[derive(Debug, Serialize)]
 pub struct Done {
     status: &'static str,
@@ -41,21 +41,20 @@ impl Failed {
 }
 
 /// The reply to an execute request that was behind a failed one.
-#[derive(Debug, Serialize)]
-pub struct Aborted {
-    status: &'static str,
-    ename: &'static str,
-    evalue: &'static str,
-    traceback: [String; 0],
-}
+pub const ABORTED: Done = Done { status: "aborted" };
 
-/// Not run, because a request before it failed.
-pub const ABORTED: Aborted = Aborted {
-    status: "aborted",
-    ename: "Aborted",
-    evalue: "a request before this one failed",
-    traceback: [],
-};
+/// The metadata of `execute_reply`, as ipykernel has it.
+#[derive(Debug, Serialize)]
+pub struct ExecuteMetadata<'a> {
+    /// When the cell began, ISO 8601.
+    pub started: &'a str,
+    /// The session of the kernel.
+    pub engine: &'a str,
+    /// For ipyparallel: there are no dependencies here that could be missing.
+    pub dependencies_met: bool,
+    /// As in the reply.
+    pub status: &'a str,
+}
 
 /// `shutdown_reply`
 #[derive(Debug, Serialize)]

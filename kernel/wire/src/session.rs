@@ -1,6 +1,6 @@
 //! One side of a conversation: turns frames into messages and messages into frames.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::message::DELIMITER;
 use crate::sign::Signer;
@@ -8,6 +8,12 @@ use crate::{Error, Frames, Header, Message, Outgoing, PROTOCOL_VERSION};
 
 /// How many signatures are remembered, so that a message cannot be sent again by somebody who overheard it.
 const REMEMBERED: usize = 1 << 16;
+
+/// A new id, which nobody else has.
+#[must_use]
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
 
 /// The kernel's session: its id, its key, the number of its next message, the signatures it has seen.
 pub struct Session {
@@ -20,11 +26,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new session that signs with this key (an empty one: does not sign).
+    /// A session that signs with this key (an empty one: does not sign).
     #[must_use]
-    pub fn new(key: &str, username: &str) -> Self {
+    pub fn new(id: &str, key: &str, username: &str) -> Self {
         Self {
-            id: uuid::Uuid::new_v4().simple().to_string(),
+            id: id.to_owned(),
             username: username.to_owned(),
             signer: Signer::new(key),
             sent: 0,
@@ -52,13 +58,18 @@ impl Session {
         if !self.signer.verify(&rest[0], signed) {
             return Err(Error::Signature);
         }
-        let header: Header = parse("header", &rest[1])?;
+        // A map first: as deep as the parser goes, and no array in the place of an object.
+        let header: serde_json::Map<String, serde_json::Value> = parse("header", &rest[1])?;
+        let header = serde_json::from_value(header.into()).map_err(|source| Error::Json {
+            part: "header",
+            source,
+        })?;
         for (part, raw) in [
             ("parent header", &rest[2]),
             ("metadata", &rest[3]),
             ("content", &rest[4]),
         ] {
-            parse::<serde::de::IgnoredAny>(part, raw)?;
+            parse::<HashMap<String, serde::de::IgnoredAny>>(part, raw)?;
         }
         self.remember(std::mem::take(&mut rest[0]))?;
         let mut parts = rest.into_iter().skip(1);
@@ -106,9 +117,7 @@ impl Session {
             msg_id: format!("{}_{}", self.id, self.sent),
             session: self.id.clone(),
             username: self.username.clone(),
-            date: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
-                .to_string(),
+            date: now(),
             msg_type: msg_type.to_owned(),
             version: PROTOCOL_VERSION.to_owned(),
             subshell_id: None,
@@ -134,6 +143,14 @@ impl Session {
     }
 }
 
+/// The present moment, as the protocol writes it.
+#[must_use]
+pub fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
+        .to_string()
+}
+
 fn parse<'a, T: serde::Deserialize<'a>>(part: &'static str, raw: &'a [u8]) -> Result<T, Error> {
     serde_json::from_slice(raw).map_err(|source| Error::Json { part, source })
 }
@@ -144,7 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn pair() -> (Session, Session) {
-        (Session::new("key", "a"), Session::new("key", "b"))
+        (Session::new("a", "key", "a"), Session::new("b", "key", "b"))
     }
 
     fn frames(session: &mut Session) -> Frames {
@@ -202,7 +219,13 @@ mod tests {
     #[test]
     fn deep_json_does_not_exhaust_the_stack() {
         let (mut a, mut b) = pair();
-        let deep = [vec![b'['; 1_000_000], vec![b']'; 1_000_000]].concat();
+        let deep = [
+            b"{\"a\":".to_vec(),
+            vec![b'['; 1_000_000],
+            vec![b']'; 1_000_000],
+            b"}".to_vec(),
+        ]
+        .concat();
         assert!(
             b.decode(a.encode(&[], None, Outgoing::raw("x", deep)))
                 .is_ok()
@@ -211,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_unsigned_session_takes_equal_messages() {
-        let (mut a, mut b) = (Session::new("", "a"), Session::new("", "b"));
+        let (mut a, mut b) = (Session::new("a", "", "a"), Session::new("b", "", "b"));
         let frames = frames(&mut a);
         b.decode(frames.clone()).unwrap();
         b.decode(frames).unwrap();
@@ -220,7 +243,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_frames_are_a_message_or_an_error(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..12)) {
-            prop_assert!(Session::new("key", "k").decode(frames).is_err());
+            prop_assert!(Session::new("k", "key", "k").decode(frames).is_err());
         }
 
         #[test]

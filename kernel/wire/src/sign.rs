@@ -59,7 +59,7 @@ fn hex_digit(nibble: u8) -> u8 {
 
 fn bytes_of_hex(text: &[u8]) -> Option<Vec<u8>> {
     let value = |digit: u8| char::from(digit).to_digit(16);
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.chunks_exact(2)
