@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import uuid
 from datetime import datetime, timezone
 
@@ -66,6 +67,8 @@ class Kernel:
         self.session = Session(native)
         self.log = logging.getLogger("diaphane")
         self.shell = None
+        # Python as it is before the user's first line: what the kernel itself consists of.
+        self.packages = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
 
     def get_parent(self, channel=None):
         """The request that the calling code runs for, as a dict; empty outside of any."""

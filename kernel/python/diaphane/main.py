@@ -118,6 +118,14 @@ def subshell(identity):
     loop.close()
 
 
+def debugger():
+    """The life of the debugger's thread."""
+    from .debugger import Debugger
+
+    loop = asyncio.new_event_loop()
+    serve(loop, _kernel.native.debug_runner(Debugger(_kernel, loop)))
+
+
 class Unsignalled:
     """In the place of `Interrupts` outside of the main thread, which alone gets signals."""
 

@@ -119,7 +119,9 @@ class Requests:
         position = len(code) if cursor_pos is None else cursor_pos
         with provisionalcompleter():
             found = list(rectify_completions(code, self._shell.Completer.completions(code, position)))
-        typed = [{"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found]
+        typed = [
+            {"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found
+        ]
         return dumps(
             {
                 "status": "ok",

@@ -11,6 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any, CBool, Instance, Type, default
 
+from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps
 
@@ -18,6 +19,7 @@ from .jsonable import dumps
 class ZMQInteractiveShell(InteractiveShell):
     """The shell whose output, questions and payloads are messages."""
 
+    compiler_class = Type(CellCompiler)
     displayhook_class = Type(ZMQShellDisplayHook)
     display_pub_class = Type(ZMQDisplayPublisher)
     kernel = Any()

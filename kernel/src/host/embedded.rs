@@ -10,8 +10,24 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/__init__.py"),
     ),
     (
+        "diaphane.cells",
+        include_str!("../../python/diaphane/cells.py"),
+    ),
+    (
         "diaphane.comms",
         include_str!("../../python/diaphane/comms.py"),
+    ),
+    (
+        "diaphane.dap",
+        include_str!("../../python/diaphane/dap.py"),
+    ),
+    (
+        "diaphane.debugger",
+        include_str!("../../python/diaphane/debugger.py"),
+    ),
+    (
+        "diaphane.debugging",
+        include_str!("../../python/diaphane/debugging.py"),
     ),
     (
         "diaphane.display",
@@ -53,6 +69,10 @@ const MODULES: &[(&str, &str)] = &[
     (
         "diaphane.threads",
         include_str!("../../python/diaphane/threads.py"),
+    ),
+    (
+        "diaphane.variables",
+        include_str!("../../python/diaphane/variables.py"),
     ),
 ];
 

@@ -1,0 +1,55 @@
+"""The files of cells: named by a hash of the code, so that a front end can name a cell that has not run yet.
+
+A file is written only where a debugger asks for it; tracebacks take the code from memory.
+"""
+
+import atexit
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from _diaphane import murmur2
+from IPython.core.compilerop import CachingCompiler
+
+HASH_SEED = 0xC70F6907
+SUFFIX = ".py"
+# `executing`, joblib and numba know the code of a cell by a folder of this name.
+FOLDER = Path(tempfile.gettempdir(), f"ipykernel_{os.getpid()}")
+
+
+def file_name(code):
+    """The file of a cell with this code. A front end that has a file for the cell names it by a variable."""
+    named = os.environ.get("IPYKERNEL_CELL_NAME")
+    return named or f"{FOLDER}{os.sep}{murmur2(code.encode(errors='replace'), HASH_SEED)}{SUFFIX}"
+
+
+def write(code):
+    """Writes the file of a cell, for readers that are no Python. Its name."""
+    name = file_name(code)
+    if Path(name).parent == FOLDER:
+        _make_folder()
+    Path(name).write_text(code, encoding="utf-8", errors="replace", newline="")
+    return name
+
+
+def _make_folder():
+    """The folder, which goes with the kernel; everybody could have made one of this name before us."""
+    try:
+        FOLDER.mkdir(mode=0o700)
+    except FileExistsError:
+        found = FOLDER.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(
+                f"{FOLDER} belongs to somebody else: remove it, or set TMPDIR to another folder"
+            ) from None
+    else:
+        atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+
+class CellCompiler(CachingCompiler):
+    """Compiles cells under those names."""
+
+    def get_code_name(self, raw_code, transformed_code, number):
+        return file_name(raw_code)

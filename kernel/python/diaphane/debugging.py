@@ -1,0 +1,142 @@
+"""What is between `initialize` and `disconnect`: debugpy listens, one front end is attached, cells stop.
+
+debugpy consists of a tracer in this process and of an adapter, a process that speaks to front ends. The kernel is the
+adapter's only client.
+"""
+
+import asyncio
+import sys
+import threading
+
+from IPython.core.inputtransformer2 import leading_empty_lines
+
+from .dap import Connection
+
+
+class RefusedError(Exception):
+    """A request that cannot be answered; the message is for the user."""
+
+
+def load():
+    """debugpy, which takes over `breakpoint()` when it is imported: that waits until a front end is attached."""
+    hook = sys.breakpointhook
+    import debugpy.server.api
+
+    sys.breakpointhook = hook
+    return debugpy
+
+
+class Session:
+    """The state of debugging. `publish` is called with each event for the front end."""
+
+    def __init__(self, shell, packages, publish):
+        self._publish = publish
+        self._rules = [{"module": package, "include": False} for package in sorted(packages)]
+        self._history_manager = shell.history_manager
+        self._transforms = shell.input_transformer_manager.cleanup_transforms
+        self._endpoint = None
+        self._connection = None
+        self._initialized = None
+        self._restore = []
+        self.breakpoints = {}
+        """The breakpoints by file. They outlive the attachment: the next one begins with them."""
+        self.stopped = set()
+        """The threads that stand at a breakpoint or a step, by debugpy's numbers."""
+
+    @property
+    def is_started(self):
+        return self._connection is not None and self._connection.is_open
+
+    async def ask(self, command, arguments=None):
+        """debugpy's response."""
+        if not self.is_started:
+            raise RefusedError(f"{command} needs a debugger that has started: send initialize and attach first")
+        return await self._connection.ask(command, arguments)
+
+    async def start(self):
+        """Connects to debugpy."""
+        if self.is_started:
+            return
+        self._end()
+        self._endpoint = self._endpoint or self._listen()
+        self._initialized = asyncio.Event()
+        connection = Connection(self._on_event)
+        try:
+            await connection.open(*self._endpoint)
+        except OSError as error:
+            raise RefusedError(f"debugpy's adapter has ended ({error}); restart the kernel to debug again") from error
+        self._connection = connection
+        self._begin()
+
+    def _listen(self):
+        """Starts the tracer and the adapter, once in the life of the process."""
+        for thread in (threading.current_thread(), self._history_manager.save_thread):
+            if thread is not None:
+                thread.pydev_do_not_trace = thread.is_pydev_daemon_thread = True
+        debugpy = load()
+        # No front end of a kernel debugs the processes that a cell starts.
+        debugpy.configure(subProcess=False)
+        try:
+            return debugpy.listen(("127.0.0.1", 0))
+        except RuntimeError as error:
+            raise RefusedError(f"debugpy cannot listen ({error}); restart the kernel to debug from here") from error
+
+    async def attach(self, arguments):
+        """Lets cells stop from now on. The protocol wants the breakpoints before the end of the configuration."""
+        arguments = {"justMyCode": False, **arguments, "rules": self._rules}
+        host, port = self._endpoint or (None, None)
+        attached = asyncio.ensure_future(self.ask("attach", arguments | {"connect": {"host": host, "port": port}}))
+        initialized = asyncio.ensure_future(self._initialized.wait())
+        await asyncio.wait({attached, initialized}, return_when=asyncio.FIRST_COMPLETED)
+        initialized.cancel()
+        if not attached.done():
+            for path, breakpoints in self.breakpoints.items():
+                await self.ask("setBreakpoints", {"source": {"path": path}, "breakpoints": breakpoints})
+            await self.ask("configurationDone")
+        return await attached
+
+    async def set_breakpoints(self, path, arguments):
+        """Replaces the breakpoints of a file."""
+        answer = await self.ask("setBreakpoints", arguments)
+        if answer["success"]:
+            # debugpy moves a breakpoint to the next line that has code.
+            pairs = zip(arguments.get("breakpoints") or [], answer["body"]["breakpoints"], strict=False)
+            self.breakpoints[path] = [{**asked, "line": made.get("line", asked["line"])} for asked, made in pairs]
+        return answer
+
+    async def stop(self, arguments):
+        """Lets go. The life of the kernel is not the debugger's to end."""
+        response = await self.ask("disconnect", arguments | {"terminateDebuggee": False})
+        await self._connection.close()
+        self._end()
+        return response
+
+    def _begin(self):
+        """What is different while a front end is connected."""
+        plain = sys.breakpointhook
+        sys.breakpointhook = load().breakpoint
+        self._restore.append(lambda: setattr(sys, "breakpointhook", plain))
+        if leading_empty_lines in self._transforms:
+            # The lines of a cell are counted as the front end counts them.
+            index = self._transforms.index(leading_empty_lines)
+            self._transforms.remove(leading_empty_lines)
+            self._restore.append(lambda: self._transforms.insert(index, leading_empty_lines))
+
+    def _end(self):
+        self._connection = None
+        self.stopped.clear()
+        while self._restore:
+            self._restore.pop()()
+
+    def _on_event(self, event):
+        body = event.get("body") or {}
+        match event["event"]:
+            case "initialized":
+                self._initialized.set()
+            case "stopped":
+                self.stopped.add(body.get("threadId"))
+            case "continued" if body.get("allThreadsContinued", True):
+                self.stopped.clear()
+            case "continued":
+                self.stopped.discard(body.get("threadId"))
+        self._publish(event)
