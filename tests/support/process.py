@@ -128,8 +128,9 @@ class Kernel:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """The environment of this process, without the user's own IPython and Jupyter state."""
-    env = dict(os.environ)
+    """The environment of this process, without what changes Python, IPython or Jupyter."""
+    mine = ("PYTHON", "IPYTHON", "JPY_", "MPL")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(mine)}
     env["IPYTHONDIR"] = str(directory / "ipython")
     env["JUPYTER_RUNTIME_DIR"] = str(directory)
     return env

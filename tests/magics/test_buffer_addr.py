@@ -1,0 +1,158 @@
+"""%buffer_addr against `ctypes.data`, np.shares_memory and the union of the intervals."""
+
+import json
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.buffer_addr+json"
+
+
+@pytest.fixture
+def numpy(client: Client) -> Client:
+    client.run("%reset -f")
+    client.run("import numpy as np, json")
+    return client
+
+
+def rows(client: Client, names: str) -> dict[str, dict]:
+    done = client.run(f"r = %buffer_addr {names}\nimport json\nprint(json.dumps(r.rows))")
+    return {row["name"]: row for row in json.loads(done.text())}
+
+
+def test_address_size_and_shape_are_numpys(numpy: Client):
+    numpy.run(
+        "a = np.arange(24, dtype='<i2').reshape(2, 3, 4)\nb = a[:, ::2, ::-1]\nc = a.T.copy()"
+    )
+    for name, row in rows(numpy, "a b c").items():
+        assert numpy.value(f"{name}.ctypes.data") == str(int(row["addr"], 16))
+        assert numpy.value(f"{name}.nbytes") == str(row["nbytes"])
+        assert numpy.value(f"list({name}.shape)") == str(row["shape"])
+        assert numpy.value(f"list({name}.strides)") == str(row["strides"])
+        assert numpy.value(f"str({name}.dtype)") == repr(row["dtype"])
+
+
+def test_sharing_is_np_shares_memory(numpy: Client):
+    numpy.run("a = np.arange(100.)\nb = a[::2]\nc = a[1::2]\nd = a[50:]\ne = a.copy()")
+    found = rows(numpy, "a b c d e")
+    for x in "abcde":
+        for y in "abcde":
+            if x != y:
+                shared = numpy.value(f"np.shares_memory({x}, {y})") == "True"
+                assert (y in found[x]["shares_with"]) is shared, (x, y)
+
+
+def test_random_views(numpy: Client):
+    """Fifty random views of one array: each pair as np.shares_memory says."""
+    setup = """
+import random
+random.seed(7)
+base = np.zeros((20, 20), 'u1')
+for n in range(50):
+    i, j = sorted(random.sample(range(21), 2)); k, l = sorted(random.sample(range(21), 2))
+    globals()[f'v{n}'] = base[i:j:random.choice([1, 2, 3]), k:l:random.choice([1, 2, 5])]
+names = [f'v{n}' for n in range(50)]
+truth = sorted((x, y) for x in names for y in names if x < y and np.shares_memory(globals()[x], globals()[y]))
+"""
+    numpy.run(setup)
+    found = rows(numpy, " ".join(f"v{n}" for n in range(50)))
+    pairs = sorted((x, y) for x, row in found.items() for y in row["shares_with"] if x < y)
+    assert pairs == [tuple(p) for p in json.loads(numpy.run("print(json.dumps(truth))").text())]
+
+
+def test_distinct_bytes_are_the_union(numpy: Client):
+    numpy.run("a = np.zeros(1000, 'u1')\nb = a[100:300]\nc = a[200:400]\nd = np.zeros(50, 'u1')")
+    data = numpy.run("%buffer_addr a b c d").one("execute_result")["data"][MIME]
+    assert (data["listed_bytes"], data["distinct_bytes"]) == (1450, 1050)
+    data = numpy.run("%buffer_addr b c").one("execute_result")["data"][MIME]
+    assert (data["listed_bytes"], data["distinct_bytes"]) == (400, 300)
+
+
+def test_owner_and_offset(numpy: Client):
+    numpy.run("a = np.arange(100.)\nb = a[10:]\nc = b[5:]")
+    found = rows(numpy, "a b c")
+    assert [found[n]["owner"] for n in "abc"] == ["a", "a", "a"]
+    assert [found[n]["offset"] for n in "abc"] == [0, 80, 120]
+
+
+def test_the_memory_is_where_it_says(numpy: Client, kernel):
+    """Read from outside: the bytes at the address are the bytes of the array."""
+    numpy.run("secret = np.frombuffer(b'the very bytes of the array', 'u1').copy()")
+    row = rows(numpy, "secret")["secret"]
+    with open(f"/proc/{kernel.pid}/mem", "rb") as memory:
+        memory.seek(int(row["addr"], 16))
+        assert memory.read(row["nbytes"]) == b"the very bytes of the array"
+
+
+def test_other_buffers(numpy: Client):
+    numpy.run(
+        "import array, mmap\nx = bytearray(b'12345'); y = memoryview(x)[1:]; z = b'abc'\n"
+        "w = array.array('d', [1, 2]); m = mmap.mmap(-1, 4096)"
+    )
+    found = rows(numpy, "x y z w m")
+    assert found["x"]["nbytes"] == 5
+    assert int(found["y"]["addr"], 16) == int(found["x"]["addr"], 16) + 1
+    assert found["y"]["shares_with"] == ["x"]
+    assert found["w"]["nbytes"] == 16
+    assert found["m"]["nbytes"] == 4096
+
+
+def test_read_only_is_said(numpy: Client):
+    numpy.run("a = np.arange(3); a.flags.writeable = False; b = np.arange(3)")
+    found = rows(numpy, "a b")
+    assert "W" not in found["a"]["flags"]
+    assert "W" in found["b"]["flags"]
+
+
+def test_a_view_is_diagnosed(numpy: Client):
+    numpy.run("a = np.arange(100.)\nb = a[10:20]")
+    data = numpy.run("%buffer_addr a b").one("execute_result")["data"]
+    codes = [d["code"] for d in data[MIME]["diagnoses"]]
+    assert "B001" in codes
+    assert "b is a view of a" in data["text/plain"]
+
+
+def test_without_names_everything_is_listed(numpy: Client):
+    numpy.run("one = np.zeros(3); two = np.zeros(4)")
+    assert {"one", "two"} <= set(rows(numpy, ""))
+
+
+def test_all_views_of_the_report(numpy: Client):
+    numpy.run("a = np.arange(5)")
+    data = numpy.run("%buffer_addr a").one("execute_result")["data"]
+    assert set(data) == {"text/plain", "text/html", MIME}
+    assert all(len(line) <= 80 for line in data["text/plain"].splitlines())
+
+
+def test_names_and_errors_are_escaped(numpy: Client):
+    numpy.run(
+        "class Bad:\n    @property\n    def __array_interface__(self): raise RuntimeError('<b>no</b>')\nbad = Bad()"
+    )
+    data = numpy.run("%buffer_addr bad").one("execute_result")["data"]
+    assert "<b>no" not in data["text/html"]
+
+
+def test_looking_never_calls_repr(numpy: Client):
+    numpy.run(
+        "called = []\nclass Loud(bytearray):\n    def __repr__(self): called.append(1); return 'loud'\nloud = Loud(3)"
+    )
+    rows(numpy, "loud")
+    assert numpy.value("called") == "[]"
+
+
+def test_an_unknown_name_is_one_helpful_line(numpy: Client):
+    numpy.run("temperature = np.zeros(3)")
+    done = numpy.execute("%buffer_addr temprature")
+    said = done.text("stderr").strip()
+    assert "\n" not in said
+    assert "temprature" in said
+    assert "temperature" in said
+    assert done.content["status"] == "error"
+
+
+def test_an_unknown_flag_is_one_line(numpy: Client):
+    said = numpy.execute("%buffer_addr --no-such").text("stderr").strip()
+    assert "\n" not in said
+    assert "--no-such" in said
