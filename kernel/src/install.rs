@@ -68,7 +68,7 @@ pub fn install(args: &InstallArgs) -> Result<String> {
     let directory = args.place.directory()?;
     ensure_free(&directory)?;
     let curve = zmq::has("curve") == Some(true);
-    let metadata = Metadata::new(crate::FEATURES.contains(&"debugger"), curve);
+    let metadata = Metadata::new(python::has_package(python, "debugpy"), curve);
     let spec = KernelSpec {
         display_name: args.display_name(),
         ..KernelSpec::new(

@@ -16,7 +16,7 @@ use diaphane_wire::reply::KernelInfo;
 use rustix::fd::{AsRawFd, OwnedFd};
 
 /// What `kernel_info_reply` says that this kernel can do beyond the protocol's first version.
-const FEATURES: &[&str] = &["kernel subshells"];
+const FEATURES: [&str; 2] = ["kernel subshells", "debugger"];
 
 /// A Jupyter kernel that embeds CPython and lets you see through it to the native code.
 #[derive(Parser)]
@@ -45,7 +45,7 @@ struct KernelArgs {
     #[arg(short = 'f', long, value_name = "FILE")]
     connection_file: PathBuf,
     /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
-    #[arg(last = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     ipython: Vec<String>,
 }
 
@@ -72,7 +72,13 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
 
-    let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), &host::python_version(), FEATURES);
+    // debugpy is the debugger; it is imported by the first request for it.
+    let features = if python::has_package(&python, "debugpy") {
+        &FEATURES[..]
+    } else {
+        &FEATURES[..1]
+    };
+    let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), &host::python_version(), features);
     let info = serde_json::to_vec(&info)?;
     // Clients can connect from here on; what they send waits until Python is there.
     let io = signals::with_all_blocked(|| -> anyhow::Result<_> {

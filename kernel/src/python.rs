@@ -2,10 +2,15 @@
 //!
 //! This module runs or reads about a Python from outside; the one that lives in this process is the host's.
 
+mod site;
+
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use site::Environment;
+pub use site::has_package;
 
 /// The minor version whose libpython this binary links, as `3.11`.
 pub const BUILT_FOR: &str = env!("DIAPHANE_PYTHON_VERSION");
@@ -188,26 +193,15 @@ fn major(version: &str) -> Option<u32> {
 
 /// The minor version that a virtual environment's own file names, else the one in the program's real name.
 fn minor_unasked(python: &Path) -> Option<String> {
-    minor_of_environment(python).or_else(|| {
+    let environment = Environment::of(python);
+    // `version` is venv's name for it; virtualenv and uv write `version_info`.
+    let version = environment
+        .as_ref()
+        .and_then(|environment| environment.value(&["version", "version_info"]));
+    version.and_then(minor).or_else(|| {
         let program = python.canonicalize().ok()?;
         minor(program.file_name()?.to_str()?.strip_prefix("python")?)
     })
-}
-
-/// CPython itself looks for `pyvenv.cfg` beside the program and one folder above.
-fn minor_of_environment(python: &Path) -> Option<String> {
-    let config = python.ancestors().skip(1).take(2).find_map(|folder| {
-        let path = folder.join("pyvenv.cfg");
-        std::fs::read_to_string(path).ok()
-    })?;
-    // `version` is venv's key; virtualenv and uv write `version_info`.
-    config
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .find_map(|(key, value)| match key.trim() {
-            "version" | "version_info" => minor(value.trim()),
-            _ => None,
-        })
 }
 
 /// `3.11` of `3.11.7.final.0`; nothing where the text is not a version.

@@ -17,10 +17,7 @@ const MODULES: &[(&str, &str)] = &[
         "diaphane.comms",
         include_str!("../../python/diaphane/comms.py"),
     ),
-    (
-        "diaphane.dap",
-        include_str!("../../python/diaphane/dap.py"),
-    ),
+    ("diaphane.dap", include_str!("../../python/diaphane/dap.py")),
     (
         "diaphane.debugger",
         include_str!("../../python/diaphane/debugger.py"),
