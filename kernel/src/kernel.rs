@@ -31,6 +31,7 @@ pub struct Kernel {
     /// The thread that SIGINT goes to.
     pub main_thread: MainThread,
     current: Mutex<Option<Parent>>,
+    control: Mutex<Option<Parent>>,
     stopping: AtomicBool,
     ended: AtomicBool,
 }
@@ -51,6 +52,7 @@ impl Kernel {
             input: Input::new()?,
             main_thread: MainThread::this(),
             current: Mutex::default(),
+            control: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }))
@@ -66,6 +68,16 @@ impl Kernel {
         *self.current.lock() = Some(Arc::clone(parent));
     }
 
+    /// The latest request on the control channel.
+    pub fn control_parent(&self) -> Option<Parent> {
+        self.control.lock().clone()
+    }
+
+    /// A request came on the control channel.
+    pub fn set_control_parent(&self, parent: &Parent) {
+        *self.control.lock() = Some(Arc::clone(parent));
+    }
+
     /// Moves what native code has written into the outbox.
     pub fn drain_capture(&self) {
         self.capture.drain(&self.outbox, self.current().as_ref());
@@ -74,7 +86,7 @@ impl Kernel {
     /// Asks the main thread to end.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.lanes.main().close();
+        self.lanes.main().close(None);
     }
 
     /// Whether the kernel was asked to end.

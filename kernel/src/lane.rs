@@ -26,6 +26,8 @@ struct State {
     jobs: VecDeque<Job>,
     running: bool,
     closed: bool,
+    /// The request that closed the lane, to be answered at its end.
+    last: Option<Job>,
 }
 
 /// The queue of one Python thread.
@@ -93,10 +95,17 @@ impl Lane {
         Vec::from(aborted)
     }
 
-    /// Tells the thread to end after the request that it is answering.
-    pub fn close(&self) {
-        self.state.lock().closed = true;
+    /// Tells the thread to end after the request that it is answering; a request asked for that, or nobody did.
+    pub fn close(&self, request: Option<Job>) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.last = request;
         self.wake.ring();
+    }
+
+    /// The request that closed the lane.
+    pub fn take_last(&self) -> Option<Job> {
+        self.state.lock().last.take()
     }
 
     /// Whether the thread was told to end.
@@ -162,10 +171,9 @@ impl Lanes {
         Ok(lane)
     }
 
-    /// Removes and closes a subshell's lane. Whether there was one.
-    pub fn remove(&self, id: &str) -> bool {
-        let lane = self.subshells.lock().remove(id);
-        lane.inspect(|lane| lane.close()).is_some()
+    /// Removes a subshell's lane, to be closed.
+    pub fn remove(&self, id: &str) -> Option<Arc<Lane>> {
+        self.subshells.lock().remove(id)
     }
 
     /// The subshells' ids, sorted.
@@ -232,11 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_subshell_is_closed() {
+    fn a_removed_subshell_is_gone_and_can_be_closed() {
         let lanes = Lanes::new().unwrap();
         let lane = lanes.add("a").unwrap();
         assert_eq!(lanes.ids(), ["a"]);
-        assert!(lanes.remove("a") && !lanes.remove("a"));
-        assert!(lane.is_closed() && lanes.find(Some("a")).is_none());
+        assert!(lanes.remove("a").is_some() && lanes.remove("a").is_none());
+        assert!(lanes.find(Some("a")).is_none());
+        lane.close(Some(job(
+            "delete_subshell_request",
+            r#"{"subshell_id":"a"}"#,
+        )));
+        assert!(lane.is_closed() && lane.take_last().is_some() && lane.take_last().is_none());
     }
 }

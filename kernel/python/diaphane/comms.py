@@ -1,8 +1,5 @@
 """Comms: the channel of widgets. The package `comm` has the logic; what is sent goes through Rust."""
 
-import importlib.util
-import sys
-
 import comm
 from comm.base_comm import BaseComm, CommManager
 
@@ -33,26 +30,9 @@ def install(native):
     manager = CommManager()
     comm.create_comm = Comm
     comm.get_comm_manager = lambda: manager
-    sys.meta_path.insert(0, LegacyFinder())
     return manager
 
 
-class LegacyFinder:
+def connect_ipykernels(module):
     """Older libraries make their comms with `ipykernel.comm`, which sends nothing outside of ipykernel: here it does."""
-
-    MODULE = "ipykernel.comm.comm"
-
-    def find_spec(self, name, path=None, target=None):
-        if name != self.MODULE:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_connect(module):
-                execute(module)
-                module.BaseComm.publish_msg = publish
-
-            spec.loader.exec_module = execute_and_connect
-        return spec
+    module.BaseComm.publish_msg = publish

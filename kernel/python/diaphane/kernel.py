@@ -6,6 +6,8 @@ import sys
 import uuid
 from datetime import datetime, timezone
 
+from _diaphane import Parent
+
 from .jsonable import dumps
 
 
@@ -70,10 +72,22 @@ class Kernel:
         # Python as it is before the user's first line: what the kernel itself consists of.
         self.packages = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
 
-    def get_parent(self, channel=None):
-        """The request that the calling code runs for, as a dict; empty outside of any."""
-        parent = self.native.parent.get()
+    def get_parent(self, channel="shell"):
+        """The request that the calling code runs for, as a dict; or the latest one on the control channel."""
+        parent = self._parent(channel)
         return parent.message() if parent else {}
+
+    def set_parent(self, parent):
+        """Lets output go to another request, given as a dict. Returns the token of the context variable."""
+        return self.native.parent.set(Parent(dumps(parent["header"])) if parent else None)
+
+    def _parent(self, channel):
+        return self.native.control_parent() if channel == "control" else self.native.parent.get()
+
+    @property
+    def _parent_ident(self):
+        parents = {channel: self._parent(channel) for channel in ("shell", "control")}
+        return {channel: parent.identities if parent else [] for channel, parent in parents.items()}
 
     @property
     def _parent_header(self):

@@ -24,7 +24,8 @@ except ModuleNotFoundError as error:
         f"IPython is not installed for {sys.executable}: run `{sys.executable} -m pip install ipython comm matplotlib-inline`"
     ) from None
 
-from . import comms
+from . import comms, shell
+from .imports import AfterImport, make_pdb_interruptible
 from .kernel import Kernel
 from .requests import Requests
 from .shell import ZMQInteractiveShell
@@ -77,6 +78,7 @@ def main(native, arguments):
     threads.inherit(native.parent)
 
     _kernel = Kernel(native, comms.install(native))
+    change_modules(AfterImport())
     builtins.input, getpass.getpass = _kernel.raw_input, _kernel.getpass
     app = IPKernelApp.instance()
     app.prepare(_kernel, arguments)
@@ -90,6 +92,16 @@ def main(native, arguments):
     native.ready()
     serve(loop, runner)
     farewell()
+
+
+def change_modules(after_import):
+    """What libraries expect of a notebook's kernel, in modules that may never be imported."""
+    after_import.add("ipykernel.comm.comm", comms.connect_ipykernels)
+    after_import.add("pdb", make_pdb_interruptible)
+    after_import.add("IPython.core.debugger", make_pdb_interruptible)
+    # tqdm, plotly and others know a notebook by this module; it is an attribute of its package where that is there.
+    sys.modules["ipykernel.zmqshell"] = shell
+    after_import.add("ipykernel", lambda package: setattr(package, "zmqshell", shell))
 
 
 def serve(loop, runner):
@@ -110,7 +122,13 @@ def serve(loop, runner):
 
 
 def subshell(identity):
-    """The life of a subshell's thread (JEP 91)."""
+    """The life of a subshell (JEP 91): a thread of `threading`, so that Python knows and counts it."""
+    thread = threading.Thread(target=_serve_subshell, args=(identity,), name="subshell", daemon=True)
+    thread.start()
+    thread.join()
+
+
+def _serve_subshell(identity):
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))

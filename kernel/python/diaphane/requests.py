@@ -15,6 +15,10 @@ HISTORY_PAUSE = 0.5
 """Seconds without a cell before the history is written: the disk must not be in the way of the next cell."""
 
 
+FAREWELL = 1.0
+"""Seconds after `exit` for the front end's shutdown request."""
+
+
 class Requests:
     """The requests of one lane."""
 
@@ -91,7 +95,8 @@ class Requests:
         if store_history:
             self._save_history_soon()
         if shell.exit_now:
-            self._native.stop()
+            # The front end reads in the reply that it is over, and ends the kernel; or else the kernel does.
+            self._loop.call_later(FAREWELL, self._native.stop)
         return ok, dumps(content)
 
     def _leave_child(self, result):
@@ -151,6 +156,8 @@ class Requests:
             found = manager.get_tail(n, raw=raw, output=output, include_latest=True)
         elif access == "range":
             found = manager.get_range(session, start, stop, raw=raw, output=output)
+            # IPython calls this session 0, whatever it was asked for.
+            found = [(session or number, line, cell) for number, line, cell in found]
         elif access == "search":
             # What the last cells left in memory is searched too.
             manager.writeout_cache()

@@ -89,7 +89,15 @@ class ZMQInteractiveShell(InteractiveShell):
         return self.kernel.get_parent()
 
     def set_parent(self, parent):
-        """For ipykernel's callers: the parent is a context variable here."""
+        """Output of the calling thread or task goes to this request from now on."""
+        self.kernel.set_parent(parent)
+
+    def set_thread_parent(self, parent):
+        """The same, until `reset_thread_parent` gets the token that this returns."""
+        return self.kernel.set_parent(parent)
+
+    def reset_thread_parent(self, token):
+        self.kernel.native.parent.reset(token)
 
     def _page(self, text, start=0, screen_lines=0, pager_cmd=None):
         data = text if isinstance(text, dict) else {"text/plain": text}

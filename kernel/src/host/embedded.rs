@@ -32,6 +32,10 @@ const MODULES: &[(&str, &str)] = &[
     ),
     ("diaphane.gui", include_str!("../../python/diaphane/gui.py")),
     (
+        "diaphane.imports",
+        include_str!("../../python/diaphane/imports.py"),
+    ),
+    (
         "diaphane.interrupts",
         include_str!("../../python/diaphane/interrupts.py"),
     ),

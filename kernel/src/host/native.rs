@@ -79,15 +79,10 @@ impl Native {
         if is_forked() {
             return;
         }
-        let message = Outgoing {
-            msg_type: msg_type.to_owned().into(),
-            metadata: metadata.as_bytes().to_vec(),
-            content: content.as_bytes().to_vec(),
-            buffers: buffers
-                .iter()
-                .map(|buffer| buffer.as_bytes().to_vec())
-                .collect(),
-        };
+        let mut message = Outgoing::raw(msg_type.to_owned(), content.as_bytes().to_vec());
+        message.metadata = metadata.as_bytes().to_vec();
+        let bytes = |buffer: &Bound<'_, PyBytes>| buffer.as_bytes().to_vec();
+        message.buffers = buffers.iter().map(bytes).collect();
         let parent = parent::current(py).or_else(|| self.kernel.current());
         // What native code has written before this stands before it.
         self.kernel
@@ -146,6 +141,13 @@ impl Native {
     fn debug_runner(&self, requests: Py<PyAny>) -> Runner {
         let (kernel, lane) = (&self.kernel, self.kernel.lanes.debugger());
         Runner::new(Arc::clone(kernel), Arc::clone(lane), false, requests)
+    }
+
+    /// The latest request on the control channel.
+    fn control_parent(&self) -> Option<PyParent> {
+        self.kernel
+            .control_parent()
+            .map(|parent| PyParent::new(&parent))
     }
 
     /// The ids of the subshells.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use diaphane_wire::Message;
+use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -31,6 +33,30 @@ impl PyParent {
 
 #[pymethods]
 impl PyParent {
+    /// The request with this header, a JSON object: what is published for it names it, but it cannot be answered.
+    #[new]
+    fn with_header(header: &str) -> PyResult<Self> {
+        let message = Message {
+            header: serde_json::from_str(header)
+                .map_err(|error| PyValueError::new_err(format!("no header: {error}")))?,
+            raw_header: header.as_bytes().to_vec(),
+            raw_parent: b"{}".to_vec(),
+            metadata: b"{}".to_vec(),
+            content: b"{}".to_vec(),
+            ..Message::default()
+        };
+        Ok(Self::new(&Arc::new(message)))
+    }
+
+    /// The routing identities of the client that sent it.
+    #[getter]
+    fn identities<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let identities = self.message.identities.iter();
+        identities
+            .map(|identity| PyBytes::new(py, identity))
+            .collect()
+    }
+
     /// The message as `jupyter_client` writes it: a dict of header, parent_header, metadata, content and buffers.
     fn message(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         self.as_dict

@@ -2,12 +2,15 @@
 //!
 //! Each serves a lane. It waits for Python and for the GIL by itself; who starts it does not.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use diaphane_wire::{Outgoing, publish, reply};
 use pyo3::prelude::*;
 
 use crate::kernel::Kernel;
+use crate::lane::Lane;
+use crate::outbox::Item;
 
 /// Filled when Python is there.
 static READY: OnceLock<()> = OnceLock::new();
@@ -21,15 +24,34 @@ pub(super) fn begin() {
 ///
 /// # Errors
 /// When no thread can be started.
-pub fn start_subshell(kernel: &Kernel, id: &str) -> std::io::Result<()> {
-    kernel.lanes.add(id)?;
-    let owned = id.to_owned();
-    start("diaphane-subsh", move |main| {
-        main.call_method1("subshell", (owned,))
-    })
-    .inspect_err(|_| {
+pub fn start_subshell(kernel: &Arc<Kernel>, id: &str) -> std::io::Result<()> {
+    let lane = kernel.lanes.add(id)?;
+    let (kernel_of_thread, owned) = (Arc::clone(kernel), id.to_owned());
+    let started = start(
+        "diaphane-subsh",
+        move |main| main.call_method1("subshell", (owned,)),
+        move || say_that_it_ended(&kernel_of_thread, &lane),
+    );
+    if started.is_err() {
         kernel.lanes.remove(id);
-    })
+    }
+    started
+}
+
+/// Answers the request that ended a subshell.
+fn say_that_it_ended(kernel: &Kernel, lane: &Lane) {
+    if let Some(job) = lane.take_last() {
+        let reply = Item::Reply {
+            channel: job.channel,
+            parent: Arc::clone(&job.parent),
+            message: Outgoing::new("delete_subshell_reply", &reply::DONE),
+        };
+        let idle = Item::Publish {
+            parent: Some(job.parent),
+            message: Outgoing::new("status", &publish::IDLE),
+        };
+        kernel.outbox.push([reply, idle]);
+    }
 }
 
 /// Starts the debugger, unless it was started before.
@@ -41,12 +63,16 @@ pub fn start_debugger() -> std::io::Result<()> {
     if STARTED.swap(true, Ordering::AcqRel) {
         return Ok(());
     }
-    start("diaphane-debug", |main| main.call_method0("debugger"))
-        .inspect_err(|_| STARTED.store(false, Ordering::Release))
+    start(
+        "diaphane-debug",
+        |main| main.call_method0("debugger"),
+        || (),
+    )
+    .inspect_err(|_| STARTED.store(false, Ordering::Release))
 }
 
-/// Starts a thread that runs a function of `diaphane.main`.
-fn start<F>(name: &str, run: F) -> std::io::Result<()>
+/// Starts a thread that runs a function of `diaphane.main`, and then another one without Python.
+fn start<F>(name: &str, run: F, end: impl FnOnce() + Send + 'static) -> std::io::Result<()>
 where
     F: for<'py> FnOnce(&Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
 {
@@ -58,6 +84,7 @@ where
                 tracing::error!(error = super::describe(py, &error), "a thread ended");
             }
         });
+        end();
     };
     std::thread::Builder::new()
         .name(name.to_owned())

@@ -1,10 +1,11 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
 use diaphane_sight::host::UsageMeter;
-use diaphane_wire::{Outgoing, Request, reply};
+use diaphane_wire::{Outgoing, Request, publish, reply};
 
 use super::Io;
 use crate::host;
+use crate::lane::Job;
 use crate::outbox::Parent;
 
 impl Io {
@@ -30,7 +31,6 @@ impl Io {
                 Outgoing::new("usage_reply", &usage)
             }
             Request::CreateSubshell => self.create_subshell(parent),
-            Request::DeleteSubshell(subshell) => self.delete_subshell(&subshell.subshell_id),
             Request::ListSubshell => Outgoing::new(
                 "list_subshell_reply",
                 &reply::ListSubshell::new(self.kernel.lanes.ids()),
@@ -66,14 +66,21 @@ impl Io {
         }
     }
 
-    fn delete_subshell(&mut self, id: &str) -> Outgoing {
-        if self.kernel.lanes.remove(id) {
-            return Outgoing::new("delete_subshell_reply", &reply::DONE);
-        }
-        let sentence = format!("there is no subshell {id:?}");
-        Outgoing::new(
-            "delete_subshell_reply",
-            &reply::Failed::new("UnknownSubshell", sentence),
-        )
+    /// Ends a subshell; the reply comes when its thread has ended.
+    pub(super) fn delete_subshell(&mut self, id: &str, job: Job) {
+        let Some(lane) = self.kernel.lanes.remove(id) else {
+            let sentence = unknown_subshell(id);
+            return self.refuse(job.channel, &job.parent, UNKNOWN_SUBSHELL, sentence);
+        };
+        self.publish(Some(&job.parent), Outgoing::new("status", &publish::BUSY));
+        lane.close(Some(job));
     }
+}
+
+/// The name of the error where a subshell is not there; ipykernel's, as is the sentence.
+pub(super) const UNKNOWN_SUBSHELL: &str = "UnknownSubshellError";
+
+/// What such an error says.
+pub(super) fn unknown_subshell(id: &str) -> String {
+    format!("Unknown subshell_id '{id}'")
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
 use diaphane_sight::host::UsageMeter;
 use diaphane_wire::request::reply_type;
 use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publish, reply};
@@ -203,6 +204,9 @@ impl Io {
             Err(error) => return tracing::warn!(%error, ?channel, "a message was dropped"),
         };
         tracing::debug!(?channel, msg_type = message.header.msg_type, "received");
+        if channel == Channel::Control {
+            self.kernel.set_control_parent(&message);
+        }
         match Request::parse(&message) {
             Ok(Request::InputReply(input)) => self.kernel.input.deliver(input.value),
             _ if channel == Channel::Stdin => {
@@ -226,8 +230,8 @@ impl Io {
         }
         let subshell = parent.header.subshell_id.as_deref();
         let Some(lane) = self.kernel.lanes.find(subshell) else {
-            let sentence = format!("there is no subshell {:?}", subshell.unwrap_or_default());
-            return self.refuse(channel, &parent, "UnknownSubshell", sentence);
+            let sentence = unknown_subshell(subshell.unwrap_or_default());
+            return self.refuse(channel, &parent, UNKNOWN_SUBSHELL, sentence);
         };
         // On shell, requests are answered in their order: only an idle lane lets this thread answer for it.
         let at_once = channel == Channel::Control || lane.is_idle();
@@ -237,6 +241,17 @@ impl Io {
                 request,
                 channel,
             }),
+            Request::DeleteSubshell(ref subshell) => {
+                let id = subshell.subshell_id.clone();
+                self.delete_subshell(
+                    &id,
+                    Job {
+                        parent,
+                        request,
+                        channel,
+                    },
+                );
+            }
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
                 self.answer(channel, &parent, None);
@@ -267,6 +282,7 @@ impl Io {
         }
     }
 
+    /// Answers with an error, where the request has a reply.
     fn refuse(&mut self, channel: Channel, parent: &Message, ename: &str, sentence: String) {
         let reply = reply_type(&parent.header.msg_type);
         self.answer(

@@ -62,14 +62,15 @@ impl Connection {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text)
+        Self::parse(path, &text)
     }
 
-    fn parse(text: &[u8]) -> Result<Self, Error> {
-        let connection: Self = serde_json::from_slice(text).map_err(|source| Error::Json {
-            part: "connection file",
-            source,
-        })?;
+    fn parse(path: &Path, text: &[u8]) -> Result<Self, Error> {
+        let connection: Self =
+            serde_json::from_slice(text).map_err(|source| Error::NoConnection {
+                path: path.to_owned(),
+                source,
+            })?;
         let unsupported = |field, value: &String, known| {
             Err(Error::Unsupported {
                 field,
@@ -137,19 +138,21 @@ mod tests {
 
     #[test]
     fn endpoints_follow_the_transport() {
-        let tcp = Connection::parse(file("tcp", "hmac-sha256").as_bytes()).unwrap();
+        let tcp =
+            Connection::parse(Path::new("c.json"), file("tcp", "hmac-sha256").as_bytes()).unwrap();
         assert_eq!(tcp.endpoint(Channel::Iopub), "tcp://127.0.0.1:2");
-        let ipc = Connection::parse(file("ipc", "").as_bytes()).unwrap();
+        let ipc = Connection::parse(Path::new("c.json"), file("ipc", "").as_bytes()).unwrap();
         assert_eq!(ipc.endpoint(Channel::Heartbeat), "ipc://127.0.0.1-5");
         assert_eq!(ipc.curve_keys(), None);
     }
 
     #[test]
     fn what_is_not_known_is_named() {
-        let error = Connection::parse(file("udp", "").as_bytes()).unwrap_err();
+        let error = Connection::parse(Path::new("c.json"), file("udp", "").as_bytes()).unwrap_err();
         assert!(error.to_string().contains("transport \"udp\""), "{error}");
-        let error = Connection::parse(file("tcp", "hmac-md5").as_bytes()).unwrap_err();
+        let error =
+            Connection::parse(Path::new("c.json"), file("tcp", "hmac-md5").as_bytes()).unwrap_err();
         assert!(error.to_string().contains("hmac-md5"), "{error}");
-        assert!(Connection::parse(b"{}").is_err());
+        assert!(Connection::parse(Path::new("c.json"), b"{}").is_err());
     }
 }

@@ -27,12 +27,20 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The connection file could not be read.
-    #[error("the connection file {path} could not be read: {source}")]
+    #[error("the connection file {path} could not be read")]
     ConnectionFile {
         /// The file.
         path: std::path::PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The file is not the JSON of a connection.
+    #[error("{path} is not a connection file, as Jupyter writes it for a kernel")]
+    NoConnection {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the parser met.
+        source: serde_json::Error,
     },
     /// The connection file asks for something that this kernel does not have.
     #[error("the connection file has {field} {value:?}, but this kernel knows {known}")]

@@ -55,6 +55,8 @@ pub struct Message {
 pub struct Outgoing {
     /// The protocol's name of the message.
     pub msg_type: Cow<'static, str>,
+    /// When it was made, ISO 8601.
+    pub date: String,
     /// The metadata, as JSON.
     pub metadata: Vec<u8>,
     /// The content, as JSON.
@@ -73,9 +75,10 @@ impl Outgoing {
 
     /// A message whose content is JSON already.
     #[must_use]
-    pub fn raw(msg_type: &'static str, content: Vec<u8>) -> Self {
+    pub fn raw(msg_type: impl Into<Cow<'static, str>>, content: Vec<u8>) -> Self {
         Self {
-            msg_type: Cow::Borrowed(msg_type),
+            msg_type: msg_type.into(),
+            date: crate::now(),
             metadata: b"{}".to_vec(),
             content,
             buffers: Vec::new(),
