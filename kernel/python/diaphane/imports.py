@@ -41,4 +41,5 @@ def make_pdb_interruptible(_module):
         from IPython.core import debugger
     # While IPython's debugger is being imported it imports pdb; its own turn comes at its end.
     if pdb is not None and hasattr(debugger, "InterruptiblePdb"):
-        pdb.Pdb, pdb.set_trace = debugger.InterruptiblePdb, debugger.set_trace
+        debugger.Pdb = pdb.Pdb = debugger.InterruptiblePdb
+        pdb.set_trace = debugger.set_trace

@@ -9,6 +9,7 @@ import getpass
 import os
 import sys
 import threading
+import time
 
 from . import threads
 from .interrupts import Interrupts
@@ -123,17 +124,22 @@ def serve(loop, runner):
 
 def subshell(identity):
     """The life of a subshell (JEP 91): a thread of `threading`, so that Python knows and counts it."""
-    thread = threading.Thread(target=_serve_subshell, args=(identity,), name="subshell", daemon=True)
+    ended = threading.Event()
+    thread = threading.Thread(target=_serve_subshell, args=(identity, ended), name="subshell", daemon=True)
     thread.start()
-    thread.join()
+    # `join` would enter the calling thread, which is not Python's, into the list of threads for good.
+    ended.wait()
+    while thread.is_alive():
+        time.sleep(0.001)
 
 
-def _serve_subshell(identity):
+def _serve_subshell(identity, ended):
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
     serve(loop, _kernel.native.runner(requests, identity))
     loop.close()
+    ended.set()
 
 
 def debugger():
