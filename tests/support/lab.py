@@ -131,7 +131,9 @@ class Lab:
     def theme(self, name: str) -> None:
         self.menu("Settings", "Theme", name)
         dark = "false" if "Dark" in name else "true"
+        # A splash covers the page until the styles have been changed.
         self.page.locator(f'body[data-jp-theme-light="{dark}"]').wait_for(state="attached")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
