@@ -12,6 +12,10 @@ from IPython.core.inputtransformer2 import leading_empty_lines
 
 from .dap import Connection
 
+LATER = {"asttokens", "executing", "jedi", "matplotlib_inline", "parso", "pure_eval", "pygments", "stack_data"}
+"""What the kernel imports later than the rest of it: to show an error, to complete, to draw."""
+RESUMING = {"continue", "next", "stepIn", "stepOut"}
+
 
 class RefusedError(Exception):
     """A request that cannot be answered; the message is for the user."""
@@ -26,12 +30,21 @@ def load():
     return debugpy
 
 
+def end_step():
+    """A step that leaves a cell ends with it: it does not stop in the next cell."""
+    from _pydevd_bundle.pydevd_additional_thread_info import set_additional_thread_info
+    from _pydevd_bundle.pydevd_thread_lifecycle import internal_run_thread
+
+    internal_run_thread(threading.current_thread(), set_additional_thread_info)
+
+
 class Session:
     """The state of debugging. `publish` is called with each event for the front end."""
 
     def __init__(self, shell, packages, publish):
         self._publish = publish
-        self._rules = [{"module": package, "include": False} for package in sorted(packages)]
+        self._rules = [{"module": package, "include": False} for package in sorted(packages | LATER)]
+        self._events = shell.events
         self._history_manager = shell.history_manager
         self._transforms = shell.input_transformer_manager.cleanup_transforms
         self._endpoint = None
@@ -51,7 +64,20 @@ class Session:
         """debugpy's response."""
         if not self.is_started:
             raise RefusedError(f"{command} needs a debugger that has started: send initialize and attach first")
+        if command in RESUMING:
+            return await self._resume(command, arguments)
         return await self._connection.ask(command, arguments)
+
+    async def _resume(self, command, arguments):
+        """debugpy would answer only when something stops that it can resume."""
+        if not self.stopped:
+            raise RefusedError(f"nothing stands at a breakpoint, so there is nothing to {command}")
+        stopped = self.stopped.copy()
+        self.stopped.clear()
+        answer = await self._connection.ask(command, arguments)
+        if not answer["success"]:
+            self.stopped |= stopped
+        return answer
 
     async def start(self):
         """Connects to debugpy."""
@@ -115,6 +141,8 @@ class Session:
         """What is different while a front end is connected."""
         plain = sys.breakpointhook
         sys.breakpointhook = load().breakpoint
+        self._events.register("post_execute", end_step)
+        self._restore.append(lambda: self._events.unregister("post_execute", end_step))
         self._restore.append(lambda: setattr(sys, "breakpointhook", plain))
         if leading_empty_lines in self._transforms:
             # The lines of a cell are counted as the front end counts them.

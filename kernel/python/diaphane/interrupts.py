@@ -17,8 +17,8 @@ class Interrupts:
         self._synchronous = False
         self._cell = None
 
-    def install(self):
-        signal.signal(signal.SIGINT, self._handle)
+    def install(self, native):
+        signal.signal(signal.SIGINT, native.interrupter(self._decide))
 
     @contextlib.contextmanager
     def running(self):
@@ -41,11 +41,13 @@ class Interrupts:
         if self._cell is not None and self._cell.task is task:
             self._cell = None
 
-    def _handle(self, _signal, frame):
+    def _decide(self, _signal, frame):
+        """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way."""
         if self._synchronous or asyncio.current_task(self._loop) is not None or not _is_ours(frame):
-            raise KeyboardInterrupt
+            return True
         if self._cell is not None:
             self._loop.call_soon_threadsafe(self._cell.interrupt)
+        return False
 
 
 def _is_ours(frame):

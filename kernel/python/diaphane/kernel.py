@@ -107,7 +107,7 @@ class Kernel:
 
     def _ask(self, prompt, password):
         if not self.native.allow_stdin:
-            raise StdinNotImplementedError("input() was called, but this front end does not support input requests.")
+            raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
         return self.native.ask(str(prompt), password)
 
     @property

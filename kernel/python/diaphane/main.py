@@ -87,7 +87,7 @@ def main(native, arguments):
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     interrupts = Interrupts(loop)
-    interrupts.install()
+    interrupts.install(native)
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
     native.ready()

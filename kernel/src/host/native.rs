@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diaphane_wire::{Channel, Outgoing};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use serde::Serialize;
 
 use super::parent::{self, PyParent};
@@ -158,6 +158,25 @@ impl Native {
     /// Says that subshells and the debugger can begin.
     fn ready(&self) {
         threads::begin();
+    }
+
+    /// A signal handler that raises KeyboardInterrupt where `decide(signal, frame)` says so.
+    ///
+    /// Raised from here, it leaves no line of the kernel in the user's traceback.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn interrupter<'py>(
+        &self,
+        py: Python<'py>,
+        decide: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyCFunction>> {
+        type Keywords<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
+        let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
+            if decide.bind(arguments.py()).call1(arguments)?.is_truthy()? {
+                return Err(PyKeyboardInterrupt::new_err(()));
+            }
+            Ok(())
+        };
+        PyCFunction::new_closure(py, None, None, handle)
     }
 
     /// Ends the kernel after the request that runs.
