@@ -6,10 +6,11 @@ import json
 
 
 class Connection:
-    """One connection to a debug adapter. `on_event` is called with each event, in their order."""
+    """One connection to a debug adapter. `on_event` is called with each event, `on_close` when there are no more."""
 
-    def __init__(self, on_event):
+    def __init__(self, on_event, on_close):
         self._on_event = on_event
+        self._on_close = on_close
         self._waiting = {}
         self._numbers = itertools.count(1)
         self._reader = self._writer = self._receiver = None
@@ -48,6 +49,7 @@ class Connection:
             for response in self._waiting.values():
                 response.set_exception(ConnectionError("the debug adapter has closed the connection"))
             self._waiting.clear()
+            self._on_close()
 
     async def _read(self):
         length = 0

@@ -42,6 +42,7 @@ class Debugger:
             "richInspectVariables": self._rich_inspect_variables,
             "setBreakpoints": self._set_breakpoints,
             "source": self._source,
+            "terminate": self._disconnect,
             "variables": self._variables,
         }
 
@@ -56,13 +57,17 @@ class Debugger:
         self._native.publish("debug_event", dumps(event))
 
     async def _answer(self, request):
-        command, arguments = request.get("command"), Arguments(request.get("arguments") or {})
+        command, arguments = request.get("command"), request.get("arguments") or {}
         try:
+            if not isinstance(command, str) or not isinstance(arguments, dict):
+                raise RefusedError(
+                    "a debug request has a command, which is a string, and its arguments, which are an object"
+                )
             if importlib.util.find_spec("debugpy") is None:
                 remedy = f"run `{sys.executable} -m pip install debugpy`"
                 raise RefusedError(f"debugpy is not installed for {sys.executable}: {remedy}")
             own = self._answers.get(command)
-            answer = await (own(arguments) if own else self._session.ask(command, arguments))
+            answer = await (own(Arguments(arguments)) if own else self._session.ask(command, arguments))
         except (RefusedError, OSError) as error:
             answer = failure(str(error))
         number = request.get("seq")

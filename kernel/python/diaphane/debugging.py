@@ -5,6 +5,7 @@ adapter's only client.
 """
 
 import asyncio
+import functools
 import sys
 import threading
 
@@ -30,7 +31,14 @@ def load():
     return debugpy
 
 
-def end_step():
+def begin_cell():
+    """The cell before may have used pdb, which leaves no tracer behind."""
+    from _pydevd_bundle.pydevd_constants import get_global_debugger
+
+    get_global_debugger().enable_tracing()
+
+
+def end_cell():
     """A step that leaves a cell ends with it: it does not stop in the next cell."""
     from _pydevd_bundle.pydevd_additional_thread_info import set_additional_thread_info
     from _pydevd_bundle.pydevd_thread_lifecycle import internal_run_thread
@@ -83,10 +91,9 @@ class Session:
         """Connects to debugpy."""
         if self.is_started:
             return
-        self._end()
         self._endpoint = self._endpoint or self._listen()
         self._initialized = asyncio.Event()
-        connection = Connection(self._on_event)
+        connection = Connection(self._on_event, self._end)
         try:
             await connection.open(*self._endpoint)
         except OSError as error:
@@ -100,8 +107,12 @@ class Session:
             if thread is not None:
                 thread.pydev_do_not_trace = thread.is_pydev_daemon_thread = True
         debugpy = load()
+        from pydevd_tracing import TracingFunctionHolder
+
         # No front end of a kernel debugs the processes that a cell starts.
         debugpy.configure(subProcess=False)
+        # pdb may replace the tracer: the next cell has it again.
+        TracingFunctionHolder._warn = False
         try:
             return debugpy.listen(("127.0.0.1", 0))
         except RuntimeError as error:
@@ -134,15 +145,15 @@ class Session:
         """Lets go. The life of the kernel is not the debugger's to end."""
         response = await self.ask("disconnect", arguments | {"terminateDebuggee": False})
         await self._connection.close()
-        self._end()
         return response
 
     def _begin(self):
         """What is different while a front end is connected."""
         plain = sys.breakpointhook
         sys.breakpointhook = load().breakpoint
-        self._events.register("post_execute", end_step)
-        self._restore.append(lambda: self._events.unregister("post_execute", end_step))
+        for event, callback in (("pre_execute", begin_cell), ("post_execute", end_cell)):
+            self._events.register(event, callback)
+            self._restore.append(functools.partial(self._events.unregister, event, callback))
         self._restore.append(lambda: setattr(sys, "breakpointhook", plain))
         if leading_empty_lines in self._transforms:
             # The lines of a cell are counted as the front end counts them.
