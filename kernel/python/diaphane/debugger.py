@@ -60,9 +60,7 @@ class Debugger:
         command, arguments = request.get("command"), request.get("arguments") or {}
         try:
             if not isinstance(command, str) or not isinstance(arguments, dict):
-                raise RefusedError(
-                    "a debug request has a command, which is a string, and its arguments, which are an object"
-                )
+                raise RefusedError("a debug request needs a command (a string) and takes arguments (an object)")
             if importlib.util.find_spec("debugpy") is None:
                 remedy = f"run `{sys.executable} -m pip install debugpy`"
                 raise RefusedError(f"debugpy is not installed for {sys.executable}: {remedy}")

@@ -5,7 +5,6 @@ adapter's only client.
 """
 
 import asyncio
-import functools
 import sys
 import threading
 
@@ -29,13 +28,6 @@ def load():
 
     sys.breakpointhook = hook
     return debugpy
-
-
-def begin_cell():
-    """The cell before may have used pdb, which leaves no tracer behind."""
-    from _pydevd_bundle.pydevd_constants import get_global_debugger
-
-    get_global_debugger().enable_tracing()
 
 
 def end_cell():
@@ -151,15 +143,25 @@ class Session:
         """What is different while a front end is connected."""
         plain = sys.breakpointhook
         sys.breakpointhook = load().breakpoint
-        for event, callback in (("pre_execute", begin_cell), ("post_execute", end_cell)):
-            self._events.register(event, callback)
-            self._restore.append(functools.partial(self._events.unregister, event, callback))
+        self._events.register("pre_execute", self._begin_cell)
+        self._events.register("post_execute", end_cell)
+        self._restore.append(lambda: self._events.unregister("post_execute", end_cell))
         self._restore.append(lambda: setattr(sys, "breakpointhook", plain))
         if leading_empty_lines in self._transforms:
             # The lines of a cell are counted as the front end counts them.
             index = self._transforms.index(leading_empty_lines)
             self._transforms.remove(leading_empty_lines)
             self._restore.append(lambda: self._transforms.insert(index, leading_empty_lines))
+
+    def _begin_cell(self):
+        """A cell is traced while a front end is attached, also when pdb took the tracer away, and not after that."""
+        from _pydevd_bundle.pydevd_constants import get_global_debugger
+
+        if self.is_started:
+            get_global_debugger().enable_tracing()
+        else:
+            self._events.unregister("pre_execute", self._begin_cell)
+            get_global_debugger().disable_tracing()
 
     def _end(self):
         self._connection = None
