@@ -1,10 +1,8 @@
 """debug_request: breakpoints, stepping and variables through the Debug Adapter Protocol."""
 
-import itertools
-
 import pytest
 
-from support.client import Client
+from support.debugger import Debugger
 
 pytestmark = pytest.mark.feature("debugger")
 CODE = """
@@ -14,28 +12,6 @@ def double(n):
 
 answer = double(21)
 """
-
-
-class Debugger:
-    """The little of a debugging front end that the tests need."""
-
-    def __init__(self, client: Client):
-        self.client = client
-        self.seq = itertools.count(1)
-
-    def ask(self, command: str, **arguments):
-        content = {"type": "request", "seq": next(self.seq), "command": command}
-        done = self.client.request("debug_request", content | {"arguments": arguments}, "control")
-        assert done.reply["msg_type"] == "debug_reply"
-        return done.content
-
-    def events(self, name: str) -> list[dict]:
-        messages = [m for m in self.client.record if m["msg_type"] == "debug_event"]
-        return [m["content"] for m in messages if m["content"]["event"] == name]
-
-    def wait(self, name: str, count: int = 1) -> dict:
-        self.client.until(lambda: len(self.events(name)) >= count, f"event {name}")
-        return self.events(name)[-1]
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class Session:
         self._transforms = shell.input_transformer_manager.cleanup_transforms
         self._endpoint = None
         self._connection = None
-        self._initialized = None
+        self._initialized = asyncio.Event()
         self._restore = []
         self.breakpoints = {}
         """The breakpoints by file. They outlive the attachment: the next one begins with them."""
@@ -84,7 +84,7 @@ class Session:
         if self.is_started:
             return
         self._endpoint = self._endpoint or self._listen()
-        self._initialized = asyncio.Event()
+        self._initialized.clear()
         connection = Connection(self._on_event, self._end)
         try:
             await connection.open(*self._endpoint)
