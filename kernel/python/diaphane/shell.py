@@ -134,3 +134,5 @@ class ZMQInteractiveShell(InteractiveShell):
 
 
 InteractiveShellABC.register(ZMQInteractiveShell)
+# plotly and others look at the name of the module; `diaphane.main` puts this one under it.
+ZMQInteractiveShell.__module__ = "ipykernel.zmqshell"

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use crate::kernel::Kernel;
@@ -61,8 +62,11 @@ fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResul
     Ok(())
 }
 
-/// An exception as Python prints it.
+/// An exception as Python prints it; `SystemExit` is a sentence by itself.
 pub(crate) fn describe(py: Python<'_>, error: &PyErr) -> String {
+    if error.is_instance_of::<PySystemExit>(py) {
+        return error.value(py).to_string();
+    }
     let traceback = error
         .traceback(py)
         .and_then(|traceback| traceback.format().ok())
