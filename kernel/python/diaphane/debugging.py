@@ -38,6 +38,13 @@ def end_cell():
     internal_run_thread(threading.current_thread(), set_additional_thread_info)
 
 
+def resume_all():
+    """Lets every thread go on."""
+    from _pydevd_bundle.pydevd_thread_lifecycle import resume_threads
+
+    resume_threads("*")
+
+
 class Session:
     """The state of debugging. `publish` is called with each event for the front end."""
 
@@ -177,6 +184,9 @@ class Session:
             case "stopped":
                 self.stopped.add(body.get("threadId"))
             case "continued" if body.get("allThreadsContinued", True):
+                if self.stopped:
+                    # Nobody asked for it: an interrupt has ended the wait, and pydevd would begin another one.
+                    resume_all()
                 self.stopped.clear()
             case "continued":
                 self.stopped.discard(body.get("threadId"))
