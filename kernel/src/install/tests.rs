@@ -72,6 +72,19 @@ fn an_installed_kernel_is_whole_and_starts_its_own_copy() {
 }
 
 #[test]
+fn a_debugger_is_promised_where_debugpy_is() {
+    let root = TempDir::new().unwrap();
+    let directory = root.path().join("share/jupyter/kernels/diaphane");
+    fs::write(root.path().join("pyvenv.cfg"), "home = /nowhere/bin\n").unwrap();
+    install_into(root.path(), &[]).unwrap();
+    assert!(!spec_in(&directory).metadata.debugger);
+    let packages = format!("lib/python{}/site-packages/debugpy", python::BUILT_FOR);
+    fs::create_dir_all(root.path().join(packages)).unwrap();
+    install_into(root.path(), &[]).unwrap();
+    assert!(spec_in(&directory).metadata.debugger);
+}
+
+#[test]
 fn installing_again_replaces_the_files_and_leaves_an_open_one_alone() {
     let root = TempDir::new().unwrap();
     install_into(root.path(), &[]).unwrap();
