@@ -20,9 +20,12 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from xml.etree import ElementTree
 
 HERE = Path(__file__).parent.resolve()
+sys.path.insert(0, str(HERE.parent))
+
+from support.count import count  # noqa: E402 (the line above makes it importable)
+
 WORK = HERE / ".work"
 PYTHON = WORK / "venv" / "bin" / "python"
 FLOORS = HERE / "floors.toml"
@@ -137,18 +140,6 @@ def run(name: str, suite: dict, folder: Path, shadow: Path, verbose: bool) -> tu
         print(f"{name}: the suite did not end; see {log}", file=sys.stderr)
         return 0, 0
     return count(results)
-
-
-def count(results: Path) -> tuple[int, int]:
-    """Passed and failed tests of a JUnit file; skipped ones are neither."""
-    passed = failed = 0
-    for case in ElementTree.parse(results).iter("testcase"):
-        outcomes = {child.tag for child in case}
-        if outcomes & {"failure", "error"}:
-            failed += 1
-        elif "skipped" not in outcomes:
-            passed += 1
-    return passed, failed
 
 
 def table(rows: list[tuple]) -> str:

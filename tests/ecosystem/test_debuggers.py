@@ -45,7 +45,7 @@ def test_debug_after_an_error(client: Client):
 
 @pytest.mark.diaphane
 def test_quitting_a_breakpoint_ends_the_cell(client: Client):
-    cell = client.start(CODE + "print('not reached')", allow_stdin=True)
+    cell = client.start(CODE + "print('not' + ' reached')", allow_stdin=True)
     client.answer(cell, "q")
     assert client.finish(cell).content["ename"] == "BdbQuit"
     assert "not reached" not in cell.text()

@@ -36,10 +36,8 @@ def test_shell_assignment(client: Client):
 def test_shell(client: Client, kernel):
     (kernel.directory / "seen.txt").write_text("")
     assert "seen.txt" in client.run("!ls").text()
-    assert (
-        client.run("name = 'world'\n!echo hello $name {name.upper()}").text()
-        == "hello world WORLD\n"
-    )
+    done = client.run("name = 'world'\n!echo hello $name {name.upper()}")
+    assert done.text().replace("\r\n", "\n") == "hello world WORLD\n"
 
 
 def test_exit_code_of_the_shell(client: Client):

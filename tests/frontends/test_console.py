@@ -92,4 +92,4 @@ def test_the_terminal_shows_nothing_at_start(tmp_path):
     before = ANSI.sub("", console.child.before)
     console.child.close(force=True)
     assert "WARN" not in before
-    assert "diaphane 0" in before
+    assert "Type '%quickref'" in before

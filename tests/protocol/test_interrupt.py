@@ -1,6 +1,7 @@
 """Interrupts, by message and by SIGINT, of everything a cell may be waiting for."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,6 @@ CELLS = {
     "loop": READY + "while True: pass",
     "sleep": "import time\n" + READY + "time.sleep(600)",
     "subprocess": "import subprocess\n" + READY + "subprocess.run(['sleep', '600'])",
-    "shell": READY + "!sleep 600",
     "lock": "import threading\nlock = threading.Lock(); lock.acquire()\n"
     + READY
     + "lock.acquire()",
@@ -55,6 +55,16 @@ def test_interrupt(client: Client, interrupt, name: str):
     client.until(lambda: "ready" in cell.text(), "ready", cell)
     interrupt()
     ended_by_interrupt(client, cell)
+
+
+def test_interrupt_of_a_shell_command(client: Client, kernel: Kernel, interrupt):
+    """IPython hands the interrupt on to the command; its cell ends as after the command's end."""
+    cell = client.start("!sleep 600")
+    child = kernel.wait_for_child("sleep")
+    interrupt()
+    client.finish(cell)
+    assert not Path(f"/proc/{child}").exists()
+    assert client.run("1 + 1").result == "2"
 
 
 def test_interrupt_of_input(client: Client, interrupt):

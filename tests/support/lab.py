@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -66,8 +67,11 @@ class Server:
     def kernel_is_idle(self) -> bool:
         """One kernel, with the page connected, that has said that it is idle."""
         url = f"http://127.0.0.1:{self.port}/api/kernels?token={TOKEN}"
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            kernels = json.load(answer)
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+                kernels = json.load(answer)
+        except urllib.error.HTTPError:
+            return False  # The server does not answer this in the midst of a restart.
         states = [(k["execution_state"], k["connections"] > 0) for k in kernels]
         return states == [("idle", True)]
 

@@ -121,10 +121,17 @@ class Kernel:
             counts[tid] = int(line.split()[1])
         return counts
 
-    def wait_for_child(self) -> int:
-        """Wait until the process has a child; its pid."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return int(wait_until(lambda: path.read_text().split(), "the kernel has a child")[0])
+    def wait_for_child(self, name: str) -> int:
+        """Wait until a child of the process runs a program of that name; its pid."""
+        listing = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+
+        def find() -> int | None:
+            for pid in listing.read_text().split():
+                if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                    return int(pid)
+            return None
+
+        return wait_until(find, f"the kernel runs {name}")
 
 
 def environment(directory: Path) -> dict[str, str]:
