@@ -213,7 +213,7 @@ impl Report {
             let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
             let meant = did_you_mean(key, keys.iter().copied());
             Error::Usage(format!(
-                "%{}: no column {key:?}{meant}; columns: {}",
+                "%{}: --sort: no column {key:?}{meant}; columns: {}",
                 self.name,
                 keys.join(", ")
             ))
@@ -316,7 +316,8 @@ mod tests {
             ..Common::default()
         })
         .unwrap_err();
-        let expected = "%probe: no column \"sise\", did you mean size?; columns: name, size, base";
+        let expected =
+            "%probe: --sort: no column \"sise\", did you mean size?; columns: name, size, base";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -134,12 +134,16 @@ def subshell(identity):
 
 
 def _serve_subshell(identity, ended):
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
-    serve(loop, _kernel.native.runner(requests, identity))
-    loop.close()
-    ended.set()
+    try:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
+        runner = _kernel.native.runner(requests, identity)
+        if runner is not None:  # or it was deleted before it began
+            serve(loop, runner)
+        loop.close()
+    finally:
+        ended.set()
 
 
 def debugger():

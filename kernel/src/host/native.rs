@@ -124,17 +124,12 @@ impl Native {
         }
     }
 
-    /// What runs the requests of the main thread, or of a subshell.
+    /// What runs the requests of the main thread, or of a subshell; `None` where that has ended.
     #[pyo3(signature = (requests, subshell = None))]
-    fn runner(&self, requests: Py<PyAny>, subshell: Option<&str>) -> PyResult<Runner> {
-        let lane = self.kernel.lanes.find(subshell);
-        let lane = lane.ok_or_else(|| PyRuntimeError::new_err("this subshell has ended"))?;
-        Ok(Runner::new(
-            Arc::clone(&self.kernel),
-            lane,
-            subshell.is_none(),
-            requests,
-        ))
+    fn runner(&self, requests: Py<PyAny>, subshell: Option<&str>) -> Option<Runner> {
+        let lane = self.kernel.lanes.find(subshell)?;
+        let kernel = Arc::clone(&self.kernel);
+        Some(Runner::new(kernel, lane, subshell.is_none(), requests))
     }
 
     /// What runs the requests of the debugger.

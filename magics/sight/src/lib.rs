@@ -7,6 +7,7 @@
 //! error and not a crash.
 
 pub mod cpus;
+mod descriptors;
 pub mod elf;
 pub mod host;
 pub mod libs;

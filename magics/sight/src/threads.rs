@@ -2,12 +2,16 @@
 //!
 //! The owner of a sleeping thread is found from its stack: the outermost word that points into the code of a library
 //! other than the C and C++ runtimes is, on glibc, the function the thread was started with.
-//! A running thread shows no stack pointer, so its owner is unknown. No thread is stopped or signalled.
+//! A running thread shows no stack pointer: for it, that function is read from the C library's descriptor of the thread.
+//! No thread is stopped or signalled.
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
 use std::fs;
 
 use serde::Serialize;
 
+use crate::descriptors::descriptors;
 use crate::libs::{Kind, Library};
 use crate::maps::Maps;
 use crate::spans::{Span, bytes};
@@ -79,8 +83,13 @@ pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
         path: "/proc/self/task".into(),
         source,
     })?;
+    let stacks = Stacks {
+        libraries,
+        maps,
+        descriptors: LazyCell::new(|| descriptors(maps)),
+    };
     for task in tasks.flatten() {
-        match thread(&task.path(), libraries, maps) {
+        match thread(&task.path(), &stacks) {
             Some(thread) => found.threads.push(thread),
             None => found.vanished += 1,
         }
@@ -89,7 +98,17 @@ pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
     Ok(found)
 }
 
-fn thread(task: &std::path::Path, libraries: &[Library], maps: &Maps) -> Option<Thread> {
+/// What is needed to find the owners of threads.
+struct Stacks<'a, F: FnOnce() -> HashMap<i32, usize>> {
+    libraries: &'a [Library],
+    maps: &'a Maps,
+    descriptors: LazyCell<HashMap<i32, usize>, F>,
+}
+
+fn thread<F>(task: &std::path::Path, stacks: &Stacks<'_, F>) -> Option<Thread>
+where
+    F: FnOnce() -> HashMap<i32, usize>,
+{
     let text =
         |name: &str| Some(String::from_utf8_lossy(&read(task.join(name)).ok()?).into_owned());
     let stat = Stat::parse(&text("stat")?)?;
@@ -113,7 +132,10 @@ fn thread(task: &std::path::Path, libraries: &[Library], maps: &Maps) -> Option<
         last_cpu: stat.cpu,
         owner: sleep
             .as_ref()
-            .and_then(|sleep| owner(sleep.stack, libraries, maps)),
+            .map(|sleep| sleep.stack)
+            .or_else(|| stacks.descriptors.get(&tid).copied())
+            .filter(|_| !asks)
+            .and_then(|stack| owner(stack, stacks.libraries, stacks.maps)),
         call: sleep.and_then(|sleep| sleep.call),
         wait_channel: wait,
     })
@@ -294,6 +316,7 @@ mod tests {
                 .find(|thread| thread.comm == "sight-worker")
                 .unwrap();
             std::thread::yield_now();
+            thread.call.as_ref()?;
             let owner = thread.owner.clone()?;
             Some((thread, libraries[owner.library].kind))
         };
