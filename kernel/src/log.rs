@@ -18,4 +18,6 @@ pub fn start(stderr: OwnedFd) {
     if let Err(error) = log.try_init() {
         tracing::debug!(%error, "another log is there already");
     }
+    // The standard hook would print into the user's cell.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("a diaphane bug: {panic}")));
 }

@@ -4,10 +4,12 @@
 //! on its own what needs no Python, and hands the rest to a lane.
 
 mod answers;
+mod sending;
 mod sockets;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,13 +23,9 @@ use crate::exit;
 use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::Job;
-use crate::outbox::{Item, Mail, Parent};
+use crate::outbox::Parent;
 pub use sockets::Sockets;
 
-/// How often a full subscriber is tried again.
-const RETRY: Duration = Duration::from_millis(2);
-/// How long a full subscriber may hold up the others.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the main thread has to end after a shutdown request.
 const FAREWELL: Duration = Duration::from_millis(2500);
 
@@ -63,7 +61,7 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
     };
     std::thread::Builder::new()
         .name("diaphane-io".into())
-        .spawn(move || io.run())
+        .spawn(move || io.run_or_die())
 }
 
 /// The process that started us, by its own word, to be watched.
@@ -78,6 +76,13 @@ fn parent_process() -> Option<OwnedFd> {
 }
 
 impl Io {
+    /// Without its sockets the kernel would hang: then it is better gone, and Jupyter starts another one.
+    fn run_or_die(self) {
+        if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            exit::now(1);
+        }
+    }
+
     fn run(mut self) {
         self.publish(None, Outgoing::new("status", &publish::STARTING));
         loop {
@@ -299,102 +304,5 @@ impl Io {
             self.reply(channel, parent, message);
         }
         self.publish(Some(parent), Outgoing::new("status", &publish::IDLE));
-    }
-
-    /// Sends what is due. How long to wait for what is not.
-    fn send_mail(&mut self) -> Option<Duration> {
-        if !self.send_unsent() {
-            return Some(RETRY);
-        }
-        match self.kernel.outbox.take() {
-            Mail::Later(pause) => pause,
-            Mail::Items(items) => {
-                items.into_iter().for_each(|item| self.send(item));
-                Some(Duration::ZERO)
-            }
-        }
-    }
-
-    fn send(&mut self, item: Item) {
-        match item {
-            Item::Text {
-                stream,
-                parent,
-                text,
-            } => {
-                let content = publish::Stream {
-                    name: stream.name(),
-                    text: &text,
-                };
-                self.publish(parent.as_deref(), Outgoing::new("stream", &content));
-            }
-            Item::Publish { parent, message } => self.publish(parent.as_deref(), message),
-            Item::Reply {
-                channel,
-                parent,
-                message,
-            } => self.reply(channel, &parent, message),
-        }
-    }
-
-    fn reply(&mut self, channel: Channel, parent: &Message, message: Outgoing) {
-        let frames = self
-            .session
-            .encode(&parent.identities, Some(&parent.raw_header), message);
-        if let Err(error) = self
-            .sockets
-            .get(channel)
-            .send_multipart(frames, zmq::DONTWAIT)
-        {
-            tracing::debug!(%error, "a client went away before its reply");
-        }
-    }
-
-    fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
-        let topic = format!("kernel.{}.{}", self.session.id(), message.msg_type).into_bytes();
-        let frames = self.session.encode(
-            &[topic],
-            parent.map(|parent| parent.raw_header.as_slice()),
-            message,
-        );
-        self.send_on_iopub(frames);
-    }
-
-    fn send_on_iopub(&mut self, frames: Frames) {
-        if !self.unsent.is_empty() || !self.sockets.publish(&frames) {
-            self.unsent.push_back(frames);
-        }
-    }
-
-    /// Sends what subscribers had no room for. Whether all of it is sent.
-    fn send_unsent(&mut self) -> bool {
-        while let Some(frames) = self.unsent.front() {
-            if !self.sockets.publish(frames) {
-                let since = *self.stuck.get_or_insert_with(Instant::now);
-                if since.elapsed() < PATIENCE {
-                    return false;
-                }
-                tracing::warn!(
-                    "a client does not read what is published; it loses messages until it does"
-                );
-                self.sockets.publish_to_those_who_read(frames);
-            }
-            self.stuck = None;
-            self.unsent.pop_front();
-        }
-        true
-    }
-
-    /// Sends what is left, and closes the sockets.
-    fn close(mut self) {
-        self.kernel.drain_capture();
-        self.kernel.outbox.push([]);
-        while let Mail::Items(items) = self.kernel.outbox.take() {
-            items.into_iter().for_each(|item| self.send(item));
-        }
-        let patience = Instant::now() + FAREWELL;
-        while !self.send_unsent() && Instant::now() < patience {
-            std::thread::sleep(RETRY);
-        }
     }
 }

@@ -1,0 +1,115 @@
+//! The sending half of the io thread: what the outbox holds is signed and sent, in its order.
+//!
+//! A subscriber that does not read holds up the others for a while, so that nothing is lost; then it loses messages
+//! until it reads again.
+
+use std::time::{Duration, Instant};
+
+use diaphane_wire::{Channel, Frames, Message, Outgoing, publish};
+
+use super::{FAREWELL, Io};
+use crate::outbox::{Item, Mail};
+
+/// How often a full subscriber is tried again.
+const RETRY: Duration = Duration::from_millis(2);
+/// How long a full subscriber may hold up the others.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Io {
+    /// Sends what is due. How long to wait for what is not.
+    pub(super) fn send_mail(&mut self) -> Option<Duration> {
+        if !self.send_unsent() {
+            return Some(RETRY);
+        }
+        match self.kernel.outbox.take() {
+            Mail::Later(pause) => pause,
+            Mail::Items(items) => {
+                items.into_iter().for_each(|item| self.send(item));
+                Some(Duration::ZERO)
+            }
+        }
+    }
+
+    fn send(&mut self, item: Item) {
+        match item {
+            Item::Text {
+                stream,
+                parent,
+                text,
+            } => {
+                let content = publish::Stream {
+                    name: stream.name(),
+                    text: &text,
+                };
+                self.publish(parent.as_deref(), Outgoing::new("stream", &content));
+            }
+            Item::Publish { parent, message } => self.publish(parent.as_deref(), message),
+            Item::Reply {
+                channel,
+                parent,
+                message,
+            } => self.reply(channel, &parent, message),
+        }
+    }
+
+    pub(super) fn reply(&mut self, channel: Channel, parent: &Message, message: Outgoing) {
+        let frames = self
+            .session
+            .encode(&parent.identities, Some(&parent.raw_header), message);
+        if let Err(error) = self
+            .sockets
+            .get(channel)
+            .send_multipart(frames, zmq::DONTWAIT)
+        {
+            tracing::debug!(%error, "a client went away before its reply");
+        }
+    }
+
+    pub(super) fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
+        let topic = format!("kernel.{}.{}", self.session.id(), message.msg_type).into_bytes();
+        let frames = self.session.encode(
+            &[topic],
+            parent.map(|parent| parent.raw_header.as_slice()),
+            message,
+        );
+        self.send_on_iopub(frames);
+    }
+
+    pub(super) fn send_on_iopub(&mut self, frames: Frames) {
+        if !self.unsent.is_empty() || !self.sockets.publish(&frames) {
+            self.unsent.push_back(frames);
+        }
+    }
+
+    /// Sends what subscribers had no room for. Whether all of it is sent.
+    fn send_unsent(&mut self) -> bool {
+        while let Some(frames) = self.unsent.front() {
+            if !self.sockets.publish(frames) {
+                let since = *self.stuck.get_or_insert_with(Instant::now);
+                if since.elapsed() < PATIENCE {
+                    return false;
+                }
+                tracing::warn!(
+                    "a client does not read what is published; it loses messages until it does"
+                );
+                self.sockets.publish_to_those_who_read(frames);
+            }
+            self.stuck = None;
+            self.unsent.pop_front();
+        }
+        true
+    }
+
+    /// Sends what is left, and closes the sockets.
+    pub(super) fn close(mut self) {
+        self.kernel.drain_capture();
+        self.kernel.outbox.push([]);
+        while let Mail::Items(items) = self.kernel.outbox.take() {
+            items.into_iter().for_each(|item| self.send(item));
+        }
+        let patience = Instant::now() + FAREWELL;
+        while !self.send_unsent() && Instant::now() < patience {
+            std::thread::sleep(RETRY);
+        }
+    }
+}
