@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.client import Client
+from support.patience import wait_until
 
 pytestmark = pytest.mark.diaphane
 MIME = "application/vnd.diaphane.threads+json"
@@ -58,6 +59,8 @@ def test_pool_threads_belong_to_their_library(launch):
     client.run("import numpy")
     made = set(kernel.threads) - before
     assert made
+    # Where a thread waits is known once it does; a new one of the pool spins for a moment.
+    wait_until(lambda: {rows(client)[tid]["state"] for tid in made} == {"S"}, "the pool sleeps")
     for row in (rows(client)[tid] for tid in made):
         assert row["kind"] == "blas"
         assert "openblas" in row["owner"]

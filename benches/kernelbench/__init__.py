@@ -1,0 +1,1 @@
+"""Measures Jupyter kernels side by side; `benches/kernels.py` is its command."""
