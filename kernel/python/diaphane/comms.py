@@ -34,5 +34,5 @@ def install(native):
 
 
 def connect_ipykernels(module):
-    """Older libraries make their comms with `ipykernel.comm`, which sends nothing outside of ipykernel: here it does."""
+    """Older libraries make comms with `ipykernel.comm`, which sends nothing outside of ipykernel: here it does."""
     module.BaseComm.publish_msg = publish

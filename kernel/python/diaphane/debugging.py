@@ -38,6 +38,11 @@ def end_cell():
     internal_run_thread(threading.current_thread(), set_additional_thread_info)
 
 
+def event(name, **body):
+    """An event of ours."""
+    return {"seq": 0, "type": "event", "event": name, "body": body}
+
+
 def resume_all():
     """Lets every thread go on."""
     from _pydevd_bundle.pydevd_thread_lifecycle import resume_threads
@@ -57,6 +62,7 @@ class Session:
         self._endpoint = None
         self._connection = None
         self._initialized = asyncio.Event()
+        self._announced = False
         self._restore = []
         self.breakpoints = {}
         """The breakpoints by file. They outlive the attachment: the next one begins with them."""
@@ -76,15 +82,15 @@ class Session:
         return await self._connection.ask(command, arguments)
 
     async def _resume(self, command, arguments):
-        """debugpy would answer only when something stops that it can resume."""
         if not self.stopped:
+            # debugpy would answer only when something stops that it can resume.
             raise RefusedError(f"nothing stands at a breakpoint, so there is nothing to {command}")
-        stopped = self.stopped.copy()
+        thread = next(iter(self.stopped))
         self.stopped.clear()
-        answer = await self._connection.ask(command, arguments)
-        if not answer["success"]:
-            self.stopped |= stopped
-        return answer
+        # debugpy says so when it has happened; a short cell would have ended by then.
+        self._publish(event("continued", threadId=thread, allThreadsContinued=True))
+        self._announced = True
+        return await self._connection.ask(command, arguments)
 
     async def start(self):
         """Connects to debugpy."""
@@ -173,21 +179,22 @@ class Session:
     def _end(self):
         self._connection = None
         self.stopped.clear()
+        self._announced = False
         while self._restore:
             self._restore.pop()()
 
-    def _on_event(self, event):
-        body = event.get("body") or {}
-        match event["event"]:
+    def _on_event(self, message):
+        match message["event"]:
             case "initialized":
                 self._initialized.set()
             case "stopped":
-                self.stopped.add(body.get("threadId"))
-            case "continued" if body.get("allThreadsContinued", True):
-                if self.stopped:
-                    # Nobody asked for it: an interrupt has ended the wait, and pydevd would begin another one.
-                    resume_all()
-                self.stopped.clear()
+                self.stopped.add(message["body"]["threadId"])
+                self._announced = False
+            case "continued" if self._announced:
+                self._announced = False
+                return
             case "continued":
-                self.stopped.discard(body.get("threadId"))
-        self._publish(event)
+                # Nobody asked for it: an interrupt has ended the wait, and pydevd would begin another one.
+                self.stopped.clear()
+                resume_all()
+        self._publish(message)

@@ -1,6 +1,7 @@
 """GUI event loops (`%gui qt`, `%matplotlib tk`...): they run while the kernel waits for requests.
 
-IPython has the loops of the toolkits as input hooks for its terminal; a kernel waits for requests as a terminal waits for keys.
+IPython has the loops of the toolkits as input hooks for its terminal; a kernel waits for requests as a terminal waits
+for keys.
 """
 
 import asyncio

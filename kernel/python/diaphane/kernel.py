@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from _diaphane import Parent
 
@@ -30,7 +30,7 @@ class Session:
             "msg_type": msg_type,
             "username": self.username,
             "session": self.session,
-            "date": datetime.now(timezone.utc),
+            "date": datetime.now(UTC),
             "version": "5.5",
         }
         parent = parent or {}

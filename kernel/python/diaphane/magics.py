@@ -40,7 +40,7 @@ class KernelMagics(Magics):
 
     @line_magic
     def edit(self, parameter_s="", last_call=None):
-        """Open a file, an object's source or a range of inputs in the front end's editor: `%edit [-p] [-r] [-n LINE] [WHAT]`."""
+        """Open a file, an object's source or earlier inputs in the front end: `%edit [-p] [-r] [-n LINE] [WHAT]`."""
         options, what = self.parse_options(parameter_s, "prn:")
         try:
             filename, line, _ = CodeMagics._find_edit_target(self.shell, what, options, last_call or ["", ""])

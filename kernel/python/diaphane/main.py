@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from typing import ClassVar
 
 from . import threads
 from .interrupts import Interrupts
@@ -22,7 +23,8 @@ except ModuleNotFoundError as error:
     if error.name not in ("IPython", "traitlets"):
         raise
     raise SystemExit(
-        f"IPython is not installed for {sys.executable}: run `{sys.executable} -m pip install ipython comm matplotlib-inline`"
+        f"IPython is not installed for {sys.executable}: "
+        f"run `{sys.executable} -m pip install ipython comm matplotlib-inline`"
     ) from None
 
 from . import comms, shell
@@ -41,7 +43,7 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     """Configuration, extensions and startup files as ipykernel has them; hence its name, and that of its files."""
 
     name = "ipython-kernel"
-    classes = [ZMQInteractiveShell]
+    classes: ClassVar = [ZMQInteractiveShell]
     kernel = None
 
     def init_shell(self):

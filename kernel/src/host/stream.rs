@@ -26,6 +26,8 @@ pub struct Stream {
     stream: outbox::Stream,
     /// The beginning of a character that was written as bytes.
     rest: Mutex<Vec<u8>>,
+    /// In a forked child, the beginning of a line.
+    line: Mutex<String>,
 }
 
 #[pymethods]
@@ -45,6 +47,7 @@ impl Stream {
             kernel: Arc::clone(&native.kernel),
             stream,
             rest: Mutex::default(),
+            line: Mutex::default(),
         })
     }
 
@@ -76,10 +79,13 @@ impl Stream {
     }
 
     /// Sends what was written. It does not wait until it has arrived.
-    fn flush(&self) {
-        if !is_forked() {
-            self.kernel.outbox.flush();
+    fn flush(&self) -> std::io::Result<()> {
+        if is_forked() {
+            let rest = std::mem::take(&mut *self.line.lock());
+            return self.write_to_descriptor(&rest);
         }
+        self.kernel.outbox.flush();
+        Ok(())
     }
 }
 
@@ -106,7 +112,20 @@ impl Stream {
     }
 
     /// A forked child has no io thread: its text goes through the pipe, and the kernel publishes it.
+    ///
+    /// Whole lines, because several children write at once.
     fn put_in_child(&self, text: &str) -> std::io::Result<()> {
+        let mut line = self.line.lock();
+        line.push_str(text);
+        let Some(end) = line.rfind('\n') else {
+            return Ok(());
+        };
+        let rest = line.split_off(end + 1);
+        let lines = std::mem::replace(&mut *line, rest);
+        self.write_to_descriptor(&lines)
+    }
+
+    fn write_to_descriptor(&self, text: &str) -> std::io::Result<()> {
         use std::io::Write as _;
         let fd = match self.stream {
             outbox::Stream::Stdout => rustix::stdio::stdout(),

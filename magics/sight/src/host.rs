@@ -293,7 +293,9 @@ mod tests {
                 .filter_map(|fd| fs::read_link(fd.path()).ok())
         };
         UsageMeter::new().sample();
-        assert!(open().all(|file| !file.ends_with("stat")));
+        // Other tests of this process open such files too, and close them again: ours would stay.
+        let closed = |_| open().all(|file| !file.ends_with("stat"));
+        assert!((0..100_000).any(closed));
     }
 
     #[test]

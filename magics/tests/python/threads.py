@@ -15,11 +15,11 @@ def report():
 
 
 def settled():
-    """Ask until every thread but this one sleeps, since a running thread does not show its owner."""
+    """Ask until every thread but this one sleeps: pools spin for a while after their start."""
     for _ in range(100_000):
         found = report()
         others = [row for row in found if row["tid"] != threading.get_native_id()]
-        if all(row["owner"] for row in others):
+        if all(row["owner"] and row["state"] == "S" and row["wait"] for row in others):
             return found
         os.sched_yield()
     raise AssertionError(f"some threads never sleep:\n{found!r}")
