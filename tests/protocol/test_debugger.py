@@ -79,6 +79,45 @@ def test_stepping(debugger: Debugger):
 
 
 @pytest.mark.diaphane
+def test_a_cell_goes_on_before_it_ends(debugger: Debugger):
+    """JupyterLab shows the variables after a cell only where it has heard that nothing is stopped any more."""
+    code = "for i in range(3):\n    last = i"
+    debugger.break_at(code, 2)
+    cell = debugger.start(code)
+    debugger.step("continue")
+    debugger.step("next")
+    debugger.step("continue")
+    debugger.resume(cell)
+    debugger.client.drain()
+    word = {"continued": "on", "stopped": "stop", "idle": "idle"}
+    events = [
+        word.get(m["content"].get("event") or m["content"].get("execution_state"))
+        for m in debugger.client.record
+        if m["msg_type"] == "debug_event" or m["parent_header"].get("msg_id") == cell.id
+    ]
+    assert [e for e in events if e] == [
+        "stop",
+        "on",
+        "stop",
+        "on",
+        "stop",
+        "on",
+        "stop",
+        "on",
+        "idle",
+    ]
+
+
+def test_a_step_of_an_unknown_thread_changes_nothing(debugger: Debugger):
+    debugger.break_at(CELL, 6)
+    cell = debugger.start(CELL)
+    assert not debugger.ask("next", threadId=999)["success"]
+    assert debugger.body("debugInfo")["stoppedThreads"] == [1]
+    assert debugger.step("next") == ("<module>", 7)
+    debugger.resume(cell)
+
+
+@pytest.mark.diaphane
 def test_a_step_ends_with_its_cell(debugger: Debugger):
     debugger.break_at(CELL, 7)
     cell = debugger.start(CELL)

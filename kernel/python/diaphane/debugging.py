@@ -85,12 +85,15 @@ class Session:
         if not self.stopped:
             # debugpy would answer only when something stops that it can resume.
             raise RefusedError(f"nothing stands at a breakpoint, so there is nothing to {command}")
-        thread = next(iter(self.stopped))
+        thread = self.stopped.pop()
         self.stopped.clear()
         # debugpy says so when it has happened; a short cell would have ended by then.
         self._publish(event("continued", threadId=thread, allThreadsContinued=True))
         self._announced = True
-        return await self._connection.ask(command, arguments)
+        answer = await self._connection.ask(command, arguments)
+        if not answer["success"]:
+            self._on_event(event("stopped", reason="pause", threadId=thread, allThreadsStopped=True))
+        return answer
 
     async def start(self):
         """Connects to debugpy."""
