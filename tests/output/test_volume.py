@@ -1,8 +1,9 @@
 """Much output: complete, in order, and with bounded memory."""
 
 import pytest
+import zmq
 
-from support.client import Client
+from support.client import Client, address
 from support.patience import wait_until
 
 
@@ -62,3 +63,23 @@ def test_output_leaves_memory_flat(client: Client, kernel):
         client.exchanges.clear()
         client.record.clear()
     wait_until(lambda: kernel.rss - before < 60e6, "the memory of the output is free again")
+
+
+@pytest.mark.slow
+@pytest.mark.diaphane
+def test_a_front_end_that_does_not_read_bounds_memory_and_stops_nobody(client: Client, kernel):
+    """The others get everything, and what is kept for the sleeper has a bound."""
+    sleeper = client.context.socket(zmq.SUB)
+    sleeper.linger, sleeper.rcvhwm = 0, 1
+    sleeper.subscribe(b"")
+    sleeper.connect(address(client.info, "iopub"))
+    try:
+        client.until(lambda: sleeper.poll(0), "the sleeper is welcomed")
+        client.run("pass")
+        before = kernel.rss
+        done = client.run("for i in range(3000): print('x' * 99_999)")
+        assert len(done.text()) == 300_000_000
+        peak = next(x for x in kernel.proc("status").splitlines() if x.startswith("VmHWM"))
+        assert int(peak.split()[1]) * 1024 - before < 200_000_000
+    finally:
+        sleeper.close()
