@@ -108,6 +108,7 @@ def test_a_cell_goes_on_before_it_ends(debugger: Debugger):
     ]
 
 
+@pytest.mark.diaphane
 def test_a_step_of_an_unknown_thread_changes_nothing(debugger: Debugger):
     debugger.break_at(CELL, 6)
     cell = debugger.start(CELL)
@@ -184,6 +185,7 @@ def test_variables_at_a_breakpoint(debugger: Debugger):
     debugger.resume(cell)
 
 
+@pytest.mark.diaphane
 def test_variables_without_a_breakpoint(client: Client):
     debugger = Debugger(client)
     client.run("box = {'key': [1, 2]}\n_index = 3")
@@ -241,6 +243,7 @@ def test_expressions_are_evaluated_in_a_frame(debugger: Debugger):
     debugger.resume(cell)
 
 
+@pytest.mark.diaphane
 def test_modules_have_files(debugger: Debugger):
     body = debugger.body("modules")
     assert "json" in {m["name"] for m in body["modules"]}

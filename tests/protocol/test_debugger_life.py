@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from support import process
 from support.debugger import Debugger
 from support.patience import wait_until
 
@@ -81,6 +80,7 @@ def test_an_interrupt_ends_a_cell_that_is_stopped(debugger: Debugger):
     assert debugger.client.run("1").content["status"] == "ok"
 
 
+@pytest.mark.diaphane
 def test_shutdown_at_a_breakpoint_leaves_nothing_behind(kernel, debugger: Debugger):
     path = debugger.break_at(CELL, 4)
     debugger.start(CELL)
@@ -89,8 +89,7 @@ def test_shutdown_at_a_breakpoint_leaves_nothing_behind(kernel, debugger: Debugg
     kernel.wait()
     for place in sockets:
         wait_until(lambda place=place: not listens(place), "debugpy's adapter has ended")
-    if process.NAME == "diaphane":
-        assert not Path(path).parent.exists()
+    assert not Path(path).parent.exists()
 
 
 def listens(place: dict) -> bool:
@@ -149,6 +148,7 @@ def test_cells_are_not_traced_when_nobody_debugs(debugger: Debugger):
     assert debugger.client.run(traced).result.startswith("[False")
 
 
+@pytest.mark.diaphane
 def test_children_are_not_debugged(debugger: Debugger):
     code = """
 import multiprocessing, subprocess, sys
