@@ -1,9 +1,13 @@
-"""Output that does not go through Python: written to descriptors 1 and 2 by C or by children."""
+"""Output that does not go through Python: written to descriptors 1 and 2 by C or by children.
+
+ipykernel shows it as well, but some time later and under whatever cell then runs.
+"""
 
 import pytest
 
 from support.client import Client
 
+pytestmark = pytest.mark.diaphane
 WAYS = {
     "os.write": "os.write(1, b'native\\n')",
     "puts": "libc.puts(b'native')",
@@ -44,7 +48,6 @@ def test_standard_error(client: Client):
     assert done.text() == ""
 
 
-@pytest.mark.diaphane
 @pytest.mark.parametrize("way", ["os.write", "puts", "system", "subprocess"])
 def test_order_with_prints(client: Client, way: str):
     """A print, then native output, then a print: shown in the order in which they were made."""
@@ -53,7 +56,6 @@ def test_order_with_prints(client: Client, way: str):
     assert done.text() == "before\nnative\nafter\n"
 
 
-@pytest.mark.diaphane
 def test_order_holds_in_a_loop(client: Client):
     client.run(SETUP)
     done = client.run(
@@ -75,7 +77,6 @@ def test_much_native_output(client: Client):
     assert done.text() == "".join(f"{i}\n" for i in range(20000))
 
 
-@pytest.mark.diaphane
 def test_more_than_a_pipe_holds_while_the_gil_is_held(client: Client):
     """The reader of the pipe must not need the GIL that the writer holds."""
     code = "import ctypes\nctypes.PyDLL(None).write(1, b'x' * 3_000_000, 3_000_000)"
@@ -110,7 +111,6 @@ def test_a_background_child_is_heard_later(client: Client):
     )
 
 
-@pytest.mark.diaphane
 def test_the_terminal_of_the_kernel_stays_clean(client: Client, kernel):
     """fds 1 and 2 are inherited from the front end, which may be a terminal: nothing is echoed."""
     client.run(
@@ -119,7 +119,6 @@ def test_the_terminal_of_the_kernel_stays_clean(client: Client, kernel):
     assert "native output" not in kernel.log
 
 
-@pytest.mark.diaphane
 def test_starting_says_nothing(kernel, client: Client):
     client.run("pass")
     assert kernel.log == ""

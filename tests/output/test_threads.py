@@ -1,8 +1,13 @@
-"""Whose output is it? Threads, tasks and pools belong to the cell that made them."""
+"""Whose output is it? Threads, tasks and pools belong to the cell that made them.
+
+ipykernel gives most of it to the cell that happens to run.
+"""
 
 import pytest
 
 from support.client import Client
+
+pytestmark = pytest.mark.diaphane
 
 # Each cell starts something that prints only after a later cell has opened the gate.
 THREAD = """

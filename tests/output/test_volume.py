@@ -24,6 +24,7 @@ def test_fifty_megabytes_in_one_print(client: Client):
 
 
 @pytest.mark.slow
+@pytest.mark.diaphane
 def test_fifty_megabytes_by_the_descriptor(client: Client):
     code = "import os\nline = b'0123456789' * 100 + b'\\n'\nfor i in range(50_000): os.write(1, line)\nNone"
     assert client.run(code).text() == ("0123456789" * 100 + "\n") * 50_000

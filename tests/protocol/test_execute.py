@@ -156,6 +156,7 @@ def test_unicode(client: Client):
     assert done.result == "'żółć 🎈'"
 
 
+@pytest.mark.diaphane
 def test_lone_surrogates_do_no_harm(client: Client):
     client.execute("print('\\ud800')")
     assert client.run("1 + 1").result == "2"
