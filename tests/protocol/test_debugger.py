@@ -58,6 +58,11 @@ def test_a_cell_is_compiled_under_the_name_of_its_file(debugger: Debugger):
     assert debugger.client.run(code).result == repr(path)
 
 
+def test_the_source_of_a_cell_is_read_back(debugger: Debugger):
+    path = debugger.body("dumpCell", code=CELL)["sourcePath"]
+    assert debugger.body("source", source={"path": path})["content"] == CELL
+
+
 def test_only_frames_of_cells_are_shown(debugger: Debugger):
     path = debugger.break_at(CELL, 4)
     cell = debugger.start(CELL)
