@@ -3,6 +3,7 @@
 //! libstdc++ and libsodium are linked statically, so that the kernel brings no library into the user's process that
 //! an extension module could meet in another version.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
@@ -11,6 +12,7 @@ fn main() {
     // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
     pyo3_build_config::add_libpython_rpath_link_args();
     name_the_python();
+    compile_modules();
     link_statically("libstdc++.a", "install g++");
     if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
         link_statically(
@@ -32,6 +34,24 @@ fn name_the_python() {
     println!(
         "cargo:rustc-env=DIAPHANE_LIBPYTHON_DIR={}",
         python.lib_dir().unwrap_or_default()
+    );
+}
+
+/// Compiles the Python part of the kernel: at the start, every millisecond counts.
+///
+/// Where that fails the file is empty, and the kernel compiles the sources by itself.
+fn compile_modules() {
+    println!("cargo:rerun-if-changed=python");
+    let python = pyo3_build_config::get();
+    let output = Path::new(&std::env::var("OUT_DIR").unwrap_or_default()).join("modules.bin");
+    let compiled = Command::new(python.executable().unwrap_or("python3"))
+        .args(["-I", "python/compile.py", "python/diaphane"])
+        .output();
+    let bytes = compiled.map(|done| done.stdout).unwrap_or_default();
+    assert!(
+        std::fs::write(&output, bytes).is_ok(),
+        "{} cannot be written",
+        output.display()
     );
 }
 

@@ -1,14 +1,18 @@
 """Finds the modules of the package `diaphane` inside the kernel's binary. Run once, before anything is imported."""
 
 import importlib.machinery
+import marshal
 import sys
+from importlib._bootstrap_external import MAGIC_NUMBER
 
 
 class EmbeddedFinder:
     """A finder and loader in one; `get_source` lets tracebacks and `??` show the code."""
 
-    def __init__(self, sources):
+    def __init__(self, sources, compiled):
         self.sources = sources
+        fits = compiled.startswith(MAGIC_NUMBER)
+        self.codes = marshal.loads(compiled[len(MAGIC_NUMBER) :]) if fits else {}
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.sources:
@@ -22,7 +26,11 @@ class EmbeddedFinder:
 
     def exec_module(self, module):
         name = module.__name__
-        exec(compile(self.sources[name], self.file(name), "exec", dont_inherit=True), module.__dict__)
+        exec(self.get_code(name), module.__dict__)
+
+    def get_code(self, name):
+        # What was compiled by another Python of the same minor version is compiled anew.
+        return self.codes.get(name) or compile(self.sources[name], self.file(name), "exec", dont_inherit=True)
 
     def get_source(self, name):
         return self.sources[name]
@@ -35,5 +43,5 @@ class EmbeddedFinder:
         return "<{}>.py".format(name.replace(".", "/"))
 
 
-def install(sources):
-    sys.meta_path.insert(0, EmbeddedFinder(sources))
+def install(sources, compiled):
+    sys.meta_path.insert(0, EmbeddedFinder(sources, compiled))

@@ -16,7 +16,7 @@ use crate::wake::Wake;
 pub type Parent = Arc<Message>;
 
 /// How long a text may wait for its neighbours.
-const MERGE: Duration = Duration::from_millis(5);
+const MERGE: Duration = Duration::from_millis(2);
 /// The least time between two texts, unless somebody flushes.
 const INTERVAL: Duration = Duration::from_millis(20);
 /// The largest text in one message: a slow reader's queue is this times the high-water mark of iopub.
@@ -154,8 +154,8 @@ impl Outbox {
         self.set_due(&mut queue, Due::Now);
     }
 
-    /// Adds text. A text beyond the limit of one message is divided.
-    pub fn write(&self, stream: Stream, parent: Option<&Parent>, mut text: &str) {
+    /// Adds text. A text beyond the limit of one message is divided. Whether the writer should wait now.
+    pub fn write(&self, stream: Stream, parent: Option<&Parent>, mut text: &str) -> bool {
         let mut queue = self.queue.lock();
         queue.bytes += text.len();
         while !text.is_empty() {
@@ -166,6 +166,7 @@ impl Outbox {
         if queue.due == Due::Empty {
             self.set_due(&mut queue, Due::Texts(Instant::now()));
         }
+        queue.bytes > FULL
     }
 
     /// Asks for the texts to be sent soon.
@@ -206,7 +207,13 @@ impl Outbox {
         }
         queue.due = Due::Empty;
         queue.bytes = 0;
-        queue.texts_sent = Some(now);
+        if queue
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Text { .. }))
+        {
+            queue.texts_sent = Some(now);
+        }
         self.room.notify_all();
         Mail::Items(std::mem::take(&mut queue.items))
     }

@@ -1,7 +1,7 @@
 //! The Python part of the kernel: its sources are inside the binary, and an import hook finds them there.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 /// The modules of the package `diaphane`, and their sources.
 const MODULES: &[(&str, &str)] = &[
@@ -77,6 +77,9 @@ const MODULES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Their code, compiled by the Python that the binary was built for.
+const COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/modules.bin"));
+
 /// Installs the import hook.
 pub(super) fn install(py: Python<'_>) -> PyResult<()> {
     let sources = PyDict::new(py);
@@ -86,6 +89,6 @@ pub(super) fn install(py: Python<'_>) -> PyResult<()> {
     let finder = include_str!("../../python/finder.py");
     let finder = std::ffi::CString::new(finder)?;
     PyModule::from_code(py, &finder, c"<diaphane>/finder.py", c"_diaphane_finder")?
-        .call_method1("install", (sources,))?;
+        .call_method1("install", (sources, PyBytes::new(py, COMPILED)))?;
     Ok(())
 }

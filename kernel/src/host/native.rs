@@ -85,9 +85,9 @@ impl Native {
         message.buffers = buffers.iter().map(bytes).collect();
         let parent = parent::current(py).or_else(|| self.kernel.current());
         // What native code has written before this stands before it.
-        self.kernel
-            .capture
-            .drain_before_write(&self.kernel.outbox, parent.as_ref());
+        if self.kernel.capture.is_due() {
+            self.kernel.drain_capture();
+        }
         self.kernel.outbox.push([Item::Publish { parent, message }]);
     }
 

@@ -96,16 +96,16 @@ impl Stream {
         }
         let kernel = &self.kernel;
         let parent = parent::current(py).or_else(|| kernel.current());
-        kernel
-            .capture
-            .drain_before_write(&kernel.outbox, parent.as_ref());
+        if kernel.capture.is_due() {
+            kernel.drain_capture();
+        }
         while !text.is_empty() {
             let (now, later) = text.split_at(text.floor_char_boundary(SLICE));
-            kernel.outbox.write(self.stream, parent.as_ref(), now);
+            let mut full = kernel.outbox.write(self.stream, parent.as_ref(), now);
             text = later;
-            while kernel.outbox.is_full() {
+            while full {
                 py.check_signals()?;
-                py.detach(|| kernel.outbox.wait_for_room(PATIENCE));
+                full = !py.detach(|| kernel.outbox.wait_for_room(PATIENCE));
             }
         }
         Ok(())
