@@ -19,6 +19,21 @@ pub struct Job {
     pub request: Request,
     /// Where it came from.
     pub channel: Channel,
+    /// Whether busy was published for it already.
+    pub announced: bool,
+}
+
+impl Job {
+    /// A request that nobody was told of yet.
+    #[must_use]
+    pub fn new(channel: Channel, parent: Parent, request: Request) -> Self {
+        Self {
+            parent,
+            request,
+            channel,
+            announced: false,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -200,11 +215,7 @@ mod tests {
             ..Message::default()
         };
         let request = Request::parse(&message).unwrap();
-        Job {
-            parent: Arc::new(message),
-            request,
-            channel: Channel::Shell,
-        }
+        Job::new(Channel::Shell, Arc::new(message), request)
     }
 
     #[test]

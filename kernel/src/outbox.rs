@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diaphane_wire::{Channel, Message, Outgoing};
+use diaphane_wire::{Channel, Message, Outgoing, publish};
 use parking_lot::{Condvar, Mutex};
 
 use crate::wake::Wake;
@@ -75,6 +75,15 @@ pub enum Item {
 }
 
 impl Item {
+    /// The state of the kernel, as it is published for a request.
+    #[must_use]
+    pub fn status(parent: &Parent, status: publish::Status) -> Self {
+        Self::Publish {
+            parent: Some(Arc::clone(parent)),
+            message: Outgoing::new("status", &status),
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Text { text, .. } => text.len(),

@@ -79,9 +79,10 @@ impl Runner {
             this.kernel.set_current(&job.parent);
             this.kernel.capture.begin_cell();
         }
-        this.kernel
-            .outbox
-            .push([status(&job.parent, publish::BUSY)]);
+        if !job.announced {
+            let busy = Item::status(&job.parent, publish::BUSY);
+            this.kernel.outbox.push([busy]);
+        }
         let answer = enter(py, &job.parent).and_then(|()| this.call(py, &job));
         match answer {
             Ok(task) if task.hasattr("add_done_callback").unwrap_or(false) => {
@@ -92,7 +93,9 @@ impl Runner {
                 if let Some(before) = before {
                     // A cell waits in an `await` while a comm was served: the kernel is still busy with it.
                     this.kernel.set_current(&before);
-                    this.kernel.outbox.push([status(&before, publish::BUSY)]);
+                    this.kernel
+                        .outbox
+                        .push([Item::status(&before, publish::BUSY)]);
                 }
                 this.lane.set_running(nested);
             }
@@ -221,9 +224,8 @@ impl Runner {
     }
 
     fn abort(&self, job: &Job) {
-        self.kernel
-            .outbox
-            .push([status(&job.parent, publish::BUSY)]);
+        let busy = Item::status(&job.parent, publish::BUSY);
+        self.kernel.outbox.push([busy]);
         let message = Outgoing::new("execute_reply", &reply::ABORTED);
         self.reply(job, Some(message), &diaphane_wire::now(), "aborted");
     }
@@ -245,7 +247,7 @@ impl Runner {
                 message,
             }
         });
-        let idle = status(&job.parent, publish::IDLE);
+        let idle = Item::status(&job.parent, publish::IDLE);
         self.kernel.outbox.push(reply.into_iter().chain([idle]));
     }
 }
@@ -273,10 +275,6 @@ fn failure(py: Python<'_>, error: &PyErr) -> (bool, Option<String>) {
     );
     let failed = reply::Failed::new("diaphane bug", sentence);
     (false, serde_json::to_string(&failed).ok())
-}
-
-fn status(parent: &Parent, status: publish::Status) -> Item {
-    publication(parent, Outgoing::new("status", &status))
 }
 
 fn publication(parent: &Parent, message: Outgoing) -> Item {

@@ -46,10 +46,7 @@ fn say_that_it_ended(kernel: &Kernel, lane: &Lane) {
             parent: Arc::clone(&job.parent),
             message: Outgoing::new("delete_subshell_reply", &reply::DONE),
         };
-        let idle = Item::Publish {
-            parent: Some(job.parent),
-            message: Outgoing::new("status", &publish::IDLE),
-        };
+        let idle = Item::status(&job.parent, publish::IDLE);
         kernel.outbox.push([reply, idle]);
     }
 }

@@ -22,8 +22,8 @@ use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publis
 use crate::exit;
 use crate::host;
 use crate::kernel::Kernel;
-use crate::lane::Job;
-use crate::outbox::Parent;
+use crate::lane::{Job, Lane};
+use crate::outbox::{Item, Parent};
 pub use sockets::Sockets;
 
 /// How long the main thread has to end after a shutdown request.
@@ -241,21 +241,12 @@ impl Io {
         // On shell, requests are answered in their order: only an idle lane lets this thread answer for it.
         let at_once = channel == Channel::Control || lane.is_idle();
         match request {
-            Request::KernelInfo if !at_once => lane.push(Job {
-                parent,
-                request,
-                channel,
-            }),
+            Request::KernelInfo if !at_once => {
+                self.hand_over(&lane, Job::new(channel, parent, request))
+            }
             Request::DeleteSubshell(ref subshell) => {
                 let id = subshell.subshell_id.clone();
-                self.delete_subshell(
-                    &id,
-                    Job {
-                        parent,
-                        request,
-                        channel,
-                    },
-                );
+                self.delete_subshell(&id, Job::new(channel, parent, request));
             }
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
@@ -263,23 +254,29 @@ impl Io {
             }
             request => match self.answer_without_python(&parent, &request) {
                 Some(message) => self.answer(channel, &parent, Some(message)),
-                None => lane.push(Job {
-                    parent,
-                    request,
-                    channel,
-                }),
+                None => self.hand_over(&lane, Job::new(channel, parent, request)),
             },
         }
+    }
+
+    /// Gives a request to a lane. One that is idle begins with it, and says so before Python is even there.
+    fn hand_over(&self, lane: &Lane, mut job: Job) {
+        if lane.is_idle() {
+            // Through the outbox, behind what is left of the request before.
+            let busy = Item::status(&job.parent, publish::BUSY);
+            self.kernel.outbox.push([busy]);
+            job.announced = true;
+        }
+        lane.push(job);
     }
 
     /// Gives a request to the debugger, which the first one starts.
     fn debug(&mut self, channel: Channel, parent: Parent, request: Request) {
         match host::threads::start_debugger() {
-            Ok(()) => self.kernel.lanes.debugger().push(Job {
-                parent,
-                request,
-                channel,
-            }),
+            Ok(()) => self.hand_over(
+                self.kernel.lanes.debugger(),
+                Job::new(channel, parent, request),
+            ),
             Err(error) => {
                 let sentence = format!("no thread could be started for the debugger: {error}");
                 self.refuse(channel, &parent, "DebuggerError", sentence);
