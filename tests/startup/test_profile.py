@@ -1,5 +1,7 @@
 """The user's IPython: configuration, startup files and extensions are honoured."""
 
+import os
+
 import pytest
 
 CONFIG = """
@@ -55,3 +57,23 @@ def test_an_unwritable_profile_does_not_stop_the_kernel(launch, tmp_path):
     (tmp_path / "file").write_text("")
     client = launch(env={"IPYTHONDIR": str(tmp_path / "file" / "ipython")}).connect()
     assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.diaphane
+def test_a_kernel_answers_and_says_busy_while_python_is_starting(launch, tmp_path):
+    """A front end that heard nothing of its cell would take the idle of another request for the cell's."""
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    # Python waits here until somebody opens the other end.
+    (startup / "00-wait.py").write_text(f"open({str(gate)!r}).close()")
+    client = launch(env={"IPYTHONDIR": str(tmp_path / "ipython")}).connect()
+    cell = client.start("1 + 1")
+    client.until(lambda: cell.iopub, "a word about the cell", cell)
+    assert cell.trace == ["busy"]
+    assert client.request("kernel_info_request", {}, "control").content["status"] == "ok"
+    gate.open("w").close()
+    client.finish(cell)
+    assert cell.result == "2"
+    assert [word for word in cell.trace if word in ("busy", "idle")] == ["busy", "idle"]
