@@ -6,8 +6,10 @@ front end. It holds no sockets; `support.client.Client` does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +124,28 @@ class Kernel:
         return counts
 
     def wait_for_child(self, name: str) -> int:
-        """Wait until a child of the process runs a program of that name; its pid."""
-        listing = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        """Wait until a descendant of the process runs a program of that name; its pid. Some shells do not step aside."""
 
         def find() -> int | None:
-            for pid in listing.read_text().split():
-                if Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                    return int(pid)
-            return None
+            return next((pid for pid in descendants(self.pid) if comm(pid) == name), None)
 
         return wait_until(find, f"the kernel runs {name}")
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes below one, as far as they are still there."""
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, listing.read_text().split()):
+                yield child
+                yield from descendants(child)
+
+
+def comm(pid: int) -> str | None:
+    """The name of the program that a process runs; none when it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return None
 
 
 def environment(directory: Path) -> dict[str, str]:
