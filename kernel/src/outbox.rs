@@ -84,6 +84,10 @@ impl Item {
         }
     }
 
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text { .. })
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Text { text, .. } => text.len(),
@@ -214,17 +218,29 @@ impl Outbox {
         if at > now {
             return Mail::Later(Some(at - now));
         }
-        queue.due = Due::Empty;
-        queue.bytes = 0;
-        if queue
-            .items
-            .iter()
-            .any(|item| matches!(item, Item::Text { .. }))
-        {
+        // A text behind the last message is still being written: `print` writes its end by itself.
+        let messages = queue.items.iter().rposition(|item| !item.is_text());
+        let rest = messages.map_or_else(VecDeque::new, |last| queue.items.split_off(last + 1));
+        let items = std::mem::replace(&mut queue.items, rest);
+        queue.bytes = queue.items.iter().map(Item::size).sum();
+        queue.due = match queue.items.is_empty() {
+            true => Due::Empty,
+            false => Due::Texts(now),
+        };
+        if items.iter().any(Item::is_text) {
             queue.texts_sent = Some(now);
         }
         self.room.notify_all();
-        Mail::Items(std::mem::take(&mut queue.items))
+        Mail::Items(items)
+    }
+
+    /// Everything, also what is not due; empty when there is nothing.
+    pub fn take_all(&self) -> VecDeque<Item> {
+        let mut queue = self.queue.lock();
+        queue.due = Due::Empty;
+        queue.bytes = 0;
+        self.room.notify_all();
+        std::mem::take(&mut queue.items)
     }
 
     fn set_due(&self, queue: &mut Queue, due: Due) {
@@ -262,11 +278,7 @@ mod tests {
     use super::*;
 
     fn all(outbox: &Outbox) -> Vec<Item> {
-        outbox.push([]);
-        match outbox.take() {
-            Mail::Items(items) => items.into(),
-            Mail::Later(_) => panic!("nothing was due"),
-        }
+        outbox.take_all().into()
     }
 
     fn texts(items: &[Item]) -> Vec<&str> {
@@ -303,6 +315,20 @@ mod tests {
             items.as_slice(),
             [Item::Text { .. }, Item::Publish { .. }, Item::Text { .. }]
         ));
+    }
+
+    #[test]
+    fn a_text_behind_a_message_is_not_torn() {
+        let outbox = Outbox::new().unwrap();
+        outbox.push([Item::Publish {
+            parent: None,
+            message: Outgoing::raw("clear_output", vec![]),
+        }]);
+        outbox.write(Stream::Stdout, None, "line");
+        assert!(matches!(outbox.take(), Mail::Items(items) if items.len() == 1));
+        assert!(matches!(outbox.take(), Mail::Later(Some(_))));
+        outbox.write(Stream::Stdout, None, "\n");
+        assert_eq!(texts(&all(&outbox)), ["line\n"]);
     }
 
     #[test]

@@ -154,12 +154,21 @@ fn every_magic_is_named_in_the_readme() {
 }
 
 #[test]
-fn every_diagnosis_has_a_section_of_its_own() {
-    let page = fs::read_to_string(root().join("docs/diagnoses.md")).unwrap();
-    let described: BTreeSet<_> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
+fn every_diagnosis_has_a_page_of_its_own() {
+    let folder = root().join("docs/diagnoses");
+    let index = fs::read_to_string(folder.join("README.md")).unwrap();
+    let pages = fs::read_dir(&folder).unwrap().map(|page| page.unwrap());
+    let described: BTreeSet<_> = pages
+        .filter_map(|page| Some(page.file_name().to_str()?.strip_suffix(".md")?.to_owned()))
+        .filter(|page| page != "README")
         .collect();
+    for code in &described {
+        let link = format!("[{code}]({code}.md)");
+        assert!(
+            index.contains(&link),
+            "docs/diagnoses/README.md lacks {link}"
+        );
+    }
     let sources = sources();
     let magics = sources
         .iter()
@@ -169,11 +178,12 @@ fn every_diagnosis_has_a_section_of_its_own() {
     let made: BTreeSet<_> = code
         .flat_map(str::lines)
         .filter_map(|line| line.trim().strip_prefix("code: \"")?.split('"').next())
+        .map(str::to_owned)
         .collect();
     assert!(!made.is_empty(), "no diagnosis was found by its code");
     assert_eq!(
         described, made,
-        "docs/diagnoses.md describes the codes that magics/src makes"
+        "docs/diagnoses describes the codes that magics/src makes"
     );
 }
 

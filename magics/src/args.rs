@@ -3,14 +3,30 @@
 //! The grammar of each magic is its `clap` type; usage line, help and error messages are made from it.
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Command, Parser};
+use clap::{Args, Command, CommandFactory, Parser};
+use regex::{Regex, RegexBuilder};
 
 use crate::Error;
 use crate::view::text::wrap;
 
+/// A whole line: the magic's own words and the options that all magics share.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct Line<A: Args> {
+    #[command(flatten)]
+    pub common: Common,
+    // The last one: its documentation becomes that of the line.
+    #[command(flatten)]
+    pub own: A,
+}
+
 /// Options that every magic has.
 #[derive(Debug, Default, Args)]
+#[command(next_display_order = 1000)]
 pub(crate) struct Common {
+    /// Keep the rows in which some field matches, in any case
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<String>,
     /// Sort by this column: sizes and times from the largest, the rest from the smallest
     #[arg(long, value_name = "COL")]
     pub sort: Option<String>,
@@ -23,18 +39,41 @@ pub(crate) struct Common {
     /// Bind the rows, a list of dicts, to a variable instead of showing them
     #[arg(long = "as", value_name = "NAME")]
     pub bind: Option<String>,
+    /// Without diagnoses
+    #[arg(long)]
+    pub no_diag: bool,
+}
+
+/// A regular expression that ignores case, or a message that names the one who asked.
+pub(crate) fn regex(asker: &str, pattern: &str) -> Result<Regex, Error> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .build()
+        .map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            Error::Usage(format!(
+                "{asker}: {pattern:?} is no regular expression: {reason}"
+            ))
+        })
 }
 
 /// Parses the line of a magic.
-pub(crate) fn parse<A: Parser>(name: &str, line: &str) -> Result<A, Error> {
+pub(crate) fn parse<A: Args>(name: &str, line: &str) -> Result<Line<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "%{name}: {what}; usage: {}",
-            usage(name, &A::command())
+            usage(name, &command::<A>())
         ))
     };
     let words = split(line).map_err(refuse)?;
-    A::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+    Line::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+}
+
+/// The grammar of a whole line.
+pub(crate) fn command<A: Args>() -> Command {
+    Line::<A>::command()
 }
 
 /// One line that shows everything that may be given.
@@ -146,14 +185,12 @@ pub(crate) fn did_you_mean<'a>(
 mod tests {
     use super::*;
 
-    #[derive(Debug, Parser)]
-    #[command(no_binary_name = true, disable_help_flag = true)]
+    /// Look for something.
+    #[derive(Debug, Args)]
     struct Probe {
         /// What to look for
         #[arg(value_name = "REGEX")]
         pattern: Option<String>,
-        #[command(flatten)]
-        common: Common,
     }
 
     fn message(line: &str) -> String {
@@ -171,21 +208,24 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        let probe: Probe = parse("probe", r"\.so$ --top 3 --as rows --json").unwrap();
-        assert_eq!(probe.pattern.as_deref(), Some(r"\.so$"));
+        let line = parse::<Probe>("probe", r"\.so$ --top 3 --as rows --json").unwrap();
+        assert_eq!(line.own.pattern.as_deref(), Some(r"\.so$"));
+        let common = line.common;
         assert_eq!(
-            (
-                probe.common.top,
-                probe.common.bind.as_deref(),
-                probe.common.json
-            ),
+            (common.top, common.bind.as_deref(), common.json),
             (Some(3), Some("rows"), true)
         );
     }
 
     #[test]
+    fn the_help_is_about_the_magic() {
+        let help = help("probe", command::<Probe>());
+        assert!(help.starts_with("Look for something."), "{help}");
+    }
+
+    #[test]
     fn a_mistake_gets_one_line_with_the_usage() {
-        let usage = "usage: %probe [REGEX] [--sort COL] [--top N] [--json] [--as NAME]";
+        let usage = "usage: %probe [REGEX] [--filter REGEX] [--sort COL] [--top N] [--json] [--as NAME] [--no-diag]";
         assert_eq!(
             message("--jsn"),
             format!("%probe: unknown argument \"--jsn\", did you mean --json?; {usage}")

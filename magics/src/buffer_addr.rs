@@ -8,7 +8,6 @@ mod overlap;
 
 use std::collections::HashMap;
 
-use clap::Parser;
 use diaphane_sight::maps::{Kind, Maps};
 use diaphane_sight::spans::{self, Layout, Span};
 use pyo3::prelude::*;
@@ -16,31 +15,22 @@ use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::{Common, did_you_mean};
+use crate::args::did_you_mean;
 use crate::buffers::{self, Buffer};
 use crate::report::{Address, Column, Report, Show, fields, rows};
 use crate::view::bytes;
-use crate::{Context, Error, Magic};
+use crate::{Context, Error, Magic, User};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
 ///
 /// Understands NumPy arrays, pandas Series and DataFrames, and everything with the buffer protocol (bytes, bytearray,
 /// memoryview, array.array, mmap) or `__array_interface__`. Without a NAME all variables that lend memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Variables to look at
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
 }
 
 const COLUMNS: &[Column] = &[
@@ -125,10 +115,11 @@ impl Magic for BufferAddr {
     type Args = Args;
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let maps = context.py.detach(Maps::read)?;
-        let names = Names::of(context);
-        let mut listed = list(args, context, &names, &maps)?;
-        let limits = overlap::find(context.py, &mut listed)?;
+        let user = context.user()?;
+        let maps = context.without_gil(Maps::read)?;
+        let names = Names::of(user);
+        let mut listed = list(args, user, &names, &maps)?;
+        let limits = overlap::find(user.py, &mut listed)?;
         let sizes = Sizes::of(&listed);
         Ok(Report {
             name: Self::NAME,
@@ -151,8 +142,8 @@ impl Magic for BufferAddr {
 struct Names(HashMap<usize, String>);
 
 impl Names {
-    fn of(context: &Context<'_, '_>) -> Self {
-        let mut variables: Vec<(String, usize)> = context
+    fn of(user: User<'_, '_>) -> Self {
+        let mut variables: Vec<(String, usize)> = user
             .namespace
             .iter()
             .filter_map(|(name, value)| Some((name.extract().ok()?, value.as_ptr().addr())))
@@ -168,15 +159,15 @@ impl Names {
 
 fn list<'py>(
     args: &Args,
-    context: &Context<'_, 'py>,
+    user: User<'_, 'py>,
     names: &Names,
     maps: &Maps,
 ) -> Result<Vec<Listed<'py>>, Error> {
     let named = !args.names.is_empty();
     let objects = if named {
-        named_objects(&args.names, context)?
+        named_objects(&args.names, user)?
     } else {
-        visible_objects(context)
+        visible_objects(user)
     };
     let mut listed = Vec::new();
     for (name, object) in objects {
@@ -209,23 +200,23 @@ fn list<'py>(
 
 fn named_objects<'py>(
     names: &[String],
-    context: &Context<'_, 'py>,
+    user: User<'_, 'py>,
 ) -> Result<Vec<(String, Bound<'py, PyAny>)>, Error> {
-    let object = |name: &String| match context.namespace.get_item(name)? {
+    let object = |name: &String| match user.namespace.get_item(name)? {
         Some(object) => Ok((name.clone(), object)),
-        None => Err(unknown(name, context)),
+        None => Err(unknown(name, user)),
     };
     names.iter().map(object).collect()
 }
 
-fn unknown(name: &str, context: &Context<'_, '_>) -> Error {
+fn unknown(name: &str, user: User<'_, '_>) -> Error {
     let is_expression = name.contains(|letter: char| !letter.is_alphanumeric() && letter != '_');
     if is_expression {
         return Error::Usage(format!(
             "%buffer_addr: {name:?} is no name; assign it to a variable first"
         ));
     }
-    let known: Vec<String> = context
+    let known: Vec<String> = user
         .namespace
         .keys()
         .iter()
@@ -237,7 +228,7 @@ fn unknown(name: &str, context: &Context<'_, '_>) -> Error {
     ))
 }
 
-fn visible_objects<'py>(context: &Context<'_, 'py>) -> Vec<(String, Bound<'py, PyAny>)> {
+fn visible_objects<'py>(user: User<'_, 'py>) -> Vec<(String, Bound<'py, PyAny>)> {
     let name = |key: Bound<'py, PyAny>| {
         Some(
             key.cast_into::<PyString>()
@@ -246,7 +237,7 @@ fn visible_objects<'py>(context: &Context<'_, 'py>) -> Vec<(String, Bound<'py, P
                 .into_owned(),
         )
     };
-    let variables = context
+    let variables = user
         .namespace
         .iter()
         .filter_map(|(key, value)| Some((name(key)?, value)));

@@ -12,6 +12,11 @@ pub enum Error {
     /// The line cannot be understood; the message says what would be.
     #[error("{0}")]
     Usage(String),
+    /// The magic looks at Python's objects, and whoever asked does not hold the GIL.
+    #[error(
+        "this needs Python, which runs something else at the moment; ask again when it is done"
+    )]
+    NeedsPython,
     /// The process could not be looked at.
     #[error(transparent)]
     Probe(#[from] diaphane_sight::Error),

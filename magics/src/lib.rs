@@ -8,6 +8,7 @@ mod args;
 mod buffer_addr;
 mod buffers;
 mod error;
+mod journal;
 mod loaded_libs;
 mod numpy_array;
 mod python;
@@ -17,15 +18,15 @@ mod view;
 
 use std::time::Instant;
 
-use clap::CommandFactory;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::Error;
 use crate::report::Report;
 
-/// Adds `run_magic`, `magic_list` and the class `Report` to a Python module.
+/// Adds `run_magic`, `magic_list`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    journal::open();
     loaded_libs::remember_what_is_loaded();
     python::register(module)
 }
@@ -34,23 +35,59 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 trait Magic {
     /// The name after the percent sign.
     const NAME: &'static str;
+    /// Whether it stands on a line or above a cell.
+    const FORM: Form = Form::Line;
     /// What may stand on the line; its documentation is the magic's.
-    type Args: clap::Parser + AsRef<args::Common>;
+    type Args: clap::Args;
 
     /// Answers.
     fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;
 }
 
+/// How a magic is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `%name`, on one line.
+    Line,
+    /// `%%name`, above the cell that it runs.
+    Cell,
+}
+
 /// What a magic may look at besides the process.
 struct Context<'a, 'py> {
+    /// Python, unless the question came from a thread that does not hold the GIL.
+    user: Option<User<'a, 'py>>,
+    /// The cell below the magic.
+    cell: Option<&'a str>,
+}
+
+/// Python and what the user made in it.
+#[derive(Clone, Copy)]
+struct User<'a, 'py> {
     py: Python<'py>,
     /// The user's variables.
     namespace: &'a Bound<'py, PyDict>,
 }
 
+impl<'a, 'py> Context<'a, 'py> {
+    /// Python, for a magic that cannot answer without.
+    fn user(&self) -> Result<User<'a, 'py>, Error> {
+        self.user.ok_or(Error::NeedsPython)
+    }
+
+    /// Looks at the process while Python's other threads go on.
+    fn without_gil<T: Send>(&self, look: impl FnOnce() -> T + Send) -> T {
+        match self.user {
+            Some(user) => user.py.detach(look),
+            None => look(),
+        }
+    }
+}
+
 /// A magic without its type, as one line of [`ALL`].
 struct Entry {
     name: &'static str,
+    form: Form,
     command: fn() -> clap::Command,
     run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
 }
@@ -71,20 +108,37 @@ const ALL: &[Entry] = &[
 const fn entry<M: Magic>() -> Entry {
     Entry {
         name: M::NAME,
-        command: M::Args::command,
+        form: M::FORM,
+        command: args::command::<M::Args>,
         run: run::<M>,
+    }
+}
+
+/// Asks the magic of a name.
+fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
+        let meant = args::did_you_mean(name, ALL.iter().map(|magic| magic.name));
+        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
+    };
+    match (magic.form, context.cell) {
+        (Form::Line, Some(_)) => Err(Error::Usage(format!(
+            "%{name} is a line magic: write it with one percent sign, on one line"
+        ))),
+        (Form::Cell, None) => Err(Error::Usage(format!(
+            "%%{name} is a cell magic: write it with two percent signs, above the code that it runs"
+        ))),
+        _ => (magic.run)(line, context),
     }
 }
 
 fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let started = Instant::now();
-    let args: M::Args = args::parse(M::NAME, line)?;
-    let common = args.as_ref();
-    let mut report = M::run(&args, context)?;
-    report.arrange(common)?;
+    let line = args::parse::<M::Args>(M::NAME, line)?;
+    let mut report = M::run(&line.own, context)?;
+    report.arrange(&line.common)?;
     report.took = started.elapsed();
     Ok(Asked {
         report,
-        bind: common.bind.clone(),
+        bind: line.common.bind,
     })
 }

@@ -6,17 +6,16 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Parser;
 use diaphane_sight::libs::{self, Kind};
 use diaphane_sight::maps::{self, Maps};
 use diaphane_sight::packages::{self, Package};
 use diaphane_sight::pools::{self, Api};
 use diaphane_sight::spans::Span;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::Common;
+use crate::args::regex;
 use crate::report::{Address, Column, Diagnosis, Report, Severity, Show, fields, rows};
 use crate::view::bytes;
 use crate::{Context, Error, Magic};
@@ -25,8 +24,7 @@ use crate::{Context, Error, Magic};
 ///
 /// For each one: what it is, the Python package that brought it, how much memory it maps, where it lies, and which
 /// loaded libraries need it. The rows also hold soname, build ID, what it needs, its search paths and its segments.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only libraries whose name, path or package matches, in any case
     #[arg(value_name = "REGEX")]
@@ -40,14 +38,6 @@ pub(crate) struct Args {
     /// Also how much of each is in physical memory (slower)
     #[arg(long)]
     rss: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
 }
 
 const COLUMNS: &[Column] = &[
@@ -133,27 +123,13 @@ impl Magic for LoadedLibs {
     type Args = Args;
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let pattern = args.pattern.as_deref().map(compile).transpose()?;
-        context.py.detach(|| report(args, pattern.as_ref()))
+        let pattern = args
+            .pattern
+            .as_deref()
+            .map(|pattern| regex("%loaded_libs", pattern))
+            .transpose()?;
+        context.without_gil(|| report(args, pattern.as_ref()))
     }
-}
-
-fn compile(pattern: &str) -> Result<Regex, Error> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .build()
-        .map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            Error::Usage(format!(
-                "%loaded_libs: {pattern:?} is no regular expression: {reason}"
-            ))
-        })
 }
 
 fn report(args: &Args, pattern: Option<&Regex>) -> Result<Report, Error> {

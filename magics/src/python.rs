@@ -9,14 +9,28 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
 use serde_json::Value;
 
-use crate::args::did_you_mean;
 use crate::report::Report;
-use crate::{ALL, Context, Error, args, view};
+use crate::{ALL, Asked, Context, Error, Form, User, answer, args, journal, view};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyReport>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
-    module.add_function(wrap_pyfunction!(magic_list, module)?)
+    module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
+    module.add_function(wrap_pyfunction!(end_cell, module)?)
+}
+
+/// Say that a cell begins: what is loaded and started from now on came with it.
+#[pyfunction]
+#[pyo3(signature = (number=None))]
+fn begin_cell(number: Option<u32>) {
+    journal::begin_cell(number);
+}
+
+/// Say that the cell has ended.
+#[pyfunction]
+fn end_cell() {
+    journal::end_cell();
 }
 
 /// Run a magic and return its report, or None if the line bound the rows to a name.
@@ -33,11 +47,17 @@ fn run_magic<'py>(
         Some(namespace) => namespace,
         None => py.import("__main__")?.dict(),
     };
-    let context = Context {
+    let user = User {
         py,
         namespace: &namespace,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| answer(name, line, cell, &context)));
+    let context = Context {
+        user: Some(user),
+        cell,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        deliver(name, answer(name, line, &context)?, user)
+    }));
     match outcome {
         Ok(answer) => answer.map_err(|error| error.into_exception(py)),
         Err(_) => Err(PyRuntimeError::new_err(format!(
@@ -46,27 +66,13 @@ fn run_magic<'py>(
     }
 }
 
-fn answer(
-    name: &str,
-    line: &str,
-    cell: Option<&str>,
-    context: &Context<'_, '_>,
-) -> Result<Option<PyReport>, Error> {
-    let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
-        let meant = did_you_mean(name, ALL.iter().map(|magic| magic.name));
-        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
-    };
-    if cell.is_some() {
-        return Err(Error::Usage(format!(
-            "%{name} is a line magic: write it with one percent sign, on one line"
-        )));
-    }
-    let asked = (magic.run)(line, context)?;
-    let report = PyReport::new(context.py, asked.report)?;
+/// Hands a report to Python, or binds its rows to the name that the line gave.
+fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyReport>, Error> {
+    let report = PyReport::new(user.py, asked.report)?;
     match asked.bind {
         None => Ok(Some(report)),
-        Some(variable) if is_name(context.py, &variable)? => {
-            context.namespace.set_item(variable, report.rows)?;
+        Some(variable) if is_name(user.py, &variable)? => {
+            user.namespace.set_item(variable, report.rows)?;
             Ok(None)
         }
         Some(other) => Err(Error::Usage(format!(
@@ -102,7 +108,10 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
         .map(|magic| {
             (
                 magic.name,
-                "line",
+                match magic.form {
+                    Form::Line => "line",
+                    Form::Cell => "cell",
+                },
                 args::help(magic.name, (magic.command)()),
             )
         })

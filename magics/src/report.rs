@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::args::{Common, did_you_mean};
+use crate::args::{Common, did_you_mean, regex};
+use crate::view::svg::Drawing;
 
 /// One line of a report: fields in a fixed order, the same in JSON and in Python.
 pub type Row = Map<String, Value>;
@@ -27,6 +28,10 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What holds for all rows: totals, pools, limits of the machine.
     pub facts: Row,
+    /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
+    pub listing: Vec<String>,
+    /// A picture, for views that can show one.
+    pub figure: Option<Drawing>,
     /// The same in a sentence or two.
     pub summary: Vec<String>,
     /// What is remarkable.
@@ -42,13 +47,15 @@ pub struct Report {
 }
 
 /// How serious a diagnosis is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
     Info,
     /// Likely to cost time or memory.
     Warn,
+    /// Likely to crash or to give wrong results.
+    Error,
 }
 
 impl Severity {
@@ -57,6 +64,7 @@ impl Severity {
         match self {
             Self::Info => "info",
             Self::Warn => "warn",
+            Self::Error => "error",
         }
     }
 }
@@ -186,8 +194,16 @@ pub fn fields<T: Serialize>(item: T) -> Result<Row, Error> {
 }
 
 impl Report {
-    /// Sorts and shortens as the user asked.
+    /// Filters, sorts and shortens as the user asked.
     pub(crate) fn arrange(&mut self, common: &Common) -> Result<(), Error> {
+        if let Some(pattern) = &common.filter {
+            let pattern = regex(&format!("%{}: --filter", self.name), pattern)?;
+            let matches = |value: &Value| pattern.is_match(&text(value));
+            self.rows.retain(|row| row.values().any(matches));
+        }
+        if common.no_diag {
+            self.diagnoses.clear();
+        }
         if let Some(key) = &common.sort {
             let column = self.column(key)?;
             self.rows.sort_by(|left, right| order(column, left, right));
@@ -319,6 +335,20 @@ mod tests {
         let expected =
             "%probe: --sort: no column \"sise\", did you mean size?; columns: name, size, base";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_filter_looks_at_every_field() {
+        let filtered = |pattern: &str| {
+            names(&Common {
+                filter: Some(pattern.into()),
+                ..Common::default()
+            })
+        };
+        assert_eq!(filtered("^a$").unwrap(), ["A"]);
+        assert_eq!(filtered("0x30|0x1000").unwrap(), ["b", "c"]);
+        let error = filtered("(").unwrap_err().to_string();
+        assert!(error.starts_with("%probe: --filter: \"(\" is no regular expression"));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::Parser;
 use diaphane_sight::cpus::Cpus;
 use diaphane_sight::libs::{self, Library};
 use diaphane_sight::maps::Maps;
@@ -18,7 +17,6 @@ use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::Common;
 use crate::python::imported;
 use crate::report::{Column, Diagnosis, Report, Severity, Show, fields, rows};
 use crate::{Context, Error, Magic};
@@ -27,18 +25,8 @@ use crate::{Context, Error, Magic};
 ///
 /// Native pools usually keep the process's name for their threads; their owner is found on the stack of the sleeping
 /// thread. The owner of a thread that runs at this moment is unknown.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    common: Common,
-}
-
-impl AsRef<Common> for Args {
-    fn as_ref(&self) -> &Common {
-        &self.common
-    }
-}
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
 
 const COLUMNS: &[Column] = &[
     Column::new("tid", Show::Number, 0),
@@ -109,8 +97,11 @@ impl Magic for Threads {
     type Args = Args;
 
     fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let names = python_names(context.py)?;
-        context.py.detach(|| report(&names))
+        let names = match context.user {
+            Some(user) => python_names(user.py)?,
+            None => HashMap::new(),
+        };
+        context.without_gil(|| report(&names))
     }
 }
 

@@ -32,6 +32,7 @@ class Kernel:
         transport: str = "tcp",
         encryption: str = "disabled",
         env: dict[str, str] | None = None,
+        cwd: Path | None = None,
     ):
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ class Kernel:
         self.clients: list[Client] = []
         with open(self.log_file, "wb") as log:
             self.manager.start_kernel(
-                cwd=str(directory),
+                cwd=str(cwd or directory),
                 env=environment(directory) | (env or {}),
                 stdout=log,
                 stderr=log,

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+import _diaphane
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
 from IPython.utils.tokenutil import token_at_cursor
@@ -57,6 +58,7 @@ class Requests:
 
     def _run(self, cell):
         result = None
+        cell.begin()
         try:
             result = cell.run_to_its_end()
         finally:
@@ -66,6 +68,7 @@ class Requests:
     async def _execute_later(self, cell, expressions):
         try:
             result = None
+            cell.begin()
             try:
                 result = await cell.coroutine()
             finally:
@@ -236,7 +239,12 @@ class Cell:
             return end.value
         raise SyntaxError("this cell needs an event loop: %autoawait is off")
 
+    def begin(self):
+        """What is loaded and started from now on belongs to this cell."""
+        _diaphane.begin_cell(self._shell.execution_count if self.store_history else None)
+
     def trigger_events(self, result):
+        _diaphane.end_cell()
         self._shell.events.trigger("post_execute")
         if not self._silent:
             self._shell.events.trigger("post_run_cell", result)

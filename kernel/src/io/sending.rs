@@ -103,10 +103,8 @@ impl Io {
     /// Sends what is left, and closes the sockets.
     pub(super) fn close(mut self) {
         self.kernel.drain_capture();
-        self.kernel.outbox.push([]);
-        while let Mail::Items(items) = self.kernel.outbox.take() {
-            items.into_iter().for_each(|item| self.send(item));
-        }
+        let left = self.kernel.outbox.take_all();
+        left.into_iter().for_each(|item| self.send(item));
         let patience = Instant::now() + FAREWELL;
         while !self.send_unsent() && Instant::now() < patience {
             std::thread::sleep(RETRY);

@@ -62,6 +62,11 @@ impl Image {
         image
     }
 
+    /// The distance from the addresses in the file to those in memory.
+    pub fn bias(&self) -> usize {
+        self.bias
+    }
+
     /// From the first to behind the last page of what was loaded.
     pub fn span(&self) -> Span {
         let loaded = || {

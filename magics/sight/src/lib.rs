@@ -16,6 +16,7 @@ pub mod maps;
 pub mod packages;
 pub mod pools;
 pub mod spans;
+pub mod symbols;
 pub mod threads;
 
 use std::io;

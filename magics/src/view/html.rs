@@ -4,8 +4,9 @@
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
 use crate::report::{Column, Diagnosis, Report, Row, Severity, Show};
+use crate::view::svg::Drawing;
 use crate::view::text::is_right;
-use crate::view::{cell, columns, rest, shown};
+use crate::view::{cell, columns, printable, rest, shown};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
@@ -16,6 +17,8 @@ const STYLE: &str = "\
 pub(crate) fn report(report: &Report) -> String {
     let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
     html += &table(report);
+    html.extend(listing(&report.listing));
+    html.extend(report.figure.as_ref().map(Drawing::to_svg));
     for sentence in rest(report).iter().chain(&report.summary) {
         html += &paragraph(&escape(sentence));
     }
@@ -49,6 +52,13 @@ fn table(report: &Report) -> String {
         html += "</tr>";
     }
     html + "</tbody></table></div>"
+}
+
+/// Lines as they are, in a font that keeps their columns.
+fn listing(lines: &[String]) -> Option<String> {
+    let escaped: Vec<String> = lines.iter().map(|line| escape(&printable(line))).collect();
+    let style = "text-align:left;overflow-x:auto;line-height:1.3";
+    (!lines.is_empty()).then(|| format!("<pre style=\"{style}\">{}</pre>", escaped.join("\n")))
 }
 
 fn data(row: &Row, column: &Column) -> String {
@@ -88,6 +98,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
     let bar = match diagnosis.severity {
         Severity::Info => "#2196f3",
         Severity::Warn => "#f57c00",
+        Severity::Error => "#e53935",
     };
     let (word, code) = (diagnosis.severity.word(), diagnosis.code);
     let mut html = format!(
@@ -109,7 +120,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
 }
 
 /// Makes a text harmless between tags and inside quotes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

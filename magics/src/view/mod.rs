@@ -2,6 +2,7 @@
 
 pub(crate) mod html;
 pub(crate) mod json;
+pub(crate) mod svg;
 pub(crate) mod text;
 
 use serde_json::Value;

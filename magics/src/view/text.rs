@@ -14,6 +14,7 @@ const GAP: usize = 2;
 pub(crate) fn report(report: &Report, width: usize) -> String {
     let mut lines = table(report, width);
     lines.extend(rest(report));
+    lines.extend(report.listing.iter().map(|line| printable(line)));
     for sentence in &report.summary {
         lines.extend(wrap(sentence, "", width));
     }

@@ -1,0 +1,110 @@
+//! Which cell brought what: the libraries that it loaded and the threads that it started.
+//!
+//! The kernel says when a cell begins and ends; at its end, and when a magic asks, what is there now is compared with
+//! what was there before. Without a kernel that says so, nothing belongs to a cell.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use diaphane_sight::libs::Library;
+use diaphane_sight::linker::{self, Counters};
+
+/// What came with which cell; without a number it was there before the first one, or came between two.
+#[derive(Debug, Default)]
+struct Journal {
+    running: Option<u32>,
+    counters: Counters,
+    libraries: HashMap<Image, Option<u32>>,
+    threads: HashMap<i32, Option<u32>>,
+}
+
+/// What tells one loaded image from another: the distance from its file's addresses to those in memory, and its name.
+type Image = (usize, String);
+
+static JOURNAL: Mutex<Option<Journal>> = Mutex::new(None);
+
+/// Takes note of what is there before the first cell.
+pub(crate) fn open() {
+    observe();
+}
+
+/// A cell begins. One without a number leaves what it brings without a cell.
+pub(crate) fn begin_cell(number: Option<u32>) {
+    let mut journal = observed();
+    journal.get_or_insert_default().running = number;
+}
+
+/// The cell that runs has ended.
+pub(crate) fn end_cell() {
+    let mut journal = observed();
+    journal.get_or_insert_default().running = None;
+}
+
+/// The cell that runs.
+pub(crate) fn running_cell() -> Option<u32> {
+    lock().as_ref().and_then(|journal| journal.running)
+}
+
+/// Gives what is new to the cell that runs.
+pub(crate) fn observe() {
+    drop(observed());
+}
+
+/// The cell that loaded a library.
+pub(crate) fn cell_of_library(library: &Library) -> Option<u32> {
+    let journal = lock();
+    let images = &journal.as_ref()?.libraries;
+    images
+        .iter()
+        .find(|((bias, _), _)| *bias == library.image.bias())
+        .and_then(|(_, cell)| *cell)
+}
+
+/// The cell that started a thread.
+pub(crate) fn cell_of_thread(tid: i32) -> Option<u32> {
+    *lock().as_ref()?.threads.get(&tid)?
+}
+
+fn lock() -> MutexGuard<'static, Option<Journal>> {
+    JOURNAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn observed() -> MutexGuard<'static, Option<Journal>> {
+    let mut journal = lock();
+    let entry = journal.get_or_insert_default();
+    entry.observe_libraries();
+    entry.observe_threads();
+    journal
+}
+
+impl Journal {
+    /// The linker's counters tell in a microsecond whether there is anything to do.
+    fn observe_libraries(&mut self) {
+        let counters = linker::counters();
+        if counters == self.counters {
+            return;
+        }
+        self.counters = counters;
+        let images = linker::entries()
+            .into_iter()
+            .map(|entry| (entry.image.bias(), entry.name));
+        let now: HashSet<Image> = images.collect();
+        self.libraries.retain(|image, _| now.contains(image));
+        for image in now {
+            self.libraries.entry(image).or_insert(self.running);
+        }
+    }
+
+    fn observe_threads(&mut self) {
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+        let numbers = tasks
+            .flatten()
+            .filter_map(|task| task.file_name().to_str()?.parse().ok());
+        let now: HashSet<i32> = numbers.collect();
+        self.threads.retain(|thread, _| now.contains(thread));
+        for thread in now {
+            self.threads.entry(thread).or_insert(self.running);
+        }
+    }
+}
