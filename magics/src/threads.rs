@@ -84,6 +84,9 @@ struct Pool {
     package: Option<String>,
     runtime: &'static str,
     api: Api,
+    version: Option<String>,
+    corename: Option<String>,
+    size: Option<usize>,
     live: usize,
     #[serde(skip)]
     variable: &'static str,
@@ -225,6 +228,9 @@ fn pools(
             .map(|package| format!("{} {}", package.name, package.version)),
         runtime: runtime.name,
         api: runtime.api,
+        version: pools::version(library, runtime),
+        corename: pools::corename(library, runtime),
+        size: pools::threads_of(library, runtime),
         live: owned(index),
         variable: runtime.variable,
     };

@@ -29,7 +29,9 @@ def prepared(page: str, folder: Path) -> dict[str, str]:
     script = "set -e\n" + "".join(text for _, text in blocks(page, "sh")) + "\nenv -0"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", "-c", script]
-    done = subprocess.run(command, check=False, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True)
+    done = subprocess.run(
+        command, check=False, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True
+    )
     assert done.returncode == 0, done.stderr.decode()
     after = dict(entry.split("=", 1) for entry in done.stdout.decode().split("\0") if "=" in entry)
     return {

@@ -86,6 +86,14 @@ impl Image {
         self.find(name).is_some()
     }
 
+    /// Where a function that the image defines for others lies; not that of one which the loader chooses among several.
+    pub fn function(&self, name: &str) -> Option<usize> {
+        let symbol = self.find(name)?;
+        let is_function =
+            symbol.st_type() == elf::STT_FUNC && symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
+        is_function.then(|| self.bias.wrapping_add(symbol.st_value.get(Native) as usize))
+    }
+
     /// Walks the GNU hash table: a Bloom filter, buckets, and chains whose last entry has its lowest bit set.
     fn find(&self, name: &str) -> Option<elf::Sym64<Native>> {
         let table = self.address(elf::DT_GNU_HASH)?;

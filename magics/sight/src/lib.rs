@@ -3,12 +3,13 @@
 //! Every probe looks at the process it runs in and asks the kernel, the dynamic linker or the mapped ELF image; where
 //! none of them knows, the field is `None`.
 //! It is not a tracer and not a renderer, knows neither Python nor Jupyter, and changes nothing in what it looks at:
-//! no library is opened, no symbol called, and foreign memory is read through the kernel, so that a bad address is an
+//! no library is opened, no function called but the few documented ones that only read (`pools`), and foreign memory is read through the kernel, so that a bad address is an
 //! error and not a crash.
 
 pub mod cpus;
 mod descriptors;
 pub mod elf;
+mod getters;
 pub mod host;
 pub mod libs;
 pub mod linker;

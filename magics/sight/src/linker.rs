@@ -91,6 +91,49 @@ unsafe extern "C" fn count(
     1
 }
 
+/// Runs something while the image with this bias cannot be unloaded; `None` if it is not loaded any more.
+///
+/// The linker's lock is held meanwhile, so what runs must be short, and must neither load nor unload.
+#[allow(
+    unsafe_code,
+    reason = "dl_iterate_phdr is a C function with a callback"
+)]
+pub fn while_loaded<T, F: FnOnce() -> T>(bias: usize, run: F) -> Option<T> {
+    let mut guarded = Guarded {
+        bias,
+        run: Some(run),
+        done: None,
+    };
+    // SAFETY: `guard` has the signature that is asked for and gets back the pointer to `guarded`, of its own type, which
+    // outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(guard::<T, F>), (&raw mut guarded).cast()) };
+    guarded.done
+}
+
+struct Guarded<T, F> {
+    bias: usize,
+    run: Option<F>,
+    done: Option<T>,
+}
+
+/// Runs what is to be run at its image, and stops.
+#[allow(unsafe_code, reason = "called by the dynamic linker with raw pointers")]
+unsafe extern "C" fn guard<T, F: FnOnce() -> T>(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: the linker passes a valid description for the length of this call.
+    let info = unsafe { &*info };
+    // SAFETY: `while_loaded` passed the address of its own value of this type, which nothing else uses meanwhile.
+    let guarded = unsafe { &mut *data.cast::<Guarded<T, F>>() };
+    if info.dlpi_addr as usize != guarded.bias {
+        return 0;
+    }
+    guarded.done = guarded.run.take().map(|run| run());
+    1
+}
+
 /// Two addresses that the kernel hands to every program.
 pub struct Auxiliary {
     /// Where the kernel's own page of code lies.

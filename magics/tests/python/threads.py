@@ -66,6 +66,8 @@ def test_pools_are_threadpoolctl_s():
         # The caller of a BLAS function is one of the threads that compute.
         assert own["live"] + 1 == pool["num_threads"] == POOL
         assert own["api"] == pool["user_api"] == "blas"
+        told = (own["size"], own["version"], own["corename"])
+        assert told == (POOL, pool["version"], pool["architecture"])
         owned = [row for row in found if row["owner_path"] == own["path"]]
         assert len(owned) == own["live"] and {row["kind"] for row in owned} == {"blas"}
     assert {row["owner_package"] for row in found if row["kind"] == "blas"} == {"numpy", "scipy"}
