@@ -156,7 +156,7 @@ impl Place {
 }
 
 /// The user's Jupyter directory by the rules of `jupyter_core` on Linux.
-fn user_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+pub(crate) fn user_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = |name| {
         variable(name)
             .filter(|value| !value.is_empty())

@@ -1,5 +1,6 @@
 //! The command line of the kernel.
 
+mod ask;
 mod install;
 mod python;
 
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Run the kernel; Jupyter does this.
     Kernel(KernelArgs),
+    /// Ask a running kernel: `diaphane ask threads`, also when its cell hangs.
+    Ask(ask::AskArgs),
     /// Install the kernel for Jupyter.
     Install(install::InstallArgs),
     /// Remove an installed kernel.
@@ -52,6 +55,7 @@ struct KernelArgs {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Kernel(args) => run(&args),
+        Command::Ask(args) => ask::ask(&args).and_then(|text| say(&text)),
         Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
         Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
     };

@@ -23,12 +23,24 @@ pub enum Error {
     /// Python raised.
     #[error(transparent)]
     Python(#[from] PyErr),
+    /// The magic panicked.
+    #[error("diaphane bug: %{0} panicked on {1:?}; please report it with the lines above")]
+    Panic(String, String),
     /// A row has no form in JSON.
     #[error("diaphane bug: a row cannot be written as JSON: {0}")]
     Row(#[from] serde_json::Error),
 }
 
 impl Error {
+    /// The name of the exception, for those who get no exception.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "UsageError",
+            Self::NeedsPython => "GilHeld",
+            _ => "RuntimeError",
+        }
+    }
+
     /// The exception to raise: bad input is IPython's `UsageError`, which is shown as one line without a traceback.
     pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
         match self {

@@ -1,10 +1,11 @@
 //! The magics: questions about the native side of this process, asked from a notebook or any Python.
 //!
 //! A magic is one type in one file: it parses its line, asks `diaphane-sight`, and gives back a report.
-//! [`register`] puts all of them into a Python module. Nothing here reads `/proc`, draws to a terminal or knows which
+//! [`register`] puts all of them into a Python module; [`ask`] answers without Python. Nothing here reads `/proc`, draws to a terminal or knows which
 //! kernel it runs in.
 
 mod args;
+mod ask;
 mod buffer_addr;
 mod buffers;
 mod error;
@@ -16,15 +17,17 @@ mod report;
 mod threads;
 mod view;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+pub use crate::ask::{Refusal, ask};
 use crate::error::Error;
 use crate::report::Report;
 
-/// Adds `run_magic`, `magic_list`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
+/// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::open();
     loaded_libs::remember_what_is_loaded();
@@ -114,7 +117,12 @@ const fn entry<M: Magic>() -> Entry {
     }
 }
 
-/// Asks the magic of a name.
+/// Asks the magic of a name; a panic is an error too.
+fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_owned()));
+    catch_unwind(AssertUnwindSafe(|| answer(name, line, context))).unwrap_or_else(panicked)
+}
+
 fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
         let meant = args::did_you_mean(name, ALL.iter().map(|magic| magic.name));

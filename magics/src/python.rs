@@ -2,22 +2,40 @@
 //!
 //! This is the boundary: errors become exceptions here, and a panic becomes one that asks to be reported.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
 use serde_json::Value;
 
 use crate::report::Report;
-use crate::{ALL, Asked, Context, Error, Form, User, answer, args, journal, view};
+use crate::{ALL, Asked, Context, Error, Form, User, args, guarded, journal, view};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let version = module.py().version_info();
+    view::json::set_python(version.major, version.minor, version.patch);
     module.add_class::<PyReport>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
     module.add_function(wrap_pyfunction!(end_cell, module)?)
+}
+
+/// The variables of the user, for questions that come without them.
+static NAMESPACE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+/// Say which variables are the user's, for questions that no cell asks.
+#[pyfunction]
+fn set_namespace(user_ns: &Bound<'_, PyDict>) {
+    NAMESPACE.get_or_init(user_ns.py(), || user_ns.clone().unbind());
+}
+
+/// The variables of the user; those of `__main__` where nobody said.
+pub(crate) fn namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    match NAMESPACE.get(py) {
+        Some(namespace) => Ok(namespace.bind(py).clone()),
+        None => Ok(py.import("__main__")?.dict()),
+    }
 }
 
 /// Say that a cell begins: what is loaded and started from now on came with it.
@@ -45,7 +63,7 @@ fn run_magic<'py>(
 ) -> PyResult<Option<PyReport>> {
     let namespace = match user_ns {
         Some(namespace) => namespace,
-        None => py.import("__main__")?.dict(),
+        None => namespace(py)?,
     };
     let user = User {
         py,
@@ -55,15 +73,9 @@ fn run_magic<'py>(
         user: Some(user),
         cell,
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        deliver(name, answer(name, line, &context)?, user)
-    }));
-    match outcome {
-        Ok(answer) => answer.map_err(|error| error.into_exception(py)),
-        Err(_) => Err(PyRuntimeError::new_err(format!(
-            "diaphane bug: %{name} panicked on {line:?}; please report it with the lines above"
-        ))),
-    }
+    guarded(name, line, &context)
+        .and_then(|asked| deliver(name, asked, user))
+        .map_err(|error| error.into_exception(py))
 }
 
 /// Hands a report to Python, or binds its rows to the name that the line gave.
@@ -137,10 +149,6 @@ impl PyReport {
             report,
         })
     }
-
-    fn envelope(&self, py: Python<'_>) -> Value {
-        view::json::envelope(&self.report, py.version_info())
-    }
 }
 
 #[pymethods]
@@ -192,16 +200,12 @@ impl PyReport {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        if self.report.as_json {
-            self.to_json(py)
-        } else {
-            view::text::report(&self.report, width(py))
-        }
+        view::plain(&self.report, width(py))
     }
 
     /// The whole report as JSON text.
-    fn to_json(&self, py: Python<'_>) -> String {
-        format!("{:#}", self.envelope(py))
+    fn to_json(&self) -> String {
+        format!("{:#}", view::json::envelope(&self.report))
     }
 
     /// The whole report as an HTML fragment.
@@ -218,14 +222,7 @@ impl PyReport {
     ) -> PyResult<Bound<'py, PyDict>> {
         // IPython narrows the bundle by itself; all views are cheap.
         let _ = (include, exclude);
-        let bundle = PyDict::new(py);
-        bundle.set_item("text/plain", self.__repr__(py))?;
-        if !self.report.as_json {
-            bundle.set_item("text/html", self.to_html())?;
-        }
-        let kind = format!("application/vnd.diaphane.{}+json", self.report.name);
-        bundle.set_item(kind, python(py, &self.envelope(py))?)?;
-        Ok(bundle)
+        object(py, &view::bundle(&self.report, width(py)))
     }
 }
 

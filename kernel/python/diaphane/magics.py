@@ -15,6 +15,7 @@ def register(shell):
     """Registers all of them with the shell."""
     shell.register_magics(KernelMagics)
     shell.magics_manager.register_alias("ed", "edit")
+    _diaphane.set_namespace(shell.user_ns)
     for name, kind, documentation in _diaphane.magic_list():
         shell.register_magic_function(_native(shell, name, kind, documentation), kind, name)
 

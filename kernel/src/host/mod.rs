@@ -2,6 +2,7 @@
 //!
 //! `pyo3` is used here and in the magics only.
 
+pub mod asks;
 mod config;
 mod embedded;
 mod native;

@@ -7,6 +7,7 @@ use diaphane_wire::{Outgoing, Request, publish, reply};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use super::asks;
 use super::native::is_forked;
 use super::parent::{self, PyParent};
 use crate::exit;
@@ -157,6 +158,12 @@ impl Runner {
             Request::CommInfo(it) => requests.call_method1("comm_info", (&it.target_name,)),
             Request::Comm => requests.call_method1("comm", (PyParent::new(&job.parent),)),
             Request::Debug => requests.call_method1("debug", (PyParent::new(&job.parent),)),
+            Request::Magic(it) => {
+                let answer = asks::answer(Some(py), it);
+                let (ok, message) = (answer.is_ok(), asks::message(&answer));
+                let content = String::from_utf8_lossy(&message.content).into_owned();
+                Ok((ok, content).into_pyobject(py)?.into_any())
+            }
             // The io thread answers the others by itself, and leaves this one where a cell is before it.
             _ => Ok(
                 pyo3::types::PyString::new(py, &String::from_utf8_lossy(&self.kernel.info))

@@ -20,6 +20,11 @@ pub(super) fn begin() {
     READY.get_or_init(|| ());
 }
 
+/// Whether Python is there.
+pub(super) fn is_ready() -> bool {
+    READY.get().is_some()
+}
+
 /// Starts a subshell.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
 use diaphane_sight::host::UsageMeter;
-use diaphane_wire::{Outgoing, Request, publish, reply};
+use diaphane_wire::request::Magic;
+use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 
 use super::Io;
 use crate::host;
@@ -37,6 +38,15 @@ impl Io {
             ),
             _ => return None,
         })
+    }
+
+    /// Lets a magic look at the process, on a thread of its own: some take longer than a client's heartbeat may wait.
+    pub(super) fn ask(&mut self, channel: Channel, parent: &Parent, magic: Magic) {
+        self.publish(Some(parent), Outgoing::new("status", &publish::BUSY));
+        if let Err(error) = host::asks::ask(&self.kernel, channel, parent, magic) {
+            let sentence = format!("no thread could be started for the magic: {error}");
+            self.refuse(channel, parent, "RuntimeError", sentence);
+        }
     }
 
     /// Every client hears of the end; the main thread has a moment to end by itself.

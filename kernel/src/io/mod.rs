@@ -4,6 +4,7 @@
 //! on its own what needs no Python, and hands the rest to a lane.
 
 mod answers;
+pub mod client;
 mod sending;
 mod sockets;
 
@@ -248,6 +249,7 @@ impl Io {
                 let id = subshell.subshell_id.clone();
                 self.delete_subshell(&id, Job::new(channel, parent, request));
             }
+            Request::Magic(magic) if at_once => self.ask(channel, &parent, magic),
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
                 self.answer(channel, &parent, None);

@@ -56,6 +56,21 @@ pub struct ExecuteMetadata<'a> {
     pub status: &'a str,
 }
 
+/// `magic_reply`
+#[derive(Debug, Serialize)]
+pub struct Magic<'a, T> {
+    status: &'static str,
+    /// The report by MIME type.
+    pub data: &'a T,
+}
+
+impl<'a, T> Magic<'a, T> {
+    /// A report.
+    pub fn new(data: &'a T) -> Self {
+        Self { status: "ok", data }
+    }
+}
+
 /// `shutdown_reply`
 #[derive(Debug, Serialize)]
 pub struct Shutdown {

@@ -35,6 +35,8 @@ pub enum Request {
     Shutdown(Shutdown),
     /// Processor and memory in use.
     Usage,
+    /// A question to a magic.
+    Magic(Magic),
     /// A message to the debugger.
     Debug,
     /// A new subshell.
@@ -68,6 +70,7 @@ impl Request {
             "interrupt_request" => Self::Interrupt,
             "shutdown_request" => Self::Shutdown(content(message)?),
             "usage_request" => Self::Usage,
+            "magic_request" => Self::Magic(content(message)?),
             "debug_request" => Self::Debug,
             "create_subshell_request" => Self::CreateSubshell,
             "delete_subshell_request" => Self::DeleteSubshell(content(message)?),
@@ -81,7 +84,7 @@ impl Request {
 /// The type of the reply to a request of this type; `None` where the protocol has no reply.
 #[must_use]
 pub fn reply_type(msg_type: &str) -> Option<&'static str> {
-    const REPLIES: [&str; 15] = [
+    const REPLIES: [&str; 16] = [
         "execute_reply",
         "complete_reply",
         "inspect_reply",
@@ -93,6 +96,7 @@ pub fn reply_type(msg_type: &str) -> Option<&'static str> {
         "interrupt_reply",
         "shutdown_reply",
         "usage_reply",
+        "magic_reply",
         "debug_reply",
         "create_subshell_reply",
         "delete_subshell_reply",
@@ -203,6 +207,16 @@ pub struct Shutdown {
     /// A new kernel will follow.
     #[serde(default)]
     pub restart: bool,
+}
+
+/// `magic_request`: a line magic, asked while a cell may run. This kernel's own addition to the protocol.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Magic {
+    /// The name after the percent sign.
+    pub name: String,
+    /// What stands behind it on the line.
+    #[serde(default)]
+    pub line: String,
 }
 
 /// `delete_subshell_request`

@@ -5,12 +5,33 @@ pub(crate) mod json;
 pub(crate) mod svg;
 pub(crate) mod text;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::report::{Column, Report, Row, Show};
 
 /// What stands for an unknown value.
 const UNKNOWN: &str = "-";
+
+/// A report by MIME type.
+pub(crate) fn bundle(report: &Report, width: usize) -> Map<String, Value> {
+    let mut bundle = Map::new();
+    bundle.insert("text/plain".into(), plain(report, width).into());
+    if !report.as_json {
+        bundle.insert("text/html".into(), html::report(report).into());
+    }
+    let kind = format!("application/vnd.diaphane.{}+json", report.name);
+    bundle.insert(kind, json::envelope(report));
+    bundle
+}
+
+/// A report as text: a table, or JSON if the user asked for it.
+pub(crate) fn plain(report: &Report, width: usize) -> String {
+    if report.as_json {
+        format!("{:#}", json::envelope(report))
+    } else {
+        text::report(report, width)
+    }
+}
 
 /// The columns that have something to say.
 fn columns(report: &Report) -> Vec<&'static Column> {

@@ -1,0 +1,78 @@
+//! `diaphane ask`: puts a magic's question to a running kernel, also when its cell hangs.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, bail};
+use diaphane::io::client;
+use diaphane_wire::{Connection, Outgoing};
+use serde_json::{Value, json};
+
+/// Longer than any magic takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(clap::Args)]
+pub struct AskArgs {
+    /// The connection file of the kernel; without it, the kernel that was started last.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    connection_file: Option<PathBuf>,
+    /// The magic, without its percent sign.
+    magic: String,
+    /// What stands behind it on the line.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    line: Vec<String>,
+}
+
+/// Asks, and gives back the answer as text.
+pub fn ask(args: &AskArgs) -> Result<String> {
+    let file = match &args.connection_file {
+        Some(file) => file.clone(),
+        None => newest(&runtime_dir()?)?,
+    };
+    let connection = Connection::read(&file)?;
+    let name = args.magic.trim_start_matches('%');
+    let content = json!({"name": name, "line": args.line.join(" ")});
+    let reply = client::request(
+        &connection,
+        Outgoing::new("magic_request", &content),
+        PATIENCE,
+    )?;
+    let content: Value = serde_json::from_slice(&reply.content)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if content["status"] == "ok" {
+        Ok(text(&content["data"]["text/plain"]))
+    } else {
+        bail!("{}", text(&content["evalue"]))
+    }
+}
+
+/// Where Jupyter keeps the connection files of running kernels, by `jupyter --runtime-dir`'s rules.
+fn runtime_dir() -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    variable("JUPYTER_RUNTIME_DIR")
+        .or_else(|| Some(crate::install::user_data_dir(|name| std::env::var_os(name))?.join("runtime")))
+        .context("the folder of running kernels is unknown: set JUPYTER_RUNTIME_DIR, or name the connection file by -f")
+}
+
+fn newest(folder: &Path) -> Result<PathBuf> {
+    let nothing = || {
+        format!(
+            "no kernel runs by what {} says; name its connection file by -f",
+            folder.display()
+        )
+    };
+    let entries = std::fs::read_dir(folder).with_context(nothing)?;
+    let is_connection = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with("kernel-") && name.ends_with(".json"))
+    };
+    let changed = |path: &PathBuf| {
+        let about = std::fs::metadata(path).and_then(|about| about.modified());
+        about.unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    let files = entries.flatten().map(|entry| entry.path());
+    files
+        .filter(is_connection)
+        .max_by_key(changed)
+        .with_context(nothing)
+}

@@ -1,0 +1,125 @@
+//! Magics that are asked by message: answered at once, also while a cell holds the GIL.
+//!
+//! A thread of its own waits for the GIL. Where it gets it soon, the magic sees Python's objects too; where it does not,
+//! another thread asks without. Whoever claims the question first answers it, so that it is answered once.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use diaphane_magics::Refusal;
+use diaphane_wire::request::Magic;
+use diaphane_wire::{Channel, Outgoing, publish, reply};
+use parking_lot::{Condvar, Mutex};
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::kernel::Kernel;
+use crate::outbox::{Item, Parent};
+
+/// How long the GIL is waited for: a running cell of Python gives it away every 5 ms.
+const PATIENCE: Duration = Duration::from_millis(8);
+
+/// A report by MIME type, or why there is none.
+pub(super) type Answer = Result<Map<String, Value>, Refusal>;
+
+/// A question, and who answers it.
+struct Ask {
+    kernel: Arc<Kernel>,
+    channel: Channel,
+    parent: Parent,
+    magic: Magic,
+    claimed: Mutex<bool>,
+    was_claimed: Condvar,
+}
+
+/// Answers a question from the control channel or from an idle shell, soon and from another thread.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn ask(
+    kernel: &Arc<Kernel>,
+    channel: Channel,
+    parent: &Parent,
+    magic: Magic,
+) -> std::io::Result<()> {
+    let ask = Arc::new(Ask {
+        kernel: Arc::clone(kernel),
+        channel,
+        parent: Arc::clone(parent),
+        magic,
+        claimed: Mutex::new(false),
+        was_claimed: Condvar::new(),
+    });
+    let with_python = super::threads::is_ready() && with_python()?.send(Arc::clone(&ask)).is_ok();
+    std::thread::Builder::new()
+        .name("diaphane-ask".into())
+        .spawn(move || {
+            if (!with_python || ask.is_left_alone()) && ask.claim() {
+                ask.answer(None);
+            }
+        })
+        .map(drop)
+}
+
+/// The thread that waits for the GIL; the first question starts it.
+fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
+    static QUEUE: OnceLock<Sender<Arc<Ask>>> = OnceLock::new();
+    if let Some(queue) = QUEUE.get() {
+        return Ok(queue);
+    }
+    let (queue, asks) = mpsc::channel::<Arc<Ask>>();
+    let serve = move || {
+        for ask in asks {
+            Python::attach(|py| {
+                if ask.claim() {
+                    ask.answer(Some(py));
+                }
+            });
+        }
+    };
+    std::thread::Builder::new()
+        .name("diaphane-askpy".into())
+        .spawn(serve)?;
+    Ok(QUEUE.get_or_init(|| queue))
+}
+
+impl Ask {
+    /// Whether the question is the caller's to answer.
+    fn claim(&self) -> bool {
+        let mut claimed = self.claimed.lock();
+        self.was_claimed.notify_all();
+        !std::mem::replace(&mut claimed, true)
+    }
+
+    /// Waits for the thread with Python. Whether it did not come.
+    fn is_left_alone(&self) -> bool {
+        let mut claimed = self.claimed.lock();
+        self.was_claimed
+            .wait_while_for(&mut claimed, |claimed| !*claimed, PATIENCE)
+            .timed_out()
+    }
+
+    fn answer(&self, py: Option<Python<'_>>) {
+        let answer = answer(py, &self.magic);
+        let reply = Item::Reply {
+            channel: self.channel,
+            parent: Arc::clone(&self.parent),
+            message: message(&answer),
+        };
+        let idle = Item::status(&self.parent, publish::IDLE);
+        self.kernel.outbox.push([reply, idle]);
+    }
+}
+
+pub(super) fn answer(py: Option<Python<'_>>, magic: &Magic) -> Answer {
+    diaphane_magics::ask(py, &magic.name, &magic.line)
+}
+
+pub(super) fn message(answer: &Answer) -> Outgoing {
+    const TYPE: &str = "magic_reply";
+    match answer {
+        Ok(data) => Outgoing::new(TYPE, &reply::Magic::new(data)),
+        Err(refusal) => Outgoing::new(TYPE, &reply::Failed::new(refusal.ename, &refusal.evalue)),
+    }
+}
