@@ -14,13 +14,12 @@ use crate::view::text::wrap;
 #[command(no_binary_name = true, disable_help_flag = true)]
 pub(crate) struct Line<A: Args> {
     #[command(flatten)]
-    pub common: Common,
-    // The last one: its documentation becomes that of the line.
-    #[command(flatten)]
     pub own: A,
+    #[command(flatten)]
+    pub common: Common,
 }
 
-/// Options that every magic has.
+// Options that every magic has. This is no documentation, which would become that of the magic.
 #[derive(Debug, Default, Args)]
 #[command(next_display_order = 1000)]
 pub(crate) struct Common {
