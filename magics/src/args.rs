@@ -9,7 +9,7 @@ use regex::{Regex, RegexBuilder};
 use crate::Error;
 use crate::view::text::wrap;
 
-/// A whole line: the magic's own words and the options that all magics share.
+// A whole line: the magic's own words and the options that all magics share. Its documentation is the magic's.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 pub(crate) struct Line<A: Args> {
@@ -58,12 +58,12 @@ pub(crate) fn regex(asker: &str, pattern: &str) -> Result<Regex, Error> {
         })
 }
 
-/// Parses the line of a magic.
-pub(crate) fn parse<A: Args>(name: &str, line: &str) -> Result<Line<A>, Error> {
+/// Parses the line of a magic, which is named with its percent signs.
+pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
-            "%{name}: {what}; usage: {}",
-            usage(name, &command::<A>())
+            "{magic}: {what}; usage: {}",
+            usage(magic, &command::<A>())
         ))
     };
     let words = split(line).map_err(refuse)?;
@@ -76,8 +76,8 @@ pub(crate) fn command<A: Args>() -> Command {
 }
 
 /// One line that shows everything that may be given.
-pub(crate) fn usage(name: &str, command: &Command) -> String {
-    let mut usage = format!("%{name}");
+pub(crate) fn usage(magic: &str, command: &Command) -> String {
+    let mut usage = magic.to_owned();
     for argument in command.get_arguments() {
         let value = argument
             .get_value_names()
@@ -96,9 +96,9 @@ pub(crate) fn usage(name: &str, command: &Command) -> String {
 }
 
 /// The text behind `%name?`.
-pub(crate) fn help(name: &str, command: Command) -> String {
+pub(crate) fn help(magic: &str, command: Command) -> String {
     const WIDTH: usize = 88;
-    let usage = usage(name, &command);
+    let usage = usage(magic, &command);
     let about = command
         .get_long_about()
         .or(command.get_about())
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn message(line: &str) -> String {
-        parse::<Probe>("probe", line).unwrap_err().to_string()
+        parse::<Probe>("%probe", line).unwrap_err().to_string()
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        let line = parse::<Probe>("probe", r"\.so$ --top 3 --as rows --json").unwrap();
+        let line = parse::<Probe>("%probe", r"\.so$ --top 3 --as rows --json").unwrap();
         assert_eq!(line.own.pattern.as_deref(), Some(r"\.so$"));
         let common = line.common;
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_help_is_about_the_magic() {
-        let help = help("probe", command::<Probe>());
+        let help = help("%probe", command::<Probe>());
         assert!(help.starts_with("Look for something."), "{help}");
     }
 

@@ -56,6 +56,16 @@ enum Form {
     Cell,
 }
 
+impl Form {
+    /// The name with its percent signs.
+    fn write(self, name: &str) -> String {
+        match self {
+            Self::Line => format!("%{name}"),
+            Self::Cell => format!("%%{name}"),
+        }
+    }
+}
+
 /// What a magic may look at besides the process.
 struct Context<'a, 'py> {
     /// Python, unless the question came from a thread that does not hold the GIL.
@@ -141,7 +151,7 @@ fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Er
 
 fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let started = Instant::now();
-    let line = args::parse::<M::Args>(M::NAME, line)?;
+    let line = args::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
     let mut report = M::run(&line.own, context)?;
     report.arrange(&line.common)?;
     report.took = started.elapsed();

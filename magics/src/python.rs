@@ -124,7 +124,7 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
                     Form::Line => "line",
                     Form::Cell => "cell",
                 },
-                args::help(magic.name, (magic.command)()),
+                args::help(&magic.form.write(magic.name), (magic.command)()),
             )
         })
         .collect()
