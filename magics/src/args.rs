@@ -9,7 +9,7 @@ use regex::{Regex, RegexBuilder};
 use crate::Error;
 use crate::view::text::wrap;
 
-// A whole line: the magic's own words and the options that all magics share. Its documentation is the magic's.
+/// A whole line: the magic's own words and the options that all magics share.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 pub(crate) struct Line<A: Args> {
@@ -19,7 +19,7 @@ pub(crate) struct Line<A: Args> {
     pub common: Common,
 }
 
-// Options that every magic has. This is no documentation, which would become that of the magic.
+/// Options that every magic has.
 #[derive(Debug, Default, Args)]
 #[command(next_display_order = 1000)]
 pub(crate) struct Common {
@@ -70,9 +70,12 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> 
     Line::try_parse_from(words).map_err(|error| refuse(explain(&error)))
 }
 
-/// The grammar of a whole line.
+/// The grammar of a whole line, with the magic's own documentation.
 pub(crate) fn command<A: Args>() -> Command {
+    let own = A::augment_args(Command::default());
     Line::<A>::command()
+        .about(own.get_about().cloned().unwrap_or_default())
+        .long_about(own.get_long_about().cloned().unwrap_or_default())
 }
 
 /// One line that shows everything that may be given.
