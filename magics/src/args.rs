@@ -59,7 +59,7 @@ pub(crate) fn regex(asker: &str, pattern: &str) -> Result<Regex, Error> {
 }
 
 /// Parses the line of a magic, which is named with its percent signs.
-pub(crate) fn parse<A: Args + Parser>(magic: &str, line: &str) -> Result<Line<A>, Error> {
+pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "{magic}: {what}; usage: {}",
@@ -71,8 +71,8 @@ pub(crate) fn parse<A: Args + Parser>(magic: &str, line: &str) -> Result<Line<A>
 }
 
 /// The grammar of a whole line, with the magic's own documentation.
-pub(crate) fn command<A: Args + Parser>() -> Command {
-    let own = A::command();
+pub(crate) fn command<A: Args>() -> Command {
+    let own = A::augment_args(Command::default());
     Line::<A>::command()
         .about(own.get_about().cloned().unwrap_or_default())
         .long_about(own.get_long_about().cloned().unwrap_or_default())
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     /// Look for something.
-    #[derive(Debug, Parser)]
+    #[derive(Debug, Args)]
     struct Probe {
         /// What to look for
         #[arg(value_name = "REGEX")]

@@ -26,7 +26,7 @@ use crate::{Context, Error, Magic, User};
 /// Understands NumPy arrays, pandas Series and DataFrames, and everything with the buffer protocol (bytes, bytearray,
 /// memoryview, array.array, mmap) or `__array_interface__`. Without a NAME all variables that lend memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Variables to look at
     #[arg(value_name = "NAME")]

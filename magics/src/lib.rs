@@ -41,7 +41,7 @@ trait Magic {
     /// Whether it stands on a line or above a cell.
     const FORM: Form = Form::Line;
     /// What may stand on the line; its documentation is the magic's.
-    type Args: clap::Args + clap::Parser;
+    type Args: clap::Args;
 
     /// Answers.
     fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;

@@ -24,7 +24,7 @@ use crate::{Context, Error, Magic};
 ///
 /// For each one: what it is, the Python package that brought it, how much memory it maps, where it lies, and which
 /// loaded libraries need it. The rows also hold soname, build ID, what it needs, its search paths and its segments.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only libraries whose name, path or package matches, in any case
     #[arg(value_name = "REGEX")]

@@ -25,7 +25,7 @@ use crate::{Context, Error, Magic};
 ///
 /// Native pools usually keep the process's name for their threads; their owner is found on the stack of the sleeping
 /// thread. The owner of a thread that runs at this moment is unknown.
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
 const COLUMNS: &[Column] = &[
