@@ -73,9 +73,8 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> 
 /// The grammar of a whole line, with the magic's own documentation.
 pub(crate) fn command<A: Args>() -> Command {
     let own = A::augment_args(Command::default());
-    Line::<A>::command()
-        .about(own.get_about().cloned().unwrap_or_default())
-        .long_about(own.get_long_about().cloned().unwrap_or_default())
+    let about = own.get_long_about().or(own.get_about());
+    Line::<A>::command().long_about(about.cloned().unwrap_or_default())
 }
 
 /// One line that shows everything that may be given.
@@ -222,7 +221,7 @@ mod tests {
     #[test]
     fn the_help_is_about_the_magic() {
         let help = help("%probe", command::<Probe>());
-        assert!(help.starts_with("Look for something."), "{help}");
+        assert!(help.starts_with("Look for something\n"), "{help}");
     }
 
     #[test]
