@@ -1,6 +1,7 @@
 //! The command line of the kernel.
 
 mod ask;
+mod births;
 mod install;
 mod python;
 
@@ -75,6 +76,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     python::quick_check(&python)?;
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
+    diaphane_sight::births::begin();
 
     // debugpy is the debugger; it is imported by the first request for it.
     let features = if python::has_package(&python, "debugpy") {

@@ -12,7 +12,11 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 400;
 
 /// Where unsafe code may stand, and why it must.
-const UNSAFE: [(&str, &str); 9] = [
+const UNSAFE: [(&str, &str); 11] = [
+    (
+        "kernel/src/births.rs",
+        "a function of C's is the program's own, to see who starts threads",
+    ),
     (
         "kernel/src/capture.rs",
         "the descriptors 1 and 2 are replaced",
@@ -25,6 +29,10 @@ const UNSAFE: [(&str, &str); 9] = [
     (
         "kernel/src/io/sockets.rs",
         "one socket option that the zmq crate lacks",
+    ),
+    (
+        "magics/sight/src/births.rs",
+        "it stands between a thread's creator and the C library",
     ),
     (
         "magics/sight/src/getters.rs",

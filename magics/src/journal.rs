@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_sight::births;
 use diaphane_sight::libs::Library;
 use diaphane_sight::linker::{self, Counters};
 
@@ -33,12 +34,14 @@ pub(crate) fn open() {
 pub(crate) fn begin_cell(number: Option<u32>) {
     let mut journal = observed();
     journal.get_or_insert_default().running = number;
+    births::set_cell(number);
 }
 
 /// The cell that runs has ended.
 pub(crate) fn end_cell() {
     let mut journal = observed();
     journal.get_or_insert_default().running = None;
+    births::set_cell(None);
 }
 
 /// The cell that runs.

@@ -178,6 +178,8 @@ fn row<'a>(
         owner_package: package.map(|package| package.name.as_str()),
         owner_package_version: package.map(|package| package.version.as_str()),
         owner_confidence: owner.map(|owner| match owner.confidence {
+            Confidence::Hook => "hook",
+            Confidence::Descriptor => "descriptor",
             Confidence::Scan => "scan",
         }),
         state: thread.state,

@@ -1,6 +1,9 @@
 """%threads against /proc/PID/task, read from outside of the process."""
 
+import errno
 import json
+import subprocess
+import textwrap
 
 import pytest
 
@@ -65,6 +68,85 @@ def test_pool_threads_belong_to_their_library(launch):
         assert row["kind"] == "blas"
         assert "openblas" in row["owner"]
         assert row["owner_package"] == "numpy"
+        assert row["owner_confidence"] == "hook"
+
+
+THREADS_IN_C = r"""
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <errno.h>
+#include <signal.h>
+static int gate[2];
+static pthread_barrier_t born;
+static void *leaves(void *how) {
+    if (how == (void *)1) pthread_exit((void *)7);
+    if (how == (void *)2) { pthread_barrier_wait(&born); for (;;) pause(); }
+    return (void *)9;
+}
+static void *waits(void *_) { char c; pthread_barrier_wait(&born); read(gate[0], &c, 1); return 0; }
+/* Each way in which a thread may end; the sum of what they answer. */
+long ends(void) {
+    pthread_t t; void *said; long sum = 0;
+    for (int i = 0; i < 3000; i++) {
+        if (pthread_create(&t, 0, leaves, (void *)(long)(i % 2))) return -1;
+        pthread_join(t, &said); sum += (long)said;
+    }
+    pthread_barrier_init(&born, 0, 2);
+    pthread_create(&t, 0, leaves, (void *)2);
+    pthread_barrier_wait(&born); pthread_cancel(t); pthread_join(t, &said);
+    return said == PTHREAD_CANCELED ? sum : -2;
+}
+/* A detached one with attributes that waits. */
+int begins(void) {
+    pthread_attr_t a; pthread_t t;
+    pthread_attr_init(&a); pthread_attr_setstacksize(&a, 65536);
+    pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    pthread_barrier_init(&born, 0, 2); pipe(gate);
+    int error = pthread_create(&t, &a, waits, 0);
+    pthread_barrier_wait(&born); return error;
+}
+/* A stack that no machine has room for. */
+int refused(void) {
+    pthread_attr_t a; pthread_t t;
+    pthread_attr_init(&a); pthread_attr_setstacksize(&a, 1UL << 46);
+    return pthread_create(&t, &a, leaves, 0);
+}
+"""
+
+
+def test_threads_that_c_starts(client: Client, kernel, tmp_path):
+    (tmp_path / "births.c").write_text(THREADS_IN_C)
+    library = tmp_path / "libbirths.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "births.c"], check=True)
+    client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r})")
+    assert int(client.value("lib.ends()")) == 1500 * 9 + 1500 * 7
+    assert int(client.value("lib.refused()")) == errno.EAGAIN
+    before = set(kernel.threads)
+    assert int(client.value("lib.begins()")) == 0
+    (tid,) = set(kernel.threads) - before
+    row = rows(client)[tid]
+    assert (row["owner"], row["owner_confidence"]) == ("libbirths.so", "hook")
+
+
+def test_threads_after_a_fork(client: Client):
+    code = """
+    import os, threading
+    gate = threading.Event()
+    t = threading.Thread(target=gate.wait); t.start()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        made = [threading.Thread(target=gate.wait) for _ in range(1100)]
+        for one in made: one.start()
+        gate.set()
+        for one in made: one.join()
+        os.write(write, b"done")
+        os._exit(0)
+    print(os.waitpid(pid, 0)[1], os.read(read, 4)); gate.set(); t.join()
+    """
+    assert client.run(textwrap.dedent(code)).text() == "0 b'done'\n"
 
 
 def test_all_views(client: Client):

@@ -6,7 +6,9 @@
 //! no library is opened, no function called but the few documented ones that only read (`pools`), and foreign memory is read through the kernel, so that a bad address is an
 //! error and not a crash.
 
+pub mod births;
 pub mod cpus;
+pub mod demangle;
 mod descriptors;
 pub mod elf;
 mod getters;

@@ -1,40 +1,24 @@
 //! The threads of this process: what each waits for, what it has used, and which library's code it runs.
 //!
-//! The owner of a sleeping thread is found from its stack: the outermost word that points into the code of a library
-//! other than the C and C++ runtimes is, on glibc, the function the thread was started with.
-//! A running thread shows no stack pointer: for it, that function is read from the C library's descriptor of the thread.
-//! No thread is stopped or signalled.
+//! Everything is read from the kernel's files and from memory; no thread is stopped or signalled (`stacks` may).
 
-use std::cell::LazyCell;
+mod owners;
+mod task;
+
 use std::collections::HashMap;
 use std::fs;
 
 use serde::Serialize;
 
-use crate::descriptors::descriptors;
-use crate::libs::{Kind, Library};
+use crate::births::{Birth, births};
+use crate::libs::Library;
 use crate::maps::Maps;
-use crate::spans::{Span, bytes};
-use crate::{Result, read};
+use crate::{Error, Result};
 
-/// How an owner was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Confidence {
-    /// From the words on the thread's stack; a stale word could mislead.
-    Scan,
-}
+pub use owners::{Confidence, Owner};
+pub use task::{Run, Task};
 
-/// Whose code a thread runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Owner {
-    /// The index of the library in the list that was given.
-    pub library: usize,
-    /// The word on the stack.
-    pub code: usize,
-    /// How it was found.
-    pub confidence: Confidence,
-}
+use owners::Owners;
 
 /// The system call in which a thread sleeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +27,17 @@ pub struct Call {
     pub number: usize,
     /// Its name, if the number has one.
     pub name: Option<&'static str>,
+    /// Its first argument: for a futex, the address that is waited on.
+    pub first: usize,
+}
+
+/// Where a sleeping thread's registers point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// The stack pointer.
+    pub stack: usize,
+    /// The next instruction.
+    pub code: usize,
 }
 
 /// One thread.
@@ -58,12 +53,25 @@ pub struct Thread {
     pub cpu_ns: Option<u64>,
     /// The CPU it ran on last.
     pub last_cpu: Option<u32>,
+    /// The CPUs that it may run on, as the kernel writes a list.
+    pub affinity: Option<String>,
+    /// How often it left a CPU because it had to wait.
+    pub voluntary_switches: Option<u64>,
+    /// How often it was taken off a CPU.
+    pub involuntary_switches: Option<u64>,
+    /// The signals that it blocks, the lowest bit for signal 1.
+    pub blocked_signals: Option<u64>,
     /// The system call it sleeps in.
     pub call: Option<Call>,
+    /// Where it sleeps.
+    pub position: Option<Position>,
     /// The kernel's function it sleeps in, if the kernel tells.
     pub wait_channel: Option<String>,
     /// Whose code it runs.
     pub owner: Option<Owner>,
+    /// How it came to be, where that was seen.
+    #[serde(skip)]
+    pub birth: Option<Birth>,
 }
 
 /// What was found.
@@ -78,18 +86,13 @@ pub struct Threads {
 /// Lists the threads.
 pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
     let mut found = Threads::default();
-    let tasks = fs::read_dir("/proc/self/task");
-    let tasks = tasks.map_err(|source| crate::Error::Read {
-        path: "/proc/self/task".into(),
-        source,
-    })?;
-    let stacks = Stacks {
-        libraries,
-        maps,
-        descriptors: LazyCell::new(|| descriptors(maps)),
-    };
-    for task in tasks.flatten() {
-        match thread(&task.path(), &stacks) {
+    let births: HashMap<i32, Birth> = births()
+        .into_iter()
+        .map(|birth| (birth.tid, birth))
+        .collect();
+    let owners = Owners::new(libraries, maps);
+    for task in tasks()? {
+        match thread(&task, &births, &owners) {
             Some(thread) => found.threads.push(thread),
             None => found.vanished += 1,
         }
@@ -98,168 +101,49 @@ pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
     Ok(found)
 }
 
-/// What is needed to find the owners of threads.
-struct Stacks<'a, F: FnOnce() -> HashMap<i32, usize>> {
-    libraries: &'a [Library],
-    maps: &'a Maps,
-    descriptors: LazyCell<HashMap<i32, usize>, F>,
+/// The files of every thread.
+pub fn tasks() -> Result<Vec<Task>> {
+    let tasks = fs::read_dir(task::FOLDER).map_err(|source| Error::Read {
+        path: task::FOLDER.into(),
+        source,
+    })?;
+    let numbers = tasks
+        .flatten()
+        .filter_map(|task| task.file_name().to_str()?.parse().ok());
+    Ok(numbers.map(Task::new).collect())
 }
 
-fn thread<F>(task: &std::path::Path, stacks: &Stacks<'_, F>) -> Option<Thread>
-where
-    F: FnOnce() -> HashMap<i32, usize>,
-{
-    let text =
-        |name: &str| Some(String::from_utf8_lossy(&read(task.join(name)).ok()?).into_owned());
-    let stat = Stat::parse(&text("stat")?)?;
-    let tid = task.file_name()?.to_str()?.parse().ok()?;
+fn thread(task: &Task, births: &HashMap<i32, Birth>, owners: &Owners<'_>) -> Option<Thread> {
+    let stat = task.stat()?;
+    let status = task.status();
     // The thread that asks sleeps in nothing but its own question.
-    let asks = tid == rustix::thread::gettid().as_raw_nonzero().get();
-    let sleep = text("syscall")
-        .filter(|_| !asks)
-        .and_then(|line| Sleep::parse(&line));
-    // With schedstat the kernel counts nanoseconds, without it clock ticks.
-    let precise = text("schedstat").and_then(|line| line.split(' ').next()?.parse().ok());
-    let wait = text("wchan").filter(|name| !name.is_empty() && name != "0");
+    let asks = task.tid == rustix::thread::gettid().as_raw_nonzero().get();
+    let sleep = task.sleep().filter(|_| !asks);
+    let birth = births.get(&task.tid).copied();
+    let position = sleep.as_ref().map(|sleep| sleep.position);
     Some(Thread {
-        tid,
+        tid: task.tid,
         comm: stat.comm,
         state: stat.state,
-        cpu_ns: precise.or_else(|| {
+        cpu_ns: task.run().map(|run| run.cpu_ns).or_else(|| {
+            // Without schedstat the kernel counts clock ticks and not nanoseconds.
             stat.ticks
                 .checked_mul(1_000_000_000 / rustix::param::clock_ticks_per_second())
         }),
         last_cpu: stat.cpu,
-        owner: sleep
-            .as_ref()
-            .map(|sleep| sleep.stack)
-            .or_else(|| stacks.descriptors.get(&tid).copied())
-            .filter(|_| !asks)
-            .and_then(|stack| owner(stack, stacks.libraries, stacks.maps)),
+        affinity: status.affinity,
+        voluntary_switches: status.voluntary_switches,
+        involuntary_switches: status.involuntary_switches,
+        blocked_signals: status.blocked_signals,
+        // The main thread was not started by anybody here.
+        owner: (!asks)
+            .then(|| owners.find(task.tid, birth.as_ref(), position))
+            .flatten(),
         call: sleep.and_then(|sleep| sleep.call),
-        wait_channel: wait,
+        position,
+        wait_channel: task.wait_channel(),
+        birth,
     })
-}
-
-/// What `/proc/.../stat` says.
-struct Stat {
-    comm: String,
-    state: char,
-    ticks: u64,
-    cpu: Option<u32>,
-}
-
-impl Stat {
-    /// Parses `tid (comm) state ...`; the name may hold any character.
-    fn parse(line: &str) -> Option<Self> {
-        let (head, tail) = line.rsplit_once(") ")?;
-        let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
-        let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
-        Some(Self {
-            comm: head.split_once(" (")?.1.to_owned(),
-            state: fields.first()?.chars().next()?,
-            ticks: ticks(11)? + ticks(12)?,
-            cpu: fields.get(36).and_then(|cpu| cpu.parse().ok()),
-        })
-    }
-}
-
-/// What `/proc/.../syscall` says about a thread that sleeps.
-struct Sleep {
-    call: Option<Call>,
-    stack: usize,
-}
-
-impl Sleep {
-    /// Parses `number arguments... stack code`, or `-1 stack code` outside of a call; `running` has no answer.
-    fn parse(line: &str) -> Option<Self> {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [number, .., stack, _code] = fields.as_slice() else {
-            return None;
-        };
-        let number = number.parse::<usize>().ok();
-        let name = |number| syscalls::Sysno::new(number).map(|call| call.name());
-        Some(Self {
-            call: number.map(|number| Call {
-                number,
-                name: name(number),
-            }),
-            stack: usize::from_str_radix(stack.strip_prefix("0x")?, 16).ok()?,
-        })
-    }
-}
-
-/// Libraries through which every thread starts, whoever asked for it.
-const RUNTIMES: &[&str] = &[
-    "libc.",
-    "libc-",
-    "libpthread",
-    "libstdc++",
-    "libc++",
-    "libgcc_s",
-    "ld-musl",
-];
-
-/// How much of a stack's outer end is looked at.
-const OUTER_END: usize = 256 * 1024;
-
-/// Finds the owner of the thread whose stack pointer is given.
-fn owner(stack: usize, libraries: &[Library], maps: &Maps) -> Option<Owner> {
-    let region = maps.find(stack)?.span;
-    let outer = Span::new(stack.max(region.end.saturating_sub(OUTER_END)), region.end);
-    let aligned = outer.start.next_multiple_of(size_of::<usize>());
-    let words = bytes(aligned, outer.end.saturating_sub(aligned));
-    let (words, _) = words.as_chunks::<{ size_of::<usize>() }>();
-    let code = Code::of(libraries);
-    words
-        .iter()
-        .rev()
-        .map(|word| usize::from_ne_bytes(*word))
-        .find_map(|address| {
-            let library = code.library(address)?;
-            Some(Owner {
-                library,
-                code: address,
-                confidence: Confidence::Scan,
-            })
-        })
-}
-
-/// The executable segments of the libraries that can own a thread, ordered by address.
-struct Code(Vec<(Span, usize)>);
-
-impl Code {
-    fn of(libraries: &[Library]) -> Self {
-        let may_own = |library: &Library| {
-            !matches!(library.kind, Kind::Loader | Kind::Vdso)
-                && !RUNTIMES
-                    .iter()
-                    .any(|runtime| library.name.starts_with(runtime))
-        };
-        let owners = libraries
-            .iter()
-            .enumerate()
-            .filter(|(_, library)| may_own(library));
-        let mut spans: Vec<_> = owners
-            .flat_map(|(index, library)| {
-                let code = library
-                    .segments
-                    .iter()
-                    .filter(|segment| segment.perms.contains('x'));
-                code.map(move |segment| (segment.span, index))
-            })
-            .collect();
-        spans.sort_unstable();
-        Self(spans)
-    }
-
-    fn library(&self, address: usize) -> Option<usize> {
-        let after = self.0.partition_point(|(span, _)| span.start <= address);
-        self.0[..after]
-            .last()
-            .filter(|(span, _)| span.contains(address))
-            .map(|&(_, library)| library)
-    }
 }
 
 #[cfg(test)]
@@ -267,32 +151,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::libs;
-
-    #[test]
-    fn parses_names_with_brackets_and_spaces() {
-        let tail =
-            "S 1 1 1 0 -1 0 0 0 0 0 7 5 0 0 20 0 1 0 1 1 1 1 0 0 0 0 0 0 0 0 0 0 0 0 17 3 0 0 0";
-        let stat = Stat::parse(&format!("42 (a) (b) c) {tail}")).unwrap();
-        assert_eq!(
-            (stat.comm.as_str(), stat.state, stat.ticks, stat.cpu),
-            ("a) (b) c", 'S', 12, Some(3))
-        );
-        assert!(Stat::parse("42").is_none());
-    }
-
-    #[test]
-    fn a_running_thread_has_no_stack_pointer() {
-        assert!(Sleep::parse("running\n").is_none());
-        let outside = Sleep::parse("-1 0x7ffc10 0x7f00\n").unwrap();
-        assert_eq!((outside.call, outside.stack), (None, 0x7f_fc10));
-        let number = syscalls::Sysno::futex as usize;
-        let sleep = Sleep::parse(&format!(
-            "{number} 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffc10 0x7f00\n"
-        ))
-        .unwrap();
-        assert_eq!(sleep.call.unwrap().name, Some("futex"));
-    }
+    use crate::libs::{self, Kind};
 
     #[test]
     fn a_thread_of_this_program_is_owned_by_it() {
@@ -320,11 +179,15 @@ mod tests {
             let owner = thread.owner.clone()?;
             Some((thread, libraries[owner.library].kind))
         };
-        let found = (0..100_000).find_map(ask).unwrap();
+        let (thread, kind) = (0..100_000).find_map(ask).unwrap();
         drop(finish);
         worker.unwrap().join().unwrap();
-        assert_eq!(found.1, Kind::Program);
-        assert_eq!(found.0.call.unwrap().name, Some("futex"));
-        assert_eq!(found.0.state, 'S');
+        assert_eq!(kind, Kind::Program);
+        assert_eq!(thread.call.unwrap().name, Some("futex"));
+        assert_eq!(thread.state, 'S');
+        let symbol = thread.owner.unwrap().symbol.unwrap();
+        assert!(symbol.contains("thread"), "{symbol}");
+        assert!(thread.voluntary_switches.unwrap() > 0);
+        assert_eq!(thread.blocked_signals, Some(0));
     }
 }

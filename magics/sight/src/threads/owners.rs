@@ -1,0 +1,181 @@
+//! Whose code a thread runs: the library of the function that it was started with.
+//!
+//! That function is known where the thread's birth was seen, and is read from the C library's descriptor of the thread
+//! otherwise. Where neither helps, the outermost word on the stack that points into the code of a library other than the
+//! C and C++ runtimes is taken.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::births::Birth;
+use crate::demangle::demangle;
+use crate::descriptors::descriptors;
+use crate::libs::{Kind, Library};
+use crate::maps::Maps;
+use crate::spans::{Span, bytes};
+use crate::symbols::Table;
+use crate::threads::Position;
+
+/// How an owner was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// The thread's birth was seen.
+    Hook,
+    /// From the C library's descriptor of the thread.
+    Descriptor,
+    /// From the words on the thread's stack; a stale word could mislead.
+    Scan,
+}
+
+/// Whose code a thread runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// The index of the library in the list that was given.
+    pub library: usize,
+    /// An address in the function that the thread was started with.
+    pub code: usize,
+    /// The readable name of that function, where it is known.
+    pub symbol: Option<String>,
+    /// How it was found.
+    pub confidence: Confidence,
+}
+
+/// Libraries through which every thread starts, whoever asked for it.
+const RUNTIMES: &[&str] = &[
+    "libc.",
+    "libc-",
+    "libpthread",
+    "libstdc++",
+    "libc++",
+    "libgcc_s",
+    "ld-musl",
+];
+
+/// How much of a stack's outer end is looked at.
+const OUTER_END: usize = 256 * 1024;
+
+/// What is needed to find the owners of all threads.
+pub(super) struct Owners<'a> {
+    libraries: &'a [Library],
+    maps: &'a Maps,
+    code: Code,
+    descriptors: OnceCell<HashMap<i32, usize>>,
+}
+
+impl<'a> Owners<'a> {
+    pub(super) fn new(libraries: &'a [Library], maps: &'a Maps) -> Self {
+        Self {
+            libraries,
+            maps,
+            code: Code::of(libraries),
+            descriptors: OnceCell::new(),
+        }
+    }
+
+    /// Finds the owner of a thread.
+    pub(super) fn find(
+        &self,
+        tid: i32,
+        birth: Option<&Birth>,
+        position: Option<Position>,
+    ) -> Option<Owner> {
+        if let Some((library, code)) = birth.and_then(|birth| self.started_with(birth)) {
+            return Some(self.owner(library, code, Confidence::Hook));
+        }
+        // The frame of the program's own function lies outermost where it saw the birth.
+        let passed = birth.is_some().then_some(Kind::Program);
+        let scan = |stack, confidence| {
+            let (library, code) = self.outermost(stack, passed)?;
+            Some(self.owner(library, code, confidence))
+        };
+        match position {
+            Some(position) => scan(position.stack, Confidence::Scan),
+            None => {
+                let known = self.descriptors.get_or_init(|| descriptors(self.maps));
+                scan(*known.get(&tid)?, Confidence::Descriptor)
+            }
+        }
+    }
+
+    fn owner(&self, library: usize, code: usize, confidence: Confidence) -> Owner {
+        let image = &self.libraries[library];
+        let symbol = Table::of(image).at(code, image.image.bias());
+        Owner {
+            library,
+            code,
+            symbol: symbol.map(|symbol| demangle(&symbol.name)),
+            confidence,
+        }
+    }
+
+    /// The library and the function that a thread was born for.
+    fn started_with(&self, birth: &Birth) -> Option<(usize, usize)> {
+        let own = |address| Some((self.code.library(address)?, address));
+        own(birth.start).or_else(|| own(cpp_task(birth.argument)?))
+    }
+
+    /// The outermost word on a stack that points into the code of an owner.
+    fn outermost(&self, stack: usize, passed: Option<Kind>) -> Option<(usize, usize)> {
+        let region = self.maps.find(stack)?.span;
+        let outer = Span::new(stack.max(region.end.saturating_sub(OUTER_END)), region.end);
+        let aligned = outer.start.next_multiple_of(size_of::<usize>());
+        let words = bytes(aligned, outer.end.saturating_sub(aligned));
+        let (words, _) = words.as_chunks::<{ size_of::<usize>() }>();
+        let mut words = words.iter().rev().map(|word| usize::from_ne_bytes(*word));
+        words.find_map(|address| {
+            let library = self.code.library(address)?;
+            let is_passed = passed == Some(self.libraries[library].kind);
+            (!is_passed).then_some((library, address))
+        })
+    }
+}
+
+/// What a `std::thread` of libstdc++ runs: its start routine gets an object whose third virtual function is the task.
+fn cpp_task(state: usize) -> Option<usize> {
+    const TASK: usize = 2;
+    let word = |address: usize| {
+        let word = bytes(address, size_of::<usize>());
+        Some(usize::from_ne_bytes(word.try_into().ok()?))
+    };
+    word(word(state)?.checked_add(TASK * size_of::<usize>())?)
+}
+
+/// The executable segments of the libraries that can own a thread, ordered by address.
+struct Code(Vec<(Span, usize)>);
+
+impl Code {
+    fn of(libraries: &[Library]) -> Self {
+        let may_own = |library: &Library| {
+            !matches!(library.kind, Kind::Loader | Kind::Vdso)
+                && !RUNTIMES
+                    .iter()
+                    .any(|runtime| library.name.starts_with(runtime))
+        };
+        let owners = libraries
+            .iter()
+            .enumerate()
+            .filter(|(_, library)| may_own(library));
+        let mut spans: Vec<_> = owners
+            .flat_map(|(index, library)| {
+                let code = library
+                    .segments
+                    .iter()
+                    .filter(|segment| segment.perms.contains('x'));
+                code.map(move |segment| (segment.span, index))
+            })
+            .collect();
+        spans.sort_unstable();
+        Self(spans)
+    }
+
+    fn library(&self, address: usize) -> Option<usize> {
+        let after = self.0.partition_point(|(span, _)| span.start <= address);
+        self.0[..after]
+            .last()
+            .filter(|(span, _)| span.contains(address))
+            .map(|&(_, library)| library)
+    }
+}
