@@ -3,6 +3,7 @@
 //! The kernel says when a cell begins and ends; at its end, and when a magic asks, what is there now is compared with
 //! what was there before. Without a kernel that says so, nothing belongs to a cell.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,10 +19,22 @@ struct Journal {
     counters: Counters,
     libraries: HashMap<Image, Option<u32>>,
     threads: HashMap<i32, Option<u32>>,
+    since_begin: Changes,
+}
+
+/// What came and went since the cell began.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changes {
+    /// Images that were loaded.
+    pub loaded: Vec<Image>,
+    /// Images that were unloaded.
+    pub unloaded: Vec<Image>,
+    /// The numbers of threads that were started and still live.
+    pub started: Vec<i32>,
 }
 
 /// What tells one loaded image from another: the distance from its file's addresses to those in memory, and its name.
-type Image = (usize, String);
+pub(crate) type Image = (usize, String);
 
 static JOURNAL: Mutex<Option<Journal>> = Mutex::new(None);
 
@@ -33,15 +46,19 @@ pub(crate) fn open() {
 /// A cell begins. One without a number leaves what it brings without a cell.
 pub(crate) fn begin_cell(number: Option<u32>) {
     let mut journal = observed();
-    journal.get_or_insert_default().running = number;
     births::set_cell(number);
+    let journal = journal.get_or_insert_default();
+    journal.running = number;
+    journal.since_begin = Changes::default();
 }
 
-/// The cell that runs has ended.
-pub(crate) fn end_cell() {
+/// The cell that runs has ended. What came and went with it.
+pub(crate) fn end_cell() -> Changes {
     let mut journal = observed();
-    journal.get_or_insert_default().running = None;
     births::set_cell(None);
+    let journal = journal.get_or_insert_default();
+    journal.running = None;
+    std::mem::take(&mut journal.since_begin)
 }
 
 /// The cell that runs.
@@ -93,9 +110,14 @@ impl Journal {
             .into_iter()
             .map(|entry| (entry.image.bias(), entry.name));
         let now: HashSet<Image> = images.collect();
-        self.libraries.retain(|image, _| now.contains(image));
+        for (image, _) in self.libraries.extract_if(|image, _| !now.contains(image)) {
+            self.since_begin.unloaded.push(image);
+        }
         for image in now {
-            self.libraries.entry(image).or_insert(self.running);
+            if let Entry::Vacant(place) = self.libraries.entry(image) {
+                self.since_begin.loaded.push(place.key().clone());
+                place.insert(self.running);
+            }
         }
     }
 
@@ -106,8 +128,14 @@ impl Journal {
             .filter_map(|task| task.file_name().to_str()?.parse().ok());
         let now: HashSet<i32> = numbers.collect();
         self.threads.retain(|thread, _| now.contains(thread));
+        self.since_begin
+            .started
+            .retain(|thread| now.contains(thread));
         for thread in now {
-            self.threads.entry(thread).or_insert(self.running);
+            if let Entry::Vacant(place) = self.threads.entry(thread) {
+                place.insert(self.running);
+                self.since_begin.started.push(thread);
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ mod buffers;
 mod error;
 mod journal;
 mod loaded_libs;
+mod native_delta;
+mod native_doctor;
 mod numpy_array;
 mod python;
 mod report;
@@ -32,6 +34,12 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::open();
     loaded_libs::remember_what_is_loaded();
     python::register(module)
+}
+
+/// What the cell that ended last has changed, for its reply's metadata; nothing unless the user switched that on.
+#[must_use]
+pub fn delta_of_last_cell() -> Option<serde_json::Value> {
+    native_delta::for_the_reply()
 }
 
 /// A question that can be asked.
@@ -116,6 +124,8 @@ const ALL: &[Entry] = &[
     entry::<loaded_libs::LoadedLibs>(),
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),
+    entry::<native_delta::NativeDelta>(),
+    entry::<native_doctor::NativeDoctor>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -25,12 +25,22 @@ pub(crate) struct Array<'py> {
     pub f_contiguous: bool,
 }
 
+/// Whether there can be arrays at all.
+pub(crate) fn is_imported(py: Python<'_>) -> PyResult<bool> {
+    Ok(imported(py, "numpy._core.multiarray")?.is_some()
+        || imported(py, "numpy.core.multiarray")?.is_some())
+}
+
+/// The first byte of an array, and whether the memory is its own; `None` for another object.
+/// Only where NumPy is imported, which is not asked again here since this is asked of every variable.
+pub(crate) fn glance(object: &Bound<'_, PyAny>) -> Option<(usize, bool)> {
+    let (address, base, _) = fields(object.cast::<PyUntypedArray>().ok()?);
+    Some((address, base.is_none()))
+}
+
 /// Reads an object if it is an array, of any subclass.
 pub(crate) fn read<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Array<'py>>> {
-    let py = object.py();
-    if imported(py, "numpy._core.multiarray")?.is_none()
-        && imported(py, "numpy.core.multiarray")?.is_none()
-    {
+    if !is_imported(object.py())? {
         return Ok(None);
     }
     let Ok(array) = object.cast::<PyUntypedArray>() else {

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
 use serde_json::Value;
 
 use crate::report::Report;
-use crate::{ALL, Asked, Context, Error, Form, User, args, guarded, journal, view};
+use crate::{ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, view};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let version = module.py().version_info();
@@ -41,14 +41,19 @@ pub(crate) fn namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// Say that a cell begins: what is loaded and started from now on came with it.
 #[pyfunction]
 #[pyo3(signature = (number=None))]
-fn begin_cell(number: Option<u32>) {
+fn begin_cell(py: Python<'_>, number: Option<u32>) -> PyResult<()> {
     journal::begin_cell(number);
+    native_delta::begin(number, &namespace(py)?);
+    Ok(())
 }
 
-/// Say that the cell has ended.
+/// Say that the cell has ended. What to show below it, by MIME type, if the user asked for it.
 #[pyfunction]
-fn end_cell() {
-    journal::end_cell();
+fn end_cell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let changes = journal::end_cell();
+    let delta = native_delta::end(&changes, &namespace(py)?);
+    let shown = delta.and_then(native_delta::note);
+    shown.map(|bundle| object(py, &bundle)).transpose()
 }
 
 /// Run a magic and return its report, or None if the line bound the rows to a name.

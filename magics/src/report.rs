@@ -105,6 +105,8 @@ pub enum Show {
     Number,
     /// A number of bytes.
     Bytes,
+    /// A number of bytes that was added or taken away.
+    Change,
     /// Nanoseconds.
     Time,
     /// Hexadecimal.
@@ -248,7 +250,7 @@ fn order(column: &Column, left: &Row, right: &Row) -> Ordering {
         return value(right).is_some().cmp(&value(left).is_some());
     };
     match column.show {
-        Show::Bytes | Show::Time => number(&right).total_cmp(&number(&left)),
+        Show::Bytes | Show::Change | Show::Time => number(&right).total_cmp(&number(&left)),
         Show::Number => number(&left).total_cmp(&number(&right)),
         Show::Address => address(&left).cmp(&address(&right)),
         _ => text(&left).cmp(&text(&right)),

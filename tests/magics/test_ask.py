@@ -21,7 +21,9 @@ def rows(content: dict, name: str) -> list[dict]:
     return content["data"][f"application/vnd.diaphane.{name}+json"]["rows"]
 
 
-@pytest.fixture(params=[HOLD_GIL, LOOP, None], ids=["native code holds the GIL", "Python loops", "idle"])
+@pytest.fixture(
+    params=[HOLD_GIL, LOOP, None], ids=["native code holds the GIL", "Python loops", "idle"]
+)
 def busy(request, launch):
     """A kernel in which a cell runs, or none."""
     kernel = launch()

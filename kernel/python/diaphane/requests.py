@@ -240,14 +240,17 @@ class Cell:
         raise SyntaxError("this cell needs an event loop: %autoawait is off")
 
     def begin(self):
-        """What is loaded and started from now on belongs to this cell."""
-        _diaphane.begin_cell(self._shell.execution_count if self.store_history else None)
+        """What is loaded and started from now on belongs to this cell. A front end's silent questions are no cells."""
+        if not self._silent:
+            _diaphane.begin_cell(self._shell.execution_count if self.store_history else None)
 
     def trigger_events(self, result):
-        _diaphane.end_cell()
+        change = None if self._silent else _diaphane.end_cell()
         self._shell.events.trigger("post_execute")
         if not self._silent:
             self._shell.events.trigger("post_run_cell", result)
+        if change:
+            self._shell.display_pub.publish(change)
 
 
 def describe(error):

@@ -246,6 +246,7 @@ impl Runner {
                     engine: &self.kernel.id,
                     dependencies_met: true,
                     status: status_of_reply,
+                    diaphane: diaphane_magics::delta_of_last_cell(),
                 });
             }
             Item::Reply {

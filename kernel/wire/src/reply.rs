@@ -54,6 +54,9 @@ pub struct ExecuteMetadata<'a> {
     pub dependencies_met: bool,
     /// As in the reply.
     pub status: &'a str,
+    /// What the cell changed under the surface, where the user asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diaphane: Option<serde_json::Value>,
 }
 
 /// `magic_reply`

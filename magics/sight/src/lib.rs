@@ -21,6 +21,7 @@ pub mod pools;
 pub mod spans;
 pub mod symbols;
 pub mod threads;
+pub mod toll;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -89,6 +89,16 @@ fn is_code(show: Show) -> bool {
     matches!(show, Show::Address | Show::Tuple | Show::Path)
 }
 
+/// One line in the background.
+pub(crate) fn remark(text: &str) -> String {
+    let style =
+        "color:var(--jp-content-font-color2,inherit);font-size:var(--jp-ui-font-size1,13px)";
+    format!(
+        "<span style=\"{style}\">{}</span>",
+        escape(&printable(text))
+    )
+}
+
 fn paragraph(inner: &str) -> String {
     format!("<p style=\"color:var(--jp-content-font-color2,inherit)\">{inner}</p>")
 }

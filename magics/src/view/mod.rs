@@ -24,6 +24,14 @@ pub(crate) fn bundle(report: &Report, width: usize) -> Map<String, Value> {
     bundle
 }
 
+/// A remark of one line, which stays in the background, by MIME type.
+pub(crate) fn line(text: &str) -> Map<String, Value> {
+    let mut bundle = Map::new();
+    bundle.insert("text/plain".into(), printable(text).into());
+    bundle.insert("text/html".into(), html::remark(text).into());
+    bundle
+}
+
 /// A report as text: a table, or JSON if the user asked for it.
 pub(crate) fn plain(report: &Report, width: usize) -> String {
     if report.as_json {
@@ -80,6 +88,7 @@ fn write(value: &Value, show: Show) -> String {
     match (show, value) {
         (_, Value::Null) => UNKNOWN.into(),
         (Show::Bytes, Value::Number(number)) => bytes(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Change, Value::Number(number)) => change(number.as_f64().unwrap_or(f64::NAN)),
         (Show::Time, Value::Number(number)) => time(number.as_f64().unwrap_or(f64::NAN)),
         (Show::Tuple, Value::Array(items)) if items.len() == 1 => format!("({},)", items[0]),
         (Show::Tuple, Value::Array(items)) => format!("({})", join(items)),
@@ -110,12 +119,22 @@ fn printable(text: &str) -> String {
     printable
 }
 
+/// A number of bytes with its sign.
+pub(crate) fn change(count: f64) -> String {
+    let sign = match count {
+        _ if count > 0.0 => "+",
+        _ if count < 0.0 => "-",
+        _ => "",
+    };
+    format!("{sign}{}", bytes(count.abs()))
+}
+
 /// Decimal units, as disks and NumPy's users count.
 pub(crate) fn bytes(count: f64) -> String {
     scaled(count, 1000.0, &[" B", " kB", " MB", " GB", " TB"])
 }
 
-fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     scaled(nanoseconds, 1000.0, &[" ns", " us", " ms", " s"])
 }
 
@@ -140,6 +159,8 @@ mod tests {
     fn values_are_written_for_people() {
         assert_eq!(write(&json!(999), Show::Bytes), "999 B");
         assert_eq!(write(&json!(80_000_000), Show::Bytes), "80.0 MB");
+        assert_eq!(write(&json!(-2_000), Show::Change), "-2.0 kB");
+        assert_eq!(write(&json!(2_000), Show::Change), "+2.0 kB");
         assert_eq!(write(&json!(1_900_000_000u64), Show::Time), "1.9 s");
         assert_eq!(write(&json!(0), Show::Time), "0 ns");
         assert_eq!(write(&json!([3]), Show::Tuple), "(3,)");

@@ -125,7 +125,7 @@ fn line<'a>(cells: impl Iterator<Item = (&'a Place, &'a str)>) -> String {
 pub(crate) fn is_right(show: Show) -> bool {
     matches!(
         show,
-        Show::Number | Show::Bytes | Show::Time | Show::Address
+        Show::Number | Show::Bytes | Show::Change | Show::Time | Show::Address
     )
 }
 
