@@ -35,6 +35,10 @@ conform *arguments:
 bench *arguments:
     {{ python }} benches/kernels.py {{ arguments }}
 
+# Measure the magics beside tools that tell similar things.
+bench-magics *arguments:
+    {{ python }} benches/magics.py {{ arguments }}
+
 # Build and install the kernel.
 install *arguments:
     ./install.sh {{ arguments }}
