@@ -191,7 +191,8 @@ impl Runner {
                 Outgoing::new("execute_input", &content),
             )]);
         }
-        let expressions = execute.user_expressions.as_ref().map(|json| json.get());
+        let expressions = execute.user_expressions.as_ref();
+        let expressions = expressions.and_then(|map| serde_json::to_string(map).ok());
         let arguments = (
             PyParent::new(&job.parent),
             &execute.code,

@@ -4,7 +4,7 @@
 //! front ends differ in both.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::{Error, Message};
 
@@ -125,8 +125,8 @@ pub struct Execute {
     pub silent: bool,
     /// Count it and keep it in the history; without a word, as `silent` says.
     pub store_history: Option<bool>,
-    /// Expressions to evaluate afterwards, by name, as JSON.
-    pub user_expressions: Option<Box<RawValue>>,
+    /// Expressions to evaluate afterwards, by name.
+    pub user_expressions: Option<Map<String, Value>>,
     /// May the cell ask for input?
     #[serde(default)]
     pub allow_stdin: bool,
@@ -264,6 +264,9 @@ mod tests {
         };
         assert!(execute.stop_on_error && !execute.silent && !execute.allow_stdin);
         assert_eq!(execute.store_history, None);
+        let expressions = r#"{"code":"1","user_expressions":[1]}"#;
+        let error = parse("execute_request", expressions).unwrap_err();
+        assert!(error.to_string().contains("expected a map"), "{error}");
         let error = parse("execute_request", "{}").unwrap_err();
         assert!(
             error.to_string().contains("missing field `code`"),
