@@ -44,6 +44,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "the dynamic linker's list of libraries",
     ),
     (
+        "magics/sight/src/pages.rs",
+        "PAGEMAP_SCAN and move_pages are system calls without a safe form",
+    ),
+    (
         "magics/sight/src/spans.rs",
         "memory of this process is read through the kernel",
     ),
@@ -52,9 +56,15 @@ const UNSAFE: &[(&str, &str)] = &[
         "the mode of floating-point arithmetic is a register",
     ),
     (
-        "magics/src/numpy_array.rs",
-        "the fields of NumPy's C struct",
+        "magics/src/allocated.rs",
+        "a function of tracemalloc that no header declares",
     ),
+    ("magics/src/buffers/dlpack.rs", "DLPack is a C struct"),
+    (
+        "magics/src/numpy_array.rs",
+        "the fields of NumPy's C structs",
+    ),
+    ("magics/src/python.rs", "an object's reference count"),
 ];
 
 /// A source file: its path from the repository's root, and its text.

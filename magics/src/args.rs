@@ -133,17 +133,47 @@ fn explain(error: &clap::Error) -> String {
     }
 }
 
-/// Splits at blanks. Quotes group and vanish; a backslash is kept, since it belongs to a regular expression.
+/// A number of bytes such as `4096`, `64kB` or `1.5 MB`, in units of 1000, or of 1024 with an i (`MiB`).
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let at = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != '_')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = unit.trim().to_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (unit, base) = match unit.strip_suffix('i') {
+        Some(unit) => (unit, 1024f64),
+        None => (unit, 1000f64),
+    };
+    let power = ["", "k", "m", "g", "t"]
+        .iter()
+        .position(|known| *known == unit);
+    let number: Option<f64> = number.replace('_', "").parse().ok();
+    match (number, power) {
+        (Some(number), Some(power)) => Ok((number * base.powi(power as i32)) as usize),
+        _ => Err("a size is a number of bytes, or one with a unit: 64kB, 1MB".into()),
+    }
+}
+
+/// Splits at blanks. Quotes group and vanish, except behind a bracket, where they are Python's: `d['x']`; a backslash is
+/// kept, since it belongs to a regular expression.
 fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
-    let mut quote = None;
+    // The quote that is open, and whether it is Python's.
+    let mut quote: Option<(char, bool)> = None;
     for letter in line.chars() {
         match (quote, letter) {
-            (Some(open), _) if letter == open => quote = None,
+            (Some((open, is_python)), _) if letter == open => {
+                quote = None;
+                word.get_or_insert_default()
+                    .extend(is_python.then_some(letter));
+            }
             (None, '"' | '\'') => {
-                quote = Some(letter);
-                word.get_or_insert_default();
+                let word = word.get_or_insert_default();
+                let is_python = word.ends_with('[');
+                quote = Some((letter, is_python));
+                word.extend(is_python.then_some(letter));
             }
             (None, blank) if blank.is_whitespace() => words.extend(word.take()),
             _ => word.get_or_insert_default().push(letter),
@@ -151,7 +181,7 @@ fn split(line: &str) -> Result<Vec<String>, String> {
     }
     words.extend(word);
     match quote {
-        Some(open) => Err(format!("the quote {open} is not closed")),
+        Some((open, _)) => Err(format!("the quote {open} is not closed")),
         None => Ok(words),
     }
 }
@@ -204,6 +234,7 @@ mod tests {
             split(r#"a\.so "b c" '' --x='y z'"#).unwrap(),
             [r"a\.so", "b c", "", "--x=y z"]
         );
+        assert_eq!(split("d['a b'].x c").unwrap(), ["d['a b'].x", "c"]);
         assert!(split("'a").unwrap_err().contains("not closed"));
     }
 
@@ -241,6 +272,15 @@ mod tests {
         );
         assert!(message("--top").starts_with("%probe: --top <N> lacks its value; "));
         assert!(message("--json --json").starts_with("%probe: --json is given twice; "));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("1.5 MB"), Ok(1_500_000));
+        assert_eq!(size("64KiB"), Ok(65536));
+        assert_eq!(size("2g"), Ok(2_000_000_000));
+        assert!(size("").is_err() && size("3 apples").is_err() && size("1.2.3").is_err());
     }
 
     #[test]

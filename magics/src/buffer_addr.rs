@@ -1,80 +1,45 @@
 //! `%buffer_addr`: where the memory of variables lies, whose it is, and which variables share it.
 //!
-//! Addresses come from NumPy's structure or the buffer protocol, mappings from the kernel, and whether two strided
-//! buffers share a byte from NumPy's own solver.
+//! Addresses come from NumPy's structure or the buffer protocol, mappings and pages from the kernel, and whether two
+//! strided buffers share a byte from NumPy's own solver.
 
 mod findings;
 mod overlap;
+mod place;
+mod row;
+mod targets;
 
 use std::collections::HashMap;
 
-use diaphane_sight::maps::{Kind, Maps};
 use diaphane_sight::spans::{self, Layout, Span};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
-use serde::Serialize;
 use serde_json::json;
 
-use crate::args::did_you_mean;
-use crate::buffers::{self, Buffer};
-use crate::report::{Address, Column, Report, Show, fields, rows};
+use self::place::{Backed, Memory};
+use self::targets::Target;
+use crate::allocated::Tracemalloc;
+use crate::buffers::{self, Buffer, Found};
+use crate::report::{Report, fields, rows};
 use crate::view::bytes;
-use crate::{Context, Error, Magic, User};
+use crate::{Context, Error, Magic, User, args};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
 ///
-/// Understands NumPy arrays, pandas Series and DataFrames, and everything with the buffer protocol (bytes, bytearray,
-/// memoryview, array.array, mmap) or `__array_interface__`. Without a NAME all variables that lend memory are listed.
+/// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
+/// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
+/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Variables to look at
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-}
-
-const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(16),
-    Column::new("error", Show::Text, 1).at_least(60).optional(),
-    Column::new("type", Show::Text, 6).optional(),
-    Column::new("dtype", Show::Text, 5).optional(),
-    Column::new("shape", Show::Tuple, 3).optional(),
-    Column::new("strides", Show::Tuple, 8).optional(),
-    Column::new("addr", Show::Address, 1).optional(),
-    Column::new("end", Show::Address, 10).optional(),
-    Column::new("nbytes", Show::Bytes, 1)
-        .titled("size")
-        .optional(),
-    Column::new("owner", Show::Text, 2).optional(),
-    Column::new("offset", Show::Number, 4).optional(),
-    Column::new("flags", Show::List, 7).optional(),
-    Column::new("mapping", Show::Path, 9).optional(),
-    Column::new("shares_with", Show::List, 2)
-        .titled("shares with")
-        .optional(),
-    Column::new("owner_type", Show::Text, 11)
-        .titled("owner type")
-        .optional(),
-];
-
-#[derive(Serialize, Default)]
-struct Row<'a> {
-    name: &'a str,
-    #[serde(rename = "type")]
-    kind: Option<&'a str>,
-    dtype: Option<&'a str>,
-    shape: Option<&'a [usize]>,
-    strides: Option<&'a [isize]>,
-    addr: Option<Address>,
-    end: Option<Address>,
-    nbytes: Option<usize>,
-    owner: Option<&'a str>,
-    owner_type: Option<&'a str>,
-    offset: Option<isize>,
-    flags: Option<Vec<&'static str>>,
-    mapping: Option<&'a str>,
-    shares_with: Option<Vec<&'a str>>,
-    error: Option<&'a str>,
+    /// How the memory is backed: bytes that are present, in huge pages, and the NUMA nodes
+    #[arg(long)]
+    pages: bool,
+    /// Leave out smaller buffers; a number of bytes, or with a unit: 64kB, 1MB
+    #[arg(long, value_name = "SIZE", value_parser = args::size)]
+    min: Option<usize>,
 }
 
 /// One line of the report before it is written.
@@ -82,7 +47,10 @@ struct Listed<'py> {
     name: String,
     buffer: Result<Buffer<'py>, String>,
     owner: Owner,
+    refs: Option<isize>,
     mapping: Option<String>,
+    backed: Backed,
+    allocated_at: Option<String>,
     shares_with: Vec<usize>,
 }
 
@@ -96,6 +64,7 @@ struct Owner {
     id: usize,
     /// Its memory, if it lends it.
     span: Option<Span>,
+    allocator: Option<String>,
     /// Whether the listed object is the owner.
     is_self: bool,
 }
@@ -104,6 +73,19 @@ impl Listed<'_> {
     /// The layout of a buffer that was found.
     fn layout(&self) -> Option<&Layout> {
         self.buffer.as_ref().ok().map(|buffer| &buffer.layout)
+    }
+
+    /// From its lowest to behind its highest byte.
+    fn bounds(&self) -> Option<Span> {
+        self.layout().map(Layout::bounds)
+    }
+
+    /// The variable that owns the memory.
+    fn owner_name(&self) -> Option<&str> {
+        match self.owner.is_self {
+            true => Some(&self.name),
+            false => self.owner.name.as_deref(),
+        }
     }
 }
 
@@ -116,15 +98,20 @@ impl Magic for BufferAddr {
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
-        let maps = context.without_gil(Maps::read)?;
+        let mut memory = context.without_gil(|| Memory::read(args.pages))?;
+        let targets = targets::of(args, user)?;
         let names = Names::of(user);
-        let mut listed = list(args, user, &names, &maps)?;
-        let limits = overlap::find(user.py, &mut listed)?;
+        let mut listed = list(args, &targets, &names, user.py)?;
+        for one in &mut listed {
+            look_at_memory(one, &mut memory);
+        }
+        let mut limits = memory.limits();
+        limits.extend(overlap::find(user.py, &mut listed)?);
         let sizes = Sizes::of(&listed);
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
-            rows: rows(listed.iter().map(|one| row(one, &listed)))?,
+            columns: row::COLUMNS,
+            rows: rows(listed.iter().map(|one| row::of(one, &listed)))?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,
                 "distinct_bytes": sizes.distinct,
@@ -132,7 +119,7 @@ impl Magic for BufferAddr {
             }))?,
             summary: vec![sizes.sentence(listed.len())],
             diagnoses: findings::all(&listed),
-            limits: limits.into_iter().collect(),
+            limits,
             ..Report::default()
         })
     }
@@ -159,38 +146,38 @@ impl Names {
 
 fn list<'py>(
     args: &Args,
-    user: User<'_, 'py>,
+    targets: &[Target<'py>],
     names: &Names,
-    maps: &Maps,
+    py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
-    let named = !args.names.is_empty();
-    let objects = if named {
-        named_objects(&args.names, user)?
-    } else {
-        visible_objects(user)
+    let tracemalloc = Tracemalloc::ask(py)?;
+    let is_large = |found: &Found<'_>| match (args.min, &found.buffer) {
+        (Some(min), Ok(buffer)) => buffer.layout.listed() >= min,
+        _ => true,
     };
     let mut listed = Vec::new();
-    for (name, object) in objects {
-        for found in buffers::of(&object, named) {
-            let owner = found
-                .buffer
-                .as_ref()
-                .map(|buffer| owner(buffer, &object, names))
-                .unwrap_or_default();
-            let bounds = found
-                .buffer
-                .as_ref()
-                .ok()
-                .map(|buffer| buffer.layout.bounds());
-            let mapping = bounds
-                .filter(|span| !span.is_empty())
-                .and_then(|span| mapping(maps, span.start));
-            let name = format!("{name}{}", found.part);
+    for target in targets {
+        for found in buffers::of(&target.object, target.is_named) {
+            if !is_large(&found) {
+                continue;
+            }
+            let owner = match &found.buffer {
+                Ok(buffer) => owner(buffer, names),
+                Err(_) => Owner::default(),
+            };
+            let allocated_at = match owner.span {
+                Some(span) => tracemalloc.place(span.start)?,
+                None => None,
+            };
             listed.push(Listed {
-                name,
+                name: format!("{}{}", target.name, found.part),
+                // A part is made for this report, and says nothing about the user's references.
+                refs: found.part.is_empty().then_some(target.refs),
                 buffer: found.buffer,
                 owner,
-                mapping,
+                mapping: None,
+                backed: Backed::default(),
+                allocated_at,
                 shares_with: Vec::new(),
             });
         }
@@ -198,139 +185,35 @@ fn list<'py>(
     Ok(listed)
 }
 
-fn named_objects<'py>(
-    names: &[String],
-    user: User<'_, 'py>,
-) -> Result<Vec<(String, Bound<'py, PyAny>)>, Error> {
-    let object = |name: &String| match user.namespace.get_item(name)? {
-        Some(object) => Ok((name.clone(), object)),
-        None => Err(unknown(name, user)),
-    };
-    names.iter().map(object).collect()
-}
-
-fn unknown(name: &str, user: User<'_, '_>) -> Error {
-    let is_expression = name.contains(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    if is_expression {
-        return Error::Usage(format!(
-            "%buffer_addr: {name:?} is no name; assign it to a variable first"
-        ));
+fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
+    if let Some(span) = one.bounds().filter(|span| !span.is_empty()) {
+        one.mapping = memory.mapping(span.start);
+        one.backed = memory.backed(span);
     }
-    let known: Vec<String> = user
-        .namespace
-        .keys()
-        .iter()
-        .filter_map(|name| name.extract().ok())
-        .collect();
-    let meant = did_you_mean(name, known.iter().map(String::as_str));
-    Error::Usage(format!(
-        "%buffer_addr: there is no variable {name:?}{meant}"
-    ))
 }
 
-fn visible_objects<'py>(user: User<'_, 'py>) -> Vec<(String, Bound<'py, PyAny>)> {
-    let name = |key: Bound<'py, PyAny>| {
-        Some(
-            key.cast_into::<PyString>()
-                .ok()?
-                .to_string_lossy()
-                .into_owned(),
-        )
+fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
+    let owner = buffer.owner();
+    let lent = match buffer.is_owner() {
+        true => None,
+        false => buffers::of(owner, false)
+            .into_iter()
+            .find_map(|found| found.buffer.ok()),
     };
-    let variables = user
-        .namespace
-        .iter()
-        .filter_map(|(key, value)| Some((name(key)?, value)));
-    variables
-        .filter(|(name, _)| !name.starts_with('_'))
-        .collect()
-}
-
-fn owner(buffer: &Buffer<'_>, object: &Bound<'_, PyAny>, names: &Names) -> Owner {
-    let id = buffer.owner.as_ptr().addr();
-    let is_self = buffer.owner.is(object);
-    let span = if is_self {
-        Some(buffer.layout.bounds())
+    let lender = if buffer.is_owner() {
+        Some(buffer)
     } else {
-        let mut found = buffers::of(&buffer.owner, false).into_iter();
-        found
-            .next()
-            .and_then(|found| found.buffer.ok())
-            .map(|buffer| buffer.layout.bounds())
+        lent.as_ref()
     };
     Owner {
-        name: names.0.get(&id).cloned(),
-        kind: buffers::type_name(&buffer.owner),
-        id,
-        span,
-        is_self,
-    }
-}
-
-/// What the kernel says about the memory at an address.
-fn mapping(maps: &Maps, address: usize) -> Option<String> {
-    let region = maps.find(address)?;
-    let kind = match region.kind() {
-        Kind::Heap => "heap",
-        Kind::Stack => "stack",
-        Kind::Anonymous => "anonymous",
-        Kind::File | Kind::Special => region.name.as_deref().unwrap_or_default(),
-    };
-    Some(if region.perms.ends_with('s') {
-        format!("{kind} (shared)")
-    } else {
-        kind.to_owned()
-    })
-}
-
-fn row<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> Row<'a> {
-    let buffer = match &one.buffer {
-        Ok(buffer) => buffer,
-        Err(error) => {
-            return Row {
-                name: &one.name,
-                error: Some(error),
-                ..Row::default()
-            };
-        }
-    };
-    let layout = &buffer.layout;
-    let bounds = layout.bounds();
-    let flag = |set: bool, word| set.then_some(word);
-    let flags = [
-        flag(buffer.c_contiguous, "C"),
-        flag(buffer.f_contiguous, "F"),
-        flag(buffer.writeable, "W"),
-        flag(layout.address.is_multiple_of(64), "A64"),
-    ];
-    Row {
-        name: &one.name,
-        kind: Some(&buffer.kind),
-        dtype: Some(&buffer.dtype),
-        shape: Some(&layout.shape),
-        strides: Some(&layout.strides),
-        addr: Some(Address(layout.address)),
-        end: Some(Address(bounds.end)),
-        nbytes: Some(layout.listed()),
-        owner: if one.owner.is_self {
-            Some(&one.name)
-        } else {
-            one.owner.name.as_deref()
-        },
-        owner_type: Some(&one.owner.kind),
-        offset: one
-            .owner
-            .span
-            .map(|span| layout.address.wrapping_sub(span.start).cast_signed()),
-        flags: Some(flags.into_iter().flatten().collect()),
-        mapping: one.mapping.as_deref(),
-        shares_with: Some(
-            one.shares_with
-                .iter()
-                .map(|&other| all[other].name.as_str())
-                .collect(),
-        ),
-        error: None,
+        name: names.0.get(&owner.as_ptr().addr()).cloned(),
+        kind: buffers::type_name(owner),
+        id: buffer.owner_id(),
+        span: buffer
+            .owner_span
+            .or_else(|| lender.map(|lender| lender.layout.bounds())),
+        allocator: lender.and_then(|lender| lender.allocator.clone()),
+        is_self: buffer.is_owner(),
     }
 }
 
@@ -351,7 +234,10 @@ impl Sizes {
         let mut pieces = spans::union(dense.into_iter().map(Layout::bounds).collect());
         let mut exact = true;
         let inside = |span: Span, pieces: &[Span]| {
-            pieces.iter().any(|piece| piece.intersection(span) == span)
+            let after = pieces.partition_point(|piece| piece.start <= span.start);
+            pieces[..after]
+                .last()
+                .is_some_and(|piece| piece.intersection(span) == span)
         };
         for layout in strided
             .into_iter()
@@ -363,7 +249,7 @@ impl Sizes {
             pieces.extend(touched.unwrap_or_else(|| vec![layout.bounds()]));
         }
         Self {
-            listed: layouts().map(Layout::listed).sum(),
+            listed: layouts().map(Layout::listed).fold(0, usize::saturating_add),
             distinct: spans::union(pieces).into_iter().map(Span::len).sum(),
             exact,
         }

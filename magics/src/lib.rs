@@ -4,6 +4,7 @@
 //! [`register`] puts all of them into a Python module; [`ask`] answers without Python. Nothing here reads `/proc`, draws to a terminal or knows which
 //! kernel it runs in.
 
+mod allocated;
 mod args;
 mod ask;
 mod buffer_addr;

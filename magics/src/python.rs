@@ -107,6 +107,41 @@ pub(crate) fn imported<'py>(py: Python<'py>, name: &str) -> PyResult<Option<Boun
     Ok(modules.get_item(name)?.filter(|module| !module.is_none()))
 }
 
+/// The references to an object, ours too.
+pub(crate) fn references(object: &Bound<'_, PyAny>) -> isize {
+    #[allow(unsafe_code, reason = "pyo3 does not show the count")]
+    // SAFETY: the object is alive, and its count is only read.
+    unsafe {
+        pyo3::ffi::Py_REFCNT(object.as_ptr())
+    }
+}
+
+/// A place in the user's code as `In[3]:2` or `file.py:2`, and whether it is in a cell.
+pub(crate) fn place(py: Python<'_>, file: &str, line: u32) -> PyResult<(String, bool)> {
+    Ok(match cell_of(py, file)? {
+        Some(number) => (format!("In[{number}]:{line}"), true),
+        None => (format!("{file}:{line}"), false),
+    })
+}
+
+/// The number of the cell whose code has this file name, if IPython runs cells here.
+fn cell_of(py: Python<'_>, file: &str) -> PyResult<Option<u32>> {
+    let Some(shell) = shell(py)? else {
+        return Ok(None);
+    };
+    let names = shell.getattr("compile")?.getattr("_filename_map")?;
+    names.call_method1("get", (file,))?.extract()
+}
+
+/// IPython's shell, where there is one.
+pub(crate) fn shell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let Some(ipython) = imported(py, "IPython")? else {
+        return Ok(None);
+    };
+    let shell = ipython.call_method0("get_ipython")?;
+    Ok(Some(shell).filter(|shell| !shell.is_none()))
+}
+
 fn is_name(py: Python<'_>, word: &str) -> PyResult<bool> {
     let identifier: bool = PyString::new(py, word)
         .call_method0("isidentifier")?

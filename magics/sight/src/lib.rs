@@ -17,6 +17,7 @@ pub mod libs;
 pub mod linker;
 pub mod maps;
 pub mod packages;
+pub mod pages;
 pub mod pools;
 pub mod spans;
 pub mod symbols;

@@ -78,11 +78,12 @@ fn pinned(views: &[&Listed<'_>]) -> Option<Diagnosis> {
     })
 }
 
-/// Arrays and memoryviews that cannot be written; `bytes` never can, which is no news.
+/// Arrays and memoryviews that cannot be written; `bytes` and Arrow's buffers never can, which is no news.
 fn read_only(listed: &[Listed<'_>]) -> Option<Diagnosis> {
     let is_news = |one: &&Listed<'_>| {
         one.buffer.as_ref().is_ok_and(|buffer| {
-            !buffer.writeable && !matches!(buffer.kind.as_str(), "bytes" | "str")
+            let is_arrow = buffer.owner_span.is_some();
+            !buffer.writeable && !is_arrow && buffer.kind != "bytes"
         })
     };
     let closed: Vec<&Listed<'_>> = listed.iter().filter(is_news).collect();

@@ -1,10 +1,15 @@
 """Cross-checks with NumPy: addresses, exact sharing, and how much memory is really distinct."""
 
+import ctypes
 import mmap
 import random
+import sys
+import tracemalloc
+import types
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from diaphane_native import run_magic
 
 
@@ -30,6 +35,8 @@ def test_fields_are_numpy_s():
     assert row["flags"] == [name for name, is_set in [("W", True), ("A64", a.ctypes.data % 64 == 0)] if is_set]
     assert row["owner"] is None and row["owner_type"] == "ndarray"
     assert row["offset"] == a.ctypes.data - a.base.ctypes.data
+    assert row["owner_addr"] == hex(a.base.ctypes.data) and row["owner_nbytes"] == a.base.nbytes
+    assert row["holder"] == "ndarray 2.4 kB"
 
 
 def test_sharing_is_exactly_numpy_s():
@@ -41,7 +48,7 @@ def test_sharing_is_exactly_numpy_s():
         strides = [choice.randint(-20, 20) for _ in shape]
         return np.lib.stride_tricks.as_strided(base[200:], shape, strides)
 
-    for _ in range(40):
+    for _ in range(60):  # 60 times 28 pairs
         variables = {f"v{index}": view() for index in range(8)}
         found = report(**variables)
         for row in found:
@@ -120,7 +127,7 @@ def test_objects_are_never_asked_for_their_text():
 
     names = {"mute": Mute(), "array": np.zeros(3).view(MuteArray), "angry": Angry(), "silent": Silent()}
     found = rows("mute array angry silent", **names)
-    assert found["mute"]["error"] == "Mute lends no memory (no buffer protocol, no __array_interface__)"
+    assert found["mute"]["error"] == "Mute lends no memory (no buffer protocol, no __array_interface__, no __dlpack__)"
     assert found["array"]["type"] == "MuteArray" and found["array"]["error"] is None
     assert found["angry"]["error"] == "RuntimeError: not today" and found["angry"]["addr"] is None
     assert found["silent"]["error"] == "Error"
@@ -158,3 +165,172 @@ def test_odd_arrays():
     assert found["empty"]["nbytes"] == 0 and found["empty"]["shares_with"] == []
     assert found["many"]["nbytes"] == 8_000_000 and int(found["many"]["end"], 16) == int(found["many"]["addr"], 16) + 8
     assert report(many=np.broadcast_to(np.float64(1), (1000, 1000))).facts["distinct_bytes"] == 8
+
+
+def test_references_and_allocators_are_those_of_python_and_numpy():
+    a = np.zeros(100)
+    variables = {"a": a, "same": a, "view": a[1:], "text": b"abc"}
+    found = {row["name"]: row for row in run_magic("buffer_addr", "", None, variables)}
+    assert found["a"]["refs"] == found["same"]["refs"] == sys.getrefcount(a) - 1
+    assert found["view"]["refs"] == sys.getrefcount(variables["view"]) - 1
+    assert found["a"]["allocator"] == found["view"]["allocator"] == np._core.multiarray.get_handler_name(a)
+    assert found["text"]["allocator"] is None
+    assert found["a"]["alignment"] == min(a.ctypes.data & -a.ctypes.data, 4096)
+
+
+def test_names_lead_on():
+    class Holder:
+        w = np.zeros(5)
+
+    found = report("\"d['x y'][3].w\" d['x y'][3].w[1:] frame.index", d={"x y": [0, 0, 0, Holder]}, frame=FRAME)
+    assert [row["name"] for row in found] == ["d['x y'][3].w", "d['x y'][3].w[1:]", "frame.index"]
+    assert found[0]["addr"] == hex(Holder.w.ctypes.data), found[0]
+    assert found[1]["offset"] == 8, found[1]
+    for line, message in [
+        ("d['z']", "leads nowhere: KeyError: z"),
+        ("d.nope", "leads nowhere: AttributeError"),
+        ("e[0]", "there is no variable"),
+        ("d[f()]", "is no name"),
+        ("f()", "is no name"),
+    ]:
+        try:
+            report(line, d={})
+        except ValueError as error:
+            assert message in str(error), error
+        else:
+            raise AssertionError(line)
+
+
+FRAME = pd.DataFrame({"x": [1.0, 2.0]}, index=[4, 2])
+
+
+def test_small_buffers_can_be_left_out():
+    found = report("--min 1kB", small=np.zeros(10), large=np.zeros(1000))
+    assert [row["name"] for row in found] == ["large"]
+
+
+def arrow_buffers(array):
+    return [hex(one.address) for one in array.buffers() if one is not None]
+
+
+def test_arrow_shows_every_buffer_of_every_chunk():
+    numbers, words = pa.array([1, None, 3]), pa.array(["a", "bcd", None, "", "e"])
+    found = report("table", table=pa.table({"n": pa.chunked_array([numbers, numbers[1:]]), "w": words}))
+    names = [f"table[n].chunk[{i}].{part}" for i in (0, 1) for part in ("validity", "data")]
+    assert [row["name"] for row in found] == names + [f"table[w].{part}" for part in ("validity", "offsets", "data")]
+    assert [row["addr"] for row in found] == arrow_buffers(numbers) * 2 + arrow_buffers(words)
+    assert found[1]["shares_with"] == ["table[n].chunk[1].data"] and found[1]["dtype"] == "int64"
+    assert [row["name"] for row in report("a", a=pa.array(["x", "x"]).dictionary_encode())] == [
+        "a.data",
+        "a.dictionary.offsets",
+        "a.dictionary.data",
+    ]
+    assert len(report("a", a=pa.array([[1, 2], [3]]))) == len(arrow_buffers(pa.array([[1, 2], [3]])))
+    whole = pa.py_buffer(b"0123456789")
+    part = report("b", b=whole.slice(4))[0]
+    assert (part["offset"], part["nbytes"], part["owner_nbytes"]) == (4, 6, 10)
+
+
+def test_pandas_shows_strings_and_indexes():
+    frame = pd.DataFrame({"s": ["ab", None, "c"]}, index=pd.Index([3, 1, 2], dtype="i8"))
+    found = rows("frame", frame=frame)
+    assert found["frame.index"]["addr"] == hex(frame.index.values.ctypes.data)
+    parts = [name for name in found if name.startswith("frame[s]")]
+    assert {"frame[s].offsets", "frame[s].data"} <= set(parts), parts
+    assert all(found[name]["type"] == "DataFrame" for name in parts)
+    categories = rows("c", c=pd.Series(["x", "y"], dtype="category"))
+    assert categories["c"]["dtype"] == "int8"
+    assert "RangeIndex has no memory" in report("i", i=pd.RangeIndex(3))[0]["error"]
+    both = pd.MultiIndex.from_product([[1, 2], [3.0, 4.0]])
+    assert [row["name"] for row in report("m", m=both)] == ["m.codes[0]", "m.codes[1]", "m.levels[0]", "m.levels[1]"]
+
+
+class Tensor:
+    """What an array library of its own shows of itself; the memory is NumPy's."""
+
+    def __init__(self, array, device=(1, 0)):
+        self._array, self._device, self.detached = array, device, False
+
+    def __dlpack_device__(self):
+        return self._device
+
+    def __dlpack__(self):
+        return self._array.__dlpack__()
+
+    def detach(self):
+        self.detached = True
+        return self
+
+
+def test_dlpack_memory_is_lent_and_given_back():
+    array = np.arange(24, dtype="f4").reshape(4, 6)[::2, 1:]
+    before = sys.getrefcount(array)
+    row = report("t", t=Tensor(array))[0]
+    assert row["addr"] == hex(array.ctypes.data) and row["strides"] == list(array.strides)
+    assert (row["dtype"], row["shape"], row["type"]) == ("float32", [2, 5], "Tensor")
+    assert sys.getrefcount(array) == before, "the deleter was not called"
+    assert "on a device (DLPack's number 2)" in report("t", t=Tensor(array, (2, 0)))[0]["error"]
+    assert report(t=Tensor(array)).rows == [], "an object that was not named is not asked"
+
+    class Emptied(Tensor):
+        def __dlpack__(self):
+            capsule = super().__dlpack__()
+            np.from_dlpack(types.SimpleNamespace(__dlpack__=lambda **_: capsule, __dlpack_device__=lambda: (1, 0)))
+            return capsule
+
+    assert "gave no full capsule" in report("t", t=Emptied(array))[0]["error"]
+    assert sys.getrefcount(array) == before
+
+
+def test_tensors_of_torch_are_listed_without_being_named():
+    sys.modules["torch"] = types.SimpleNamespace(Tensor=Tensor)
+    try:
+        array = np.zeros(10)
+        found = rows(t=Tensor(array), a=array)
+    finally:
+        del sys.modules["torch"]
+    assert found["t"]["shares_with"] == ["a"] and found["t"]["addr"] == hex(array.ctypes.data)
+
+
+def test_interfaces_that_lie_are_refused():
+    def exporter(**fields):
+        interface = {"version": 3, "shape": (2,), "typestr": "<f8", "data": (4096, False), **fields}
+        return types.SimpleNamespace(__array_interface__=interface)
+
+    for lie in [{"shape": (2**62, 8)}, {"shape": (5,), "strides": (2**62,)}, {"shape": (5,), "strides": (-4096,)}]:
+        assert "beyond the address space" in report("x", x=exporter(**lie))[0]["error"], lie
+    assert "differ in length" in report("x", x=exporter(strides=(8, 8)))[0]["error"]
+    assert report("x", x=exporter())[0]["mapping"] is None
+
+    class Yes:
+        def __getattr__(self, name):
+            raise AssertionError(f"asked for {name}")
+
+    assert "lends no memory" in report("x", x=Yes())[0]["error"]
+
+
+def test_pages_are_those_that_were_touched():
+    memory = mmap.mmap(-1, 1 << 23, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    array = np.frombuffer(memory, dtype=np.uint8)
+    array[: 1 << 20] = 1
+    row = report("array --pages", array=array)[0]
+    assert (row["present"], row["swapped"]) == (1 << 20, 0) and row["huge"] in (0, None)
+    assert row["numa"] and report("array", array=array)[0]["present"] is None
+
+
+def test_tracemalloc_tells_the_line():
+    tracemalloc.start()
+    try:
+        array = np.zeros(1000)
+        found = rows("array view", array=array, view=array[10:])
+    finally:
+        tracemalloc.stop()
+    line = test_tracemalloc_tells_the_line.__code__.co_firstlineno + 3
+    assert found["array"]["allocated_at"] == found["view"]["allocated_at"] == f"buffer_addr.py:{line}"
+    assert report("array", array=array)[0]["allocated_at"] is None
+
+
+def test_a_library_s_data_is_told():
+    data = (ctypes.c_char * 8).in_dll(ctypes.CDLL(None), "_IO_2_1_stdout_")
+    assert report("data", data=data)[0]["mapping"] == "data of libc.so.6", report("data", data=data)[0]
