@@ -42,11 +42,14 @@ enum What {
 #[derive(Debug, Default)]
 struct State {
     on: bool,
+    /// The cell that switches it on has no line of its own.
+    begins: bool,
     last: Option<Delta>,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     on: false,
+    begins: false,
     last: None,
 });
 
@@ -90,6 +93,7 @@ impl Magic for NativeDelta {
             What::Off => "no line is written any more; %native_delta last still tells",
         };
         state.on = args.what == What::On;
+        state.begins = state.on;
         Ok(Report {
             name: Self::NAME,
             summary: vec![report.into()],
@@ -116,7 +120,8 @@ fn last(delta: Option<&Delta>) -> Result<Report, Error> {
 /// A cell has ended: the line to show, by MIME type, if the user wants one.
 pub(crate) fn note(delta: Delta) -> Option<Map<String, Value>> {
     let mut state = lock();
-    let line = state.on.then(|| view::line(&delta.sentence()));
+    let shown = state.on && !std::mem::take(&mut state.begins);
+    let line = shown.then(|| view::line(&delta.sentence()));
     state.last = Some(delta);
     line
 }

@@ -2,11 +2,9 @@
 //!
 //! It knows no diagnosis of its own: it asks the magics that make them, as their lines below say.
 
-use serde::Serialize;
 use serde_json::json;
 
-use crate::report::{Column, Diagnosis, Report, Severity, Show, fields, rows};
-use crate::view::text::wrap;
+use crate::report::{Diagnosis, Report, Row, Severity, fields};
 use crate::{Context, Error, Magic, answer};
 
 /// Run every check and list what is remarkable, the worst first.
@@ -18,26 +16,6 @@ pub(crate) struct Args {}
 
 /// The magics that make diagnoses, and how they are asked.
 const CHECKS: &[(&str, &str)] = &[("loaded_libs", ""), ("threads", ""), ("buffer_addr", "")];
-
-const COLUMNS: &[Column] = &[
-    Column::new("code", Show::Text, 0),
-    Column::new("severity", Show::Text, 0),
-    Column::new("title", Show::Text, 1)
-        .titled("finding")
-        .at_least(30),
-    Column::new("found_by", Show::Text, 2).titled("found by"),
-    Column::new("fix", Show::Text, 3).at_least(24),
-];
-
-#[derive(Serialize)]
-struct Row {
-    code: &'static str,
-    severity: Severity,
-    title: String,
-    found_by: String,
-    fix: String,
-    evidence: Vec<String>,
-}
 
 /// The magic.
 pub(crate) struct NativeDoctor;
@@ -71,49 +49,23 @@ impl Magic for NativeDoctor {
             .map(|severity| (severity, count(severity)));
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
             facts: fields(
                 json!({"checks": CHECKS.iter().map(|(name, _)| name).collect::<Vec<_>>()}),
             )?,
             summary: vec![summary(counts)],
-            listing: found.iter().flat_map(|(_, one)| listing(one)).collect(),
-            rows: rows(found.into_iter().map(|(name, one)| row(name, one)))?,
+            rows: found.iter().map(row).collect::<Result<_, _>>()?,
+            diagnoses: found.into_iter().map(|(_, one)| one).collect(),
             limits,
             ..Report::default()
         })
     }
 }
 
-fn row(name: &str, one: Diagnosis) -> Row {
-    Row {
-        code: one.code,
-        severity: one.severity,
-        title: one.title,
-        found_by: format!("%{name}"),
-        fix: one.fix,
-        evidence: one.evidence,
-    }
-}
-
-/// A finding in full, below the table that had to shorten it.
-fn listing(one: &Diagnosis) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let (code, word) = (one.code, one.severity.word());
-    lines.extend(wrapped("", &format!("{code} {word}: {}", one.title)));
-    for evidence in &one.evidence {
-        lines.extend(wrapped("  ", &format!("- {evidence}")));
-    }
-    lines.extend(wrapped("  ", &format!("Fix: {}", one.fix)));
-    lines
-}
-
-/// Lines of at most 80 columns, the first of which begins at the margin and the others a little to the right.
-fn wrapped(margin: &str, text: &str) -> Vec<String> {
-    const WIDTH: usize = 80;
-    wrap(text, "  ", WIDTH - margin.len())
-        .into_iter()
-        .map(|line| format!("{margin}{line}"))
-        .collect()
+/// The diagnosis as it is, and who made it.
+fn row((name, one): &(&str, Diagnosis)) -> Result<Row, Error> {
+    let mut row = fields(one)?;
+    row.insert("found_by".into(), format!("%{name}").into());
+    Ok(row)
 }
 
 fn summary(counts: [(Severity, usize); 3]) -> String {

@@ -51,7 +51,7 @@ def test_new_buffers_are_those_that_were_not_there(fresh: Client):
 def test_a_line_only_when_it_is_on(fresh: Client):
     fresh.run("import numpy as np")
     assert fresh.run("x = 1").all("display_data") == []
-    fresh.run("%native_delta on")
+    assert fresh.run("%native_delta on").all("display_data") == []
     done = fresh.run("a = np.ones(10_000_000)")
     assert "In[5]: RSS +8" in line(done), line(done)
     assert "1 new buffer 80.0 MB" in line(done)

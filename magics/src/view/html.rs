@@ -22,8 +22,9 @@ pub(crate) fn report(report: &Report) -> String {
     for sentence in rest(report).iter().chain(&report.summary) {
         html += &paragraph(&escape(sentence));
     }
+    let open = report.columns.is_empty();
     for one in &report.diagnoses {
-        html += &diagnosis(one);
+        html += &diagnosis(one, open);
     }
     for limit in &report.limits {
         html += &paragraph(&format!("<b>limit</b> {}", escape(limit)));
@@ -33,7 +34,7 @@ pub(crate) fn report(report: &Report) -> String {
 
 fn table(report: &Report) -> String {
     let rows = shown(report);
-    if rows.is_empty() {
+    if rows.is_empty() || report.columns.is_empty() {
         return String::new();
     }
     let columns = columns(report);
@@ -103,7 +104,7 @@ fn paragraph(inner: &str) -> String {
     format!("<p style=\"color:var(--jp-content-font-color2,inherit)\">{inner}</p>")
 }
 
-fn diagnosis(diagnosis: &Diagnosis) -> String {
+fn diagnosis(diagnosis: &Diagnosis, open: bool) -> String {
     // Mid-tones that stand out on a light and on a dark page.
     let bar = match diagnosis.severity {
         Severity::Info => "#2196f3",
@@ -117,7 +118,8 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
         escape(&diagnosis.fix),
     );
     if !diagnosis.evidence.is_empty() {
-        html += "<details><summary>evidence</summary><ul>";
+        let open = if open { " open" } else { "" };
+        html += &format!("<details{open}><summary>evidence</summary><ul>");
         html.extend(
             diagnosis
                 .evidence

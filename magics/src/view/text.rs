@@ -4,7 +4,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::report::{Column, Report, Show};
+use crate::report::{Column, Diagnosis, Report, Show};
 use crate::view::{cell, columns, printable, rest, shown};
 
 /// What stands between two columns.
@@ -18,13 +18,10 @@ pub(crate) fn report(report: &Report, width: usize) -> String {
     for sentence in &report.summary {
         lines.extend(wrap(sentence, "", width));
     }
-    for diagnosis in &report.diagnoses {
-        let (word, code) = (diagnosis.severity.word(), diagnosis.code);
-        lines.extend(wrap(
-            &format!("{word} {code}: {} {}", diagnosis.title, diagnosis.fix),
-            "  ",
-            width,
-        ));
+    // A report without a table is its diagnoses, which then stand in full.
+    let whole = report.columns.is_empty();
+    for one in &report.diagnoses {
+        lines.extend(diagnosis(one, whole, width));
     }
     for limit in &report.limits {
         lines.extend(wrap(&format!("limit: {limit}"), "  ", width));
@@ -32,9 +29,25 @@ pub(crate) fn report(report: &Report, width: usize) -> String {
     lines.join("\n")
 }
 
+/// What is remarkable: in one paragraph, or with its evidence.
+fn diagnosis(diagnosis: &Diagnosis, whole: bool, width: usize) -> Vec<String> {
+    let (word, code) = (diagnosis.severity.word(), diagnosis.code);
+    let title = format!("{word} {code}: {}", diagnosis.title);
+    if !whole {
+        return wrap(&format!("{title} {}", diagnosis.fix), "  ", width);
+    }
+    let evidence = diagnosis.evidence.iter().map(|line| format!("- {line}"));
+    let details = evidence.chain([diagnosis.fix.clone()]);
+    let details = details.flat_map(|line| wrap(&line, "  ", width - 2));
+    let mut lines = vec![String::new()];
+    lines.extend(wrap(&title, "  ", width));
+    lines.extend(details.map(|line| format!("  {line}")));
+    lines
+}
+
 fn table(report: &Report, width: usize) -> Vec<String> {
     let rows = shown(report);
-    if rows.is_empty() {
+    if rows.is_empty() || report.columns.is_empty() {
         return Vec::new();
     }
     let mut places: Vec<Place> = columns(report)
