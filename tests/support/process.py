@@ -33,6 +33,7 @@ class Kernel:
         encryption: str = "disabled",
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
+        under: list[str] | None = None,
     ):
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -46,6 +47,8 @@ class Kernel:
             connection_file=str(directory / "connection.json"),
             **options,
         )
+        # A program that starts the kernel, instead of Jupyter.
+        self.manager.kernel_spec.argv[:0] = under or []
         self.clients: list[Client] = []
         with open(self.log_file, "wb") as log:
             self.manager.start_kernel(
