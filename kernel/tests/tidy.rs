@@ -38,6 +38,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "magics/sight/src/getters.rs",
         "libraries are asked for the size of their pools",
     ),
+    (
+        "magics/sight/src/float.rs",
+        "the control register of the floating-point unit",
+    ),
     ("magics/sight/src/host.rs", "sysconf"),
     (
         "magics/sight/src/linker.rs",
@@ -52,8 +56,12 @@ const UNSAFE: &[(&str, &str)] = &[
         "memory of this process is read through the kernel",
     ),
     (
-        "magics/sight/src/toll.rs",
-        "the mode of floating-point arithmetic is a register",
+        "magics/src/extensions.rs",
+        "the slots of CPython's C struct for a module",
+    ),
+    (
+        "magics/src/loads.rs",
+        "CPython's audit hooks, and the frames of who asked",
     ),
     (
         "magics/src/allocated.rs",

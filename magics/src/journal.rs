@@ -16,6 +16,7 @@ use diaphane_sight::linker::{self, Counters};
 #[derive(Debug, Default)]
 struct Journal {
     running: Option<u32>,
+    previous: Option<u32>,
     counters: Counters,
     libraries: HashMap<Image, Option<u32>>,
     threads: HashMap<i32, Option<u32>>,
@@ -57,13 +58,21 @@ pub(crate) fn end_cell() -> Changes {
     let mut journal = observed();
     births::set_cell(None);
     let journal = journal.get_or_insert_default();
-    journal.running = None;
+    let ended = journal.running.take();
+    journal.previous = ended.or(journal.previous);
     std::mem::take(&mut journal.since_begin)
 }
 
 /// The cell that runs.
 pub(crate) fn running_cell() -> Option<u32> {
     lock().as_ref().and_then(|journal| journal.running)
+}
+
+/// The cell that ended last, or else the one that runs; `None` where nobody counts cells.
+pub(crate) fn last_cell() -> Option<u32> {
+    let journal = lock();
+    let journal = journal.as_ref()?;
+    journal.previous.or(journal.running)
 }
 
 /// Gives what is new to the cell that runs.

@@ -10,8 +10,10 @@ mod ask;
 mod buffer_addr;
 mod buffers;
 mod error;
+mod extensions;
 mod journal;
 mod loaded_libs;
+mod loads;
 mod native_delta;
 mod native_doctor;
 mod numpy_array;
@@ -33,6 +35,7 @@ use crate::report::Report;
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::open();
+    loads::listen(module.py());
     loaded_libs::remember_what_is_loaded();
     python::register(module)
 }

@@ -2,37 +2,54 @@
 //!
 //! The facts come from the dynamic linker, the kernel and the mapped images; the packages from installers' lists.
 
-use std::collections::HashSet;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+mod binding;
+mod findings;
+mod inventory;
+mod row;
+mod tree;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use diaphane_sight::libs::{self, Kind};
-use diaphane_sight::maps::{self, Maps};
-use diaphane_sight::packages::{self, Package};
-use diaphane_sight::pools::{self, Api};
+use diaphane_sight::maps::{self, Kind as RegionKind, Maps, Region};
 use diaphane_sight::spans::Span;
 use regex::Regex;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::regex;
-use crate::report::{Address, Column, Diagnosis, Report, Severity, Show, fields, rows};
+use crate::report::{Report, fields, rows};
 use crate::view::bytes;
-use crate::{Context, Error, Magic};
+use crate::{Context, Error, Magic, extensions, journal, loads};
+use inventory::{Item, stem};
+use row::{COLUMNS, Row};
 
 /// List the native libraries that are loaded into this process.
 ///
-/// For each one: what it is, the Python package that brought it, how much memory it maps, where it lies, and which
-/// loaded libraries need it. The rows also hold soname, build ID, what it needs, its search paths and its segments.
+/// For each one: what it is, the package that brought it, how much memory it maps, in which cell and by whom it was
+/// loaded, and where the linker found it. The rows also hold soname, build ID, what it needs, its search paths, its
+/// segments, and for BLAS and OpenMP runtimes the version, the kernels in use and the size of the pool.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only libraries whose name, path or package matches, in any case
     #[arg(value_name = "REGEX")]
     pattern: Option<String>,
-    /// Only what was loaded since this magic last ran
+    /// Only what was loaded since the last cell began
     #[arg(long)]
     new: bool,
-    /// Also the vDSO, the code that the kernel maps into every process
+    /// Show who needs whom as a tree
+    #[arg(long)]
+    tree: bool,
+    /// Show the chain of causes for one library, from the cell to the file
+    #[arg(long, value_name = "LIB")]
+    why: Option<String>,
+    /// Show which libraries define or use a symbol, and which definition each use got
+    #[arg(long, value_name = "NAME")]
+    sym: Option<String>,
+    /// Only libraries that are there more than once
+    #[arg(long)]
+    dup: bool,
+    /// Also the code that the operating system maps into every process, and generated code
     #[arg(long)]
     all: bool,
     /// Also how much of each is in physical memory (slower)
@@ -40,75 +57,22 @@ pub(crate) struct Args {
     rss: bool,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(28),
-    Column::new("package", Show::Text, 1)
-        .with("package_version")
-        .at_least(16),
-    Column::new("kind", Show::Text, 3).at_least(16),
-    Column::new("size", Show::Bytes, 2),
-    Column::new("rss", Show::Bytes, 1).optional(),
-    Column::new("base", Show::Address, 4),
-    Column::new("needed_by", Show::List, 5).titled("needed by"),
-    Column::new("path", Show::Path, 6),
-    Column::new("soname", Show::Text, 8),
-    Column::new("needed", Show::List, 9).titled("needs"),
-    Column::new("build_id", Show::Text, 10).titled("build ID"),
-];
-
-#[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    path: Option<&'a str>,
-    soname: Option<&'a str>,
-    kind: &'static str,
-    package: Option<&'a str>,
-    package_version: Option<&'a str>,
-    base: Address,
-    end: Address,
-    size: usize,
-    rss: Option<u64>,
-    segments: Vec<Segment<'a>>,
-    build_id: Option<&'a str>,
-    needed: &'a [String],
-    needed_by: &'a [String],
-    rpath: Option<&'a str>,
-    runpath: Option<&'a str>,
-    deleted: bool,
-}
-
-#[derive(Serialize)]
-struct Segment<'a> {
-    start: Address,
-    end: Address,
-    perms: &'a str,
-}
-
-/// A library and the package that installed it.
-struct Library {
-    facts: libs::Library,
-    package: Option<Arc<Package>>,
-}
+/// What was loaded when this magic last ran, for processes in which nobody counts cells.
+static SEEN: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
 
 /// What tells one loaded library from another: its base and its path.
 type Identity = (usize, Option<String>);
 
-/// What was loaded when this magic last ran.
-static SEEN: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
-
 /// Takes note of what is loaded already, so that the first `--new` does not list Python itself.
 pub(crate) fn remember_what_is_loaded() {
     if let Ok(loaded) = Maps::read().and_then(|maps| libs::loaded(&maps)) {
-        exchange_seen(&loaded);
+        exchange_seen(loaded.iter().map(identity).collect());
     }
 }
 
-fn exchange_seen(loaded: &[libs::Library]) -> HashSet<Identity> {
-    let now = loaded.iter().map(identity).collect();
-    SEEN.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .replace(now)
-        .unwrap_or_default()
+fn exchange_seen(now: HashSet<Identity>) -> HashSet<Identity> {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.replace(now).unwrap_or_default()
 }
 
 fn identity(library: &libs::Library) -> Identity {
@@ -123,130 +87,173 @@ impl Magic for LoadedLibs {
     type Args = Args;
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let pattern = args
-            .pattern
-            .as_deref()
-            .map(|pattern| regex("%loaded_libs", pattern))
+        let compile = |pattern: &String| regex("%loaded_libs", pattern);
+        let pattern = args.pattern.as_ref().map(compile).transpose()?;
+        let declared = match context.user {
+            Some(user) => extensions::declared(user.py)?,
+            None => HashMap::new(),
+        };
+        let interpreter = context
+            .user
+            .map(|user| findings::Interpreter::ask(user.py))
             .transpose()?;
-        context.without_gil(|| report(args, pattern.as_ref()))
+        let items = context.without_gil(|| inventory::all(&declared))?;
+        let mut report = context.without_gil(|| match &args.sym {
+            Some(name) => binding::report(name, &items, pattern.as_ref()),
+            None => report(args, pattern.as_ref(), &items, interpreter.as_ref()),
+        })?;
+        if let Some(wanted) = &args.why {
+            tree::why(&mut report, wanted, &items, context)?;
+        }
+        if !loads::is_listening() {
+            report.limits.push(
+                "Python let no audit hook be added: which line asked for a library is not known"
+                    .into(),
+            );
+        }
+        if context.user.is_none() {
+            report
+                .limits
+                .push("asked without Python: what extension modules declare is not known".into());
+        }
+        Ok(report)
     }
 }
 
-fn report(args: &Args, pattern: Option<&Regex>) -> Result<Report, Error> {
-    let loaded = libs::loaded(&Maps::read()?)?;
-    let seen = exchange_seen(&loaded);
-    let all = loaded.into_iter().map(|facts| {
-        let package = facts
-            .path
-            .as_deref()
-            .and_then(|path| packages::owner(Path::new(path)));
-        Library { facts, package }
-    });
-    let all: Vec<Library> = all
-        .filter(|library| args.all || library.facts.kind != Kind::Vdso)
-        .collect();
-    let listed: Vec<&Library> = all
-        .iter()
-        .filter(|library| !args.new || !seen.contains(&identity(&library.facts)))
-        .filter(|library| pattern.is_none_or(|pattern| matches(pattern, library)))
-        .collect();
-    let resident = if args.rss {
-        Some(maps::resident()?)
+fn report(
+    args: &Args,
+    pattern: Option<&Regex>,
+    items: &[Item],
+    interpreter: Option<&findings::Interpreter>,
+) -> Result<Report, Error> {
+    let listed = listed(args, pattern, items)?;
+    let resident = args.rss.then(maps::resident).transpose()?;
+    let resident = resident.as_deref();
+    let generated = if args.all {
+        generated(items)?
     } else {
-        None
+        Vec::new()
     };
-    let mapped: usize = listed.iter().map(|library| library.facts.size()).sum();
+    let mapped: usize = listed.iter().map(|item| item.facts.size()).sum();
+    let of_items = listed.iter().map(|item| Row::of(item, items, resident));
+    let of_code = generated.iter().map(|region| Row::code(region, resident));
+    let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
+    let counted = items.iter().filter(is_counted).count();
+    let asks_for_one = args.why.is_some();
     Ok(Report {
         name: LoadedLibs::NAME,
         columns: COLUMNS,
-        facts: fields(
-            json!({"totals": {"libs": listed.len(), "loaded": all.len(), "bytes": mapped}}),
-        )?,
-        summary: vec![summary(&listed, all.len(), mapped, args.new)],
-        diagnoses: [several_blas(&listed), deleted(&listed)]
-            .into_iter()
-            .flatten()
-            .collect(),
-        rows: rows(
-            listed
-                .iter()
-                .map(|library| row(library, resident.as_deref())),
-        )?,
+        facts: fields(json!({
+            "totals": {"libs": listed.len(), "loaded": counted, "bytes": mapped},
+            "groups": groups(&listed),
+            "found_by": "computed again by the rules of ld.so from what the ELF images say",
+        }))?,
+        summary: vec![summary(&listed, counted, mapped, args)],
+        listing: if args.tree {
+            tree::tree(&listed, items)
+        } else {
+            Vec::new()
+        },
+        diagnoses: match asks_for_one {
+            true => Vec::new(),
+            false => findings::all(&listed, items, interpreter),
+        },
+        rows: rows(of_items.chain(of_code))?,
         ..Report::default()
     })
 }
 
-fn matches(pattern: &Regex, library: &Library) -> bool {
-    let facts = &library.facts;
-    let package = library
+fn listed<'a>(
+    args: &Args,
+    pattern: Option<&Regex>,
+    items: &'a [Item],
+) -> Result<Vec<&'a Item>, Error> {
+    let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
+    let since = journal::last_cell();
+    let is_new = |item: &Item| match since {
+        Some(cell) => item.cell.is_some_and(|own| own >= cell),
+        None => !seen.contains(&identity(&item.facts)),
+    };
+    let duplicates = if args.dup {
+        findings::duplicates(items)
+    } else {
+        HashSet::new()
+    };
+    let why = match &args.why {
+        Some(wanted) => Some(tree::causes(tree::find(wanted, items)?, items)),
+        None => None,
+    };
+    let all = items.iter().enumerate();
+    let wanted = all
+        .filter(|(_, item)| args.all || item.facts.kind != Kind::Vdso)
+        .filter(|(_, item)| !args.new || is_new(item))
+        .filter(|(index, _)| !args.dup || duplicates.contains(index))
+        .filter(|(index, _)| why.as_ref().is_none_or(|chain| chain.contains(index)))
+        .map(|(_, item)| item)
+        .filter(|item| matches(pattern, item));
+    Ok(wanted.collect())
+}
+
+fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
+    let package = item
+        .fixed
         .package
         .as_ref()
         .map(|package| package.name.as_str());
-    [Some(facts.name.as_str()), facts.path.as_deref(), package]
-        .into_iter()
-        .flatten()
-        .any(|text| pattern.is_match(text))
+    let texts = [
+        Some(item.facts.name.as_str()),
+        item.facts.path.as_deref(),
+        package,
+    ];
+    pattern.is_none_or(|pattern| {
+        texts
+            .into_iter()
+            .flatten()
+            .any(|text| pattern.is_match(text))
+    })
 }
 
-fn row<'a>(library: &'a Library, resident: Option<&[(Span, u64)]>) -> Row<'a> {
-    let facts = &library.facts;
-    let segments = facts.segments.iter().map(|segment| Segment {
-        start: Address(segment.span.start),
-        end: Address(segment.span.end),
-        perms: &segment.perms,
+/// Regions that may run and belong to no library.
+fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
+    let is_free = |span: Span| items.iter().all(|item| !item.facts.span.overlaps(span));
+    let regions = Maps::read()?.regions.into_iter();
+    let code = regions.filter(|region| {
+        region.is_executable() && region.kind() != RegionKind::Special && is_free(region.span)
     });
-    Row {
-        name: &facts.name,
-        path: facts.path.as_deref(),
-        soname: facts.image.soname.as_deref(),
-        kind: match facts.kind {
-            Kind::Program => "program",
-            Kind::Extension => "extension module",
-            Kind::Library => "shared library",
-            Kind::Loader => "loader",
-            Kind::Vdso => "vdso",
-        },
-        package: library
-            .package
-            .as_ref()
-            .map(|package| package.name.as_str()),
-        package_version: library
-            .package
-            .as_ref()
-            .map(|package| package.version.as_str()),
-        base: Address(facts.span.start),
-        end: Address(facts.span.end),
-        size: facts.size(),
-        rss: resident.map(|regions| rss(facts, regions)),
-        segments: segments.collect(),
-        build_id: facts.image.build_id.as_deref(),
-        needed: &facts.image.needed,
-        needed_by: &facts.needed_by,
-        rpath: facts.image.rpath.as_deref(),
-        runpath: facts.image.runpath.as_deref(),
-        deleted: facts.deleted,
+    Ok(code.collect())
+}
+
+/// The packages with the number of their libraries and the bytes that these map.
+fn groups(listed: &[&Item]) -> Vec<Value> {
+    let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for item in listed {
+        if let Some(package) = &item.fixed.package {
+            let group = groups.entry(&package.name).or_default();
+            *group = (group.0 + 1, group.1 + item.facts.size());
+        }
     }
+    let groups = groups.into_iter();
+    groups
+        .map(|(package, (libs, bytes))| json!({"package": package, "libs": libs, "bytes": bytes}))
+        .collect()
 }
 
-/// The kernel counts whole regions; one that reaches beyond the library counts with at most its part.
-fn rss(library: &libs::Library, regions: &[(Span, u64)]) -> u64 {
-    let shares = regions
-        .iter()
-        .map(|&(span, rss)| rss.min(span.intersection(library.span).len() as u64));
-    shares.sum()
-}
-
-fn summary(listed: &[&Library], loaded: usize, mapped: usize, new: bool) -> String {
+fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> String {
     let packages: HashSet<&str> = listed
         .iter()
-        .filter_map(|library| library.package.as_ref())
+        .filter_map(|item| item.fixed.package.as_ref())
         .map(|package| package.name.as_str())
         .collect();
     let count = match listed.len() {
-        0 if new => {
-            return format!(
-                "nothing was loaded since %loaded_libs last ran; {loaded} libraries are loaded"
-            );
+        0 if args.new => {
+            return match journal::last_cell() {
+                Some(cell) => format!(
+                    "nothing was loaded since In[{cell}] began; {loaded} libraries are loaded"
+                ),
+                None => format!(
+                    "nothing was loaded since %loaded_libs last ran; {loaded} libraries are loaded"
+                ),
+            };
         }
         0 => return format!("none of the {loaded} loaded libraries matches"),
         all if all == loaded => format!("{all} libraries"),
@@ -254,60 +261,12 @@ fn summary(listed: &[&Library], loaded: usize, mapped: usize, new: bool) -> Stri
     };
     let owned = listed
         .iter()
-        .filter(|library| library.package.is_some())
+        .filter(|item| item.fixed.package.is_some())
         .count();
     let mapped = bytes(mapped as f64);
     match packages.len() {
-        0 => format!("{count}, {mapped} mapped; none belongs to a Python package"),
-        1 => format!("{count}, {mapped} mapped; {owned} belong to 1 Python package"),
-        many => format!("{count}, {mapped} mapped; {owned} belong to {many} Python packages"),
+        0 => format!("{count}, {mapped} mapped; none belongs to a package"),
+        1 => format!("{count}, {mapped} mapped; {owned} belong to 1 package"),
+        many => format!("{count}, {mapped} mapped; {owned} belong to {many} packages"),
     }
-}
-
-fn several_blas(listed: &[&Library]) -> Option<Diagnosis> {
-    let blas: Vec<String> = listed
-        .iter()
-        .filter_map(|library| {
-            let runtime =
-                pools::runtime(&library.facts).filter(|runtime| runtime.api == Api::Blas)?;
-            Some(match &library.package {
-                Some(package) => {
-                    format!("{} of {} {}", runtime.name, package.name, package.version)
-                }
-                None => format!(
-                    "{} in {}",
-                    runtime.name,
-                    library.facts.path.as_deref().unwrap_or(&library.facts.name)
-                ),
-            })
-        })
-        .collect();
-    (blas.len() > 1).then(|| Diagnosis {
-        code: "L002",
-        severity: Severity::Info,
-        title: format!("{} BLAS libraries are loaded, each with threads of its own.", blas.len()),
-        fix: "This is usual where wheels bring their own; threadpoolctl sets the threads of all at once.".into(),
-        evidence: blas,
-    })
-}
-
-fn deleted(listed: &[&Library]) -> Option<Diagnosis> {
-    let gone: Vec<String> = listed
-        .iter()
-        .filter(|library| library.facts.deleted)
-        .filter_map(|library| library.facts.path.clone())
-        .collect();
-    (!gone.is_empty()).then(|| Diagnosis {
-        code: "L004",
-        severity: Severity::Warn,
-        title: format!(
-            "{} loaded from a file that was deleted or replaced since.",
-            match gone.len() {
-                1 => "1 library is".to_owned(),
-                many => format!("{many} libraries are"),
-            }
-        ),
-        fix: "Restart the kernel to use what is on disk now.".into(),
-        evidence: gone,
-    })
 }

@@ -3,6 +3,12 @@
 //! It is read from the mapped image and not from the file, since the file may have been replaced after it was mapped.
 //! Names that only the file has (`.symtab`, DWARF) are not here.
 
+mod names;
+mod versions;
+
+pub use names::{Export, Import};
+pub use versions::Demand;
+
 use object::NativeEndian as Native;
 use object::elf::{self, DynamicTag, FileHeader64, ProgramType};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
@@ -19,6 +25,8 @@ pub struct Part {
     pub span: Span,
     /// How its content is aligned.
     pub align: u64,
+    /// Whether it asks to be run.
+    pub is_executable: bool,
 }
 
 /// A mapped image.
@@ -36,6 +44,18 @@ pub struct Image {
     pub build_id: Option<String>,
     /// Whether it exports the function by which Python imports a module from a file of this name (PEP 489).
     pub is_python_module: bool,
+    /// The versions of the names that it defines, in the file's order; without the one that is its own name.
+    pub versions: Vec<String>,
+    /// The versions of names that it demands of others.
+    pub demands: Vec<Demand>,
+    /// Whether its code must be written to when it is loaded.
+    pub has_text_relocations: bool,
+    /// Whether it wants the stacks of all threads to be executable; `None` where it does not say.
+    pub wants_executable_stack: Option<bool>,
+    /// The bytes that each thread gets for its thread-local variables.
+    pub tls: usize,
+    /// Whether these must lie in the space that every thread was given at its start.
+    pub needs_static_tls: bool,
     bias: usize,
     parts: Vec<Part>,
     tags: Vec<(DynamicTag, usize)>,
@@ -56,6 +76,14 @@ impl Image {
         image.rpath = image.text(elf::DT_RPATH);
         image.runpath = image.text(elf::DT_RUNPATH);
         image.build_id = image.fingerprint();
+        image.versions = image.defined_versions();
+        image.demands = image.demanded_versions();
+        let flags = image.tag(elf::DT_FLAGS).unwrap_or(0) as u64;
+        image.has_text_relocations =
+            image.tag(elf::DT_TEXTREL).is_some() || flags & elf::DF_TEXTREL.0 != 0;
+        image.needs_static_tls = flags & elf::DF_STATIC_TLS.0 != 0;
+        image.wants_executable_stack = image.part(elf::PT_GNU_STACK).map(|part| part.is_executable);
+        image.tls = image.part(elf::PT_TLS).map_or(0, |part| part.span.len());
         let file = path.rsplit('/').next().unwrap_or(path);
         let module = file.split('.').next().unwrap_or(file);
         image.is_python_module = image.exports(&format!("PyInit_{module}"));
@@ -83,19 +111,26 @@ impl Image {
 
     /// Whether the image defines a symbol for others, by the hash table that the loader uses itself.
     pub fn exports(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.find(name).is_some_and(|found| !found.is_empty())
     }
 
     /// Where a function that the image defines for others lies; not that of one which the loader chooses among several.
     pub fn function(&self, name: &str) -> Option<usize> {
-        let symbol = self.find(name)?;
+        let symbol = self.symbol(*self.find(name)?.first()?)?;
         let is_function =
             symbol.st_type() == elf::STT_FUNC && symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
         is_function.then(|| self.bias.wrapping_add(symbol.st_value.get(Native) as usize))
     }
 
+    fn part(&self, kind: ProgramType) -> Option<&Part> {
+        self.parts.iter().find(|part| part.kind == kind)
+    }
+
+    /// The indices of the symbols of a name, of which there is one for each version.
+    ///
     /// Walks the GNU hash table: a Bloom filter, buckets, and chains whose last entry has its lowest bit set.
-    fn find(&self, name: &str) -> Option<elf::Sym64<Native>> {
+    fn find(&self, name: &str) -> Option<Vec<u32>> {
+        let mut found = Vec::new();
         let table = self.address(elf::DT_GNU_HASH)?;
         let header: elf::GnuHashHeader<Native> = self.load(table)?;
         let buckets = header.bucket_count.get(Native);
@@ -118,18 +153,21 @@ impl Image {
             let place = index.checked_sub(header.symbol_base.get(Native))? as usize;
             let link: u32 = self.load(first_chain + place * size_of::<u32>())?;
             if link | 1 == hash | 1 {
-                let at = self.address(elf::DT_SYMTAB)?
-                    + index as usize * size_of::<elf::Sym64<Native>>();
-                let symbol: elf::Sym64<Native> = self.load(at)?;
+                let symbol = self.symbol(index)?;
                 if self.string(symbol.st_name.get(Native) as usize)? == name {
-                    return Some(symbol);
+                    found.push(index);
                 }
             }
             if link & 1 == 1 {
-                return None;
+                return Some(found);
             }
             index += 1;
         }
+    }
+
+    fn symbol(&self, index: u32) -> Option<elf::Sym64<Native>> {
+        let size = size_of::<elf::Sym64<Native>>();
+        self.load(self.address(elf::DT_SYMTAB)? + index as usize * size)
     }
 
     fn needs(&self) -> Vec<String> {

@@ -45,7 +45,10 @@ pub struct Segment {
 pub struct Library {
     /// The file name.
     pub name: String,
-    /// The file that is mapped, as the kernel knows it; `None` for the vDSO.
+    /// The path by which the linker loaded it; empty for the program.
+    pub linker_name: String,
+    /// The file that is mapped, as the kernel knows it; `None` for the vDSO. Of a file that is gone it is the linker's
+    /// name, since installers move a file out of their way before they delete it.
     pub path: Option<String>,
     /// Whether that file is gone, so that what runs is no longer what the path shows.
     pub deleted: bool,
@@ -86,7 +89,10 @@ pub fn loaded(maps: &Maps) -> Result<Vec<Library>> {
 fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxiliary) -> Library {
     let span = entry.image.span();
     let file = maps.within(span).find(|region| region.path().is_some());
-    let path = file.and_then(Region::path).or(program).map(str::to_owned);
+    let deleted = file.is_some_and(|region| region.deleted);
+    let asked = Some(entry.name.as_str()).filter(|name| deleted && name.starts_with('/'));
+    let path = asked.or(file.and_then(Region::path)).or(program);
+    let path = path.map(str::to_owned);
     let shown = path.as_deref().unwrap_or(&entry.name);
     let name = Path::new(shown)
         .file_name()
@@ -99,10 +105,10 @@ fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxilia
         image if image.is_python_module => Kind::Extension,
         _ => Kind::Library,
     };
-    let deleted = file.is_some_and(|region| region.deleted);
     let segments = segments(maps, span);
     Library {
         name,
+        linker_name: entry.name,
         path,
         deleted,
         kind,

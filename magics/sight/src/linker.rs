@@ -209,6 +209,7 @@ unsafe extern "C" fn collect(
             kind: ProgramType(header.p_type),
             span,
             align: header.p_align,
+            is_executable: header.p_flags & libc::PF_X != 0,
         }
     });
     walk.unloads = info.dlpi_subs;

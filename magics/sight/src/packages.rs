@@ -1,7 +1,10 @@
-//! Which installed Python package a file belongs to, by the lists that installers leave (`*.dist-info/RECORD`).
+//! Which installed package a file belongs to, by the lists that installers leave: pip's `*.dist-info/RECORD`, conda's
+//! `conda-meta/*.json`, Debian's `/var/lib/dpkg/info/*.list`.
 //!
-//! It looks only at files on disk, beside the file that is asked for, and runs no Python.
-//! A file that no list names has no package.
+//! It looks only at files on disk and runs nothing. A file that no list names has no package.
+
+mod conda;
+mod debian;
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,17 +14,38 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-/// A distribution as its metadata calls it.
+/// A package as its metadata calls it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Package {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Whose list names the file.
+    pub manager: Manager,
+}
+
+/// Who installed a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manager {
+    /// pip, or whoever else installs wheels.
+    Pip,
+    /// conda, mamba or pixi.
+    Conda,
+    /// Debian's or Ubuntu's package manager.
+    Dpkg,
 }
 
 /// Finds the package that installed a library.
 pub fn owner(library: &Path) -> Option<Arc<Package>> {
+    wheel(library)
+        .or_else(|| conda::owner(library))
+        .or_else(|| debian::owner(library))
+}
+
+/// Finds the Python distribution that installed a library.
+fn wheel(library: &Path) -> Option<Arc<Package>> {
     let site = library.ancestors().find(|folder| {
         folder
             .file_name()
@@ -90,7 +114,12 @@ fn library(line: &str) -> Option<PathBuf> {
         Some(quoted) => quoted.split_once("\",")?.0.replace("\"\"", "\""),
         None => line.split_once(',')?.0.to_owned(),
     };
-    (path.ends_with(".so") || path.contains(".so.")).then(|| path.into())
+    is_library(&path).then(|| path.into())
+}
+
+/// Whether a path has the form of a shared library's name.
+fn is_library(path: &str) -> bool {
+    path.ends_with(".so") || path.contains(".so.")
 }
 
 /// Reads name and version from the head of METADATA.
@@ -103,6 +132,7 @@ fn package(folder: &Path) -> Option<Package> {
     Some(Package {
         name: field("Name:")?,
         version: field("Version:")?,
+        manager: Manager::Pip,
     })
 }
 
@@ -140,7 +170,7 @@ mod tests {
         );
         assert_eq!(name("ham/with, comma.so").as_deref(), Some("ham 3"));
         assert_eq!(name("spam/other.so"), None);
-        assert_eq!(owner(Path::new("/usr/lib/libm.so.6")), None);
+        assert_eq!(owner(Path::new("/usr/local/lib/libm.so.6")), None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
+use crate::float;
+
 /// What was taken up to a moment. Two of them are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Toll {
@@ -70,24 +72,9 @@ fn pages() -> Option<(u64, u64)> {
     Some((bytes()?, bytes()?))
 }
 
-/// Flush-to-zero and denormals-are-zero, two bits of the register that holds the mode.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, reason = "the mode has no other reader")]
+/// Whether one of the two settings is on by which subnormal numbers are lost.
 pub fn flushes_subnormals() -> Option<bool> {
-    const FLUSH_TO_ZERO: u32 = 1 << 15;
-    const DENORMALS_ARE_ZERO: u32 = 1 << 6;
-    let mut mode = 0u32;
-    // SAFETY: the instruction writes four bytes to the address, which is a local variable's.
-    unsafe {
-        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mode, options(nostack, preserves_flags));
-    }
-    Some(mode & (FLUSH_TO_ZERO | DENORMALS_ARE_ZERO) != 0)
-}
-
-/// Not known for this CPU.
-#[cfg(not(target_arch = "x86_64"))]
-pub fn flushes_subnormals() -> Option<bool> {
-    None
+    float::subnormals().map(|setting| setting.flushed || setting.ignored)
 }
 
 #[cfg(test)]
@@ -114,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_new_thread_computes_with_subnormals() {
-        let known = cfg!(target_arch = "x86_64").then_some(false);
-        assert_eq!(flushes_subnormals(), known);
+        let is_known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+        assert_eq!(flushes_subnormals(), is_known.then_some(false));
     }
 }

@@ -1,0 +1,192 @@
+//! Who asked for a library: each import of an extension module and each `ctypes` load, with the modules that were being
+//! imported and the user's line.
+//!
+//! An audit hook of CPython (PEP 578) hears of both before they happen. It only notes; where Python let none be added,
+//! the list stays empty and reports say what they know otherwise.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use diaphane_sight::libs::Library;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::journal;
+
+/// A program that loads more libraries than this loads the same ones over and over.
+const MOST: usize = 16_384;
+
+/// How a library was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// By `import`.
+    Import,
+    /// By `ctypes`.
+    Ctypes,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub means: Means,
+    /// The module, or the name that `ctypes` was given.
+    pub what: String,
+    /// The cell that ran.
+    pub cell: Option<u32>,
+    /// The modules that were being imported, the one that the user named first.
+    pub chain: Vec<String>,
+    /// The file and the number of the user's line.
+    pub line: Option<(String, u32)>,
+}
+
+/// The first request for each file or name.
+type Loads = HashMap<String, Arc<Load>>;
+
+static LOADS: LazyLock<Mutex<Loads>> = LazyLock::new(Mutex::default);
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+#[allow(unsafe_code, reason = "PyO3 does not declare this function of CPython")]
+unsafe extern "C" {
+    fn PySys_AddAuditHook(
+        hook: unsafe extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int,
+        data: *mut c_void,
+    ) -> c_int;
+}
+
+/// Begins to listen; a hook of somebody else may forbid it.
+#[allow(unsafe_code, reason = "PyO3 has no function for audit hooks")]
+pub(crate) fn listen(py: Python<'_>) {
+    if LISTENING.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // SAFETY: `hear` has the signature that is asked for, needs no data, and stays in memory with the process.
+    let added = unsafe { PySys_AddAuditHook(hear, std::ptr::null_mut()) };
+    if added != 0 {
+        LISTENING.store(false, Ordering::Relaxed);
+        drop(PyErr::take(py));
+    }
+}
+
+/// Whether requests are noted.
+pub(crate) fn is_listening() -> bool {
+    LISTENING.load(Ordering::Relaxed)
+}
+
+/// Who asked for a library first.
+pub(crate) fn of(library: &Library) -> Option<Arc<Load>> {
+    let loads = loads();
+    let soname = library.image.soname.as_deref();
+    let names = [
+        library.path.as_deref(),
+        Some(&library.linker_name),
+        soname,
+        Some(&library.name),
+    ];
+    names
+        .into_iter()
+        .flatten()
+        .find_map(|name| loads.get(name).cloned())
+}
+
+fn loads() -> MutexGuard<'static, Loads> {
+    LOADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Called for every audit event of the process, and so decides by the first letters.
+#[allow(unsafe_code, reason = "called by CPython with raw pointers")]
+unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: CPython passes the name of the event as text that ends with NUL.
+    let event = unsafe { CStr::from_ptr(event) };
+    let means = match event.to_bytes() {
+        b"import" => Means::Import,
+        b"ctypes.dlopen" => Means::Ctypes,
+        _ => return 0,
+    };
+    // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: events are raised by threads that hold the GIL.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
+        let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
+        args.and_then(|args| note(means, &args))
+    }));
+    0
+}
+
+fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
+    let text = |index: usize| {
+        let item = args.get_item(index).ok()?;
+        item.extract::<String>().ok()
+    };
+    let what = text(0)?;
+    let key = match means {
+        // The import of a module has no path unless it is an extension that is about to be loaded.
+        Means::Import => text(1)?,
+        Means::Ctypes if what.contains('/') => fs::canonicalize(&what)
+            .map_or_else(|_| what.clone(), |path| path.to_string_lossy().into_owned()),
+        Means::Ctypes => what.clone(),
+    };
+    let is_new = {
+        let loads = loads();
+        loads.len() < MOST && !loads.contains_key(&key)
+    };
+    if is_new {
+        let (chain, line) = frames(args.py());
+        let cell = journal::running_cell();
+        let load = Load {
+            means,
+            what,
+            cell,
+            chain,
+            line,
+        };
+        loads().entry(key).or_insert_with(|| Arc::new(load));
+    }
+    Some(())
+}
+
+/// The modules whose code runs, from the outermost, and the user's line: the innermost one of `__main__`, or else the
+/// outermost one of all.
+#[allow(unsafe_code, reason = "PyO3 has no frames")]
+fn frames(py: Python<'_>) -> (Vec<String>, Option<(String, u32)>) {
+    let mut chain = Vec::new();
+    let mut line = None;
+    // SAFETY: the GIL is held; the frame is borrowed or NULL.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: as above; a reference of our own is made.
+    let mut next = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
+    while let Some(frame) = next {
+        let raw: *mut ffi::PyFrameObject = frame.as_ptr().cast();
+        // SAFETY: `frame` is a frame and alive; the functions give new references.
+        let (code, globals, number, back) = unsafe {
+            (
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(raw).cast()),
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetGlobals(raw)),
+                ffi::PyFrame_GetLineNumber(raw),
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(raw).cast()),
+            )
+        };
+        next = back;
+        let text =
+            |name: &str| -> Option<String> { code.as_ref()?.getattr(name).ok()?.extract().ok() };
+        let Some(file) = text("co_filename").filter(|file| !file.starts_with("<frozen importlib"))
+        else {
+            continue;
+        };
+        line = Some((file, u32::try_from(number).unwrap_or(0)));
+        let module = globals.and_then(|globals| {
+            let globals = globals.cast_into_exact::<pyo3::types::PyDict>().ok()?;
+            globals.get_item("__name__").ok()??.extract::<String>().ok()
+        });
+        if module.as_deref() == Some("__main__") {
+            break;
+        }
+        chain.extend(module.filter(|_| text("co_name").as_deref() == Some("<module>")));
+    }
+    chain.reverse();
+    (chain, line)
+}
