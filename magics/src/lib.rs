@@ -6,21 +6,30 @@
 
 mod allocated;
 mod args;
+mod array_functions;
 mod ask;
 mod buffer_addr;
 mod buffers;
+mod callable;
+mod disasm;
 mod error;
 mod extensions;
 mod journal;
 mod loaded_libs;
 mod loads;
+mod native;
 mod native_delta;
 mod native_doctor;
 mod numpy_array;
 mod python;
 mod report;
+mod target;
 mod threads;
+mod trail;
+mod ufunc;
+mod variants;
 mod view;
+mod where_func;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -130,6 +139,8 @@ const ALL: &[Entry] = &[
     entry::<buffer_addr::BufferAddr>(),
     entry::<native_delta::NativeDelta>(),
     entry::<native_doctor::NativeDoctor>(),
+    entry::<where_func::Where>(),
+    entry::<disasm::Disasm>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

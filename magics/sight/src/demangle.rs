@@ -13,12 +13,14 @@ pub fn demangle(name: &str) -> String {
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
         return format!("{rust:#}");
     }
-    let is_cpp = name.starts_with("_Z");
+    // What the compiler cut out of a function keeps its name with a suffix, such as `.cold` or `.isra.0`.
+    let (own, suffix) = name.split_at(name.find('.').unwrap_or(name.len()));
+    let is_cpp = own.starts_with("_Z");
     let options = DemangleOptions::new().no_params().no_return_type();
-    let readable = Symbol::new(name).ok().filter(|_| is_cpp);
+    let readable = Symbol::new(own).ok().filter(|_| is_cpp);
     readable
         .and_then(|symbol| symbol.demangle_with_options(&options).ok())
-        .unwrap_or_else(|| name.to_owned())
+        .map_or_else(|| name.to_owned(), |readable| readable + suffix)
 }
 
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod tests {
     #[test]
     fn each_language_has_its_own_way() {
         assert_eq!(demangle("_ZNSt6thread4joinEv"), "std::thread::join");
+        assert_eq!(demangle("_ZN3npy5isnanEd.cold"), "npy::isnan.cold");
         assert_eq!(
             demangle("_ZN3std2io5Write9write_all17h0123456789abcdefE"),
             "std::io::Write::write_all"

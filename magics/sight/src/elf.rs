@@ -165,6 +165,37 @@ impl Image {
         }
     }
 
+    /// The symbols of a name that are defined for others, one for each version.
+    pub(crate) fn symbols(&self, name: &str) -> Vec<elf::Sym64<Native>> {
+        let found = self.find(name).unwrap_or_default();
+        found
+            .into_iter()
+            .filter_map(|index| self.symbol(index))
+            .collect()
+    }
+
+    /// The names of symbols by their places in the table, which is read up to the last of them.
+    pub(crate) fn names(
+        &self,
+        places: impl Iterator<Item = usize> + Clone,
+    ) -> Option<Vec<Option<String>>> {
+        let count = places.clone().max()? + 1;
+        let table = bytes(
+            self.address(elf::DT_SYMTAB)?,
+            count * size_of::<elf::Sym64<Native>>(),
+        );
+        let symbols: Vec<elf::Sym64<Native>> = slice_of(&table);
+        let text = bytes(self.address(elf::DT_STRTAB)?, self.tag(elf::DT_STRSZ)?);
+        let name = |place: usize| {
+            let tail = text.get(symbols.get(place)?.st_name.get(Native) as usize..)?;
+            let end = tail.iter().position(|&byte| byte == 0)?;
+            String::from_utf8(tail[..end].to_vec())
+                .ok()
+                .filter(|name| !name.is_empty())
+        };
+        Some(places.map(name).collect())
+    }
+
     fn symbol(&self, index: u32) -> Option<elf::Sym64<Native>> {
         let size = size_of::<elf::Sym64<Native>>();
         self.load(self.address(elf::DT_SYMTAB)? + index as usize * size)
@@ -201,7 +232,7 @@ impl Image {
             })
     }
 
-    fn tag(&self, wanted: DynamicTag) -> Option<usize> {
+    pub(crate) fn tag(&self, wanted: DynamicTag) -> Option<usize> {
         self.tags
             .iter()
             .find(|(tag, _)| *tag == wanted)
@@ -209,7 +240,7 @@ impl Image {
     }
 
     /// glibc has already moved the addresses of most images, but not those of the vDSO.
-    fn address(&self, tag: DynamicTag) -> Option<usize> {
+    pub(crate) fn address(&self, tag: DynamicTag) -> Option<usize> {
         let value = self.tag(tag)?;
         Some(if value < self.bias {
             value + self.bias

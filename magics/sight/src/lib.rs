@@ -7,6 +7,7 @@
 //! error and not a crash.
 
 pub mod births;
+pub mod code;
 pub mod cpus;
 pub mod demangle;
 mod descriptors;
@@ -16,12 +17,14 @@ pub mod float;
 mod getters;
 pub mod host;
 pub mod libs;
+pub mod lines;
 pub mod linker;
 pub mod maps;
 pub mod packages;
 pub mod pages;
 pub mod pools;
 pub mod search;
+pub mod slots;
 pub mod spans;
 pub mod symbols;
 pub mod threads;

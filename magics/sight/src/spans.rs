@@ -206,6 +206,20 @@ pub fn bytes(address: usize, len: usize) -> Vec<u8> {
     buffer
 }
 
+/// Reads a pointer.
+pub fn word(address: usize) -> Option<usize> {
+    let mut word = [0; size_of::<usize>()];
+    let whole = read(address, &mut word).is_ok_and(|read| read == word.len());
+    whole.then_some(usize::from_ne_bytes(word))
+}
+
+/// Reads a C `int`.
+pub fn int(address: usize) -> Option<i32> {
+    let mut int = [0; size_of::<i32>()];
+    let whole = read(address, &mut int).is_ok_and(|read| read == int.len());
+    whole.then_some(i32::from_ne_bytes(int))
+}
+
 /// Reads a NUL-terminated string of at most 4 KiB; `None` if the address or the text is not readable as one.
 pub fn c_string(address: usize) -> Option<String> {
     const CHUNK: usize = 256;

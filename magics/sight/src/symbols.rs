@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use object::read::ReadCache;
-use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolKind};
+use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolFlags, SymbolKind, elf};
 use serde::Serialize;
 
 use crate::libs::Library;
@@ -221,15 +221,22 @@ fn entry<'data>(symbol: &impl ObjectSymbol<'data>) -> Option<Entry> {
     let kind = match symbol.kind() {
         SymbolKind::Text => Kind::Function,
         SymbolKind::Data => Kind::Data,
+        _ if is_indirect(symbol) => Kind::Function,
         _ => return None,
     };
     let name = symbol.name().ok().filter(|name| !name.is_empty())?;
-    (symbol.is_definition()).then(|| Entry {
+    let is_defined = symbol.is_definition() || is_indirect(symbol) && !symbol.is_undefined();
+    is_defined.then(|| Entry {
         start: symbol.address(),
         size: symbol.size(),
         kind,
         name: name.into(),
     })
+}
+
+/// Whether it is the function that chooses one of several implementations.
+fn is_indirect<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
+    matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info.st_type() == elf::STT_GNU_IFUNC)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -1,0 +1,70 @@
+//! The source line of machine code, from the debug information in the library's file or in its separate debug file.
+//!
+//! Most libraries have none, and then there is no line.
+
+use std::path::Path;
+
+use addr2line::Loader;
+use object::{Object, ReadCache};
+use serde::Serialize;
+
+use crate::libs::Library;
+
+/// A place in a source file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The file as the compiler saw it.
+    pub file: String,
+    /// The line in it, from 1 on.
+    pub line: u32,
+}
+
+/// The line at an address of a library of this process.
+pub fn line(address: usize, library: &Library) -> Option<Line> {
+    let path = Path::new(library.path.as_deref()?);
+    if library.deleted || !is_the_one(path, library.image.build_id.as_deref())? {
+        return None;
+    }
+    let loader = Loader::new(path).ok()?;
+    let own = address.checked_sub(library.image.bias())? as u64;
+    let place = loader.find_location(own).ok()??;
+    Some(Line {
+        file: place.file?.to_owned(),
+        line: place.line?,
+    })
+}
+
+/// Whether the file is still the one that was mapped, and may have debug information.
+fn is_the_one(path: &Path, build_id: Option<&str>) -> Option<bool> {
+    let cache = ReadCache::new(std::fs::File::open(path).ok()?);
+    let file = object::File::parse(&cache).ok()?;
+    let found = file.build_id().ok().flatten();
+    let found = found.map(|bytes| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    });
+    Some(found.as_deref() == build_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libs;
+    use crate::maps::Maps;
+
+    #[test]
+    fn this_function_is_in_this_file() {
+        let libraries = libs::loaded(&Maps::read().unwrap()).unwrap();
+        let address = this_function_is_in_this_file as *const () as usize;
+        let found = line(address, &libraries[0]).unwrap();
+        assert!(found.file.ends_with("sight/src/lines.rs"), "{found:?}");
+        assert!(found.line.abs_diff(line!()) < 12, "{found:?}");
+        let libc = libraries
+            .iter()
+            .find(|library| library.name.starts_with("libc.so"))
+            .unwrap();
+        assert_eq!(line(libc.span.start, libc), None);
+    }
+}

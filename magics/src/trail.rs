@@ -1,0 +1,119 @@
+//! The way from what a user wrote to machine code, for the magics that show it.
+
+use pyo3::prelude::*;
+
+use crate::callable::{self, Step, Trail};
+use crate::native::Process;
+use crate::target::{self, Target};
+use crate::{Context, Error};
+
+/// What a user asked a magic about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// The name of the magic, for messages.
+    pub magic: &'a str,
+    /// A name with attributes and subscripts, a symbol of a library, or an address.
+    pub text: &'a str,
+    /// The kind of items, for NumPy's functions.
+    pub dtype: Option<&'a str>,
+}
+
+impl Question<'_> {
+    /// Follows it to the functions behind: those of an object, or the one that a symbol or an address is.
+    pub(crate) fn follow(
+        self,
+        context: &Context<'_, '_>,
+        process: &Process,
+    ) -> Result<Trail, Error> {
+        let Self { magic, text, dtype } = self;
+        let mut trail = match Target::parse(magic, text, context)? {
+            Target::Object(name, object) => {
+                let trail = callable::follow(&name, &object, dtype);
+                trail.map_err(|error| self.refused(&error, object.py()))?
+            }
+            Target::Address(address) => Trail {
+                steps: vec![self.step("address", address)],
+                limits: vec![],
+            },
+            Target::Symbol { library, symbol } => self.symbol(&library, &symbol, process)?,
+        };
+        trail.steps = trail
+            .steps
+            .into_iter()
+            .flat_map(|step| through(step, process))
+            .collect();
+        Ok(trail)
+    }
+
+    fn symbol(self, library: &str, symbol: &str, process: &Process) -> Result<Trail, Error> {
+        let mut trail = Trail::default();
+        for (index, place) in target::symbols(self.magic, library, symbol, &process.libraries)? {
+            let bound = target::implementations(index, &place, &process.libraries);
+            let role = if bound.is_empty() {
+                "symbol"
+            } else {
+                "chooser (IFUNC)"
+            };
+            trail.steps.push(self.step(role, place.start));
+            for (code, users) in bound {
+                let object = format!("{} for {}", self.text, listed(&users));
+                trail.steps.push(Step {
+                    object,
+                    ..self.step("bound", code)
+                });
+            }
+        }
+        Ok(trail)
+    }
+
+    fn step(self, role: &str, code: usize) -> Step {
+        Step {
+            role: role.into(),
+            object: self.text.into(),
+            code: Some(code),
+            ..Step::default()
+        }
+    }
+
+    /// An exception in words, without its `__str__`: what NumPy says about a wrong dtype is for the user.
+    fn refused(self, error: &PyErr, py: Python<'_>) -> Error {
+        let name = error
+            .get_type(py)
+            .name()
+            .map_or_else(|_| "an exception".into(), |name| name.to_string());
+        let first = || {
+            error
+                .value(py)
+                .getattr("args")?
+                .get_item(0)?
+                .extract::<String>()
+        };
+        let words = match name.contains("UFunc") {
+            true => "NumPy has no loop for this dtype".to_owned(),
+            false => first().unwrap_or(name),
+        };
+        Error::Usage(format!("%{}: {}: {words}", self.magic, self.text))
+    }
+}
+
+/// A step, and the function that it only jumps on to.
+fn through(step: Step, process: &Process) -> impl Iterator<Item = Step> {
+    let end = step.code.and_then(|code| process.through(code));
+    let next = end.map(|code| Step {
+        role: "jumps to".into(),
+        object: step.object.clone(),
+        code: Some(code),
+        ..Step::default()
+    });
+    std::iter::once(step).chain(next)
+}
+
+/// The first names of a list.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [one, two, rest @ ..] if !rest.is_empty() => {
+            format!("{one}, {two} and {} more", rest.len())
+        }
+        few => few.join(" and "),
+    }
+}
