@@ -77,6 +77,7 @@ pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<De
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
     let new = arrays::new(namespace, &begin.arrays);
     let rss = grown(now.rss, before.rss);
+    // In a forked child the kernel counts anew, so that nothing is subtracted without a floor.
     let mut delta = Delta {
         cell: begin.cell,
         rss,
@@ -88,8 +89,8 @@ pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<De
         buffers_new: new.into_iter().map(|held| held.name).collect(),
         wall_ns: u64::try_from((wall - begin.at).as_nanos()).unwrap_or(u64::MAX),
         cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
-        minor_faults: now.minor_faults - before.minor_faults,
-        major_faults: now.major_faults - before.major_faults,
+        minor_faults: now.minor_faults.saturating_sub(before.minor_faults),
+        major_faults: now.major_faults.saturating_sub(before.major_faults),
         flushes_subnormals: now.flushes_subnormals,
         flushing_changed: now.flushes_subnormals != before.flushes_subnormals,
         ..Delta::default()
