@@ -71,12 +71,20 @@ const UNSAFE: &[(&str, &str)] = &[
         "magics/src/allocated.rs",
         "a function of tracemalloc that no header declares",
     ),
+    (
+        "magics/src/buffer_trace/",
+        "NumPy's memory handlers are C functions, called with or without the GIL",
+    ),
     ("magics/src/buffers/dlpack.rs", "DLPack is a C struct"),
     (
         "magics/src/numpy_array.rs",
         "the fields of NumPy's C structs",
     ),
     ("magics/src/python.rs", "an object's reference count"),
+    (
+        "magics/src/reach",
+        "what objects hold is read as the garbage collector reads it",
+    ),
 ];
 
 /// A source file: its path from the repository's root, and its text.

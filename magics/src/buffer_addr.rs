@@ -18,6 +18,7 @@ use serde_json::json;
 use self::place::{Backed, Memory};
 use self::targets::Target;
 use crate::allocated::Tracemalloc;
+use crate::buffer_trace::origins;
 use crate::buffers::{self, Buffer, Found};
 use crate::report::{Report, fields, rows};
 use crate::view::bytes;
@@ -166,7 +167,10 @@ fn list<'py>(
                 Err(_) => Owner::default(),
             };
             let allocated_at = match owner.span {
-                Some(span) => tracemalloc.place(span.start)?,
+                Some(span) => match origins::of(span.start) {
+                    Some(place) => Some(place),
+                    None => tracemalloc.place(span.start)?,
+                },
                 None => None,
             };
             listed.push(Listed {

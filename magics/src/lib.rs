@@ -9,9 +9,11 @@ mod args;
 mod array_functions;
 mod ask;
 mod buffer_addr;
+mod buffer_trace;
 mod buffers;
 mod callable;
 mod disasm;
+mod cell_body;
 mod error;
 mod extensions;
 mod journal;
@@ -22,6 +24,7 @@ mod native_delta;
 mod native_doctor;
 mod numpy_array;
 mod python;
+mod reach;
 mod report;
 mod target;
 mod threads;
@@ -137,6 +140,7 @@ const ALL: &[Entry] = &[
     entry::<loaded_libs::LoadedLibs>(),
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),
+    entry::<buffer_trace::BufferTrace>(),
     entry::<native_delta::NativeDelta>(),
     entry::<native_doctor::NativeDoctor>(),
     entry::<where_func::Where>(),

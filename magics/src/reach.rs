@@ -1,0 +1,209 @@
+//! Finds what lends memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
+//! collector can look into.
+//!
+//! While it walks no Python code runs: dicts and lists are read as they are, and other objects are asked by the function
+//! through which the garbage collector asks them (`tp_traverse`). So references can be followed without holding them, and
+//! a hundred thousand objects take milliseconds.
+
+mod kinds;
+mod names;
+
+use std::collections::HashSet;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+
+use self::kinds::{Kind, Kinds};
+
+/// Beyond so many objects a walk ends.
+const MOST: usize = 2_000_000;
+
+/// An object that lends memory, and how the user reaches it.
+pub(crate) struct Reached<'py> {
+    pub name: String,
+    pub object: Bound<'py, PyAny>,
+}
+
+/// What was found.
+pub(crate) struct Reach<'py> {
+    /// Each object once, the shortest way to it first.
+    pub found: Vec<Reached<'py>>,
+    /// Whether the walk ended before everything was seen.
+    pub is_cut: bool,
+}
+
+/// Where an object was found in another one.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The root of this number.
+    Root(usize),
+    /// Behind a key of a dict.
+    Key(*mut PyObject),
+    /// At a place in a list or a tuple.
+    Index(usize),
+    /// Somewhere inside.
+    Inside,
+}
+
+/// An object on the way.
+struct Node {
+    object: *mut PyObject,
+    kind: Kind,
+    parent: usize,
+    step: Step,
+}
+
+/// A walk through everything that the roots hold.
+struct Walk {
+    kinds: Kinds,
+    nodes: Vec<Node>,
+    seen: HashSet<usize>,
+    found: Vec<usize>,
+}
+
+/// Looks from some named objects, which are among the answers if they lend memory themselves.
+pub(crate) fn from<'py>(
+    py: Python<'py>,
+    namespace: &Bound<'py, PyAny>,
+    roots: &[(String, Bound<'py, PyAny>)],
+) -> PyResult<Reach<'py>> {
+    let mut walk = Walk {
+        kinds: Kinds::of(py)?,
+        nodes: Vec::new(),
+        // The user's functions lead back to the namespace.
+        seen: HashSet::from([namespace.as_ptr().addr()]),
+        found: Vec::new(),
+    };
+    // A collection could run finalizers, which are Python code.
+    let _pause = Pause::begin();
+    for (number, (_, root)) in roots.iter().enumerate() {
+        walk.add(root.as_ptr(), 0, Step::Root(number));
+    }
+    let mut next = 0;
+    while next < walk.nodes.len() && walk.nodes.len() < MOST {
+        walk.open(next);
+        next += 1;
+    }
+    let name = |&index: &usize| Reached {
+        name: names::of(&walk.nodes, index, roots),
+        object: bound(py, walk.nodes[index].object),
+    };
+    Ok(Reach {
+        found: walk.found.iter().map(name).collect(),
+        is_cut: next < walk.nodes.len(),
+    })
+}
+
+/// A reference of our own to an object that the walk reached.
+#[allow(unsafe_code, reason = "the walk has plain pointers")]
+fn bound<'py>(py: Python<'py>, object: *mut PyObject) -> Bound<'py, PyAny> {
+    // SAFETY: no Python code has run since the object was reached from a root that is held, so that it is still alive.
+    unsafe { Bound::from_borrowed_ptr(py, object) }
+}
+
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+impl Walk {
+    /// Takes note of an object unless it was seen, or can neither lend memory nor hold what does.
+    fn add(&mut self, object: *mut PyObject, parent: usize, step: Step) {
+        // SAFETY: the object was reached from one that is alive, and no Python code has run since.
+        let kind = self.kinds.of_type(unsafe { ffi::Py_TYPE(object) });
+        if kind == Kind::Nothing || !self.seen.insert(object.addr()) {
+            return;
+        }
+        if kind == Kind::Memory {
+            self.found.push(self.nodes.len());
+        }
+        self.nodes.push(Node {
+            object,
+            kind,
+            parent,
+            step,
+        });
+    }
+
+    /// Adds what an object holds.
+    fn open(&mut self, index: usize) {
+        let Node { object, kind, .. } = self.nodes[index];
+        match kind {
+            Kind::Dict => self.open_dict(object, index),
+            Kind::List | Kind::Tuple => self.open_sequence(object, kind, index),
+            Kind::Other => self.open_other(object, index),
+            Kind::Memory | Kind::Nothing => {}
+        }
+    }
+
+    fn open_dict(&mut self, dict: *mut PyObject, index: usize) {
+        let (mut place, mut key, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+        // SAFETY: it is a dict, and nothing changes it meanwhile.
+        while unsafe { ffi::PyDict_Next(dict, &mut place, &mut key, &mut value) } != 0 {
+            self.add(value, index, Step::Key(key));
+        }
+    }
+
+    fn open_sequence(&mut self, sequence: *mut PyObject, kind: Kind, index: usize) {
+        // SAFETY: it is a list or a tuple, whose size is in its head.
+        let count = unsafe { ffi::Py_SIZE(sequence) };
+        for place in 0..count {
+            // SAFETY: the place is inside, and the type is the one that the macro wants.
+            let item = unsafe {
+                match kind {
+                    Kind::List => ffi::PyList_GET_ITEM(sequence, place),
+                    _ => ffi::PyTuple_GET_ITEM(sequence, place),
+                }
+            };
+            // A tuple that is still being built has empty places.
+            if !item.is_null() {
+                self.add(item, index, Step::Index(place.cast_unsigned()));
+            }
+        }
+    }
+
+    fn open_other(&mut self, object: *mut PyObject, index: usize) {
+        let mut held: Vec<*mut PyObject> = Vec::new();
+        // SAFETY: the object is of a type with garbage collection, whose function may be called at any time with the GIL
+        // held. It calls `collect` with the objects that it holds and the list, which outlives the call.
+        unsafe {
+            if let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse {
+                traverse(object, collect, (&raw mut held).cast());
+            }
+        }
+        for one in held {
+            self.add(one, index, Step::Inside);
+        }
+    }
+}
+
+/// Puts an object into the list behind `list`.
+#[allow(unsafe_code, reason = "CPython calls it")]
+unsafe extern "C" fn collect(object: *mut PyObject, list: *mut c_void) -> c_int {
+    // SAFETY: it is the list of `open_other`, which nobody else uses during the call.
+    let held = unsafe { &mut *list.cast::<Vec<*mut PyObject>>() };
+    held.push(object);
+    0
+}
+
+/// No garbage is collected as long as it lives.
+struct Pause {
+    was_on: bool,
+}
+
+#[allow(unsafe_code, reason = "the switch of the garbage collector")]
+impl Pause {
+    fn begin() -> Self {
+        // SAFETY: the GIL is held.
+        let was_on = unsafe { ffi::PyGC_Disable() } != 0;
+        Self { was_on }
+    }
+}
+
+#[allow(unsafe_code, reason = "the switch of the garbage collector")]
+impl Drop for Pause {
+    fn drop(&mut self) {
+        if self.was_on {
+            // SAFETY: as above.
+            unsafe { ffi::PyGC_Enable() };
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How the user would write the way to an object: `d['x'][3].w`.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+
+use super::kinds::Kind;
+use super::{Node, Step};
+
+/// The way to a node, from the name of its root.
+pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny>)]) -> String {
+    let mut steps = Vec::new();
+    let mut at = index;
+    let root = loop {
+        let node = &nodes[at];
+        match node.step {
+            Step::Root(number) => break &roots[number].0,
+            Step::Key(key) => {
+                let dict = &nodes[node.parent];
+                // The dict of an instance is not on the way that one writes.
+                if is_attributes(nodes, dict) {
+                    steps.push(format!(".{}", text(key).unwrap_or_default()));
+                    at = dict.parent;
+                    continue;
+                }
+                steps.push(subscript(key));
+            }
+            Step::Index(place) => steps.push(format!("[{place}]")),
+            Step::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
+        }
+        at = node.parent;
+    };
+    steps.push(root.clone());
+    steps.reverse();
+    steps.concat()
+}
+
+/// Whether a dict is the `__dict__` of the object that it was found in.
+fn is_attributes(nodes: &[Node], dict: &Node) -> bool {
+    matches!(dict.step, Step::Inside)
+        && nodes[dict.parent].kind == Kind::Other
+        && attributes(nodes[dict.parent].object) == dict.object
+}
+
+fn subscript(key: *mut PyObject) -> String {
+    match (text(key), number(key)) {
+        (Some(text), _) => format!("['{}']", text.escape_debug()),
+        (None, Some(number)) => format!("[{number}]"),
+        (None, None) => format!("[<{}>]", type_name(key)),
+    }
+}
+
+/// Where one object lies in another that is neither a dict nor a sequence: an attribute, else somewhere.
+fn inside(holder: *mut PyObject, object: *mut PyObject) -> String {
+    let in_dict = key_of(attributes(holder), |_, value| value == object);
+    let name = in_dict.or_else(|| slot(holder, object));
+    match name.and_then(text) {
+        Some(name) => format!(".{name}"),
+        None => format!(".<{}>", type_name(object)),
+    }
+}
+
+/// The dict of an object's attributes, or null.
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn attributes(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the object is alive. The reference that is returned is given back at once: the object keeps the dict.
+    unsafe {
+        let dict = ffi::PyObject_GenericGetDict(object, ptr::null_mut());
+        if dict.is_null() {
+            ffi::PyErr_Clear();
+        } else {
+            ffi::Py_DECREF(dict);
+        }
+        dict
+    }
+}
+
+/// The name of the slot that holds an object: `__slots__`, or a member of a type that C made.
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn slot(holder: *mut PyObject, object: *mut PyObject) -> Option<*mut PyObject> {
+    // SAFETY: `tp_mro` of a ready type is a tuple of types. A member descriptor reads a field and runs no Python code.
+    unsafe {
+        let order = (*ffi::Py_TYPE(holder)).tp_mro;
+        let count = if order.is_null() {
+            0
+        } else {
+            ffi::PyTuple_GET_SIZE(order)
+        };
+        (0..count).find_map(|place| {
+            let class = ffi::PyTuple_GET_ITEM(order, place).cast::<ffi::PyTypeObject>();
+            key_of((*class).tp_dict, |_, value| {
+                if !std::ptr::eq(ffi::Py_TYPE(value), &raw const ffi::PyMemberDescr_Type) {
+                    return false;
+                }
+                let Some(get) = (*ffi::Py_TYPE(value)).tp_descr_get else {
+                    return false;
+                };
+                let held = get(value, holder, ffi::Py_TYPE(holder).cast());
+                if held.is_null() {
+                    ffi::PyErr_Clear();
+                } else {
+                    ffi::Py_DECREF(held);
+                }
+                held == object
+            })
+        })
+    }
+}
+
+/// The first key of a dict whose entry is the right one.
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn key_of(
+    dict: *mut PyObject,
+    is_right: impl Fn(*mut PyObject, *mut PyObject) -> bool,
+) -> Option<*mut PyObject> {
+    if dict.is_null() {
+        return None;
+    }
+    let (mut place, mut key, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+    // SAFETY: it is a dict, and nothing changes it meanwhile.
+    while unsafe { ffi::PyDict_Next(dict, &mut place, &mut key, &mut value) } != 0 {
+        if is_right(key, value) {
+            return Some(key);
+        }
+    }
+    None
+}
+
+/// The text of a `str`, and of no subclass.
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn text(object: *mut PyObject) -> Option<String> {
+    // SAFETY: the object is alive, and a text keeps its UTF-8 as long as it lives.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object) == 0 {
+            return None;
+        }
+        let text = ffi::PyUnicode_AsUTF8(object);
+        if text.is_null() {
+            // A lone surrogate has no UTF-8.
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn number(object: *mut PyObject) -> Option<i64> {
+    let mut overflow = 0;
+    // SAFETY: the object is alive; the conversion of an `int` runs no Python code.
+    unsafe {
+        if ffi::PyLong_CheckExact(object) == 0 {
+            return None;
+        }
+        let number = ffi::PyLong_AsLongLongAndOverflow(object, &mut overflow);
+        (overflow == 0).then_some(number)
+    }
+}
+
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn type_name(object: *mut PyObject) -> String {
+    // SAFETY: the object is alive, and the name of a type ends with a zero.
+    let name = unsafe { CStr::from_ptr((*ffi::Py_TYPE(object)).tp_name) };
+    let name = name.to_string_lossy();
+    name.rsplit('.').next().unwrap_or_default().to_owned()
+}
