@@ -12,8 +12,8 @@ mod buffer_addr;
 mod buffer_trace;
 mod buffers;
 mod callable;
-mod disasm;
 mod cell_body;
+mod disasm;
 mod error;
 mod extensions;
 mod journal;
@@ -33,6 +33,7 @@ mod ufunc;
 mod variants;
 mod view;
 mod where_func;
+mod why_import;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -138,6 +139,7 @@ struct Asked {
 /// Every magic there is.
 const ALL: &[Entry] = &[
     entry::<loaded_libs::LoadedLibs>(),
+    entry::<why_import::WhyImport>(),
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),
     entry::<buffer_trace::BufferTrace>(),

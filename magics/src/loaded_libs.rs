@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use diaphane_sight::libs::{self, Kind};
 use diaphane_sight::maps::{self, Kind as RegionKind, Maps, Region};
 use diaphane_sight::spans::Span;
+use pyo3::prelude::*;
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ use crate::args::regex;
 use crate::report::{Report, fields, rows};
 use crate::view::bytes;
 use crate::{Context, Error, Magic, extensions, journal, loads};
-use inventory::{Item, stem};
+pub(crate) use inventory::{Item, newest, stem};
 use row::{COLUMNS, Row};
 
 /// List the native libraries that are loaded into this process.
@@ -55,6 +56,12 @@ pub(crate) struct Args {
     /// Also how much of each is in physical memory (slower)
     #[arg(long)]
     rss: bool,
+}
+
+/// All loaded libraries with what is known of them.
+pub(crate) fn items(py: Python<'_>) -> Result<Vec<Item>, Error> {
+    let declared = extensions::declared(py)?;
+    Ok(py.detach(|| inventory::all(&declared))?)
 }
 
 /// What was loaded when this magic last ran, for processes in which nobody counts cells.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::libs::Library;
+use diaphane_sight::linker;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -92,6 +93,25 @@ pub(crate) fn of(library: &Library) -> Option<Arc<Load>> {
         .find_map(|name| loads.get(name).cloned())
 }
 
+/// What `ctypes` was asked for last, be it in vain.
+pub(crate) fn latest_of_ctypes() -> Option<String> {
+    latest().clone()
+}
+
+fn latest() -> MutexGuard<'static, Option<String>> {
+    static LATEST: Mutex<Option<String>> = Mutex::new(None);
+    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the linker has something under a path, a soname or the name of a file.
+fn is_loaded(key: &str) -> bool {
+    linker::entries().iter().any(|entry| {
+        entry.name == key
+            || entry.image.soname.as_deref() == Some(key)
+            || entry.name.rsplit('/').next() == Some(key)
+    })
+}
+
 fn loads() -> MutexGuard<'static, Loads> {
     LOADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -130,11 +150,15 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             .map_or_else(|_| what.clone(), |path| path.to_string_lossy().into_owned()),
         Means::Ctypes => what.clone(),
     };
-    let is_new = {
+    if means == Means::Ctypes {
+        *latest() = Some(key.clone());
+    }
+    let (is_known, has_room) = {
         let loads = loads();
-        loads.len() < MOST && !loads.contains_key(&key)
+        (loads.contains_key(&key), loads.len() < MOST)
     };
-    if is_new {
+    // A request that failed says nothing about the one that succeeds later.
+    if has_room && !(is_known && is_loaded(&key)) {
         let (chain, line) = frames(args.py());
         let cell = journal::running_cell();
         let load = Load {
@@ -144,7 +168,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             chain,
             line,
         };
-        loads().entry(key).or_insert_with(|| Arc::new(load));
+        loads().insert(key, Arc::new(load));
     }
     Some(())
 }

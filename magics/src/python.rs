@@ -8,7 +8,9 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
 use serde_json::Value;
 
 use crate::report::Report;
-use crate::{ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, view};
+use crate::{
+    ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, view, why_import,
+};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let version = module.py().version_info();
@@ -16,6 +18,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyReport>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
     module.add_function(wrap_pyfunction!(end_cell, module)?)
@@ -54,6 +57,20 @@ fn end_cell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
     let delta = native_delta::end(&changes, &namespace(py)?);
     let shown = delta.and_then(native_delta::note);
     shown.map(|bundle| object(py, &bundle)).transpose()
+}
+
+/// Say why an import or the loading of a library failed, in a few lines; None for an exception of another kind.
+#[pyfunction]
+fn explain_import(
+    py: Python<'_>,
+    exception: &Bound<'_, pyo3::exceptions::PyBaseException>,
+) -> PyResult<Option<String>> {
+    let namespace = namespace(py)?;
+    let user = User {
+        py,
+        namespace: &namespace,
+    };
+    why_import::note(user, exception).map_err(|error| error.into_exception(py))
 }
 
 /// Run a magic and return its report, or None if the line bound the rows to a name.

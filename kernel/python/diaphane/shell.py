@@ -5,6 +5,7 @@ The classes bear ipykernel's names: libraries (rich, pandas, tqdm...) tell a not
 
 import os
 
+import _diaphane
 from IPython.core import page
 from IPython.core.autocall import ZMQExitAutocall
 from IPython.core.error import UsageError
@@ -104,6 +105,7 @@ class ZMQInteractiveShell(InteractiveShell):
         self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
 
     def _showtraceback(self, etype, evalue, stb):
+        stb = [*stb, *explanation(evalue)]
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.last_error, self._last_shown = error, evalue
         self.display_failed = self.displayhook.content is not None
@@ -131,6 +133,16 @@ class ZMQInteractiveShell(InteractiveShell):
     def _last_traceback(self, value):
         if value is None:
             self.forget_error()
+
+
+def explanation(error):
+    """What to write below a traceback: why a native library could not be loaded, where this was the cause."""
+    try:
+        text = _diaphane.explain_import(error)
+    except Exception:
+        # The user's error is what must be shown, whatever becomes of its explanation.
+        return []
+    return ["", text] if text else []
 
 
 InteractiveShellABC.register(ZMQInteractiveShell)

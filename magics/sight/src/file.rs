@@ -134,6 +134,20 @@ pub fn exports(path: &Path, name: &str) -> bool {
     looked().unwrap_or(false)
 }
 
+/// The names that a file defines for others and that begin so.
+pub fn exported_with(path: &Path, start: &str) -> Vec<String> {
+    let looked = || {
+        let cache = ReadCache::new(File::open(path).ok()?);
+        let file = object::File::parse(&cache).ok()?;
+        let defined = file
+            .dynamic_symbols()
+            .filter(|symbol| symbol.is_definition());
+        let names = defined.filter_map(|symbol| symbol.name().ok().map(str::to_owned));
+        Some(names.filter(|name| name.starts_with(start)).collect())
+    };
+    looked().unwrap_or_default()
+}
+
 /// Which names a file has, by its list of sections; no name is read.
 pub fn symbols(path: &Path) -> Source {
     let looked = || {

@@ -19,7 +19,7 @@ use crate::loads::{self, Load};
 
 /// One loaded library.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub facts: Library,
     pub fixed: Arc<Fixed>,
     /// The index of the library for which the linker loaded it.
@@ -36,7 +36,7 @@ pub(super) struct Item {
 
 /// What stays as it is while a library is loaded.
 #[derive(Debug)]
-pub(super) struct Fixed {
+pub(crate) struct Fixed {
     pub package: Option<Arc<Package>>,
     /// The version of what is loaded; unknown if the package was asked for only after the file had been replaced.
     pub package_version: Option<String>,
@@ -233,7 +233,7 @@ fn number(name: &str) -> Option<String> {
 }
 
 /// The name without the hash that wheels put into it and without what stands behind `.so`.
-pub(super) fn stem(name: &str) -> &str {
+pub(crate) fn stem(name: &str) -> &str {
     let name = name.split(".so").next().unwrap_or(name);
     let is_hash = |part: &str| {
         let part = part.strip_prefix('r').unwrap_or(part);
