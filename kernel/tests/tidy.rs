@@ -85,6 +85,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "magics/src/reach",
         "what objects hold is read as the garbage collector reads it",
     ),
+    (
+        "magics/sight/src/stacks/signal.rs",
+        "threads copy their stacks in a signal handler",
+    ),
+    (
+        "magics/src/threads/interpreter.rs",
+        "CPython's own structures are compared with its C interface",
+    ),
 ];
 
 /// A source file: its path from the repository's root, and its text.

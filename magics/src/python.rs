@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::report::Report;
 use crate::{
-    ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, view, why_import,
+    ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, threads, view,
+    why_import,
 };
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -45,6 +46,7 @@ pub(crate) fn namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 #[pyo3(signature = (number=None))]
 fn begin_cell(py: Python<'_>, number: Option<u32>) -> PyResult<()> {
+    threads::check_interpreter(py);
     journal::begin_cell(number);
     native_delta::begin(number, &namespace(py)?);
     Ok(())

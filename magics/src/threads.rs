@@ -1,32 +1,60 @@
-//! `%threads`: every thread of this process, native ones too, with its owner, and the pools beside the CPUs they share.
+//! `%threads`: every thread of this process, native ones too, with its owner, its stack, and the pools beside the CPUs they
+//! share.
 //!
-//! Python names its own threads; the kernel and the threads' stacks tell about the others.
+//! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
 
+mod findings;
+mod interpreter;
+mod layout;
+mod pools;
+mod python_frames;
+mod sample;
+mod scene;
+mod stack;
+
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
-use diaphane_sight::cpus::Cpus;
-use diaphane_sight::libs::{self, Library};
-use diaphane_sight::maps::Maps;
-use diaphane_sight::packages::{self, Package};
-use diaphane_sight::pools::{self, Api, Runtime};
-use diaphane_sight::threads::{self, Confidence, Thread};
+use diaphane_sight::threads::{Confidence, Thread};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::journal;
 use crate::python::imported;
-use crate::report::{Column, Diagnosis, Report, Severity, Show, fields, rows};
+use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
+
+pub(crate) use interpreter::check as check_interpreter;
+use pools::summary;
+use sample::Sample;
+use scene::{Gil, Kind, Names, Scene};
+use stack::{Call, Merged, stacks};
+
+/// The longest time to watch, in milliseconds.
+const LONGEST: u64 = 60_000;
 
 /// List the threads of this process, with the library each one belongs to.
 ///
-/// Native pools usually keep the process's name for their threads; their owner is found on the stack of the sleeping
-/// thread. The owner of a thread that runs at this moment is unknown.
+/// Native pools usually keep the process's name for their threads; their owner is the library that started them. With
+/// --stack, sleeping threads are read from outside, and others get a signal, in whose handler they copy their stack.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Only the threads that run Python
+    #[arg(long)]
+    python: bool,
+    /// Show what each thread runs, Python and native functions in one: the N innermost
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "16")]
+    stack: Option<usize>,
+    /// Show the interpreter's and the C library's own functions in the stacks too
+    #[arg(long)]
+    native_all: bool,
+    /// Watch for so many milliseconds, to see the use of CPUs and waits for the GIL
+    #[arg(long, value_name = "MS")]
+    sample: Option<u64>,
+}
 
 const COLUMNS: &[Column] = &[
     Column::new("tid", Show::Number, 0),
@@ -37,26 +65,27 @@ const COLUMNS: &[Column] = &[
         .titled("package")
         .optional(),
     Column::new("cpu_ns", Show::Time, 4).titled("cpu"),
+    Column::new("cpu_pct", Show::Number, 4)
+        .titled("cpu %")
+        .optional(),
     Column::new("state", Show::Text, 6),
     Column::new("wait", Show::Text, 5),
-    Column::new("last_cpu", Show::Number, 7).titled("on"),
-    Column::new("owner_confidence", Show::Text, 8).titled("owner by"),
-    Column::new("wait_channel", Show::Text, 9)
+    Column::new("gil", Show::Text, 7).optional(),
+    Column::new("created_in", Show::Number, 8)
+        .titled("cell")
+        .optional(),
+    Column::new("top_frame", Show::Text, 9)
+        .titled("runs")
+        .optional(),
+    Column::new("last_cpu", Show::Number, 10).titled("on"),
+    Column::new("affinity", Show::Text, 12)
+        .titled("may run on")
+        .optional(),
+    Column::new("owner_confidence", Show::Text, 11).titled("owner by"),
+    Column::new("wait_channel", Show::Text, 13)
         .titled("kernel function")
         .optional(),
 ];
-
-/// What a thread is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Main,
-    Python,
-    Kernel,
-    Blas,
-    OpenMp,
-    Unknown,
-}
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -65,31 +94,32 @@ struct Row<'a> {
     comm: &'a str,
     kind: Kind,
     owner: Option<&'a str>,
+    start_function: Option<&'a str>,
     owner_path: Option<&'a str>,
     owner_package: Option<&'a str>,
     owner_package_version: Option<&'a str>,
-    owner_confidence: Option<&'static str>,
+    owner_confidence: Option<Confidence>,
+    created_in: Option<u32>,
+    created_by: Option<i32>,
     state: char,
     wait: Option<String>,
     wait_channel: Option<&'a str>,
     cpu_ns: Option<u64>,
+    cpu_pct: Option<f64>,
     last_cpu: Option<u32>,
+    affinity: Option<&'a str>,
+    gil: Option<Gil>,
+    gil_wait_pct: Option<f64>,
+    ctx_switches: Switches,
+    sigblk: Option<String>,
+    top_frame: Option<String>,
+    stack: Option<Vec<Call>>,
 }
 
-/// A library that keeps threads of its own.
 #[derive(Serialize)]
-struct Pool {
-    library: String,
-    path: Option<String>,
-    package: Option<String>,
-    runtime: &'static str,
-    api: Api,
-    version: Option<String>,
-    corename: Option<String>,
-    size: Option<usize>,
-    live: usize,
-    #[serde(skip)]
-    variable: &'static str,
+struct Switches {
+    vol: Option<u64>,
+    invol: Option<u64>,
 }
 
 /// The magic.
@@ -99,17 +129,40 @@ impl Magic for Threads {
     const NAME: &'static str = "threads";
     type Args = Args;
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
-            Some(user) => python_names(user.py)?,
-            None => HashMap::new(),
+            Some(user) => {
+                check_interpreter(user.py);
+                python_names(user.py)?
+            }
+            None => Names::new(),
         };
-        context.without_gil(|| report(&names))
+        let with_python = context.user.is_some();
+        let answer = || Answer::look(args, names, sample)?.report(args, with_python);
+        // Stacks are taken with the GIL held, where it is, so that no Python function returns meanwhile.
+        match args.stack {
+            Some(_) => answer(),
+            None => context.without_gil(answer),
+        }
     }
 }
 
+fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
+    if time == 0 || time > LONGEST {
+        return Err(Error::Usage(format!(
+            "%threads: --sample takes 1 to {LONGEST} milliseconds, not {time}"
+        )));
+    }
+    if let Some(user) = context.user {
+        check_interpreter(user.py);
+    }
+    let scene = context.without_gil(Scene::look)?;
+    Sample::watch(context, &scene, Duration::from_millis(time))
+}
+
 /// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
-fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
+fn python_names(py: Python<'_>) -> PyResult<Names> {
     let Some(threading) = imported(py, "threading")? else {
         return Ok(HashMap::new());
     };
@@ -128,183 +181,165 @@ fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
     Ok(names)
 }
 
-fn report(names: &HashMap<i32, String>) -> Result<Report, Error> {
-    let maps = Maps::read()?;
-    let libraries = libs::loaded(&maps)?;
-    let found = threads::threads(&libraries, &maps)?;
-    let packages: Vec<_> = libraries.iter().map(package).collect();
-    let cpus = Cpus::read();
-    let pools = pools(&libraries, &packages, &found.threads);
-    let listed = found
-        .threads
-        .iter()
-        .map(|thread| row(thread, names, &libraries, &packages));
-    Ok(Report {
-        name: Threads::NAME,
-        columns: COLUMNS,
-        rows: rows(listed)?,
-        summary: vec![summary(found.threads.len(), &pools, &cpus)],
-        diagnoses: pools
-            .iter()
-            .filter_map(|pool| oversubscribed(pool, &cpus))
-            .collect(),
-        facts: fields(json!({"pools": pools, "cpus": cpus, "vanished": found.vanished}))?,
-        limits: limits(&found.threads),
-        ..Report::default()
-    })
+/// Everything that the report is made of.
+struct Answer {
+    scene: Scene,
+    names: Names,
+    sample: Option<Sample>,
+    stacks: OnceCell<HashMap<i32, Merged>>,
 }
 
-fn package(library: &Library) -> Option<Arc<Package>> {
-    packages::owner(Path::new(library.path.as_deref()?))
-}
-
-fn row<'a>(
-    thread: &'a Thread,
-    names: &'a HashMap<i32, String>,
-    libraries: &'a [Library],
-    packages: &'a [Option<Arc<Package>>],
-) -> Row<'a> {
-    let owner = thread.owner.as_ref();
-    let library = owner.map(|owner| &libraries[owner.library]);
-    let package = owner.and_then(|owner| packages[owner.library].as_deref());
-    let python = names.get(&thread.tid);
-    Row {
-        tid: thread.tid,
-        name: python.unwrap_or(&thread.comm),
-        comm: &thread.comm,
-        kind: kind(thread, python.is_some(), library),
-        owner: library.map(|library| library.name.as_str()),
-        owner_path: library.and_then(|library| library.path.as_deref()),
-        owner_package: package.map(|package| package.name.as_str()),
-        owner_package_version: package.map(|package| package.version.as_str()),
-        owner_confidence: owner.map(|owner| match owner.confidence {
-            Confidence::Hook => "hook",
-            Confidence::Descriptor => "descriptor",
-            Confidence::Scan => "scan",
-        }),
-        state: thread.state,
-        wait: thread.call.as_ref().map(|call| {
-            call.name
-                .map_or(format!("syscall {}", call.number), str::to_owned)
-        }),
-        wait_channel: thread.wait_channel.as_deref(),
-        cpu_ns: thread.cpu_ns,
-        last_cpu: thread.last_cpu,
+impl Answer {
+    fn look(args: &Args, names: Names, sample: Option<Sample>) -> Result<Self, Error> {
+        let answer = Self {
+            scene: Scene::look()?,
+            names,
+            sample,
+            stacks: OnceCell::new(),
+        };
+        if args.stack.is_some() {
+            answer.stacks.get_or_init(|| stacks(&answer.scene));
+        }
+        Ok(answer)
     }
-}
 
-fn kind(thread: &Thread, has_python_name: bool, owner: Option<&Library>) -> Kind {
-    let runtime = owner.and_then(pools::runtime);
-    if u32::try_from(thread.tid) == Ok(std::process::id()) {
-        Kind::Main
-    } else if thread.comm.starts_with("diaphane-") || thread.comm.starts_with("ZMQbg/") {
-        Kind::Kernel
-    } else if has_python_name
-        || owner.is_some_and(|library| library.image.exports("PyThread_start_new_thread"))
-    {
-        Kind::Python
-    } else {
-        match runtime.map(|runtime| runtime.api) {
-            Some(Api::Blas) => Kind::Blas,
-            Some(Api::OpenMp) => Kind::OpenMp,
-            None => Kind::Unknown,
+    fn report(&self, args: &Args, with_python: bool) -> Result<Report, Error> {
+        let scene = &self.scene;
+        // A finding may need stacks that nobody asked to see.
+        let stack_of = |tid| {
+            let stacks = self.stacks.get_or_init(|| stacks(scene));
+            stacks.get(&tid).cloned()
+        };
+        let shown = self.stacks.get();
+        let listed: Vec<&Thread> = scene
+            .threads
+            .iter()
+            .filter(|thread| !args.python || self.runs_python(thread))
+            .collect();
+        let listing = match (args.stack, shown) {
+            (Some(most), Some(stacks)) => self.listing(&listed, stacks, most, args.native_all),
+            _ => Vec::new(),
+        };
+        let kind_of = |thread: &Thread| self.kind(thread);
+        let all = listed.into_iter().map(|thread| self.row(thread, shown));
+        Ok(Report {
+            name: Threads::NAME,
+            columns: COLUMNS,
+            rows: rows(all)?,
+            listing,
+            summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
+            diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
+            facts: fields(json!({
+                "pools": scene.pools, "cpus": scene.cpus, "tasks": scene.tasks, "vanished": scene.vanished,
+            }))?,
+            limits: self.limits(with_python),
+            ..Report::default()
+        })
+    }
+
+    fn kind(&self, thread: &Thread) -> Kind {
+        self.scene
+            .kind(thread, self.names.contains_key(&thread.tid))
+    }
+
+    fn runs_python(&self, thread: &Thread) -> bool {
+        matches!(self.kind(thread), Kind::Main | Kind::Python)
+    }
+
+    fn row<'a>(&'a self, thread: &'a Thread, stacks: Option<&'a HashMap<i32, Merged>>) -> Row<'a> {
+        let scene = &self.scene;
+        let owner = thread.owner.as_ref();
+        let library = scene.owner(thread);
+        let package = owner.and_then(|owner| scene.package_of(owner.library));
+        let python = self.names.get(&thread.tid);
+        let sample = self.sample.as_ref();
+        let stack = stacks.and_then(|stacks| stacks.get(&thread.tid));
+        let runs_python = scene.interpreter.states.contains_key(&thread.tid);
+        Row {
+            tid: thread.tid,
+            name: python.unwrap_or(&thread.comm),
+            comm: &thread.comm,
+            kind: self.kind(thread),
+            owner: library.map(|library| library.name.as_str()),
+            start_function: owner.and_then(|owner| owner.symbol.as_deref()),
+            owner_path: library.and_then(|library| library.path.as_deref()),
+            owner_package: package.map(|package| package.name.as_str()),
+            owner_package_version: package.map(|package| package.version.as_str()),
+            owner_confidence: owner.map(|owner| owner.confidence),
+            created_in: match &thread.birth {
+                Some(birth) => birth.cell,
+                None => journal::cell_of_thread(thread.tid),
+            },
+            created_by: thread.birth.map(|birth| birth.creator),
+            state: thread.state,
+            wait: thread.call.as_ref().map(|call| match call.name {
+                _ if scene.waits_for_the_gil(call) => "GIL".to_owned(),
+                Some(name) => name.to_owned(),
+                None => format!("syscall {}", call.number),
+            }),
+            wait_channel: thread.wait_channel.as_deref(),
+            cpu_ns: thread.cpu_ns,
+            cpu_pct: sample.and_then(|sample| sample.cpu_percent(thread.tid)),
+            last_cpu: thread.last_cpu,
+            affinity: thread.affinity.as_deref(),
+            gil: scene.gil(thread),
+            gil_wait_pct: sample
+                .filter(|_| runs_python)
+                .map(|sample| (sample.gil_wait(thread.tid) * 1000.0).round() / 10.0),
+            ctx_switches: Switches {
+                vol: thread.voluntary_switches,
+                invol: thread.involuntary_switches,
+            },
+            sigblk: thread.blocked_signals.map(|mask| format!("{mask:#018x}")),
+            top_frame: stack.and_then(Merged::top),
+            stack: stack
+                .filter(|stack| stack.native || !stack.calls.is_empty())
+                .map(|stack| stack.calls.clone()),
         }
     }
-}
 
-fn pools(
-    libraries: &[Library],
-    packages: &[Option<Arc<Package>>],
-    threads: &[Thread],
-) -> Vec<Pool> {
-    let owned = |index| {
-        let owners = threads.iter().filter_map(|thread| thread.owner.as_ref());
-        owners.filter(|owner| owner.library == index).count()
-    };
-    let known = |(index, library)| Some((index, library, pools::runtime(library)?));
-    let pool = |(index, library, runtime): (usize, &Library, &'static Runtime)| Pool {
-        library: library.name.clone(),
-        path: library.path.clone(),
-        package: packages[index]
-            .as_ref()
-            .map(|package| format!("{} {}", package.name, package.version)),
-        runtime: runtime.name,
-        api: runtime.api,
-        version: pools::version(library, runtime),
-        corename: pools::corename(library, runtime),
-        size: pools::threads_of(library, runtime),
-        live: owned(index),
-        variable: runtime.variable,
-    };
-    libraries
-        .iter()
-        .enumerate()
-        .filter_map(known)
-        .map(pool)
-        .collect()
-}
-
-impl Pool {
-    fn title(&self) -> String {
-        format!(
-            "{} of {}",
-            self.runtime,
-            self.package.as_deref().unwrap_or(&self.library)
-        )
+    fn listing(
+        &self,
+        threads: &[&Thread],
+        stacks: &HashMap<i32, Merged>,
+        most: usize,
+        everything: bool,
+    ) -> Vec<String> {
+        let of = |thread: &&Thread| {
+            let name = self.names.get(&thread.tid).unwrap_or(&thread.comm);
+            let head = format!("thread {} {name}", thread.tid);
+            let stack = stacks
+                .get(&thread.tid)
+                .map(|stack| stack.listing(most, everything));
+            std::iter::once(head).chain(stack.unwrap_or_default())
+        };
+        threads.iter().flat_map(of).collect()
     }
-}
 
-fn summary(threads: usize, pools: &[Pool], cpus: &Cpus) -> String {
-    let known =
-        |count: Option<usize>| count.map_or("an unknown number".into(), |count| count.to_string());
-    let quota = cpus.quota.map_or("no cgroup quota".into(), |quota| {
-        format!("cgroup quota {quota:.1}")
-    });
-    let pools: Vec<String> = pools
-        .iter()
-        .map(|pool| format!("{} {}", pool.title(), pool.live))
-        .collect();
-    let pools = match pools.len() {
-        0 => "no known native pool".to_owned(),
-        _ => format!(
-            "native pools (threads besides the caller): {}",
-            pools.join(", ")
-        ),
-    };
-    format!(
-        "{threads} threads; {pools}; usable CPUs: {} (online {}, affinity {}, {quota})",
-        known(cpus.usable),
-        known(cpus.online),
-        known(cpus.affinity),
-    )
-}
-
-/// A pool computes with its threads and the one that calls it; more of them than CPUs wait for each other.
-fn oversubscribed(pool: &Pool, cpus: &Cpus) -> Option<Diagnosis> {
-    let usable = cpus.usable.filter(|&usable| pool.live + 1 > usable)?;
-    Some(Diagnosis {
-        code: "T001",
-        severity: Severity::Warn,
-        title: format!(
-            "{} computes with {} threads on {usable} usable CPUs.",
-            pool.title(),
-            pool.live + 1
-        ),
-        evidence: vec![
-            pool.path.clone().unwrap_or_else(|| pool.library.clone()),
-            format!("{} pool threads and the caller", pool.live),
-        ],
-        fix: format!(
-            "Set {}={usable} before it is loaded, or use threadpoolctl.threadpool_limits({usable}).",
-            pool.variable
-        ),
-    })
-}
-
-/// Without these files of the kernel, owners and waits are unknown.
-fn limits(threads: &[Thread]) -> Vec<String> {
-    let asleep = threads.iter().filter(|thread| thread.state == 'S');
-    let silent = asleep.clone().count() > 0 && asleep.clone().all(|thread| thread.call.is_none());
-    let reason = "the kernel does not show the system calls of threads here, so owners are unknown";
-    silent.then(|| reason.to_owned()).into_iter().collect()
+    /// What could not be asked.
+    fn limits(&self, with_python: bool) -> Vec<String> {
+        let threads = &self.scene.threads;
+        let mut asleep = threads
+            .iter()
+            .filter(|thread| thread.state == 'S')
+            .peekable();
+        // Without these files of the kernel, owners and waits are unknown.
+        let silent = asleep.peek().is_some() && asleep.all(|thread| thread.call.is_none());
+        let limits = [
+            (
+                silent,
+                "the kernel does not show the system calls of threads here, so waits are unknown",
+            ),
+            (
+                !self.scene.interpreter.known,
+                "this Python's own structures are not known, so GIL and Python functions are not shown",
+            ),
+            (
+                !with_python,
+                "Python runs something else at the moment, so its names of threads are not known",
+            ),
+        ];
+        let said = limits.into_iter().filter(|(holds, _)| *holds);
+        said.map(|(_, limit)| limit.to_owned()).collect()
+    }
 }

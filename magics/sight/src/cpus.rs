@@ -2,11 +2,13 @@
 //!
 //! It says what is allowed; what is used is for `host` and `threads`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
+
+use crate::cgroups;
 
 /// The limits and what remains.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,40 +64,10 @@ fn count(list: &str) -> Option<usize> {
 
 /// The smallest quota among the process's control group and those around it, in versions 1 and 2.
 fn quota(process: &Path, root: &Path) -> Option<f64> {
-    let groups = std::fs::read_to_string(process.join("cgroup")).ok()?;
-    let mounts = std::fs::read_to_string(process.join("mountinfo")).ok()?;
-    groups
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.splitn(3, ':').skip(1);
-            let (controllers, group) = (fields.next()?, fields.next()?);
-            let unified = controllers.is_empty();
-            if !unified && !controllers.split(',').any(|name| name == "cpu") {
-                return None;
-            }
-            let (top, mount) = mounts.lines().find_map(|line| mount(line, unified))?;
-            let inside = Path::new(group).strip_prefix(top).unwrap_or(Path::new(""));
-            let mount = root.join(mount.strip_prefix("/").unwrap_or(&mount));
-            inside
-                .ancestors()
-                .filter_map(|group| limit(&mount.join(group), unified))
-                .min_by(f64::total_cmp)
-        })
+    let folders = cgroups::folders(process, root, "cpu").into_iter();
+    folders
+        .filter_map(|folder| limit(&folder.path, folder.unified))
         .min_by(f64::total_cmp)
-}
-
-/// From a line of `mountinfo`: the group at the mount's root, and where it is mounted.
-fn mount(line: &str, unified: bool) -> Option<(PathBuf, PathBuf)> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut about = after.split(' ');
-    let (kind, options) = (about.next()?, about.nth(1)?);
-    let fits = match unified {
-        true => kind == "cgroup2",
-        false => kind == "cgroup" && options.split(',').any(|name| name == "cpu"),
-    };
-    let mut fields = before.split(' ').skip(3).map(PathBuf::from);
-    fits.then_some(())?;
-    Some((fields.next()?, fields.next()?))
 }
 
 /// The quota of one group; `max` and `-1` mean that there is none.

@@ -95,6 +95,11 @@ impl Image {
         self.bias
     }
 
+    /// The program headers.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// From the first to behind the last page of what was loaded.
     pub fn span(&self) -> Span {
         let loaded = || {
@@ -120,6 +125,20 @@ impl Image {
         let is_function =
             symbol.st_type() == elf::STT_FUNC && symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
         is_function.then(|| self.bias.wrapping_add(symbol.st_value.get(Native) as usize))
+    }
+
+    /// Where data that the image defines for others lies.
+    pub fn data(&self, name: &str) -> Option<Span> {
+        let symbol = self.symbol(*self.find(name)?.first()?)?;
+        let is_data =
+            symbol.st_type() == elf::STT_OBJECT && symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
+        let start = self.bias.wrapping_add(symbol.st_value.get(Native) as usize);
+        is_data.then(|| {
+            Span::new(
+                start,
+                start.wrapping_add(symbol.st_size.get(Native) as usize),
+            )
+        })
     }
 
     fn part(&self, kind: ProgramType) -> Option<&Part> {

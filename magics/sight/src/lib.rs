@@ -7,6 +7,7 @@
 //! error and not a crash.
 
 pub mod births;
+mod cgroups;
 pub mod code;
 pub mod cpus;
 pub mod demangle;
@@ -26,7 +27,9 @@ pub mod pools;
 pub mod search;
 pub mod slots;
 pub mod spans;
+pub mod stacks;
 pub mod symbols;
+pub mod tasks_allowed;
 pub mod threads;
 pub mod toll;
 

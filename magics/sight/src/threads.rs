@@ -29,6 +29,8 @@ pub struct Call {
     pub name: Option<&'static str>,
     /// Its first argument: for a futex, the address that is waited on.
     pub first: usize,
+    /// Whether its fourth argument, for a futex the time to wait at most, is set.
+    pub timed: bool,
 }
 
 /// Where a sleeping thread's registers point.

@@ -81,6 +81,11 @@ impl Task {
         self.sleep().map(|sleep| sleep.position)
     }
 
+    /// The system call in which the thread sleeps; `None` while it runs.
+    pub fn call(&self) -> Option<Call> {
+        self.sleep()?.call
+    }
+
     /// How much and how often it has run, where the kernel counts that.
     pub fn run(&self) -> Option<Run> {
         let line = self.text("schedstat")?;
@@ -143,6 +148,7 @@ impl Sleep {
         let call = number.parse::<usize>().ok().map(|number| Call {
             number,
             name: syscalls::Sysno::new(number).map(|call| call.name()),
+            timed: arguments.get(3).is_some_and(|fourth| *fourth != "0x0"),
             first: arguments
                 .first()
                 .and_then(|first| hexadecimal(first))

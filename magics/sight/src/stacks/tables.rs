@@ -1,0 +1,89 @@
+//! The call frame information of a library, as its exceptions use it: `.eh_frame`, found through `.eh_frame_hdr`.
+//!
+//! It is copied from the mapped image once, since the library may be unloaded while somebody reads.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use gimli::{BaseAddresses, EhFrame, EhFrameHdr, NativeEndian, Pointer};
+use object::elf;
+
+use crate::elf::Image;
+use crate::spans::bytes;
+
+/// Copies of the two sections.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    bases: BaseAddresses,
+    header: Vec<u8>,
+    frames: Vec<u8>,
+}
+
+type Known = HashMap<usize, (Weak<Image>, Arc<Tables>)>;
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// A section of ours.
+pub(super) type Bytes<'a> = gimli::EndianSlice<'a, NativeEndian>;
+
+impl Tables {
+    /// The information of an image; empty where it has none.
+    pub(super) fn of(image: &Arc<Image>) -> Arc<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        if let Some((owner, tables)) = known.get(&image.bias())
+            && owner
+                .upgrade()
+                .is_some_and(|owner| Arc::ptr_eq(&owner, image))
+        {
+            return Arc::clone(tables);
+        }
+        let tables = Arc::new(Self::read(image).unwrap_or_default());
+        known.insert(image.bias(), (Arc::downgrade(image), Arc::clone(&tables)));
+        tables
+    }
+
+    fn read(image: &Image) -> Option<Self> {
+        let part = |kind| image.parts().iter().find(move |part| part.kind == kind);
+        let header = part(elf::PT_GNU_EH_FRAME)?.span;
+        let mut bases = BaseAddresses::default().set_eh_frame_hdr(header.start as u64);
+        let copy = bytes(header.start, header.len());
+        let parsed = EhFrameHdr::new(&copy, NativeEndian).parse(&bases, 8).ok()?;
+        let Pointer::Direct(start) = parsed.eh_frame_ptr() else {
+            return None;
+        };
+        let start = usize::try_from(start).ok()?;
+        // The length is written nowhere in the image, but the section does not leave its segment.
+        let mut loaded = image
+            .parts()
+            .iter()
+            .filter(|part| part.kind == elf::PT_LOAD);
+        let segment = loaded.find(|part| part.span.contains(start))?.span;
+        bases = bases.set_eh_frame(start as u64);
+        Some(Self {
+            frames: bytes(start, segment.end - start),
+            header: copy,
+            bases,
+        })
+    }
+
+    /// The entry of the function in which an address lies.
+    pub(super) fn entry(&self, address: usize) -> Option<gimli::FrameDescriptionEntry<Bytes<'_>>> {
+        let header = EhFrameHdr::new(&self.header, NativeEndian);
+        let header = header.parse(&self.bases, 8).ok()?;
+        let entry = header.table()?.fde_for_address(
+            &self.frames(),
+            &self.bases,
+            address as u64,
+            gimli::UnwindSection::cie_from_offset,
+        );
+        entry.ok()
+    }
+
+    pub(super) fn frames(&self) -> EhFrame<Bytes<'_>> {
+        EhFrame::new(&self.frames, NativeEndian)
+    }
+
+    pub(super) fn bases(&self) -> &BaseAddresses {
+        &self.bases
+    }
+}

@@ -1,0 +1,222 @@
+//! The interpreter's threads, their Python frames and the holder of the GIL, read from memory without the GIL.
+//!
+//! All reading goes through the operating system, so that what changes meanwhile gives a wrong answer at worst, which
+//! the types of the objects give away, and never a crash. Nothing is read before the layout has been compared with what
+//! CPython's C interface says.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diaphane_sight::spans;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::layout::{Entry, GilPlace, LAYOUT, Layout};
+
+/// No more threads than these are looked for.
+const MOST_THREADS: usize = 4096;
+
+/// Whether the layout was found to hold in this process.
+static HOLDS: AtomicBool = AtomicBool::new(false);
+
+#[allow(unsafe_code, reason = "a variable of CPython's")]
+unsafe extern "C" {
+    /// What the interpreters share; only its address is used.
+    static _PyRuntime: u8;
+}
+
+/// The threads that Python knows, at one moment.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Interpreter {
+    /// The state of each, by the kernel's number.
+    pub states: HashMap<i32, usize>,
+    /// Who holds the GIL.
+    pub holder: Option<i32>,
+    /// Whether anything could be read.
+    pub known: bool,
+}
+
+/// A frame as three words: the code object, the next instruction, whether the interpreter was entered for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RawFrame {
+    pub code: usize,
+    pub instruction: usize,
+    pub entry: bool,
+}
+
+/// How many words a frame takes.
+const WORDS: usize = 3;
+
+impl Interpreter {
+    /// Looks, if it is known how.
+    pub(super) fn look() -> Self {
+        match LAYOUT.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed)) {
+            Some(layout) => Self::read(layout),
+            None => Self::default(),
+        }
+    }
+
+    #[allow(unsafe_code, reason = "CPython's C interface")]
+    fn read(layout: &Layout) -> Self {
+        // SAFETY: both only read a field of the main interpreter, which lives as long as Python.
+        let (main, mut state) = unsafe {
+            let main = ffi::PyInterpreterState_Main();
+            (main.addr(), ffi::PyInterpreterState_ThreadHead(main).addr())
+        };
+        let mut states = HashMap::new();
+        let mut by_state = HashMap::new();
+        while state != 0 && states.len() < MOST_THREADS {
+            let Some(tid) =
+                word(state + layout.thread.native_id).and_then(|tid| i32::try_from(tid).ok())
+            else {
+                break;
+            };
+            states.insert(tid, state);
+            by_state.insert(state, tid);
+            state = word(state + layout.thread.next).unwrap_or(0);
+        }
+        let gil = match layout.gil.place {
+            GilPlace::Runtime(offset) => Some((&raw const _PyRuntime).addr() + offset),
+            GilPlace::Interpreter(offset) => word(main + offset),
+        };
+        let holder = gil
+            .filter(|gil| int(gil + layout.gil.locked) == Some(1))
+            .and_then(|gil| by_state.get(&word(gil + layout.gil.holder)?).copied());
+        Self {
+            states,
+            holder,
+            known: true,
+        }
+    }
+
+    /// The frames of a thread, the innermost first; of a thread that runs they may be torn.
+    pub(super) fn frames(&self, tid: i32) -> Vec<RawFrame> {
+        let mut words = [0; diaphane_sight::stacks::WORDS];
+        let count = self
+            .states
+            .get(&tid)
+            .map_or(0, |&state| note(state, &mut words));
+        unpack(&words[..count])
+    }
+}
+
+/// Notes the frames of the thread whose state is given. It is safe in a signal handler: it allocates nothing, and reads
+/// through the operating system.
+pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
+    let Some(layout) = LAYOUT.as_ref().filter(|_| state != 0) else {
+        return 0;
+    };
+    let top = word(state + layout.thread.top);
+    let mut at = match layout.thread.through {
+        Some(offset) => top.and_then(|through| word(through + offset)),
+        None => top,
+    };
+    let (frames, _) = words.as_chunks_mut::<WORDS>();
+    let mut count = 0;
+    // The frames that the C stack owns are none of Python's, so there are more steps than frames.
+    for _ in 0..2 * frames.len() {
+        let Some(frame) = at
+            .filter(|&at| at != 0 && count < frames.len())
+            .and_then(|at| read_frame(layout, at))
+        else {
+            break;
+        };
+        match frame.is_c {
+            true if count > 0 => frames[count - 1][2] = 1,
+            true => {}
+            false => {
+                frames[count] = [frame.code, frame.instruction, usize::from(frame.entry)];
+                count += 1;
+            }
+        }
+        at = Some(frame.previous);
+    }
+    count * WORDS
+}
+
+/// The frames behind words.
+pub(super) fn unpack(words: &[usize]) -> Vec<RawFrame> {
+    let (frames, _) = words.as_chunks::<WORDS>();
+    let frame = |&[code, instruction, entry]: &[usize; WORDS]| RawFrame {
+        code,
+        instruction,
+        entry: entry != 0,
+    };
+    frames.iter().map(frame).collect()
+}
+
+/// One frame.
+struct Read {
+    code: usize,
+    instruction: usize,
+    previous: usize,
+    entry: bool,
+    is_c: bool,
+}
+
+fn read_frame(layout: &Layout, at: usize) -> Option<Read> {
+    /// `FRAME_OWNED_BY_CSTACK`.
+    const C_STACK: u8 = 3;
+    let mut bytes = [0; 72];
+    let bytes = bytes.get_mut(..layout.frame.size)?;
+    (spans::read(at, bytes).ok()? == layout.frame.size).then_some(())?;
+    let word = |offset: usize| {
+        let word = bytes.get(offset..offset + size_of::<usize>())?;
+        Some(usize::from_ne_bytes(word.try_into().ok()?))
+    };
+    let (entry, is_c) = match layout.frame.entry {
+        Entry::Flag(offset) => (*bytes.get(offset)? != 0, false),
+        Entry::Owner(offset) => (false, *bytes.get(offset)? == C_STACK),
+    };
+    Some(Read {
+        code: word(layout.frame.code)?,
+        instruction: word(layout.frame.instruction)?,
+        previous: word(layout.frame.previous)?,
+        entry,
+        is_c,
+    })
+}
+
+/// A word of memory.
+pub(super) fn word(address: usize) -> Option<usize> {
+    let mut bytes = [0; size_of::<usize>()];
+    let read = spans::read(address, &mut bytes).ok()?;
+    (read == bytes.len()).then(|| usize::from_ne_bytes(bytes))
+}
+
+/// An `int` of memory.
+pub(super) fn int(address: usize) -> Option<i32> {
+    let mut bytes = [0; size_of::<i32>()];
+    let read = spans::read(address, &mut bytes).ok()?;
+    (read == bytes.len()).then(|| i32::from_ne_bytes(bytes))
+}
+
+/// Compares the layout with what the C interface says about the thread that asks.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+pub(crate) fn check(_py: Python<'_>) {
+    if HOLDS.load(Ordering::Relaxed) {
+        return;
+    }
+    let Some(layout) = &LAYOUT else { return };
+    let found = Interpreter::read(layout);
+    let own = nix::unistd::gettid().as_raw();
+    // SAFETY: the GIL is held, as `_py` proves.
+    let state = unsafe { ffi::PyThreadState_Get() };
+    // SAFETY: as above; the result is a new reference, or null without a frame.
+    let frame = unsafe { ffi::PyThreadState_GetFrame(state) };
+    if frame.is_null() {
+        return;
+    }
+    // SAFETY: `frame` is a frame of ours; the result is a new reference.
+    let code = unsafe { ffi::PyFrame_GetCode(frame) };
+    let top = found.frames(own).first().copied();
+    let holds = found.states.get(&own) == Some(&state.addr())
+        && found.holder == Some(own)
+        && top.is_some_and(|top| top.code == code.addr());
+    // SAFETY: both references are ours.
+    unsafe {
+        ffi::Py_DECREF(code.cast());
+        ffi::Py_DECREF(frame.cast());
+    }
+    HOLDS.store(holds, Ordering::Relaxed);
+}

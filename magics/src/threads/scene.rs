@@ -1,0 +1,150 @@
+//! Everything that is known of the process at the moment of the question.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use diaphane_sight::cpus::Cpus;
+use diaphane_sight::libs::{self, Library};
+use diaphane_sight::maps::Maps;
+use diaphane_sight::packages::{self, Package};
+use diaphane_sight::pools as runtimes;
+use diaphane_sight::pools::Api;
+use diaphane_sight::spans::Span;
+use diaphane_sight::tasks_allowed::{TaskLimit, task_limit};
+use diaphane_sight::threads::{self, Call, Thread};
+use serde::Serialize;
+
+use super::interpreter::Interpreter;
+use super::pools::{Pool, pools};
+use crate::Error;
+
+/// What a thread is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Main,
+    Python,
+    Kernel,
+    Blas,
+    OpenMp,
+    Arrow,
+    Unknown,
+}
+
+/// What a thread has to do with the GIL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Gil {
+    Holder,
+    Waiting,
+    None,
+}
+
+/// The process, looked at once.
+pub(super) struct Scene {
+    pub maps: Maps,
+    pub libraries: Vec<Library>,
+    pub packages: Vec<Option<Arc<Package>>>,
+    pub threads: Vec<Thread>,
+    pub vanished: usize,
+    pub pools: Vec<Pool>,
+    pub cpus: Cpus,
+    pub tasks: Option<TaskLimit>,
+    pub interpreter: Interpreter,
+    /// Who asks.
+    pub asks: i32,
+    /// Where the interpreter keeps the GIL, among other things.
+    runtime: Option<Span>,
+}
+
+impl Scene {
+    /// Looks.
+    pub(super) fn look() -> Result<Self, Error> {
+        let interpreter = Interpreter::look();
+        let maps = Maps::read()?;
+        let libraries = libs::loaded(&maps)?;
+        let found = threads::threads(&libraries, &maps)?;
+        let packages: Vec<_> = libraries.iter().map(package).collect();
+        let mut images = libraries.iter().map(|library| &library.image);
+        Ok(Self {
+            pools: pools(&libraries, &packages, &found.threads),
+            cpus: Cpus::read(),
+            tasks: task_limit(),
+            asks: nix::unistd::gettid().as_raw(),
+            runtime: images.find_map(|image| image.data("_PyRuntime")),
+            interpreter,
+            maps,
+            libraries,
+            packages,
+            threads: found.threads,
+            vanished: found.vanished,
+        })
+    }
+
+    /// The library that a thread belongs to.
+    pub(super) fn owner(&self, thread: &Thread) -> Option<&Library> {
+        Some(&self.libraries[thread.owner.as_ref()?.library])
+    }
+
+    /// What a thread is for.
+    pub(super) fn kind(&self, thread: &Thread, has_python_name: bool) -> Kind {
+        let owner = self.owner(thread);
+        let runtime = owner.and_then(runtimes::runtime);
+        let in_python = self.interpreter.states.contains_key(&thread.tid);
+        if u32::try_from(thread.tid) == Ok(std::process::id()) {
+            Kind::Main
+        } else if thread.comm.starts_with("diaphane-") || thread.comm.starts_with("ZMQbg/") {
+            Kind::Kernel
+        } else if has_python_name
+            || in_python
+            || owner.is_some_and(|library| library.image.exports("PyThread_start_new_thread"))
+        {
+            Kind::Python
+        } else {
+            match runtime.map(|runtime| runtime.api) {
+                Some(Api::Blas) => Kind::Blas,
+                Some(Api::OpenMp) => Kind::OpenMp,
+                None if owner.is_some_and(|library| library.name.starts_with("libarrow")) => {
+                    Kind::Arrow
+                }
+                None => Kind::Unknown,
+            }
+        }
+    }
+
+    /// What a thread has to do with the GIL, if that is known.
+    pub(super) fn gil(&self, thread: &Thread) -> Option<Gil> {
+        if !self.interpreter.known {
+            return None;
+        }
+        let call = thread.call.as_ref();
+        Some(if self.interpreter.holder == Some(thread.tid) {
+            Gil::Holder
+        } else if call.is_some_and(|call| self.waits_for_the_gil(call)) {
+            Gil::Waiting
+        } else {
+            Gil::None
+        })
+    }
+
+    /// Whether a system call waits for the GIL: no other lock lies in the interpreter's own memory.
+    pub(super) fn waits_for_the_gil(&self, call: &Call) -> bool {
+        let inside = self
+            .runtime
+            .is_some_and(|runtime| runtime.contains(call.first));
+        inside && call.name == Some("futex")
+    }
+
+    /// The libraries by their owners, for the names behind functions.
+    pub(super) fn package_of(&self, library: usize) -> Option<&Package> {
+        self.packages.get(library)?.as_deref()
+    }
+}
+
+fn package(library: &Library) -> Option<Arc<Package>> {
+    packages::owner(Path::new(library.path.as_deref()?))
+}
+
+/// The names that Python gave to its threads, by the kernel's numbers.
+pub(super) type Names = HashMap<i32, String>;

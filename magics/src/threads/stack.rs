@@ -1,0 +1,258 @@
+//! Stacks of Python and native functions in one: each call of the interpreter's C function is replaced by the Python
+//! functions that it runs.
+
+use std::collections::HashMap;
+
+use diaphane_sight::demangle::demangle;
+use diaphane_sight::stacks::{self, Found, Frame, Missing, Stack, Witness};
+use diaphane_sight::symbols::{Place, place};
+use serde::Serialize;
+
+use super::interpreter::{note, unpack};
+use super::python_frames::{Functions, PythonFrame};
+use super::scene::Scene;
+
+/// The interpreter's C function, which runs Python functions.
+const EVALUATE: &str = "_PyEval_EvalFrameDefault";
+
+/// What a frame runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Python,
+    Native,
+}
+
+/// One function of a stack, for JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Call {
+    pub kind: Kind,
+    pub function: Option<String>,
+    pub library: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    /// How far into the function, or into the library where the function has no name.
+    pub offset: Option<usize>,
+    pub found: Option<Found>,
+    /// Its library's place in the list.
+    #[serde(skip)]
+    pub index: Option<usize>,
+    /// Whether it is a part of the interpreter or of the C library, which says little.
+    #[serde(skip)]
+    pub plumbing: bool,
+}
+
+/// The stack of one thread.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Merged {
+    /// The functions, the innermost first.
+    pub calls: Vec<Call>,
+    /// What is not as it should be, in a few words.
+    pub remarks: Vec<&'static str>,
+    /// Whether there is a native stack at all.
+    pub native: bool,
+}
+
+/// The stacks of all threads of a scene, by their numbers.
+pub(super) fn stacks(scene: &Scene) -> HashMap<i32, Merged> {
+    let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
+    let witness = Witness {
+        note,
+        argument: &state,
+    };
+    let found = stacks::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
+    let mut functions = Functions::default();
+    let threads = scene.threads.iter().zip(found);
+    threads
+        .map(|(thread, stack)| {
+            let frames = match &stack {
+                Ok(stack) if stack.signalled => unpack(&stack.noted),
+                _ => scene.interpreter.frames(thread.tid),
+            };
+            let python = functions.of(&frames);
+            (thread.tid, merge(scene, stack, python))
+        })
+        .collect()
+}
+
+fn merge(scene: &Scene, stack: Result<Stack, Missing>, python: Option<Vec<PythonFrame>>) -> Merged {
+    let mut merged = Merged::default();
+    let mut python = python
+        .unwrap_or_else(|| {
+            merged
+                .remarks
+                .push("its Python functions changed while they were read");
+            Vec::new()
+        })
+        .into_iter();
+    match stack {
+        Ok(stack) => {
+            merged.native = true;
+            weave(scene, &stack, &mut python, &mut merged);
+            if !stack.complete {
+                merged.remarks.push("unwound up to here");
+            }
+        }
+        Err(missing) => merged.remarks.push(why(missing)),
+    }
+    // What no call of the interpreter stands for, or all of it where there is no native stack.
+    let rest: Vec<Call> = python.map(Call::of_python).collect();
+    if merged.native && !rest.is_empty() {
+        merged
+            .remarks
+            .push("the Python functions at the end could not be placed");
+    }
+    merged.calls.extend(rest);
+    merged
+}
+
+/// Adds the native functions, and Python's in place of the interpreter.
+fn weave(
+    scene: &Scene,
+    stack: &Stack,
+    python: &mut impl Iterator<Item = PythonFrame>,
+    merged: &mut Merged,
+) {
+    for frame in &stack.frames {
+        let place = place(frame.lookup, &scene.libraries);
+        let name = place
+            .as_ref()
+            .and_then(|place| place.symbol.as_ref())
+            .map(|symbol| symbol.name.as_str());
+        // The compiler may have moved a part of it elsewhere, under a longer name.
+        let evaluates = name.is_some_and(|name| name.split('.').next() == Some(EVALUATE));
+        if !evaluates {
+            merged.calls.push(Call::of_native(scene, frame, place));
+            continue;
+        }
+        let before = merged.calls.len();
+        for function in python.by_ref() {
+            let entry = function.entry;
+            merged.calls.push(Call::of_python(function));
+            if entry {
+                break;
+            }
+        }
+        if merged.calls.len() == before {
+            // It begins or ends just now, and has no function yet.
+            merged.calls.push(Call::of_native(scene, frame, place));
+        }
+    }
+}
+
+fn why(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Asks => "it is the one who asks, so only its Python functions are shown",
+        Missing::Blocked => "it blocks signals, and its sleep could not be followed",
+        Missing::Silent => "it did not answer a signal in time",
+        Missing::Refused => "no signal could be sent to it",
+        Missing::Gone => "it ended",
+    }
+}
+
+impl Call {
+    fn of_python(function: PythonFrame) -> Self {
+        Self {
+            kind: Kind::Python,
+            function: Some(function.function),
+            library: None,
+            file: Some(function.file),
+            line: function.line,
+            offset: None,
+            found: None,
+            index: None,
+            plumbing: false,
+        }
+    }
+
+    fn of_native(scene: &Scene, frame: &Frame, place: Option<Place>) -> Self {
+        let library = place.as_ref().map(|place| &scene.libraries[place.library]);
+        let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+        let is_plumbing = library.is_some_and(|library| {
+            let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];
+            library.image.exports("PyThread_start_new_thread")
+                || runtimes
+                    .iter()
+                    .any(|runtime| library.name.starts_with(runtime))
+        });
+        Self {
+            kind: Kind::Native,
+            function: symbol.map(|symbol| demangle(&symbol.name)),
+            library: library.map(|library| library.name.clone()),
+            file: None,
+            line: None,
+            // From the place where the call returns, as other tools count.
+            offset: place
+                .as_ref()
+                .map(|place| place.offset + (frame.address - frame.lookup)),
+            found: Some(frame.found),
+            index: place.map(|place| place.library),
+            plumbing: is_plumbing,
+        }
+    }
+
+    /// On one line.
+    pub(super) fn line(&self) -> String {
+        let function = self.function.as_deref().unwrap_or("?");
+        match self.kind {
+            Kind::Python => {
+                let line = self.line.map_or("?".into(), |line| line.to_string());
+                format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
+            }
+            Kind::Native => {
+                let offset = self
+                    .offset
+                    .map_or(String::new(), |offset| format!("+{offset:#x}"));
+                let guess = if self.found == Some(Found::Guess) {
+                    "  (a guess)"
+                } else {
+                    ""
+                };
+                format!(
+                    "{function}{offset}  {}{guess}",
+                    self.library
+                        .as_deref()
+                        .unwrap_or("outside of all libraries")
+                )
+            }
+        }
+    }
+}
+
+impl Merged {
+    /// The innermost function that says what the thread does.
+    pub(super) fn top(&self) -> Option<String> {
+        let says = self.calls.iter().find(|call| !call.plumbing);
+        let call = says.or(self.calls.first())?;
+        Some(match call.kind {
+            Kind::Python => call.line(),
+            Kind::Native => {
+                let function = call.function.as_deref().unwrap_or("?");
+                format!("{function}  {}", call.library.as_deref().unwrap_or("?"))
+            }
+        })
+    }
+
+    /// Lines for people: the innermost functions, without the interpreter's own unless everything is asked for.
+    pub(super) fn listing(&self, most: usize, everything: bool) -> Vec<String> {
+        let is_shown = |call: &&Call| everything || !call.plumbing;
+        let shown = self.calls.iter().filter(is_shown);
+        let count = shown.clone().count();
+        let mut lines: Vec<String> = shown
+            .take(most)
+            .map(|call| {
+                let mark = if call.kind == Kind::Python {
+                    "py"
+                } else {
+                    "  "
+                };
+                format!("  {mark} {}", call.line())
+            })
+            .collect();
+        if count > most {
+            lines.push(format!("     and {} more", count - most));
+        }
+        lines.extend(self.remarks.iter().map(|remark| format!("     ({remark})")));
+        lines
+    }
+}
