@@ -104,11 +104,11 @@ fn run_magic<'py>(
 
 /// Hands a report to Python, or binds its rows to the name that the line gave.
 fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyReport>, Error> {
-    let report = PyReport::new(user.py, asked.report)?;
+    let report = PyReport::new(asked.report);
     match asked.bind {
         None => Ok(Some(report)),
         Some(variable) if is_name(user.py, &variable)? => {
-            user.namespace.set_item(variable, report.rows)?;
+            user.namespace.set_item(variable, report.list(user.py)?)?;
             Ok(None)
         }
         Some(other) => Err(Error::Usage(format!(
@@ -193,20 +193,25 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
 #[pyclass(name = "Report", module = "diaphane", frozen)]
 struct PyReport {
     report: Report,
-    rows: Py<PyList>,
+    /// Made when somebody asks for them: showing a report needs none.
+    rows: PyOnceLock<Py<PyList>>,
 }
 
 impl PyReport {
-    fn new(py: Python<'_>, report: Report) -> PyResult<Self> {
-        let rows = report
-            .rows
-            .iter()
-            .map(|row| object(py, row))
-            .collect::<PyResult<Vec<_>>>()?;
-        Ok(Self {
-            rows: PyList::new(py, rows)?.unbind(),
+    fn new(report: Report) -> Self {
+        Self {
             report,
-        })
+            rows: PyOnceLock::new(),
+        }
+    }
+
+    fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
+        let make = || {
+            let rows = self.report.rows.iter().map(|row| object(py, row));
+            let rows = rows.collect::<PyResult<Vec<_>>>()?;
+            Ok::<_, PyErr>(PyList::new(py, rows)?.unbind())
+        };
+        Ok(self.rows.get_or_try_init(py, make)?.bind(py))
     }
 }
 
@@ -220,8 +225,8 @@ impl PyReport {
 
     /// The rows, a list of dicts.
     #[getter]
-    fn rows<'py>(&self, py: Python<'py>) -> Bound<'py, PyList> {
-        self.rows.bind(py).clone()
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        Ok(self.list(py)?.clone())
     }
 
     /// What is remarkable: dicts with code, severity, title, evidence and fix.
@@ -242,8 +247,8 @@ impl PyReport {
         self.report.limits.clone()
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        self.rows.bind(py).len()
+    fn __len__(&self) -> usize {
+        self.report.rows.len()
     }
 
     fn __getitem__<'py>(
@@ -251,11 +256,11 @@ impl PyReport {
         py: Python<'py>,
         index: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.rows.bind(py).as_any().get_item(index)
+        self.list(py)?.as_any().get_item(index)
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.rows.bind(py).try_iter()
+        self.list(py)?.try_iter()
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
