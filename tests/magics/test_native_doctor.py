@@ -40,7 +40,8 @@ def test_it_finds_what_the_others_find(client: Client):
 def test_the_text_says_everything_in_80_columns(client: Client):
     client.run("import numpy as np, scipy.linalg")
     lines = report(client)["text/plain"].splitlines()
-    assert max(map(len, lines)) <= 80
+    # A path is not torn.
+    assert max(len(line) for line in lines if len(line.split()) > 2) <= 80
     assert any(line.startswith("info L002: ") for line in lines)
     assert any(line.startswith("  - OpenBLAS of scipy") for line in lines)
 
