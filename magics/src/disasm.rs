@@ -148,10 +148,7 @@ fn last(
         }
     }
     let shown = |role: &str| !matches!(role, "tp_init" | "setter");
-    let found = steps
-        .into_iter()
-        .filter(|step| shown(&step.role))
-        .next_back();
+    let found = steps.into_iter().rfind(|step| shown(&step.role));
     let refuse = |what: &str| Error::Usage(format!("%disasm: {}: {what}", question.text));
     match found {
         Some(step) if step.code.is_some() => Ok(step),

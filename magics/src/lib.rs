@@ -4,6 +4,7 @@
 //! [`register`] puts all of them into a Python module; [`ask`] answers without Python. Nothing here reads `/proc`, draws to a terminal or knows which
 //! kernel it runs in.
 
+mod addr_map;
 mod allocated;
 mod args;
 mod array_functions;
@@ -147,6 +148,7 @@ const ALL: &[Entry] = &[
     entry::<native_doctor::NativeDoctor>(),
     entry::<where_func::Where>(),
     entry::<disasm::Disasm>(),
+    entry::<addr_map::AddrMap>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

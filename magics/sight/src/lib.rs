@@ -7,6 +7,7 @@
 //! error and not a crash.
 
 pub mod births;
+pub mod ceilings;
 mod cgroups;
 pub mod code;
 pub mod cpus;
@@ -20,10 +21,13 @@ pub mod host;
 pub mod libs;
 pub mod lines;
 pub mod linker;
+pub mod malloc;
 pub mod maps;
 pub mod packages;
 pub mod pages;
 pub mod pools;
+pub mod query;
+pub mod regions;
 pub mod search;
 pub mod slots;
 pub mod spans;
@@ -32,6 +36,7 @@ pub mod symbols;
 pub mod tasks_allowed;
 pub mod threads;
 pub mod toll;
+pub mod usage;
 
 use std::io;
 use std::path::{Path, PathBuf};

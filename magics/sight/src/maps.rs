@@ -140,7 +140,7 @@ fn parse_resident(text: &str) -> Vec<(Span, u64)> {
 const MAPS: &str = "/proc/self/maps";
 
 /// Parses `start-end perms offset major:minor inode   name`.
-fn region(line: &str) -> Option<Region> {
+pub(crate) fn region(line: &str) -> Option<Region> {
     let mut rest = line;
     let mut field = || {
         let (field, tail) = rest.split_once(' ').unwrap_or((rest, ""));

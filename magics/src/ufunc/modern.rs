@@ -14,14 +14,15 @@ use pyo3::prelude::*;
 /// before it, each in a word.
 const LIST: usize = (offset_of!(PyUFuncObject, fields)
     + offset_of!(PyUFuncObject_fields, iter_flags))
-.next_multiple_of(8)
+.next_multiple_of(align_of::<usize>())
     + 5 * size_of::<usize>();
 
 /// The fields of a loop: a name, the two numbers of operands, casting and flags, then pointers.
+const WORD: usize = size_of::<usize>();
 const NAME: usize = size_of::<ffi::PyObject>();
-const INPUTS: usize = NAME + size_of::<usize>();
+const INPUTS: usize = NAME + WORD;
 const OUTPUTS: usize = INPUTS + size_of::<i32>();
-const STRIDED: usize = NAME + 8 * size_of::<usize>();
+const STRIDED: usize = NAME + 8 * WORD;
 
 /// The C function of the loop for some dtypes. NumPy 1 has the same list with other loops in it.
 pub(super) fn find(

@@ -1,0 +1,204 @@
+//! What each region of memory is for: code, data, the heap, an arena of malloc, the stack of a thread, and so on.
+//!
+//! The kernel names only a few. The others are recognised by what lies in them, and only where that is sure: a library
+//! by the linker's list, the stack of a thread by the C library's descriptor at its end, an arena by its own header.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::descriptors::descriptors;
+use crate::libs::Library;
+use crate::maps::{Kind as Origin, Maps, Region};
+use crate::spans::word;
+
+/// What a region is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A library's code.
+    Code,
+    /// A library's other parts.
+    Data,
+    /// What `brk` grows: malloc's first arena.
+    Heap,
+    /// Another arena of malloc, for threads.
+    Arena,
+    /// The stack of a thread.
+    Stack,
+    /// A mapped file.
+    File,
+    /// Memory that other processes can share.
+    Shared,
+    /// Code that no file holds: a compiler made it at run time.
+    Jit,
+    /// The kernel's own pages.
+    Kernel,
+    /// Addresses that are taken and cannot be used: guard pages, and what an arena or a library keeps free.
+    Reserved,
+    /// Anything else: large blocks of malloc, memory of other allocators.
+    Anonymous,
+}
+
+/// A region and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// What it is for.
+    pub kind: Kind,
+    /// The index of the library in the list that was given.
+    pub library: Option<usize>,
+    /// The thread whose stack it is.
+    pub thread: Option<i32>,
+}
+
+/// Recognises every region, in their order.
+pub fn purposes(maps: &Maps, libraries: &[Library]) -> Vec<Purpose> {
+    let mut stacks = descriptors(maps);
+    // The kernel names the main thread's stack; its descriptor lies elsewhere. A thread that ended has the number 0: its
+    // stack waits for the next one.
+    stacks.remove(&std::process::id().cast_signed());
+    stacks.remove(&0);
+    let of_library = owners(maps, libraries);
+    let purpose = |(region, library): (&Region, Option<usize>)| Purpose {
+        library,
+        ..purpose(region, library, &stacks)
+    };
+    maps.regions.iter().zip(of_library).map(purpose).collect()
+}
+
+/// The library that each region belongs to. Both lists are walked side by side.
+fn owners(maps: &Maps, libraries: &[Library]) -> Vec<Option<usize>> {
+    let mut spans: Vec<_> = libraries
+        .iter()
+        .enumerate()
+        .map(|(index, library)| (library.span, index))
+        .collect();
+    spans.sort_unstable();
+    let owner = |region: &Region| {
+        let after = spans.partition_point(|(span, _)| span.start <= region.span.start);
+        let (span, index) = spans[..after].last()?;
+        span.contains(region.span.start).then_some(*index)
+    };
+    maps.regions.iter().map(owner).collect()
+}
+
+fn purpose(region: &Region, library: Option<usize>, stacks: &HashMap<i32, usize>) -> Purpose {
+    let plain = |kind| Purpose {
+        kind,
+        library: None,
+        thread: None,
+    };
+    let shared = region.perms.ends_with('s');
+    match region.kind() {
+        Origin::Special => return plain(Kind::Kernel),
+        Origin::Heap => return plain(Kind::Heap),
+        Origin::Stack => {
+            return Purpose {
+                thread: Some(std::process::id().cast_signed()),
+                ..plain(Kind::Stack)
+            };
+        }
+        Origin::File | Origin::Anonymous => {}
+    }
+    if region.perms.starts_with("---") {
+        return plain(Kind::Reserved);
+    }
+    if library.is_some() {
+        return plain(if region.is_executable() {
+            Kind::Code
+        } else {
+            Kind::Data
+        });
+    }
+    match region.path() {
+        Some(path) if shared || path.starts_with("/dev/shm/") || path.starts_with("/memfd:") => {
+            plain(Kind::Shared)
+        }
+        Some(_) => plain(Kind::File),
+        None if shared => plain(Kind::Shared),
+        None if region.is_executable() => plain(Kind::Jit),
+        None => match stacks
+            .iter()
+            .find(|(_, descriptor)| region.span.contains(**descriptor))
+        {
+            Some((thread, _)) => Purpose {
+                thread: Some(*thread),
+                ..plain(Kind::Stack)
+            },
+            None if is_arena(region) => plain(Kind::Arena),
+            None => plain(Kind::Anonymous),
+        },
+    }
+}
+
+/// The C library gives each further arena pieces of this size and alignment.
+const ARENA: usize = 64 * 1024 * 1024;
+
+/// Whether a region is a piece of an arena: it begins with a header that names the arena and the piece's own size.
+fn is_arena(region: &Region) -> bool {
+    let start = region.span.start;
+    if !start.is_multiple_of(ARENA) || region.span.len() > ARENA {
+        return false;
+    }
+    let field = |index: usize| word(start + index * size_of::<usize>());
+    let [Some(arena), Some(previous), Some(used), Some(usable)] =
+        [field(0), field(1), field(2), field(3)]
+    else {
+        return false;
+    };
+    // The first piece holds the arena itself, behind the header; a later one names the piece before it.
+    let piece = arena - arena % ARENA;
+    let is_first = piece == start && previous == 0;
+    let is_later = previous != 0 && previous.is_multiple_of(ARENA) && piece != start;
+    (is_first || is_later) && used <= usable && usable == region.span.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libs;
+
+    #[test]
+    fn well_known_places_are_recognised() {
+        let (finish, finished) = std::sync::mpsc::channel::<()>();
+        let (say, said) = std::sync::mpsc::channel();
+        let worker = std::thread::spawn(move || {
+            let on_stack = 0u8;
+            // A thread's first allocation makes its arena; this one is too small for a region of its own.
+            let in_arena = vec![1u8; 4000];
+            let number = rustix::thread::gettid().as_raw_nonzero().get();
+            say.send((
+                number,
+                (&raw const on_stack).addr(),
+                in_arena.as_ptr().addr(),
+            ))
+            .unwrap();
+            let _ = finished.recv();
+            drop(in_arena);
+        });
+        let (number, stack, arena) = said.recv().unwrap();
+        let maps = Maps::read().unwrap();
+        let libraries = libs::loaded(&maps).unwrap();
+        let purposes = purposes(&maps, &libraries);
+        let at = |address: usize| {
+            purposes[maps
+                .regions
+                .iter()
+                .position(|region| region.span.contains(address))
+                .unwrap()]
+        };
+        assert_eq!(
+            (at(stack).kind, at(stack).thread),
+            (Kind::Stack, Some(number))
+        );
+        assert_eq!(at(arena).kind, Kind::Arena);
+        let own = at(well_known_places_are_recognised as *const () as usize);
+        assert_eq!((own.kind, own.library), (Kind::Code, Some(0)));
+        assert_eq!(
+            purposes.iter().filter(|one| one.kind == Kind::Heap).count(),
+            1
+        );
+        drop(finish);
+        worker.join().unwrap();
+    }
+}
