@@ -36,12 +36,15 @@ fn diagnosis(diagnosis: &Diagnosis, whole: bool, width: usize) -> Vec<String> {
     if !whole {
         return wrap(&format!("{title} {}", diagnosis.fix), "  ", width);
     }
-    let evidence = diagnosis.evidence.iter().map(|line| format!("- {line}"));
-    let details = evidence.chain([diagnosis.fix.clone()]);
-    let details = details.flat_map(|line| wrap(&line, "  ", width - 2));
     let mut lines = vec![String::new()];
     lines.extend(wrap(&title, "  ", width));
-    lines.extend(details.map(|line| format!("  {line}")));
+    for evidence in &diagnosis.evidence {
+        let wrapped = wrap(evidence, "", width - 4).into_iter().enumerate();
+        let bullet = |number| if number == 0 { "-" } else { " " };
+        lines.extend(wrapped.map(|(number, line)| format!("  {} {line}", bullet(number))));
+    }
+    let fix = wrap(&diagnosis.fix, "", width - 2);
+    lines.extend(fix.into_iter().map(|line| format!("  {line}")));
     lines
 }
 
