@@ -4,6 +4,7 @@
 //! strided buffers share a byte from NumPy's own solver.
 
 mod findings;
+mod groups;
 mod overlap;
 mod place;
 mod row;
@@ -35,6 +36,12 @@ pub(crate) struct Args {
     /// Variables to look at
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// Also what lists, dicts and other objects hold
+    #[arg(long)]
+    all: bool,
+    /// Draw who lies where in whose memory, with the chain of bases
+    #[arg(long)]
+    graph: bool,
     /// How the memory is backed: bytes that are present, in huge pages, and the NUMA nodes
     #[arg(long)]
     pages: bool,
@@ -100,15 +107,18 @@ impl Magic for BufferAddr {
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let mut memory = context.without_gil(|| Memory::read(args.pages))?;
-        let targets = targets::of(args, user)?;
-        let names = Names::of(user);
+        let (targets, limit) = targets::of(args, user)?;
+        let names = Names::of(user, &targets);
         let mut listed = list(args, &targets, &names, user.py)?;
+        name_owners(&mut listed);
         for one in &mut listed {
             look_at_memory(one, &mut memory);
         }
         let mut limits = memory.limits();
+        limits.extend(limit);
         limits.extend(overlap::find(user.py, &mut listed)?);
         let sizes = Sizes::of(&listed);
+        let groups = groups::of(&listed);
         Ok(Report {
             name: Self::NAME,
             columns: row::COLUMNS,
@@ -118,6 +128,11 @@ impl Magic for BufferAddr {
                 "distinct_bytes": sizes.distinct,
                 "distinct_is_exact": sizes.exact,
             }))?,
+            listing: match args.graph {
+                true => groups::listing(&groups),
+                false => Vec::new(),
+            },
+            figure: groups::ruler(&groups, args.graph),
             summary: vec![sizes.sentence(listed.len())],
             diagnoses: findings::all(&listed),
             limits,
@@ -130,7 +145,7 @@ impl Magic for BufferAddr {
 struct Names(HashMap<usize, String>);
 
 impl Names {
-    fn of(user: User<'_, '_>) -> Self {
+    fn of(user: User<'_, '_>, targets: &[Target<'_>]) -> Self {
         let mut variables: Vec<(String, usize)> = user
             .namespace
             .iter()
@@ -140,6 +155,10 @@ impl Names {
         let mut names = HashMap::new();
         for (name, id) in variables {
             names.entry(id).or_insert(name);
+        }
+        for target in targets {
+            let id = target.object.as_ptr().addr();
+            names.entry(id).or_insert_with(|| target.name.clone());
         }
         Self(names)
     }
@@ -189,6 +208,18 @@ fn list<'py>(
     Ok(listed)
 }
 
+/// An owner without a variable may be listed as a part of one: the block of a DataFrame.
+fn name_owners(listed: &mut [Listed<'_>]) {
+    let owners = listed.iter().filter(|one| one.owner.is_self);
+    let names: HashMap<usize, String> =
+        owners.map(|one| (one.owner.id, one.name.clone())).collect();
+    for one in listed.iter_mut().filter(|one| !one.owner.is_self) {
+        if one.owner.name.is_none() {
+            one.owner.name = names.get(&one.owner.id).cloned();
+        }
+    }
+}
+
 fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
     if let Some(span) = one.bounds().filter(|span| !span.is_empty()) {
         one.mapping = memory.mapping(span.start);
@@ -200,9 +231,7 @@ fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
     let owner = buffer.owner();
     let lent = match buffer.is_owner() {
         true => None,
-        false => buffers::of(owner, false)
-            .into_iter()
-            .find_map(|found| found.buffer.ok()),
+        false => lent_at(owner, buffer.layout.bounds().start),
     };
     let lender = if buffer.is_owner() {
         Some(buffer)
@@ -212,13 +241,25 @@ fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
     Owner {
         name: names.0.get(&owner.as_ptr().addr()).cloned(),
         kind: buffers::type_name(owner),
-        id: buffer.owner_id(),
+        id: match &lent {
+            Some(lent) => lent.owner_id(),
+            None => buffer.owner_id(),
+        },
         span: buffer
             .owner_span
             .or_else(|| lender.map(|lender| lender.layout.bounds())),
         allocator: lender.and_then(|lender| lender.allocator.clone()),
         is_self: buffer.is_owner(),
     }
+}
+
+/// What an object lends that has an address in it; an array of Arrow lends several buffers.
+fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
+    let found = buffers::of(object, false).into_iter();
+    let mut lent: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
+    let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
+    let place = lent.iter().position(holds).unwrap_or(0);
+    (!lent.is_empty()).then(|| lent.swap_remove(place))
 }
 
 /// How much is listed, and how much memory that is.

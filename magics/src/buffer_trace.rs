@@ -35,13 +35,19 @@ const COLUMNS: &[Column] = &[
     Column::new("count", Show::Number, 3),
     Column::new("nbytes", Show::Bytes, 0).titled("size"),
     Column::new("how", Show::Text, 6),
-    Column::new("state", Show::Text, 2).at_least(6),
+    Column::new("state", Show::Text, 2).at_least(5),
+    Column::new("kept_by", Show::Text, 2)
+        .titled("kept by")
+        .optional(),
     Column::new("lifetime_ns", Show::Time, 5)
         .titled("lifetime")
         .optional(),
     Column::new("through", Show::Text, 7).optional(),
     Column::new("addr", Show::Address, 8),
 ];
+
+/// The end of a buffer that is not there any more.
+const FREED: &str = "freed";
 
 #[derive(Serialize)]
 struct Row {
@@ -53,7 +59,8 @@ struct Row {
     nbytes: usize,
     total_bytes: usize,
     how: &'static str,
-    state: String,
+    state: &'static str,
+    is_view: bool,
     kept_by: Option<String>,
     lifetime_ns: Option<u64>,
     addr: Address,
@@ -106,7 +113,7 @@ fn report(
     let cell = journal::running_cell();
     let mut all = rows_of(log, body, cell, &keepers);
     all.sort_by_key(|row| row.number);
-    for row in all.iter().filter(|row| row.state != "freed") {
+    for row in all.iter().filter(|row| row.state != FREED) {
         if let Some(place) = &row.place {
             origins::remember(row.addr.0, place.clone());
         }
@@ -121,7 +128,7 @@ fn report(
         limits.push("there are too many objects to look for everyone who keeps a buffer".into());
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
-    let kept: Vec<&Row> = all.iter().filter(|row| row.state != "freed").collect();
+    let kept: Vec<&Row> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
         name: BufferTrace::NAME,
@@ -157,7 +164,8 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
         nbytes: alike.bytes,
         total_bytes: alike.bytes,
         how: alike.how.word(),
-        state: "freed".into(),
+        state: FREED,
+        is_view: false,
         kept_by: None,
         lifetime_ns: None,
         addr: Address(0),
@@ -179,11 +187,8 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
             site: alive.site.clone(),
         };
         Row {
-            state: match keeper {
-                Some(keeper) if keeper.is_view => format!("kept by view {}", keeper.name),
-                Some(keeper) => format!("kept by {}", keeper.name),
-                None => "kept by no variable".into(),
-            },
+            state: "kept",
+            is_view: keeper.is_some_and(|keeper| keeper.is_view),
             kept_by: keeper.map(|keeper| keeper.name.clone()),
             addr: Address(address),
             number: alive.number,
@@ -244,7 +249,7 @@ fn sentences(text: String, log: &Log, sizes: &[(String, usize)]) -> Vec<String> 
     let copied = (!whole.is_empty()).then(|| {
         let verb = if whole.len() > 1 { "were" } else { "was" };
         format!(
-            "{} {verb} not copied: no buffer is as large",
+            "{} {verb} not copied as a whole: no buffer is as large",
             whole.join(", ")
         )
     });

@@ -1,5 +1,8 @@
 //! What is remarkable about listed buffers: views, small views of large owners, read-only memory.
 
+mod backing;
+mod sharing;
+
 use std::collections::BTreeMap;
 
 use diaphane_sight::spans::Layout;
@@ -19,13 +22,19 @@ pub(super) fn all(listed: &[Listed<'_>]) -> Vec<Diagnosis> {
     for one in listed
         .iter()
         .filter(|one| one.buffer.is_ok() && !one.owner.is_self)
+        // What pandas shares it copies before it writes, which is told by B005.
+        .filter(|one| !sharing::is_pandas(one) || one.owner.name.is_none())
     {
         views.entry(one.owner.id).or_default().push(one);
     }
     let views = views
         .values()
         .filter_map(|views| pinned(views).or_else(|| shared(views)));
-    views.chain(read_only(listed)).collect()
+    let findings = views.chain(read_only(listed));
+    findings
+        .chain(sharing::all(listed))
+        .chain(backing::all(listed))
+        .collect()
 }
 
 /// Views of an owner that has a name.

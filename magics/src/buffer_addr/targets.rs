@@ -7,7 +7,7 @@ use pyo3::types::{PyAnyMethods, PyString};
 
 use super::Args;
 use crate::args::did_you_mean;
-use crate::{Error, User, buffers, python};
+use crate::{Error, User, buffers, python, reach};
 
 /// An object to ask for its memory.
 pub(super) struct Target<'py> {
@@ -21,10 +21,13 @@ pub(super) struct Target<'py> {
     pub is_named: bool,
 }
 
-/// The objects of a line, and how many could not be looked at.
-pub(super) fn of<'py>(args: &Args, user: User<'_, 'py>) -> Result<Vec<Target<'py>>, Error> {
+/// The objects of a line, and what could not be looked at.
+pub(super) fn of<'py>(
+    args: &Args,
+    user: User<'_, 'py>,
+) -> Result<(Vec<Target<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();
-    let objects = if is_named {
+    let roots = if is_named {
         let object = |name: &String| Ok((name.clone(), named(name, user)?));
         args.names
             .iter()
@@ -33,21 +36,42 @@ pub(super) fn of<'py>(args: &Args, user: User<'_, 'py>) -> Result<Vec<Target<'py
     } else {
         visible(user)
     };
+    let (objects, limit) = match args.all {
+        true => inside(user, roots)?,
+        false => (roots, None),
+    };
     let mut held = HashMap::new();
     for (_, object) in &objects {
         *held.entry(object.as_ptr()).or_insert(0) += 1;
     }
-    let target = |(name, object): (String, Bound<'py, PyAny>)| Target {
+    let target = |(name, object): Named<'py>| Target {
         refs: python::references(&object) - held.get(&object.as_ptr()).copied().unwrap_or(0),
         name,
         object,
         is_named,
     };
-    Ok(objects.into_iter().map(target).collect())
+    // The count is taken of each before any of them is given away.
+    Ok((objects.into_iter().map(target).collect(), limit))
+}
+
+type Named<'py> = (String, Bound<'py, PyAny>);
+
+/// What lends memory inside some objects.
+fn inside<'py>(
+    user: User<'_, 'py>,
+    roots: Vec<Named<'py>>,
+) -> PyResult<(Vec<Named<'py>>, Option<String>)> {
+    let reach = reach::from(user.py, user.namespace.as_any(), &roots)?;
+    let found = reach.found.into_iter();
+    let found = found.map(|reached| (reached.name, reached.object));
+    let limit = reach
+        .is_cut
+        .then(|| "there are too many objects to look into all of them".to_owned());
+    Ok((found.collect(), limit))
 }
 
 /// The user's variables but those whose names begin with an underscore.
-fn visible<'py>(user: User<'_, 'py>) -> Vec<(String, Bound<'py, PyAny>)> {
+fn visible<'py>(user: User<'_, 'py>) -> Vec<Named<'py>> {
     let text = |key: Bound<'py, PyAny>| {
         let key = key.cast_into::<PyString>().ok()?;
         Some(key.to_string_lossy().into_owned())

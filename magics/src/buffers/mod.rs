@@ -209,8 +209,17 @@ fn base<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> 
         None if object.is_instance_of::<PyMemoryView>() => {
             object.getattr("obj").ok().filter(|base| !base.is_none())
         }
+        None if is_stand_in(object) => plain_attribute(object, "base")?,
         None => None,
     })
+}
+
+/// What `as_strided` and `sliding_window_view` put between a view and its array.
+fn is_stand_in(object: &Bound<'_, PyAny>) -> bool {
+    let class = object.get_type();
+    let module = class.module();
+    type_name(object) == "DummyArray"
+        && module.is_ok_and(|module| module.to_string_lossy().starts_with("numpy."))
 }
 
 /// An attribute as `object` itself would find it: a user's `__getattr__` is not asked.

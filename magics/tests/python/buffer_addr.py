@@ -99,6 +99,7 @@ def test_pandas_shows_its_arrays():
     found = rows(frame=frame, column=frame["x"])
     assert list(found) == ["frame[x, y]", "frame[column 2]", "frame[n]", "frame[n].mask", "column"]
     assert found["frame[x, y]"]["type"] == "DataFrame" and found["frame[x, y]"]["shape"] == [2, 2]
+    assert found["column"]["owner"] == "frame[x, y]" and "B001" not in codes(report(frame=frame, column=frame["x"]))
     assert found["column"]["shares_with"] == ["frame[x, y]"] and found["column"]["type"] == "Series"
 
 
@@ -209,106 +210,6 @@ def test_small_buffers_can_be_left_out():
     assert [row["name"] for row in found] == ["large"]
 
 
-def arrow_buffers(array):
-    return [hex(one.address) for one in array.buffers() if one is not None]
-
-
-def test_arrow_shows_every_buffer_of_every_chunk():
-    numbers, words = pa.array([1, None, 3]), pa.array(["a", "bcd", None, "", "e"])
-    found = report("table", table=pa.table({"n": pa.chunked_array([numbers, numbers[1:]]), "w": words}))
-    names = [f"table[n].chunk[{i}].{part}" for i in (0, 1) for part in ("validity", "data")]
-    assert [row["name"] for row in found] == names + [f"table[w].{part}" for part in ("validity", "offsets", "data")]
-    assert [row["addr"] for row in found] == arrow_buffers(numbers) * 2 + arrow_buffers(words)
-    assert found[1]["shares_with"] == ["table[n].chunk[1].data"] and found[1]["dtype"] == "int64"
-    assert [row["name"] for row in report("a", a=pa.array(["x", "x"]).dictionary_encode())] == [
-        "a.data",
-        "a.dictionary.offsets",
-        "a.dictionary.data",
-    ]
-    assert len(report("a", a=pa.array([[1, 2], [3]]))) == len(arrow_buffers(pa.array([[1, 2], [3]])))
-    whole = pa.py_buffer(b"0123456789")
-    part = report("b", b=whole.slice(4))[0]
-    assert (part["offset"], part["nbytes"], part["owner_nbytes"]) == (4, 6, 10)
-
-
-def test_pandas_shows_strings_and_indexes():
-    frame = pd.DataFrame({"s": ["ab", None, "c"]}, index=pd.Index([3, 1, 2], dtype="i8"))
-    found = rows("frame", frame=frame)
-    assert found["frame.index"]["addr"] == hex(frame.index.values.ctypes.data)
-    parts = [name for name in found if name.startswith("frame[s]")]
-    assert {"frame[s].offsets", "frame[s].data"} <= set(parts), parts
-    assert all(found[name]["type"] == "DataFrame" for name in parts)
-    categories = rows("c", c=pd.Series(["x", "y"], dtype="category"))
-    assert categories["c"]["dtype"] == "int8"
-    assert "RangeIndex has no memory" in report("i", i=pd.RangeIndex(3))[0]["error"]
-    both = pd.MultiIndex.from_product([[1, 2], [3.0, 4.0]])
-    assert [row["name"] for row in report("m", m=both)] == ["m.codes[0]", "m.codes[1]", "m.levels[0]", "m.levels[1]"]
-
-
-class Tensor:
-    """What an array library of its own shows of itself; the memory is NumPy's."""
-
-    def __init__(self, array, device=(1, 0)):
-        self._array, self._device, self.detached = array, device, False
-
-    def __dlpack_device__(self):
-        return self._device
-
-    def __dlpack__(self):
-        return self._array.__dlpack__()
-
-    def detach(self):
-        self.detached = True
-        return self
-
-
-def test_dlpack_memory_is_lent_and_given_back():
-    array = np.arange(24, dtype="f4").reshape(4, 6)[::2, 1:]
-    before = sys.getrefcount(array)
-    row = report("t", t=Tensor(array))[0]
-    assert row["addr"] == hex(array.ctypes.data) and row["strides"] == list(array.strides)
-    assert (row["dtype"], row["shape"], row["type"]) == ("float32", [2, 5], "Tensor")
-    assert sys.getrefcount(array) == before, "the deleter was not called"
-    assert "on a device (DLPack's number 2)" in report("t", t=Tensor(array, (2, 0)))[0]["error"]
-    assert report(t=Tensor(array)).rows == [], "an object that was not named is not asked"
-
-    class Emptied(Tensor):
-        def __dlpack__(self):
-            capsule = super().__dlpack__()
-            np.from_dlpack(types.SimpleNamespace(__dlpack__=lambda **_: capsule, __dlpack_device__=lambda: (1, 0)))
-            return capsule
-
-    assert "gave no full capsule" in report("t", t=Emptied(array))[0]["error"]
-    assert sys.getrefcount(array) == before
-
-
-def test_tensors_of_torch_are_listed_without_being_named():
-    sys.modules["torch"] = types.SimpleNamespace(Tensor=Tensor)
-    try:
-        array = np.zeros(10)
-        found = rows(t=Tensor(array), a=array)
-    finally:
-        del sys.modules["torch"]
-    assert found["t"]["shares_with"] == ["a"] and found["t"]["addr"] == hex(array.ctypes.data)
-
-
-def test_interfaces_that_lie_are_refused():
-    def exporter(**fields):
-        interface = {"version": 3, "shape": (2,), "typestr": "<f8", "data": (4096, False), **fields}
-        return types.SimpleNamespace(__array_interface__=interface)
-
-    for lie in [{"shape": (2**62, 8)}, {"shape": (5,), "strides": (2**62,)}, {"shape": (5,), "strides": (-4096,)}]:
-        assert "beyond the address space" in report("x", x=exporter(**lie))[0]["error"], lie
-    assert "differ in length" in report("x", x=exporter(strides=(8, 8)))[0]["error"]
-    assert report("x", x=exporter())[0]["mapping"] is None
-
-    class Yes:
-        def __getattr__(self, name):
-            raise AssertionError(f"asked for {name}")
-
-    assert "lends no memory" in report("x", x=Yes())[0]["error"]
-
-
 def test_pages_are_those_that_were_touched():
     memory = mmap.mmap(-1, 1 << 23, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_NOHUGEPAGE)
@@ -334,3 +235,113 @@ def test_tracemalloc_tells_the_line():
 def test_a_library_s_data_is_told():
     data = (ctypes.c_char * 8).in_dll(ctypes.CDLL(None), "_IO_2_1_stdout_")
     assert report("data", data=data)[0]["mapping"] == "data of libc.so.6", report("data", data=data)[0]
+
+
+class Slotted:
+    __slots__ = ("inner",)
+
+
+def test_arrays_in_other_objects_are_found_and_named():
+    class Model:
+        def __init__(self):
+            self.weights = [np.zeros(3), (np.zeros(4), {"bias": np.zeros(5)})]
+            self.loop = self
+
+    class Odd(dict):
+        pass
+
+    slotted = Slotted()
+    slotted.inner = np.zeros(6)
+    lazy = types.SimpleNamespace(x=bytearray(7))
+    variables = {
+        "model": Model(),
+        "d": {"a'b": np.zeros(1), 3: np.zeros(2), (1, 2): np.zeros(8)},
+        "s": slotted,
+        "n": lazy,
+        "odd": Odd(k=np.zeros(9)),
+        "np": np,
+        "function": lambda: None,
+        "frames": [FRAME],
+    }
+    found = {row["name"]: row for row in run_magic("buffer_addr", "--all", None, variables)}
+    assert set(found) == {
+        "model.weights[0]",
+        "model.weights[1][0]",
+        "model.weights[1][1]['bias']",
+        "d['a\\'b']",
+        "d[3]",
+        "d[<tuple>]",
+        "s.inner",
+        "n.x",
+        "odd['k']",
+        "frames[0][x]",
+        "frames[0].index",
+    }, sorted(found)
+    assert found["model.weights[1][1]['bias']"]["addr"] == hex(variables["model"].weights[1][1]["bias"].ctypes.data)
+    assert found["s.inner"]["refs"] == sys.getrefcount(slotted.inner) - 1
+    assert [row["name"] for row in report("d --all", **variables)] == ["d['a\\'b']", "d[3]", "d[<tuple>]"]
+
+
+def test_no_code_of_the_user_runs_while_objects_are_walked():
+    class Trap:
+        def __getattribute__(self, name):
+            raise AssertionError(f"asked for {name}")
+
+        __getattr__ = __iter__ = __len__ = __hash__ = __eq__ = __repr__ = __getattribute__
+
+    trap = Trap()
+    held = np.zeros(3)
+    object.__setattr__(trap, "held", held)
+    found = run_magic("buffer_addr", "--all", None, {"trap": trap, "list": [trap]})
+    assert [row["name"] for row in found] == ["trap.held"]
+
+
+def test_ten_thousand_arrays_are_found_among_a_hundred_thousand_objects():
+    arrays = [{"array": np.zeros(1), "rest": [str(i), {"k": i}, [i], (i, "x")]} for i in range(10_000)]
+    found = report("--all --top 0", arrays=arrays)
+    assert len(found) == 10_000
+    assert found[9_999]["addr"] == hex(arrays[9_999]["array"].ctypes.data)
+    assert found[9_999]["name"] == "arrays[9999]['array']"
+
+
+def test_windows_are_views_of_their_array():
+    a = np.arange(100.0)
+    found = report("a w", a=a, w=np.lib.stride_tricks.sliding_window_view(a[10:], 5))
+    assert codes(found) == ["B001", "B006"], codes(found)
+    assert found[1]["owner"] == "a" and found[1]["offset"] == 80
+
+
+def test_diagnoses_are_made_only_where_they_hold():
+    c = np.ones((200, 200))
+    assert codes(report("c t", c=c, t=c.T)) == ["B001"], report("c t", c=c, t=c.T)
+    assert "B009" not in codes(report("x", x=c[::2]))
+    assert "B009" not in codes(report("x", x=c[:, 50:]))
+    for hard in (c[:, ::2], c[::-1, ::-1], np.broadcast_to(np.ones(200), (200, 200))):
+        assert "B009" in codes(report("x", x=hard)), hard.strides
+    assert "B009" not in codes(report("x", x=c.astype(int)[:, ::2]))
+    raw = np.frombuffer((ctypes.c_double * 5).from_address(c.ctypes.data))
+    assert codes(report("c raw", c=c, raw=raw)) == ["B004"]
+    assert "B004" not in codes(report("c raw", c=c, raw=raw.copy()))
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    assert codes(report("frame", frame=frame)) == ["B005"]
+    assert codes(report("frame", frame=frame[["x"]].copy())) == []
+    numbers = pa.array([1.0, 2.0])
+    assert codes(report("n z", n=numbers, z=numbers.to_numpy())) in (["B001", "B006"], ["B006"])
+    large = np.zeros(10_000_000)  # from this size on malloc maps fresh pages, whatever came before
+    assert "B007" in codes(report("large --pages", large=large))
+    large[:] = 1
+    assert "B007" not in codes(report("large --pages", large=large))
+    assert codes(report("large", large=large)) == []
+
+
+def test_the_graph_shows_the_chain_and_the_place():
+    memory = bytearray(1000)
+    view = np.frombuffer(memoryview(memory)[500:], dtype="u1")
+    found = report("memory view --graph", memory=memory, view=view)
+    lines = repr(found).splitlines()
+    assert any(line.endswith("bytearray") and "█" * 32 in line for line in lines), lines
+    (bar,) = [line for line in lines if line.startswith("  view")]
+    assert "·" * 16 + "█" * 16 in bar and bar.endswith("memoryview of bytearray memory"), bar
+    svg = found.to_html()
+    assert svg.count("<rect") == 3 and "view: " in svg and "500 B of 1.0 kB" in svg
+    assert "<svg" not in report("memory", memory=bytearray(5)).to_html()

@@ -24,10 +24,10 @@ def handler():
 def test_buffers_are_told_by_line_and_fate():
     found, after = trace("\nb = a * 2 + 1\nc = np.zeros(MB // 8)\nd = a[1:]\n", a=np.ones(MB), MB=MB)
     rows = found.rows
-    assert [(row["line"], row["nbytes"], row["how"], row["state"]) for row in rows] == [
-        (2, 8 * MB, "malloc", "kept by b"),
-        (3, MB, "calloc", "kept by c"),
-    ] or [row["state"] for row in rows] == ["freed", "kept by b", "kept by c"]
+    # NumPy may reuse the buffer of a * 2 for the sum.
+    states = [(row["line"], row["state"], row["kept_by"]) for row in rows if row["state"] == "kept"]
+    assert states == [(2, "kept", "b"), (3, "kept", "c")]
+    assert all(row["nbytes"] == 8 * MB for row in rows if row["line"] == 2)
     kept = {row["kept_by"]: row for row in rows if row["kept_by"]}
     assert {name: row["addr"] for name, row in kept.items()} == {
         "b": hex(after["b"].ctypes.data),
@@ -40,7 +40,7 @@ def test_buffers_are_told_by_line_and_fate():
 def test_no_copy_can_be_seen():
     found, _ = trace("b = a[::2]\ns = float(b.sum())\na += 1", a=np.ones(MB))
     assert found.facts["largest_bytes"] < 8 * MB and found.facts["not_copied"] == ["a"], found
-    assert "a was not copied: no buffer is as large" in repr(found), found
+    assert "a was not copied as a whole: no buffer is as large" in repr(found), found
     found, _ = trace("a = a + 1", a=np.ones(MB))
     assert found.facts["not_copied"] == []
 
@@ -68,14 +68,14 @@ def test_what_a_called_function_allocates_belongs_to_the_line_that_called():
     found, _ = trace("x = 1\ny = inner()\n", inner=inner)
     rows = [row for row in found if row["kept_by"] == "y"]
     assert [row["line"] for row in rows] == [2] and rows[0]["source"] == "y = inner()"
-    assert rows[0]["through"] == "linspace"
+    assert rows[0]["through"] == "linspace" and rows[0]["is_view"]
 
 
 def test_resizing_is_a_new_buffer():
     found, after = trace("x = np.zeros(10)\nx.resize(MB, refcheck=False)\n", MB=MB)
-    assert [(row["nbytes"], row["how"], row["state"]) for row in found] == [
-        (80, "calloc", "freed"),
-        (8 * MB, "realloc", "kept by x"),
+    assert [(row["nbytes"], row["how"], row["kept_by"]) for row in found] == [
+        (80, "calloc", None),
+        (8 * MB, "realloc", "x"),
     ]
     assert found[1]["addr"] == hex(after["x"].ctypes.data)
 
