@@ -10,8 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use object::NativeEndian as Native;
 use object::read::ReadCache;
-use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolFlags, SymbolKind, elf};
+use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
+use object::{Object, elf};
 use serde::Serialize;
 
 use crate::libs::Library;
@@ -113,19 +115,31 @@ impl Table {
 
     fn read(path: &Path, build_id: Option<&str>) -> Option<Self> {
         let cache = ReadCache::new(File::open(path).ok()?);
-        let file = object::File::parse(&cache).ok()?;
+        let file = ElfFile64::<Native, _>::parse(&cache).ok()?;
         let found = file.build_id().ok().flatten().map(hexadecimal);
         if found.as_deref() != build_id {
             return None;
         }
-        let (source, table) = match (file.symbol_table(), file.dynamic_symbol_table()) {
-            (Some(table), _) if table.symbols().next().is_some() => (Source::Symtab, table),
-            (_, Some(table)) => (Source::Dynsym, table),
-            _ => return Some(Self::default()),
+        let sections = file.elf_header().sections(Native, &cache).ok()?;
+        let table = |kind| {
+            Some(
+                sections
+                    .iter()
+                    .find(|section| section.sh_type(Native) == kind)?,
+            )
         };
-        let mut entries: Vec<Entry> = table
-            .symbols()
-            .filter_map(|symbol| entry(&symbol))
+        let full = table(elf::SHT_SYMTAB).map(|section| (Source::Symtab, section));
+        let exported = || Some((Source::Dynsym, table(elf::SHT_DYNSYM)?));
+        let Some((source, section)) = full.or_else(exported) else {
+            return Some(Self::default());
+        };
+        // Both sections are read at once: the file has thousands of names, and the system a price for each reading.
+        let symbols: &[elf::Sym64<Native>] = section.data_as_array(Native, &cache).ok()?;
+        let link = sections.section(section.link(Native)).ok()?;
+        let names = link.data(Native, &cache).ok()?;
+        let mut entries: Vec<Entry> = symbols
+            .iter()
+            .filter_map(|symbol| entry(symbol, names))
             .collect();
         // Of several names for one place the longest reaches farthest; the first in the table is kept first.
         entries.sort_by_key(|entry| (entry.start, entry.size));
@@ -217,26 +231,25 @@ fn identity(path: &Path) -> Option<Identity> {
     })
 }
 
-fn entry<'data>(symbol: &impl ObjectSymbol<'data>) -> Option<Entry> {
-    let kind = match symbol.kind() {
-        SymbolKind::Text => Kind::Function,
-        SymbolKind::Data => Kind::Data,
-        _ if is_indirect(symbol) => Kind::Function,
+fn entry(symbol: &elf::Sym64<Native>, names: &[u8]) -> Option<Entry> {
+    let kind = match symbol.st_type() {
+        // Which function stands behind an indirect one, its own code decides.
+        elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
+        elf::STT_OBJECT => Kind::Data,
         _ => return None,
     };
-    let name = symbol.name().ok().filter(|name| !name.is_empty())?;
-    let is_defined = symbol.is_definition() || is_indirect(symbol) && !symbol.is_undefined();
+    let rest = names.get(symbol.st_name.get(Native) as usize..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    let name = str::from_utf8(&rest[..end])
+        .ok()
+        .filter(|name| !name.is_empty())?;
+    let is_defined = symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
     is_defined.then(|| Entry {
-        start: symbol.address(),
-        size: symbol.size(),
+        start: symbol.st_value.get(Native),
+        size: symbol.st_size.get(Native),
         kind,
         name: name.into(),
     })
-}
-
-/// Whether it is the function that chooses one of several implementations.
-fn is_indirect<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
-    matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info.st_type() == elf::STT_GNU_IFUNC)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
