@@ -3,6 +3,7 @@
 //!
 //! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
 
+mod figure;
 mod findings;
 mod interpreter;
 mod layout;
@@ -221,12 +222,17 @@ impl Answer {
             _ => Vec::new(),
         };
         let kind_of = |thread: &Thread| self.kind(thread);
+        let figure = self
+            .sample
+            .as_ref()
+            .map(|sample| figure::bars(scene, &listed, &self.names, sample));
         let all = listed.into_iter().map(|thread| self.row(thread, shown));
         Ok(Report {
             name: Threads::NAME,
             columns: COLUMNS,
             rows: rows(all)?,
             listing,
+            figure,
             summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
             diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
             facts: fields(json!({

@@ -175,3 +175,138 @@ def test_a_mistake_is_one_line(client: Client, line: str):
     assert "\n" not in said
     assert said.startswith("UsageError: %threads")
     assert line in said
+
+
+def stack_of(row: dict) -> list[str]:
+    return [one["function"] or "?" for one in row["stack"] or []]
+
+
+def test_threads_know_their_cell(client: Client):
+    client.run("import threading\ngate = threading.Event()")
+    started = client.run("t = threading.Thread(target=gate.wait); t.start()")
+    row = rows(client)[int(client.value("t.native_id"))]
+    client.run("gate.set(); t.join()")
+    assert row["created_in"] == started.reply["content"]["execution_count"]
+    assert row["start_function"] == "pythread_wrapper" or row["start_function"] is None
+
+
+COMPUTE = """
+import threading, numpy
+a = numpy.random.rand(1000, 1000)
+stop = threading.Event()
+def compute():
+    while not stop.is_set():
+        a @ a
+t = threading.Thread(target=compute); t.start()
+"""
+FOLLOW = """
+seen = None
+while seen is None:
+    found = %threads --stack
+    (row,) = [row for row in found if row["tid"] == t.native_id]
+    names = [one["function"] or "" for one in row["stack"] or []]
+    if names and names[0].startswith("dgemm_kernel"):
+        seen = names
+print(seen[0], "compute" in seen, any(name.startswith("DOUBLE_matmul") for name in seen), [one["found"] for one in row["stack"]][:2])
+"""
+
+
+# Any x86-64 can run the second one, which is assembly without call frame information.
+@pytest.mark.parametrize("core", ["", "Prescott"])
+def test_stacks_reach_from_the_blas_kernel_to_python(launch, core: str):
+    environment = {"OPENBLAS_NUM_THREADS": "1"} | ({"OPENBLAS_CORETYPE": core} if core else {})
+    client = launch(env=environment).connect()
+    client.run(COMPUTE)
+    said = client.run(FOLLOW).text().split(maxsplit=3)
+    client.run("stop.set(); t.join()")
+    assert said[1:3] == ["True", "True"]
+    if core:
+        assert said[0] == "dgemm_kernel_PRESCOTT"
+        assert said[3].strip() == "['exact', 'guess']"
+
+
+HANG = """
+import ctypes
+libc = ctypes.PyDLL(None)  # It keeps the GIL.
+def hang():
+    print("ready", flush=True)
+    libc.sleep(600)
+hang()
+"""
+
+
+def test_a_cell_that_hangs_with_the_gil_shows_its_stack(launch):
+    client = launch().connect()
+    cell = client.start(HANG)
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+
+    def look() -> dict | None:
+        data = client.request(
+            "magic_request", {"name": "threads", "line": "--stack"}, "control"
+        ).content["data"]
+        (main,) = [row for row in data[MIME]["rows"] if row["kind"] == "main"]
+        # It says that it is ready before it sleeps.
+        return {"main": main, **data} if main["wait"] == "clock_nanosleep" else None
+
+    found = {}
+    wait_until(lambda: found.update(look() or {}) or found, "it sleeps")
+    main = found["main"]
+    names = stack_of(main)
+    assert main["gil"] == "holder"
+    inner, c, outer = (names.index(name) for name in ("hang", "ffi_call", "<module>"))
+    assert c < inner < outer
+    (line,) = [one["line"] for one in main["stack"] if one["function"] == "hang"]
+    assert line == 5
+    assert any("names of threads" in limit for limit in found[MIME]["limits"])
+
+
+WAITER = r"""
+#include <pthread.h>
+#include <errno.h>
+#include <sys/epoll.h>
+static volatile int interrupted, ready;
+static void *waits(void *_) {
+    struct epoll_event e; int fd = epoll_create1(0);
+    for (;;) { ready = 1; if (epoll_wait(fd, &e, 1, -1) < 0 && errno == EINTR) interrupted++; }
+}
+int begin(void) { pthread_t t; int error = pthread_create(&t, 0, waits, 0); while (!ready); return error; }
+int count(void) { return interrupted; }
+"""
+
+
+def test_looking_interrupts_no_system_call(client: Client, tmp_path):
+    (tmp_path / "waiter.c").write_text(WAITER)
+    library = tmp_path / "libwaiter.so"
+    subprocess.run(
+        ["gcc", "-O2", "-shared", "-fPIC", "-o", library, tmp_path / "waiter.c"], check=True
+    )
+    client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r}); lib.begin()")
+
+    def asleep() -> bool:
+        return any(row["owner"] == "libwaiter.so" and row["wait"] for row in rows(client).values())
+
+    wait_until(asleep, "the thread waits")
+    client.run("for _ in range(50): found = get_ipython().run_line_magic('threads', '--stack')")
+    names = client.value(
+        "[[f['function'] for f in r['stack']] for r in found if r['owner'] == 'libwaiter.so']"
+    )
+    assert "epoll_wait" in names
+    assert "waits" in names
+    assert int(client.value("lib.count()")) == 0
+
+
+def test_signals_of_others_are_left_alone(client: Client):
+    code = """
+    import signal
+    def mine(*_): pass
+    for number in range(signal.SIGRTMIN, signal.SIGRTMAX): signal.signal(number, mine)
+    """
+    client.run(textwrap.dedent(code))
+    client.run(COMPUTE)
+    client.run("r = %threads --stack")
+    client.run("signal.signal(signal.SIGRTMAX, mine)\nr = %threads --stack")
+    kept = client.value(
+        "all(signal.getsignal(n) is mine for n in range(signal.SIGRTMIN, signal.SIGRTMAX + 1))"
+    )
+    client.run("stop.set(); t.join()")
+    assert kept == "True"

@@ -122,11 +122,9 @@ impl Table {
         }
         let sections = file.elf_header().sections(Native, &cache).ok()?;
         let table = |kind| {
-            Some(
-                sections
-                    .iter()
-                    .find(|section| section.sh_type(Native) == kind)?,
-            )
+            sections
+                .iter()
+                .find(|section| section.sh_type(Native) == kind)
         };
         let full = table(elf::SHT_SYMTAB).map(|section| (Source::Symtab, section));
         let exported = || Some((Source::Dynsym, table(elf::SHT_DYNSYM)?));
