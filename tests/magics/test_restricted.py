@@ -15,8 +15,10 @@ SOURCE = Path(__file__).parents[1] / "support" / "deny.c"
 SETUP = "import numpy as np; a = np.ones(1_000_000); b = a[10:]; import threading"
 LINES = {
     "loaded_libs": ["", "--rss", "--all"],
-    "threads": [""],
-    "buffer_addr": ["a b"],
+    "threads": ["", "--stack"],
+    "buffer_addr": ["a b", "a b --pages"],
+    "where": ["len", "np.add --dtype d"],
+    "disasm": ["len"],
     "native_doctor": [""],
 }
 CASES = {
