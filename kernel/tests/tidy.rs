@@ -57,6 +57,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "the dynamic linker's list of libraries",
     ),
     (
+        "magics/sight/src/maps/queried.rs",
+        "the kernel is asked for single regions by an ioctl",
+    ),
+    (
         "magics/sight/src/pages.rs",
         "PAGEMAP_SCAN and move_pages are system calls without a safe form",
     ),

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use diaphane_sight::linker::{self, Counters};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
@@ -28,12 +30,32 @@ pub(crate) struct Declared {
     pub interpreters: Option<&'static str>,
 }
 
+/// Declarations by file.
+pub(crate) type ByFile = HashMap<String, Declared>;
+
+/// They change only when a library is loaded or a module comes or goes.
+static KNOWN: Mutex<Option<(Counters, usize, Arc<ByFile>)>> = Mutex::new(None);
+
 /// The declarations of all imported modules that are in files, by the file.
-pub(crate) fn declared(py: Python<'_>) -> PyResult<HashMap<String, Declared>> {
+pub(crate) fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
     let modules = py
         .import("sys")?
         .getattr("modules")?
         .cast_into::<PyDict>()?;
+    let (counters, count) = (linker::counters(), modules.len());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let fresh = known()
+        .clone()
+        .filter(|(then, modules, _)| *then == counters && *modules == count);
+    if let Some((_, _, declared)) = fresh {
+        return Ok(declared);
+    }
+    let declared = Arc::new(read(py, modules)?);
+    *known() = Some((counters, count, Arc::clone(&declared)));
+    Ok(declared)
+}
+
+fn read(py: Python<'_>, modules: Bound<'_, PyDict>) -> PyResult<ByFile> {
     let version = (py.version_info().major, py.version_info().minor);
     let mut declared = HashMap::new();
     for (name, module) in modules {

@@ -8,8 +8,8 @@ mod inventory;
 mod row;
 mod tree;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use diaphane_sight::libs::{self, Kind};
 use diaphane_sight::maps::{self, Kind as RegionKind, Maps, Region};
@@ -98,7 +98,7 @@ impl Magic for LoadedLibs {
         let pattern = args.pattern.as_ref().map(compile).transpose()?;
         let declared = match context.user {
             Some(user) => extensions::declared(user.py)?,
-            None => HashMap::new(),
+            None => Arc::default(),
         };
         let interpreter = context
             .user

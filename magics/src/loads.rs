@@ -58,18 +58,24 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
+/// An event of our own, which tells whether a hook is really there: CPython may leave it out without a word.
+const TRIAL: &str = "diaphane.listen";
+
 /// Begins to listen; a hook of somebody else may forbid it.
 #[allow(unsafe_code, reason = "PyO3 has no function for audit hooks")]
 pub(crate) fn listen(py: Python<'_>) {
-    if LISTENING.swap(true, Ordering::Relaxed) {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
         return;
     }
     // SAFETY: `hear` has the signature that is asked for, needs no data, and stays in memory with the process.
     let added = unsafe { PySys_AddAuditHook(hear, std::ptr::null_mut()) };
     if added != 0 {
-        LISTENING.store(false, Ordering::Relaxed);
         drop(PyErr::take(py));
     }
+    // Whoever forbids this event too leaves us without a hook, which is known then.
+    let sys = py.import("sys");
+    drop(sys.and_then(|sys| sys.call_method1("audit", (TRIAL,))));
 }
 
 /// Whether requests are noted.
@@ -124,6 +130,10 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
     let means = match event.to_bytes() {
         b"import" => Means::Import,
         b"ctypes.dlopen" => Means::Ctypes,
+        trial if trial == TRIAL.as_bytes() => {
+            LISTENING.store(true, Ordering::Relaxed);
+            return 0;
+        }
         _ => return 0,
     };
     // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.

@@ -134,20 +134,21 @@ fn segments(maps: &Maps, span: Span) -> Vec<Segment> {
 
 /// Finds who needs whom, as the linker does: the first one loaded under that name serves all.
 fn link(libraries: &mut [Library]) {
-    let mut by_name: HashMap<String, usize> = HashMap::new();
+    let mut by_name: HashMap<&str, usize> = HashMap::new();
     for (index, library) in libraries.iter().enumerate() {
         for name in library.image.soname.iter().chain([&library.name]) {
-            by_name.entry(name.clone()).or_insert(index);
+            by_name.entry(name).or_insert(index);
         }
     }
-    for index in 0..libraries.len() {
-        let (name, image) = (
-            libraries[index].name.clone(),
-            Arc::clone(&libraries[index].image),
-        );
-        for target in image.needed.iter().filter_map(|needed| by_name.get(needed)) {
-            libraries[*target].needed_by.push(name.clone());
+    let mut needed_by: Vec<Vec<String>> = vec![Vec::new(); libraries.len()];
+    for library in &*libraries {
+        let needed = library.image.needed.iter();
+        for target in needed.filter_map(|name| by_name.get(name.as_str())) {
+            needed_by[*target].push(library.name.clone());
         }
+    }
+    for (library, needed_by) in libraries.iter_mut().zip(needed_by) {
+        library.needed_by = needed_by;
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A region is what the kernel calls a mapping; which library or array lies in it is for others to say.
 
+mod queried;
+
 use serde::Serialize;
 
 use crate::spans::Span;
@@ -75,6 +77,15 @@ impl Maps {
     /// Reads the regions of this process.
     pub fn read() -> Result<Self> {
         Self::parse(&String::from_utf8_lossy(&read(MAPS)?))
+    }
+
+    /// The regions without the kernel's own page behind the end of user memory; faster, where the kernel can be asked
+    /// for single ones.
+    pub fn query() -> Result<Self> {
+        match queried::all() {
+            Some(regions) => Ok(Self { regions }),
+            None => Self::read(),
+        }
     }
 
     /// Parses the text of a `maps` file.
@@ -154,10 +165,7 @@ pub(crate) fn region(line: &str) -> Option<Region> {
     let inode = field().parse().ok()?;
     // The kernel escapes only the line feed.
     let name = rest.replace("\\012", "\n");
-    let (name, deleted) = match name.strip_suffix(" (deleted)") {
-        Some(gone) if !std::path::Path::new(&name).exists() => (gone.to_owned(), true),
-        _ => (name, false),
-    };
+    let (name, deleted) = unmarked(name);
     Some(Region {
         span: Span::new(
             usize::from_str_radix(start, 16).ok()?,
@@ -169,6 +177,14 @@ pub(crate) fn region(line: &str) -> Option<Region> {
         name: Some(name).filter(|name| !name.is_empty()),
         deleted,
     })
+}
+
+/// Takes the kernel's mark off the name of a deleted file, and says whether it was there.
+fn unmarked(name: String) -> (String, bool) {
+    match name.strip_suffix(" (deleted)") {
+        Some(gone) if !std::path::Path::new(&name).exists() => (gone.to_owned(), true),
+        _ => (name, false),
+    }
 }
 
 #[cfg(test)]

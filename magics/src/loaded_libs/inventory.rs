@@ -121,7 +121,7 @@ static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 /// Looks at all libraries.
 pub(super) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<Item>> {
     journal::observe();
-    let loaded = libs::loaded(&Maps::read()?)?;
+    let loaded = libs::loaded(&Maps::query()?)?;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.renew(&loaded);
     let items = loaded.into_iter().enumerate().map(|(index, facts)| Item {
