@@ -38,6 +38,8 @@ impl Tables {
             return Arc::clone(tables);
         }
         let tables = Arc::new(Self::read(image).unwrap_or_default());
+        // What was unloaded is not coming back at its place.
+        known.retain(|_, (owner, _)| owner.strong_count() > 0);
         known.insert(image.bias(), (Arc::downgrade(image), Arc::clone(&tables)));
         tables
     }
