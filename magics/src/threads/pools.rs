@@ -1,5 +1,6 @@
 //! The libraries that keep threads of their own, with what they say about their pools.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use diaphane_sight::cpus::Cpus;
@@ -36,7 +37,7 @@ pub(super) struct Pool {
 /// Finds them all.
 pub(super) fn pools(
     libraries: &[Library],
-    packages: &[Option<Arc<Package>>],
+    packages: &HashMap<usize, Arc<Package>>,
     threads: &[Thread],
 ) -> Vec<Pool> {
     let owned = |index| {
@@ -47,8 +48,8 @@ pub(super) fn pools(
     let pool = |(index, library, runtime): (usize, &Library, &'static Runtime)| Pool {
         library: library.name.clone(),
         path: library.path.clone(),
-        package: packages[index]
-            .as_ref()
+        package: packages
+            .get(&index)
             .map(|package| format!("{} {}", package.name, package.version)),
         runtime: runtime.name,
         api: runtime.api,

@@ -1,6 +1,6 @@
 //! Everything that is known of the process at the moment of the question.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +45,8 @@ pub(super) enum Gil {
 pub(super) struct Scene {
     pub maps: Maps,
     pub libraries: Vec<Library>,
-    pub packages: Vec<Option<Arc<Package>>>,
+    /// The packages of the libraries that own a thread or a pool.
+    packages: HashMap<usize, Arc<Package>>,
     pub threads: Vec<Thread>,
     pub vanished: usize,
     pub pools: Vec<Pool>,
@@ -65,7 +66,11 @@ impl Scene {
         let maps = Maps::read()?;
         let libraries = libs::loaded(&maps)?;
         let found = threads::threads(&libraries, &maps)?;
-        let packages: Vec<_> = libraries.iter().map(package).collect();
+        let owners = found
+            .threads
+            .iter()
+            .filter_map(|thread| Some(thread.owner.as_ref()?.library));
+        let packages = packages_of(&libraries, owners);
         let mut images = libraries.iter().map(|library| &library.image);
         Ok(Self {
             pools: pools(&libraries, &packages, &found.threads),
@@ -138,12 +143,24 @@ impl Scene {
 
     /// The libraries by their owners, for the names behind functions.
     pub(super) fn package_of(&self, library: usize) -> Option<&Package> {
-        self.packages.get(library)?.as_deref()
+        self.packages.get(&library).map(AsRef::as_ref)
     }
 }
 
-fn package(library: &Library) -> Option<Arc<Package>> {
-    packages::owner(Path::new(library.path.as_deref()?))
+/// Looking for a package reads files, so only those of the libraries in question are looked for.
+fn packages_of(
+    libraries: &[Library],
+    owners: impl Iterator<Item = usize>,
+) -> HashMap<usize, Arc<Package>> {
+    let has_pool = |index: &usize| runtimes::runtime(&libraries[*index]).is_some();
+    let wanted: BTreeSet<usize> = owners
+        .chain((0..libraries.len()).filter(has_pool))
+        .collect();
+    let package = |index: usize| {
+        let path = libraries[index].path.as_deref()?;
+        Some((index, packages::owner(Path::new(path))?))
+    };
+    wanted.into_iter().filter_map(package).collect()
 }
 
 /// The names that Python gave to its threads, by the kernel's numbers.
