@@ -34,17 +34,15 @@ const PROCMAP_QUERY: libc::c_ulong = 0xc000_6611 | (size_of::<Query>() as libc::
 
 /// The region in which an address lies, alone in its list; empty if nothing is mapped there.
 pub fn at(address: usize) -> Result<Maps> {
-    match ask(address) {
-        Some(found) => Ok(Maps {
-            regions: found.into_iter().collect(),
-        }),
-        None => {
-            let region = Maps::read()?.find(address).cloned();
-            Ok(Maps {
-                regions: region.into_iter().collect(),
-            })
-        }
-    }
+    let found = match ask(address) {
+        // The page of old system calls is in the list and belongs to no process, so the query does not know it.
+        Some(None) if address.cast_signed() < 0 => Maps::read()?.find(address).cloned(),
+        Some(found) => found,
+        None => Maps::read()?.find(address).cloned(),
+    };
+    Ok(Maps {
+        regions: found.into_iter().collect(),
+    })
 }
 
 /// Asks the kernel. The outer `None` means that it cannot be asked, the inner one that nothing is there.

@@ -143,11 +143,12 @@ def test_an_address_in_code_is_its_symbol():
 
 
 def test_one_address_agrees_with_the_list():
-    for row in report("--top 200"):
+    """Asking takes memory itself, so that what can be written may have grown meanwhile."""
+    steady = [row for row in report() if "w" not in row["perms"] and row["kind"] != "reserved"]
+    assert len(steady) > 50
+    for row in steady[:200]:
         one = at(int(row["lo"], 16) + 1)
-        assert (one["lo"], one["hi"], one["perms"]) == (row["lo"], row["hi"], row["perms"]), (one, row)
-        # malloc's own words stand before an array.
-        assert one["kind"] in (row["kind"], "array") or row["kind"] == "array", (one, row)
+        assert all(one[field] == row[field] for field in ["lo", "hi", "perms", "kind", "owner"]), (one, row)
     assert len(report("--at 0x8")) == 0 and "nothing is mapped" in repr(report("--at 8"))
 
 
