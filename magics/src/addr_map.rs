@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     at: Option<String>,
     /// Show only what is different from the last time
-    #[arg(long)]
+    #[arg(long, conflicts_with = "group")]
     diff: bool,
 }
 
@@ -98,7 +98,12 @@ fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Repor
     let malloc = Malloc::read();
     let ceilings = ceilings::memory();
     let totals = regions::totals(&map.rows);
-    let earlier = changes::replace(&map.rows);
+    // Sums are no list to compare with.
+    let earlier = args
+        .group
+        .is_none()
+        .then(|| changes::replace(&map.rows))
+        .flatten();
     let shown = match (args.diff, args.group, earlier) {
         (true, _, Some(earlier)) => rows(changes::between(&earlier, &map.rows))?,
         (true, _, None) => {

@@ -15,7 +15,12 @@ use crate::{Context, Error, Magic, answer};
 pub(crate) struct Args {}
 
 /// The magics that make diagnoses, and how they are asked.
-const CHECKS: &[(&str, &str)] = &[("loaded_libs", ""), ("threads", ""), ("buffer_addr", "")];
+const CHECKS: &[(&str, &str)] = &[
+    ("loaded_libs", ""),
+    ("threads", ""),
+    ("buffer_addr", ""),
+    ("addr_map", "--group kind"),
+];
 
 /// The magic.
 pub(crate) struct NativeDoctor;

@@ -72,8 +72,9 @@ MAGICS = "import _diaphane, json\nprint(json.dumps([n for n, kind, _ in _diaphan
 LINES = {
     "buffer_addr": ["", "liar raises lies trap"],
     "loaded_libs": ["", "--rss", "--all"],
-    "where": ["len"],
-    "disasm": ["len"],
+    "where": ["len", "trap", "liar", "d[0]", "numpy.add --dtype f8", "l*!strange", "0x1000"],
+    "disasm": ["len", "trap", "liar", "numpy.sum", "l*!strange", "0x1000"],
+    "addr_map": ["", "--group lib", "--diff", "--at 0x1000"],
 }
 
 

@@ -17,8 +17,8 @@ LINES = {
     "loaded_libs": ["", "--rss", "--all"],
     "threads": ["", "--stack"],
     "buffer_addr": ["a b", "a b --pages"],
-    "where": ["len", "np.add --dtype d"],
-    "disasm": ["len"],
+    "where": ["len", "np.sin", "np.add --dtype d"],
+    "disasm": ["len", "np.add --dtype f4"],
     "native_doctor": [""],
 }
 CASES = {

@@ -1,0 +1,83 @@
+"""%where, %disasm and %addr_map in a kernel: as cells show them, and asked by message while a cell holds the GIL."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+HOLD_GIL = "import ctypes\nprint('ready')\nctypes.PyDLL(None).sleep(600)"
+
+
+def data(client: Client, name: str, line: str) -> dict:
+    return client.run(f"%{name} {line}").one("execute_result")["data"]
+
+
+def rows(client: Client, name: str, line: str) -> list[dict]:
+    return data(client, name, line)[f"application/vnd.diaphane.{name}+json"]["rows"]
+
+
+def test_each_fits_the_terminal(client: Client):
+    client.run("import numpy as np; a = np.ones(1_000_000)")
+    for name, line in [
+        ("where", "np.add"),
+        ("where", "np.sum --dtype f4"),
+        ("addr_map", ""),
+        ("addr_map", "--group lib"),
+    ]:
+        text = data(client, name, line)["text/plain"]
+        assert max(map(len, text.splitlines())) <= 80, text
+
+
+def test_a_variable_is_followed_and_found(client: Client):
+    client.run(
+        "import numpy as np, functools; f = functools.partial(np.add.reduce); a = np.ones(1_000_000)"
+    )
+    assert rows(client, "where", "f --dtype f8")[-1]["symbol"].startswith("DOUBLE_add")
+    code = rows(client, "disasm", "f --dtype f8")[0]
+    assert code["types"] == "dd->d"
+    assert code["count"] == len(code["insns"]) > 50
+    address = client.value("hex(a.ctypes.data + 800)").strip("'")
+    (row,) = rows(client, "addr_map", f"--at {address}")
+    assert (row["kind"], row["owner"], row["offset"]) == ("array", "a", 800)
+
+
+def test_a_mistake_is_one_line(client: Client):
+    for line in [
+        "%where nothing.at.all",
+        "%disasm 0x10",
+        "%where libc!nothing_like_this",
+        "%addr_map --at x",
+    ]:
+        done = client.execute(line)
+        shown = done.text() + str(done.content)
+        assert "UsageError" in shown, shown
+        assert "Traceback" not in shown, shown
+
+
+def test_what_needs_no_python_is_answered_while_a_cell_holds_the_gil(launch):
+    kernel = launch()
+    client = kernel.connect()
+    client.run("import numpy")
+    cell = client.start(HOLD_GIL)
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+
+    def ask(name: str, line: str) -> dict:
+        return client.request("magic_request", {"name": name, "line": line}, "control").content
+
+    def answer(name: str, line: str) -> dict:
+        content = ask(name, line)
+        assert content["status"] == "ok", content
+        return content["data"][f"application/vnd.diaphane.{name}+json"]
+
+    symbol = answer("where", "_multiarray_umath*!DOUBLE_add")["rows"][0]
+    assert symbol["symbol"] == "DOUBLE_add"
+    assert answer("disasm", "_multiarray_umath*!DOUBLE_add")["rows"][0]["addr"] == symbol["addr"]
+    assert answer("addr_map", f"--at {symbol['addr']}")["rows"][0]["symbol"] == "DOUBLE_add"
+    found = answer("addr_map", "")
+    regions = re.findall(r"^[0-9a-f]+-", Path(f"/proc/{kernel.pid}/maps").read_text(), re.M)
+    assert abs(len(found["rows"]) - len(regions)) < 5
+    assert any("Python" in limit for limit in found["limits"])
+    assert ask("where", "numpy.add")["status"] == "error"
