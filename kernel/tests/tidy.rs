@@ -15,10 +15,6 @@ const LONGEST_FILE: usize = 400;
 const UNSAFE: &[(&str, &str)] = &[
     ("magics/sight/src/malloc.rs", "malloc reports to a C stream"),
     (
-        "magics/sight/src/query.rs",
-        "an ioctl that has no safe form",
-    ),
-    (
         "magics/src/array_functions.rs",
         "NumPy's own function for the table of a dtype",
     ),

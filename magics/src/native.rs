@@ -33,7 +33,7 @@ pub(crate) struct Process {
 impl Process {
     /// Looks.
     pub(crate) fn read() -> Result<Self, Error> {
-        let maps = Maps::read()?;
+        let maps = Maps::query()?;
         let libraries = libs::loaded(&maps)?;
         Ok(Self {
             maps,

@@ -26,7 +26,6 @@ pub mod maps;
 pub mod packages;
 pub mod pages;
 pub mod pools;
-pub mod query;
 pub mod regions;
 pub mod search;
 pub mod slots;

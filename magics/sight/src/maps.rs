@@ -88,6 +88,19 @@ impl Maps {
         }
     }
 
+    /// The region in which an address lies, alone in its list; empty if nothing is mapped there.
+    pub fn at(address: usize) -> Result<Self> {
+        let found = match queried::at(address) {
+            // The page of old system calls is in the list and belongs to no process, so the query does not know it.
+            Some(None) if address.cast_signed() < 0 => Self::read()?.find(address).cloned(),
+            Some(found) => found,
+            None => Self::read()?.find(address).cloned(),
+        };
+        Ok(Self {
+            regions: found.into_iter().collect(),
+        })
+    }
+
     /// Parses the text of a `maps` file.
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = |line: &str| Error::Line {
@@ -192,6 +205,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_region_is_the_same_as_in_the_list() {
+        let local = 0u8;
+        let here = one_region_is_the_same_as_in_the_list as *const () as usize;
+        let maps = Maps::read().unwrap();
+        for address in [(&raw const local).addr(), here] {
+            let one = Maps::at(address).unwrap();
+            assert_eq!(one.regions.first(), maps.find(address));
+        }
+        assert!(Maps::at(8).unwrap().regions.is_empty());
+    }
 
     #[test]
     fn parses_what_the_kernel_writes() {

@@ -2,7 +2,7 @@
 
 use diaphane_sight::demangle::demangle;
 use diaphane_sight::libs;
-use diaphane_sight::query;
+use diaphane_sight::maps::Maps;
 use diaphane_sight::regions::purposes;
 use diaphane_sight::symbols;
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
 }
 
 fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
-    let maps = query::at(address)?;
+    let maps = Maps::at(address)?;
     let Some(region) = maps.regions.first() else {
         return Ok(None);
     };

@@ -39,7 +39,7 @@ pub(super) fn draw(rows: &[Row], totals: &[Total]) -> Drawing {
         LINE * lines as f64 + 24.0,
         "the address space in the order of addresses",
     );
-    let mut last = None;
+    let (mut last, mut end) = (None, None);
     for (block, (x, line)) in blocks.iter().zip(placed) {
         let top = LINE * line as f64 + 14.0;
         if last != Some(line) {
@@ -50,6 +50,11 @@ pub(super) fn draw(rows: &[Row], totals: &[Total]) -> Drawing {
             );
             last = Some(line);
         }
+        let middle = top + HEIGHT / 2.0;
+        if x >= GAP && end != Some(block.span.start) {
+            drawing.line((x - GAP + 1.0, middle), (x - 2.0, middle), Ink::Faint);
+        }
+        end = Some(block.span.end);
         one(&mut drawing, block, x, top);
     }
     legend(&mut drawing, totals, LINE * lines as f64 + 14.0);

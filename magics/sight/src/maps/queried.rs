@@ -50,24 +50,46 @@ pub(super) fn all() -> Option<Vec<Region>> {
             }
             _ => {
                 found = ask(&maps, found.start, Some(&mut buffer)).ok()??;
-                let length = (found.name_size as usize).saturating_sub(1);
-                let name = String::from_utf8_lossy(buffer.get(..length)?);
-                let (name, deleted) = unmarked(name.into_owned());
-                (Some(name).filter(|name| !name.is_empty()), deleted)
+                named(&found, &buffer)?
             }
         };
         last_file = Some((found.device, found.inode));
         address = found.end;
-        regions.push(Region {
-            span: Span::new(found.start as usize, found.end as usize),
-            perms: perms(found.perms),
-            offset: found.offset,
-            inode: found.inode,
-            name,
-            deleted,
-        });
+        regions.push(region(&found, name, deleted));
     }
     Some(regions)
+}
+
+/// The region in which an address lies. The outer `None` means that the kernel cannot be asked so, the inner one that
+/// nothing is there.
+pub(super) fn at(address: usize) -> Option<Option<Region>> {
+    let maps = File::open(super::MAPS).ok()?;
+    let mut buffer = vec![0u8; LONGEST_NAME];
+    let found = ask(&maps, address as u64, Some(&mut buffer)).ok()?;
+    let Some(found) = found.filter(|found| found.start <= address as u64) else {
+        return Some(None);
+    };
+    let (name, deleted) = named(&found, &buffer)?;
+    Some(Some(region(&found, name, deleted)))
+}
+
+/// What the kernel wrote into the buffer.
+fn named(found: &Query, buffer: &[u8]) -> Option<(Option<String>, bool)> {
+    let length = (found.name_size as usize).saturating_sub(1);
+    let name = String::from_utf8_lossy(buffer.get(..length)?);
+    let (name, deleted) = unmarked(name.into_owned());
+    Some((Some(name).filter(|name| !name.is_empty()), deleted))
+}
+
+fn region(found: &Query, name: Option<String>, deleted: bool) -> Region {
+    Region {
+        span: Span::new(found.start as usize, found.end as usize),
+        perms: perms(found.perms),
+        offset: found.offset,
+        inode: found.inode,
+        name,
+        deleted,
+    }
 }
 
 /// Asks for the region at an address or behind it; `Ok(None)` where there is none.
