@@ -3,6 +3,7 @@
 //! The facts come from the dynamic linker, the kernel and the mapped images; the packages from installers' lists.
 
 mod binding;
+mod figure;
 mod findings;
 mod inventory;
 mod row;
@@ -16,7 +17,7 @@ use diaphane_sight::maps::{self, Kind as RegionKind, Maps, Region};
 use diaphane_sight::spans::Span;
 use pyo3::prelude::*;
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::regex;
 use crate::report::{Report, fields, rows};
@@ -147,14 +148,17 @@ fn report(
     let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
     let counted = items.iter().filter(is_counted).count();
     let asks_for_one = args.why.is_some();
+    let groups = groups(&listed);
+    let in_json = |&(package, libs, bytes): &(&str, usize, usize)| json!({"package": package, "libs": libs, "bytes": bytes});
     Ok(Report {
         name: LoadedLibs::NAME,
         columns: COLUMNS,
         facts: fields(json!({
             "totals": {"libs": listed.len(), "loaded": counted, "bytes": mapped},
-            "groups": groups(&listed),
+            "groups": groups.iter().map(in_json).collect::<Vec<_>>(),
             "found_by": "computed again by the rules of ld.so from what the ELF images say",
         }))?,
+        figure: figure::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
         summary: vec![summary(&listed, counted, mapped, args)],
         listing: if args.tree {
             tree::tree(&listed, items)
@@ -230,8 +234,8 @@ fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
     Ok(code.collect())
 }
 
-/// The packages with the number of their libraries and the bytes that these map.
-fn groups(listed: &[&Item]) -> Vec<Value> {
+/// The packages with the number of their libraries and the bytes that these map, the largest first.
+fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for item in listed {
         if let Some(package) = &item.fixed.package {
@@ -239,10 +243,12 @@ fn groups(listed: &[&Item]) -> Vec<Value> {
             *group = (group.0 + 1, group.1 + item.facts.size());
         }
     }
-    let groups = groups.into_iter();
+    let mut groups: Vec<_> = groups
+        .into_iter()
+        .map(|(package, (libs, bytes))| (package, libs, bytes))
+        .collect();
+    groups.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
     groups
-        .map(|(package, (libs, bytes))| json!({"package": package, "libs": libs, "bytes": bytes}))
-        .collect()
 }
 
 fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> String {

@@ -44,6 +44,8 @@ pub(crate) struct Fixed {
     pub symbols: Source,
     pub runtime: Option<&'static Runtime>,
     pub architecture: Option<String>,
+    /// What it computes for others: `blas`, `lapack`.
+    pub provides: Vec<&'static str>,
     fast_math: OnceLock<bool>,
 }
 
@@ -188,11 +190,39 @@ fn look(library: &Library) -> Fixed {
         package_version: current.map(|package| package.version.clone()),
         version: says.or_else(|| version(library)),
         architecture: runtime.and_then(|runtime| pools::corename(library, runtime)),
+        provides: provides(library),
         symbols,
         runtime,
         package,
         fast_math: OnceLock::new(),
     }
+}
+
+/// Linear algebra is known by one function of each kind, under the names that it has in Fortran, with 64-bit integers,
+/// and in SciPy's wheels. Modules that hand such functions on are no libraries of it.
+fn provides(library: &Library) -> Vec<&'static str> {
+    const KINDS: [(&str, &str); 2] = [("blas", "dgemm"), ("lapack", "dgetrf")];
+    const STEMS: [&str; 7] = [
+        "openblas",
+        "scipy_openblas",
+        "blas",
+        "lapack",
+        "mkl_rt",
+        "blis",
+        "flexiblas",
+    ];
+    let name = library.name.strip_prefix("lib").unwrap_or_default();
+    if !STEMS.iter().any(|stem| name.starts_with(stem)) {
+        return Vec::new();
+    }
+    let exports = |function: &str| {
+        let names = ["", "scipy_"].into_iter().flat_map(|before| {
+            ["_", "_64_", "_64", ""].map(|after| format!("{before}{function}{after}"))
+        });
+        names.into_iter().any(|name| library.image.exports(&name))
+    };
+    let kinds = KINDS.into_iter().filter(|(_, function)| exports(function));
+    kinds.map(|(kind, _)| kind).collect()
 }
 
 /// Libraries that tell their version by the newest one of their symbols.
