@@ -11,6 +11,7 @@ mod row;
 mod targets;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use diaphane_sight::spans::{self, Layout, Span};
 use pyo3::prelude::*;
@@ -56,7 +57,7 @@ struct Listed<'py> {
     buffer: Result<Buffer<'py>, String>,
     owner: Owner,
     refs: Option<isize>,
-    mapping: Option<String>,
+    mapping: Option<Arc<str>>,
     backed: Backed,
     allocated_at: Option<String>,
     shares_with: Vec<usize>,
@@ -118,7 +119,11 @@ impl Magic for BufferAddr {
         limits.extend(limit);
         limits.extend(overlap::find(user.py, &mut listed)?);
         let sizes = Sizes::of(&listed);
-        let groups = groups::of(&listed);
+        let has_view = listed.iter().any(|one| !one.owner.is_self);
+        let groups = match args.graph || has_view {
+            true => groups::of(&listed),
+            false => Vec::new(),
+        };
         Ok(Report {
             name: Self::NAME,
             columns: row::COLUMNS,
@@ -210,13 +215,15 @@ fn list<'py>(
 
 /// An owner without a variable may be listed as a part of one: the block of a DataFrame.
 fn name_owners(listed: &mut [Listed<'_>]) {
+    let is_nameless = |one: &Listed<'_>| !one.owner.is_self && one.owner.name.is_none();
+    if !listed.iter().any(is_nameless) {
+        return;
+    }
     let owners = listed.iter().filter(|one| one.owner.is_self);
     let names: HashMap<usize, String> =
         owners.map(|one| (one.owner.id, one.name.clone())).collect();
-    for one in listed.iter_mut().filter(|one| !one.owner.is_self) {
-        if one.owner.name.is_none() {
-            one.owner.name = names.get(&one.owner.id).cloned();
-        }
+    for one in listed.iter_mut().filter(|one| is_nameless(one)) {
+        one.owner.name = names.get(&one.owner.id).cloned();
     }
 }
 

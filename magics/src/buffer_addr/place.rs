@@ -1,6 +1,8 @@
 //! What the operating system says about the memory of a buffer: the mapping, and with `--pages` how it is backed.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use diaphane_sight::linker;
 use diaphane_sight::maps::{Kind, Maps, Region};
@@ -11,6 +13,8 @@ use diaphane_sight::spans::Span;
 pub(super) struct Memory {
     maps: Maps,
     images: Vec<(Span, String)>,
+    /// What was found out about a region, by its start.
+    known: HashMap<usize, Arc<str>>,
     pages: Option<Pages>,
     only_node: Option<usize>,
     limits: Vec<String>,
@@ -47,6 +51,7 @@ impl Memory {
         Ok(Self {
             maps: Maps::read()?,
             images,
+            known: HashMap::new(),
             pages,
             only_node: with_pages.then(pages::only_node).flatten(),
             limits,
@@ -59,7 +64,20 @@ impl Memory {
     }
 
     /// What an address belongs to.
-    pub fn mapping(&self, address: usize) -> Option<String> {
+    pub fn mapping(&mut self, address: usize) -> Option<Arc<str>> {
+        let span = self.maps.find(address)?.span;
+        if let Some(known) = self.known.get(&span.start) {
+            return Some(Arc::clone(known));
+        }
+        let text: Arc<str> = self.describe(address)?.into();
+        // The zeroed data of a library may have grown together with anonymous memory beside it.
+        if !self.images.iter().any(|(image, _)| image.overlaps(span)) {
+            self.known.insert(span.start, Arc::clone(&text));
+        }
+        Some(text)
+    }
+
+    fn describe(&self, address: usize) -> Option<String> {
         let region = self.maps.find(address)?;
         if let Some(library) = self.library(address) {
             return Some(format!("data of {library}"));

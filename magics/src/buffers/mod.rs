@@ -9,6 +9,9 @@ mod dlpack;
 mod pandas;
 mod protocols;
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
 use diaphane_sight::spans::{Layout, Span};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyAttributeError;
@@ -168,7 +171,7 @@ pub(crate) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Buffer<'
         return Ok(None);
     };
     Ok(Some(Buffer {
-        dtype: array.dtype.str()?.to_string_lossy().into_owned(),
+        dtype: dtype_text(&array.dtype)?,
         writeable: array.writeable,
         c_contiguous: array.c_contiguous,
         f_contiguous: array.f_contiguous,
@@ -179,6 +182,32 @@ pub(crate) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Buffer<'
         allocator: array.allocator,
         ..Buffer::new(object, array.layout)
     }))
+}
+
+/// A dtype in NumPy's words. NumPy finds them by Python code, so that those of the last few are kept.
+fn dtype_text(dtype: &Bound<'_, PyAny>) -> PyResult<String> {
+    const KEPT: usize = 16;
+    static WORDS: Mutex<VecDeque<(Py<PyAny>, String)>> = Mutex::new(VecDeque::new());
+    let lock = || WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock()
+        .iter()
+        .find(|(known, _)| known.is(dtype))
+        .map(|(_, words)| words.clone());
+    if let Some(words) = known {
+        return Ok(words);
+    }
+    let words = dtype.str()?.to_string_lossy().into_owned();
+    let mut all = lock();
+    all.push_back((dtype.clone().unbind(), words.clone()));
+    let oldest = if all.len() > KEPT {
+        all.pop_front()
+    } else {
+        None
+    };
+    drop(all);
+    // Its end may run code, which must not find the list locked.
+    drop(oldest);
+    Ok(words)
 }
 
 /// What an object is a view of, what that is a view of, and so on.
