@@ -18,7 +18,7 @@ pub(crate) struct Args {}
 const CHECKS: &[(&str, &str)] = &[
     ("loaded_libs", ""),
     ("threads", ""),
-    ("buffer_addr", ""),
+    ("buffer_addr", "--all --pages"),
     ("addr_map", "--group kind"),
 ];
 

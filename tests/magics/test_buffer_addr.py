@@ -156,3 +156,59 @@ def test_an_unknown_flag_is_one_line(numpy: Client):
     said = numpy.execute("%buffer_addr --no-such").text("stderr").strip()
     assert "\n" not in said
     assert "--no-such" in said
+
+
+def test_tracemalloc_tells_cell_and_line(numpy: Client):
+    numpy.run("import tracemalloc; tracemalloc.start()")
+    try:
+        cell = numpy.run("x = 1\na = np.zeros(1000)").content["execution_count"]
+        assert rows(numpy, "a")["a"]["allocated_at"] == f"In[{cell}]:2"
+    finally:
+        numpy.run("tracemalloc.stop()")
+
+
+def test_all_finds_what_objects_hold(numpy: Client):
+    numpy.run(
+        "class Model: pass\nm = Model(); m.layers = [{'w': np.zeros(3)}]; t = (np.zeros(2),)\nm.layers"
+    )
+    found = rows(numpy, "--all")
+    assert {"m.layers[0]['w']", "t[0]"} <= set(found)
+    assert not any(name.startswith(("In", "get_ipython", "exit")) for name in found)
+
+
+def test_huge_pages_are_those_of_smaps(numpy: Client, kernel):
+    numpy.run(
+        "import mmap\nm = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
+        "m.madvise(mmap.MADV_HUGEPAGE)\na = np.frombuffer(m, 'u1')\na[: 16 << 20] = 1"
+    )
+    row = rows(numpy, "a --pages")["a"]
+    start = int(row["addr"], 16)
+    with open(f"/proc/{kernel.pid}/smaps") as smaps:
+        region = smaps.read().split(f"{start:x}-", 1)[1]
+    truth = {
+        line.split(":")[0]: int(line.split()[1]) * 1024
+        for line in region.splitlines()[1:24]
+        if line.endswith(" kB")
+    }
+    assert row["present"] == truth["Rss"]
+    assert row["huge"] == truth["AnonHugePages"]
+
+
+def test_the_graph_and_the_ruler(numpy: Client):
+    numpy.run("a = np.zeros(1000); b = a[500:]; c = a[::2]")
+    data = numpy.run("%buffer_addr a b c --graph").one("execute_result")["data"]
+    lines = data["text/plain"].splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert f"  b                {'·' * 16}{'█' * 16}  ndarray of ndarray a" in lines
+    assert any(line.startswith("  c ") and "▒" * 32 in line for line in lines)
+    assert data["text/html"].count("<rect") == 4
+    assert "<script" not in data["text/html"]
+
+
+def test_names_lead_on(numpy: Client):
+    numpy.run("d = {'x': [np.zeros(5)]}")
+    found = rows(numpy, "d['x'][0] d['x'][0][2:]")
+    assert found["d['x'][0][2:]"]["offset"] == 16
+    said = numpy.execute("%buffer_addr d['y'][0]").text("stderr").strip()
+    assert "KeyError" in said
+    assert "\n" not in said

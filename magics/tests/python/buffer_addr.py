@@ -160,6 +160,32 @@ def test_names_from_outside_are_escaped():
     assert "<b></b>" not in found.to_html() and "&lt;b&gt;" in found.to_html()
 
 
+def test_names_in_pictures_are_escaped():
+    array = np.zeros(20)
+    variables = {'<b>"': array, "<i>\n\x1b[2J": array[5:], "d": {"<s>": array[6:]}}
+    found = run_magic("buffer_addr", "--all --graph", None, variables)
+    html = found.to_html()
+    assert "<svg" in html and not any(tag in html for tag in ('<b>"', "<i>", "<s>"))
+    assert "\x1b" not in repr(found) and "[2J" in repr(found)
+
+
+def test_objects_that_change_while_they_are_asked():
+    class Shrinking:
+        def __init__(self):
+            self.memory = bytearray(1000)
+
+        @property
+        def __array_interface__(self):
+            variables["other"].clear()
+            variables.pop("gone", None)
+            return {"version": 3, "shape": (3,), "typestr": "<f8", "data": (4096, False)}
+
+    variables = {"first": Shrinking(), "gone": np.zeros(3), "other": bytearray(100)}
+    found = run_magic("buffer_addr", "first gone other", None, variables)
+    assert [row["name"] for row in found] == ["first", "gone", "other"]
+    assert [row["nbytes"] for row in found] == [24, 24, 0] and "gone" not in variables
+
+
 def test_odd_arrays():
     found = rows(zero=np.array(5.0), empty=np.zeros((0, 3)), many=np.broadcast_to(np.float64(1), (1000, 1000)))
     assert found["zero"]["shape"] == [] and found["zero"]["nbytes"] == 8
