@@ -78,13 +78,18 @@ pub(crate) fn from<'py>(
     };
     // A collection could run finalizers, which are Python code.
     let _pause = Pause::begin();
-    for (number, (_, root)) in roots.iter().enumerate() {
-        walk.add(root.as_ptr(), 0, Step::Root(number));
-    }
     let mut next = 0;
-    while next < walk.nodes.len() && walk.nodes.len() < MOST {
-        walk.open(next);
-        next += 1;
+    // What a variable holds is found there, and not in the history of the notebook, which is one step away.
+    for is_late in [false, true] {
+        for (number, (name, root)) in roots.iter().enumerate() {
+            if is_history(name) == is_late {
+                walk.add(root.as_ptr(), 0, Step::Root(number));
+            }
+        }
+        while next < walk.nodes.len() && walk.nodes.len() < MOST {
+            walk.open(next);
+            next += 1;
+        }
     }
     let name = |&index: &usize| Reached {
         name: names::of(&walk.nodes, index, roots),
@@ -94,6 +99,11 @@ pub(crate) fn from<'py>(
         found: walk.found.iter().map(name).collect(),
         is_cut: next < walk.nodes.len(),
     })
+}
+
+/// Whether IPython put a variable there, to keep what cells showed.
+fn is_history(name: &str) -> bool {
+    name.starts_with('_') || name == "Out"
 }
 
 /// A reference of our own to an object that the walk reached.

@@ -22,14 +22,13 @@ pub(super) struct Keepers {
 }
 
 impl Keepers {
-    /// Looks at everything that the user's variables hold; names that begin with an underscore come last.
+    /// Looks at everything that the user's variables hold.
     pub fn of(user: User<'_, '_>) -> PyResult<Self> {
-        let mut roots: Vec<(String, Bound<'_, PyAny>)> = user
+        let roots: Vec<(String, Bound<'_, PyAny>)> = user
             .namespace
             .iter()
             .filter_map(|(name, value)| Some((name.extract().ok()?, value)))
             .collect();
-        roots.sort_by_key(|(name, _)| (name.starts_with('_'), name == "Out"));
         let reach = reach::from(user.py, user.namespace.as_any(), &roots)?;
         let mut names: HashMap<usize, Keeper> = HashMap::new();
         let mut views = Vec::new();
