@@ -7,6 +7,7 @@ mod figure;
 mod findings;
 mod interpreter;
 mod layout;
+mod locals;
 mod pools;
 mod python_frames;
 mod sample;
@@ -32,10 +33,13 @@ pub(crate) use interpreter::check as check_interpreter;
 use pools::summary;
 use sample::Sample;
 use scene::{Gil, Kind, Names, Scene};
-use stack::{Call, Merged, stacks};
+use stack::{Call, Merged, Wanted, stacks};
 
 /// The longest time to watch, in milliseconds.
 const LONGEST: u64 = 60_000;
+/// How many functions of a stack are shown.
+const DEPTH: usize = 16;
+const DEPTH_TEXT: &str = "16";
 
 /// List the threads of this process, with the library each one belongs to.
 ///
@@ -47,11 +51,14 @@ pub(crate) struct Args {
     #[arg(long)]
     python: bool,
     /// Show what each thread runs, Python and native functions in one: the N innermost
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "16")]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = DEPTH_TEXT)]
     stack: Option<usize>,
     /// Show the interpreter's and the C library's own functions in the stacks too
     #[arg(long)]
     native_all: bool,
+    /// Show names, types and lengths of the local variables of Python functions in the stacks too
+    #[arg(long)]
+    locals: bool,
     /// Watch for so many milliseconds, to see the use of CPUs and waits for the GIL
     #[arg(long, value_name = "MS")]
     sample: Option<u64>,
@@ -126,6 +133,14 @@ struct Switches {
 /// The magic.
 pub(crate) struct Threads;
 
+impl Args {
+    /// How many functions of each stack to show, if any.
+    fn depth(&self) -> Option<usize> {
+        let implied = self.locals || self.native_all;
+        self.stack.or(implied.then_some(DEPTH))
+    }
+}
+
 impl Magic for Threads {
     const NAME: &'static str = "threads";
     type Args = Args;
@@ -140,9 +155,9 @@ impl Magic for Threads {
             None => Names::new(),
         };
         let with_python = context.user.is_some();
-        let answer = || Answer::look(args, names, sample)?.report(args, with_python);
+        let answer = || Answer::look(args, names, sample, with_python)?.report(args, with_python);
         // Stacks are taken with the GIL held, where it is, so that no Python function returns meanwhile.
-        match args.stack {
+        match args.depth() {
             Some(_) => answer(),
             None => context.without_gil(answer),
         }
@@ -191,15 +206,24 @@ struct Answer {
 }
 
 impl Answer {
-    fn look(args: &Args, names: Names, sample: Option<Sample>) -> Result<Self, Error> {
+    fn look(
+        args: &Args,
+        names: Names,
+        sample: Option<Sample>,
+        with_python: bool,
+    ) -> Result<Self, Error> {
         let answer = Self {
             scene: Scene::look()?,
             names,
             sample,
             stacks: OnceCell::new(),
         };
-        if args.stack.is_some() {
-            answer.stacks.get_or_init(|| stacks(&answer.scene));
+        if args.depth().is_some() {
+            let wanted = Wanted {
+                locals: args.locals,
+                gil: with_python,
+            };
+            answer.stacks.get_or_init(|| stacks(&answer.scene, wanted));
         }
         Ok(answer)
     }
@@ -208,7 +232,7 @@ impl Answer {
         let scene = &self.scene;
         // A finding may need stacks that nobody asked to see.
         let stack_of = |tid| {
-            let stacks = self.stacks.get_or_init(|| stacks(scene));
+            let stacks = self.stacks.get_or_init(|| stacks(scene, Wanted::default()));
             stacks.get(&tid).cloned()
         };
         let shown = self.stacks.get();
@@ -217,7 +241,7 @@ impl Answer {
             .iter()
             .filter(|thread| !args.python || self.runs_python(thread))
             .collect();
-        let listing = match (args.stack, shown) {
+        let listing = match (args.depth(), shown) {
             (Some(most), Some(stacks)) => self.listing(&listed, stacks, most, args.native_all),
             _ => Vec::new(),
         };

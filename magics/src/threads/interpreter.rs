@@ -36,16 +36,18 @@ pub(super) struct Interpreter {
     pub known: bool,
 }
 
-/// A frame as three words: the code object, the next instruction, whether the interpreter was entered for it.
+/// A frame as four words: where it is, the code object, the next instruction, whether the interpreter was entered for
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawFrame {
+    pub frame: usize,
     pub code: usize,
     pub instruction: usize,
     pub entry: bool,
 }
 
 /// How many words a frame takes.
-const WORDS: usize = 3;
+const WORDS: usize = 4;
 
 impl Interpreter {
     /// Looks, if it is known how.
@@ -122,10 +124,15 @@ pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
             break;
         };
         match frame.is_c {
-            true if count > 0 => frames[count - 1][2] = 1,
+            true if count > 0 => frames[count - 1][3] = 1,
             true => {}
             false => {
-                frames[count] = [frame.code, frame.instruction, usize::from(frame.entry)];
+                frames[count] = [
+                    frame.at,
+                    frame.code,
+                    frame.instruction,
+                    usize::from(frame.entry),
+                ];
                 count += 1;
             }
         }
@@ -137,7 +144,8 @@ pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
 /// The frames behind words.
 pub(super) fn unpack(words: &[usize]) -> Vec<RawFrame> {
     let (frames, _) = words.as_chunks::<WORDS>();
-    let frame = |&[code, instruction, entry]: &[usize; WORDS]| RawFrame {
+    let frame = |&[frame, code, instruction, entry]: &[usize; WORDS]| RawFrame {
+        frame,
         code,
         instruction,
         entry: entry != 0,
@@ -147,6 +155,7 @@ pub(super) fn unpack(words: &[usize]) -> Vec<RawFrame> {
 
 /// One frame.
 struct Read {
+    at: usize,
     code: usize,
     instruction: usize,
     previous: usize,
@@ -169,6 +178,7 @@ fn read_frame(layout: &Layout, at: usize) -> Option<Read> {
         Entry::Owner(offset) => (false, *bytes.get(offset)? == C_STACK),
     };
     Some(Read {
+        at,
         code: word(layout.frame.code)?,
         instruction: word(layout.frame.instruction)?,
         previous: word(layout.frame.previous)?,

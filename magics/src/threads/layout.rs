@@ -28,6 +28,7 @@ pub(super) struct InterpreterFrame {
     pub previous: usize,
     pub instruction: usize,
     pub entry: Entry,
+    /// Behind the frame lie the values of its variables.
     pub size: usize,
 }
 
@@ -48,6 +49,9 @@ pub(super) struct CodeObject {
     pub name: usize,
     pub lines: usize,
     pub instructions: usize,
+    /// The names of its variables, and their number.
+    pub variables: usize,
+    pub variable_count: usize,
 }
 
 /// Where the characters of a string begin.
@@ -95,6 +99,8 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         name: 128,
         lines: 136,
         instructions: 184,
+        variables: 96,
+        variable_count: 76,
     },
     text: Text {
         ascii: 48,
@@ -129,6 +135,8 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         name: 128,
         lines: 136,
         instructions: 192,
+        variables: 96,
+        variable_count: 72,
     },
     text: Text {
         ascii: 40,
@@ -163,6 +171,8 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         name: 128,
         lines: 136,
         instructions: 200,
+        variables: 96,
+        variable_count: 72,
     },
     text: Text {
         ascii: 40,

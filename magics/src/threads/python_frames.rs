@@ -6,6 +6,7 @@ use diaphane_sight::spans::bytes;
 
 use super::interpreter::{RawFrame, int, word};
 use super::layout::LAYOUT;
+use super::locals::Local;
 
 /// No name is longer.
 const LONGEST_NAME: usize = 4096;
@@ -26,6 +27,8 @@ pub(super) struct PythonFrame {
     pub line: Option<u32>,
     /// Whether the interpreter's C function was called for it.
     pub entry: bool,
+    /// Its variables, if they were asked for.
+    pub locals: Option<Vec<Local>>,
 }
 
 /// The functions of frames. A code object that is none by now gives nothing.
@@ -64,6 +67,7 @@ impl Functions {
             file: code.file.clone(),
             line: unit.and_then(|unit| line(&code.lines, code.first_line, unit)),
             entry: frame.entry,
+            locals: None,
         })
     }
 }
@@ -87,7 +91,7 @@ impl Code {
 }
 
 /// The content of a `str`.
-fn text(address: usize) -> Option<String> {
+pub(super) fn text(address: usize) -> Option<String> {
     let layout = &LAYOUT.as_ref()?.text;
     let is_text =
         word(address.checked_add(TYPE)?)? == (&raw const pyo3::ffi::PyUnicode_Type).addr();

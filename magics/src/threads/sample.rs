@@ -9,7 +9,7 @@ use super::interpreter::Interpreter;
 use super::pools::Pool;
 use super::python_frames::Functions;
 use super::scene::Scene;
-use super::stack::{Call, Merged, stacks};
+use super::stack::{Call, Merged, Wanted, stacks};
 use crate::{Context, Error};
 
 /// How often it is looked.
@@ -105,7 +105,7 @@ impl Sample {
         if pools.is_empty() {
             return;
         }
-        let stacks = stacks(&scene);
+        let stacks = stacks(&scene, Wanted::default());
         for pool in pools {
             if !has_work(pool, &scene, &stacks) {
                 *self.idle_runs.entry(pool.index).or_default() += 1;

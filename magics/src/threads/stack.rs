@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use diaphane_sight::demangle::demangle;
 use diaphane_sight::stacks::{self, Found, Frame, Missing, Stack, Witness};
 use diaphane_sight::symbols::{Place, place};
+use diaphane_sight::threads::Task;
 use serde::Serialize;
 
-use super::interpreter::{note, unpack};
+use super::interpreter::{RawFrame, note, unpack};
+use super::locals::{Local, locals};
 use super::python_frames::{Functions, PythonFrame};
 use super::scene::Scene;
 
@@ -34,6 +36,8 @@ pub(super) struct Call {
     /// How far into the function, or into the library where the function has no name.
     pub offset: Option<usize>,
     pub found: Option<Found>,
+    /// The variables of a Python function; with `--locals`.
+    pub locals: Option<Vec<Local>>,
     /// Its library's place in the list.
     #[serde(skip)]
     pub index: Option<usize>,
@@ -53,8 +57,17 @@ pub(super) struct Merged {
     pub native: bool,
 }
 
+/// How stacks are to be taken.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// With the local variables of Python functions.
+    pub locals: bool,
+    /// Whether the GIL is held, so that no other thread can run Python.
+    pub gil: bool,
+}
+
 /// The stacks of all threads of a scene, by their numbers.
-pub(super) fn stacks(scene: &Scene) -> HashMap<i32, Merged> {
+pub(super) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
     let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
     let witness = Witness {
         note,
@@ -65,14 +78,33 @@ pub(super) fn stacks(scene: &Scene) -> HashMap<i32, Merged> {
     let threads = scene.threads.iter().zip(found);
     threads
         .map(|(thread, stack)| {
+            let task = Task::new(thread.tid);
+            let before = task.run();
             let frames = match &stack {
                 Ok(stack) if stack.signalled => unpack(&stack.noted),
                 _ => scene.interpreter.frames(thread.tid),
             };
-            let python = functions.of(&frames);
+            let mut python = functions.of(&frames);
+            if wanted.locals {
+                read_locals(python.as_deref_mut().unwrap_or_default(), &frames);
+            }
+            let signalled = stack.as_ref().is_ok_and(|stack| stack.signalled);
+            let stood = wanted.gil || (!signalled && before.is_some() && task.run() == before);
+            if !stood {
+                python
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|function| function.locals = None);
+            }
             (thread.tid, merge(scene, stack, python))
         })
         .collect()
+}
+
+fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
+    for (function, frame) in functions.iter_mut().zip(frames) {
+        function.locals = locals(frame.frame, frame.code);
+    }
 }
 
 fn merge(scene: &Scene, stack: Result<Stack, Missing>, python: Option<Vec<PythonFrame>>) -> Merged {
@@ -160,6 +192,7 @@ impl Call {
             line: function.line,
             offset: None,
             found: None,
+            locals: function.locals,
             index: None,
             plumbing: false,
         }
@@ -186,6 +219,7 @@ impl Call {
                 .as_ref()
                 .map(|place| place.offset + (frame.address - frame.lookup)),
             found: Some(frame.found),
+            locals: None,
             index: place.map(|place| place.library),
             plumbing: is_plumbing,
         }
@@ -238,17 +272,17 @@ impl Merged {
         let is_shown = |call: &&Call| everything || !call.plumbing;
         let shown = self.calls.iter().filter(is_shown);
         let count = shown.clone().count();
-        let mut lines: Vec<String> = shown
-            .take(most)
-            .map(|call| {
-                let mark = if call.kind == Kind::Python {
-                    "py"
-                } else {
-                    "  "
-                };
-                format!("  {mark} {}", call.line())
-            })
-            .collect();
+        let mut lines = Vec::new();
+        for call in shown.take(most) {
+            let mark = if call.kind == Kind::Python {
+                "py"
+            } else {
+                "  "
+            };
+            lines.push(format!("  {mark} {}", call.line()));
+            let locals = call.locals.iter().flatten();
+            lines.extend(locals.map(|local| format!("       {}", local.line())));
+        }
         if count > most {
             lines.push(format!("     and {} more", count - most));
         }

@@ -258,3 +258,65 @@ def test_a_mistake_is_one_sentence():
             assert said in str(error) and "\n" not in str(error)
         else:
             raise AssertionError(f"{line} was taken")
+
+
+class Loud:
+    """Says that it was looked at."""
+
+    looked = 0
+
+    def __repr__(self):
+        Loud.looked += 1
+        return "loud"
+
+    __str__ = __len__ = __sizeof__ = __repr__
+
+
+def test_locals_are_named_and_none_is_asked():
+    gate = threading.Event()
+
+    def wait(given, *rest):
+        loud, text, nothing = Loud(), "x" * 7, None
+        gate.wait()
+        return loud, text, nothing, rest
+
+    thread = threading.Thread(target=wait, args=([1, 2, 3], 4))
+    thread.start()
+    try:
+        row = until(lambda: (r := row_of(report("--locals"), thread))["wait"] == "futex" and r)
+        (frame,) = [one for one in row["stack"] if one["function"] and one["function"].endswith("<locals>.wait")]
+        seen = {one["name"]: (one["type"], one["len"]) for one in frame["locals"]}
+        assert seen == {
+            "given": ("list", 3),
+            "rest": ("tuple", 1),
+            "loud": ("Loud", None),
+            "text": ("str", 7),
+            "nothing": ("NoneType", None),
+            "gate": ("cell", None),
+        }
+        assert Loud.looked == 0 and "given: list of 3" in repr(report("--locals"))
+        assert all(one["locals"] is None for one in row_of(report("--stack"), thread)["stack"])
+    finally:
+        gate.set()
+        thread.join()
+
+
+def test_deep_recursion_is_followed():
+    gate = threading.Event()
+
+    def down(depth):
+        return gate.wait() if depth == 0 else down(depth - 1)
+
+    thread = threading.Thread(target=down, args=(700,))
+    thread.start()
+    try:
+
+        def look():
+            row = row_of(report("--stack"), thread)
+            return row["stack"] and python_of(row) == truth(thread) and row
+
+        row = until(look)
+        assert sum(name.endswith("down") for name, _, _ in python_of(row)) == 701
+    finally:
+        gate.set()
+        thread.join()

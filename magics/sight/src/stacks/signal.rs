@@ -16,7 +16,7 @@ use crate::spans;
 use crate::threads::Thread;
 
 /// How many words a witness may note.
-pub const WORDS: usize = 512;
+pub const WORDS: usize = 4096;
 /// How many threads are asked at once.
 const SLOTS: usize = 32;
 /// A thread that runs answers within microseconds, one that waits for a CPU within milliseconds.
