@@ -42,6 +42,9 @@ pub(crate) struct Trail {
     pub limits: Vec<String>,
 }
 
+/// The role of a function that a dtype has in its table.
+pub(crate) const TABLE: &str = "dtype's function";
+
 /// Wrappers around wrappers are followed so far; a longer chain is a loop.
 const LONGEST: usize = 16;
 

@@ -14,7 +14,7 @@ use self::listing::Marks;
 use crate::callable::Step;
 use crate::native::{OTHER_PROCESSOR, Process, Spot, counts};
 use crate::report::{Address, Column, Report, Show, fields, rows};
-use crate::trail::Question;
+use crate::trail::{CHOICE, Question};
 use crate::ufunc::DEFAULT;
 use crate::{Context, Error, Magic};
 
@@ -147,7 +147,8 @@ fn last(
             ),
         }
     }
-    let shown = |role: &str| !matches!(role, "tp_init" | "setter");
+    // Which of several a function chooses is not known before it runs.
+    let shown = |role: &str| !matches!(role, "tp_init" | "setter" | CHOICE);
     let found = steps.into_iter().rfind(|step| shown(&step.role));
     let refuse = |what: &str| Error::Usage(format!("%disasm: {}: {what}", question.text));
     match found {

@@ -1,11 +1,19 @@
 //! The way from what a user wrote to machine code, for the magics that show it.
 
+use std::collections::BTreeSet;
+
+use diaphane_sight::code::{Flow, Instruction};
+use diaphane_sight::maps::Region;
+use diaphane_sight::spans::word;
 use pyo3::prelude::*;
 
-use crate::callable::{self, Step, Trail};
+use crate::callable::{self, Step, TABLE, Trail};
 use crate::native::Process;
 use crate::target::{self, Target};
 use crate::{Context, Error};
+
+/// The role of a function among which another one chooses each time.
+pub(crate) const CHOICE: &str = "one of, by CPU";
 
 /// What a user asked a magic about.
 #[derive(Debug, Clone, Copy)]
@@ -99,13 +107,48 @@ impl Question<'_> {
 /// A step, and the function that it only jumps on to.
 fn through(step: Step, process: &Process) -> impl Iterator<Item = Step> {
     let end = step.code.and_then(|code| process.through(code));
-    let next = end.map(|code| Step {
-        role: "jumps to".into(),
+    let next = end.map(|code| beside(&step, "jumps to", code));
+    let choices = choices(&step, process);
+    std::iter::once(step).chain(next).chain(choices)
+}
+
+/// A step from another one to a function.
+fn beside(step: &Step, role: &str, code: usize) -> Step {
+    Step {
+        role: role.into(),
         object: step.object.clone(),
         code: Some(code),
+        types: step.types.clone(),
+        dtypes: step.dtypes.clone(),
         ..Step::default()
-    });
-    std::iter::once(step).chain(next)
+    }
+}
+
+/// The functions that a function of a dtype goes on to, if it asks NumPy each time what the CPU has: those that it calls,
+/// and those whose address it loads.
+fn choices(step: &Step, process: &Process) -> Vec<Step> {
+    const ASKS: &str = "npy_cpu_have";
+    const MOST: usize = 500;
+    let spot = step
+        .code
+        .filter(|_| step.role == TABLE)
+        .and_then(|code| process.spot(code));
+    let code = spot.map(|spot| spot.instructions(MOST)).unwrap_or_default();
+    let leads_to = |one: &Instruction| match (one.flow, one.target) {
+        (Flow::Call, Some(target)) => process.through(target).or(Some(target)),
+        _ => word(one.data?).filter(|&address| {
+            process
+                .maps
+                .find(address)
+                .is_some_and(Region::is_executable)
+        }),
+    };
+    let found: BTreeSet<usize> = code.iter().filter_map(leads_to).collect();
+    let (asks, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|&address| process.name(address).as_deref() == Some(ASKS));
+    let shown = others.into_iter().filter(|_| !asks.is_empty());
+    shown.map(|address| beside(step, CHOICE, address)).collect()
 }
 
 /// The first names of a list.

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::callable::Step;
 use crate::native::{OTHER_PROCESSOR, Process, Spot, counts};
 use crate::report::{Address, Column, Report, Show, fields, rows};
-use crate::trail::Question;
+use crate::trail::{CHOICE, Question};
 use crate::variants::{self, Variants};
 use crate::{Context, Error, Magic};
 
@@ -244,6 +244,11 @@ fn summary(text: &str, found: &[Found<'_>]) -> String {
         .map(|types| format!(" for {types}"))
         .unwrap_or_default();
     let names = match last.step.role.as_str() {
+        CHOICE => found
+            .iter()
+            .filter(|one| one.step.role == CHOICE)
+            .filter_map(|one| Some(name(one.spot.as_ref()?)))
+            .collect(),
         "tp_init" | "setter" => found
             .iter()
             .filter_map(|one| Some(format!("{} ({})", name(one.spot.as_ref()?), one.step.role)))
@@ -257,9 +262,14 @@ fn summary(text: &str, found: &[Found<'_>]) -> String {
             variants.bound
         )
     });
+    let joint = if last.step.role == CHOICE {
+        " or "
+    } else {
+        " and "
+    };
     format!(
         "{text} runs {}{types} in {library}{package}{}",
-        names.join(" and "),
+        names.join(joint),
         variants.unwrap_or_default()
     )
 }

@@ -34,7 +34,7 @@ pub fn line(address: usize, library: &Library) -> Option<Line> {
     })
 }
 
-/// Whether the file is still the one that was mapped, and may have debug information.
+/// Whether the file is still the one that was mapped, and has debug information or names a file that has.
 fn is_the_one(path: &Path, build_id: Option<&str>) -> Option<bool> {
     let cache = ReadCache::new(std::fs::File::open(path).ok()?);
     let file = object::File::parse(&cache).ok()?;
@@ -45,7 +45,15 @@ fn is_the_one(path: &Path, build_id: Option<&str>) -> Option<bool> {
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     });
-    Some(found.as_deref() == build_id)
+    let has = |section: &str| file.section_by_name(section).is_some();
+    let separate = || {
+        let (head, tail) = build_id?.split_at_checked(2)?;
+        Path::new(&format!("/usr/lib/debug/.build-id/{head}/{tail}.debug"))
+            .exists()
+            .then_some(())
+    };
+    let known = has(".debug_line") || has(".gnu_debuglink") || separate().is_some();
+    Some(known && found.as_deref() == build_id)
 }
 
 #[cfg(test)]

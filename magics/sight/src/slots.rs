@@ -31,12 +31,22 @@ const BY_NAME: &[elf::RelocationType] = if cfg!(target_arch = "x86_64") {
 /// The slots of a library that were filled by name. Tables are read as a whole, since there are thousands of slots.
 pub fn slots(library: &Library) -> Vec<Slot> {
     let image = &library.image;
-    let relocations = |start: DynamicTag, size: DynamicTag| -> Vec<elf::Rela64<Native>> {
-        let read = || Some(items(image.address(start)?, image.tag(size)?));
-        read().unwrap_or_default()
-    };
-    let mut found = relocations(elf::DT_JMPREL, elf::DT_PLTRELSZ);
-    found.extend(relocations(elf::DT_RELA, elf::DT_RELASZ));
+    let entry = size_of::<elf::Rela64<Native>>();
+    let relocations =
+        |start: DynamicTag, size: DynamicTag, skipped: usize| -> Vec<elf::Rela64<Native>> {
+            let skipped = skipped.saturating_mul(entry);
+            let read = || {
+                Some(items(
+                    image.address(start)? + skipped,
+                    image.tag(size)?.checked_sub(skipped)?,
+                ))
+            };
+            read().unwrap_or_default()
+        };
+    let mut found = relocations(elf::DT_JMPREL, elf::DT_PLTRELSZ, 0);
+    // The many that need no name come first, and their number is told.
+    let plain = image.tag(elf::DT_RELACOUNT).unwrap_or(0);
+    found.extend(relocations(elf::DT_RELA, elf::DT_RELASZ, plain));
     found.retain(|one| BY_NAME.contains(&one.r_type(Native, false)));
     let read = || {
         let places = found

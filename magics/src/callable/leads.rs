@@ -148,7 +148,7 @@ fn follow(py: Python<'_>, lead: &Lead, dtype: Option<&str>, trail: &mut Trail) -
             let types = Some(dtype.getattr("char")?.extract()?);
             let dtypes = Some(ufunc::dtype_name(&dtype)?);
             trail.steps.push(Step {
-                role: "dtype's function".into(),
+                role: super::TABLE.into(),
                 object: (*entry).into(),
                 code,
                 types,

@@ -94,6 +94,17 @@ def test_reductions_choose_their_types_as_numpy_does():
     assert "argmax" in last("np.argmax --dtype i4")["symbol"]
 
 
+def test_a_function_that_chooses_each_time_shows_among_which():
+    for target in ["np.sort --dtype f8", "np.ndarray.sort", "a.sort"]:
+        found = report(target, a=np.zeros(3))
+        own = next(row for row in found if row["role"] == "dtype's function")
+        assert own["symbol"] == "quicksort_double"
+        choices = {row["func"] for row in found if row["role"] == "one of, by CPU"}
+        assert any("quicksort_<npy::double_tag" in name for name in choices), choices
+        if any(letters.endswith("X86_V3") for letters in np._core._multiarray_umath.__cpu_dispatch__):
+            assert "np::qsort_simd::QSort_X86_V3<double>" in choices
+
+
 def test_newer_kinds_of_data_have_loops_too():
     row = last("np.add --dtype T")
     assert row["types"] == "TT->T" and row["func"] == "add_strided_loop"
