@@ -172,10 +172,13 @@ impl Walk {
 
     fn open_other(&mut self, object: *mut PyObject, index: usize) {
         let mut held: Vec<*mut PyObject> = Vec::new();
-        // SAFETY: the object is of a type with garbage collection, whose function may be called at any time with the GIL
+        // SAFETY: the object takes part in garbage collection, so that its function may be called at any time with the GIL
         // held. It calls `collect` with the objects that it holds and the list, which outlives the call.
         unsafe {
-            if let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse {
+            if let (1.., Some(traverse)) = (
+                ffi::PyObject_IS_GC(object),
+                (*ffi::Py_TYPE(object)).tp_traverse,
+            ) {
                 traverse(object, collect, (&raw mut held).cast());
             }
         }
