@@ -2,6 +2,7 @@
 //! `python`, and its pictures are in `view`.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -30,6 +31,8 @@ pub struct Report {
     pub facts: Row,
     /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
     pub listing: Vec<String>,
+    /// Lines that belong to a row, by the field of this name and its text: they become the listing of the rows that are shown.
+    pub row_listings: Option<(&'static str, HashMap<String, Vec<String>>)>,
     /// A picture, for views that can show one.
     pub figure: Option<Drawing>,
     /// The same in a sentence or two.
@@ -219,6 +222,11 @@ impl Report {
             None => self.shown = SHOWN,
         }
         self.as_json = common.json;
+        if let Some((key, mut lines)) = self.row_listings.take() {
+            let shown = self.rows.iter().take(self.shown);
+            let own = shown.filter_map(|row| lines.remove(&text(row.get(key)?)));
+            self.listing.extend(own.flatten());
+        }
         Ok(())
     }
 

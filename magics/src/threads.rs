@@ -241,10 +241,13 @@ impl Answer {
             .iter()
             .filter(|thread| !args.python || self.runs_python(thread))
             .collect();
-        let listing = match (args.depth(), shown) {
-            (Some(most), Some(stacks)) => self.listing(&listed, stacks, most, args.native_all),
-            _ => Vec::new(),
-        };
+        let row_listings = args.depth().zip(shown).map(|(most, stacks)| {
+            let lines = |thread: &&Thread| {
+                let lines = self.listing(thread, stacks, most, args.native_all);
+                (thread.tid.to_string(), lines)
+            };
+            ("tid", listed.iter().map(lines).collect())
+        });
         let kind_of = |thread: &Thread| self.kind(thread);
         let figure = self
             .sample
@@ -255,7 +258,7 @@ impl Answer {
             name: Threads::NAME,
             columns: COLUMNS,
             rows: rows(all)?,
-            listing,
+            row_listings,
             figure,
             summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
             diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
@@ -328,22 +331,23 @@ impl Answer {
         }
     }
 
+    /// The stack of a thread, under its name.
     fn listing(
         &self,
-        threads: &[&Thread],
+        thread: &Thread,
         stacks: &HashMap<i32, Merged>,
         most: usize,
         everything: bool,
     ) -> Vec<String> {
-        let of = |thread: &&Thread| {
-            let name = self.names.get(&thread.tid).unwrap_or(&thread.comm);
-            let head = format!("thread {} {name}", thread.tid);
-            let stack = stacks
-                .get(&thread.tid)
-                .map(|stack| stack.listing(most, everything));
-            std::iter::once(head).chain(stack.unwrap_or_default())
-        };
-        threads.iter().flat_map(of).collect()
+        let name = self.names.get(&thread.tid).unwrap_or(&thread.comm);
+        let mut lines = vec![format!("thread {} {name}", thread.tid)];
+        let stack = stacks.get(&thread.tid);
+        lines.extend(
+            stack
+                .into_iter()
+                .flat_map(|stack| stack.listing(most, everything)),
+        );
+        lines
     }
 
     /// What could not be asked.

@@ -260,6 +260,21 @@ def test_a_mistake_is_one_sentence():
             raise AssertionError(f"{line} was taken")
 
 
+def test_only_the_rows_that_are_shown_have_a_stack_in_the_text():
+    gate = threading.Event()
+    thread = threading.Thread(target=gate.wait, name="the one")
+    thread.start()
+    try:
+        text = repr(report('--stack --filter "^the one$"'))
+        assert [line for line in text.splitlines() if line.startswith("thread ")] == [
+            f"thread {thread.native_id} the one"
+        ]
+        assert "Event.wait" in text
+    finally:
+        gate.set()
+        thread.join()
+
+
 class Loud:
     """Says that it was looked at."""
 
