@@ -306,7 +306,7 @@ fn summary(code: &[Instruction]) -> String {
         .collect();
     let loops = code::loops(code).len();
     format!(
-        "{} instructions: {}; {} work on several items; {loops} jumps back",
+        "{} instructions: {}; {} work on several items; jumps back: {loops}",
         code.len(),
         parts.join(", "),
         counts.packed

@@ -12,7 +12,7 @@ use diaphane_sight::maps::Maps;
 use diaphane_sight::packages::{self, Package};
 use diaphane_sight::slots::slots;
 use diaphane_sight::spans::word;
-use diaphane_sight::symbols::{self, Source, Symbol, Table};
+use diaphane_sight::symbols::{self, Kind, Source, Symbol, Table};
 
 use crate::Error;
 
@@ -158,17 +158,30 @@ impl Spot<'_> {
     pub(crate) fn limit(&self) -> Option<String> {
         let library = &self.library.name;
         match (self.source, &self.symbol) {
-            (Source::Symtab, Some(_)) => None,
-            (Source::Dynsym, Some(symbol)) if self.offset == 0 && symbol.size > 0 => None,
-            (Source::Dynsym, Some(symbol)) if self.offset < symbol.size => None,
-            (Source::Dynsym, _) => Some(format!(
-                "{library} is stripped: only its exported names are known, and this function's is not one"
+            (Source::Symtab | Source::Dynsym, Some(_)) => None,
+            (Source::Dynsym, None) => Some(format!(
+                "{library} is stripped: only its exported names are known, and this function's is not one{}",
+                self.nearest().unwrap_or_default()
             )),
             (Source::Symtab, None) => Some(format!("no symbol of {library} covers this address")),
             (Source::None, _) => Some(format!(
                 "no name of {library} is known: its file is gone, replaced, or has none"
             )),
         }
+    }
+
+    /// The name before the address, which need not be that of its function.
+    fn nearest(&self) -> Option<String> {
+        let functions = Table::of(self.library);
+        let before = functions.all(self.library.image.bias());
+        let before =
+            before.filter(|symbol| symbol.kind == Kind::Function && symbol.start <= self.address);
+        let last = before.max_by_key(|symbol| symbol.start)?;
+        let distance = self.address - last.start;
+        Some(format!(
+            "; the nearest before it is {}, {distance:#x} bytes away",
+            demangle(&last.name)
+        ))
     }
 }
 

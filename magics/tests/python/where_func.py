@@ -85,6 +85,15 @@ def test_a_foreign_function_is_at_its_address():
         assert row["addr"] == hex(ctypes.cast(function, ctypes.c_void_p).value) and row["lib"].startswith("libc")
 
 
+def test_what_a_stripped_library_hides_is_said():
+    """glibc exports strlen, and none of its implementations."""
+    found = report("f", f=ctypes.CDLL(None).strlen)
+    row = found[0]
+    if row["symbol"] is None:
+        assert row["func"] == "strlen (bound)"
+        assert "is stripped" in found.limits[0] and "the nearest before it is" in found.limits[0]
+
+
 def test_reductions_choose_their_types_as_numpy_does():
     assert last("np.sum --dtype int8")["types"] == "ll->l"
     assert last("np.add.reduce --dtype int8")["types"] == "ll->l"
