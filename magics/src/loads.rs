@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::libs::Library;
@@ -48,7 +48,9 @@ pub(crate) struct Load {
 type Loads = HashMap<String, Arc<Load>>;
 
 static LOADS: LazyLock<Mutex<Loads>> = LazyLock::new(Mutex::default);
-static LISTENING: AtomicBool = AtomicBool::new(false);
+/// The process whose requests are noted; 0 as long as there is no hook. A forked child has no business with our locks,
+/// which another thread may have held at the fork.
+static LISTENER: AtomicU32 = AtomicU32::new(0);
 
 #[allow(unsafe_code, reason = "PyO3 does not declare this function of CPython")]
 unsafe extern "C" {
@@ -80,7 +82,7 @@ pub(crate) fn listen(py: Python<'_>) {
 
 /// Whether requests are noted.
 pub(crate) fn is_listening() -> bool {
-    LISTENING.load(Ordering::Relaxed)
+    LISTENER.load(Ordering::Relaxed) != 0
 }
 
 /// Who asked for a library first.
@@ -131,7 +133,7 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
         b"import" => Means::Import,
         b"ctypes.dlopen" => Means::Ctypes,
         trial if trial == TRIAL.as_bytes() => {
-            LISTENING.store(true, Ordering::Relaxed);
+            LISTENER.store(std::process::id(), Ordering::Relaxed);
             return 0;
         }
         _ => return 0,
@@ -140,6 +142,9 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: events are raised by threads that hold the GIL.
         let py = unsafe { Python::assume_attached() };
+        if LISTENER.load(Ordering::Relaxed) != std::process::id() {
+            return None;
+        }
         // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
         let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
         args.and_then(|args| note(means, &args))

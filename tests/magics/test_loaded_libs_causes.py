@@ -236,6 +236,27 @@ def test_an_executable_stack_is_told_or_its_refusal_explained(client: Client, tm
         assert "executable stack" in "\n".join(done.one("error")["traceback"])
 
 
+def test_a_forked_child_imports_while_its_parent_looks(launch):
+    """Locks that were held at the fork stay held in the child; an import there must not wait for one."""
+    client = launch().connect()
+    client.run("import _diaphane, os, threading\nstop = threading.Event()")
+    client.run(
+        "def look():\n"
+        "    while not stop.is_set():\n"
+        "        _diaphane.run_magic('loaded_libs', 'libc', None, {})\n"
+        "thread = threading.Thread(target=look)\nthread.start()"
+    )
+    child = "import _lsprof, ctypes; ctypes.CDLL(None); ctypes.CDLL('libm.so.6'); os._exit(7)"
+    cell = (
+        f"codes = []\nfor _ in range(50):\n    pid = os.fork()\n    if not pid:\n        {child}\n"
+    )
+    client.run(
+        cell
+        + "    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\nstop.set()\nthread.join()"
+    )
+    assert client.value("set(codes)") == "{7}"
+
+
 def test_a_python_that_allows_no_hook(launch, tmp_path: Path):
     """Another hook forbids ours; what it would have heard is then not known, and said so."""
     hook = "import sys\ndef forbid(event, args):\n    if event == 'sys.addaudithook':\n        raise RuntimeError\n"
