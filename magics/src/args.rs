@@ -91,6 +91,7 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
         usage += &match argument.get_long() {
             Some(long) if argument.get_action().takes_values() => format!(" [--{long} {value}]"),
             Some(long) => format!(" [--{long}]"),
+            None if argument.is_required_set() => format!(" {value}"),
             None => format!(" [{value}{}]", if many { " ..." } else { "" }),
         };
     }
@@ -128,6 +129,9 @@ fn explain(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => format!("unknown argument {given:?}{meant}"),
         ErrorKind::ArgumentConflict => format!("{given} is given twice"),
+        ErrorKind::MissingRequiredArgument => {
+            format!("{} is missing", given.trim_matches(['<', '>']))
+        }
         ErrorKind::InvalidValue if value.is_empty() => format!("{given} lacks its value"),
         _ => format!("{value:?} is no value for {given}"),
     }

@@ -146,11 +146,12 @@ fn is_arena(region: &Region) -> bool {
     else {
         return false;
     };
+    // The piece may have grown since its region was read.
     // The first piece holds the arena itself, behind the header; a later one names the piece before it.
     let piece = arena - arena % ARENA;
     let is_first = piece == start && previous == 0;
     let is_later = previous != 0 && previous.is_multiple_of(ARENA) && piece != start;
-    (is_first || is_later) && used <= usable && usable == region.span.len()
+    (is_first || is_later) && used <= usable && (region.span.len()..=ARENA).contains(&usable)
 }
 
 #[cfg(test)]

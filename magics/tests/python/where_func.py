@@ -158,6 +158,7 @@ def test_what_cannot_be_found_is_refused_in_one_line():
     assert "did you mean np?" in refused("npp.add")
     assert "no loaded library matches" in refused("libnone!f")
     assert "did you mean malloc?" in refused("libc!mallok")
+    assert refused("").startswith("%where: FUNC is missing; usage: %where FUNC [--dtype D]")
     assert "NumPy has no loop" in refused("np.add --dtype V8")
     assert "knows no dtype" in refused("np.add --dtype what")
     assert "one dtype, or one for each of 2 inputs" in refused("np.add --dtype f8,f8,f8,f8")
