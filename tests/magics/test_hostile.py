@@ -16,7 +16,7 @@ import ctypes, os, shutil, threading
 evil = {EVIL!r}
 for path in (os.fsencode(evil + ".so"), b"new\\nline \\xff.so"):
     shutil.copy("library.so", path)
-    ctypes.CDLL(os.path.abspath(path))
+    ctypes.CDLL(os.path.abspath(os.fsdecode(path)))
 gate = threading.Event()
 threading.Thread(target=gate.wait, name=evil, daemon=True).start()
 def rename():
