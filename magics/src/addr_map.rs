@@ -23,8 +23,8 @@ use crate::{Context, Error, Magic};
 
 /// Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
 ///
-/// Sizes are addresses that are taken; rss is what is in physical memory, pss the same with shared pages counted in
-/// part, huge what is in huge pages. An array is named where it fills most of a region; a report in a notebook has a
+/// Sizes are addresses that are taken; rss is what is in physical memory, huge what is in huge pages,
+/// and pss (with --pss) the first with shared pages counted in part. An array is named where it fills most of a region; a report in a notebook has a
 /// picture, in which the filled part of a box is in physical memory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Show only what is different from the last time
     #[arg(long, conflicts_with = "group")]
     diff: bool,
+    /// Also what is in physical memory with shared pages counted in part (slower)
+    #[arg(long)]
+    pss: bool,
 }
 
 /// What regions are added up by.
@@ -94,7 +97,7 @@ impl Magic for AddrMap {
 }
 
 fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
-    let map = Map::read(arrays, &mut limits)?;
+    let map = Map::read(arrays, args.pss, &mut limits)?;
     let malloc = Malloc::read();
     let ceilings = ceilings::memory();
     let totals = regions::totals(&map.rows);

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diaphane_sight::libs::{self, Kind};
-use diaphane_sight::maps::{self, Kind as RegionKind, Maps, Region};
+use diaphane_sight::maps::{Kind as RegionKind, Maps, Region};
 use diaphane_sight::spans::Span;
 use pyo3::prelude::*;
 use regex::Regex;
@@ -24,7 +24,7 @@ use crate::report::{Report, fields, rows};
 use crate::view::bytes;
 use crate::{Context, Error, Magic, extensions, journal, loads};
 pub(crate) use inventory::{Item, newest, stem};
-use row::{COLUMNS, Row};
+use row::{COLUMNS, Resident, Row};
 
 /// List the native libraries that are loaded into this process.
 ///
@@ -135,8 +135,8 @@ fn report(
     interpreter: Option<&findings::Interpreter>,
 ) -> Result<Report, Error> {
     let listed = listed(args, pattern, items)?;
-    let resident = args.rss.then(maps::resident).transpose()?;
-    let resident = resident.as_deref();
+    let resident = args.rss.then(Resident::read).transpose()?;
+    let resident = resident.as_ref();
     let generated = if args.all {
         generated(items)?
     } else {

@@ -18,7 +18,7 @@ use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
 
 /// How long the GIL is waited for: a running cell of Python gives it away every 5 ms.
-const PATIENCE: Duration = Duration::from_millis(8);
+const PATIENCE: Duration = Duration::from_millis(6);
 
 /// A report by MIME type, or why there is none.
 pub(super) type Answer = Result<Map<String, Value>, Refusal>;

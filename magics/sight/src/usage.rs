@@ -1,10 +1,13 @@
-//! How much of each region is in physical memory, shared, swapped out or in huge pages, from `/proc/self/smaps`.
+//! How much of each region is in physical memory, shared, swapped out or in huge pages.
 //!
-//! The kernel walks the page tables for it, which takes milliseconds; regions and usage come from the same walk.
+//! The page table tells it, where the kernel scans it for us. Only `/proc/self/smaps` knows what is shared with other
+//! processes; the kernel counts the users of every page for it, which takes several times as long.
 
 use serde::Serialize;
 
-use crate::maps::{Maps, region};
+use crate::maps::{Maps, Region, region};
+use crate::pages::Pages;
+use crate::spans::Span;
 use crate::{Result, read};
 
 /// What the kernel counts for one region, in bytes.
@@ -12,18 +15,46 @@ use crate::{Result, read};
 pub struct Usage {
     /// In physical memory.
     pub rss: u64,
-    /// The same, where each page counts for its part if several processes share it.
-    pub pss: u64,
+    /// The same, where each page counts for its part if several processes share it; `None` where that was not asked.
+    pub pss: Option<u64>,
     /// Swapped out.
     pub swap: u64,
     /// In huge pages.
     pub huge: u64,
 }
 
-/// The regions of this process with their usage.
-pub fn usage() -> Result<(Maps, Vec<Usage>)> {
+/// The regions of this process with their usage, and with what is shared if that is asked for.
+pub fn usage(shares: bool) -> Result<(Maps, Vec<Usage>)> {
+    if !shares && let Some(pages) = Pages::open().ok().filter(Pages::knows_huge) {
+        let maps = Maps::read()?;
+        let usages = maps.regions.iter().map(|region| scanned(&pages, region));
+        let usages = usages.collect();
+        return Ok((maps, usages));
+    }
     let text = read("/proc/self/smaps")?;
     Ok(parse(&String::from_utf8_lossy(&text)))
+}
+
+/// How much of a span is in physical memory, as `smaps` counts: the page of zeros is nobody's.
+pub fn resident(pages: &Pages, span: Span) -> Option<u64> {
+    let backing = pages.of(span).ok()?;
+    Some((backing.present - backing.zero.unwrap_or(0)) as u64)
+}
+
+fn scanned(pages: &Pages, region: &Region) -> Usage {
+    // The kernel's clock is mapped without being memory of this process, and the page of old system calls lies beyond.
+    let is_memory = !region
+        .name
+        .as_deref()
+        .is_some_and(|name| name.starts_with("[v"));
+    let backing = is_memory.then(|| pages.of(region.span).ok()).flatten();
+    let backing = backing.unwrap_or_default();
+    Usage {
+        rss: (backing.present - backing.zero.unwrap_or(0)) as u64,
+        pss: None,
+        swap: backing.swapped as u64,
+        huge: backing.huge.unwrap_or(0) as u64,
+    }
 }
 
 fn parse(text: &str) -> (Maps, Vec<Usage>) {
@@ -49,7 +80,7 @@ fn count(usage: &mut Usage, line: &str) {
     };
     let field = match name {
         "Rss" => &mut usage.rss,
-        "Pss" => &mut usage.pss,
+        "Pss" => usage.pss.get_or_insert_default(),
         "Swap" => &mut usage.swap,
         "AnonHugePages" | "ShmemPmdMapped" | "FilePmdMapped" => &mut usage.huge,
         _ => return,
@@ -77,7 +108,7 @@ mod tests {
         assert_eq!(maps.regions.len(), 2);
         let first = Usage {
             rss: 8192,
-            pss: 4096,
+            pss: Some(4096),
             swap: 4096,
             huge: 2049 * 1024,
         };
@@ -85,15 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn written_pages_are_counted() {
+    fn written_pages_are_counted_both_ways() {
         let pages = vec![1u8; 64 * 4096];
-        let (maps, usages) = usage().unwrap();
-        let at = maps
-            .regions
-            .iter()
-            .position(|region| region.span.contains(pages.as_ptr().addr()))
-            .unwrap();
-        assert!(usages[at].rss >= 63 * 4096, "{:?}", usages[at]);
-        assert!(usages.iter().all(|usage| usage.pss <= usage.rss));
+        for shares in [false, true] {
+            let (maps, usages) = usage(shares).unwrap();
+            let at = maps
+                .regions
+                .iter()
+                .position(|region| region.span.contains(pages.as_ptr().addr()))
+                .unwrap();
+            assert!(usages[at].rss >= 63 * 4096, "{:?}", usages[at]);
+            assert!(usages.iter().all(|usage| usage.pss <= Some(usage.rss)));
+            assert!(!shares || usages[at].pss.is_some());
+        }
     }
 }

@@ -50,11 +50,11 @@ pub(super) struct Map {
 
 impl Map {
     /// Reads it. Where the kernel does not tell usage, regions alone are known.
-    pub fn read(arrays: &Arrays, limits: &mut Vec<String>) -> Result<Self, Error> {
-        let (maps, usages) = match usage() {
+    pub fn read(arrays: &Arrays, shares: bool, limits: &mut Vec<String>) -> Result<Self, Error> {
+        let (maps, usages) = match usage(shares) {
             Ok((maps, usages)) if !usages.is_empty() => (maps, Some(usages)),
             _ => {
-                limits.push("/proc/self/smaps cannot be read here, so what is in physical memory is unknown".into());
+                limits.push("neither /proc/self/pagemap nor /proc/self/smaps can be read here, so what is in physical memory is unknown".into());
                 (Maps::read()?, None)
             }
         };
@@ -88,7 +88,7 @@ fn row(
         hi: Address(region.span.end),
         size: region.span.len(),
         rss: usage.map(|usage| usage.rss),
-        pss: usage.map(|usage| usage.pss),
+        pss: usage.and_then(|usage| usage.pss),
         swap: usage.map(|usage| usage.swap),
         huge: usage.map(|usage| usage.huge),
         perms: region.perms.clone(),

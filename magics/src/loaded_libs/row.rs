@@ -1,14 +1,17 @@
 //! One library as a row: its fields, and which of them are columns.
 
 use diaphane_sight::libs::{Kind, Segment as Piece};
-use diaphane_sight::maps::Region;
+use diaphane_sight::maps::{self, Region};
 use diaphane_sight::packages::Manager;
+use diaphane_sight::pages::Pages;
 use diaphane_sight::pools::{self, Api};
 use diaphane_sight::spans::Span;
 use diaphane_sight::symbols::Source;
+use diaphane_sight::usage;
 use serde::Serialize;
 
 use super::inventory::{Item, stem};
+use crate::Error;
 use crate::report::{Address, Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -92,7 +95,7 @@ struct Segment<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub fn of(item: &'a Item, all: &[Item], resident: Option<&[(Span, u64)]>) -> Self {
+    pub fn of(item: &'a Item, all: &[Item], resident: Option<&Resident>) -> Self {
         let (facts, fixed) = (&item.facts, &item.fixed);
         let runtime = fixed.runtime;
         let declared = item.declared.as_ref();
@@ -115,7 +118,7 @@ impl<'a> Row<'a> {
             base: Some(Address(facts.span.start)),
             end: Some(Address(facts.span.end)),
             size: facts.size(),
-            rss: resident.map(|regions| rss(facts.span, regions)),
+            rss: resident.and_then(|resident| resident.of(facts.span)),
             segments: facts.segments.iter().map(segment).collect(),
             build_id: facts.image.build_id.as_deref(),
             needed: &facts.image.needed,
@@ -134,14 +137,14 @@ impl<'a> Row<'a> {
     }
 
     /// Code that lies in no file: a just-in-time compiler wrote it.
-    pub fn code(region: &'a Region, resident: Option<&[(Span, u64)]>) -> Self {
+    pub fn code(region: &'a Region, resident: Option<&Resident>) -> Self {
         Self {
             name: region.name.as_deref().unwrap_or("[anonymous code]"),
             kind: "generated code",
             base: Some(Address(region.span.start)),
             end: Some(Address(region.span.end)),
             size: region.span.len(),
-            rss: resident.map(|regions| rss(region.span, regions)),
+            rss: resident.and_then(|resident| resident.of(region.span)),
             segments: vec![Segment {
                 start: Address(region.span.start),
                 end: Address(region.span.end),
@@ -173,6 +176,28 @@ pub(super) fn kind(kind: Kind) -> &'static str {
 /// GCC's runtime keeps a pool that a forked child does not have; the others start anew.
 fn fork_note(runtime: &pools::Runtime) -> Option<&'static str> {
     (runtime.name == "GNU OpenMP").then_some("a child hangs if its parent has used it")
+}
+
+/// What is in physical memory: the page table where the kernel scans it, else its list of regions.
+pub(super) enum Resident {
+    Pages(Pages),
+    Regions(Vec<(Span, u64)>),
+}
+
+impl Resident {
+    pub fn read() -> Result<Self, Error> {
+        match Pages::open() {
+            Ok(pages) if pages.knows_huge() => Ok(Self::Pages(pages)),
+            _ => Ok(Self::Regions(maps::resident()?)),
+        }
+    }
+
+    fn of(&self, own: Span) -> Option<u64> {
+        match self {
+            Self::Pages(pages) => usage::resident(pages, own),
+            Self::Regions(regions) => Some(rss(own, regions)),
+        }
+    }
 }
 
 /// The kernel counts whole regions; one that reaches beyond the library counts with at most its part.

@@ -128,7 +128,7 @@ impl Delta {
         if changes.started.is_empty() {
             return;
         }
-        let found = Maps::read().and_then(|maps| {
+        let found = Maps::query().and_then(|maps| {
             let libraries = libs::loaded(&maps)?;
             let found = threads::threads(&libraries, &maps)?;
             Ok((libraries, found))

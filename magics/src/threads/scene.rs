@@ -63,7 +63,7 @@ impl Scene {
     /// Looks.
     pub(super) fn look() -> Result<Self, Error> {
         let interpreter = Interpreter::look();
-        let maps = Maps::read()?;
+        let maps = Maps::query()?;
         let libraries = libs::loaded(&maps)?;
         let found = threads::threads(&libraries, &maps)?;
         let owners = found
