@@ -3,9 +3,9 @@
 //! While a cell holds the GIL, everything that is not a Python object can still be looked at.
 
 use pyo3::prelude::*;
-use serde_json::{Map, Value};
 
-use crate::{Context, Error, User, guarded, python, view};
+use crate::view::Bundle;
+use crate::{Context, Error, User, guarded, python};
 
 /// How wide the text is: as a terminal that nobody made wider.
 const WIDTH: usize = 80;
@@ -25,7 +25,7 @@ pub struct Refusal {
 ///
 /// # Errors
 /// When the line cannot be understood, the process cannot be looked at, or the magic needs Python and has none.
-pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Map<String, Value>, Refusal> {
+pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Refusal> {
     let refuse = |error: Error| Refusal {
         ename: error.name(),
         evalue: error.to_string(),
@@ -41,10 +41,10 @@ pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Map<String,
     answer(name, line, Some(user)).map_err(refuse)
 }
 
-fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Map<String, Value>, Error> {
+fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
     let asked = guarded(name, line, &Context { user, cell: None })?;
     match asked.bind {
-        None => Ok(view::bundle(&asked.report, WIDTH)),
+        None => Bundle::of(&asked.report, WIDTH),
         Some(_) => Err(Error::Usage(format!(
             "%{name}: --as binds a variable, which only a cell can do"
         ))),

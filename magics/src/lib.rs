@@ -45,6 +45,7 @@ use pyo3::types::PyDict;
 pub use crate::ask::{Refusal, ask};
 use crate::error::Error;
 use crate::report::Report;
+pub use crate::view::Bundle;
 
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use measure::{begin, end};
 
-use crate::report::{Column, Report, Show, fields};
+use crate::report::{Column, Report, Show, rows};
 use crate::{Context, Error, Magic, view};
 use measure::Delta;
 
@@ -111,7 +111,7 @@ fn last(delta: Option<&Delta>) -> Result<Report, Error> {
     Ok(Report {
         name: NativeDelta::NAME,
         columns: COLUMNS,
-        rows: vec![fields(delta)?],
+        rows: rows([delta])?,
         summary: vec![delta.sentence()],
         ..Report::default()
     })

@@ -68,9 +68,7 @@ impl Magic for NativeDoctor {
 
 /// The diagnosis as it is, and who made it.
 fn row((name, one): &(&str, Diagnosis)) -> Result<Row, Error> {
-    let mut row = fields(one)?;
-    row.insert("found_by".into(), format!("%{name}").into());
-    Ok(row)
+    Ok(Row::of(one)?.with("found_by", format!("%{name}")))
 }
 
 fn summary(counts: [(Severity, usize); 3]) -> String {

@@ -7,7 +7,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
 use serde_json::Value;
 
-use crate::report::Report;
+use crate::report::{Facts, Report};
 use crate::{
     ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, threads, view,
     why_import,
@@ -58,7 +58,7 @@ fn end_cell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
     let changes = journal::end_cell();
     let delta = native_delta::end(&changes, &namespace(py)?);
     let shown = delta.and_then(native_delta::note);
-    shown.map(|bundle| object(py, &bundle)).transpose()
+    shown.map(|bundle| object(py, named(&bundle))).transpose()
 }
 
 /// Say why an import or the loading of a library failed, in a few lines; None for an exception of another kind.
@@ -207,7 +207,7 @@ impl PyReport {
 
     fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
         let make = || {
-            let rows = self.report.rows.iter().map(|row| object(py, row));
+            let rows = self.report.rows.iter().map(|row| object(py, row.iter()));
             let rows = rows.collect::<PyResult<Vec<_>>>()?;
             Ok::<_, PyErr>(PyList::new(py, rows)?.unbind())
         };
@@ -238,7 +238,7 @@ impl PyReport {
     /// What holds for all rows, such as totals.
     #[getter]
     fn facts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        object(py, &self.report.facts)
+        object(py, named(&self.report.facts))
     }
 
     /// What could not be asked here, and why.
@@ -269,7 +269,7 @@ impl PyReport {
 
     /// The whole report as JSON text.
     fn to_json(&self) -> String {
-        format!("{:#}", view::json::envelope(&self.report))
+        view::whole(&self.report)
     }
 
     /// The whole report as an HTML fragment.
@@ -286,7 +286,19 @@ impl PyReport {
     ) -> PyResult<Bound<'py, PyDict>> {
         // IPython narrows the bundle by itself; all views are cheap.
         let _ = (include, exclude);
-        object(py, &view::bundle(&self.report, width(py)))
+        let views = view::Bundle::of(&self.report, width(py));
+        let views = views.map_err(|error| error.into_exception(py))?;
+        let bundle = PyDict::new(py);
+        bundle.set_item("text/plain", views.text)?;
+        if let Some(html) = views.html {
+            bundle.set_item("text/html", html)?;
+        }
+        // Python's own parser makes thousands of rows faster than we could.
+        let json = py
+            .import("json")?
+            .call_method1("loads", (views.json.get(),))?;
+        bundle.set_item(views.kind, json)?;
+        Ok(bundle)
     }
 }
 
@@ -317,11 +329,18 @@ fn python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
                 .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
-        Value::Object(fields) => object(py, fields)?.into_any(),
+        Value::Object(fields) => object(py, named(fields))?.into_any(),
     })
 }
 
-fn object<'py>(py: Python<'py>, fields: &crate::report::Row) -> PyResult<Bound<'py, PyDict>> {
+fn named(fields: &Facts) -> impl Iterator<Item = (&str, &Value)> {
+    fields.iter().map(|(name, value)| (name.as_str(), value))
+}
+
+fn object<'a, 'py>(
+    py: Python<'py>,
+    fields: impl Iterator<Item = (&'a str, &'a Value)>,
+) -> PyResult<Bound<'py, PyDict>> {
     let object = PyDict::new(py);
     for (key, value) in fields {
         object.set_item(key, python(py, value)?)?;

@@ -1,6 +1,8 @@
 //! A report: rows, how to show them, and what is remarkable about them. It is a value; Python's view of it is
 //! `python`, and its pictures are in `view`.
 
+mod row;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,8 +14,10 @@ use crate::Error;
 use crate::args::{Common, did_you_mean, regex};
 use crate::view::svg::Drawing;
 
-/// One line of a report: fields in a fixed order, the same in JSON and in Python.
-pub type Row = Map<String, Value>;
+pub use row::Row;
+
+/// What holds for all rows, by name.
+pub type Facts = Map<String, Value>;
 
 /// How many rows are shown unless the user says otherwise.
 const SHOWN: usize = 30;
@@ -28,7 +32,7 @@ pub struct Report {
     /// The answer itself.
     pub rows: Vec<Row>,
     /// What holds for all rows: totals, pools, limits of the machine.
-    pub facts: Row,
+    pub facts: Facts,
     /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
     pub listing: Vec<String>,
     /// Lines that belong to a row, by the field of this name and its text: they become the listing of the rows that are shown.
@@ -187,11 +191,12 @@ impl Column {
 
 /// Turns typed rows into fields.
 pub fn rows<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Row>, Error> {
-    items.into_iter().map(fields).collect()
+    let rows = items.into_iter().map(Row::of);
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Turns a structure into fields.
-pub fn fields<T: Serialize>(item: T) -> Result<Row, Error> {
+/// Turns a structure into facts.
+pub fn fields<T: Serialize>(item: T) -> Result<Facts, Error> {
     match serde_json::to_value(item)? {
         Value::Object(fields) => Ok(fields),
         other => Ok(Map::from_iter([("value".to_owned(), other)])),
@@ -308,7 +313,12 @@ mod tests {
         Ok(report
             .rows
             .iter()
-            .map(|row| row["name"].as_str().unwrap_or_default().to_owned())
+            .map(|row| {
+                row.get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect())
     }
 

@@ -7,12 +7,11 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diaphane_magics::Refusal;
+use diaphane_magics::{Bundle, Refusal};
 use diaphane_wire::request::Magic;
 use diaphane_wire::{Channel, Outgoing, publish, reply};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
-use serde_json::{Map, Value};
 
 use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
@@ -21,7 +20,7 @@ use crate::outbox::{Item, Parent};
 const PATIENCE: Duration = Duration::from_millis(6);
 
 /// A report by MIME type, or why there is none.
-pub(super) type Answer = Result<Map<String, Value>, Refusal>;
+pub(super) type Answer = Result<Bundle, Refusal>;
 
 /// A question, and who answers it.
 struct Ask {

@@ -3,7 +3,9 @@
 use std::sync::{LazyLock, OnceLock};
 
 use diaphane_sight::host::Host;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::report::Report;
 
@@ -18,26 +20,27 @@ pub(crate) fn set_python(major: u8, minor: u8, patch: u8) {
     PYTHON.get_or_init(|| format!("{major}.{minor}.{patch}"));
 }
 
-/// The whole report.
-pub(crate) fn envelope(report: &Report) -> Value {
-    let host = &*HOST;
-    let mut envelope = Map::new();
-    envelope.insert("schema_version".into(), json!(SCHEMA));
-    envelope.insert("name".into(), json!(report.name));
-    let host = json!({"kernel": host.kernel, "glibc": host.glibc, "python": PYTHON.get(), "cpu": host.cpu});
-    envelope.insert("host".into(), host);
-    envelope.insert(
-        "took_ns".into(),
-        json!(u64::try_from(report.took.as_nanos()).ok()),
-    );
-    envelope.extend(report.facts.clone());
-    envelope.insert(
-        "rows".into(),
-        report.rows.iter().cloned().map(Value::Object).collect(),
-    );
-    envelope.insert("diagnoses".into(), diagnoses(report));
-    envelope.insert("limits".into(), json!(report.limits));
-    Value::Object(envelope)
+/// The whole report, to be written.
+pub(crate) struct Envelope<'a>(pub &'a Report);
+
+impl Serialize for Envelope<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (report, host) = (self.0, &*HOST);
+        let host = json!({"kernel": host.kernel, "glibc": host.glibc, "python": PYTHON.get(), "cpu": host.cpu});
+        let took = u64::try_from(report.took.as_nanos()).ok();
+        let mut envelope = serializer.serialize_map(None)?;
+        envelope.serialize_entry("schema_version", &SCHEMA)?;
+        envelope.serialize_entry("name", report.name)?;
+        envelope.serialize_entry("host", &host)?;
+        envelope.serialize_entry("took_ns", &took)?;
+        for (key, value) in &report.facts {
+            envelope.serialize_entry(key, value)?;
+        }
+        envelope.serialize_entry("rows", &report.rows)?;
+        envelope.serialize_entry("diagnoses", &report.diagnoses)?;
+        envelope.serialize_entry("limits", &report.limits)?;
+        envelope.end()
+    }
 }
 
 /// The diagnoses alone.

@@ -5,23 +5,50 @@ pub(crate) mod json;
 pub(crate) mod svg;
 pub(crate) mod text;
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use json::Envelope;
+
+use crate::Error;
 use crate::report::{Column, Report, Row, Show};
 
 /// What stands for an unknown value.
 const UNKNOWN: &str = "-";
 
 /// A report by MIME type.
-pub(crate) fn bundle(report: &Report, width: usize) -> Map<String, Value> {
-    let mut bundle = Map::new();
-    bundle.insert("text/plain".into(), plain(report, width).into());
-    if !report.as_json {
-        bundle.insert("text/html".into(), html::report(report).into());
+pub struct Bundle {
+    pub(crate) text: String,
+    pub(crate) html: Option<String>,
+    /// The MIME type of the report as JSON.
+    pub(crate) kind: String,
+    pub(crate) json: Box<RawValue>,
+}
+
+impl Bundle {
+    /// All views of a report; the text is so many columns wide.
+    pub(crate) fn of(report: &Report, width: usize) -> Result<Self, Error> {
+        Ok(Self {
+            text: plain(report, width),
+            html: (!report.as_json).then(|| html::report(report)),
+            kind: format!("application/vnd.diaphane.{}+json", report.name),
+            json: to_raw_value(&Envelope(report))?,
+        })
     }
-    let kind = format!("application/vnd.diaphane.{}+json", report.name);
-    bundle.insert(kind, json::envelope(report));
-    bundle
+}
+
+impl Serialize for Bundle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bundle = serializer.serialize_map(None)?;
+        bundle.serialize_entry("text/plain", &self.text)?;
+        if let Some(html) = &self.html {
+            bundle.serialize_entry("text/html", html)?;
+        }
+        bundle.serialize_entry(&self.kind, &self.json)?;
+        bundle.end()
+    }
 }
 
 /// A remark of one line, which stays in the background, by MIME type.
@@ -35,10 +62,18 @@ pub(crate) fn line(text: &str) -> Map<String, Value> {
 /// A report as text: a table, or JSON if the user asked for it.
 pub(crate) fn plain(report: &Report, width: usize) -> String {
     if report.as_json {
-        format!("{:#}", json::envelope(report))
+        whole(report)
     } else {
         text::report(report, width)
     }
+}
+
+/// A report as JSON that people can read.
+pub(crate) fn whole(report: &Report) -> String {
+    let text = serde_json::to_string_pretty(&Envelope(report));
+    text.unwrap_or_else(|error| {
+        format!("diaphane bug: this report cannot be written as JSON: {error}")
+    })
 }
 
 /// The columns that have something to say.
