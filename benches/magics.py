@@ -114,7 +114,7 @@ AIMS = [
     ("stacks", "%threads --stack", 20, ("py-spy dump --native", 1 / 6)),
     ("200 arrays", "%buffer_addr", 10, None),
     ("10,000 arrays in a list", "%buffer_addr --all", 40, ("gc walk in Python", 1 / 4)),
-    ("one function", "%disasm", 10, ("objdump", 1 / 10)),
+    ("one function", "%disasm", 10, ("objdump", 1 / 4)),
     ("every cell", "%native_delta", 0.1, None),
     *(("while the GIL is held", f"{name} {line}".strip(), 20, None) for name, line in MESSAGES),
 ]
