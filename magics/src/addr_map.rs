@@ -82,6 +82,11 @@ impl Magic for AddrMap {
     const NAME: &'static str = "addr_map";
     type Args = Args;
 
+    /// The next `--diff` compares with this one.
+    fn only_looks(args: &Args) -> bool {
+        !args.diff
+    }
+
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let arrays = context.user.map(Arrays::of);
         if let Some(address) = &args.at {

@@ -5,7 +5,7 @@
 use pyo3::prelude::*;
 
 use crate::view::Bundle;
-use crate::{Context, Error, User, guarded, python};
+use crate::{ALL, Context, Error, User, guarded, python};
 
 /// How wide the text is: as a terminal that nobody made wider.
 const WIDTH: usize = 80;
@@ -17,6 +17,13 @@ pub struct Refusal {
     pub ename: &'static str,
     /// What is wrong, and what to do.
     pub evalue: String,
+}
+
+/// Whether a magic may be asked this line twice and be as if it was asked once.
+#[must_use]
+pub fn may_ask_twice(name: &str, line: &str) -> bool {
+    let magic = ALL.iter().find(|magic| magic.name == name);
+    magic.is_some_and(|magic| (magic.only_looks)(line))
 }
 
 /// Asks a magic. With Python it sees the user's variables; without, the magic does what it can.

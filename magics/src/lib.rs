@@ -42,7 +42,7 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-pub use crate::ask::{Refusal, ask};
+pub use crate::ask::{Refusal, ask, may_ask_twice};
 use crate::error::Error;
 use crate::report::Report;
 pub use crate::view::Bundle;
@@ -69,6 +69,12 @@ trait Magic {
     const FORM: Form = Form::Line;
     /// What may stand on the line; its documentation is the magic's.
     type Args: clap::Args;
+
+    /// Whether the question may be asked twice: it leaves nothing behind, takes its time only for looking, and its
+    /// answer does not depend on when it was asked last.
+    fn only_looks(_args: &Self::Args) -> bool {
+        true
+    }
 
     /// Answers.
     fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;
@@ -129,6 +135,7 @@ struct Entry {
     name: &'static str,
     form: Form,
     command: fn() -> clap::Command,
+    only_looks: fn(&str) -> bool,
     run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
 }
 
@@ -157,6 +164,7 @@ const fn entry<M: Magic>() -> Entry {
         name: M::NAME,
         form: M::FORM,
         command: args::command::<M::Args>,
+        only_looks: only_looks::<M>,
         run: run::<M>,
     }
 }
@@ -181,6 +189,10 @@ fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Er
         ))),
         _ => (magic.run)(line, context),
     }
+}
+
+fn only_looks<M: Magic>(line: &str) -> bool {
+    args::parse::<M::Args>(M::NAME, line).is_ok_and(|line| M::only_looks(&line.own))
 }
 
 fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {

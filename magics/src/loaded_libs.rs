@@ -94,6 +94,10 @@ impl Magic for LoadedLibs {
     const NAME: &'static str = "loaded_libs";
     type Args = Args;
 
+    fn only_looks(args: &Args) -> bool {
+        !args.new
+    }
+
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let compile = |pattern: &String| regex("%loaded_libs", pattern);
         let pattern = args.pattern.as_ref().map(compile).transpose()?;

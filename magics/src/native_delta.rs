@@ -85,6 +85,10 @@ impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
     type Args = Args;
 
+    fn only_looks(args: &Args) -> bool {
+        args.what == What::Last
+    }
+
     fn run(args: &Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut state = lock();
         let report = match args.what {

@@ -145,6 +145,11 @@ impl Magic for Threads {
     const NAME: &'static str = "threads";
     type Args = Args;
 
+    /// Stacks are asked for by signals, and a sample takes as long as the user said.
+    fn only_looks(args: &Args) -> bool {
+        args.stack.is_none() && args.sample.is_none()
+    }
+
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {

@@ -50,7 +50,9 @@ def test_libraries_and_threads(busy):
 
 def test_buffers_need_python(busy):
     _, client, code = busy
-    answer = ask(client, "buffer_addr", "a")
+    # A loop gives the GIL away every 5 ms, and a busy machine may need more of them.
+    answers = (ask(client, "buffer_addr", "a") for _ in range(100))
+    answer = next((one for one in answers if code == HOLD_GIL or one["status"] == "ok"), None)
     if code == HOLD_GIL:
         assert (answer["status"], answer["ename"]) == ("error", "GilHeld")
         assert "Python" in answer["evalue"]

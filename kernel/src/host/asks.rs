@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diaphane_magics::{Bundle, Refusal};
 use diaphane_wire::request::Magic;
@@ -17,7 +17,10 @@ use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
 
 /// How long the GIL is waited for: a running cell of Python gives it away every 5 ms.
-const PATIENCE: Duration = Duration::from_millis(6);
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long an idle Python needs at the most.
+const IDLE: Duration = Duration::from_millis(1);
 
 /// A report by MIME type, or why there is none.
 pub(super) type Answer = Result<Bundle, Refusal>;
@@ -53,11 +56,7 @@ pub fn ask(
     let with_python = super::threads::is_ready() && with_python()?.send(Arc::clone(&ask)).is_ok();
     std::thread::Builder::new()
         .name("diaphane-ask".into())
-        .spawn(move || {
-            if (!with_python || ask.is_left_alone()) && ask.claim() {
-                ask.answer(None);
-            }
-        })
+        .spawn(move || ask.serve_alone(with_python))
         .map(drop)
 }
 
@@ -72,7 +71,7 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
         for ask in asks {
             Python::attach(|py| {
                 if ask.claim() {
-                    ask.answer(Some(py));
+                    ask.send(&answer(Some(py), &ask.magic));
                 }
             });
         }
@@ -91,20 +90,37 @@ impl Ask {
         !std::mem::replace(&mut claimed, true)
     }
 
-    /// Waits for the thread with Python. Whether it did not come.
-    fn is_left_alone(&self) -> bool {
-        let mut claimed = self.claimed.lock();
-        self.was_claimed
-            .wait_while_for(&mut claimed, |claimed| !*claimed, PATIENCE)
-            .timed_out()
+    /// Answers without Python, unless the thread with Python comes. Where it takes longer than an idle Python needs, the
+    /// answer is prepared meanwhile.
+    fn serve_alone(&self, with_python: bool) {
+        let deadline = Instant::now() + PATIENCE;
+        if with_python && !self.is_left_alone(Instant::now() + IDLE) {
+            return;
+        }
+        let only_looks = diaphane_magics::may_ask_twice(&self.magic.name, &self.magic.line);
+        let prepared = only_looks.then(|| answer(None, &self.magic));
+        if (!with_python || self.is_left_alone(deadline)) && self.claim() {
+            self.send(&prepared.unwrap_or_else(|| answer(None, &self.magic)));
+        }
     }
 
-    fn answer(&self, py: Option<Python<'_>>) {
-        let answer = answer(py, &self.magic);
+    /// Waits for the thread with Python until then. Whether it did not come.
+    fn is_left_alone(&self, deadline: Instant) -> bool {
+        let mut claimed = self.claimed.lock();
+        while !*claimed
+            && !self
+                .was_claimed
+                .wait_until(&mut claimed, deadline)
+                .timed_out()
+        {}
+        !*claimed
+    }
+
+    fn send(&self, answer: &Answer) {
         let reply = Item::Reply {
             channel: self.channel,
             parent: Arc::clone(&self.parent),
-            message: message(&answer),
+            message: message(answer),
         };
         let idle = Item::status(&self.parent, publish::IDLE);
         self.kernel.outbox.push([reply, idle]);
