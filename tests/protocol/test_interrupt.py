@@ -1,12 +1,12 @@
 """Interrupts, by message and by SIGINT, of everything a cell may be waiting for."""
 
 import signal
-from pathlib import Path
 
 import pytest
 
 from support.client import Client
-from support.process import Kernel
+from support.patience import wait_until
+from support.process import Kernel, has_ended
 
 READY = "print('ready', flush=True)\n"
 CELLS = {
@@ -59,11 +59,13 @@ def test_interrupt(client: Client, interrupt, name: str):
 
 def test_interrupt_of_a_shell_command(client: Client, kernel: Kernel, interrupt):
     """IPython hands the interrupt on to the command; its cell ends as after the command's end."""
-    cell = client.start("!sleep 600")
+    cell = client.start("!echo ready; sleep 600")
+    # Before its first output IPython does not know the command yet, and could not hand anything on.
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
     child = kernel.wait_for_child("sleep")
     interrupt()
     client.finish(cell)
-    assert not Path(f"/proc/{child}").exists()
+    wait_until(lambda: has_ended(child), "the command ends")
     assert client.run("1 + 1").result == "2"
 
 

@@ -152,6 +152,15 @@ def comm(pid: int) -> str | None:
     return None
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for its parent to ask how it ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
 def environment(directory: Path) -> dict[str, str]:
     """The environment of this process, without what changes Python, IPython or Jupyter."""
     mine = ("PYTHON", "IPYTHON", "JPY_", "MPL")
