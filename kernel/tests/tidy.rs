@@ -49,6 +49,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ),
     ("magics/sight/src/host.rs", "sysconf"),
     (
+        "magics/sight/src/linker/",
+        "a fork waits for a walk over the linker's list",
+    ),
+    (
         "magics/sight/src/linker.rs",
         "the dynamic linker's list of libraries",
     ),

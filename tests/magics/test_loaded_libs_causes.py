@@ -248,7 +248,7 @@ def test_a_forked_child_imports_while_its_parent_looks(launch):
     )
     child = "import _lsprof, ctypes; ctypes.CDLL(None); ctypes.CDLL('libm.so.6'); os._exit(7)"
     cell = (
-        f"codes = []\nfor _ in range(50):\n    pid = os.fork()\n    if not pid:\n        {child}\n"
+        f"codes = []\nfor _ in range(200):\n    pid = os.fork()\n    if not pid:\n        {child}\n"
     )
     client.run(
         cell

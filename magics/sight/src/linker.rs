@@ -1,7 +1,9 @@
 //! What the dynamic linker says: which images are loaded, in which order, and where the loader itself lies.
 //!
-//! The only caller of `dl_iterate_phdr`. Images are read once and remembered until the linker unloads something, so
+//! The only caller of `dl_iterate_phdr`, through `forks`. Images are read once and remembered until the linker unloads something, so
 //! that asking again costs a walk and no reading.
+
+mod forks;
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
@@ -11,6 +13,8 @@ use object::elf::ProgramType;
 
 use crate::elf::{Image, Part};
 use crate::spans::Span;
+
+use forks::iterate;
 
 /// One image in the linker's list.
 #[derive(Debug, Clone)]
@@ -69,7 +73,7 @@ pub fn counters() -> Counters {
     let mut counters = Counters::default();
     // SAFETY: `count` has the signature that is asked for and gets back the pointer to `counters`, which outlives the
     // call.
-    unsafe { libc::dl_iterate_phdr(Some(count), (&raw mut counters).cast()) };
+    unsafe { iterate(count, (&raw mut counters).cast()) };
     counters
 }
 
@@ -106,7 +110,7 @@ pub fn while_loaded<T, F: FnOnce() -> T>(bias: usize, run: F) -> Option<T> {
     };
     // SAFETY: `guard` has the signature that is asked for and gets back the pointer to `guarded`, of its own type, which
     // outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(guard::<T, F>), (&raw mut guarded).cast()) };
+    unsafe { iterate(guard::<T, F>, (&raw mut guarded).cast()) };
     guarded.done
 }
 
@@ -182,7 +186,7 @@ fn walk() -> Walk {
     let mut walk = Walk::default();
     // SAFETY: `collect` has the signature that is asked for and gets back the pointer to `walk`, which outlives the
     // call.
-    unsafe { libc::dl_iterate_phdr(Some(collect), (&raw mut walk).cast()) };
+    unsafe { iterate(collect, (&raw mut walk).cast()) };
     walk
 }
 

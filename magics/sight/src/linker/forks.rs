@@ -1,0 +1,47 @@
+//! Walks over the linker's list, which no fork interrupts.
+//!
+//! The linker holds a lock during a walk. A child that another thread forks meanwhile inherits the lock and not the
+//! thread, and could never load anything. So a fork waits for the walk, which takes microseconds.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Once;
+
+use parking_lot::lock_api::RawReentrantMutex;
+use parking_lot::{RawMutex, RawThreadId};
+
+/// Held during every walk, and across every fork. The same thread may take it again, since a walk may lead to another.
+static WALKING: RawReentrantMutex<RawMutex, RawThreadId> = RawReentrantMutex::INIT;
+
+type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
+
+/// Calls `dl_iterate_phdr`.
+///
+/// # Safety
+///
+/// The callback must be sound for the data, and must not unwind.
+#[allow(unsafe_code, reason = "C functions with callbacks")]
+pub(super) unsafe fn iterate(callback: Callback, data: *mut c_void) {
+    static GUARD: Once = Once::new();
+    GUARD.call_once(|| {
+        // SAFETY: the functions live as long as the program, and do nothing but take and give back a lock. Where there is
+        // no memory to note them, forks are as they were without us.
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+    });
+    WALKING.lock();
+    // SAFETY: by the caller's word.
+    unsafe { libc::dl_iterate_phdr(Some(callback), data) };
+    // SAFETY: taken above by this thread.
+    unsafe { WALKING.unlock() };
+}
+
+#[allow(unsafe_code, reason = "called by the C library")]
+unsafe extern "C" fn before() {
+    WALKING.lock();
+}
+
+/// In the parent and in the child, whose only thread is the one that took the lock.
+#[allow(unsafe_code, reason = "called by the C library")]
+unsafe extern "C" fn after() {
+    // SAFETY: `before` took it on this thread.
+    unsafe { WALKING.unlock() };
+}
