@@ -99,6 +99,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "threads copy their stacks in a signal handler",
     ),
     (
+        "magics/trace/src/clock.rs",
+        "an instruction of the processor",
+    ),
+    (
         "magics/src/threads/interpreter.rs",
         "CPython's own structures are compared with its C interface",
     ),
@@ -171,7 +175,11 @@ fn python_is_met_in_the_host_and_in_the_magics() {
 
 #[test]
 fn the_lower_crates_know_neither_python_nor_sockets() {
-    for manifest in ["kernel/wire/Cargo.toml", "magics/sight/Cargo.toml"] {
+    for manifest in [
+        "kernel/wire/Cargo.toml",
+        "magics/sight/Cargo.toml",
+        "magics/trace/Cargo.toml",
+    ] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         for stranger in ["pyo3", "numpy", "zmq", "diaphane-magics"] {
             let depends = |line: &str| line.split(['.', ' ', '=']).next() == Some(stranger);
