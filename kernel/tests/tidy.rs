@@ -103,6 +103,22 @@ const UNSAFE: &[(&str, &str)] = &[
         "an instruction of the processor",
     ),
     (
+        "magics/trace/src/recorder/",
+        "hooks call assembly, which writes events into memory of the thread",
+    ),
+    (
+        "magics/trace/src/slots/",
+        "pointers in tables of libraries are replaced",
+    ),
+    (
+        "magics/trace/tests/hooks.rs",
+        "the tests call through pointers",
+    ),
+    (
+        "magics/trace/src/stubs.rs",
+        "machine code is written for hooks",
+    ),
+    (
         "magics/src/threads/interpreter.rs",
         "CPython's own structures are compared with its C interface",
     ),

@@ -55,6 +55,11 @@ pub fn entries() -> Vec<Entry> {
     walk.images.into_iter().map(&mut entry).collect()
 }
 
+/// The biases of the images that are loaded, in the linker's order.
+pub fn biases() -> Vec<usize> {
+    walk().images.iter().map(|image| image.bias).collect()
+}
+
 /// How many images were ever loaded and unloaded: two equal answers mean that nothing changed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -112,6 +117,13 @@ pub fn while_loaded<T, F: FnOnce() -> T>(bias: usize, run: F) -> Option<T> {
     // outlives the call.
     unsafe { iterate(guard::<T, F>, (&raw mut guarded).cast()) };
     guarded.done
+}
+
+/// Runs something while nothing can be unloaded; see `while_loaded`.
+pub fn while_nothing_unloads<T>(run: impl FnOnce() -> T) -> Option<T> {
+    // The program itself is the first image, and stays.
+    let program = *biases().first()?;
+    while_loaded(program, run)
 }
 
 struct Guarded<T, F> {

@@ -19,6 +19,8 @@ pub struct Slot {
     pub address: usize,
     /// What is in it: the address that calls go to.
     pub value: usize,
+    /// Whether nothing but calls goes through it (`JUMP_SLOT`); others may hold an address that code compares.
+    pub jump: bool,
 }
 
 /// The relocations that fill a slot with the address of a name.
@@ -26,6 +28,13 @@ const BY_NAME: &[elf::RelocationType] = if cfg!(target_arch = "x86_64") {
     &[elf::R_X86_64_GLOB_DAT, elf::R_X86_64_JUMP_SLOT]
 } else {
     &[elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_JUMP_SLOT]
+};
+
+/// The relocation of a slot that only calls go through.
+const JUMP: elf::RelocationType = if cfg!(target_arch = "x86_64") {
+    elf::R_X86_64_JUMP_SLOT
+} else {
+    elf::R_AARCH64_JUMP_SLOT
 };
 
 /// The slots of a library that were filled by name. Tables are read as a whole, since there are thousands of slots.
@@ -55,15 +64,17 @@ pub fn slots(library: &Library) -> Vec<Slot> {
         let (first, last) = (places.clone().min()?, places.clone().max()?);
         let values: Vec<u64> = items(first, last - first + size_of::<u64>());
         let names = image.names(found.iter().map(|one| one.r_sym(Native, false) as usize))?;
-        let slot = |(address, name): (usize, Option<String>)| {
+        let jumps = found.iter().map(|one| one.r_type(Native, false) == JUMP);
+        let slot = |((address, name), jump): ((usize, Option<String>), bool)| {
             let value = *values.get((address - first) / size_of::<u64>())? as usize;
             Some(Slot {
                 name: name?,
                 address,
                 value,
+                jump,
             })
         };
-        Some(places.zip(names).filter_map(slot).collect())
+        Some(places.zip(names).zip(jumps).filter_map(slot).collect())
     };
     read().unwrap_or_default()
 }

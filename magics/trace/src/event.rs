@@ -43,6 +43,6 @@ pub struct Log {
     pub tid: i32,
     /// What happened, in order.
     pub events: Vec<Event>,
-    /// Whether the room for events ran out, so that the end is missing.
-    pub full: bool,
+    /// How many events found no room behind the last one.
+    pub lost: u64,
 }

@@ -6,3 +6,6 @@
 
 pub mod clock;
 pub mod event;
+pub mod recorder;
+pub mod slots;
+pub mod stubs;

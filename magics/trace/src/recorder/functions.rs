@@ -1,0 +1,37 @@
+//! The numbers of functions: an event has a number, and this is the address behind it.
+//!
+//! A number is given once and never taken back, since a stub that bears it may be run at any time.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use crate::event::kind;
+
+#[derive(Default)]
+struct Known {
+    numbers: HashMap<usize, u32>,
+    addresses: Vec<usize>,
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// The number of the function at an address; `None` when there are too many.
+pub fn register(address: usize) -> Option<u32> {
+    let mut known = KNOWN.lock();
+    let known = known.get_or_insert_default();
+    if let Some(&number) = known.numbers.get(&address) {
+        return Some(number);
+    }
+    let number = u32::try_from(known.addresses.len()).ok();
+    let number = number.filter(|&number| number < kind::FIRST)?;
+    known.addresses.push(address);
+    known.numbers.insert(address, number);
+    Some(number)
+}
+
+/// The address of the function with a number.
+pub fn address_of(number: u32) -> Option<usize> {
+    let known = KNOWN.lock();
+    known.as_ref()?.addresses.get(number as usize).copied()
+}

@@ -1,0 +1,249 @@
+//! The recorder: hooks call it, and it appends events to the log of the thread that runs.
+//!
+//! One recording runs at a time. The recorder neither knows nor places hooks; without any, a recording is empty but for
+//! what is given to `note`.
+
+#[cfg_attr(not(target_arch = "x86_64"), path = "elsewhere.rs")]
+mod asm;
+pub mod functions;
+pub mod words;
+mod writer;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::{Moment, Scale};
+use crate::event::{Event, Log, kind};
+
+use asm::Saved;
+use writer::{ACTIVE, LEFT_OUT, PLACE, ROOM, Writer, collect, free_ended};
+
+pub use asm::{common, common_with_words};
+
+/// How a recording is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How many events each thread may write.
+    pub room: usize,
+    /// Where the calling thread's interpreter keeps its place.
+    pub place: Option<Place>,
+}
+
+/// How to find the instruction that an interpreter is at: `*(*(*root + through) + instruction)`.
+///
+/// The whole chain must hold whenever the thread runs any code, for as long as the recording; only the frame, the last
+/// pointer but one, may be null.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The address of a pointer.
+    pub root: usize,
+    /// How far behind its target the pointer to the frame is.
+    pub through: usize,
+    /// How far into the frame the pointer to the instruction is.
+    pub instruction: usize,
+}
+
+/// What was recorded.
+#[derive(Debug)]
+pub struct Recording {
+    /// One for each thread that did something.
+    pub logs: Vec<Log>,
+    /// What the times are in nanoseconds.
+    pub scale: Scale,
+    /// When it began, in ticks.
+    pub started: u64,
+    /// When it ended, in ticks.
+    pub ended: u64,
+    /// What one event costs, as measured here.
+    pub event_ns: f64,
+    /// How many threads could not take part.
+    pub left_out: u64,
+}
+
+/// Why nothing is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is one recorder.
+    #[error("another recording is running")]
+    Busy,
+}
+
+/// A recording that runs; it ends when this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Running {
+    turn: u64,
+    began: Moment,
+    event_ns: f64,
+}
+
+static TURNS: AtomicU64 = AtomicU64::new(0);
+
+/// Begins.
+pub fn begin(plan: Plan) -> Result<Running, Refused> {
+    let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
+    let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
+    free.map_err(|_| Refused::Busy)?;
+    free_ended();
+    let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
+    ROOM.store(plan.room, Ordering::Relaxed);
+    LEFT_OUT.store(0, Ordering::Relaxed);
+    let place = plan.place.unwrap_or(Place {
+        root: 0,
+        through: 0,
+        instruction: 0,
+    });
+    let tid = rustix::thread::gettid().as_raw_nonzero().get();
+    PLACE.tid.store(tid, Ordering::Relaxed);
+    PLACE.root.store(place.root, Ordering::Relaxed);
+    PLACE.through.store(place.through, Ordering::Relaxed);
+    PLACE
+        .instruction
+        .store(place.instruction, Ordering::Relaxed);
+    let began = Moment::now();
+    ACTIVE.store(turn, Ordering::Release);
+    Ok(Running {
+        turn,
+        began,
+        event_ns,
+    })
+}
+
+impl Running {
+    /// Ends it and gives what was recorded.
+    pub fn end(self) -> Recording {
+        stop(self.turn);
+        let ended = Moment::now();
+        Recording {
+            logs: collect(self.turn),
+            scale: Scale::between(self.began, ended),
+            started: self.began.ticks,
+            ended: ended.ticks,
+            event_ns: self.event_ns,
+            left_out: LEFT_OUT.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        stop(self.turn);
+    }
+}
+
+fn stop(turn: u64) {
+    // Another one may run already, if this one was stopped by a fork.
+    let _ = ACTIVE.compare_exchange(turn, 0, Ordering::AcqRel, Ordering::Relaxed);
+}
+
+/// Ends the recording of a child process, which inherited it by a fork. Takes no lock and allocates nothing.
+pub fn forget_after_fork() {
+    ACTIVE.store(0, Ordering::Release);
+}
+
+/// Whether something is recorded.
+#[must_use]
+pub fn is_running() -> bool {
+    ACTIVE.load(Ordering::Relaxed) != 0
+}
+
+/// Appends an event to the log of the calling thread, behind its place in the interpreter. The time is filled in.
+#[allow(unsafe_code, reason = "events are written through raw pointers")]
+pub fn note(event: Event) {
+    let Some(writer) = Writer::mine() else { return };
+    writer.note_place();
+    if let Some(at) = writer.take(1) {
+        let time = crate::clock::ticks();
+        // SAFETY: `take` gives memory of this thread's own that nobody reads yet.
+        unsafe { at.write(Event { time, ..event }) };
+    }
+}
+
+/// A thread's first event, from the assembly.
+#[allow(
+    unsafe_code,
+    reason = "called by the assembly, and writes through raw pointers"
+)]
+unsafe extern "C" fn slow(saved: &Saved) {
+    let Some(writer) = Writer::mine() else { return };
+    writer.note_place();
+    if let Some(at) = writer.take(1) {
+        // SAFETY: as in `note`.
+        unsafe { at.write(saved.event(0)) };
+    }
+}
+
+/// An event with arguments, from the assembly.
+#[allow(
+    unsafe_code,
+    reason = "called by the assembly, and writes through raw pointers"
+)]
+unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
+    let Some(writer) = Writer::mine() else { return };
+    writer.note_place();
+    let mut event = saved.event(0);
+    let mut found = words::Words::default();
+    words::read(event.id, saved, state, &mut found);
+    let chunks = found.as_slice().chunks(3);
+    event.extra = chunks.len() as u32;
+    let Some(at) = writer.take(1 + chunks.len()) else {
+        return;
+    };
+    // SAFETY: as in `note`.
+    unsafe { at.write(event) };
+    for (index, chunk) in chunks.enumerate() {
+        let word = |index: usize| chunk.get(index).copied().unwrap_or(0);
+        let more = Event {
+            time: word(0) as u64,
+            id: kind::WORDS,
+            extra: 0,
+            stack: word(1),
+            back: word(2),
+        };
+        // SAFETY: `take` gave room for all of them.
+        unsafe { at.add(1 + index).write(more) };
+    }
+}
+
+impl Saved {
+    fn event(&self, extra: u32) -> Event {
+        Event {
+            time: crate::clock::ticks(),
+            id: self.rax as u32,
+            extra,
+            stack: (&raw const self.back).addr(),
+            back: self.back,
+        }
+    }
+}
+
+/// The fewest nanoseconds that an event was seen to take.
+static EVENT_NS: OnceLock<f64> = OnceLock::new();
+
+/// Runs the recorder on this thread alone, in a recording of a number that no other has.
+fn cost(turn: u64) -> f64 {
+    const ROUNDS: usize = 4000;
+    ROOM.store(2 * ROUNDS, Ordering::Relaxed);
+    PLACE.tid.store(0, Ordering::Relaxed);
+    ACTIVE.store(turn, Ordering::Release);
+    let nanoseconds = (0..5).map(|_| {
+        let Some(writer) = Writer::mine() else {
+            return f64::NAN;
+        };
+        writer.restart();
+        let from = std::time::Instant::now();
+        asm::call_often(ROUNDS);
+        from.elapsed().as_nanos() as f64 / ROUNDS as f64
+    });
+    let least = nanoseconds.fold(f64::NAN, f64::min);
+    if let Some(writer) = Writer::mine() {
+        writer.restart();
+    }
+    least
+}
+
+/// Whether the recorder can be called by hooks on this processor.
+#[must_use]
+pub fn can_be_hooked() -> bool {
+    asm::is_supported()
+}

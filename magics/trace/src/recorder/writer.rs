@@ -1,0 +1,263 @@
+//! Where threads write their events: a fixed number of writers, each with a piece of reserved memory of its own.
+//!
+//! A thread gets a writer at its first event, in the middle of any code, so nothing here allocates or locks. Writers and
+//! their memory live as long as the process: a thread may still be between two instructions of the recorder when a
+//! recording has ended. What was touched is given back to the system.
+
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::thread::gettid;
+
+use super::asm::own;
+use crate::event::{Event, Log, kind};
+
+/// How many threads can take part.
+const WRITERS: usize = 1024;
+/// The most events of one thread in one recording; memory is only taken as it is written.
+pub(super) const MOST: usize = 1 << 23;
+/// So much of a thread's memory is kept for the next recording.
+const KEPT: usize = 4 << 20;
+
+/// The number of the recording that runs; 0 if none does.
+pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
+/// How many events each thread may write.
+pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
+/// Which thread tells where its interpreter is, and how it is found.
+pub(super) static PLACE: Places = Places {
+    tid: AtomicI32::new(0),
+    root: AtomicUsize::new(0),
+    through: AtomicUsize::new(0),
+    instruction: AtomicUsize::new(0),
+};
+/// Threads that found no writer, or no memory.
+pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// The parts of a `Place`.
+pub(super) struct Places {
+    pub tid: AtomicI32,
+    pub root: AtomicUsize,
+    pub through: AtomicUsize,
+    pub instruction: AtomicUsize,
+}
+
+/// What the assembly knows of a thread. Only the thread itself writes here while it lives, but for `owner`.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub next: AtomicUsize,
+    pub negated_end: AtomicUsize,
+    pub negated_turn: AtomicU64,
+    pub place: AtomicUsize,
+    pub through: AtomicUsize,
+    pub instruction: AtomicUsize,
+    pub not_last: AtomicUsize,
+    pub lost: AtomicU64,
+    /// The thread's number; 0 if the writer is free.
+    owner: AtomicI32,
+    start: AtomicUsize,
+}
+
+static TABLE: [Writer; WRITERS] = [const { Writer::new() }; WRITERS];
+
+impl Writer {
+    const fn new() -> Self {
+        Self {
+            next: AtomicUsize::new(0),
+            negated_end: AtomicUsize::new(0),
+            negated_turn: AtomicU64::new(0),
+            place: AtomicUsize::new(0),
+            through: AtomicUsize::new(0),
+            instruction: AtomicUsize::new(0),
+            not_last: AtomicUsize::new(0),
+            lost: AtomicU64::new(0),
+            owner: AtomicI32::new(0),
+            start: AtomicUsize::new(0),
+        }
+    }
+
+    /// The calling thread's writer, ready for the recording that runs.
+    #[allow(unsafe_code, reason = "the thread-local variable is a raw pointer")]
+    pub(super) fn mine() -> Option<&'static Self> {
+        let turn = ACTIVE.load(Ordering::Acquire);
+        // SAFETY: the variable belongs to this thread.
+        let known = unsafe { (*own()).writer };
+        // SAFETY: it is null or a place of `TABLE`, which lives for ever.
+        let known = unsafe { known.as_ref() };
+        match known {
+            _ if turn == 0 => None,
+            Some(writer) if writer.has_turn(turn) => Some(writer),
+            Some(writer) => Some(writer.prepare(turn)),
+            None => {
+                let writer = Self::claim()?;
+                // SAFETY: as above.
+                unsafe { (*own()).writer = ptr::from_ref(writer).cast_mut() };
+                Some(writer.prepare(turn))
+            }
+        }
+    }
+
+    fn has_turn(&self, turn: u64) -> bool {
+        self.negated_turn.load(Ordering::Relaxed) == turn.wrapping_neg()
+    }
+
+    fn claim() -> Option<&'static Self> {
+        let tid = gettid().as_raw_nonzero().get();
+        let take = |writer: &&Self| {
+            let free = writer.owner.load(Ordering::Relaxed) == 0;
+            free && writer
+                .owner
+                .compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        };
+        let writer = TABLE.iter().find(take).filter(|writer| writer.reserve());
+        if writer.is_none() {
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+        }
+        writer
+    }
+
+    /// Gets the memory, if the writer has none yet.
+    #[allow(unsafe_code, reason = "memory straight from the system")]
+    fn reserve(&self) -> bool {
+        if self.start.load(Ordering::Relaxed) != 0 {
+            return true;
+        }
+        let (rights, flags) = (
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::NORESERVE,
+        );
+        // SAFETY: a new mapping where the system likes it.
+        let mapped =
+            unsafe { mmap_anonymous(ptr::null_mut(), MOST * size_of::<Event>(), rights, flags) };
+        let Ok(memory) = mapped else {
+            self.owner.store(0, Ordering::Release);
+            return false;
+        };
+        self.start.store(memory.addr(), Ordering::Release);
+        true
+    }
+
+    fn prepare(&self, turn: u64) -> &Self {
+        let start = self.start.load(Ordering::Relaxed);
+        let room = ROOM.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
+        self.next.store(start, Ordering::Relaxed);
+        self.negated_end
+            .store((start + room).wrapping_neg(), Ordering::Relaxed);
+        self.lost.store(0, Ordering::Relaxed);
+        let tells = PLACE.tid.load(Ordering::Relaxed) == self.owner.load(Ordering::Relaxed);
+        let root = if tells {
+            PLACE.root.load(Ordering::Relaxed)
+        } else {
+            0
+        };
+        self.place.store(root, Ordering::Relaxed);
+        let copy = |from: &AtomicUsize, to: &AtomicUsize| {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        };
+        copy(&PLACE.through, &self.through);
+        copy(&PLACE.instruction, &self.instruction);
+        self.not_last.store(usize::MAX, Ordering::Relaxed);
+        self.negated_turn
+            .store(turn.wrapping_neg(), Ordering::Release);
+        self
+    }
+
+    /// Forgets what was written.
+    pub(super) fn restart(&self) {
+        self.next
+            .store(self.start.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Room for some events in a row; `None`, and counted, if there is not so much.
+    pub(super) fn take(&self, count: usize) -> Option<*mut Event> {
+        let next = self.next.load(Ordering::Relaxed);
+        let end = self.negated_end.load(Ordering::Relaxed).wrapping_neg();
+        let after = next + count * size_of::<Event>();
+        if after > end {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        self.next.store(after, Ordering::Relaxed);
+        Some(next as *mut Event)
+    }
+
+    /// The address of a frame and its instruction, if this thread tells and they have changed.
+    #[allow(
+        unsafe_code,
+        reason = "the interpreter's structures of this very thread"
+    )]
+    pub(super) fn moved(&self) -> Option<(usize, usize)> {
+        let root = self.place.load(Ordering::Relaxed) as *const usize;
+        // SAFETY: `Place` promises that the chain holds on its own thread.
+        let through = unsafe { root.as_ref() }?;
+        let frame = (through + self.through.load(Ordering::Relaxed)) as *const usize;
+        // SAFETY: as above.
+        let frame = unsafe { *frame };
+        if frame == 0 {
+            return None;
+        }
+        let instruction = (frame + self.instruction.load(Ordering::Relaxed)) as *const usize;
+        // SAFETY: as above.
+        let instruction = unsafe { *instruction };
+        let before = self.not_last.swap(!instruction, Ordering::Relaxed);
+        (before != !instruction).then_some((frame, instruction))
+    }
+
+    /// Notes where the interpreter is, if that has changed.
+    #[allow(unsafe_code, reason = "events are written through raw pointers")]
+    pub(super) fn note_place(&self) {
+        let Some((frame, instruction)) = self.moved() else {
+            return;
+        };
+        let event = Event {
+            id: kind::PLACE,
+            stack: instruction,
+            back: frame,
+            ..Event::default()
+        };
+        if let Some(at) = self.take(1) {
+            // SAFETY: `take` gives memory of this thread's own that nobody reads yet.
+            unsafe { at.write(event) };
+        }
+    }
+
+    /// Copies what was written, and gives memory back.
+    #[allow(unsafe_code, reason = "events are read through raw pointers")]
+    fn collect(&self) -> Log {
+        let start = self.start.load(Ordering::Acquire);
+        let used = self.next.load(Ordering::Acquire) - start;
+        let count = used / size_of::<Event>();
+        // SAFETY: so many events were written since `start`; a late one lies behind.
+        let events = unsafe { std::slice::from_raw_parts(start as *const Event, count) }.to_vec();
+        if used > KEPT {
+            let rest = (start + KEPT) as *mut _;
+            // SAFETY: the memory is ours, and what it holds is not needed any more.
+            let _ = unsafe { madvise(rest, used - KEPT, Advice::LinuxDontNeed) };
+        }
+        Log {
+            tid: self.owner.load(Ordering::Relaxed),
+            events,
+            lost: self.lost.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What the threads wrote in a recording.
+pub(super) fn collect(turn: u64) -> Vec<Log> {
+    let took_part = TABLE.iter().filter(|writer| writer.has_turn(turn));
+    let logs = took_part.map(Writer::collect);
+    logs.filter(|log| !log.events.is_empty()).collect()
+}
+
+/// Frees the writers of threads that have ended.
+pub(super) fn free_ended() {
+    for writer in &TABLE {
+        let owner = writer.owner.load(Ordering::Acquire);
+        if owner != 0 && !std::path::Path::new(&format!("/proc/self/task/{owner}")).exists() {
+            writer.negated_turn.store(0, Ordering::Relaxed);
+            writer.owner.store(0, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The small pieces of code that hooks lead to: each calls the recorder with its function's number and goes on to the
+//! function.
+//!
+//! A stub stays for ever, because a thread may stand in it, or an iterator of the user's keep its address. No memory is
+//! ever writable and executable at once.
+
+use std::collections::HashMap;
+use std::ptr;
+
+use parking_lot::Mutex;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
+
+use crate::recorder::{common, common_with_words, functions};
+
+/// The room for a stub.
+const SIZE: usize = 40;
+
+/// What a stub is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Where it goes on.
+    pub target: usize,
+    /// Whether the recorder keeps arguments.
+    pub words: bool,
+}
+
+static MADE: Mutex<Option<HashMap<Wanted, usize>>> = Mutex::new(None);
+
+/// The stubs for functions, made where there is none yet; `None` where the system gives no memory for code.
+pub fn stubs(wanted: &[Wanted]) -> Option<Vec<usize>> {
+    let mut made = MADE.lock();
+    let made = made.get_or_insert_default();
+    let mut missing: Vec<Wanted> = wanted
+        .iter()
+        .filter(|wanted| !made.contains_key(wanted))
+        .copied()
+        .collect();
+    missing.sort_unstable_by_key(|wanted| (wanted.target, wanted.words));
+    missing.dedup();
+    if !missing.is_empty() {
+        let code: Vec<u8> = missing
+            .iter()
+            .map(|wanted| stub(*wanted))
+            .collect::<Option<Vec<_>>>()?
+            .concat();
+        let start = publish(&code)?;
+        let places = (start..).step_by(SIZE);
+        made.extend(missing.into_iter().zip(places));
+    }
+    wanted
+        .iter()
+        .map(|wanted| made.get(wanted).copied())
+        .collect()
+}
+
+/// `push rax; mov eax, number; call [recorder]; pop rax; jmp [target]`, then the two addresses.
+fn stub(wanted: Wanted) -> Option<[u8; SIZE]> {
+    let number = functions::register(wanted.target)?;
+    let recorder = if wanted.words {
+        common_with_words()
+    } else {
+        common()
+    };
+    let mut code = [0xcc; SIZE];
+    code[0] = 0x50;
+    code[1] = 0xb8;
+    code[2..6].copy_from_slice(&number.to_le_bytes());
+    // The distances count from the end of the instruction.
+    code[6..12].copy_from_slice(&[0xff, 0x15, 24 - 12, 0, 0, 0]);
+    code[12] = 0x58;
+    code[13..19].copy_from_slice(&[0xff, 0x25, 32 - 19, 0, 0, 0]);
+    code[24..32].copy_from_slice(&recorder.to_le_bytes());
+    code[32..40].copy_from_slice(&wanted.target.to_le_bytes());
+    Some(code)
+}
+
+/// Copies code into pages of its own.
+#[allow(unsafe_code, reason = "memory for code comes from the system")]
+fn publish(code: &[u8]) -> Option<usize> {
+    let rights = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping where the system likes it.
+    let memory = unsafe { mmap_anonymous(ptr::null_mut(), code.len(), rights, MapFlags::PRIVATE) };
+    let memory = memory.ok()?;
+    // SAFETY: the mapping is as large as the code, and nobody else knows it yet.
+    unsafe { ptr::copy_nonoverlapping(code.as_ptr(), memory.cast(), code.len()) };
+    let rights = MprotectFlags::READ | MprotectFlags::EXEC;
+    // SAFETY: it is our own mapping.
+    unsafe { mprotect(memory, code.len(), rights) }.ok()?;
+    Some(memory.addr())
+}

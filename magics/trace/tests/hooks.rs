@@ -1,0 +1,247 @@
+//! Hooks of calls in this very process: they are seen, counted, and leave nothing behind.
+
+#![allow(unsafe_code, reason = "C functions are called and memory is compared")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![cfg(target_arch = "x86_64")]
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use diaphane_sight::libs::{Library, loaded};
+use diaphane_sight::maps::Maps;
+use diaphane_sight::spans;
+use diaphane_trace::event::kind;
+use diaphane_trace::recorder::words::{Take, learn};
+use diaphane_trace::recorder::{Plan, Recording, begin, functions};
+use diaphane_trace::slots::{Hooks, Site, got};
+
+const PLAN: Plan = Plan {
+    room: 1 << 20,
+    place: None,
+};
+
+/// There is one recorder.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn libraries() -> Vec<Library> {
+    loaded(&Maps::read().unwrap()).unwrap()
+}
+
+/// A table of one pointer, as a library has many.
+struct Table(usize);
+
+impl Table {
+    fn of(function: *const ()) -> Box<Self> {
+        Box::new(Self(function as usize))
+    }
+
+    fn site(&self, words: bool) -> Site {
+        Site {
+            address: (&raw const self.0).addr(),
+            target: self.0,
+            library: None,
+            words,
+        }
+    }
+
+    fn call(&self, a: i64, b: i64) -> i64 {
+        let place = &raw const self.0;
+        // SAFETY: the table holds `add` or a stub that goes on there.
+        let function: extern "C" fn(i64, i64) -> i64 =
+            unsafe { std::mem::transmute(place.read_volatile()) };
+        function(a, b)
+    }
+}
+
+#[inline(never)]
+extern "C" fn add(a: i64, b: i64) -> i64 {
+    std::hint::black_box(a) + b
+}
+
+fn count(recording: &Recording, function: usize) -> usize {
+    let events = recording.logs.iter().flat_map(|log| &log.events);
+    events
+        .filter(|event| event.id < kind::FIRST && functions::address_of(event.id) == Some(function))
+        .count()
+}
+
+#[test]
+fn every_call_through_a_hooked_pointer_is_an_event() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let running = begin(PLAN).unwrap();
+    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let mut sum = 0;
+    for number in 0..10_000 {
+        sum = table.call(sum, number);
+    }
+    drop(hooks);
+    table.call(1, 2);
+    let recording = running.end();
+    assert_eq!(sum, 9_999 * 10_000 / 2);
+    assert_eq!(count(&recording, add as *const () as usize), 10_000);
+    assert_eq!(table.0, add as *const () as usize);
+    let times: Vec<u64> = recording.logs[0]
+        .events
+        .iter()
+        .map(|one| one.time)
+        .collect();
+    assert!(times.is_sorted() && recording.event_ns < 1000.0);
+}
+
+#[test]
+fn arguments_are_kept_where_asked() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let number = functions::register(table.0).unwrap();
+    let text = 0x1234_5678_9abc_def0_usize;
+    learn([(
+        number,
+        vec![
+            Take::Integer(0),
+            Take::Pointed(1, 1),
+            Take::Pointed32(1),
+            Take::Pointed8(1),
+        ],
+    )]);
+    let running = begin(PLAN).unwrap();
+    let hooks = Hooks::place(&[table.site(true)]).unwrap();
+    let answer = table.call(7, (&raw const text).addr().cast_signed() as i64);
+    drop(hooks);
+    let log = running.end().logs.pop().unwrap();
+    assert_eq!(answer, 7 + (&raw const text).addr() as i64);
+    assert_eq!(log.events[0].extra, 2);
+    let [first, second] = [log.events[1], log.events[2]];
+    assert_eq!((first.id, first.time, first.stack), (kind::WORDS, 7, text));
+    assert_eq!(first.back, 0x9abc_def0_u32 as i32 as isize as usize);
+    assert_eq!(second.time, 0xf0);
+}
+
+#[test]
+fn other_threads_take_part() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let running = begin(PLAN).unwrap();
+    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..1000).for_each(|number| _ = table.call(number, 1)));
+        }
+    });
+    drop(hooks);
+    let recording = running.end();
+    assert_eq!(recording.logs.len(), 4);
+    assert!(recording.logs.iter().all(|log| log.events.len() == 1000));
+    // Their writers serve the next ones.
+    for _ in 0..300 {
+        let running = begin(PLAN).unwrap();
+        let hooks = Hooks::place(&[table.site(false)]).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| table.call(1, 2));
+            }
+        });
+        drop(hooks);
+        assert_eq!(running.end().left_out, 0);
+    }
+}
+
+#[test]
+fn what_finds_no_room_is_counted() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let running = begin(Plan { room: 10, ..PLAN }).unwrap();
+    assert!(begin(PLAN).is_err(), "there is one recorder");
+    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    (0..25).for_each(|number| _ = table.call(number, 1));
+    drop(hooks);
+    let log = running.end().logs.pop().unwrap();
+    assert_eq!((log.events.len(), log.lost), (10, 15));
+    drop(begin(PLAN).unwrap());
+}
+
+#[test]
+fn vector_registers_and_flags_survive_a_first_event() {
+    let _alone = alone();
+    #[inline(never)]
+    extern "C" fn scale(x: f64, y: f64) -> f64 {
+        std::hint::black_box(x) * y
+    }
+    let table = Table::of(scale as *const ());
+    let running = begin(PLAN).unwrap();
+    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let answers: Vec<f64> = std::thread::scope(|scope| {
+        let call = || {
+            let place = &raw const table.0;
+            // SAFETY: the table holds `scale` or a stub that goes on there.
+            let function: extern "C" fn(f64, f64) -> f64 =
+                unsafe { std::mem::transmute(place.read_volatile()) };
+            function(1.5, 4.0)
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();
+        threads.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    drop(hooks);
+    assert_eq!(answers, [6.0; 8]);
+    assert_eq!(count(&running.end(), scale as *const () as usize), 8);
+}
+
+/// The bytes of all slots that are hooked.
+fn bytes(sites: &[Site]) -> Vec<Option<usize>> {
+    sites.iter().map(|site| spans::word(site.address)).collect()
+}
+
+#[test]
+fn the_tables_of_libraries_are_as_before() {
+    let _alone = alone();
+    let libraries = libraries();
+    let own = libraries.iter().skip(1);
+    let sites: Vec<Site> = own
+        .flat_map(|library| got::calls(library, &libraries, |_| true).sites)
+        .collect();
+    assert!(!sites.is_empty());
+    let (before, rights) = (bytes(&sites), perms(&sites));
+    let hooks = Hooks::place(&sites).unwrap();
+    let during = bytes(&sites);
+    assert!(
+        before
+            .iter()
+            .zip(&during)
+            .all(|(before, during)| before != during)
+    );
+    drop(hooks);
+    assert_eq!(bytes(&sites), before);
+    assert_eq!(perms(&sites), rights);
+}
+
+fn perms(sites: &[Site]) -> Vec<String> {
+    let maps = Maps::read().unwrap();
+    let of = |site: &Site| maps.find(site.address).unwrap().perms.clone();
+    sites.iter().map(of).collect()
+}
+
+#[test]
+fn the_child_of_a_fork_has_no_hooks() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let running = begin(PLAN).unwrap();
+    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    // SAFETY: the child only reads a word and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let place = &raw const table.0;
+        // SAFETY: as in `Table::call`.
+        let is_back = unsafe { place.read_volatile() } == add as *const () as usize;
+        // SAFETY: it ends without destructors.
+        unsafe { libc::_exit(if is_back { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    table.call(1, 2);
+    drop(hooks);
+    assert_eq!(count(&running.end(), add as *const () as usize), 1);
+}
