@@ -93,6 +93,27 @@ pub(crate) fn loops_for(
     Ok(Some(found.map(one).transpose()?.into_iter().collect()))
 }
 
+/// Where a ufunc keeps the addresses of its loops.
+pub(crate) struct LoopTable {
+    /// The address of the first one's address.
+    pub start: usize,
+    /// The C function of each row.
+    pub loops: Vec<usize>,
+    /// How many arrays a loop takes and gives.
+    pub arguments: usize,
+}
+
+/// The table of loops of a ufunc, which the caller has seen to be one.
+pub(crate) fn loop_table(ufunc: &Bound<'_, PyAny>) -> Option<LoopTable> {
+    let raw = Raw::read(ufunc)?;
+    let loops = (0..raw.rows().count()).map(|row| raw.row(row).0).collect();
+    Some(LoopTable {
+        start: raw.functions,
+        loops,
+        arguments: raw.arguments,
+    })
+}
+
 /// The fields of the structure that tell about loops.
 struct Raw {
     inputs: usize,

@@ -7,6 +7,7 @@
 pub mod got;
 mod pages;
 
+use std::collections::HashSet;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -111,6 +112,15 @@ impl Hooks {
             table.with_open_pages(|| placed.iter().for_each(|one| one.set()));
         });
         Ok(())
+    }
+
+    /// Where the hooked pointers lie.
+    #[must_use]
+    #[allow(unsafe_code, reason = "the table is shared with the child of a fork")]
+    pub fn addresses(&self) -> HashSet<usize> {
+        // SAFETY: it is freed by `drop` alone.
+        let placed = &unsafe { &*self.table }.placed;
+        placed.iter().map(|one| one.site.address).collect()
     }
 
     /// How many pointers are hooked.

@@ -1,0 +1,117 @@
+//! The tables in which ufuncs keep their inner loops. NumPy reads an address there whenever it chooses a loop, so that a
+//! hook in the table sees every run of the loop.
+
+use std::collections::HashSet;
+
+use diaphane_sight::libs::Library;
+use diaphane_trace::recorder::functions;
+use diaphane_trace::recorder::words::Take;
+use diaphane_trace::slots::Site;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule, PyType};
+
+use crate::User;
+use crate::python::imported;
+use crate::ufunc::{LoopTable, loop_table};
+
+/// The table of one ufunc, which is kept alive for it.
+pub(super) struct Owned {
+    pub table: LoopTable,
+    pub owner: Py<PyAny>,
+}
+
+/// The tables of the ufuncs in all extension modules and among the user's variables.
+pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<Owned>> {
+    let py = user.py;
+    let Some(numpy) = imported(py, "numpy")? else {
+        return Ok(Vec::new());
+    };
+    let Ok(kind) = numpy.getattr("ufunc")?.cast_into::<PyType>() else {
+        return Ok(Vec::new());
+    };
+    let modules = py.import("sys")?.getattr("modules")?;
+    let mut found = Found {
+        kind,
+        seen: HashSet::new(),
+        tables: Vec::new(),
+    };
+    for (_, module) in modules.cast_into::<PyDict>().map_err(PyErr::from)? {
+        if let Ok(module) = module.cast_into::<PyModule>()
+            && is_compiled(&module)
+        {
+            found.search(&module.dict());
+        }
+    }
+    found.search(user.namespace);
+    Ok(found.tables)
+}
+
+/// Whether a module has no Python source. Its dictionary is asked, since a module may have a `__getattr__`.
+fn is_compiled(module: &Bound<'_, PyModule>) -> bool {
+    let file = module.dict().get_item("__file__").ok().flatten();
+    file.and_then(|file| file.extract::<String>().ok())
+        .is_some_and(|file| file.ends_with(".so"))
+}
+
+struct Found<'py> {
+    kind: Bound<'py, PyType>,
+    seen: HashSet<usize>,
+    tables: Vec<Owned>,
+}
+
+impl Found<'_> {
+    fn search(&mut self, names: &Bound<'_, PyDict>) {
+        for (_, value) in names {
+            if !value.get_type().is(&self.kind) || !self.seen.insert(value.as_ptr().addr()) {
+                continue;
+            }
+            self.tables.extend(loop_table(&value).map(|table| Owned {
+                table,
+                owner: value.clone().unbind(),
+            }));
+        }
+    }
+}
+
+/// Each entry of the tables once; several ufuncs may share a table.
+pub(super) fn sites(tables: &[Owned], libraries: &[Library], words: bool) -> Vec<Site> {
+    let mut seen = HashSet::new();
+    let mut sites = Vec::new();
+    for Owned { table, .. } in tables {
+        let library = libraries
+            .iter()
+            .find(|library| library.span.contains(table.start))
+            .map(|library| library.image.bias());
+        let entries = (table.start..).step_by(size_of::<usize>());
+        let entries = entries.zip(&table.loops);
+        for (address, &target) in entries.filter(|(_, target)| **target != 0) {
+            if seen.insert(address) {
+                sites.push(Site {
+                    address,
+                    target,
+                    library,
+                    words,
+                });
+            }
+        }
+    }
+    sites
+}
+
+/// What to keep of each loop: the addresses of its arrays, how many items, and the steps between them.
+pub(super) fn recipes(tables: &[Owned]) -> Vec<(u32, Vec<Take>)> {
+    let of = |table: &LoopTable| {
+        let count = u8::try_from(table.arguments).unwrap_or(u8::MAX).min(8);
+        vec![
+            Take::Pointed(1, 1),
+            Take::Pointed(0, count),
+            Take::Pointed(2, count),
+        ]
+    };
+    let functions = tables.iter().flat_map(|owned| {
+        let takes = of(&owned.table);
+        let loops = owned.table.loops.iter().filter(|&&code| code != 0);
+        loops.filter_map(move |&code| Some((functions::register(code)?, takes.clone())))
+    });
+    functions.collect()
+}
