@@ -67,6 +67,11 @@ impl Choice {
         self.0[index] != Role::Apart
     }
 
+    /// Whether the library at this place is no part of Python.
+    pub(super) fn is_foreign(&self, index: usize) -> bool {
+        self.0[index] == Role::Foreign
+    }
+
     /// Whether a call out of the library at this place into another one is hooked.
     pub(super) fn crosses(&self, index: usize, into: &Library) -> bool {
         match self.0[index] {

@@ -17,25 +17,16 @@ use crate::ufunc::{LoopTable, loop_table};
 /// The table of one ufunc, which is kept alive for it.
 pub(super) struct Owned {
     pub table: LoopTable,
-    pub owner: Py<PyAny>,
+    #[allow(dead_code, reason = "it is held and not read")]
+    owner: Py<PyAny>,
 }
 
 /// The tables of the ufuncs in all extension modules and among the user's variables.
 pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<Owned>> {
-    let py = user.py;
-    let Some(numpy) = imported(py, "numpy")? else {
+    let Some(mut found) = Found::new(user.py)? else {
         return Ok(Vec::new());
     };
-    let Ok(kind) = numpy.getattr("ufunc")?.cast_into::<PyType>() else {
-        return Ok(Vec::new());
-    };
-    let modules = py.import("sys")?.getattr("modules")?;
-    let mut found = Found {
-        kind,
-        seen: HashSet::new(),
-        tables: Vec::new(),
-    };
-    for (_, module) in modules.cast_into::<PyDict>().map_err(PyErr::from)? {
+    for (_, module) in modules(user.py)? {
         if let Ok(module) = module.cast_into::<PyModule>()
             && is_compiled(&module)
         {
@@ -44,6 +35,21 @@ pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<Owned>> {
     }
     found.search(user.namespace);
     Ok(found.tables)
+}
+
+/// What `tables` depends on, to be asked often: the number of modules, and the user's own ufuncs by their tables.
+pub(super) fn state(user: User<'_, '_>) -> PyResult<(usize, Vec<usize>)> {
+    let Some(mut found) = Found::new(user.py)? else {
+        return Ok((0, Vec::new()));
+    };
+    found.search(user.namespace);
+    let own = found.tables.iter().map(|owned| owned.table.start).collect();
+    Ok((modules(user.py)?.len(), own))
+}
+
+fn modules(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    Ok(modules.cast_into::<PyDict>()?)
 }
 
 /// Whether a module has no Python source. Its dictionary is asked, since a module may have a `__getattr__`.
@@ -59,7 +65,20 @@ struct Found<'py> {
     tables: Vec<Owned>,
 }
 
-impl Found<'_> {
+impl<'py> Found<'py> {
+    /// Nothing found yet; `None` without NumPy.
+    fn new(py: Python<'py>) -> PyResult<Option<Self>> {
+        let Some(numpy) = imported(py, "numpy")? else {
+            return Ok(None);
+        };
+        let kind = numpy.getattr("ufunc")?.cast_into::<PyType>().ok();
+        Ok(kind.map(|kind| Self {
+            kind,
+            seen: HashSet::new(),
+            tables: Vec::new(),
+        }))
+    }
+
     fn search(&mut self, names: &Bound<'_, PyDict>) {
         for (_, value) in names {
             if !value.get_type().is(&self.kind) || !self.seen.insert(value.as_ptr().addr()) {

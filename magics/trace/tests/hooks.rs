@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(target_arch = "x86_64")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::libs::{Library, loaded};
 use diaphane_sight::maps::Maps;
@@ -12,7 +12,7 @@ use diaphane_sight::spans;
 use diaphane_trace::event::kind;
 use diaphane_trace::recorder::words::{Take, learn};
 use diaphane_trace::recorder::{Plan, Recording, begin, functions};
-use diaphane_trace::slots::{Hooks, Site, got};
+use diaphane_trace::slots::{Hooks, Prepared, Site, got};
 
 const PLAN: Plan = Plan {
     room: 1 << 20,
@@ -27,6 +27,10 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn libraries() -> Vec<Library> {
     loaded(&Maps::read().unwrap()).unwrap()
+}
+
+fn place(sites: &[Site]) -> Hooks {
+    Hooks::place(Arc::new(Prepared::new(sites).unwrap()))
 }
 
 /// A table of one pointer, as a library has many.
@@ -72,7 +76,7 @@ fn every_call_through_a_hooked_pointer_is_an_event() {
     let _alone = alone();
     let table = Table::of(add as *const ());
     let running = begin(PLAN).unwrap();
-    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let hooks = place(&[table.site(false)]);
     let mut sum = 0;
     for number in 0..10_000 {
         sum = table.call(sum, number);
@@ -107,7 +111,7 @@ fn arguments_are_kept_where_asked() {
         ],
     )]);
     let running = begin(PLAN).unwrap();
-    let hooks = Hooks::place(&[table.site(true)]).unwrap();
+    let hooks = place(&[table.site(true)]);
     let answer = table.call(7, (&raw const text).addr().cast_signed() as i64);
     drop(hooks);
     let log = running.end().logs.pop().unwrap();
@@ -124,7 +128,7 @@ fn other_threads_take_part() {
     let _alone = alone();
     let table = Table::of(add as *const ());
     let running = begin(PLAN).unwrap();
-    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let hooks = place(&[table.site(false)]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..1000).for_each(|number| _ = table.call(number, 1)));
@@ -137,7 +141,7 @@ fn other_threads_take_part() {
     // Their writers serve the next ones.
     for _ in 0..300 {
         let running = begin(PLAN).unwrap();
-        let hooks = Hooks::place(&[table.site(false)]).unwrap();
+        let hooks = place(&[table.site(false)]);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| table.call(1, 2));
@@ -154,7 +158,7 @@ fn what_finds_no_room_is_counted() {
     let table = Table::of(add as *const ());
     let running = begin(Plan { room: 10, ..PLAN }).unwrap();
     assert!(begin(PLAN).is_err(), "there is one recorder");
-    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let hooks = place(&[table.site(false)]);
     (0..25).for_each(|number| _ = table.call(number, 1));
     drop(hooks);
     let log = running.end().logs.pop().unwrap();
@@ -171,7 +175,7 @@ fn vector_registers_and_flags_survive_a_first_event() {
     }
     let table = Table::of(scale as *const ());
     let running = begin(PLAN).unwrap();
-    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let hooks = place(&[table.site(false)]);
     let answers: Vec<f64> = std::thread::scope(|scope| {
         let call = || {
             let place = &raw const table.0;
@@ -203,7 +207,7 @@ fn the_tables_of_libraries_are_as_before() {
         .collect();
     assert!(!sites.is_empty());
     let (before, rights) = (bytes(&sites), perms(&sites));
-    let hooks = Hooks::place(&sites).unwrap();
+    let hooks = place(&sites);
     let during = bytes(&sites);
     assert!(
         before
@@ -227,7 +231,7 @@ fn the_child_of_a_fork_has_no_hooks() {
     let _alone = alone();
     let table = Table::of(add as *const ());
     let running = begin(PLAN).unwrap();
-    let hooks = Hooks::place(&[table.site(false)]).unwrap();
+    let hooks = place(&[table.site(false)]);
     // SAFETY: the child only reads a word and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {

@@ -10,6 +10,9 @@ use diaphane_sight::slots::{Slot, slots};
 
 use super::Site;
 
+/// What every library has a slot for, and does not call.
+const BY_THE_COMPILER: &[&str] = &["__cxa_finalize", "__gmon_start__"];
+
 /// Functions whose caller depends on what a call does to the stack or to registers beyond the calling convention.
 const NEVER: &[&str] = &[
     "setjmp",
@@ -35,6 +38,8 @@ const NEVER: &[&str] = &[
 pub struct Found {
     /// What can be hooked.
     pub sites: Vec<Site>,
+    /// The names by which the library asked for the sites' targets, in their order.
+    pub names: Vec<String>,
     /// Calls that are bound when they are made first, and were not made yet.
     pub unbound: usize,
     /// Slots that code may compare or call (`GLOB_DAT`), so that they are left alone.
@@ -46,9 +51,7 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
     let mut found = Found::default();
     let bias = library.image.bias();
     for slot in table(&library.image, library).iter() {
-        let Some(value) = diaphane_sight::spans::word(slot.address) else {
-            continue;
-        };
+        let value = slot.value;
         if NEVER.contains(&slot.name.as_str()) {
             continue;
         }
@@ -58,6 +61,7 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
             (true, false) => {
                 let owner = owner(value, libraries);
                 if owner.is_some_and(|owner| owner.kind != Kind::Vdso && into(owner)) {
+                    found.names.push(slot.name.clone());
                     found.sites.push(Site {
                         address: slot.address,
                         target: value,
@@ -71,7 +75,9 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
                     let part = owner.segments.iter().find(|part| part.span.contains(value));
                     part.is_some_and(|part| part.perms.contains('x'))
                 };
-                found.shared += usize::from(owner(value, libraries).is_some_and(is_code));
+                let is_called = !BY_THE_COMPILER.contains(&slot.name.as_str());
+                found.shared +=
+                    usize::from(is_called && owner(value, libraries).is_some_and(is_code));
             }
             (false, true) => {}
         }
@@ -88,7 +94,7 @@ fn owner(address: usize, libraries: &[Library]) -> Option<&Library> {
 type Tables = HashMap<usize, (Weak<Image>, Arc<Vec<Slot>>)>;
 static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
 
-/// The slots of a library, which are always the same; what they hold is not.
+/// The slots of a library. What those hold that were bound does not change any more.
 fn table(image: &Arc<Image>, library: &Library) -> Arc<Vec<Slot>> {
     let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
     let tables = tables.get_or_insert_default();

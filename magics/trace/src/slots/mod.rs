@@ -7,10 +7,9 @@
 pub mod got;
 mod pages;
 
-use std::collections::HashSet;
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
 use diaphane_sight::linker::{self, Counters};
 use diaphane_sight::maps::Maps;
@@ -39,12 +38,13 @@ struct Placed {
     stub: usize,
 }
 
-/// What is hooked, and what was made writable for it; published as a whole, for the child of a fork.
-#[derive(Debug, Default, Clone)]
-struct Table {
-    placed: Vec<Placed>,
+/// Hooks with all that can be known before they are placed, so that they can be placed often.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    all: Vec<Placed>,
     /// Pages that the linker closed after it had filled them.
     closed: Vec<Closed>,
+    counters: Counters,
 }
 
 /// Why no hook was placed.
@@ -61,86 +61,98 @@ pub enum Refused {
     Maps,
 }
 
+impl Prepared {
+    /// Makes the stubs.
+    pub fn new(sites: &[Site]) -> Result<Self, Refused> {
+        if !recorder::can_be_hooked() {
+            return Err(Refused::Processor);
+        }
+        let counters = linker::counters();
+        let wanted: Vec<Wanted> = sites.iter().map(Site::wanted).collect();
+        let stubs = stubs(&wanted).ok_or(Refused::Memory)?;
+        let maps = Maps::read().map_err(|_| Refused::Maps)?;
+        let placed = sites.iter().zip(stubs);
+        Ok(Self {
+            all: placed.map(|(&site, stub)| Placed { site, stub }).collect(),
+            closed: pages::closed(sites, &maps),
+            counters,
+        })
+    }
+
+    /// How many pointers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Runs something while the pages can be written, and closes them again.
+    fn with_open_pages(&self, run: impl FnOnce()) {
+        self.closed.iter().for_each(Closed::open);
+        run();
+        self.closed.iter().for_each(Closed::close);
+    }
+
+    /// Runs something on the pointers whose memory is there, while no library can be unloaded.
+    fn on_loaded(&self, run: impl Fn(&Placed)) {
+        linker::while_nothing_unloads(|| {
+            if linker::counters().unloads == self.counters.unloads {
+                self.with_open_pages(|| self.all.iter().for_each(run));
+                return;
+            }
+            let loaded = linker::biases();
+            let is_there =
+                |one: &&Placed| one.site.library.is_none_or(|bias| loaded.contains(&bias));
+            self.with_open_pages(|| self.all.iter().filter(is_there).for_each(run));
+        });
+    }
+}
+
 /// Hooks that are placed; they go when this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Hooks {
-    table: *mut Table,
-    counters: Counters,
+    placed: Vec<Arc<Prepared>>,
 }
 
+/// How many sets of hooks there can be at once.
+const SETS: usize = 64;
 /// What a fork's child has to put back.
-static PUBLISHED: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+static PUBLISHED: [AtomicPtr<Prepared>; SETS] = [const { AtomicPtr::new(ptr::null_mut()) }; SETS];
 static FORKS: Once = Once::new();
 
 impl Hooks {
     /// Places hooks. Pointers that changed meanwhile are left out.
-    pub fn place(sites: &[Site]) -> Result<Self, Refused> {
-        if !recorder::can_be_hooked() {
-            return Err(Refused::Processor);
-        }
+    pub fn place(prepared: Arc<Prepared>) -> Self {
         FORKS.call_once(undo_in_children);
-        let mut hooks = Self {
-            table: Box::into_raw(Box::default()),
-            counters: linker::counters(),
-        };
-        hooks.extend(sites)?;
-        Ok(hooks)
+        let mut hooks = Self { placed: Vec::new() };
+        hooks.extend(prepared);
+        hooks
     }
 
     /// Places further hooks, for example of libraries that were loaded since.
-    #[allow(unsafe_code, reason = "the table is shared with the child of a fork")]
-    pub fn extend(&mut self, sites: &[Site]) -> Result<(), Refused> {
-        let wanted: Vec<Wanted> = sites.iter().map(Site::wanted).collect();
-        let stubs = stubs(&wanted).ok_or(Refused::Memory)?;
-        let maps = Maps::read().map_err(|_| Refused::Maps)?;
-        // SAFETY: only this thread writes the table, and it is freed by `drop` alone.
-        let mut table = unsafe { &*self.table }.clone();
-        let first = table.placed.len();
-        let placed = sites.iter().zip(stubs);
-        table
-            .placed
-            .extend(placed.map(|(&site, stub)| Placed { site, stub }));
-        table.closed.extend(pages::closed(sites, &maps));
-        let old = std::mem::replace(&mut self.table, Box::into_raw(Box::new(table)));
-        PUBLISHED.store(self.table, Ordering::Release);
-        // SAFETY: it came from `Box::into_raw`, and is no longer published. A child of a fork has a copy of its own.
-        drop(unsafe { Box::from_raw(old) });
-        // SAFETY: as above.
-        let table = unsafe { &*self.table };
-        while_all_are_loaded(self.counters, &table.placed[first..], |placed| {
-            table.with_open_pages(|| placed.iter().for_each(|one| one.set()));
-        });
-        Ok(())
-    }
-
-    /// Where the hooked pointers lie.
-    #[must_use]
-    #[allow(unsafe_code, reason = "the table is shared with the child of a fork")]
-    pub fn addresses(&self) -> HashSet<usize> {
-        // SAFETY: it is freed by `drop` alone.
-        let placed = &unsafe { &*self.table }.placed;
-        placed.iter().map(|one| one.site.address).collect()
-    }
-
-    /// How many pointers are hooked.
-    #[must_use]
-    #[allow(unsafe_code, reason = "the table is shared with the child of a fork")]
-    pub fn count(&self) -> usize {
-        // SAFETY: it is freed by `drop` alone.
-        unsafe { &*self.table }.placed.len()
+    pub fn extend(&mut self, prepared: Arc<Prepared>) {
+        // A child must know them before they are there.
+        let Some(place) = PUBLISHED.get(self.placed.len()) else {
+            return;
+        };
+        place.store(Arc::as_ptr(&prepared).cast_mut(), Ordering::Release);
+        prepared.on_loaded(Placed::set);
+        self.placed.push(prepared);
     }
 }
 
 impl Drop for Hooks {
-    #[allow(unsafe_code, reason = "the table is shared with the child of a fork")]
     fn drop(&mut self) {
-        // SAFETY: it is freed here alone.
-        let table = unsafe { Box::from_raw(self.table) };
-        while_all_are_loaded(self.counters, &table.placed, |placed| {
-            table.with_open_pages(|| placed.iter().for_each(|one| one.undo()));
-        });
-        PUBLISHED.store(ptr::null_mut(), Ordering::Release);
+        for (prepared, place) in self.placed.drain(..).zip(&PUBLISHED).rev() {
+            prepared.on_loaded(Placed::undo);
+            place.store(ptr::null_mut(), Ordering::Release);
+        }
     }
 }
 
@@ -172,29 +184,6 @@ impl Placed {
     }
 }
 
-impl Table {
-    /// Runs something while the pages can be written, and closes them again.
-    fn with_open_pages(&self, run: impl FnOnce()) {
-        self.closed.iter().for_each(Closed::open);
-        run();
-        self.closed.iter().for_each(Closed::close);
-    }
-}
-
-/// Runs something on the pointers whose memory is there, while no library can be unloaded.
-fn while_all_are_loaded(then: Counters, placed: &[Placed], run: impl FnOnce(&[Placed])) {
-    linker::while_nothing_unloads(|| {
-        if linker::counters().unloads == then.unloads {
-            run(placed);
-            return;
-        }
-        let loaded = linker::biases();
-        let is_there = |one: &&Placed| one.site.library.is_none_or(|bias| loaded.contains(&bias));
-        let there: Vec<Placed> = placed.iter().filter(is_there).copied().collect();
-        run(&there);
-    });
-}
-
 /// A child of a fork gets its pointers back at once: nobody there will read the recording.
 #[allow(unsafe_code, reason = "pthread_atfork takes C functions")]
 fn undo_in_children() {
@@ -204,11 +193,12 @@ fn undo_in_children() {
 
 #[allow(unsafe_code, reason = "called by the C library in the child")]
 unsafe extern "C" fn undo_after_fork() {
-    let table = PUBLISHED.swap(ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: it is null, or the table that was published when the process was copied, which nobody frees here.
-    let Some(table) = (unsafe { table.as_ref() }) else {
-        return;
-    };
     recorder::forget_after_fork();
-    table.with_open_pages(|| table.placed.iter().for_each(Placed::undo));
+    for place in PUBLISHED.iter().rev() {
+        let prepared = place.swap(ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: it is null, or was published when the process was copied; nobody frees it here.
+        if let Some(prepared) = unsafe { prepared.as_ref() } {
+            prepared.with_open_pages(|| prepared.all.iter().for_each(Placed::undo));
+        }
+    }
 }

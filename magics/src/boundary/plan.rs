@@ -1,0 +1,131 @@
+//! What is to be hooked in the libraries that are loaded now. It is worked out once and kept until a library comes or
+//! goes, or a ufunc is made.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diaphane_sight::libs::{self, Library};
+use diaphane_sight::linker::Counters;
+use diaphane_sight::maps::Maps;
+use diaphane_trace::recorder::words;
+use diaphane_trace::slots::{Prepared, Site, got};
+
+use super::choice::Choice;
+use super::{Wanted, loops};
+use crate::{Error, User, signatures};
+
+/// All that is known before hooks are placed.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub prepared: Option<Arc<Prepared>>,
+    /// How many calls between libraries there are.
+    pub calls: usize,
+    /// The inner loops of ufuncs.
+    pub loops: HashSet<usize>,
+    /// The names by which libraries ask for functions.
+    pub names: HashMap<usize, String>,
+    /// What cannot be hooked, in words.
+    pub limits: Vec<String>,
+    /// The ufuncs, whose memory holds pointers that are hooked.
+    owners: Vec<loops::Owned>,
+}
+
+/// For which state of the process a plan was made.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    counters: Counters,
+    libraries: Option<String>,
+    arguments: bool,
+    ufuncs: (usize, Vec<usize>),
+}
+
+static KNOWN: Mutex<Option<(Key, Arc<Plan>)>> = Mutex::new(None);
+
+impl Plan {
+    /// The plan for this moment.
+    pub fn of(user: User<'_, '_>, wanted: &Wanted, counters: Counters) -> Result<Arc<Self>, Error> {
+        let key = Key {
+            counters,
+            libraries: wanted.libraries.as_ref().map(ToString::to_string),
+            arguments: wanted.arguments,
+            ufuncs: loops::state(user)?,
+        };
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plan)) = known().as_ref().filter(|(of, _)| *of == key) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(Self::make(wanted, loops::tables(user)?)?);
+        // What the old plan held may be Python's, and is given back without the lock.
+        let old = known().replace((key, Arc::clone(&plan)));
+        drop(old);
+        Ok(plan)
+    }
+
+    fn make(wanted: &Wanted, tables: Vec<loops::Owned>) -> Result<Self, Error> {
+        let libraries = libs::loaded(&Maps::read()?)?;
+        let mut plan = Self::default();
+        let mut sites = plan.calls_of(wanted, &libraries);
+        plan.calls = sites.len();
+        let loops = loops::sites(&tables, &libraries, wanted.arguments);
+        plan.loops = loops.iter().map(|site| site.target).collect();
+        if wanted.arguments {
+            words::learn(loops::recipes(&tables));
+        }
+        sites.extend(loops);
+        plan.owners = tables;
+        match Prepared::new(&sites) {
+            Ok(prepared) => plan.prepared = Some(Arc::new(prepared)),
+            Err(refused) => plan
+                .limits
+                .push(format!("calls between libraries were not seen: {refused}")),
+        }
+        Ok(plan)
+    }
+
+    /// The calls that leave the libraries that are asked for.
+    fn calls_of(&mut self, wanted: &Wanted, libraries: &[Library]) -> Vec<Site> {
+        let choice = Choice::of(libraries);
+        let mut sites = Vec::new();
+        let mut unbound = Vec::new();
+        let mut shared = Vec::new();
+        for (index, library) in libraries.iter().enumerate() {
+            let pattern = wanted.libraries.as_ref();
+            if !choice.is_caller(index) || pattern.is_some_and(|one| !one.is_match(&library.name)) {
+                continue;
+            }
+            let into = |owner: &Library| choice.crosses(index, owner);
+            let found = got::calls(library, libraries, into);
+            if found.unbound > 0 {
+                unbound.push(library.name.as_str());
+            }
+            if found.sites.is_empty() && found.shared > 3 && choice.is_foreign(index) {
+                shared.push(library.name.as_str());
+            }
+            let targets = found.sites.iter().map(|site| site.target);
+            self.names.extend(targets.zip(found.names));
+            sites.extend(found.sites);
+        }
+        self.limits.extend(limit(
+            &unbound,
+            "functions that are bound when they are called first were not seen",
+        ));
+        self.limits.extend(limit(
+            &shared,
+            "calls through slots that code may also compare (built with -fno-plt) were not seen",
+        ));
+        if wanted.arguments {
+            signatures::mark(&mut sites, libraries);
+        }
+        sites
+    }
+}
+
+/// A sentence on libraries, of which the first few are named.
+fn limit(names: &[&str], words: &str) -> Option<String> {
+    let named = names[..names.len().min(3)].join(", ");
+    match names.len() {
+        0 => None,
+        1..=3 => Some(format!("{named}: {words}")),
+        more => Some(format!("{named} and {} more: {words}", more - 3)),
+    }
+}
