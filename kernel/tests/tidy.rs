@@ -103,6 +103,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "an instruction of the processor",
     ),
     (
+        "magics/tests/hooks/steps.rs",
+        "a test steps through native code by the processor's trap flag",
+    ),
+    (
+        "magics/trace/src/deep/",
+        "the code of loaded libraries is changed while all threads are stopped",
+    ),
+    (
         "magics/trace/src/recorder/",
         "hooks call assembly, which writes events into memory of the thread",
     ),

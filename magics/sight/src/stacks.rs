@@ -20,6 +20,7 @@ use crate::threads::{Task, Thread};
 
 pub use registers::Registers;
 pub use signal::{WORDS, Witness};
+pub use tables::{Piece, pieces};
 pub use unwind::Unwinder;
 
 /// How much of a stack is copied at most.

@@ -181,6 +181,14 @@ impl Table {
         self.entries.iter().map(move |entry| entry.here(bias))
     }
 
+    /// All names with what they name, where that lies in a library with this bias, and how many bytes it takes.
+    pub fn places(&self, bias: usize) -> impl Iterator<Item = (&str, Kind, usize, usize)> {
+        let start = move |entry: &Entry| bias.wrapping_add(entry.start as usize);
+        let place = move |entry| (start(entry), entry);
+        let places = self.entries.iter().map(place);
+        places.map(|(start, entry)| (&*entry.name, entry.kind, start, entry.size as usize))
+    }
+
     /// All names with what they name.
     pub fn names(&self) -> impl Iterator<Item = (&str, Kind)> {
         self.entries.iter().map(|entry| (&*entry.name, entry.kind))

@@ -5,6 +5,7 @@
 //! Python nor Jupyter, and renders nothing.
 
 pub mod clock;
+pub mod deep;
 pub mod event;
 pub mod recorder;
 pub mod slots;

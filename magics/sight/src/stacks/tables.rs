@@ -5,11 +5,35 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use gimli::{BaseAddresses, EhFrame, EhFrameHdr, NativeEndian, Pointer};
+use gimli::{
+    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, NativeEndian, Pointer, UnwindContext,
+    UnwindSection,
+};
 use object::elf;
 
+use super::registers::STACK;
 use crate::elf::Image;
-use crate::spans::bytes;
+use crate::spans::{Span, bytes};
+
+/// A piece of code that one entry describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it lies.
+    pub span: Span,
+    /// Whether the stack holds nothing but the return address at its beginning, as behind a call.
+    pub called: bool,
+}
+
+/// The pieces of code of an image, as its call frame information describes them; empty where it has none.
+pub fn pieces(image: &Arc<Image>) -> Vec<Piece> {
+    Tables::of(image).pieces()
+}
+
+/// Where a frame ends at the first instruction of a function.
+const CALLED: CfaRule<usize> = CfaRule::RegisterAndOffset {
+    register: gimli::Register(STACK),
+    offset: size_of::<usize>() as i64,
+};
 
 /// Copies of the two sections.
 #[derive(Debug, Default)]
@@ -79,6 +103,31 @@ impl Tables {
             gimli::UnwindSection::cie_from_offset,
         );
         entry.ok()
+    }
+
+    /// What the information says about each piece of code.
+    pub(super) fn pieces(&self) -> Vec<Piece> {
+        let mut context = UnwindContext::new();
+        let (frames, bases) = (self.frames(), self.bases());
+        let mut entries = frames.entries(bases);
+        let mut pieces = Vec::new();
+        while let Ok(Some(entry)) = entries.next() {
+            let CieOrFde::Fde(partial) = entry else {
+                continue;
+            };
+            let Ok(entry) = partial.parse(EhFrame::cie_from_offset) else {
+                continue;
+            };
+            let rows = entry.rows(&frames, bases, &mut context).ok();
+            let called = rows.is_some_and(|mut rows| {
+                let first = rows.next_row().ok().flatten();
+                first.is_some_and(|row| *row.cfa() == CALLED)
+            });
+            let start = entry.initial_address() as usize;
+            let span = Span::new(start, start.saturating_add(entry.len() as usize));
+            pieces.push(Piece { span, called });
+        }
+        pieces
     }
 
     pub(super) fn frames(&self) -> EhFrame<Bytes<'_>> {
