@@ -99,6 +99,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "threads copy their stacks in a signal handler",
     ),
     (
+        "magics/src/python_events/",
+        "CPython calls back with raw pointers",
+    ),
+    (
         "magics/trace/src/clock.rs",
         "an instruction of the processor",
     ),

@@ -27,6 +27,8 @@ mod native_delta;
 mod native_doctor;
 mod numpy_array;
 mod python;
+#[allow(dead_code, reason = "the magic that records comes next")]
+mod python_events;
 mod reach;
 mod report;
 #[allow(dead_code, reason = "the magic that records comes next")]

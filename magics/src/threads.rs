@@ -30,6 +30,8 @@ use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
 pub(crate) use interpreter::check as check_interpreter;
+#[allow(unused_imports, reason = "the magic that records comes next")]
+pub(crate) use interpreter::{instructions, place};
 use pools::summary;
 use sample::Sample;
 use scene::{Gil, Kind, Names, Scene};

@@ -5,9 +5,10 @@
 //! CPython's C interface says.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use diaphane_sight::spans;
+use diaphane_trace::recorder::Place;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -139,6 +140,33 @@ pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
         at = Some(frame.previous);
     }
     count * WORDS
+}
+
+/// How the recorder finds the instruction that the calling thread's interpreter is at; `None` where the layout is not
+/// known to hold.
+#[allow(dead_code, reason = "the magic that records comes next")]
+#[allow(unsafe_code, reason = "CPython's C interface")]
+pub(crate) fn place(_py: Python<'_>) -> Option<Place> {
+    /// Where the state is a part of the chain, its address must lie in memory.
+    static STATE: AtomicUsize = AtomicUsize::new(0);
+    let layout = LAYOUT.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed))?;
+    // SAFETY: the GIL is held, as `_py` proves.
+    let state = unsafe { ffi::PyThreadState_Get() }.addr();
+    STATE.store(state, Ordering::Relaxed);
+    let (root, through) = match layout.thread.through {
+        Some(through) => (state + layout.thread.top, through),
+        None => (STATE.as_ptr().addr(), layout.thread.top),
+    };
+    Some(Place {
+        root,
+        through,
+        instruction: layout.frame.instruction,
+    })
+}
+
+/// Where a code object's instructions begin, counted from its own address.
+pub(crate) fn instructions() -> Option<usize> {
+    Some(LAYOUT.as_ref()?.code.instructions)
 }
 
 /// The frames behind words.

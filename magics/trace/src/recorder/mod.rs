@@ -100,8 +100,11 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     PLACE
         .instruction
         .store(place.instruction, Ordering::Relaxed);
-    let began = Moment::now();
     ACTIVE.store(turn, Ordering::Release);
+    if let Some(writer) = Writer::mine() {
+        writer.warm();
+    }
+    let began = Moment::now();
     Ok(Running {
         turn,
         began,

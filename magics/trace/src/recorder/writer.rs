@@ -164,6 +164,14 @@ impl Writer {
         self
     }
 
+    /// Has the system give the first part of the memory now, and not page by page while it is written.
+    #[allow(unsafe_code, reason = "memory straight from the system")]
+    pub(super) fn warm(&self) {
+        let start = self.start.load(Ordering::Relaxed) as *mut _;
+        // SAFETY: the memory is ours. An older system that cannot do it gives the pages later.
+        let _ = unsafe { madvise(start, KEPT, Advice::LinuxPopulateWrite) };
+    }
+
     /// Forgets what was written.
     pub(super) fn restart(&self) {
         self.next

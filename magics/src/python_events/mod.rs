@@ -1,0 +1,156 @@
+//! What Python itself reports while a cell runs: functions that begin and end, and calls of functions that are written
+//! in C. The callbacks are native, and append to the recorder's log.
+//!
+//! CPython 3.11 reports to a profile function of each thread, later versions to tools of `sys.monitoring`. Operators,
+//! subscripts and attributes are reported by neither; the places that the recorder notes tell of those.
+
+mod callables;
+mod places;
+#[cfg_attr(Py_3_12, path = "monitoring.rs")]
+#[cfg_attr(not(Py_3_12), path = "profile.rs")]
+mod source;
+mod table;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diaphane_trace::event::{Event, kind};
+use diaphane_trace::recorder;
+use parking_lot::ReentrantMutex;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::Error;
+
+#[allow(unused_imports, reason = "the magic that records comes next")]
+pub(crate) use callables::Callable;
+#[allow(unused_imports, reason = "the magic that records comes next")]
+pub(crate) use places::{Places, Site};
+#[allow(unused_imports, reason = "the magic that records comes next")]
+pub(crate) use table::{CodeObject, Known};
+
+use table::Table;
+
+/// What is done when an extension module was loaded.
+pub(crate) type AfterLoad = Box<dyn FnMut(Python<'_>) + Send>;
+
+/// Python's reports, for as long as this lives.
+#[must_use]
+pub(crate) struct PythonEvents {
+    source: Option<source::Source>,
+    limits: Vec<String>,
+}
+
+/// What the callbacks share. The GIL is held by whoever takes the lock, so nobody waits for it; the same thread may take
+/// it again, since `after_load` may run Python.
+struct Shared {
+    table: RefCell<Table>,
+    after_load: RefCell<Option<AfterLoad>>,
+}
+
+static SHARED: ReentrantMutex<Shared> = ReentrantMutex::new(Shared {
+    table: RefCell::new(Table::EMPTY),
+    after_load: RefCell::new(None),
+});
+/// Whether reports are wanted.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+impl PythonEvents {
+    /// Begins. Where Python's reports are not to be had, the reason is among the limits.
+    pub fn begin(py: Python<'_>, after_load: AfterLoad) -> Result<Self, Error> {
+        let old = SHARED.lock().table.replace(Table::EMPTY);
+        drop(old);
+        SHARED.lock().after_load.replace(Some(after_load));
+        WANTED.store(true, Ordering::Relaxed);
+        let mut limits = Vec::new();
+        let source = source::Source::begin(py, &mut limits)?;
+        Ok(Self { source, limits })
+    }
+
+    /// Ends, and tells what the numbers in the events stand for.
+    pub fn end(mut self, py: Python<'_>) -> Result<Known, Error> {
+        self.stop(py);
+        let table = SHARED.lock().table.replace(Table::EMPTY);
+        let mut known = table.known(py)?;
+        known.limits = std::mem::take(&mut self.limits);
+        Ok(known)
+    }
+
+    fn stop(&mut self, py: Python<'_>) {
+        WANTED.store(false, Ordering::Relaxed);
+        if let Some(source) = self.source.take() {
+            source.end(py);
+        }
+        // What it holds may be Python's, and is given back without the lock.
+        let after_load = SHARED.lock().after_load.take();
+        drop(after_load);
+    }
+}
+
+impl Drop for PythonEvents {
+    fn drop(&mut self) {
+        if self.source.is_some() {
+            Python::attach(|py| self.stop(py));
+        }
+    }
+}
+
+/// A Python function begins or goes on.
+#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
+unsafe fn function_enters(py: Python<'_>, code: *mut ffi::PyObject) {
+    // SAFETY: Python reports a code object that is alive.
+    let code = unsafe { Bound::from_borrowed_ptr(py, code) };
+    let number = SHARED.lock().table.borrow_mut().code(&code);
+    append(kind::PYTHON_ENTERS, number);
+}
+
+/// A Python function ends or waits.
+fn function_leaves() {
+    append(kind::PYTHON_LEAVES, 0);
+}
+
+/// Python calls something that is no Python function.
+#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
+unsafe fn call_enters(py: Python<'_>, callable: *mut ffi::PyObject) {
+    // SAFETY: Python reports an object that is alive.
+    let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
+    let number = SHARED.lock().table.borrow_mut().callable(&callable);
+    append(kind::C_ENTERS, number);
+}
+
+/// That call returns.
+#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
+unsafe fn call_leaves(py: Python<'_>, callable: *mut ffi::PyObject) {
+    // SAFETY: Python reports an object that is alive.
+    let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
+    let (number, loads) = {
+        let shared = SHARED.lock();
+        let mut table = shared.table.borrow_mut();
+        let number = table.callable(&callable);
+        (number, table.loads(number))
+    };
+    append(kind::C_LEAVES, number);
+    if loads {
+        after_load(py);
+    }
+}
+
+/// Runs what is to be done after a load, without the lock: it may run Python, and so another thread. A module that loads
+/// another one meanwhile is done with that.
+fn after_load(py: Python<'_>) {
+    let taken = SHARED.lock().after_load.take();
+    if let Some(mut run) = taken {
+        run(py);
+        if WANTED.load(Ordering::Relaxed) {
+            SHARED.lock().after_load.replace(Some(run));
+        }
+    }
+}
+
+fn append(id: u32, number: u32) {
+    recorder::note(Event {
+        id,
+        stack: number as usize,
+        ..Event::default()
+    });
+}
