@@ -25,6 +25,8 @@ const STATE_SIZE: usize = 2752;
 global_asm!(
     ".section .tbss.diaphane_recorder,\"awT\",@nobits",
     ".p2align 3",
+    ".globl diaphane_recorder_writer",
+    ".hidden diaphane_recorder_writer",
     ".type diaphane_recorder_writer,@object",
     ".size diaphane_recorder_writer,16",
     "diaphane_recorder_writer:",
