@@ -1,6 +1,6 @@
 //! `%%buffer_trace`: which array buffers a cell allocated, kept and freed, and which line did.
 
-mod handler;
+pub(crate) mod handler;
 mod keepers;
 mod log;
 pub(crate) mod origins;

@@ -7,6 +7,8 @@
 mod addr_map;
 mod allocated;
 mod args;
+#[allow(dead_code, reason = "the magic that records comes next")]
+mod arguments;
 mod array_functions;
 mod ask;
 #[allow(dead_code, reason = "the magic that records comes next")]

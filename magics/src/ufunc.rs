@@ -7,7 +7,7 @@ mod modern;
 
 use std::mem::offset_of;
 
-use diaphane_sight::spans::{bytes, int, word};
+use diaphane_sight::spans::{bytes, c_string, int, word};
 use numpy::npyffi::{PyUFuncObject, PyUFuncObject_fields};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -101,13 +101,30 @@ pub(crate) struct LoopTable {
     pub loops: Vec<usize>,
     /// How many arrays a loop takes and gives.
     pub arguments: usize,
+    /// How many of them it takes.
+    pub inputs: usize,
+    /// The letters of each row's types.
+    pub types: Vec<String>,
+    /// The ufunc's name.
+    pub name: String,
+    /// Whether its items are arrays themselves, as those of `matmul` are.
+    pub is_general: bool,
 }
 
 /// The table of loops of a ufunc, which the caller has seen to be one.
 pub(crate) fn loop_table(ufunc: &Bound<'_, PyAny>) -> Option<LoopTable> {
     let raw = Raw::read(ufunc)?;
     let loops = (0..raw.rows().count()).map(|row| raw.row(row).0).collect();
+    let letter = |number: &u8| LETTERS.chars().nth(usize::from(*number)).unwrap_or('V');
+    let types = raw.rows().map(|row| row.iter().map(letter).collect());
+    let own = ufunc.as_ptr().addr() + offset_of!(PyUFuncObject, fields);
+    let name = word(own + offset_of!(PyUFuncObject_fields, name)).and_then(c_string);
+    let general = int(own + offset_of!(PyUFuncObject_fields, core_enabled));
     Some(LoopTable {
+        inputs: raw.inputs,
+        types: types.collect(),
+        name: name.unwrap_or_default(),
+        is_general: general != Some(0),
         start: raw.functions,
         loops,
         arguments: raw.arguments,

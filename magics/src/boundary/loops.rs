@@ -1,7 +1,7 @@
 //! The tables in which ufuncs keep their inner loops. NumPy reads an address there whenever it chooses a loop, so that a
 //! hook in the table sees every run of the loop.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diaphane_sight::libs::Library;
 use diaphane_trace::recorder::functions;
@@ -133,4 +133,40 @@ pub(super) fn recipes(tables: &[Owned]) -> Vec<(u32, Vec<Take>)> {
         loops.filter_map(move |&code| Some((functions::register(code)?, takes.clone())))
     });
     functions.collect()
+}
+
+/// What is known of an inner loop, which several ufuncs and dtypes may share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The ufunc, if only one has it.
+    pub ufunc: Option<String>,
+    /// How many arrays it reads; the others are written.
+    pub inputs: usize,
+    /// How many arrays it has.
+    pub arrays: usize,
+    /// The letters of its types in the first ufunc that has it.
+    pub types: String,
+    /// Whether its items are arrays themselves.
+    pub is_general: bool,
+}
+
+/// The loops by the addresses of their code.
+pub(super) fn about(tables: &[Owned]) -> HashMap<usize, About> {
+    let mut known: HashMap<usize, About> = HashMap::new();
+    for Owned { table, .. } in tables {
+        let rows = table.loops.iter().zip(&table.types);
+        for (&code, types) in rows.filter(|(code, _)| **code != 0) {
+            let about = known.entry(code).or_insert_with(|| About {
+                ufunc: Some(table.name.clone()),
+                inputs: table.inputs,
+                arrays: table.arguments.min(8),
+                types: types.clone(),
+                is_general: table.is_general,
+            });
+            if about.ufunc.as_ref() != Some(&table.name) {
+                about.ufunc = None;
+            }
+        }
+    }
+    known
 }

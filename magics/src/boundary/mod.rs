@@ -15,6 +15,9 @@ use diaphane_trace::slots::Hooks;
 use regex::Regex;
 
 use self::plan::Plan;
+use crate::signatures::Known;
+
+pub(crate) use self::loops::About;
 use crate::{Error, User};
 
 /// What is to be hooked.
@@ -94,5 +97,17 @@ impl Boundary {
     /// Whether a function is an inner loop of a ufunc.
     pub fn is_loop(&self, address: usize) -> bool {
         self.plans.iter().any(|plan| plan.loops.contains(&address))
+    }
+
+    /// The signature of a function whose arguments are kept.
+    pub fn known(&self, address: usize) -> Option<Known> {
+        let mut plans = self.plans.iter().rev();
+        plans.find_map(|plan| plan.known.get(&address)).copied()
+    }
+
+    /// What an inner loop is whose arguments are kept.
+    pub fn about_loop(&self, address: usize) -> Option<&About> {
+        let mut plans = self.plans.iter().rev();
+        plans.find_map(|plan| plan.about_loops.get(&address))
     }
 }

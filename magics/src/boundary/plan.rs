@@ -24,6 +24,10 @@ pub(super) struct Plan {
     pub loops: HashSet<usize>,
     /// The names by which libraries ask for functions.
     pub names: HashMap<usize, String>,
+    /// The functions whose arguments are kept.
+    pub known: signatures::Directory,
+    /// What the inner loops are, where their arguments are kept.
+    pub about_loops: HashMap<usize, loops::About>,
     /// What cannot be hooked, in words.
     pub limits: Vec<String>,
     /// The ufuncs, whose memory holds pointers that are hooked.
@@ -70,6 +74,7 @@ impl Plan {
         plan.loops = loops.iter().map(|site| site.target).collect();
         if wanted.arguments {
             words::learn(loops::recipes(&tables));
+            plan.about_loops = loops::about(&tables);
         }
         sites.extend(loops);
         plan.owners = tables;
@@ -86,6 +91,7 @@ impl Plan {
     fn calls_of(&mut self, wanted: &Wanted, libraries: &[Library]) -> Vec<Site> {
         let choice = Choice::of(libraries);
         let mut sites = Vec::new();
+        let mut names = Vec::new();
         let mut unbound = Vec::new();
         let mut shared = Vec::new();
         for (index, library) in libraries.iter().enumerate() {
@@ -101,8 +107,7 @@ impl Plan {
             if found.sites.is_empty() && found.shared > 3 && choice.is_foreign(index) {
                 shared.push(library.name.as_str());
             }
-            let targets = found.sites.iter().map(|site| site.target);
-            self.names.extend(targets.zip(found.names));
+            names.extend(found.names);
             sites.extend(found.sites);
         }
         self.limits.extend(limit(
@@ -114,8 +119,11 @@ impl Plan {
             "calls through slots that code may also compare (built with -fno-plt) were not seen",
         ));
         if wanted.arguments {
-            signatures::mark(&mut sites, libraries);
+            let names = names.iter().map(String::as_str);
+            self.known = signatures::mark(&mut sites, names, libraries);
         }
+        let targets = sites.iter().map(|site| site.target);
+        self.names.extend(targets.zip(names));
         sites
     }
 }

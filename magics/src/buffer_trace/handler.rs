@@ -7,6 +7,8 @@ use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_trace::event::{Event, kind};
+use diaphane_trace::recorder;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -27,13 +29,14 @@ struct Tracing {
     inner: Allocator,
     /// Keeps the inner allocator alive.
     _inner: Py<PyAny>,
-    file: Py<PyString>,
+    /// The code whose lines are noted; without it, events of the recorder are.
+    file: Option<Py<PyString>>,
     /// None when the cell has ended.
     log: Mutex<Option<Log>>,
 }
 
 /// A handler that is in use as long as this lives.
-pub(super) struct Installed<'py> {
+pub(crate) struct Installed<'py> {
     py: Python<'py>,
     api: Api,
     /// The capsule around the `Tracing`.
@@ -46,6 +49,19 @@ pub(super) struct Installed<'py> {
 impl<'py> Installed<'py> {
     /// Takes note of what the code of a file allocates from now on, in this context, from so many bytes on.
     pub fn new(py: Python<'py>, file: &Bound<'py, PyString>, least: usize) -> PyResult<Self> {
+        Self::install(py, Some(file), Some(Log::new(least)))
+    }
+
+    /// Adds what is allocated and freed to the recording that runs.
+    pub fn recorded(py: Python<'py>) -> PyResult<Self> {
+        Self::install(py, None, None)
+    }
+
+    fn install(
+        py: Python<'py>,
+        file: Option<&Bound<'py, PyString>>,
+        log: Option<Log>,
+    ) -> PyResult<Self> {
         let api = Api::of_numpy(py)?;
         // SAFETY: the function takes nothing and returns a new reference, or null with an exception set.
         let before = unsafe { Bound::from_owned_ptr_or_err(py, (api.get)())? };
@@ -68,8 +84,8 @@ impl<'py> Installed<'py> {
             // SAFETY: a capsule of this name holds a handler, as long as it lives, and it is held below.
             inner: unsafe { inner.as_ref() }.allocator,
             _inner: before.clone().unbind(),
-            file: file.clone().unbind(),
-            log: Mutex::new(Some(Log::new(least))),
+            file: file.map(|file| file.clone().unbind()),
+            log: Mutex::new(log),
         });
         tracing.handler.allocator.context = (&raw mut *tracing).cast();
         // SAFETY: the pointer is not null and stays valid until `forget` is called, at the capsule's end. The name is
@@ -105,7 +121,7 @@ impl<'py> Installed<'py> {
     }
 
     /// What was noted; from now on nothing is, except that what `remember` says of a buffer is forgotten at its end.
-    pub fn close(&self) -> PyResult<Log> {
+    pub(super) fn close(&self) -> PyResult<Log> {
         let pointer = self
             .ours
             .cast::<PyCapsule>()?
@@ -132,23 +148,40 @@ impl Tracing {
     }
 
     fn birth(&self, address: *mut c_void, bytes: usize, how: How) {
+        let Some(file) = &self.file else {
+            note(kind::ALLOCATED, address, bytes);
+            return;
+        };
         let is_wanted = |log: &mut Log| log.wants(bytes);
         if address.is_null() || !self.log().as_mut().is_some_and(is_wanted) {
             return;
         }
         // Not with the lock held: this may wait for nothing that another thread holds.
-        let site = site::find(&self.file);
+        let site = site::find(file);
         if let Some(log) = self.log().as_mut() {
             log.birth(address.addr(), bytes, how, site);
         }
     }
 
     fn death(&self, address: *mut c_void) {
+        if self.file.is_none() {
+            note(kind::FREED, address, 0);
+        }
         match self.log().as_mut() {
             Some(log) => log.death(address.addr()),
             None => super::origins::forget(address.addr()),
         }
     }
+}
+
+/// Appends an event to the recording, if one runs.
+fn note(id: u32, address: *mut c_void, bytes: usize) {
+    recorder::note(Event {
+        id,
+        stack: address.addr(),
+        back: bytes,
+        ..Event::default()
+    });
 }
 
 /// The `Tracing` behind the context that NumPy hands to each function.

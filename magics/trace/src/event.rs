@@ -34,6 +34,10 @@ pub mod kind {
     pub const C_ENTERS: u32 = 0xffff_ff12;
     /// That function returns.
     pub const C_LEAVES: u32 = 0xffff_ff13;
+    /// Memory for an array was allocated: its address is `stack`, its size `back`.
+    pub const ALLOCATED: u32 = 0xffff_ff20;
+    /// That memory is free again.
+    pub const FREED: u32 = 0xffff_ff21;
 }
 
 /// What one thread did.
