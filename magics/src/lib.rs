@@ -54,6 +54,7 @@ pub use crate::ask::{Refusal, ask, may_ask_twice};
 use crate::error::Error;
 use crate::report::Report;
 pub use crate::view::Bundle;
+pub use diaphane_trace::deep::let_be_stopped;
 
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -68,6 +68,8 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
     }
     let (queue, asks) = mpsc::channel::<Arc<Ask>>();
     let serve = move || {
+        // As each thread that runs Python.
+        diaphane_magics::let_be_stopped();
         for ask in asks {
             Python::attach(|py| {
                 if ask.claim() {

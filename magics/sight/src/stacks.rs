@@ -133,6 +133,11 @@ pub fn stacks(
     found
 }
 
+/// The stack of a thread that sleeps, without a signal; `None` if it runs.
+pub fn asleep(tid: i32, maps: &Maps, unwinder: &mut Unwinder) -> Option<Stack> {
+    asleep::snapshot(&Task::new(tid), maps).map(|copy| unwinder.unwind(copy))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

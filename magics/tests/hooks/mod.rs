@@ -2,11 +2,15 @@
 
 mod steps;
 
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
 use diaphane_sight::libs::{self, Library};
 use diaphane_sight::maps::Maps;
 use diaphane_sight::symbols;
 use diaphane_trace::deep::{self, Applied};
 use diaphane_trace::recorder::{self, Plan, Running, functions};
+use nix::sys::signal::SigSet;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
@@ -178,12 +182,13 @@ fn stepped(starts: Vec<usize>, run: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
     outcome.map(|()| reached)
 }
 
-/// The executable segments of the libraries that are hooked usually.
+/// The executable segments of libraries.
 #[pyfunction]
-fn code() -> PyResult<Vec<Segment>> {
+#[pyo3(signature = (*names))]
+fn code(names: Vec<String>) -> PyResult<Vec<Segment>> {
     let libraries = loaded()?;
     let maps = Maps::read().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    let chosen = deep::usual(&libraries);
+    let chosen = chosen(&libraries, &names);
     let segments = chosen.iter().flat_map(|library| {
         let regions = maps
             .within(library.span)
@@ -203,12 +208,47 @@ fn code() -> PyResult<Vec<Segment>> {
     Ok(segments.collect())
 }
 
+/// A thread of ours that blocks all signals, and sleeps.
+#[pyclass]
+struct Sleeper {
+    sleeps: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+#[pymethods]
+impl Sleeper {
+    #[new]
+    fn new() -> Self {
+        let (wake, sleeps) = channel::<()>();
+        let (say, said) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let blocked = SigSet::all().thread_block();
+            let _ = say.send(());
+            // Until the other end is gone.
+            let _ = sleeps.recv();
+            assert!(blocked.is_ok());
+        });
+        let _ = said.recv();
+        Self {
+            sleeps: Some((wake, thread)),
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some((wake, thread)) = self.sleeps.take() {
+            drop(wake);
+            assert!(thread.join().is_ok());
+        }
+    }
+}
+
 /// Makes the module `hooks` importable.
 pub fn install() {
     Python::attach(|py| {
         let installed = || -> PyResult<()> {
             let module = PyModule::new(py, "hooks")?;
             module.add_class::<Hooks>()?;
+            module.add_class::<Sleeper>()?;
+            module.add("NASTY", include_str!("nasty.c"))?;
             module.add_function(wrap_pyfunction!(prepared, &module)?)?;
             module.add_function(wrap_pyfunction!(skipped, &module)?)?;
             module.add_function(wrap_pyfunction!(unfit, &module)?)?;

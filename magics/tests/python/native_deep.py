@@ -4,14 +4,17 @@ import ctypes
 import gc
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 import hooks
 import numpy as np
 
 HOOKS = hooks.Hooks()
+FOLDER = tempfile.TemporaryDirectory()
 
 
 def functions(path, bias):
@@ -26,9 +29,9 @@ def memory(address, length):
     return ctypes.string_at(address, length)
 
 
-def code():
+def code(*names):
     """The bytes of all code that may be changed."""
-    return [memory(start, length) for _, _, start, length, _ in hooks.code()]
+    return [memory(start, length) for _, _, start, length, _ in hooks.code(*names)]
 
 
 def is_as_in_the_files():
@@ -118,18 +121,6 @@ def test_events_are_those_of_single_steps():
         assert name in names, names
 
 
-def test_every_product_of_matrices_is_seen():
-    a = np.arange(64.0).reshape(8, 8)
-    expected = a @ a
-    with hooked("libscipy_openblas") as on:
-        on.begin()
-        for _ in range(20_000):
-            b = a @ a
-        logs = on.end()
-    assert (b == expected).all()
-    assert count(logs, "scipy_cblas_dgemm64_") == 20_000
-
-
 def test_threads_run_on_while_hooks_come_and_go():
     stop = threading.Event()
     a = np.random.default_rng(1).random((120, 120))
@@ -158,7 +149,7 @@ def test_threads_run_on_while_hooks_come_and_go():
     for worker in workers:
         worker.start()
     before, refused = code(), 0
-    for turn in range(400):
+    for turn in range(250):
         try:
             HOOKS.on()
         except RuntimeError as error:
@@ -174,7 +165,7 @@ def test_threads_run_on_while_hooks_come_and_go():
     for worker in workers:
         worker.join()
     assert not wrong and all(rounds), (wrong, rounds)
-    assert refused < 40
+    assert refused < 25
     assert code() == before
     is_as_in_the_files()
 
@@ -198,8 +189,6 @@ def test_a_child_process_has_its_code_as_in_the_file():
 
 
 def test_signals_arrive():
-    import signal
-
     seen = []
     before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
     try:
@@ -242,6 +231,163 @@ def test_deep_recursion_and_generators():
             seen.append("deep")
         on.end()
     assert seen == ["raised", "closed", "deep"]
+
+
+def library(name, *flags):
+    """The library of functions that are hard to hook, compiled anew."""
+    path = pathlib.Path(FOLDER.name) / f"{name}.so"
+    source = path.with_suffix(".c")
+    source.write_text(hooks.NASTY)
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-Wl,-Bsymbolic", *flags, "-o", path, source], check=True)
+    return path
+
+
+def answers(nasty):
+    """What the functions say; addresses as distances from the function that is asked."""
+
+    def distance(name, *arguments):
+        function = getattr(nasty, name)
+        function.restype = ctypes.c_void_p
+        return function(*arguments) - ctypes.cast(function, ctypes.c_void_p).value
+
+    numbers = [nasty.padded(), nasty.crowded(), nasty.crowding(), nasty.entered(5), nasty.switched(4)]
+    numbers += [distance(name) for name in ["own", "pushed", "calls", "calls_later", "calls_through"]]
+    numbers += [distance("calls_register", nasty.returns)]
+    numbers += [nasty.short_branch(one) for one in (0, 1)]
+    numbers += [nasty.short_count(ctypes.c_size_t(one)) for one in (0, 1)]
+    numbers += [nasty.goes_away(1), nasty.marked(), nasty.loops(4), nasty.carry(), nasty.keeps(), nasty.jumps(50)]
+    return numbers
+
+
+NUMBERS = [0, 0, 3, 5, 0, 0, 0, 5, 9, 6, 3, 2, 1, 2, 1, 1, 5, 10, 1, 511 + 256 + 128, 7]
+
+
+def test_hard_beginnings_are_moved_or_left():
+    path = library("libnasty")
+    nasty = ctypes.CDLL(path)
+    assert answers(nasty) == NUMBERS
+    before = code("libnasty")
+    HOOKS.on("libnasty")
+    HOOKS.begin()
+    assert answers(nasty) == NUMBERS
+    logs = HOOKS.end()
+    HOOKS.off()
+    assert answers(nasty) == NUMBERS
+    assert code("libnasty") == before
+    skipped = hooks.skipped("libnasty")
+    names = [name for _, name in hooks.names([address for _, address, _ in skipped])]
+    left = {name: reason for name, (_, _, reason) in zip(names, skipped, strict=True)}
+    assert left == {
+        "crowded": "Short",
+        "entered": "Entered",
+        "switched": "Entered",
+        "calls_register": "Calls",
+        "looping": "Loops",
+    }
+    seen = ["padded", "crowding", "own", "pushed", "calls", "returns", "short_count", "marked", "carries", "nothing"]
+    for name in seen:
+        assert count(logs, name) >= 1, name
+    assert count(logs, "down") == 51
+    assert count(logs, "returns") == 4
+
+
+def test_a_stripped_library_is_hooked_too():
+    nasty = ctypes.CDLL(library("libbare", "-s"))
+    # One is known by name: the linker finds it.
+    (row,) = hooks.prepared("libbare")
+    assert row[1] >= 25, row
+    HOOKS.on("libbare")
+    HOOKS.begin()
+    assert answers(nasty) == NUMBERS
+    logs = HOOKS.end()
+    HOOKS.off()
+    assert answers(nasty) == NUMBERS
+    # `down` has no name any more, and is seen.
+    assert max(sum(address == one for _, log in logs for address in log) for _, log in logs for one in log) == 51
+
+
+def test_a_library_stays_while_it_is_hooked():
+    import _ctypes
+
+    def is_mapped():
+        return "libgone" in pathlib.Path("/proc/self/maps").read_text()
+
+    nasty = ctypes.CDLL(library("libgone"))
+    HOOKS.on("libgone")
+    handle = nasty._handle
+    _ctypes.dlclose(handle)
+    assert is_mapped() and answers(nasty) == NUMBERS
+    HOOKS.off()
+    assert not is_mapped()
+    # Another one in its place gets hooks of its own.
+    nasty = ctypes.CDLL(library("libgone", "-DOTHER"))
+    HOOKS.on("libgone")
+    assert answers(nasty) == NUMBERS
+    HOOKS.off()
+    assert answers(nasty) == NUMBERS
+
+
+def test_code_that_somebody_else_changed_is_left_alone():
+    nasty = ctypes.CDLL(library("libchanged"))
+    address = ctypes.cast(nasty.marked, ctypes.c_void_p).value
+    # The constant of `mov eax, 5` behind the mark.
+    with open("/proc/self/mem", "r+b", buffering=0) as file:
+        file.seek(address + 5)
+        file.write(bytes([6]))
+    assert nasty.marked() == 6
+    HOOKS.on("libchanged")
+    assert nasty.marked() == 6
+    HOOKS.off()
+    assert nasty.marked() == 6
+    skipped = hooks.skipped("libchanged")
+    assert (address, "Changed") in [(at, reason) for _, at, reason in skipped]
+
+
+def test_threads_that_cannot_be_stopped():
+    # It sleeps in the C library, below nothing that is hooked: it is left alone.
+    sleeper = hooks.Sleeper()
+    try:
+        with hooked() as on:
+            assert on is HOOKS
+    finally:
+        sleeper.wake()
+    # This one runs Python, which is not hooked then.
+    ready, stop = threading.Event(), threading.Event()
+
+    def sleep():
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        ready.set()
+        stop.wait()
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    ready.wait()
+    about = HOOKS.on()
+    HOOKS.off()
+    stop.set()
+    thread.join()
+    assert [name for name, tid in about["left_out"] if tid == thread.native_id and "libpython" in name], about
+    assert about["hooked"] > 1000
+
+
+def test_exceptions_of_cpp_pass():
+    # pocketfft is C++, and refuses an axis that is not there by an exception.
+    import scipy.fft
+    from scipy.fft._pocketfft import pypocketfft
+
+    data = np.ones((2, 2))
+    for _ in range(2):
+        with hooked("pypocketfft", "libscipy_openblas", "_multiarray_umath") as on:
+            on.begin()
+            for _ in range(100):
+                try:
+                    pypocketfft.c2c(data, axes=(5,))
+                except ValueError as error:
+                    assert "axes" in str(error)
+                else:
+                    raise AssertionError
+            assert scipy.fft.fft(data)[0, 0] == 2
+            on.end()
 
 
 def test_only_one_may_hook():

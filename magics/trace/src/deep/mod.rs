@@ -13,6 +13,7 @@ mod held;
 mod library;
 mod prologue;
 mod signal;
+mod sleepers;
 mod stop;
 mod stubs;
 mod tasks;
@@ -30,6 +31,7 @@ use parking_lot::Mutex;
 pub use choice::{may_be_hooked, usual};
 pub use library::{Ready, Unfit};
 pub use prologue::Reason;
+pub use signal::let_be_stopped;
 pub use stop::Refused;
 
 use held::Held;

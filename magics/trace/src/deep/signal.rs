@@ -14,6 +14,8 @@ use super::List;
 
 /// How many threads can be stopped.
 pub(super) const MOST: usize = 2048;
+/// Among so many of the last signals is ours, unless other programs use them.
+const LAST: usize = 8;
 /// How far above the interrupted function older signal frames are looked for.
 const REACH: usize = 32 * 1024;
 /// So many words are copied at once; a signal stack is small.
@@ -119,6 +121,20 @@ pub(super) fn handled() -> Option<c_int> {
     let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
     SIGNAL.store(if installed { free } else { 0 }, Ordering::Relaxed);
     installed.then_some(free)
+}
+
+/// Lets the calling thread be stopped, where it blocks all signals: the last real-time signals are unblocked, of which one
+/// is ours.
+#[allow(unsafe_code, reason = "the mask has no safe interface here")]
+pub fn let_be_stopped() {
+    // SAFETY: all zeroes is a valid set.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().take(LAST) {
+        // SAFETY: the set is writable.
+        unsafe { libc::sigaddset(&raw mut set, signal) };
+    }
+    // SAFETY: the set is valid.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Runs something while this thread gets no signal, since their handlers may run what is being changed.

@@ -1,13 +1,11 @@
 //! Stops all other threads for a moment, outside of the instructions that are to be changed.
 //!
-//! A thread that blocks the signal cannot be stopped. It is left running if it provably runs none of the code that will
-//! be changed: it sleeps, and on its stack is no address in that code. Between the first signal and the release nothing is
+//! A thread that blocks the signal cannot be stopped; `sleepers` tells whether it may be left running. Between the first signal and the release nothing is
 //! allocated and no lock is taken, since a stopped thread may hold it.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use diaphane_sight::spans;
 use rustix::fs::Timespec;
 use rustix::thread::{futex, gettid};
 
@@ -16,10 +14,9 @@ use super::library::Ready;
 use super::signal::{
     BELL, LIBRARIES, MOST, SLOTS, STOPPED, Unsent, handled, phase, send, without_signals,
 };
+use super::sleepers::{Sleepers, sleepers};
 use super::tasks;
 
-/// How much of a stack is looked through.
-const DEPTH: usize = 256 * 1024;
 /// Between two looks at threads that did not answer.
 const LOOK: Duration = Duration::from_micros(500);
 
@@ -67,7 +64,7 @@ pub(super) enum Trust {
 enum State {
     New,
     /// It blocks the signal.
-    Blocks(Option<usize>),
+    Blocks,
     Ready,
     Asked,
     Left,
@@ -90,7 +87,7 @@ struct World {
     trust: Trust,
     members: Vec<Member>,
     round: u32,
-    stack: Vec<u8>,
+    sleepers: Sleepers,
 }
 
 /// Runs something while all other threads stand still, and says for how long they did. Only one thread may do this at a
@@ -102,6 +99,13 @@ pub(super) fn while_stopped<T>(
     run: impl FnOnce() -> T,
 ) -> Result<(T, Duration), Refused> {
     let signal = handled().ok_or(Refused::Signal)?;
+    let sleepers = sleepers(libraries, signal, patience)?;
+    let runs = sleepers
+        .iter()
+        .find_map(|(tid, runs)| Some((*tid, (*runs)?)));
+    if let Some((tid, library)) = runs.filter(|_| trust == Trust::None) {
+        return Err(Refused::Blocks { tid, library });
+    }
     let mut world = World {
         libraries,
         signal,
@@ -110,7 +114,7 @@ pub(super) fn while_stopped<T>(
         trust,
         members: Vec::with_capacity(MOST),
         round: 0,
-        stack: vec![0; DEPTH],
+        sleepers,
     };
     LIBRARIES.store(std::ptr::from_ref(libraries).cast_mut(), Ordering::Release);
     without_signals(|| {
@@ -118,7 +122,7 @@ pub(super) fn while_stopped<T>(
         world.judge();
         let began = Instant::now();
         STOPPED.store(world.stop, Ordering::Release);
-        let outcome = world.stop_all(began + patience);
+        let outcome = world.stop_all(began, patience);
         let outcome = outcome.map(|()| run());
         world.release();
         outcome.map(|result| (result, began.elapsed()))
@@ -133,8 +137,16 @@ fn next_stop() -> u32 {
 }
 
 impl World {
+    /// What was learned of a thread that blocks the signal.
+    fn find_sleeper(&self, tid: i32) -> State {
+        match self.sleepers.iter().find(|(known, _)| *known == tid) {
+            Some((_, None)) => State::Left,
+            _ => State::Blocks,
+        }
+    }
+
     /// Until a list shows nobody new and all have answered.
-    fn stop_all(&mut self, deadline: Instant) -> Result<(), Refused> {
+    fn stop_all(&mut self, began: Instant, patience: Duration) -> Result<(), Refused> {
         loop {
             let rung = BELL.load(Ordering::Acquire);
             self.ask()?;
@@ -144,7 +156,8 @@ impl World {
                 return Ok(());
             }
             self.judge();
-            if Instant::now() > deadline {
+            let now = Instant::now();
+            if now > began + patience {
                 self.give_up()?;
                 continue;
             }
@@ -196,38 +209,16 @@ impl World {
     fn judge(&mut self) {
         for index in 0..self.members.len() {
             let Member { tid, state, .. } = self.members[index];
-            if !matches!(state, State::New | State::Blocks(_)) {
+            if !matches!(state, State::New | State::Blocks) {
                 continue;
             }
             self.members[index].state = match tasks::status(tid) {
                 None => State::Gone,
                 Some(status) if status.ended => State::Gone,
-                Some(status) if status.blocked >> (self.signal - 1) & 1 == 0 => State::Ready,
-                Some(_) => self.runs(tid),
+                Some(status) if !status.blocks(self.signal) => State::Ready,
+                // It may only be beginning: then it will take the signal soon.
+                Some(_) => self.find_sleeper(tid),
             };
-        }
-    }
-
-    /// What is known of a thread that blocks the signal. It may only be beginning: then it will take the signal soon.
-    fn runs(&mut self, tid: i32) -> State {
-        let Some(position) = tasks::position(tid) else {
-            return State::Blocks(None);
-        };
-        let length = spans::read(position.stack, &mut self.stack).unwrap_or(0);
-        let words = self.stack[..length].as_chunks::<8>().0.iter();
-        let addresses = words
-            .map(|word| usize::from_ne_bytes(*word))
-            .chain([position.code]);
-        for address in addresses {
-            let holds = |library: &&Ready| library.code.iter().any(|span| span.contains(address));
-            if let Some(library) = self.libraries.iter().position(holds) {
-                return State::Blocks(Some(library));
-            }
-        }
-        // It must have slept all the while.
-        match tasks::position(tid) {
-            Some(now) if now == position => State::Left,
-            _ => State::Blocks(None),
         }
     }
 
@@ -255,7 +246,7 @@ impl World {
         for (member, slot) in self.members.iter().zip(&SLOTS) {
             settled &= match member.state {
                 State::Gone | State::Left => true,
-                State::New | State::Ready | State::Blocks(_) => false,
+                State::New | State::Ready | State::Blocks => false,
                 State::Asked => match slot.load(Ordering::Acquire) {
                     answer if answer == stop | phase::WAITS => true,
                     answer if answer == stop | phase::LOST => {
@@ -284,9 +275,6 @@ impl World {
             match member.state {
                 State::Gone | State::Left => {}
                 State::Asked if waits => {}
-                State::Blocks(Some(library)) if self.trust == Trust::None => {
-                    return Err(Refused::Blocks { tid, library });
-                }
                 _ if self.trust == Trust::Sleeping && outside() => member.state = State::Left,
                 _ => return Err(Refused::Silent(tid)),
             }

@@ -52,6 +52,11 @@ pub(super) fn position(tid: i32) -> Option<Position> {
 }
 
 impl Status {
+    /// Whether a signal does not reach it now.
+    pub(super) fn blocks(&self, signal: i32) -> bool {
+        self.blocked >> (signal - 1) & 1 == 1
+    }
+
     fn parse(text: &str) -> Option<Self> {
         // The thread's name stands before both, with its line feeds escaped.
         let value = |key: &str| {
