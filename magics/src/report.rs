@@ -1,6 +1,7 @@
 //! A report: rows, how to show them, and what is remarkable about them. It is a value; Python's view of it is
 //! `python`, and its pictures are in `view`.
 
+mod column;
 mod row;
 
 use std::cmp::Ordering;
@@ -12,8 +13,11 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::args::{Common, did_you_mean, regex};
+use crate::view::bar::Bar;
 use crate::view::svg::Drawing;
+use crate::view::tree::keep_with_parents;
 
+pub use column::{Column, Show};
 pub use row::Row;
 
 /// What holds for all rows, by name.
@@ -31,6 +35,12 @@ pub struct Report {
     pub columns: &'static [Column],
     /// The answer itself.
     pub rows: Vec<Row>,
+    /// Whether the rows are a tree: each has an `id`, the `parent`'s one, and comes after its parent.
+    pub tree: bool,
+    /// Further tables about the same.
+    pub tables: Vec<Table>,
+    /// How a whole divides.
+    pub bars: Vec<Bar>,
     /// What holds for all rows: totals, pools, limits of the machine.
     pub facts: Facts,
     /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
@@ -51,6 +61,19 @@ pub struct Report {
     pub shown: usize,
     /// Whether the plain view is JSON.
     pub as_json: bool,
+}
+
+/// Rows beside those of the report, with columns of their own.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// What they are, in a line.
+    pub title: String,
+    /// How to show them.
+    pub columns: &'static [Column],
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// How many of them the text shows.
+    pub shown: usize,
 }
 
 /// How serious a diagnosis is.
@@ -101,94 +124,6 @@ impl Serialize for Address {
     }
 }
 
-/// How a field is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
-    /// Text, shortened at its end.
-    Text,
-    /// A path, shortened at its start.
-    Path,
-    /// A number as it is.
-    Number,
-    /// A number of bytes.
-    Bytes,
-    /// A number of bytes that was added or taken away.
-    Change,
-    /// Nanoseconds.
-    Time,
-    /// Hexadecimal.
-    Address,
-    /// Texts, joined by commas.
-    List,
-    /// Numbers in brackets, as Python writes a tuple.
-    Tuple,
-}
-
-/// A field that the views show.
-#[derive(Debug, Clone, Copy)]
-pub struct Column {
-    /// The field.
-    pub key: &'static str,
-    /// A second field to write behind it.
-    pub with: Option<&'static str>,
-    /// The heading.
-    pub title: &'static str,
-    /// How it is written.
-    pub show: Show,
-    /// The place among the columns that a narrow view gives up last; 0 is never given up.
-    pub rank: u8,
-    /// Whether the column vanishes when no row has a value.
-    pub optional: bool,
-    /// Below so many letters, nobody could recognise the content.
-    pub least: usize,
-}
-
-impl Column {
-    /// A column under its own name.
-    pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
-        let least = match show {
-            Show::Text | Show::List => 12,
-            Show::Path => 24,
-            _ => usize::MAX,
-        };
-        Self {
-            key,
-            with: None,
-            title: key,
-            show,
-            rank,
-            optional: false,
-            least,
-        }
-    }
-
-    /// Under another heading.
-    pub const fn titled(self, title: &'static str) -> Self {
-        Self { title, ..self }
-    }
-
-    /// With a second field behind it.
-    pub const fn with(self, key: &'static str) -> Self {
-        Self {
-            with: Some(key),
-            ..self
-        }
-    }
-
-    /// Never shortened to fewer letters.
-    pub const fn at_least(self, least: usize) -> Self {
-        Self { least, ..self }
-    }
-
-    /// Hidden when it has nothing to say.
-    pub const fn optional(self) -> Self {
-        Self {
-            optional: true,
-            ..self
-        }
-    }
-}
-
 /// Turns typed rows into fields.
 pub fn rows<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Row>, Error> {
     let rows = items.into_iter().map(Row::of);
@@ -209,7 +144,11 @@ impl Report {
         if let Some(pattern) = &common.filter {
             let pattern = regex(&format!("%{}: --filter", self.name), pattern)?;
             let matches = |value: &Value| pattern.is_match(&text(value));
-            self.rows.retain(|row| row.values().any(matches));
+            let row_matches = |row: &Row| row.values().any(matches);
+            match self.tree {
+                true => keep_with_parents(&mut self.rows, row_matches),
+                false => self.rows.retain(row_matches),
+            }
         }
         if common.no_diag {
             self.diagnoses.clear();
@@ -222,7 +161,10 @@ impl Report {
             Some(0) => self.shown = usize::MAX,
             Some(count) => {
                 self.shown = count;
-                self.rows.truncate(count);
+                // What is left out of a tree is said where it was.
+                if !self.tree {
+                    self.rows.truncate(count);
+                }
             }
             None => self.shown = SHOWN,
         }

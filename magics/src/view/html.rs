@@ -3,20 +3,29 @@
 //! Front ends that do not trust a notebook drop `<style>` and most custom properties, so alignment and the colours that
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
-use crate::report::{Column, Diagnosis, Report, Row, Severity, Show};
+use crate::report::{Column, Diagnosis, Report, Row, Severity, Show, Table};
+use crate::view::bar::Bar;
 use crate::view::svg::Drawing;
 use crate::view::text::is_right;
-use crate::view::{cell, columns, printable, rest, shown};
+use crate::view::{cell, columns, printable, rest, shown, tree};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
 .dph td,.dph th{white-space:nowrap;max-width:34em;overflow:hidden;text-overflow:ellipsis}\
 .dph p{margin:.4em 0}";
 
+/// No folded table shows more rows.
+const MOST_FOLDED: usize = 200;
+
 /// The whole report.
 pub(crate) fn report(report: &Report) -> String {
     let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
-    html += &table(report);
+    html += &match report.tree {
+        true => tree::html::tree(report),
+        false => table(report.columns, shown(report)),
+    };
+    html.extend(report.bars.iter().map(Bar::to_html));
+    html.extend(report.tables.iter().map(folded));
     html.extend(listing(&report.listing));
     html.extend(report.figure.as_ref().map(Drawing::to_svg));
     for sentence in rest(report).iter().chain(&report.summary) {
@@ -32,12 +41,21 @@ pub(crate) fn report(report: &Report) -> String {
     html + "</div>"
 }
 
-fn table(report: &Report) -> String {
-    let rows = shown(report);
-    if rows.is_empty() || report.columns.is_empty() {
+/// A further table, which opens by a click or a key.
+fn folded(table: &Table) -> String {
+    let rows = &table.rows[..table.rows.len().min(MOST_FOLDED)];
+    format!(
+        "<details><summary>{}</summary>{}</details>",
+        escape(&table.title),
+        self::table(table.columns, rows)
+    )
+}
+
+fn table(all: &'static [Column], rows: &[Row]) -> String {
+    if rows.is_empty() || all.is_empty() {
         return String::new();
     }
-    let columns = columns(report);
+    let columns = columns(all, rows);
     let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
     for column in &columns {
         html += &format!(
@@ -168,7 +186,7 @@ mod tests {
             shown: 30,
             ..Report::default()
         };
-        insta::assert_snapshot!(table(&sample), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
+        insta::assert_snapshot!(table(sample.columns, &sample.rows), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
     }
 
     #[test]

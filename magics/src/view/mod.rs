@@ -1,9 +1,11 @@
 //! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
 
+pub(crate) mod bar;
 pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod svg;
 pub(crate) mod text;
+pub(crate) mod tree;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -76,17 +78,10 @@ pub(crate) fn whole(report: &Report) -> String {
     })
 }
 
-/// The columns that have something to say.
-fn columns(report: &Report) -> Vec<&'static Column> {
-    let has_value = |column: &Column| {
-        report
-            .rows
-            .iter()
-            .any(|row| !value(row, column.key).is_null())
-    };
-    report
-        .columns
-        .iter()
+/// The columns that have something to say in some row.
+fn columns(all: &'static [Column], rows: &[Row]) -> Vec<&'static Column> {
+    let has_value = |column: &Column| rows.iter().any(|row| !value(row, column.key).is_null());
+    all.iter()
         .filter(|column| !column.optional || has_value(column))
         .collect()
 }
@@ -98,6 +93,10 @@ fn shown(report: &Report) -> &[Row] {
 
 /// What is said about the rows that are not shown.
 fn rest(report: &Report) -> Option<String> {
+    if report.tree {
+        // A tree says at each place what is left out there.
+        return None;
+    }
     let hidden = report.rows.len() - shown(report).len();
     (hidden > 0).then(|| format!("and {hidden} more; --top 0 shows all"))
 }

@@ -27,7 +27,7 @@ const TONES: [&str; 8] = [
 ];
 
 impl Ink {
-    fn css(self) -> &'static str {
+    pub(super) fn css(self) -> &'static str {
         match self {
             Self::Text => "var(--jp-content-font-color1,currentColor)",
             Self::Faint => "var(--jp-content-font-color2,currentColor)",

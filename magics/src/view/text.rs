@@ -4,16 +4,23 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::report::{Column, Diagnosis, Report, Show};
-use crate::view::{cell, columns, printable, rest, shown};
+use crate::report::{Column, Diagnosis, Report, Row, Show, Table};
+use crate::view::{cell, columns, printable, rest, shown, tree};
 
 /// What stands between two columns.
 const GAP: usize = 2;
 
 /// The whole report in at most `width` columns.
 pub(crate) fn report(report: &Report, width: usize) -> String {
-    let mut lines = table(report, width);
+    let mut lines = match report.tree {
+        true => tree::text::lines(report, width),
+        false => table(report.columns, shown(report), width),
+    };
+    lines.extend(report.bars.iter().flat_map(|bar| bar.lines(width)));
     lines.extend(rest(report));
+    for table in &report.tables {
+        lines.extend(titled(table, width));
+    }
     lines.extend(report.listing.iter().map(|line| printable(line)));
     for sentence in &report.summary {
         lines.extend(wrap(sentence, "", width));
@@ -48,12 +55,19 @@ fn diagnosis(diagnosis: &Diagnosis, whole: bool, width: usize) -> Vec<String> {
     lines
 }
 
-fn table(report: &Report, width: usize) -> Vec<String> {
-    let rows = shown(report);
-    if rows.is_empty() || report.columns.is_empty() {
+/// A further table, as many of its rows as are shown.
+fn titled(table: &Table, width: usize) -> Vec<String> {
+    let rows = &table.rows[..table.rows.len().min(table.shown)];
+    let mut lines = vec![table.title.clone()];
+    lines.extend(self::table(table.columns, rows, width));
+    lines
+}
+
+fn table(all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
+    if rows.is_empty() || all.is_empty() {
         return Vec::new();
     }
-    let mut places: Vec<Place> = columns(report)
+    let mut places: Vec<Place> = columns(all, rows)
         .into_iter()
         .map(|column| {
             let cells: Vec<String> = rows.iter().map(|row| cell(row, column)).collect();
@@ -146,7 +160,7 @@ pub(crate) fn is_right(show: Show) -> bool {
 }
 
 /// Leaves out the end of a text, or the start of a path, whose end says most.
-fn shorten(text: &str, width: usize, show: Show) -> String {
+pub(crate) fn shorten(text: &str, width: usize, show: Show) -> String {
     let room = width.saturating_sub(1);
     match show {
         _ if text.width() <= width => text.to_owned(),

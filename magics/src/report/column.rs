@@ -1,0 +1,89 @@
+//! A column: which field of the rows it shows, how, and what happens where there is little room.
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Text, shortened at its end.
+    Text,
+    /// A path, shortened at its start.
+    Path,
+    /// A number as it is.
+    Number,
+    /// A number of bytes.
+    Bytes,
+    /// A number of bytes that was added or taken away.
+    Change,
+    /// Nanoseconds.
+    Time,
+    /// Hexadecimal.
+    Address,
+    /// Texts, joined by commas.
+    List,
+    /// Numbers in brackets, as Python writes a tuple.
+    Tuple,
+}
+
+/// A field that the views show.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// The field.
+    pub key: &'static str,
+    /// A second field to write behind it.
+    pub with: Option<&'static str>,
+    /// The heading.
+    pub title: &'static str,
+    /// How it is written.
+    pub show: Show,
+    /// The place among the columns that a narrow view gives up last; 0 is never given up.
+    pub rank: u8,
+    /// Whether the column vanishes when no row has a value.
+    pub optional: bool,
+    /// Below so many letters, nobody could recognise the content.
+    pub least: usize,
+}
+
+impl Column {
+    /// A column under its own name.
+    pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
+        let least = match show {
+            Show::Text | Show::List => 12,
+            Show::Path => 24,
+            _ => usize::MAX,
+        };
+        Self {
+            key,
+            with: None,
+            title: key,
+            show,
+            rank,
+            optional: false,
+            least,
+        }
+    }
+
+    /// Under another heading.
+    pub const fn titled(self, title: &'static str) -> Self {
+        Self { title, ..self }
+    }
+
+    /// With a second field behind it.
+    pub const fn with(self, key: &'static str) -> Self {
+        Self {
+            with: Some(key),
+            ..self
+        }
+    }
+
+    /// Never shortened to fewer letters.
+    pub const fn at_least(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
+
+    /// Hidden when it has nothing to say.
+    pub const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
+        }
+    }
+}

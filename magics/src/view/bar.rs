@@ -1,0 +1,129 @@
+//! How a whole divides into parts, as one bar: blocks in text, boxes of their widths in HTML.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::html::escape;
+use super::printable;
+use super::svg::Ink;
+use super::text::wrap;
+
+/// Letters that can be told apart without colours.
+const BLOCKS: [char; 4] = ['█', '▒', '░', '▚'];
+
+/// A whole and its parts.
+#[derive(Debug, Clone, Default)]
+pub struct Bar {
+    /// What is divided.
+    pub title: String,
+    /// The parts: a name, what it is in words, and its amount.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a whole.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its amount in words.
+    pub words: String,
+    /// Its amount.
+    pub amount: f64,
+}
+
+impl Bar {
+    fn whole(&self) -> f64 {
+        self.parts.iter().map(|part| part.amount).sum()
+    }
+
+    fn percent(&self, part: &Part) -> f64 {
+        100.0 * part.amount / self.whole()
+    }
+
+    /// A line of blocks, and what they stand for.
+    pub(super) fn lines(&self, width: usize) -> Vec<String> {
+        if self.whole() <= 0.0 {
+            return Vec::new();
+        }
+        let title = printable(&self.title);
+        let room = width.saturating_sub(title.width() + 1);
+        let mut line = format!("{title} ");
+        let (mut before, mut drawn) = (0.0, 0);
+        for (part, block) in self.parts.iter().zip(BLOCKS.iter().cycle()) {
+            before += part.amount;
+            // Rounding where a part ends, and not how long it is, makes the whole as long as it should be.
+            let end = (before / self.whole() * room as f64).round() as usize;
+            line.extend(std::iter::repeat_n(*block, end - drawn));
+            drawn = end;
+        }
+        let legend: Vec<String> = self
+            .parts
+            .iter()
+            .zip(BLOCKS.iter().cycle())
+            .map(|(part, block)| {
+                let (name, words) = (printable(&part.name), printable(&part.words));
+                format!("{block} {name} {words} ({:.0} %)", self.percent(part))
+            })
+            .collect();
+        let mut lines = vec![line];
+        lines.extend(wrap(&legend.join("  "), "", width));
+        lines
+    }
+
+    /// Boxes side by side. Their widths and colours are plain values, which front ends keep.
+    pub(super) fn to_html(&self) -> String {
+        if self.whole() <= 0.0 {
+            return String::new();
+        }
+        let mut boxes = String::new();
+        let mut legend = String::new();
+        for (tone, part) in self.parts.iter().enumerate() {
+            let (name, words) = (escape(&part.name), escape(&part.words));
+            let (colour, percent) = (Ink::Tone(tone).css(), self.percent(part));
+            boxes += &format!(
+                "<div title=\"{name} {words}\" style=\"width:{percent:.2}%;height:14px;background:{colour}\"></div>"
+            );
+            legend += &format!(
+                "<span style=\"border-left:10px solid {colour};padding-left:5px;margin-right:16px\">{name} {words} ({percent:.0} %)</span> "
+            );
+        }
+        format!(
+            "<div style=\"margin:6px 0;text-align:left\">{}<div role=\"img\" aria-label=\"{}\" style=\"display:flex;width:100%;margin:3px 0\">{boxes}</div>{legend}</div>",
+            escape(&self.title),
+            escape(&self.title),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Bar {
+        let part = |name: &str, amount: f64| Part {
+            name: name.into(),
+            words: format!("{amount} us"),
+            amount,
+        };
+        Bar {
+            title: "time".into(),
+            parts: vec![part("Python", 10.0), part("<b>", 30.0), part("BLAS", 60.0)],
+        }
+    }
+
+    #[test]
+    fn blocks_fill_the_line() {
+        insta::assert_snapshot!(sample().lines(45).join("\n"), @r"
+        time ████▒▒▒▒▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░░░░░░░░░
+        █ Python 10 us (10 %)  ▒ <b> 30 us (30 %)  ░
+        BLAS 60 us (60 %)
+        ");
+        assert!(Bar::default().lines(80).is_empty());
+    }
+
+    #[test]
+    fn boxes_have_their_widths_and_nothing_escapes() {
+        let html = sample().to_html();
+        assert!(html.contains("width:60.00%") && !html.contains("<b>"));
+        assert!(Bar::default().to_html().is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! A tree as HTML: `<details>` that fold by a click or a key, without a script, in the colours of the page.
+//!
+//! The columns to the right float, so that they stand below each other at any depth; where a front end drops that, they
+//! follow the names.
+
+use super::{Line, Tree, label};
+use crate::report::{Column, Report, Show};
+use crate::view::html::escape;
+use crate::view::{cell, columns};
+
+/// Folded lines take no room, so that there may be more of them than of lines of text.
+const FOLDED: usize = 30;
+
+/// How wide a column is, in letters.
+const NUMBER: usize = 9;
+const TEXT: usize = 22;
+
+/// The tree.
+pub(in crate::view) fn tree(report: &Report) -> String {
+    let all = columns(report.columns, &report.rows);
+    let Some((name, others)) = all.split_first().filter(|_| !report.rows.is_empty()) else {
+        return String::new();
+    };
+    let tree = Tree::of(report);
+    let page = Page {
+        open: tree.heaviest(report.shown),
+        marked: tree.heaviest(report.shown.saturating_mul(FOLDED)),
+        report,
+        others,
+        tree,
+    };
+    let titles: Vec<String> = others
+        .iter()
+        .map(|column| column.title.to_owned())
+        .collect();
+    let heading = page.beside(&titles, true);
+    let mut html = format!(
+        "<div role=\"tree\" style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div style=\"font-weight:bold\">{heading}{}</div>",
+        escape(name.title)
+    );
+    page.siblings(&page.tree.roots, &mut html);
+    html + "</div>"
+}
+
+struct Page<'a> {
+    report: &'a Report,
+    others: &'a [&'static Column],
+    tree: Tree<'a>,
+    marked: Vec<bool>,
+    open: Vec<bool>,
+}
+
+impl Page<'_> {
+    fn siblings(&self, places: &[usize], html: &mut String) {
+        for &place in places.iter().filter(|&&place| self.marked[place]) {
+            self.line(place, html);
+        }
+        let hidden: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|&place| !self.marked[place])
+            .collect();
+        if !hidden.is_empty() {
+            let count = self.tree.count(&hidden);
+            *html += &format!("<div style=\"padding-left:16px\">+ {count} more</div>");
+        }
+    }
+
+    fn line(&self, place: usize, html: &mut String) {
+        let line = &self.tree.lines[place];
+        let content = self.content(line);
+        if line.children.is_empty() {
+            *html += &format!("<div style=\"padding-left:16px\">{content}</div>");
+            return;
+        }
+        // What the text shows is open.
+        let open = match line.children.iter().any(|&child| self.open[child]) {
+            true => " open",
+            false => "",
+        };
+        // A single line below does not make the tree deeper.
+        let indent = if line.children.len() == 1 { 4 } else { 16 };
+        *html += &format!(
+            "<details{open}><summary>{content}</summary><div style=\"margin-left:{indent}px;border-left:1px solid #8888\">"
+        );
+        self.siblings(&line.children, html);
+        *html += "</div></details>";
+    }
+
+    fn content(&self, line: &Line<'_>) -> String {
+        let cells: Vec<String> = self
+            .others
+            .iter()
+            .map(|column| cell(line.rows[0], column))
+            .collect();
+        let names: Vec<String> = line
+            .rows
+            .iter()
+            .map(|row| escape(&label(self.report, row)))
+            .collect();
+        self.beside(&cells, false) + &names.join(" → ")
+    }
+
+    /// The cells to the right: the last one comes first, since they float.
+    fn beside(&self, cells: &[String], is_heading: bool) -> String {
+        let mut html = String::new();
+        for (column, text) in self.others.iter().zip(cells).rev() {
+            let (align, width) = match crate::view::text::is_right(column.show) {
+                true => ("right", NUMBER),
+                false => ("left", TEXT),
+            };
+            let title = match column.show {
+                Show::Text if !is_heading => format!(" title=\"{}\"", escape(text)),
+                _ => String::new(),
+            };
+            html += &format!(
+                "<span style=\"float:right;width:{width}ch;text-align:{align};margin-left:2ch;overflow:hidden;white-space:nowrap\"{title}>{}</span>",
+                escape(text)
+            );
+        }
+        html
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tree::tests::sample;
+
+    #[test]
+    fn it_folds_without_a_script_and_nothing_escapes() {
+        let html = tree(&sample());
+        assert_eq!(html.matches("<details").count(), 4);
+        assert_eq!(html.matches("</details>").count(), 4);
+        assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
+        assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
+        assert!(html.contains("DOUBLE_matmul → DOUBLE_matmul_matrixmatrix"));
+    }
+}
