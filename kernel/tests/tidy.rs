@@ -115,6 +115,11 @@ const UNSAFE: &[(&str, &str)] = &[
         "the code of loaded libraries is changed while all threads are stopped",
     ),
     (
+        "magics/trace/src/loads/",
+        "the linker's structures are read, and its function for debuggers leads to ours",
+    ),
+    ("magics/trace/tests/loads.rs", "the tests load libraries"),
+    (
         "magics/trace/src/recorder/",
         "hooks call assembly, which writes events into memory of the thread",
     ),

@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::libs::Library;
 use diaphane_sight::linker;
+use diaphane_trace::loads as recorded;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -106,6 +107,24 @@ pub(crate) fn latest_of_ctypes() -> Option<String> {
     latest().clone()
 }
 
+/// The requests while somebody follows them, in their order.
+static FOLLOWED: Mutex<Option<Vec<Arc<Load>>>> = Mutex::new(None);
+
+/// Keeps every request from now on, also those for what is loaded already, and notes its number among the events of the
+/// linker.
+pub(crate) fn follow() {
+    *followed() = Some(Vec::new());
+}
+
+/// The requests since `follow`; they are kept no longer.
+pub(crate) fn followed_since() -> Vec<Arc<Load>> {
+    followed().take().unwrap_or_default()
+}
+
+fn followed() -> MutexGuard<'static, Option<Vec<Arc<Load>>>> {
+    FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn latest() -> MutexGuard<'static, Option<String>> {
     static LATEST: Mutex<Option<String>> = Mutex::new(None);
     LATEST.lock().unwrap_or_else(PoisonError::into_inner)
@@ -172,18 +191,26 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
         let loads = loads();
         (loads.contains_key(&key), loads.len() < MOST)
     };
+    let is_followed = followed().is_some();
     // A request that failed says nothing about the one that succeeds later.
-    if has_room && !(is_known && is_loaded(&key)) {
+    let is_new = has_room && !(is_known && is_loaded(&key));
+    if is_new || is_followed {
         let (chain, line) = frames(args.py());
         let cell = journal::running_cell();
-        let load = Load {
+        let load = Arc::new(Load {
             means,
             what,
             cell,
             chain,
             line,
-        };
-        loads().insert(key, Arc::new(load));
+        });
+        if let Some(followed) = &mut *followed() {
+            recorded::note(followed.len());
+            followed.push(Arc::clone(&load));
+        }
+        if is_new {
+            loads().insert(key, load);
+        }
     }
     Some(())
 }

@@ -76,7 +76,7 @@ fn stub(wanted: Wanted) -> Option<[u8; SIZE]> {
 
 /// Copies code into pages of its own.
 #[allow(unsafe_code, reason = "memory for code comes from the system")]
-fn publish(code: &[u8]) -> Option<usize> {
+pub(crate) fn publish(code: &[u8]) -> Option<usize> {
     let rights = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping where the system likes it.
     let memory = unsafe { mmap_anonymous(ptr::null_mut(), code.len(), rights, MapFlags::PRIVATE) };

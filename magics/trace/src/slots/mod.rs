@@ -67,14 +67,19 @@ impl Prepared {
         if !recorder::can_be_hooked() {
             return Err(Refused::Processor);
         }
-        let counters = linker::counters();
         let wanted: Vec<Wanted> = sites.iter().map(Site::wanted).collect();
         let stubs = stubs(&wanted).ok_or(Refused::Memory)?;
+        Self::leading(sites.iter().copied().zip(stubs))
+    }
+
+    /// With the pieces of code that the pointers are to lead to.
+    pub(crate) fn leading(sites: impl Iterator<Item = (Site, usize)>) -> Result<Self, Refused> {
+        let counters = linker::counters();
+        let all: Vec<Placed> = sites.map(|(site, stub)| Placed { site, stub }).collect();
         let maps = Maps::read().map_err(|_| Refused::Maps)?;
-        let placed = sites.iter().zip(stubs);
         Ok(Self {
-            all: placed.map(|(&site, stub)| Placed { site, stub }).collect(),
-            closed: pages::closed(sites, &maps),
+            closed: pages::closed(all.iter().map(|one| one.site.address), &maps),
+            all,
             counters,
         })
     }
@@ -117,7 +122,8 @@ impl Prepared {
 #[derive(Debug)]
 #[must_use]
 pub struct Hooks {
-    placed: Vec<Arc<Prepared>>,
+    /// Each set with its place among those that a fork's child knows.
+    placed: Vec<(Arc<Prepared>, &'static AtomicPtr<Prepared>)>,
 }
 
 /// How many sets of hooks there can be at once.
@@ -138,18 +144,25 @@ impl Hooks {
     /// Places further hooks, for example of libraries that were loaded since.
     pub fn extend(&mut self, prepared: Arc<Prepared>) {
         // A child must know them before they are there.
-        let Some(place) = PUBLISHED.get(self.placed.len()) else {
+        let pointer = Arc::as_ptr(&prepared).cast_mut();
+        let free = |place: &&AtomicPtr<Prepared>| {
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            let null = ptr::null_mut();
+            place
+                .compare_exchange(null, pointer, success, failure)
+                .is_ok()
+        };
+        let Some(place) = PUBLISHED.iter().find(free) else {
             return;
         };
-        place.store(Arc::as_ptr(&prepared).cast_mut(), Ordering::Release);
         prepared.on_loaded(Placed::set);
-        self.placed.push(prepared);
+        self.placed.push((prepared, place));
     }
 }
 
 impl Drop for Hooks {
     fn drop(&mut self) {
-        for (prepared, place) in self.placed.drain(..).zip(&PUBLISHED).rev() {
+        for (prepared, place) in self.placed.drain(..).rev() {
             prepared.on_loaded(Placed::undo);
             place.store(ptr::null_mut(), Ordering::Release);
         }

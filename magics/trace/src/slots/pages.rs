@@ -4,8 +4,6 @@
 use diaphane_sight::maps::Maps;
 use rustix::mm::{MprotectFlags, mprotect};
 
-use super::Site;
-
 /// A page with its rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Closed {
@@ -14,13 +12,10 @@ pub(super) struct Closed {
     rights: MprotectFlags,
 }
 
-/// The pages of sites that cannot be written, each once.
-pub(super) fn closed(sites: &[Site], maps: &Maps) -> Vec<Closed> {
+/// The pages of words that cannot be written, each once.
+pub(super) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec<Closed> {
     let size = rustix::param::page_size();
-    let mut pages: Vec<usize> = sites
-        .iter()
-        .map(|site| site.address / size * size)
-        .collect();
+    let mut pages: Vec<usize> = addresses.map(|address| address / size * size).collect();
     pages.sort_unstable();
     pages.dedup();
     let closed = |start: usize| {
