@@ -69,6 +69,8 @@ ensure_packages() {
   local missing=()
   command -v g++ >/dev/null || missing+=(g++)
   command -v chromium >/dev/null || missing+=(chromium)
+  command -v strace >/dev/null || missing+=(strace)
+  command -v squashfuse >/dev/null || missing+=(squashfuse squashfs-tools fuse3)
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
   [[ -n $(shared_python) ]] || missing+=(libpython3-dev)
   python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)

@@ -37,6 +37,7 @@ mod report;
 mod signatures;
 mod target;
 mod threads;
+mod trace_loads;
 mod trail;
 mod ufunc;
 mod variants;
@@ -166,6 +167,7 @@ const ALL: &[Entry] = &[
     entry::<where_func::Where>(),
     entry::<disasm::Disasm>(),
     entry::<addr_map::AddrMap>(),
+    entry::<trace_loads::TraceLoads>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

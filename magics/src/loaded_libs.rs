@@ -23,7 +23,7 @@ use crate::args::regex;
 use crate::report::{Report, fields, rows};
 use crate::view::bytes;
 use crate::{Context, Error, Magic, extensions, journal, loads};
-pub(crate) use inventory::{Item, newest, stem};
+pub(crate) use inventory::{Item, newest, short, stem};
 use row::{COLUMNS, Resident, Row};
 
 /// List the native libraries that are loaded into this process.

@@ -23,6 +23,7 @@ pub mod lines;
 pub mod linker;
 pub mod malloc;
 pub mod maps;
+pub mod mounts;
 pub mod packages;
 pub mod pages;
 pub mod pools;

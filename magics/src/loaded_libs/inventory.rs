@@ -280,7 +280,7 @@ pub(crate) fn stem(name: &str) -> &str {
 }
 
 /// The name as people say it: without the tag of the Python that an extension module is for, too.
-pub(super) fn short(name: &str) -> &str {
+pub(crate) fn short(name: &str) -> &str {
     let stem = stem(name);
     let tag = stem.find(".cpython-").or_else(|| stem.find(".abi3"));
     &stem[..tag.unwrap_or(stem.len())]
