@@ -35,6 +35,7 @@ pub use signal::let_be_stopped;
 pub use stop::Refused;
 
 use held::Held;
+use sleepers::{Sleeper, sleepers};
 use stop::{Trust, while_stopped};
 use window::{Want, Written};
 
@@ -152,25 +153,22 @@ impl Prepared {
         let mut held: Vec<Held> = chosen.iter().filter_map(|ready| Held::new(ready)).collect();
         // One that is unloaded by now is not written to.
         chosen.retain(|ready| held.iter().any(|held| held.is(ready)));
-        loop {
-            match write(&chosen) {
-                Err(Refused::Blocks { tid, library }) => {
-                    left_out.extend(without(&mut chosen, library, tid));
-                }
-                Err(refused) => return Err(refused),
-                Ok((written, pause)) => {
-                    held.retain(|held| chosen.iter().any(|ready| held.is(ready)));
-                    return Ok(Applied {
-                        hooked: written.done,
-                        foreign: written.foreign,
-                        pause,
-                        left_out,
-                        held,
-                        is_undone: false,
-                    });
-                }
+        let sleepers = sleepers(&chosen, PATIENCE)?;
+        for sleeper in &sleepers {
+            for ready in &sleeper.runs {
+                left_out.extend(without(&mut chosen, ready, sleeper.tid));
             }
         }
+        held.retain(|held| chosen.iter().any(|ready| held.is(ready)));
+        let (written, pause) = write(&chosen, &sleepers)?;
+        Ok(Applied {
+            hooked: written.done,
+            foreign: written.foreign,
+            pause,
+            left_out,
+            held,
+            is_undone: false,
+        })
     }
 }
 
@@ -201,8 +199,16 @@ impl Drop for Applied {
 }
 
 /// Takes a library off the list, and what it needs: the thread that runs it may run these too.
-fn without(chosen: &mut Vec<&'static Ready>, library: usize, tid: i32) -> Vec<(String, i32)> {
-    let mut out = vec![chosen.remove(library)];
+fn without(
+    chosen: &mut Vec<&'static Ready>,
+    library: &'static Ready,
+    tid: i32,
+) -> Vec<(String, i32)> {
+    if !chosen.iter().any(|one| ptr::eq(*one, library)) {
+        return Vec::new();
+    }
+    chosen.retain(|one| !ptr::eq(*one, library));
+    let mut out = vec![library];
     let mut next = 0;
     while let Some(needed) = out.get(next).map(|ready| &ready.needed) {
         let (gone, kept) = chosen.iter().partition(|ready| ready.is_among(needed));
@@ -215,13 +221,13 @@ fn without(chosen: &mut Vec<&'static Ready>, library: usize, tid: i32) -> Vec<(S
         .collect()
 }
 
-fn write(chosen: &[&'static Ready]) -> Result<(Written, Duration), Refused> {
+fn write(chosen: &[&'static Ready], sleepers: &[Sleeper]) -> Result<(Written, Duration), Refused> {
     // Signal handlers may look at the list whenever they run.
     let list: &'static [&'static Ready] = Vec::leak(chosen.to_vec());
     let list: &'static List = Box::leak(Box::new(list));
     window::open(list).map_err(|()| Refused::Denied)?;
     window::touch(list);
-    let done = while_stopped(list, PATIENCE, Trust::None, || {
+    let done = while_stopped(list, sleepers, PATIENCE, Trust::None, || {
         WRITTEN.store(ptr::from_ref(list).cast_mut(), Ordering::Release);
         let written = window::write(list, Want::Jumps);
         window::synchronize();
@@ -238,8 +244,9 @@ fn undo(patience: Duration) -> Result<Duration, Refused> {
     let Some(list) = (unsafe { WRITTEN.load(Ordering::Acquire).as_ref() }) else {
         return Ok(Duration::ZERO);
     };
+    let sleepers = sleepers(list, patience)?;
     window::open(list).map_err(|()| Refused::Denied)?;
-    let done = while_stopped(list, patience, Trust::Sleeping, || {
+    let done = while_stopped(list, &sleepers, patience, Trust::Sleeping, || {
         window::write(list, Want::Originals);
         window::synchronize();
         WRITTEN.store(ptr::null_mut(), Ordering::Release);

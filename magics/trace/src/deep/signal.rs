@@ -4,9 +4,11 @@
 //! the code is changed or not. Then it waits. The handler takes no lock and allocates nothing.
 
 use std::ffi::{c_int, c_void};
+#[cfg(target_arch = "x86_64")]
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+#[cfg(target_arch = "x86_64")]
 use diaphane_sight::spans;
 use rustix::thread::futex;
 
@@ -17,8 +19,10 @@ pub(super) const MOST: usize = 2048;
 /// Among so many of the last signals is ours, unless other programs use them.
 const LAST: usize = 8;
 /// How far above the interrupted function older signal frames are looked for.
+#[cfg(target_arch = "x86_64")]
 const REACH: usize = 32 * 1024;
 /// So many words are copied at once; a signal stack is small.
+#[cfg(target_arch = "x86_64")]
 const WORDS: usize = 128;
 
 /// The phases of a slot, in the lowest bits; the rest is the number of the stop.
@@ -208,6 +212,7 @@ fn move_out(_context: &mut libc::ucontext_t) -> bool {
 }
 
 /// The kernel's part of the set.
+#[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "the set is opaque")]
 fn is_unblocked(set: &libc::sigset_t) -> bool {
     // SAFETY: the kernel writes 64 bits, and the C library's set is larger.
@@ -252,6 +257,7 @@ fn move_older_out(context: &libc::ucontext_t) -> bool {
 }
 
 /// Where code goes on that stands in a moved instruction; `Ok(None)` if it stands elsewhere.
+#[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "the list is published as a raw pointer")]
 fn moved(code: usize) -> Result<Option<usize>, ()> {
     // SAFETY: it points at a slice that lives for ever.

@@ -8,24 +8,30 @@ use std::time::{Duration, Instant};
 
 use diaphane_sight::libs;
 use diaphane_sight::maps::Maps;
-use diaphane_sight::stacks::{Unwinder, asleep};
+use diaphane_sight::stacks::{Stack, Unwinder, asleep};
 
-use super::List;
+use super::library::Ready;
+use super::signal::handled;
 use super::stop::Refused;
 use super::tasks;
 
-/// The threads that block the signal and sleep, each with the place of a library whose code it runs.
-pub(super) type Sleepers = Vec<(i32, Option<usize>)>;
+/// A thread that blocks the signal and sleeps.
+#[derive(Debug)]
+pub(super) struct Sleeper {
+    pub(super) tid: i32,
+    /// The libraries whose code it runs.
+    pub(super) runs: Vec<&'static Ready>,
+}
 
 /// Between two looks at a thread that runs.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// Looks at all threads that block the signal, and waits a little for those that run.
 pub(super) fn sleepers(
-    libraries: List,
-    signal: i32,
+    libraries: &[&'static Ready],
     patience: Duration,
-) -> Result<Sleepers, Refused> {
+) -> Result<Vec<Sleeper>, Refused> {
+    let signal = handled().ok_or(Refused::Signal)?;
     let own = rustix::thread::gettid().as_raw_nonzero().get();
     let mut blocking = Vec::new();
     let blocks = |tid| tasks::status(tid).is_some_and(|status| status.blocks(signal));
@@ -47,12 +53,9 @@ pub(super) fn sleepers(
         // One that takes the signal by now, or is gone, was beginning.
         while blocks(tid) {
             if let Some(stack) = asleep(tid, &maps, &mut unwinder) {
-                let addresses = stack.frames.iter().map(|frame| frame.lookup);
-                let library = addresses
-                    .filter_map(|address| holds(libraries, address))
-                    .next();
-                if library.is_some() || stack.complete {
-                    found.push((tid, library));
+                let runs = run_by(&stack, libraries);
+                if !runs.is_empty() || stack.complete {
+                    found.push(Sleeper { tid, runs });
                     break;
                 }
             }
@@ -65,10 +68,11 @@ pub(super) fn sleepers(
     Ok(found)
 }
 
-/// The place of the library whose code an address lies in.
-fn holds(libraries: List, address: usize) -> Option<usize> {
-    let inside = |span: &diaphane_sight::spans::Span| span.contains(address);
-    libraries
-        .iter()
-        .position(|library| library.code.iter().any(inside))
+/// The libraries whose code is on a stack.
+fn run_by(stack: &Stack, libraries: &[&'static Ready]) -> Vec<&'static Ready> {
+    let holds = |library: &&&'static Ready| {
+        let mut addresses = stack.frames.iter().map(|frame| frame.lookup);
+        addresses.any(|address| library.code.iter().any(|span| span.contains(address)))
+    };
+    libraries.iter().filter(holds).copied().collect()
 }

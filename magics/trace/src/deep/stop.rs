@@ -14,7 +14,7 @@ use super::library::Ready;
 use super::signal::{
     BELL, LIBRARIES, MOST, SLOTS, STOPPED, Unsent, handled, phase, send, without_signals,
 };
-use super::sleepers::{Sleepers, sleepers};
+use super::sleepers::Sleeper;
 use super::tasks;
 
 /// Between two looks at threads that did not answer.
@@ -32,14 +32,6 @@ pub enum Refused {
     /// One runs on.
     #[error("the thread {0} did not stop in time")]
     Silent(i32),
-    /// One cannot be stopped, and runs code that would be changed.
-    #[error("the thread {tid} blocks signals and runs code that would be changed")]
-    Blocks {
-        /// The thread.
-        tid: i32,
-        /// The place of the library in the list.
-        library: usize,
-    },
     /// One stands where no instruction begins.
     #[error("the thread {0} stands where no instruction begins")]
     Lost(i32),
@@ -79,7 +71,7 @@ struct Member {
 }
 
 /// The other threads, and room for what is learned about them.
-struct World {
+struct World<'a> {
     libraries: List,
     signal: i32,
     stop: u32,
@@ -87,25 +79,20 @@ struct World {
     trust: Trust,
     members: Vec<Member>,
     round: u32,
-    sleepers: Sleepers,
+    /// Those that may be left running though they cannot be stopped.
+    sleepers: &'a [Sleeper],
 }
 
 /// Runs something while all other threads stand still, and says for how long they did. Only one thread may do this at a
 /// time.
 pub(super) fn while_stopped<T>(
     libraries: &'static List,
+    sleepers: &[Sleeper],
     patience: Duration,
     trust: Trust,
     run: impl FnOnce() -> T,
 ) -> Result<(T, Duration), Refused> {
     let signal = handled().ok_or(Refused::Signal)?;
-    let sleepers = sleepers(libraries, signal, patience)?;
-    let runs = sleepers
-        .iter()
-        .find_map(|(tid, runs)| Some((*tid, (*runs)?)));
-    if let Some((tid, library)) = runs.filter(|_| trust == Trust::None) {
-        return Err(Refused::Blocks { tid, library });
-    }
     let mut world = World {
         libraries,
         signal,
@@ -136,11 +123,22 @@ fn next_stop() -> u32 {
     (LAST.fetch_add(1, Ordering::Relaxed) + 1).max(1)
 }
 
-impl World {
+impl World<'_> {
+    /// Whether a thread runs none of the code that will be changed.
+    fn is_outside(&self, sleeper: &Sleeper) -> bool {
+        let chosen = |one: &&Ready| {
+            self.libraries
+                .iter()
+                .any(|library| std::ptr::eq(*library, *one))
+        };
+        !sleeper.runs.iter().any(|one| chosen(one))
+    }
+
     /// What was learned of a thread that blocks the signal.
     fn find_sleeper(&self, tid: i32) -> State {
-        match self.sleepers.iter().find(|(known, _)| *known == tid) {
-            Some((_, None)) => State::Left,
+        let known = self.sleepers.iter().find(|known| known.tid == tid);
+        match known {
+            Some(sleeper) if self.is_outside(sleeper) => State::Left,
             _ => State::Blocks,
         }
     }
