@@ -3,6 +3,7 @@
 //! The recorder keeps words; signatures and the tables of ufuncs make arguments of them, and the arrays before, in and
 //! after the cell make names of addresses.
 
+pub(crate) mod findings;
 pub(crate) mod given;
 pub(crate) mod lives;
 mod looping;
@@ -11,6 +12,7 @@ mod words;
 
 use std::collections::HashMap;
 
+use diaphane_sight::toll;
 use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 use pyo3::prelude::*;
@@ -29,6 +31,8 @@ pub(crate) struct Watch<'py> {
     names: Vec<String>,
     before: Snapshot,
     handler: Option<Installed<'py>>,
+    /// The CPU time of this thread and of all, when the cell began and when it ended.
+    cpu: [Option<(u64, u64)>; 2],
 }
 
 /// What was there before and after the cell.
@@ -36,6 +40,8 @@ pub(crate) struct Watch<'py> {
 pub(crate) struct Watched {
     pub before: Snapshot,
     pub after: Snapshot,
+    /// The CPU time that the cell took on its own thread, and that all others took.
+    pub cpu: Option<(u64, u64)>,
     /// What was not seen, in words.
     pub limits: Vec<String>,
 }
@@ -51,15 +57,25 @@ impl<'py> Watch<'py> {
             names: names.to_vec(),
             before: Snapshot::take(user, names)?,
             handler,
+            cpu: [toll::cpu(), None],
         })
     }
 
     /// No allocation is noted any more.
     pub fn stop(&mut self) -> PyResult<bool> {
+        self.cpu[1] = self.cpu[1].or_else(toll::cpu);
         match &mut self.handler {
             Some(handler) => handler.take_out(),
             None => Ok(true),
         }
+    }
+
+    fn cpu(&self) -> Option<(u64, u64)> {
+        let (own, all) = self.cpu[0]?;
+        let (own_after, all_after) = self.cpu[1]?;
+        let here = own_after.saturating_sub(own);
+        let everywhere = all_after.saturating_sub(all);
+        Some((here, everywhere.saturating_sub(here)))
     }
 
     /// Ends.
@@ -73,10 +89,12 @@ impl<'py> Watch<'py> {
         if self.before.is_cut || after.is_cut {
             limits.push("there are too many objects to name all buffers".into());
         }
+        let cpu = self.cpu();
         Ok(Watched {
             before: self.before,
             after,
             limits,
+            cpu,
         })
     }
 }

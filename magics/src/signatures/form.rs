@@ -95,6 +95,32 @@ impl Known {
         self.form == (Form::Cblas { ordered: true })
     }
 
+    /// Whether every argument is given by its address.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.form == Form::Fortran
+    }
+
+    /// Whether it is LAPACK's, whose functions write into what they are given.
+    pub(crate) fn is_of_lapack(&self) -> bool {
+        self.signature.level == Level::Fortran && !self.signature.name[1..].starts_with("dot")
+    }
+
+    /// The bytes of a number of its type.
+    pub(crate) fn item_size(&self) -> usize {
+        self.signature.item.size(self.is_wide)
+    }
+
+    /// NumPy's name of its type.
+    pub(crate) fn dtype(&self) -> Option<&'static str> {
+        Some(match self.signature.item {
+            Item::Single => "float32",
+            Item::Double => "float64",
+            Item::ComplexSingle => "complex64",
+            Item::ComplexDouble => "complex128",
+            Item::Integer | Item::Byte => return None,
+        })
+    }
+
     /// What is to be kept of a call, in the order of the arguments.
     pub(super) fn takes(&self) -> Vec<Take> {
         let mut takes = Vec::new();
