@@ -131,7 +131,7 @@ impl World<'_> {
                 .iter()
                 .any(|library| std::ptr::eq(*library, *one))
         };
-        !sleeper.runs.iter().any(|one| chosen(one))
+        !sleeper.runs.iter().any(chosen)
     }
 
     /// What was learned of a thread that blocks the signal.
