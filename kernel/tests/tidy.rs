@@ -103,6 +103,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "CPython calls back with raw pointers",
     ),
     (
+        "magics/sight/src/stacks/handler.rs",
+        "a signal gets a handler",
+    ),
+    (
+        "magics/trace/src/sampler/",
+        "timers of POSIX, whose signals make threads copy their stacks",
+    ),
+    (
         "magics/trace/src/clock.rs",
         "an instruction of the processor",
     ),

@@ -27,6 +27,7 @@ mod loads;
 mod native;
 mod native_delta;
 mod native_doctor;
+mod native_prof;
 mod numpy_array;
 mod python;
 #[allow(dead_code, reason = "the magic that records comes next")]
@@ -168,6 +169,7 @@ const ALL: &[Entry] = &[
     entry::<disasm::Disasm>(),
     entry::<addr_map::AddrMap>(),
     entry::<trace_loads::TraceLoads>(),
+    entry::<native_prof::NativeProf>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -30,12 +30,15 @@ use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
 pub(crate) use interpreter::check as check_interpreter;
+pub(crate) use interpreter::{Interpreter, begin_above, note_above, unpack};
 #[allow(unused_imports, reason = "the magic that records comes next")]
 pub(crate) use interpreter::{instructions, place};
 use pools::summary;
+pub(crate) use python_frames::{Functions, PythonFrame};
 use sample::Sample;
 use scene::{Gil, Kind, Names, Scene};
 use stack::{Call, Merged, Wanted, stacks};
+pub(crate) use stack::{Woven, is_interpreter, woven};
 
 /// The longest time to watch, in milliseconds.
 const LONGEST: u64 = 60_000;
@@ -185,7 +188,7 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
 }
 
 /// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
-fn python_names(py: Python<'_>) -> PyResult<Names> {
+pub(crate) fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
     let Some(threading) = imported(py, "threading")? else {
         return Ok(HashMap::new());
     };

@@ -60,6 +60,11 @@ pub fn biases() -> Vec<usize> {
     walk().images.iter().map(|image| image.bias).collect()
 }
 
+/// Runs something that no fork interrupts, so that a child never inherits a lock that it holds. It must be short.
+pub fn while_nobody_forks<T>(run: impl FnOnce() -> T) -> T {
+    forks::while_nobody_forks(run)
+}
+
 /// How many images were ever loaded and unloaded: two equal answers mean that nothing changed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {

@@ -7,7 +7,10 @@
 
 mod asleep;
 mod code;
+mod handler;
+mod machine;
 mod registers;
+mod rows;
 mod signal;
 mod tables;
 mod unwind;
@@ -18,7 +21,9 @@ use crate::libs::Library;
 use crate::maps::Maps;
 use crate::threads::{Task, Thread};
 
-pub use registers::Registers;
+pub use asleep::snapshot as asleep_copy;
+pub use handler::{Handler, claim};
+pub use registers::{Registers, interrupted};
 pub use signal::{WORDS, Witness};
 pub use tables::{Piece, pieces};
 pub use unwind::Unwinder;
@@ -61,17 +66,25 @@ pub struct Stack {
     pub noted: Vec<usize>,
     /// Whether the thread got a signal.
     pub signalled: bool,
+    /// Whether a part of the way had to be searched for, where call frame information is missing.
+    pub searched: bool,
 }
 
 /// A copy of what a thread was doing.
-#[derive(Debug)]
-struct Snapshot {
-    registers: Registers,
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The registers, as far as they are known.
+    pub registers: Registers,
     /// Where the copy of the stack begins.
-    start: usize,
-    stack: Vec<u8>,
-    noted: Vec<usize>,
-    signalled: bool,
+    pub start: usize,
+    /// The copy.
+    pub stack: Vec<u8>,
+    /// What the witness noted.
+    pub noted: Vec<usize>,
+    /// Whether the thread got a signal for it.
+    pub signalled: bool,
+    /// Nobody wants to know the calls whose frames lie at or above this address.
+    pub floor: Option<usize>,
 }
 
 /// Why there is no stack of a thread.

@@ -19,6 +19,8 @@ const MOST_THREADS: usize = 4096;
 
 /// Whether the layout was found to hold in this process.
 static HOLDS: AtomicBool = AtomicBool::new(false);
+/// The frame at which `note_above` ends.
+static FLOOR: AtomicUsize = AtomicUsize::new(0);
 
 #[allow(unsafe_code, reason = "a variable of CPython's")]
 unsafe extern "C" {
@@ -28,7 +30,7 @@ unsafe extern "C" {
 
 /// The threads that Python knows, at one moment.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Interpreter {
+pub(crate) struct Interpreter {
     /// The state of each, by the kernel's number.
     pub states: HashMap<i32, usize>,
     /// Who holds the GIL.
@@ -40,7 +42,7 @@ pub(super) struct Interpreter {
 /// A frame as four words: where it is, the code object, the next instruction, whether the interpreter was entered for
 /// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RawFrame {
+pub(crate) struct RawFrame {
     pub frame: usize,
     pub code: usize,
     pub instruction: usize,
@@ -52,7 +54,7 @@ const WORDS: usize = 4;
 
 impl Interpreter {
     /// Looks, if it is known how.
-    pub(super) fn look() -> Self {
+    pub(crate) fn look() -> Self {
         match LAYOUT.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed)) {
             Some(layout) => Self::read(layout),
             None => Self::default(),
@@ -93,7 +95,7 @@ impl Interpreter {
     }
 
     /// The frames of a thread, the innermost first; of a thread that runs they may be torn.
-    pub(super) fn frames(&self, tid: i32) -> Vec<RawFrame> {
+    pub(crate) fn frames(&self, tid: i32) -> Vec<RawFrame> {
         let mut words = [0; diaphane_sight::stacks::WORDS];
         let count = self
             .states
@@ -106,6 +108,22 @@ impl Interpreter {
 /// Notes the frames of the thread whose state is given. It is safe in a signal handler: it allocates nothing, and reads
 /// through the operating system.
 pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
+    note_until(state, words, 0)
+}
+
+/// The same without the frame that was given to `begin_above`, and without those that called it.
+pub(crate) fn note_above(state: usize, words: &mut [usize]) -> usize {
+    note_until(state, words, FLOOR.load(Ordering::Relaxed))
+}
+
+/// Says where `note_above` ends: at the frame that runs now on this thread.
+pub(crate) fn begin_above(tid: i32) {
+    let frames = Interpreter::look().frames(tid);
+    let top = frames.first().map_or(0, |frame| frame.frame);
+    FLOOR.store(top, Ordering::Relaxed);
+}
+
+fn note_until(state: usize, words: &mut [usize], end: usize) -> usize {
     let Some(layout) = LAYOUT.as_ref().filter(|_| state != 0) else {
         return 0;
     };
@@ -119,7 +137,7 @@ pub(super) fn note(state: usize, words: &mut [usize]) -> usize {
     // The frames that the C stack owns are none of Python's, so there are more steps than frames.
     for _ in 0..2 * frames.len() {
         let Some(frame) = at
-            .filter(|&at| at != 0 && count < frames.len())
+            .filter(|&at| at != 0 && at != end && count < frames.len())
             .and_then(|at| read_frame(layout, at))
         else {
             break;
@@ -170,7 +188,7 @@ pub(crate) fn instructions() -> Option<usize> {
 }
 
 /// The frames behind words.
-pub(super) fn unpack(words: &[usize]) -> Vec<RawFrame> {
+pub(crate) fn unpack(words: &[usize]) -> Vec<RawFrame> {
     let (frames, _) = words.as_chunks::<WORDS>();
     let frame = |&[frame, code, instruction, entry]: &[usize; WORDS]| RawFrame {
         frame,

@@ -21,19 +21,19 @@ const CONTENT: usize = 32;
 
 /// One Python function that has not returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PythonFrame {
+pub(crate) struct PythonFrame {
     pub function: String,
     pub file: String,
     pub line: Option<u32>,
     /// Whether the interpreter's C function was called for it.
     pub entry: bool,
     /// Its variables, if they were asked for.
-    pub locals: Option<Vec<Local>>,
+    pub(super) locals: Option<Vec<Local>>,
 }
 
 /// The functions of frames. A code object that is none by now gives nothing.
 #[derive(Default)]
-pub(super) struct Functions {
+pub(crate) struct Functions {
     known: HashMap<usize, Option<Code>>,
 }
 
@@ -48,7 +48,7 @@ struct Code {
 
 impl Functions {
     /// The functions, where all of them could be read; a part would be wrong.
-    pub(super) fn of(&mut self, frames: &[RawFrame]) -> Option<Vec<PythonFrame>> {
+    pub(crate) fn of(&mut self, frames: &[RawFrame]) -> Option<Vec<PythonFrame>> {
         frames.iter().map(|frame| self.one(frame)).collect()
     }
 

@@ -145,31 +145,60 @@ fn weave(
     python: &mut impl Iterator<Item = PythonFrame>,
     merged: &mut Merged,
 ) {
-    for frame in &stack.frames {
-        let place = place(frame.lookup, &scene.libraries);
-        let name = place
-            .as_ref()
-            .and_then(|place| place.symbol.as_ref())
-            .map(|symbol| symbol.name.as_str());
-        // The compiler may have moved a part of it elsewhere, under a longer name.
-        let evaluates = name.is_some_and(|name| name.split('.').next() == Some(EVALUATE));
-        if !evaluates {
-            merged.calls.push(Call::of_native(scene, frame, place));
+    let places = stack
+        .frames
+        .iter()
+        .map(|frame| (frame, place(frame.lookup, &scene.libraries)));
+    let evaluates = |(_, place): &(&Frame, Option<Place>)| {
+        let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+        symbol.is_some_and(|symbol| is_interpreter(&symbol.name))
+    };
+    let woven = woven(places, evaluates, python, |function| function.entry);
+    merged.calls.extend(woven.into_iter().map(|one| match one {
+        Woven::Python(function) => Call::of_python(function),
+        Woven::Native((frame, place)) => Call::of_native(scene, frame, place),
+    }));
+}
+
+/// One function of a stack.
+pub(crate) enum Woven<N, P> {
+    Native(N),
+    Python(P),
+}
+
+/// Whether this is the interpreter's C function. The compiler may have moved a part of it elsewhere, under a longer name.
+pub(crate) fn is_interpreter(name: &str) -> bool {
+    name.split('.').next() == Some(EVALUATE)
+}
+
+/// Puts Python's functions in place of the calls of the interpreter's C function: each stands for those up to the next
+/// one for which it was entered. What is left of them is left in the iterator.
+pub(crate) fn woven<N, P>(
+    natives: impl Iterator<Item = N>,
+    evaluates: impl Fn(&N) -> bool,
+    python: &mut impl Iterator<Item = P>,
+    is_entry: impl Fn(&P) -> bool,
+) -> Vec<Woven<N, P>> {
+    let mut woven = Vec::new();
+    for native in natives {
+        if !evaluates(&native) {
+            woven.push(Woven::Native(native));
             continue;
         }
-        let before = merged.calls.len();
+        let before = woven.len();
         for function in python.by_ref() {
-            let entry = function.entry;
-            merged.calls.push(Call::of_python(function));
+            let entry = is_entry(&function);
+            woven.push(Woven::Python(function));
             if entry {
                 break;
             }
         }
-        if merged.calls.len() == before {
+        if woven.len() == before {
             // It begins or ends just now, and has no function yet.
-            merged.calls.push(Call::of_native(scene, frame, place));
+            woven.push(Woven::Native(native));
         }
     }
+    woven
 }
 
 fn why(missing: Missing) -> &'static str {

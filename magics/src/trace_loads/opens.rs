@@ -8,7 +8,10 @@ use syscalls::Errno;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The system call was seen.
-    #[allow(dead_code, reason = "system calls are recorded by a part that comes next")]
+    #[allow(
+        dead_code,
+        reason = "system calls are recorded by a part that comes next"
+    )]
     Syscall,
     /// Computed again by the rules of the linker.
     Inferred,

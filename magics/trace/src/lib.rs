@@ -9,5 +9,6 @@ pub mod deep;
 pub mod event;
 pub mod loads;
 pub mod recorder;
+pub mod sampler;
 pub mod slots;
 pub mod stubs;

@@ -21,17 +21,22 @@ type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut
 /// The callback must be sound for the data, and must not unwind.
 #[allow(unsafe_code, reason = "C functions with callbacks")]
 pub(super) unsafe fn iterate(callback: Callback, data: *mut c_void) {
+    watch_forks();
+    WALKING.lock();
+    // SAFETY: by the caller's word.
+    unsafe { libc::dl_iterate_phdr(Some(callback), data) };
+    // SAFETY: taken above by this thread.
+    unsafe { WALKING.unlock() };
+}
+
+#[allow(unsafe_code, reason = "a C function with callbacks")]
+fn watch_forks() {
     static GUARD: Once = Once::new();
     GUARD.call_once(|| {
         // SAFETY: the functions live as long as the program, and do nothing but take and give back a lock. Where there is
         // no memory to note them, forks are as they were without us.
         unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
     });
-    WALKING.lock();
-    // SAFETY: by the caller's word.
-    unsafe { libc::dl_iterate_phdr(Some(callback), data) };
-    // SAFETY: taken above by this thread.
-    unsafe { WALKING.unlock() };
 }
 
 #[allow(unsafe_code, reason = "called by the C library")]
@@ -44,4 +49,21 @@ unsafe extern "C" fn before() {
 unsafe extern "C" fn after() {
     // SAFETY: `before` took it on this thread.
     unsafe { WALKING.unlock() };
+}
+
+/// Runs something that no fork interrupts, so that a child never inherits a lock that it holds. It must be short.
+pub(super) fn while_nobody_forks<T>(run: impl FnOnce() -> T) -> T {
+    /// Gives the lock back, also after a panic.
+    struct Held;
+    impl Drop for Held {
+        #[allow(unsafe_code, reason = "a lock without a guard")]
+        fn drop(&mut self) {
+            // SAFETY: taken below by this thread.
+            unsafe { WALKING.unlock() };
+        }
+    }
+    watch_forks();
+    WALKING.lock();
+    let _held = Held;
+    run()
 }

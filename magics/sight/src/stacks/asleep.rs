@@ -9,7 +9,8 @@ use crate::stacks::{DEPTH, Registers, Snapshot};
 use crate::threads::Task;
 
 /// What a thread was doing, if it slept all the while.
-pub(super) fn snapshot(task: &Task, maps: &Maps) -> Option<Snapshot> {
+#[must_use]
+pub fn snapshot(task: &Task, maps: &Maps) -> Option<Snapshot> {
     let before = task.run()?;
     let position = task.position()?;
     let end = maps.find(position.stack)?.span.end;
@@ -21,5 +22,6 @@ pub(super) fn snapshot(task: &Task, maps: &Maps) -> Option<Snapshot> {
         stack,
         noted: Vec::new(),
         signalled: false,
+        floor: None,
     })
 }

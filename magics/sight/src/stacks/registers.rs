@@ -31,7 +31,7 @@ pub struct Registers {
 
 impl Registers {
     /// Nothing is known.
-    pub(super) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         values: [None; COUNT],
         code: 0,
     };
@@ -63,7 +63,8 @@ impl Registers {
 
 /// The registers at the place that a signal interrupted.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn interrupted(context: &libc::ucontext_t) -> Registers {
+#[must_use]
+pub fn interrupted(context: &libc::ucontext_t) -> Registers {
     use libc::{
         REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RBP,
         REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
@@ -83,7 +84,8 @@ pub(super) fn interrupted(context: &libc::ucontext_t) -> Registers {
 
 /// The registers at the place that a signal interrupted.
 #[cfg(target_arch = "aarch64")]
-pub(super) fn interrupted(context: &libc::ucontext_t) -> Registers {
+#[must_use]
+pub fn interrupted(context: &libc::ucontext_t) -> Registers {
     let machine = &context.uc_mcontext;
     let mut registers = Registers::new(machine.sp as usize, machine.pc as usize);
     for (number, value) in (0..).zip(machine.regs) {

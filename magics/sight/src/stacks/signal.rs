@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::handler::claim;
 use super::registers::interrupted;
 use super::{DEPTH, Missing, Registers, Snapshot};
 use crate::spans;
@@ -73,7 +74,7 @@ pub(super) fn snapshots(
     witness: Option<Witness<'_>>,
 ) -> Vec<Result<Snapshot, Missing>> {
     let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(signal) = handled() else {
+    let Some(signal) = claim(&SIGNAL, handle) else {
         return threads.iter().map(|_| Err(Missing::Refused)).collect();
     };
     let ask = |group: &[&Thread]| {
@@ -175,6 +176,7 @@ impl Slot {
             stack: copy.stack[..copy.length].to_vec(),
             noted: copy.words[..copy.noted.min(WORDS)].to_vec(),
             signalled: true,
+            floor: None,
         })
     }
 }
@@ -222,36 +224,6 @@ fn send(tid: i32, signal: c_int, value: u64) -> Result<(), Missing> {
         Some(libc::ESRCH) => Err(Missing::Gone),
         _ => Err(Missing::Refused),
     }
-}
-
-/// The signal with our handler, which is installed where that was not done yet or somebody replaced it.
-#[allow(unsafe_code, reason = "sigaction has no safe interface")]
-fn handled() -> Option<c_int> {
-    let current = |signal| {
-        // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: nothing is installed, and `action` is writable.
-        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
-        (asked == 0).then_some(action.sa_sigaction)
-    };
-    let ours = handle as *const () as usize;
-    let known = SIGNAL.load(Ordering::Relaxed);
-    if known != 0 && current(known) == Some(ours) {
-        return Some(known);
-    }
-    // From the last one, since other programs count from the first.
-    let mut signals = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
-    let free = signals.find(|&signal| current(signal) == Some(libc::SIG_DFL))?;
-    // SAFETY: all zeroes is a valid `sigaction`.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
-    // SAFETY: `handle` has the signature that SA_SIGINFO asks for, and is safe in a signal handler.
-    let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
-    SIGNAL.store(if installed { free } else { 0 }, Ordering::Relaxed);
-    installed.then_some(free)
 }
 
 /// The handler: copies what the thread was doing.

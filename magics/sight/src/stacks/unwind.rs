@@ -5,15 +5,16 @@
 //! behind a call of this very function is a proof, another one from which all further steps fit, up to the thread's
 //! first function, is marked as a guess.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gimli::{
-    CfaRule, EvaluationResult, Expression, Location, RegisterRule, UnwindContext, UnwindExpression,
-};
+use gimli::{RegisterRule, UnwindContext};
 
 use super::code::Code;
+use super::machine::Machine;
 use super::registers::{KEPT, RETURN, STACK};
-use super::tables::{Bytes, Tables};
+use super::rows::{Known, Rows, Simple};
+use super::tables::Tables;
 use super::{Found, Frame, Registers, Snapshot, Stack};
 use crate::libs::Library;
 
@@ -28,6 +29,11 @@ const TRIES: usize = 200;
 pub struct Unwinder {
     code: Code,
     context: UnwindContext<usize>,
+    rows: Rows,
+    /// How far from the stack pointer the return address was, by the instruction in code without call frame information.
+    distances: HashMap<usize, usize>,
+    /// Whether the walk had to search.
+    searched: bool,
     /// How many return addresses may still be tried.
     tries: usize,
     /// How many guesses the walk stands on.
@@ -35,7 +41,7 @@ pub struct Unwinder {
 }
 
 /// Why a walk ends.
-enum Stop {
+pub(super) enum Stop {
     /// At the thread's first function.
     First,
     /// Where the end of the frame cannot be computed; with the function's start, if it is known.
@@ -45,7 +51,7 @@ enum Stop {
 }
 
 /// The state behind a step.
-struct Step {
+pub(super) struct Step {
     registers: Registers,
     /// Where the frame that was left ends.
     end: usize,
@@ -66,20 +72,25 @@ impl Unwinder {
         Self {
             code: Code::of(libraries),
             context: UnwindContext::new(),
+            rows: Rows::default(),
+            distances: HashMap::new(),
+            searched: false,
             tries: 0,
             guessing: 0,
         }
     }
 
     /// Follows a copy to its end.
-    pub(super) fn unwind(&mut self, copy: Snapshot) -> Stack {
+    pub fn unwind(&mut self, copy: Snapshot) -> Stack {
         self.tries = TRIES;
+        self.searched = false;
         let (frames, complete) = self.walk(&copy, copy.registers, false);
         Stack {
             frames,
             complete,
             noted: copy.noted,
             signalled: copy.signalled,
+            searched: self.searched,
         }
     }
 
@@ -88,6 +99,9 @@ impl Unwinder {
         let (mut registers, mut called) = (from, called);
         let mut frames = Vec::new();
         while frames.len() < MOST {
+            if is_below(copy, &registers) && !frames.is_empty() {
+                return (frames, true);
+            }
             let address = registers.code;
             // A call may be the last instruction of its function.
             let lookup = address.wrapping_sub(usize::from(called));
@@ -133,55 +147,71 @@ impl Unwinder {
         lookup: usize,
         assumed: Option<usize>,
     ) -> Result<Step, Stop> {
-        let image = self.code.image(lookup).ok_or(Stop::Unknown(None))?;
+        match self.rows.get(lookup) {
+            Some(Known::Simple(row)) => return row.step(copy, registers, assumed),
+            Some(Known::First) => return Err(Stop::First),
+            Some(Known::Nothing) => return Err(Stop::Unknown(None)),
+            Some(Known::Other) | None => {}
+        }
+        let (known, step) = self.read(copy, registers, lookup, assumed);
+        self.rows.remember(lookup, known);
+        step
+    }
+
+    /// The same by the tables, and what to remember of them.
+    fn read(
+        &mut self,
+        copy: &Snapshot,
+        registers: &Registers,
+        lookup: usize,
+        assumed: Option<usize>,
+    ) -> (Known, Result<Step, Stop>) {
+        let nothing = (Known::Nothing, Err(Stop::Unknown(None)));
+        let Some(image) = self.code.image(lookup) else {
+            return nothing;
+        };
         let tables = Tables::of(image);
-        let entry = tables.entry(lookup).ok_or(Stop::Unknown(None))?;
-        let row = entry
-            .unwind_info_for_address(
-                &tables.frames(),
-                tables.bases(),
-                &mut self.context,
-                lookup as u64,
-            )
-            .map_err(|_| Stop::Unknown(None))?;
+        let Some(entry) = tables.entry(lookup) else {
+            return nothing;
+        };
+        let (frames, bases) = (tables.frames(), tables.bases());
+        let row = entry.unwind_info_for_address(&frames, bases, &mut self.context, lookup as u64);
+        let Ok(row) = row else {
+            return nothing;
+        };
         let Some(rule) = row
             .register(entry.cie().return_address_register())
             .filter(|rule| *rule != RegisterRule::Undefined)
         else {
-            return Err(Stop::First);
+            return (Known::First, Err(Stop::First));
         };
+        let start = usize::try_from(entry.initial_address()).ok();
+        let signal = entry.is_signal_trampoline();
+        if let Some(simple) = Simple::of(row, start, &rule, signal) {
+            return (Known::Simple(simple), simple.step(copy, registers, assumed));
+        }
         let machine = Machine {
             copy,
             registers,
             tables: &tables,
         };
-        let start = usize::try_from(entry.initial_address()).ok();
-        let frame = assumed
-            .or_else(|| machine.frame(row.cfa()))
-            .ok_or(Stop::Unknown(start))?;
-        let code = machine.restored(&rule, RETURN, frame).ok_or(Stop::Lost)?;
-        let mut outer = Registers::new(frame, code);
-        for number in KEPT.into_iter().chain([STACK]) {
-            let value = match row.register(gimli::Register(number)) {
-                Some(rule) => machine.restored(&rule, number, frame),
-                None if number == STACK => Some(frame),
-                None => registers.get(number),
-            };
-            outer.set(number, value);
-        }
-        let signal = entry.is_signal_trampoline();
-        // A stack grows downwards; a signal may have moved to another one.
-        let inner = registers.stack().ok_or(Stop::Lost)?;
-        match code {
-            // The first function of a thread returns to nowhere.
-            0 => Err(Stop::First),
-            _ if signal || frame > inner => Ok(Step {
-                registers: outer,
-                end: frame,
-                signal,
-            }),
-            _ => Err(Stop::Lost),
-        }
+        let step = || {
+            let frame = assumed
+                .or_else(|| machine.frame(row.cfa()))
+                .ok_or(Stop::Unknown(start))?;
+            let code = machine.restored(&rule, RETURN, frame).ok_or(Stop::Lost)?;
+            let mut outer = Registers::new(frame, code);
+            for number in KEPT.into_iter().chain([STACK]) {
+                let value = match row.register(gimli::Register(number)) {
+                    Some(rule) => machine.restored(&rule, number, frame),
+                    None if number == STACK => Some(frame),
+                    None => registers.get(number),
+                };
+                outer.set(number, value);
+            }
+            leave(registers, outer, frame, signal)
+        };
+        (Known::Other, step())
     }
 
     /// Looks for the return address of a function whose frame has no known end: the nearest one whose call is a call of
@@ -195,7 +225,13 @@ impl Unwinder {
     ) -> Option<Way> {
         // Outside of code, nothing was called.
         self.code.image(lookup)?;
+        self.searched = true;
         let stack = registers.stack()?;
+        if start.is_none()
+            && let Some(way) = self.as_before(copy, registers, lookup)
+        {
+            return Some(way);
+        }
         let words = copy.words_from(stack).take(REACH / size_of::<usize>());
         let mut returns: Vec<(usize, usize)> = words
             .filter(|&(_, word)| self.code.follows_a_call(word))
@@ -241,7 +277,55 @@ impl Unwinder {
             }
             likely = Some(way);
         }
+        if let Some(way) = likely.as_ref().filter(|_| start.is_none()) {
+            self.distances.insert(lookup, way.end - stack);
+        }
         likely
+    }
+
+    /// The way on if the return address lies where it was found the last time at this instruction.
+    fn as_before(&mut self, copy: &Snapshot, registers: &Registers, lookup: usize) -> Option<Way> {
+        let end = registers.stack()? + self.distances.get(&lookup)?;
+        let address = copy.word(end - size_of::<usize>())?;
+        if !self.code.follows_a_call(address) {
+            return None;
+        }
+        self.guessing += 1;
+        let (mut frames, complete) = self.walk(copy, registers.returned(end, address), true);
+        self.guessing -= 1;
+        frames.first_mut()?.found = Found::Guess;
+        complete.then_some(Way {
+            end,
+            frames,
+            complete,
+        })
+    }
+}
+
+/// Whether nobody wants to know who made this call.
+fn is_below(copy: &Snapshot, registers: &Registers) -> bool {
+    copy.floor
+        .is_some_and(|floor| registers.stack().is_some_and(|stack| stack >= floor))
+}
+
+/// The step behind a frame, if it makes sense.
+pub(super) fn leave(
+    inner: &Registers,
+    outer: Registers,
+    frame: usize,
+    signal: bool,
+) -> Result<Step, Stop> {
+    // A stack grows downwards; a signal may have moved to another one.
+    let stack = inner.stack().ok_or(Stop::Lost)?;
+    match outer.code {
+        // The first function of a thread returns to nowhere.
+        0 => Err(Stop::First),
+        _ if signal || frame > stack => Ok(Step {
+            registers: outer,
+            end: frame,
+            signal,
+        }),
+        _ => Err(Stop::Lost),
     }
 }
 
@@ -263,92 +347,11 @@ impl Snapshot {
         let places = (first..).step_by(size_of::<usize>());
         places.zip(words.iter().map(|word| usize::from_ne_bytes(*word)))
     }
-}
-
-/// What expressions and rules may ask for.
-struct Machine<'a> {
-    copy: &'a Snapshot,
-    registers: &'a Registers,
-    tables: &'a Arc<Tables>,
-}
-
-impl Machine<'_> {
-    /// Where the frame ends.
-    fn frame(&self, rule: &CfaRule<usize>) -> Option<usize> {
-        match rule {
-            CfaRule::RegisterAndOffset { register, offset } => {
-                let base = self.registers.get(register.0)?;
-                Some(base.wrapping_add_signed(*offset as isize))
-            }
-            CfaRule::Expression(expression) => self.evaluate(expression, None),
-        }
-    }
 
     /// A word of the copied stack.
-    fn word(&self, address: usize) -> Option<usize> {
-        let at = address.checked_sub(self.copy.start)?;
-        let word = self
-            .copy
-            .stack
-            .get(at..at.checked_add(size_of::<usize>())?)?;
+    pub(super) fn word(&self, address: usize) -> Option<usize> {
+        let at = address.checked_sub(self.start)?;
+        let word = self.stack.get(at..at.checked_add(size_of::<usize>())?)?;
         Some(usize::from_ne_bytes(word.try_into().ok()?))
-    }
-
-    /// The value that a register had in the caller.
-    fn restored(&self, rule: &RegisterRule<usize>, number: u16, frame: usize) -> Option<usize> {
-        match rule {
-            RegisterRule::SameValue => self.registers.get(number),
-            RegisterRule::Offset(offset) => self.word(frame.wrapping_add_signed(*offset as isize)),
-            RegisterRule::ValOffset(offset) => Some(frame.wrapping_add_signed(*offset as isize)),
-            RegisterRule::Register(other) => self.registers.get(other.0),
-            RegisterRule::Expression(expression) => {
-                self.word(self.evaluate(expression, Some(frame))?)
-            }
-            RegisterRule::ValExpression(expression) => self.evaluate(expression, Some(frame)),
-            RegisterRule::Constant(value) => usize::try_from(*value).ok(),
-            _ => None,
-        }
-    }
-
-    fn evaluate(
-        &self,
-        expression: &UnwindExpression<usize>,
-        frame: Option<usize>,
-    ) -> Option<usize> {
-        let section = self.tables.frames();
-        let expression: Expression<Bytes<'_>> = expression.get(&section).ok()?;
-        let encoding = gimli::Encoding {
-            address_size: 8,
-            format: gimli::Format::Dwarf32,
-            version: 4,
-        };
-        let mut evaluation = expression.evaluation(encoding);
-        evaluation.set_max_iterations(256);
-        if let Some(frame) = frame {
-            evaluation.set_initial_value(frame as u64);
-        }
-        let mut result = evaluation.evaluate().ok()?;
-        loop {
-            result = match result {
-                EvaluationResult::Complete => break,
-                EvaluationResult::RequiresMemory { address, .. } => {
-                    let word = self.word(usize::try_from(address).ok()?)?;
-                    evaluation.resume_with_memory(gimli::Value::Generic(word as u64))
-                }
-                EvaluationResult::RequiresRegister { register, .. } => {
-                    let known = match register.0 {
-                        RETURN => Some(self.registers.code),
-                        number => self.registers.get(number),
-                    };
-                    evaluation.resume_with_register(gimli::Value::Generic(known? as u64))
-                }
-                _ => return None,
-            }
-            .ok()?;
-        }
-        match evaluation.as_result().first()?.location {
-            Location::Address { address } => usize::try_from(address).ok(),
-            _ => None,
-        }
     }
 }

@@ -1,0 +1,126 @@
+//! What the samples add up to: per function, per kind, per thread, and as one tree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use diaphane_trace::sampler::Totals;
+
+use super::gather::{Function, Gather, Id, Path};
+use super::kinds::Kind;
+
+/// The samples of a cell.
+pub(crate) struct Profile {
+    pub functions: Vec<Function>,
+    pub paths: Vec<(Path, u64)>,
+    pub samples: u64,
+    pub truncated: u64,
+    pub joined: u64,
+    pub unplaced: u64,
+    pub totals: Totals,
+    /// The names of the threads.
+    pub threads: BTreeMap<i32, String>,
+}
+
+/// What one function has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Share {
+    /// Samples in which it was the innermost one.
+    pub own: u64,
+    /// Samples in which it was on the stack.
+    pub total: u64,
+    pub threads: BTreeSet<i32>,
+}
+
+impl Profile {
+    /// Of what was gathered; `names` are those that Python gave to its threads.
+    pub(crate) fn of(gather: Gather, totals: Totals, names: &HashMap<i32, String>) -> Self {
+        let seen = gather.threads();
+        let name = |tid: &i32| {
+            let own = names.get(tid).or(gather.names.get(tid));
+            (*tid, own.cloned().unwrap_or_default())
+        };
+        let threads = seen.iter().map(name).collect();
+        let mut paths: Vec<(Path, u64)> = gather.paths.into_iter().collect();
+        paths.sort_by(|(one, left), (other, right)| {
+            right.cmp(left).then_with(|| one.calls.cmp(&other.calls))
+        });
+        Self {
+            functions: gather.functions,
+            paths,
+            samples: gather.samples,
+            truncated: gather.truncated,
+            joined: gather.joined,
+            unplaced: gather.unplaced,
+            totals,
+            threads,
+        }
+    }
+
+    pub(crate) fn function(&self, id: Id) -> &Function {
+        &self.functions[id as usize]
+    }
+
+    /// A part of the samples, in percent with one digit.
+    pub(crate) fn percent(&self, count: u64) -> f64 {
+        (count as f64 * 1000.0 / self.samples.max(1) as f64).round() / 10.0
+    }
+
+    /// The share of every function, those that ran most first.
+    pub(crate) fn shares(&self) -> Vec<(Id, Share)> {
+        let mut shares: HashMap<Id, Share> = HashMap::new();
+        for (path, count) in &self.paths {
+            let each: HashSet<Id> = path.calls.iter().copied().collect();
+            for id in each {
+                let share = shares.entry(id).or_default();
+                share.total += count;
+                share.threads.insert(path.tid);
+            }
+            if let Some(last) = path.calls.last() {
+                shares.entry(*last).or_default().own += count;
+            }
+        }
+        let mut all: Vec<(Id, Share)> = shares.into_iter().collect();
+        all.sort_by_key(|(id, share)| (u64::MAX - share.own, u64::MAX - share.total, *id));
+        all
+    }
+
+    /// How many samples have their innermost function in code of each kind.
+    pub(crate) fn kinds(&self) -> Vec<(Kind, u64)> {
+        let count = |kind: Kind| self.count(|path| self.kind(path) == Some(kind));
+        let all = Kind::ALL.into_iter().map(|kind| (kind, count(kind)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn kind(&self, path: &Path) -> Option<Kind> {
+        Some(self.function(*path.calls.last()?).kind)
+    }
+
+    /// How many samples have such a stack.
+    pub(crate) fn count(&self, holds: impl Fn(&Path) -> bool) -> u64 {
+        let held = self.paths.iter().filter(|(path, _)| holds(path));
+        held.map(|(_, count)| count).sum()
+    }
+
+    /// The name of a function as graphs write it.
+    pub(crate) fn label(&self, id: Id) -> String {
+        let function = self.function(id);
+        match (&function.library, &function.file, function.line) {
+            (Some(library), _, _) => format!("{} [{library}]", function.name),
+            (None, Some(file), Some(line)) => {
+                format!("{} ({}:{line})", function.name, short(file))
+            }
+            (None, Some(file), None) => format!("{} ({})", function.name, short(file)),
+            (None, None, _) => function.name.clone(),
+        }
+    }
+
+    /// A thread as graphs write it.
+    pub(crate) fn thread(&self, tid: i32) -> String {
+        let name = self.threads.get(&tid).map_or("", String::as_str);
+        format!("thread {tid} {name}")
+    }
+}
+
+/// The last part of a path.
+fn short(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
+}

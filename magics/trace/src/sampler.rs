@@ -1,0 +1,324 @@
+//! Samples: what each thread runs, looked at many times a second, for as long as a cell runs.
+//!
+//! A thread that runs has a timer of its own, whose signal makes it copy its registers and its stack (`ring`). A thread
+//! that sleeps for long gets no signals, since they would end its system calls; it is looked at from outside (`watch`).
+//! One thread of ours takes the copies, unwinds them and hands them on while the cell runs, so that nearly nothing is
+//! left to do at the end.
+
+mod ring;
+mod timer;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use diaphane_sight::libs::{self, Library};
+use diaphane_sight::linker::{self, Counters};
+use diaphane_sight::maps::Maps;
+use diaphane_sight::spans::Span;
+use diaphane_sight::stacks::{Stack, Unwinder};
+use serde::Serialize;
+
+use watch::Watch;
+
+/// How often the copies are taken.
+const TICK: Duration = Duration::from_millis(5);
+/// Every how many ticks it is looked for new libraries.
+const TICKS_A_LOOK: u32 = 4;
+
+/// What passes between two samples of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Time, also while the thread waits.
+    Wall,
+    /// Its time on a CPU.
+    Cpu,
+    /// Time for the thread of the cell and for who waits for the GIL, time on a CPU for all others.
+    Busy,
+}
+
+/// Which threads are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// All but those whose names begin with one of these.
+    Except(&'static [&'static str]),
+    /// The thread of the cell.
+    Main,
+}
+
+/// What is to be sampled, and how.
+pub struct Plan {
+    /// How often a second.
+    pub hz: u32,
+    /// What passes between two samples.
+    pub clock: Clock,
+    /// Which threads.
+    pub threads: Threads,
+    /// The thread of the cell.
+    pub main: i32,
+    /// Calls of that thread that end at or above this address are not looked at.
+    pub floor: usize,
+    /// What a thread notes about itself: it gets its argument and room for words. It must be safe in a signal handler.
+    pub note: fn(usize, &mut [usize]) -> usize,
+    /// The arguments by thread; 0 where there is none.
+    pub arguments: fn() -> HashMap<i32, usize>,
+    /// A futex in here is the GIL.
+    pub gil: Option<Span>,
+}
+
+/// What a thread was seen to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Doing {
+    /// It runs, or could.
+    Running,
+    /// It sleeps in a system call.
+    Waiting,
+    /// It waits for the GIL.
+    WaitingForGil,
+}
+
+/// One look at one thread.
+#[derive(Debug)]
+pub struct Sample {
+    /// The thread.
+    pub tid: i32,
+    /// For how many looks it stands.
+    pub count: u32,
+    /// What it did.
+    pub doing: Doing,
+    /// Its native stack, and what it noted.
+    pub stack: Stack,
+}
+
+/// Who gets the samples, on the sampling thread.
+pub trait Sink: Send + 'static {
+    /// From now on addresses belong to these libraries.
+    fn loaded(&mut self, libraries: &Arc<Vec<Library>>);
+    /// The next samples are of this moment: what was known of the process's memory may not hold any more.
+    fn moment(&mut self);
+    /// One sample.
+    fn sample(&mut self, sample: Sample);
+}
+
+/// What became of the looks.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Totals {
+    /// Copies for which there was no room.
+    pub lost: u64,
+    /// Times at which a thread was due while it had no CPU.
+    pub late: u64,
+    /// Threads that block the signal, or for which there is no timer.
+    pub unreachable: Vec<i32>,
+    /// How long the sampling thread itself was on a CPU, in nanoseconds.
+    pub cpu_ns: u64,
+}
+
+/// Why nothing is sampled.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// One at a time.
+    #[error("samples are being taken already; only one recording can run at a time")]
+    Busy,
+    /// Nothing to make threads look at themselves with.
+    #[error(
+        "every real-time signal (34 to 64) has a handler already, and sampling needs one of its own"
+    )]
+    NoSignal,
+    /// The system refused.
+    #[error("the system gave no {0}: {1}")]
+    System(&'static str, std::io::Error),
+    /// The process could not be looked at.
+    #[error(transparent)]
+    Probe(#[from] diaphane_sight::Error),
+}
+
+/// Samples are being taken.
+pub struct Running<S: Sink> {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<(S, Totals)>>,
+}
+
+/// What both threads touch.
+struct Shared {
+    stop: AtomicBool,
+    process: u32,
+}
+
+/// The process in which samples are being taken; 0 for none. A child of a fork takes none.
+static TAKING: AtomicU32 = AtomicU32::new(0);
+
+/// Begins.
+///
+/// # Errors
+/// Where samples are being taken already, or the system has no signal or timer left.
+pub fn begin<S: Sink>(plan: Plan, sink: S) -> Result<Running<S>, Refused> {
+    let process = std::process::id();
+    if TAKING.swap(process, Ordering::AcqRel) == process {
+        return Err(Refused::Busy);
+    }
+    let begun = start(plan, sink, process);
+    if begun.is_err() {
+        TAKING.store(0, Ordering::Release);
+    }
+    begun
+}
+
+fn start<S: Sink>(plan: Plan, sink: S, process: u32) -> Result<Running<S>, Refused> {
+    let signal = ring::open(plan.note, plan.clock, plan.hz)?;
+    let shared = Arc::new(Shared {
+        stop: AtomicBool::new(false),
+        process,
+    });
+    let mut worker = Worker::prepare(plan, sink, signal)?;
+    let flag = Arc::clone(&shared);
+    let thread = std::thread::Builder::new()
+        .name("diaphane-sampl".into())
+        .spawn(move || {
+            timer::block_signals();
+            while !flag.stop.load(Ordering::Acquire) {
+                std::thread::park_timeout(TICK);
+                worker.tick();
+            }
+            worker.finish()
+        })
+        .map_err(|error| Refused::System("thread", error))?;
+    Ok(Running {
+        shared,
+        thread: Some(thread),
+    })
+}
+
+impl<S: Sink> Running<S> {
+    /// Ends, and gives the sink back; nothing in the child of a fork, to which the sampling thread does not belong.
+    pub fn end(mut self) -> Option<(S, Totals)> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Option<(S, Totals)> {
+        let thread = self.thread.take()?;
+        if self.shared.process != std::process::id() {
+            // The thread's own data are half a copy here.
+            std::mem::forget(thread);
+            return None;
+        }
+        self.shared.stop.store(true, Ordering::Release);
+        thread.thread().unpark();
+        let ended = thread.join().ok();
+        // Also where the thread has panicked.
+        ring::close();
+        TAKING.store(0, Ordering::Release);
+        ended
+    }
+}
+
+impl<S: Sink> Drop for Running<S> {
+    fn drop(&mut self) {
+        drop(self.stop());
+    }
+}
+
+/// What the sampling thread does.
+struct Worker<S: Sink> {
+    plan: Plan,
+    sink: S,
+    watch: Watch,
+    unwinder: Unwinder,
+    counters: Counters,
+    ticks: u32,
+}
+
+impl<S: Sink> Worker<S> {
+    fn prepare(plan: Plan, mut sink: S, signal: i32) -> Result<Self, Refused> {
+        let maps = Maps::query()?;
+        let libraries = Arc::new(libs::loaded(&maps)?);
+        let counters = linker::counters();
+        sink.loaded(&libraries);
+        let mut watch = Watch::new(&plan, signal);
+        watch.look(&plan);
+        Ok(Self {
+            unwinder: Unwinder::new(&libraries),
+            plan,
+            sink,
+            watch,
+            counters,
+            ticks: 0,
+        })
+    }
+
+    /// Takes what is there. No fork happens meanwhile, since a child would inherit the locks that are held.
+    fn tick(&mut self) {
+        linker::while_nobody_forks(|| {
+            self.take();
+            self.ticks += 1;
+            if self.ticks.is_multiple_of(TICKS_A_LOOK) {
+                self.refresh();
+                self.watch.look(&self.plan);
+            }
+            self.sink.moment();
+            for (asleep, count, doing) in self.watch.idle(&self.plan) {
+                let stack = self.unwinder.unwind(asleep.copy);
+                self.sink.sample(Sample {
+                    tid: asleep.tid,
+                    count,
+                    doing,
+                    stack,
+                });
+            }
+        });
+    }
+
+    fn take(&mut self) {
+        self.sink.moment();
+        for taken in ring::take() {
+            let doing = match taken.futex {
+                Some(futex) if self.plan.gil.is_some_and(|gil| gil.contains(futex)) => {
+                    Doing::WaitingForGil
+                }
+                Some(_) => Doing::Waiting,
+                None => Doing::Running,
+            };
+            if !self.watch.is_wanted(&self.plan, taken.tid, doing) {
+                continue;
+            }
+            let stack = self.unwinder.unwind(taken.copy);
+            self.sink.sample(Sample {
+                tid: taken.tid,
+                count: taken.count,
+                doing,
+                stack,
+            });
+        }
+    }
+
+    /// Looks whether libraries came or went.
+    fn refresh(&mut self) {
+        let now = linker::counters();
+        if now == self.counters {
+            return;
+        }
+        let found = Maps::query().and_then(|maps| libs::loaded(&maps));
+        if let Ok(libraries) = found {
+            let libraries = Arc::new(libraries);
+            self.unwinder = Unwinder::new(&libraries);
+            self.sink.loaded(&libraries);
+            self.counters = now;
+        }
+    }
+
+    fn finish(mut self) -> (S, Totals) {
+        self.watch.stop();
+        ring::close();
+        self.take();
+        let mut totals = ring::totals();
+        totals.unreachable = self.watch.unreachable();
+        totals.cpu_ns = timer::own_cpu();
+        (self.sink, totals)
+    }
+}
+
+#[cfg(test)]
+mod tests;

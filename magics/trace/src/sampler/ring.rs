@@ -1,0 +1,320 @@
+//! Where threads put copies of themselves, in the handler of their timer's signal.
+//!
+//! The handler takes no lock and allocates nothing: it claims a free slot, copies registers and stack into it through the
+//! kernel, and says that it is done. The slots stay for the next recording, since a late signal may still be on its way;
+//! it finds another recording's number, and leaves.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use diaphane_sight::spans;
+use diaphane_sight::stacks::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted};
+
+use super::timer::own_cpu;
+use super::{Clock, Refused, Totals};
+
+/// How many copies wait at most.
+const SLOTS: usize = 128;
+/// How many threads are watched at once.
+pub(super) const SEATS: usize = 512;
+
+/// How far beyond the floor stacks are copied, for the return address of the last call that is looked at.
+const MARGIN: usize = 1024;
+
+mod phase {
+    pub(super) const FREE: u8 = 0;
+    pub(super) const BUSY: u8 = 1;
+    pub(super) const DONE: u8 = 2;
+}
+
+struct Slot {
+    phase: AtomicU8,
+    copy: UnsafeCell<Copied>,
+}
+
+/// What the handler writes.
+struct Copied {
+    tid: i32,
+    count: u32,
+    futex: Option<usize>,
+    registers: Registers,
+    stack: Vec<u8>,
+    length: usize,
+    words: Vec<usize>,
+    noted: usize,
+    floor: usize,
+}
+
+// SAFETY: `copy` belongs to whom `phase` says: to the handler that moved it from free to busy, and to the sampling
+// thread while it is done.
+#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
+unsafe impl Sync for Slot {}
+
+/// What the handler of one thread has to know, and what it counts.
+pub(super) struct Seat {
+    pub tid: AtomicI32,
+    pub argument: AtomicUsize,
+    /// Stacks are copied up to here; 0 for no limit.
+    pub floor: AtomicUsize,
+    /// Whether only time on a CPU counts.
+    pub only_cpu: AtomicU8,
+    /// The time on a CPU at the last signal, and how much of it no sample stands for yet.
+    pub cpu: AtomicU64,
+    pub due: AtomicU64,
+}
+
+static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
+static RING: OnceLock<Vec<Slot>> = OnceLock::new();
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// The recording that is going on; 0 for none. Timers carry it.
+static RECORDING: AtomicU64 = AtomicU64::new(0);
+static LAST: AtomicU64 = AtomicU64::new(0);
+static PERIOD: AtomicU64 = AtomicU64::new(0);
+static NOTE: AtomicUsize = AtomicUsize::new(0);
+static LOST: AtomicU64 = AtomicU64::new(0);
+static LATE: AtomicU64 = AtomicU64::new(0);
+
+impl Seat {
+    const fn new() -> Self {
+        Self {
+            tid: AtomicI32::new(0),
+            argument: AtomicUsize::new(0),
+            floor: AtomicUsize::new(0),
+            only_cpu: AtomicU8::new(0),
+            cpu: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(phase::FREE),
+            copy: UnsafeCell::new(Copied {
+                tid: 0,
+                count: 0,
+                futex: None,
+                registers: Registers::NONE,
+                // Pages that no stack reaches stay untouched.
+                stack: vec![0; DEPTH],
+                length: 0,
+                words: vec![0; WORDS],
+                noted: 0,
+                floor: 0,
+            }),
+        }
+    }
+}
+
+/// What a thread notes.
+type Note = fn(usize, &mut [usize]) -> usize;
+
+/// Makes room, and gives the signal for timers.
+pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, Refused> {
+    RING.get_or_init(|| (0..SLOTS).map(|_| Slot::new()).collect());
+    let signal = claim(&SIGNAL, handle).ok_or(Refused::NoSignal)?;
+    let period = 1_000_000_000 / u64::from(hz.max(1));
+    PERIOD.store(period, Ordering::Relaxed);
+    NOTE.store(note as usize, Ordering::Relaxed);
+    LOST.store(0, Ordering::Relaxed);
+    LATE.store(0, Ordering::Relaxed);
+    for seat in &SEATED {
+        seat.tid.store(0, Ordering::Relaxed);
+        seat.only_cpu
+            .store(u8::from(clock == Clock::Cpu), Ordering::Relaxed);
+    }
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    RECORDING.store(number, Ordering::Release);
+    Ok(signal)
+}
+
+/// From now on handlers copy nothing; waits for those that do, as long as they take.
+pub(super) fn close() {
+    RECORDING.store(0, Ordering::Release);
+    let busy = || {
+        let mut slots = RING.get().into_iter().flatten();
+        slots.any(|slot| slot.phase.load(Ordering::Acquire) == phase::BUSY)
+    };
+    // A thread that was stopped inside of the handler, as by a debugger, is not waited for.
+    for _ in 0..1000 {
+        if !busy() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(50));
+    }
+}
+
+/// A seat by its number.
+pub(super) fn seat(index: usize) -> &'static Seat {
+    &SEATED[index]
+}
+
+/// What a timer of a seat has to carry.
+pub(super) fn value(index: usize) -> usize {
+    (RECORDING.load(Ordering::Relaxed) as usize) << 16 | index
+}
+
+/// What was counted since the recording began.
+pub(super) fn totals() -> Totals {
+    Totals {
+        lost: LOST.load(Ordering::Relaxed),
+        late: LATE.load(Ordering::Relaxed),
+        ..Totals::default()
+    }
+}
+
+/// A copy that a thread made of itself.
+pub(super) struct Taken {
+    pub tid: i32,
+    pub count: u32,
+    /// What the system call waits for in which it sleeps, if it does.
+    pub futex: Option<usize>,
+    pub copy: Snapshot,
+}
+
+/// The copies that are done, one after the other.
+#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
+pub(super) fn take() -> impl Iterator<Item = Taken> {
+    let slots = RING.get().into_iter().flatten();
+    slots.filter_map(|slot| {
+        if slot.phase.load(Ordering::Acquire) != phase::DONE {
+            return None;
+        }
+        let taken = {
+            // SAFETY: the handler has said that it is done, and only the sampling thread takes.
+            let copy = unsafe { &*slot.copy.get() };
+            Taken {
+                tid: copy.tid,
+                count: copy.count,
+                futex: copy.futex,
+                copy: Snapshot {
+                    registers: copy.registers,
+                    start: copy.registers.stack().unwrap_or(0),
+                    stack: copy.stack[..copy.length].to_vec(),
+                    noted: copy.words[..copy.noted.min(WORDS)].to_vec(),
+                    signalled: true,
+                    floor: (copy.floor != 0).then_some(copy.floor),
+                },
+            }
+        };
+        slot.phase.store(phase::FREE, Ordering::Release);
+        Some(taken)
+    })
+}
+
+/// What the kernel passes on with a timer's signal.
+#[repr(C)]
+struct Message {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    padding: c_int,
+    timer: c_int,
+    overrun: c_int,
+    value: usize,
+}
+
+/// `SI_TIMER`, which the libc crate has for other systems only.
+const FROM_A_TIMER: c_int = -2;
+
+/// The handler.
+#[allow(unsafe_code, reason = "called by the kernel")]
+unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: with SA_SIGINFO the kernel passes a message of this layout.
+    let message = unsafe { &*info.cast::<Message>() };
+    let recording = RECORDING.load(Ordering::Acquire) as usize;
+    if message.code != FROM_A_TIMER || recording == 0 || message.value >> 16 != recording {
+        return;
+    }
+    let Some(seat) = SEATED.get(message.value & 0xffff) else {
+        return;
+    };
+    // SAFETY: the C library's variable of this thread.
+    let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: with SA_SIGINFO the kernel passes the interrupted state.
+    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+    let late = u32::try_from(message.overrun).unwrap_or(0);
+    LATE.fetch_add(u64::from(late), Ordering::Relaxed);
+    if is_due(seat) {
+        copy(seat, context, 1 + late);
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Whether a sample is due: always, or each time that the thread has used another period of a CPU.
+fn is_due(seat: &Seat) -> bool {
+    if seat.only_cpu.load(Ordering::Relaxed) == 0 {
+        return true;
+    }
+    let (now, period) = (own_cpu(), PERIOD.load(Ordering::Relaxed));
+    let used = now.saturating_sub(seat.cpu.swap(now, Ordering::Relaxed));
+    // A thread that was late for its signal is not made to pay for it later.
+    let due = (seat.due.load(Ordering::Relaxed) + used).min(2 * period);
+    let is_due = due >= period;
+    let rest = if is_due { due - period } else { due };
+    seat.due.store(rest, Ordering::Relaxed);
+    is_due
+}
+
+#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
+fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
+    let free = |slot: &&Slot| {
+        let (free, busy) = (phase::FREE, phase::BUSY);
+        slot.phase
+            .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    };
+    let Some(slot) = RING.get().and_then(|ring| ring.iter().find(free)) else {
+        LOST.fetch_add(u64::from(count), Ordering::Relaxed);
+        return;
+    };
+    // SAFETY: this handler has moved the slot from free to busy.
+    let copy = unsafe { &mut *slot.copy.get() };
+    let registers = interrupted(context);
+    let stack = registers.stack().unwrap_or(0);
+    copy.floor = seat.floor.load(Ordering::Relaxed);
+    // A signal on a stack of its own has nothing to do with the thread's.
+    if copy.floor <= stack {
+        copy.floor = 0;
+    }
+    let most = match copy.floor {
+        0 => DEPTH,
+        floor => DEPTH.min(floor - stack + MARGIN),
+    };
+    copy.tid = seat.tid.load(Ordering::Relaxed);
+    copy.count = count;
+    copy.futex = sleeps_in(context);
+    copy.registers = registers;
+    copy.length = spans::read(stack, &mut copy.stack[..most]).unwrap_or(0);
+    let note = NOTE.load(Ordering::Relaxed);
+    // SAFETY: `open` stored a function of this type.
+    let note = unsafe { std::mem::transmute::<usize, Note>(note) };
+    copy.noted = note(seat.argument.load(Ordering::Relaxed), &mut copy.words);
+    slot.phase.store(phase::DONE, Ordering::Release);
+}
+
+/// The first argument of the system call that the signal interrupted in its sleep, if it did.
+///
+/// The kernel leaves such a call with EINTR, or goes back to its instruction so that it starts anew.
+#[cfg(target_arch = "x86_64")]
+fn sleeps_in(context: &libc::ucontext_t) -> Option<usize> {
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    const INTERRUPTED: i64 = -4;
+    let register = |number: i32| context.uc_mcontext.gregs[number as usize];
+    let code = register(libc::REG_RIP) as usize;
+    let mut around = [0; 4];
+    let read = spans::read(code.wrapping_sub(2), &mut around).ok()?;
+    let left = around[..2] == SYSCALL && register(libc::REG_RAX) == INTERRUPTED;
+    let again = read == 4 && around[2..] == SYSCALL && register(libc::REG_RAX) >= 0;
+    (left || again).then_some(register(libc::REG_RDI) as usize)
+}
+
+/// The first argument of the system call that the signal interrupted in its sleep, if it did.
+#[cfg(not(target_arch = "x86_64"))]
+fn sleeps_in(_context: &libc::ucontext_t) -> Option<usize> {
+    None
+}

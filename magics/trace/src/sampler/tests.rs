@@ -1,0 +1,131 @@
+//! Samples of threads whose work is known.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use diaphane_sight::libs::Library;
+use diaphane_sight::symbols::place;
+
+use super::*;
+
+/// One recording at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[derive(Default)]
+struct Kept {
+    libraries: Arc<Vec<Library>>,
+    samples: Vec<(i32, Doing, Vec<String>, bool)>,
+}
+
+impl Sink for Kept {
+    fn loaded(&mut self, libraries: &Arc<Vec<Library>>) {
+        self.libraries = Arc::clone(libraries);
+    }
+
+    fn moment(&mut self) {}
+
+    fn sample(&mut self, sample: Sample) {
+        let name = |address| Some(place(address, &self.libraries)?.symbol?.name);
+        let frames = sample.stack.frames.iter();
+        let names = frames.filter_map(|frame| name(frame.lookup)).collect();
+        self.samples
+            .push((sample.tid, sample.doing, names, sample.stack.complete));
+    }
+}
+
+fn own() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+fn plan(clock: Clock) -> Plan {
+    Plan {
+        hz: 997,
+        clock,
+        threads: Threads::Except(&["diaphane-"]),
+        main: own(),
+        floor: 0,
+        note: |_, _| 0,
+        arguments: HashMap::new,
+        gil: None,
+    }
+}
+
+#[inline(never)]
+fn spin_inside(stop: &AtomicBool) -> u64 {
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        count += 1;
+    }
+    std::hint::black_box(count)
+}
+
+#[inline(never)]
+fn spin_outside(stop: &AtomicBool, said: &Sender<i32>) -> u64 {
+    said.send(own()).unwrap();
+    std::hint::black_box(spin_inside(stop)) + 1
+}
+
+/// The timers of this process, as the kernel lists them.
+fn timers() -> usize {
+    let text = std::fs::read_to_string("/proc/self/timers").unwrap();
+    text.lines().filter(|line| line.starts_with("ID:")).count()
+}
+
+/// Takes samples until the worker has used so much of a CPU.
+fn recorded(clock: Clock) -> (i32, Kept, Totals) {
+    let before = timers();
+    let running = begin(plan(clock), Kept::default()).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (say, said) = channel();
+    let flag = Arc::clone(&stop);
+    let worker = std::thread::spawn(move || spin_outside(&flag, &say));
+    let tid = said.recv().unwrap();
+    while timer::cpu(tid).unwrap() < 300_000_000 {
+        std::hint::spin_loop();
+    }
+    assert!(
+        timers() > before,
+        "there are timers while samples are taken"
+    );
+    stop.store(true, Ordering::Relaxed);
+    worker.join().unwrap();
+    let (kept, totals) = running.end().unwrap();
+    assert_eq!(timers(), before, "no timer is left");
+    (tid, kept, totals)
+}
+
+#[test]
+fn a_new_thread_is_seen_where_it_spins() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (tid, kept, totals) = recorded(Clock::Cpu);
+    let samples: Vec<_> = kept.samples.iter().filter(|one| one.0 == tid).collect();
+    assert!(samples.len() > 50, "{} samples, {totals:?}", samples.len());
+    let spins = samples.iter().filter(|(_, _, names, complete)| {
+        let place = |part: &str| names.iter().position(|name| name.contains(part));
+        let inside = place("spin_inside");
+        *complete && inside.is_some() && place("spin_outside") == inside.map(|place| place + 1)
+    });
+    let spins = spins.count();
+    assert!(
+        spins * 100 >= samples.len() * 95,
+        "{spins} of {}",
+        samples.len()
+    );
+}
+
+#[test]
+fn only_one_recording_runs_and_the_next_one_can() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let running = begin(plan(Clock::Wall), Kept::default()).unwrap();
+    let second = begin(plan(Clock::Wall), Kept::default());
+    assert!(matches!(second, Err(Refused::Busy)));
+    drop(running);
+    let (_, kept, _) = recorded(Clock::Wall);
+    assert!(!kept.samples.is_empty());
+}

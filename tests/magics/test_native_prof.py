@@ -1,0 +1,177 @@
+"""%%native_prof as a user of a notebook sees it: known work is found where it is, and nothing stays behind."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.native_prof+json"
+
+SPIN = """
+long turn_inside(long times) { volatile long n = 0; while (times-- > 0) n++; return n; }
+long turn_outside(long times) { return turn_inside(times) + 1; }
+"""
+# Releases the GIL through ctypes, and spins in C under a Python function with a name.
+CALLS = """
+import ctypes, threading
+lib = ctypes.CDLL({path!r})
+lib.turn_outside.argtypes = [ctypes.c_long]
+lib.turn_outside.restype = ctypes.c_long
+def calls_c(times):
+    return lib.turn_outside(times)
+"""
+
+
+@pytest.fixture
+def spinning(client: Client, tmp_path: Path) -> Client:
+    (tmp_path / "spin.c").write_text(SPIN)
+    library = tmp_path / "libturn.so"
+    command = ["cc", "-O1", "-fno-optimize-sibling-calls", "-fno-inline", "-shared", "-fPIC"]
+    subprocess.run([*command, "-o", library, tmp_path / "spin.c"], check=True)
+    client.run("%reset -f")
+    client.run(CALLS.format(path=str(library)))
+    return client
+
+
+def report(done) -> dict:
+    found = [m["data"][MIME] for m in done.all("execute_result") if MIME in m["data"]]
+    assert len(found) == 1, done.trace
+    return found[0]
+
+
+def said(done) -> str:
+    return "".join(str(message["content"]) for message in done.iopub)
+
+
+def share(found: dict, *names: str, thread: int | None = None) -> float:
+    """How many percent of the samples have these functions on their stack, in this order and not far apart."""
+    stacks = [s for s in found["stacks"] if thread in (None, s["tid"])]
+    hits = 0
+    for stack in stacks:
+        frames = [frame.split(" ")[0] for frame in stack["frames"]]
+        places = [frames.index(name) if name in frames else -1 for name in names]
+        hits += stack["count"] * (-1 not in places and places == sorted(places))
+    return 100 * hits / max(1, sum(stack["count"] for stack in stacks))
+
+
+def timers(client: Client) -> int:
+    return int(client.value("open('/proc/self/timers').read().count('ID:')"))
+
+
+def test_a_c_function_is_found_below_its_python_caller(spinning: Client):
+    before = timers(spinning)
+    done = spinning.run("%%native_prof\nanswer = calls_c(600_000_000)")
+    found = report(done)
+    assert found["samples"] > 50
+    assert share(found, "calls_c", "turn_outside", "turn_inside") > 95, found["stacks"][:5]
+    assert found["stacks"][0]["frames"][0].startswith("<module>")
+    assert found["unwind_truncated_pct"] < 2
+    assert found["lost"] == 0
+    row = next(row for row in found["rows"] if row["function"] == "turn_inside")
+    assert row["self_pct"] > 90
+    assert (row["library"], row["threads"]) == ("libturn.so", 1)
+    assert int(spinning.value("answer")) == 600_000_001
+    assert timers(spinning) == before
+
+
+def test_four_threads_are_seen_each_at_its_work(spinning: Client):
+    done = spinning.run(
+        "%%native_prof --cpu\n"
+        "all = [threading.Thread(target=calls_c, args=(300_000_000,)) for _ in range(4)]\n"
+        "[t.start() for t in all]; [t.join() for t in all]; ids = [t.native_id for t in all]"
+    )
+    found = report(done)
+    ids = ast.literal_eval(spinning.value("ids"))
+    for tid in ids:
+        assert share(found, "calls_c", "turn_inside", thread=tid) > 90, tid
+
+
+def test_waits_for_the_gil_are_told_from_work(client: Client):
+    client.run("import threading\ndef count():\n    for step in range(3_000_000): step + 1")
+    done = client.run(
+        "%%native_prof\n"
+        "all = [threading.Thread(target=count) for _ in range(4)]\n"
+        "[t.start() for t in all]; [t.join() for t in all]; None"
+    )
+    found = report(done)
+    assert found["gil_wait_pct"] > 20, found["kinds"]
+    assert "P003" in [one["code"] for one in found["diagnoses"]]
+
+
+def test_sleep_is_a_wait_and_no_work(client: Client):
+    client.run("import time")
+    found = report(client.run("%%native_prof\ntime.sleep(0.4)"))
+    assert found["kinds"].get("wait", 0) > 0.9 * found["samples"] > 0
+    found = report(client.run("%%native_prof --cpu\ntime.sleep(0.4)"))
+    assert found["kinds"].get("wait", 0) < 20
+
+
+def test_an_error_and_a_fork_leave_nothing_behind(spinning: Client):
+    before = timers(spinning)
+    done = spinning.execute("%%native_prof\ncalls_c(50_000_000); 1/0")
+    assert "ZeroDivisionError" in said(done)
+    assert timers(spinning) == before
+    done = spinning.run(
+        "%%native_prof\nimport os\n"
+        "for _ in range(20):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        calls_c(1_000_000); os._exit(7)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+    )
+    assert report(done)["samples"] >= 0
+    assert timers(spinning) == before
+    assert share(report(spinning.run("%%native_prof\ncalls_c(300_000_000)")), "turn_inside") > 90
+
+
+def test_a_second_recording_is_refused_and_the_first_goes_on(client: Client):
+    done = client.execute("%%native_prof\nget_ipython().run_cell_magic('native_prof', '', 'pass')")
+    assert "only one recording can run at a time" in said(done)
+    client.run("%%native_prof\npass")
+
+
+def test_files_are_written_and_strangers_are_kept(spinning: Client, tmp_path: Path):
+    svg, scope, lines = tmp_path / "a.svg", tmp_path / "a.json", tmp_path / "a.txt"
+    line = f"%%native_prof --svg {svg} --speedscope {scope} --collapsed {lines}"
+    for _ in range(2):
+        found = report(spinning.run(f"{line}\ncalls_c(200_000_000)"))
+    assert svg.read_text().startswith("<svg")
+    assert "<script" not in svg.read_text()
+    counts = [int(line.rsplit(" ", 1)[1]) for line in lines.read_text().splitlines()]
+    assert sum(counts) == found["samples"]
+    written = json.loads(scope.read_text())
+    assert sum(sum(p["weights"]) for p in written["profiles"]) == found["samples"]
+    for profile in written["profiles"]:
+        assert len(profile["samples"]) == len(profile["weights"])
+        used = {frame for sample in profile["samples"] for frame in sample}
+        assert max(used) < len(written["shared"]["frames"])
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes\n")
+    done = spinning.execute(f"%%native_prof --svg {notes}\ncalls_c(1)")
+    assert "is no such file; name another one" in said(done)
+    assert notes.read_text() == "my notes\n"
+    done = spinning.execute(f"%%native_prof --svg {tmp_path}/no/a.svg\npass")
+    assert "its folder does not exist" in said(done)
+
+
+@pytest.mark.parametrize("core", ["Haswell", "Prescott"])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_blas_kernels_are_followed_to_python(launch, core: str, threads: str):
+    client = launch(env={"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": threads}).connect()
+    client.run(
+        "import numpy as np; a = np.random.rand(700, 700)\ndef work(n):\n    for _ in range(n): a @ a"
+    )
+    client.run("work(2)")
+    times = 40 if core == "Haswell" else 12
+    found = report(client.run(f"%%native_prof --cpu\nwork({times})"))
+    main = int(client.value("__import__('os').getpid()"))
+    assert found["samples"] > 100
+    assert share(found, "<module>", "work", "DOUBLE_matmul", thread=main) >= 98, found["stacks"][:3]
+    assert found["unwind_truncated_pct"] <= 2
