@@ -2,6 +2,10 @@
 //!
 //! This is the boundary: errors become exceptions here, and a panic becomes one that asks to be reported.
 
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
@@ -277,6 +281,37 @@ impl PyReport {
         view::html::report(&self.report)
     }
 
+    /// The rows in which some field matches a regular expression, in any case; in a tree also those above them.
+    fn filter(&self, py: Python<'_>, pattern: &str) -> PyResult<Self> {
+        let kept = self.report.filtered(pattern);
+        kept.map(Self::new)
+            .map_err(|error| error.into_exception(py))
+    }
+
+    /// What differs from another report of the same magic, row by row.
+    fn diff(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        let diff = self.report.diff(&other.report);
+        diff.map(Self::new)
+            .map_err(|error| error.into_exception(py))
+    }
+
+    /// Write the report to a file, from which `Report.load` makes it again.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let text = self.report.to_stored();
+        let text = text.map_err(|error| error.into_exception(py))?;
+        fs::write(&path, text).map_err(|error| with_path(&path, &error))
+    }
+
+    /// The report in a file that `save` wrote.
+    #[staticmethod]
+    fn load(path: PathBuf) -> PyResult<Self> {
+        let text = fs::read(&path).map_err(|error| with_path(&path, &error))?;
+        let report = Report::from_stored(&String::from_utf8_lossy(&text));
+        report
+            .map(Self::new)
+            .map_err(|reason| PyValueError::new_err(format!("{}: {reason}", path.display())))
+    }
+
     #[pyo3(signature = (include=None, exclude=None))]
     fn _repr_mimebundle_<'py>(
         &self,
@@ -300,6 +335,11 @@ impl PyReport {
         bundle.set_item(views.kind, json)?;
         Ok(bundle)
     }
+}
+
+/// The error of a file with the file's name.
+fn with_path(path: &Path, error: &io::Error) -> PyErr {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display())).into()
 }
 
 /// The width for text: the terminal's where there is one, but no more than reads well.

@@ -2,13 +2,15 @@
 //! `python`, and its pictures are in `view`.
 
 mod column;
+mod diff;
 mod row;
+mod stored;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -27,7 +29,7 @@ pub type Facts = Map<String, Value>;
 const SHOWN: usize = 30;
 
 /// What a magic answers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Report {
     /// The name of the magic.
     pub name: &'static str,
@@ -61,10 +63,12 @@ pub struct Report {
     pub shown: usize,
     /// Whether the plain view is JSON.
     pub as_json: bool,
+    /// Where it was made, if it comes from a file.
+    pub host: Option<Value>,
 }
 
 /// Rows beside those of the report, with columns of their own.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Table {
     /// What they are, in a line.
     pub title: String,
@@ -77,7 +81,7 @@ pub struct Table {
 }
 
 /// How serious a diagnosis is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -142,13 +146,7 @@ impl Report {
     /// Filters, sorts and shortens as the user asked.
     pub(crate) fn arrange(&mut self, common: &Common) -> Result<(), Error> {
         if let Some(pattern) = &common.filter {
-            let pattern = regex(&format!("%{}: --filter", self.name), pattern)?;
-            let matches = |value: &Value| pattern.is_match(&text(value));
-            let row_matches = |row: &Row| row.values().any(matches);
-            match self.tree {
-                true => keep_with_parents(&mut self.rows, row_matches),
-                false => self.rows.retain(row_matches),
-            }
+            self.keep(&format!("%{}: --filter", self.name), pattern)?;
         }
         if common.no_diag {
             self.diagnoses.clear();
@@ -173,6 +171,17 @@ impl Report {
             let shown = self.rows.iter().take(self.shown);
             let own = shown.filter_map(|row| lines.remove(&text(row.get(key)?)));
             self.listing.extend(own.flatten());
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows that match, and in a tree those above them; the asker is for messages.
+    fn keep(&mut self, asker: &str, pattern: &str) -> Result<(), Error> {
+        let pattern = regex(asker, pattern)?;
+        let matches = |row: &Row| row.values().any(|value| pattern.is_match(&text(value)));
+        match self.tree {
+            true => keep_with_parents(&mut self.rows, matches),
+            false => self.rows.retain(matches),
         }
         Ok(())
     }

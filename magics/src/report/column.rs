@@ -1,7 +1,10 @@
 //! A column: which field of the rows it shows, how, and what happens where there is little room.
 
+use serde::{Deserialize, Serialize};
+
 /// How a field is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Show {
     /// Text, shortened at its end.
     Text,
@@ -24,7 +27,7 @@ pub enum Show {
 }
 
 /// A field that the views show.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// The field.
     pub key: &'static str,

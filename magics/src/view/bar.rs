@@ -1,5 +1,6 @@
 //! How a whole divides into parts, as one bar: blocks in text, boxes of their widths in HTML.
 
+use serde::{Deserialize, Serialize};
 use unicode_width::UnicodeWidthStr;
 
 use super::html::escape;
@@ -11,7 +12,7 @@ use super::text::wrap;
 const BLOCKS: [char; 4] = ['█', '▒', '░', '▚'];
 
 /// A whole and its parts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Bar {
     /// What is divided.
     pub title: String,
@@ -20,7 +21,7 @@ pub struct Bar {
 }
 
 /// A part of a whole.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part {
     /// Its name.
     pub name: String,
@@ -52,8 +53,11 @@ impl Bar {
             before += part.amount;
             // Rounding where a part ends, and not how long it is, makes the whole as long as it should be.
             let end = (before / self.whole() * room as f64).round() as usize;
-            line.extend(std::iter::repeat_n(*block, end - drawn));
-            drawn = end;
+            line.extend(std::iter::repeat_n(
+                *block,
+                end.min(room).saturating_sub(drawn),
+            ));
+            drawn = end.min(room).max(drawn);
         }
         let legend: Vec<String> = self
             .parts

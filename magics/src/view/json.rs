@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::report::Report;
 
 /// The version of this form.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 static HOST: LazyLock<Host> = LazyLock::new(Host::read);
 static PYTHON: OnceLock<String> = OnceLock::new();
@@ -25,8 +25,8 @@ pub(crate) struct Envelope<'a>(pub &'a Report);
 
 impl Serialize for Envelope<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (report, host) = (self.0, &*HOST);
-        let host = json!({"kernel": host.kernel, "glibc": host.glibc, "python": PYTHON.get(), "cpu": host.cpu});
+        let report = self.0;
+        let host = report.host.clone().unwrap_or_else(here);
         let took = u64::try_from(report.took.as_nanos()).ok();
         let mut envelope = serializer.serialize_map(None)?;
         envelope.serialize_entry("schema_version", &SCHEMA)?;
@@ -41,6 +41,12 @@ impl Serialize for Envelope<'_> {
         envelope.serialize_entry("limits", &report.limits)?;
         envelope.end()
     }
+}
+
+/// The machine and the Python of this process.
+fn here() -> Value {
+    let host = &*HOST;
+    json!({"kernel": host.kernel, "glibc": host.glibc, "python": PYTHON.get(), "cpu": host.cpu})
 }
 
 /// The diagnoses alone.

@@ -102,7 +102,7 @@ fn rest(report: &Report) -> Option<String> {
 }
 
 /// A field as people read it, on one line.
-fn cell(row: &Row, column: &Column) -> String {
+pub(crate) fn cell(row: &Row, column: &Column) -> String {
     let mut cell = write(value(row, column.key), column.show);
     if let Some(second) = column
         .with

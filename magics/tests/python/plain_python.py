@@ -55,6 +55,52 @@ def test_a_report_is_a_sequence_of_rows():
     assert report.limits == [] and report.facts["totals"]["libs"] == len(rows)
 
 
+def test_a_report_is_the_same_after_a_file():
+    report = run_magic("loaded_libs", "")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "libs.json")
+        report.save(path)
+        again = Report.load(path)
+        assert repr(again) == repr(report) and again.to_json() == report.to_json() and again.rows == report.rows
+        with open(path) as file:
+            assert json.load(file)["rows"] == report.rows
+        assert again.to_html().startswith("<div")
+        for broken, message in (("[]", "not a JSON object"), ("{}", "schema_version is null")):
+            with open(path, "w") as file:
+                file.write(broken)
+            try:
+                Report.load(path)
+            except ValueError as error:
+                assert path in str(error) and message in str(error), error
+            else:
+                raise AssertionError(f"{broken} was taken for a report")
+        for call in (lambda: Report.load(path + ".none"), lambda: report.save(os.path.join(path, "below"))):
+            try:
+                call()
+            except OSError as error:
+                assert path in str(error), error
+            else:
+                raise AssertionError("a path that cannot be was taken")
+
+
+def test_reports_are_compared_and_filtered():
+    report = run_magic("loaded_libs", "")
+    libc = report.filter("^libc\\.so")
+    assert len(libc) == 1 and libc[0] in report.rows and len(report) > 1
+    gone = report.diff(libc)
+    assert gone.name == "loaded_libs_diff" and gone.facts["same"] == 1
+    assert [row["in"] for row in gone] == ["this"] * (len(report) - 1)
+    assert {row["in"] for row in libc.diff(report)} == {"other"}
+    assert len(report.diff(report)) == 0 and "0 rows differ" in repr(report.diff(report))
+    for call in (lambda: report.filter("("), lambda: report.diff(run_magic("threads", ""))):
+        try:
+            call()
+        except ValueError as error:
+            assert "\n" not in str(error)
+        else:
+            raise AssertionError("nonsense was accepted")
+
+
 def test_rows_are_bound_to_a_name():
     assert run_magic("threads", "--as found", None, namespace) is None
     assert [row["tid"] for row in namespace["found"]] == sorted(row["tid"] for row in namespace["found"])

@@ -20,7 +20,11 @@ pub(super) struct Line<'a> {
     /// Places of the lines below it in the tree.
     pub children: Vec<usize>,
     weight: f64,
+    depth: usize,
 }
+
+/// Lines that are deeper are counted only: nobody finds the way there, and each level takes room on the stack.
+const DEEPEST: usize = 300;
 
 /// All lines of a report.
 pub(super) struct Tree<'a> {
@@ -57,6 +61,7 @@ impl<'a> Tree<'a> {
                 weight: weight(report.columns, row),
                 rows,
                 children: Vec::new(),
+                depth: parent.map_or(0, |parent: usize| tree.lines[parent].depth + 1),
             });
             match parent {
                 Some(parent) => tree.lines[parent].children.push(place),
@@ -78,7 +83,9 @@ impl<'a> Tree<'a> {
                 break;
             };
             marked[place] = true;
-            open.extend(self.lines[place].children.iter().map(key));
+            if self.lines[place].depth < DEEPEST {
+                open.extend(self.lines[place].children.iter().map(key));
+            }
         }
         marked
     }
@@ -159,7 +166,7 @@ fn agree(columns: &'static [Column], one: &Row, other: &Row) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
@@ -226,6 +233,25 @@ pub(super) mod tests {
         let tree = Tree::of(&report);
         let marked = tree.heaviest(5);
         assert_eq!(marked, [true, true, true, false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_deep_tree_is_cut_and_counted() {
+        let all = (0..100_000u32).map(|id| {
+            json!({"id": id, "parent": id.checked_sub(1), "func": "f", "calls": id, "total_ns": 1, "lib": "x"})
+        });
+        let report = Report {
+            rows: rows(all).unwrap(),
+            shown: usize::MAX,
+            ..sample()
+        };
+        let text = crate::view::text::report(&report, 80);
+        assert!(
+            text.contains("+ 99699 more"),
+            "{}",
+            &text[text.len() - 200..]
+        );
+        assert!(crate::view::html::report(&report).contains("+ 99699 more"));
     }
 
     #[test]
