@@ -11,7 +11,6 @@ mod args;
 mod arguments;
 mod array_functions;
 mod ask;
-#[allow(dead_code, reason = "the magic that records comes next")]
 mod boundary;
 mod buffer_addr;
 mod buffer_trace;
@@ -25,12 +24,12 @@ mod journal;
 mod loaded_libs;
 mod loads;
 mod native;
+mod native_calls;
 mod native_delta;
 mod native_doctor;
 mod native_prof;
 mod numpy_array;
 mod python;
-#[allow(dead_code, reason = "the magic that records comes next")]
 mod python_events;
 mod reach;
 mod report;
@@ -163,6 +162,7 @@ const ALL: &[Entry] = &[
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),
     entry::<buffer_trace::BufferTrace>(),
+    entry::<native_calls::NativeCalls>(),
     entry::<native_delta::NativeDelta>(),
     entry::<native_doctor::NativeDoctor>(),
     entry::<where_func::Where>(),

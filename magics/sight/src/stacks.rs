@@ -25,7 +25,7 @@ pub use asleep::snapshot as asleep_copy;
 pub use handler::{Handler, claim};
 pub use registers::{Registers, interrupted};
 pub use signal::{WORDS, Witness};
-pub use tables::{Piece, pieces};
+pub use tables::{Piece, function_start, pieces};
 pub use unwind::Unwinder;
 
 /// How much of a stack is copied at most.

@@ -96,7 +96,8 @@ pub(crate) fn is_interpreter(library: &Library) -> bool {
     library.image.exports("PyThread_start_new_thread")
 }
 
-fn is_runtime(library: &Library) -> bool {
+/// Whether it is what every compiled program brings along.
+pub(crate) fn is_runtime(library: &Library) -> bool {
     library.kind == Kind::Loader
         || RUNTIMES
             .iter()

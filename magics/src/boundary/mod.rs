@@ -8,12 +8,14 @@ mod choice;
 mod loops;
 mod plan;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use diaphane_sight::linker::{self, Counters};
 use diaphane_trace::slots::Hooks;
 use regex::Regex;
 
+pub(crate) use self::choice::{is_interpreter, is_runtime};
 use self::plan::Plan;
 use crate::signatures::Known;
 
@@ -27,6 +29,8 @@ pub(crate) struct Wanted {
     pub libraries: Option<Regex>,
     /// Whether the arguments of known functions are kept.
     pub arguments: bool,
+    /// The biases of libraries all of whose functions are hooked otherwise.
+    pub covered: Vec<usize>,
 }
 
 /// The hooks of one recording; they go when this is dropped.
@@ -75,6 +79,11 @@ impl Boundary {
         Ok(())
     }
 
+    /// Takes the hooks away.
+    pub fn remove(&mut self) {
+        self.hooks = None;
+    }
+
     /// How many calls between libraries are hooked.
     pub fn calls(&self) -> usize {
         self.plans.last().map_or(0, |plan| plan.calls)
@@ -85,18 +94,16 @@ impl Boundary {
         self.plans.last().map_or(0, |plan| plan.loops.len())
     }
 
-    /// The name by which a function was asked for: an implementation that the linker chose has often none of its own.
-    pub fn name(&self, address: usize) -> Option<&str> {
-        let names = self.plans.iter().rev();
-        names
-            .filter_map(|plan| plan.names.get(&address))
-            .map(String::as_str)
-            .next()
+    /// The names by which functions were asked for: an implementation that the linker chose has often none of its own.
+    pub fn names(&self) -> HashMap<usize, String> {
+        let names = self.plans.iter().flat_map(|plan| plan.names.clone());
+        names.collect()
     }
 
-    /// Whether a function is an inner loop of a ufunc.
-    pub fn is_loop(&self, address: usize) -> bool {
-        self.plans.iter().any(|plan| plan.loops.contains(&address))
+    /// The inner loops of ufuncs.
+    pub fn loop_addresses(&self) -> HashSet<usize> {
+        let loops = self.plans.iter().flat_map(|plan| plan.loops.clone());
+        loops.collect()
     }
 
     /// The signature of a function whose arguments are kept.

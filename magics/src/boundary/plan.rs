@@ -40,6 +40,7 @@ struct Key {
     counters: Counters,
     libraries: Option<String>,
     arguments: bool,
+    covered: Vec<usize>,
     ufuncs: (usize, Vec<usize>),
 }
 
@@ -52,6 +53,7 @@ impl Plan {
             counters,
             libraries: wanted.libraries.as_ref().map(ToString::to_string),
             arguments: wanted.arguments,
+            covered: wanted.covered.clone(),
             ufuncs: loops::state(user)?,
         };
         let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +72,14 @@ impl Plan {
         let mut plan = Self::default();
         let mut sites = plan.calls_of(wanted, &libraries);
         plan.calls = sites.len();
-        let loops = loops::sites(&tables, &libraries, wanted.arguments);
+        let mut loops = loops::sites(&tables, &libraries, wanted.arguments);
+        let is_covered = |site: &Site| {
+            let mut covered = libraries
+                .iter()
+                .filter(|library| wanted.covered.contains(&library.image.bias()));
+            covered.any(|library| library.span.contains(site.target))
+        };
+        loops.retain(|site| !is_covered(site));
         plan.loops = loops.iter().map(|site| site.target).collect();
         if wanted.arguments {
             words::learn(loops::recipes(&tables));
@@ -99,7 +108,9 @@ impl Plan {
             if !choice.is_caller(index) || pattern.is_some_and(|one| !one.is_match(&library.name)) {
                 continue;
             }
-            let into = |owner: &Library| choice.crosses(index, owner);
+            let into = |owner: &Library| {
+                choice.crosses(index, owner) && !wanted.covered.contains(&owner.image.bias())
+            };
             let found = got::calls(library, libraries, into);
             if found.unbound > 0 {
                 unbound.push(library.name.as_str());

@@ -22,11 +22,7 @@ use pyo3::prelude::*;
 
 use crate::Error;
 
-#[allow(unused_imports, reason = "the magic that records comes next")]
-pub(crate) use callables::Callable;
-#[allow(unused_imports, reason = "the magic that records comes next")]
-pub(crate) use places::{Places, Site};
-#[allow(unused_imports, reason = "the magic that records comes next")]
+pub(crate) use places::Places;
 pub(crate) use table::{CodeObject, Known};
 
 use table::Table;
@@ -67,8 +63,8 @@ impl PythonEvents {
         Ok(Self { source, limits })
     }
 
-    /// Ends, and tells what the numbers in the events stand for.
-    pub fn end(mut self, py: Python<'_>) -> Result<Known, Error> {
+    /// Tells what the numbers in the events stand for. Python code may run.
+    pub fn known(mut self, py: Python<'_>) -> Result<Known, Error> {
         self.stop(py);
         let table = SHARED.lock().table.replace(Table::EMPTY);
         let mut known = table.known(py)?;
@@ -76,7 +72,8 @@ impl PythonEvents {
         Ok(known)
     }
 
-    fn stop(&mut self, py: Python<'_>) {
+    /// Ends; nothing is reported any more.
+    pub fn stop(&mut self, py: Python<'_>) {
         WANTED.store(false, Ordering::Relaxed);
         if let Some(source) = self.source.take() {
             source.end(py);
@@ -148,9 +145,16 @@ fn after_load(py: Python<'_>) {
 }
 
 fn append(id: u32, number: u32) {
-    recorder::note(Event {
+    // How deep the stack is, which tells native frames that are still there from those that are not.
+    let here = 0_u8;
+    let event = Event {
         id,
         stack: number as usize,
+        back: (&raw const here).addr(),
         ..Event::default()
-    });
+    };
+    match id {
+        kind::PYTHON_ENTERS => recorder::note_entry(event),
+        _ => recorder::note(event),
+    }
 }

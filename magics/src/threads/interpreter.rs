@@ -162,7 +162,6 @@ fn note_until(state: usize, words: &mut [usize], end: usize) -> usize {
 
 /// How the recorder finds the instruction that the calling thread's interpreter is at; `None` where the layout is not
 /// known to hold.
-#[allow(dead_code, reason = "the magic that records comes next")]
 #[allow(unsafe_code, reason = "CPython's C interface")]
 pub(crate) fn place(_py: Python<'_>) -> Option<Place> {
     /// Where the state is a part of the chain, its address must lie in memory.
@@ -179,6 +178,11 @@ pub(crate) fn place(_py: Python<'_>) -> Option<Place> {
         root,
         through,
         instruction: layout.frame.instruction,
+        previous: layout.frame.previous,
+        owner: match layout.frame.entry {
+            Entry::Owner(owner) => Some(owner),
+            Entry::Flag(_) => None,
+        },
     })
 }
 

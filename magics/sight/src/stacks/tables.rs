@@ -29,6 +29,13 @@ pub fn pieces(image: &Arc<Image>) -> Vec<Piece> {
     Tables::of(image).pieces()
 }
 
+/// Where the function begins that an address lies in, as the tables for exceptions tell; also of code without a name.
+pub fn function_start(image: &Arc<Image>, address: usize) -> Option<usize> {
+    let tables = Tables::of(image);
+    let entry = tables.entry(address)?;
+    usize::try_from(entry.initial_address()).ok()
+}
+
 /// Where a frame ends at the first instruction of a function.
 const CALLED: CfaRule<usize> = CfaRule::RegisterAndOffset {
     register: gimli::Register(STACK),

@@ -35,7 +35,8 @@ pub struct Ready {
     pub(super) code: Vec<Span>,
     /// By this the linker knows it.
     pub(super) linker_name: CString,
-    pub(super) bias: usize,
+    /// How far it lies from the addresses in its file.
+    pub bias: usize,
     /// What it needs.
     pub(super) needed: Vec<String>,
     soname: Option<String>,

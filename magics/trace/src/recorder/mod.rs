@@ -33,7 +33,7 @@ pub struct Plan {
 ///
 /// The whole chain must hold whenever the thread runs any code, for as long as the recording; only the frame, the last
 /// pointer but one, may be null.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
     /// The address of a pointer.
     pub root: usize,
@@ -41,6 +41,10 @@ pub struct Place {
     pub through: usize,
     /// How far into the frame the pointer to the instruction is.
     pub instruction: usize,
+    /// How far into the frame the pointer to its caller's frame is.
+    pub previous: usize,
+    /// How far into a frame the byte is that says whether it stands for C code between two functions of Python.
+    pub owner: Option<usize>,
 }
 
 /// What was recorded.
@@ -88,15 +92,15 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
     ROOM.store(plan.room, Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
-    let place = plan.place.unwrap_or(Place {
-        root: 0,
-        through: 0,
-        instruction: 0,
-    });
+    let place = plan.place.unwrap_or_default();
     let tid = rustix::thread::gettid().as_raw_nonzero().get();
     PLACE.tid.store(tid, Ordering::Relaxed);
     PLACE.root.store(place.root, Ordering::Relaxed);
     PLACE.through.store(place.through, Ordering::Relaxed);
+    PLACE.previous.store(place.previous, Ordering::Relaxed);
+    PLACE
+        .owner
+        .store(place.owner.unwrap_or(0), Ordering::Relaxed);
     PLACE
         .instruction
         .store(place.instruction, Ordering::Relaxed);
@@ -158,6 +162,18 @@ pub fn note(event: Event) {
     if let Some(at) = writer.take(1) {
         let time = crate::clock::ticks();
         // SAFETY: `take` gives memory of this thread's own that nobody reads yet.
+        unsafe { at.write(Event { time, ..event }) };
+    }
+}
+
+/// Appends an event that says that a function of the interpreter begins, behind the place of its caller.
+#[allow(unsafe_code, reason = "events are written through raw pointers")]
+pub fn note_entry(event: Event) {
+    let Some(writer) = Writer::mine() else { return };
+    writer.note_callers_place();
+    if let Some(at) = writer.take(1) {
+        let time = crate::clock::ticks();
+        // SAFETY: as in `note`.
         unsafe { at.write(Event { time, ..event }) };
     }
 }

@@ -30,6 +30,8 @@ pub(super) static PLACE: Places = Places {
     root: AtomicUsize::new(0),
     through: AtomicUsize::new(0),
     instruction: AtomicUsize::new(0),
+    previous: AtomicUsize::new(0),
+    owner: AtomicUsize::new(0),
 };
 /// Threads that found no writer, or no memory.
 pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -40,6 +42,8 @@ pub(super) struct Places {
     pub root: AtomicUsize,
     pub through: AtomicUsize,
     pub instruction: AtomicUsize,
+    pub previous: AtomicUsize,
+    pub owner: AtomicUsize,
 }
 
 /// What the assembly knows of a thread. Only the thread itself writes here while it lives, but for `owner`.
@@ -191,34 +195,54 @@ impl Writer {
         Some(next as *mut Event)
     }
 
-    /// The address of a frame and its instruction, if this thread tells and they have changed.
+    /// The innermost frame, if this thread tells.
     #[allow(
         unsafe_code,
         reason = "the interpreter's structures of this very thread"
     )]
-    pub(super) fn moved(&self) -> Option<(usize, usize)> {
+    fn frame(&self) -> Option<usize> {
         let root = self.place.load(Ordering::Relaxed) as *const usize;
         // SAFETY: `Place` promises that the chain holds on its own thread.
         let through = unsafe { root.as_ref() }?;
-        let frame = (through + self.through.load(Ordering::Relaxed)) as *const usize;
-        // SAFETY: as above.
-        let frame = unsafe { *frame };
-        if frame == 0 {
-            return None;
-        }
-        let instruction = (frame + self.instruction.load(Ordering::Relaxed)) as *const usize;
-        // SAFETY: as above.
-        let instruction = unsafe { *instruction };
-        let before = self.not_last.swap(!instruction, Ordering::Relaxed);
-        (before != !instruction).then_some((frame, instruction))
+        let frame = word(through + self.through.load(Ordering::Relaxed));
+        (frame != 0).then_some(frame)
     }
 
     /// Notes where the interpreter is, if that has changed.
-    #[allow(unsafe_code, reason = "events are written through raw pointers")]
     pub(super) fn note_place(&self) {
-        let Some((frame, instruction)) = self.moved() else {
+        if let Some(frame) = self.frame() {
+            self.note_frame(frame);
+        }
+    }
+
+    /// Notes where the caller of the innermost function is, if that has changed.
+    #[allow(
+        unsafe_code,
+        reason = "the interpreter's structures of this very thread"
+    )]
+    pub(super) fn note_callers_place(&self) {
+        /// `FRAME_OWNED_BY_CSTACK`.
+        const C_STACK: u8 = 3;
+        let Some(frame) = self.frame() else { return };
+        let previous = PLACE.previous.load(Ordering::Relaxed);
+        let owner = PLACE.owner.load(Ordering::Relaxed);
+        let mut caller = word(frame + previous);
+        // SAFETY: frames are linked as long as their functions run.
+        while owner != 0 && caller != 0 && unsafe { *((caller + owner) as *const u8) } == C_STACK {
+            caller = word(caller + previous);
+        }
+        if caller != 0 {
+            self.note_frame(caller);
+        }
+    }
+
+    #[allow(unsafe_code, reason = "events are written through raw pointers")]
+    fn note_frame(&self, frame: usize) {
+        let instruction = word(frame + self.instruction.load(Ordering::Relaxed));
+        let before = self.not_last.swap(!instruction, Ordering::Relaxed);
+        if before == !instruction {
             return;
-        };
+        }
         let event = Event {
             id: kind::PLACE,
             stack: instruction,
@@ -250,6 +274,16 @@ impl Writer {
             lost: self.lost.load(Ordering::Relaxed),
         }
     }
+}
+
+/// A word of the interpreter's structures.
+#[allow(
+    unsafe_code,
+    reason = "the interpreter's structures of this very thread"
+)]
+fn word(address: usize) -> usize {
+    // SAFETY: the callers follow the chain that `Place` promises, on its own thread.
+    unsafe { *(address as *const usize) }
 }
 
 /// What the threads wrote in a recording.

@@ -1,0 +1,399 @@
+//! Makes a tree of a thread's log: who called whom, how often, for how long.
+//!
+//! Python's own events say when they end. A native function says only that it begins, so its end is found afterwards:
+//! when another one stands at its place on the stack or above it, or returns to somebody who is not below it. Its parent
+//! is the nearest open function that the return address lies in. Where that function was not hooked, it is shown as a
+//! caller, without a count.
+
+use std::collections::HashMap;
+
+use diaphane_trace::event::{Event, Log, kind};
+use diaphane_trace::recorder::functions;
+
+use super::tree::{Code, Kind, Node, Role, Tree};
+
+/// A call that has not ended, as far as is known.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    node: usize,
+    kind: Kind,
+    /// Where its return address lies; of Python's, where the callback stood.
+    stack: usize,
+    back: usize,
+    library: Option<usize>,
+}
+
+/// Builds the tree of a log. Of the thread that runs the cell, only what happens in the cell counts.
+pub(super) fn build(log: &Log, only_in_cell: bool, code: &mut impl Code) -> Tree {
+    let mut builder = Builder {
+        code,
+        tree: Tree::default(),
+        known: HashMap::new(),
+        open: Vec::new(),
+        place: None,
+        then: None,
+        hidden: 0,
+        only_in_cell,
+    };
+    let mut index = 0;
+    while let Some(event) = log.events.get(index) {
+        builder.event(event, index);
+        index += 1 + event.extra as usize;
+    }
+    builder.finish()
+}
+
+struct Builder<'a, C> {
+    code: &'a mut C,
+    tree: Tree,
+    known: HashMap<(Option<usize>, Kind), usize>,
+    open: Vec<Open>,
+    /// Where the interpreter is: the instruction, and the frame of its function.
+    place: Option<(usize, usize)>,
+    /// The time of the event before, and the node that the time since then belongs to.
+    then: Option<(u64, usize)>,
+    /// How deep it is inside something that is not shown.
+    hidden: usize,
+    only_in_cell: bool,
+}
+
+impl<C: Code> Builder<'_, C> {
+    fn event(&mut self, event: &Event, index: usize) {
+        if event.id == kind::PLACE {
+            self.place = Some((event.stack, event.back));
+            return;
+        }
+        self.tree.events += 1;
+        self.pass(event.time);
+        match event.id {
+            kind::PYTHON_ENTERS => self.python_enters(event),
+            kind::PYTHON_LEAVES => {
+                self.leaves(|kind| matches!(kind, Kind::Cell | Kind::Display | Kind::Python(_)))
+            }
+            kind::C_ENTERS if self.hidden == 0 => self.callable_enters(event),
+            kind::C_LEAVES if self.hidden == 0 => {
+                let number = event.stack;
+                self.leaves(|kind| kind == Kind::Callable(number));
+            }
+            id if id < kind::FIRST && self.hidden == 0 => self.native(event, index),
+            _ => {}
+        }
+        let last = self.open.last().copied();
+        self.then = last.map(|open| (event.time, self.owner(&open)));
+    }
+
+    /// The node that time belongs to: what a serving function takes is its caller's, since it has long returned when the
+    /// next event comes.
+    fn owner(&mut self, open: &Open) -> usize {
+        let serves = matches!(open.kind, Kind::Native(_))
+            && open
+                .library
+                .is_some_and(|library| self.code.serves(library));
+        match self.tree.nodes[open.node].parent {
+            Some(parent) if serves => parent,
+            _ => open.node,
+        }
+    }
+
+    fn pass(&mut self, now: u64) {
+        if let Some((then, node)) = self.then {
+            self.tree.nodes[node].own += now.saturating_sub(then);
+        }
+    }
+
+    fn python_enters(&mut self, event: &Event) {
+        let role = self.code.role(event.stack);
+        if self.hidden > 0 {
+            self.hidden += 1;
+            return;
+        }
+        if self.open.is_empty() && self.only_in_cell && role != Role::Cell {
+            return;
+        }
+        self.pop_returned(event.back);
+        let kind = match role {
+            Role::Cell => Kind::Cell,
+            Role::Display => Kind::Display,
+            Role::Function => Kind::Python(event.stack),
+        };
+        self.push(kind, event);
+        self.hidden = usize::from(role == Role::Display);
+    }
+
+    fn callable_enters(&mut self, event: &Event) {
+        if self.open.is_empty() && self.only_in_cell {
+            return;
+        }
+        self.pop_returned(event.back);
+        if matches!(self.open.last(), Some(open) if matches!(open.kind, Kind::Place(_))) {
+            self.open.pop();
+        }
+        self.push(Kind::Callable(event.stack), event);
+    }
+
+    /// Closes what Python says has ended, with all that is open inside.
+    fn leaves(&mut self, is_meant: impl Fn(Kind) -> bool) {
+        if self.hidden > 1 {
+            self.hidden -= 1;
+            return;
+        }
+        self.hidden = 0;
+        // An event without its beginning belongs to something that began before.
+        let meant = self.open.iter().rposition(|open| is_meant(open.kind));
+        if let Some(meant) = meant {
+            self.open.truncate(meant);
+        }
+        self.place = None;
+    }
+
+    /// Closes native functions whose frames cannot be there any more, when Python's own loop is at work again.
+    fn pop_returned(&mut self, stack: usize) {
+        self.leave_place();
+        let natives = self.natives();
+        let report = self.open[natives..]
+            .iter()
+            .position(|open| open.kind == Kind::Report);
+        if let Some(report) = report {
+            self.open.truncate(natives + report);
+        }
+        let has_returned = |last: &Open| match last.kind {
+            Kind::Native(_) | Kind::Caller(_) => last.stack <= stack,
+            _ => false,
+        };
+        while self.open.last().is_some_and(has_returned) {
+            self.open.pop();
+        }
+    }
+
+    fn native(&mut self, event: &Event, index: usize) {
+        if self.open.is_empty() && self.only_in_cell {
+            return;
+        }
+        let Some(entered) = functions::address_of(event.id) else {
+            return;
+        };
+        let caller = self.code.function(event.back);
+        if caller.is_some_and(|(_, library)| self.code.is_ours(library)) {
+            return;
+        }
+        let is_tail = self.find_parent(event, entered, caller);
+        if self.is_reporting() {
+            return;
+        }
+        let by_report = caller.is_some_and(|(start, _)| self.code.reports(start));
+        if by_report || self.code.reports(entered) {
+            self.report_begins(event);
+            return;
+        }
+        if !is_tail {
+            self.insert_caller(event, caller);
+        }
+        let library = self.code.function(entered).map(|(_, library)| library);
+        self.push(Kind::Native(entered), event);
+        if let Some(open) = self.open.last_mut() {
+            open.library = library;
+            let node = &mut self.tree.nodes[open.node];
+            node.tail += u64::from(is_tail);
+            if event.extra > 0 && node.example.is_none() {
+                node.example = Some(index);
+            }
+        }
+    }
+
+    /// Whether what happens is a part of the interpreter's reports.
+    fn is_reporting(&self) -> bool {
+        self.open
+            .last()
+            .is_some_and(|last| last.kind == Kind::Report)
+    }
+
+    fn report_begins(&mut self, event: &Event) {
+        // Time goes to the node that it interrupts.
+        if let Some(last) = self.open.last().copied() {
+            self.open.push(Open {
+                kind: Kind::Report,
+                stack: event.stack,
+                back: event.back,
+                library: None,
+                ..last
+            });
+        }
+    }
+
+    /// Closes what has ended, so that the innermost open call is the parent; says whether that jumped here.
+    fn find_parent(
+        &mut self,
+        event: &Event,
+        entered: usize,
+        caller: Option<(usize, usize)>,
+    ) -> bool {
+        self.leave_place();
+        while let Some(last) = self.open.last().copied()
+            && matches!(last.kind, Kind::Native(_) | Kind::Report)
+            && last.stack <= event.stack
+        {
+            if let Kind::Native(function) = last.kind
+                && last.stack == event.stack
+                && last.back == event.back
+                && function != entered
+                && self.code.jumps_to(function, entered)
+            {
+                return true;
+            }
+            self.open.pop();
+        }
+        let Some((start, library)) = caller else {
+            return false;
+        };
+        let natives = self.natives();
+        let found = self.open[natives..]
+            .iter()
+            .rposition(|open| match open.kind {
+                Kind::Native(function) => {
+                    self.code.function(function).map(|(own, _)| own) == Some(start)
+                }
+                Kind::Caller(own) => own == start,
+                _ => false,
+            });
+        match found {
+            Some(found) => self.open.truncate(natives + found + 1),
+            None if self.code.evaluates(start) => self.open.truncate(natives),
+            // All of its functions are hooked, so the one in between has no entry of its own.
+            None if self.code.is_covered(library) => {}
+            None => self.leave_library(library),
+        }
+        false
+    }
+
+    /// Where the native calls begin that no function of Python's stands above.
+    fn natives(&self) -> usize {
+        let is_native =
+            |open: &Open| matches!(open.kind, Kind::Native(_) | Kind::Caller(_) | Kind::Report);
+        self.open
+            .iter()
+            .rposition(|open| !is_native(open))
+            .map_or(0, |last| last + 1)
+    }
+
+    /// Keeps what may have called a function of its library that is not hooked: one that leads into this library.
+    fn leave_library(&mut self, library: usize) {
+        while let Some(last) = self.open.last()
+            && match last.kind {
+                Kind::Native(_) => last.library != Some(library) || self.code.serves(library),
+                Kind::Caller(_) => true,
+                _ => false,
+            }
+        {
+            self.open.pop();
+        }
+    }
+
+    /// Closes a place that the interpreter has left, and all that was called from there.
+    fn leave_place(&mut self) {
+        let natives = self.natives();
+        let Some(open) = natives
+            .checked_sub(1)
+            .and_then(|place| self.open.get(place))
+        else {
+            return;
+        };
+        let has_left = match (open.kind, self.place) {
+            (Kind::Place(_), None) => true,
+            // The frame of a function that is about to begin says nothing about its caller's place.
+            (Kind::Place(old), Some((new, frame))) => frame == open.back && new != old,
+            _ => false,
+        };
+        if has_left {
+            self.open.truncate(natives - 1);
+        }
+    }
+
+    /// Puts the caller in between, where it is neither hooked nor Python's own loop.
+    fn insert_caller(&mut self, event: &Event, caller: Option<(usize, usize)>) {
+        self.under_place();
+        let Some((start, library)) = caller else {
+            return;
+        };
+        let is_there = self.open.last().is_some_and(|last| match last.kind {
+            Kind::Native(function) => {
+                self.code.function(function).map(|(own, _)| own) == Some(start)
+            }
+            Kind::Caller(own) => own == start,
+            _ => false,
+        });
+        if is_there || self.code.evaluates(start) {
+            return;
+        }
+        self.push(Kind::Caller(start), event);
+        if let Some(open) = self.open.last_mut() {
+            // Its own frame begins behind the return address.
+            open.stack = event.stack + size_of::<usize>();
+            open.library = Some(library);
+        }
+    }
+
+    /// Under a Python function, what happens belongs to the place where the interpreter is.
+    fn under_place(&mut self) {
+        let is_function = self
+            .open
+            .last()
+            .is_some_and(|last| matches!(last.kind, Kind::Python(_) | Kind::Cell));
+        if let Some((place, frame)) = self.place.filter(|_| is_function) {
+            let event = Event {
+                time: self.then.map_or(0, |(time, _)| time),
+                back: frame,
+                ..Event::default()
+            };
+            self.push(Kind::Place(place), &event);
+        }
+    }
+
+    fn push(&mut self, kind: Kind, event: &Event) {
+        let parent = self.open.last().map(|open| open.node);
+        let next = self.tree.nodes.len();
+        let node = *self.known.entry((parent, kind)).or_insert(next);
+        if node == next {
+            self.tree.nodes.push(Node {
+                kind,
+                parent,
+                children: Vec::new(),
+                calls: 0,
+                own: 0,
+                total: 0,
+                first: event.time,
+                example: None,
+                tail: 0,
+            });
+            if let Some(parent) = parent {
+                self.tree.nodes[parent].children.push(node);
+            }
+        }
+        let is_counted = !matches!(kind, Kind::Caller(_) | Kind::Place(_));
+        self.tree.nodes[node].calls += u64::from(is_counted);
+        let stack = match kind {
+            Kind::Native(_) => event.stack,
+            // Where Python's callback stood; `stack` is the number.
+            Kind::Cell | Kind::Display | Kind::Python(_) | Kind::Callable(_) => event.back,
+            _ => usize::MAX,
+        };
+        self.open.push(Open {
+            node,
+            kind,
+            stack,
+            back: event.back,
+            library: None,
+        });
+    }
+
+    fn finish(mut self) -> Tree {
+        // Children come after their parents.
+        for node in (0..self.tree.nodes.len()).rev() {
+            let total = self.tree.nodes[node].own + self.tree.nodes[node].total;
+            self.tree.nodes[node].total = total;
+            if let Some(parent) = self.tree.nodes[node].parent {
+                self.tree.nodes[parent].total += total;
+            }
+        }
+        self.tree
+    }
+}

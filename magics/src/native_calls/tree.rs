@@ -1,0 +1,82 @@
+//! The tree of a thread: who called whom, how often, for how long; and what its builder asks about code.
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// The code of the cell.
+    Cell,
+    /// IPython shows the last value.
+    Display,
+    /// A Python function, by the number of its code object.
+    Python(usize),
+    /// Something that Python called, by the number of the callable.
+    Callable(usize),
+    /// A place in Python code from which native code was reached: an operator, a subscript, a call that Python does not
+    /// report. By the address of its instruction.
+    Place(usize),
+    /// A native function that was entered, by its address.
+    Native(usize),
+    /// A native function that was seen as a caller only, by its first address.
+    Caller(usize),
+    /// The interpreter reports to us. It is no node, and nothing inside of it is.
+    Report,
+}
+
+/// One place in the tree.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub kind: Kind,
+    pub parent: Option<usize>,
+    pub children: Vec<usize>,
+    /// How often it was entered; callers and places are not counted.
+    pub calls: u64,
+    /// Ticks from here to the next event.
+    pub own: u64,
+    /// Its own and those below it.
+    pub total: u64,
+    /// When it was entered first.
+    pub first: u64,
+    /// The arguments of its first call, as indices into the log's events.
+    pub example: Option<usize>,
+    /// How many of its calls were tail calls of its parent.
+    pub tail: u64,
+}
+
+/// The tree of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    pub nodes: Vec<Node>,
+    /// How many events were looked at.
+    pub events: usize,
+}
+
+/// What the builder asks about code.
+pub(super) trait Code {
+    /// The first address of the function that an address lies in, and a number for its library.
+    fn function(&mut self, address: usize) -> Option<(usize, usize)>;
+    /// Whether a function is a part of Python's evaluation loop, which stands for the Python function that runs.
+    fn evaluates(&mut self, function: usize) -> bool;
+    /// Whether a library only serves its callers: the C library, Python's C interface.
+    fn serves(&mut self, library: usize) -> bool;
+    /// Whether a function is the interpreter's own way to report what it does.
+    fn reports(&mut self, function: usize) -> bool;
+    /// Whether all functions of a library are hooked.
+    fn is_covered(&self, library: usize) -> bool;
+    /// Whether a library is the one that records.
+    fn is_ours(&self, library: usize) -> bool;
+    /// Whether a function ends with a jump to another one.
+    fn jumps_to(&mut self, from: usize, to: usize) -> bool;
+    /// What a Python function is to the cell.
+    fn role(&self, code: usize) -> Role;
+}
+
+/// What a Python function is to the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The cell itself.
+    Cell,
+    /// IPython's display hook.
+    Display,
+    /// Anything else.
+    Function,
+}
