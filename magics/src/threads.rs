@@ -30,9 +30,7 @@ use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
 pub(crate) use interpreter::check as check_interpreter;
-pub(crate) use interpreter::{
-    Interpreter, begin_above, instructions, note_above, place, unpack,
-};
+pub(crate) use interpreter::{Interpreter, begin_above, instructions, note_above, place, unpack};
 use pools::summary;
 pub(crate) use python_frames::{Functions, PythonFrame};
 use sample::Sample;
