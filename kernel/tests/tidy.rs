@@ -136,6 +136,14 @@ const UNSAFE: &[(&str, &str)] = &[
         "pointers in tables of libraries are replaced",
     ),
     (
+        "magics/trace/src/syscalls/",
+        "system calls are sent to a signal handler, which makes them",
+    ),
+    (
+        "magics/trace/tests/syscalls.rs",
+        "the tests make system calls and handle signals",
+    ),
+    (
         "magics/trace/tests/hooks.rs",
         "the tests call through pointers",
     ),

@@ -12,3 +12,4 @@ pub mod recorder;
 pub mod sampler;
 pub mod slots;
 pub mod stubs;
+pub mod syscalls;

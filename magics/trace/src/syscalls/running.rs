@@ -1,0 +1,187 @@
+//! The recording that runs: begun and ended by the thread whose calls are wanted.
+
+#![allow(unsafe_code, reason = "the witness remembers in atomics")]
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::asm::call;
+use super::dispatch::{arm, disarm, handle};
+use super::masks::{OURS, block, blocked, install, uninstall};
+use super::read::{Recording, read};
+use super::state::{State, free_all, free_ended, live, of_turn, piece};
+use super::{Plan, Refused, Witness};
+use crate::clock::{Moment, Scale};
+
+/// The number of the recording that runs; 0 if none does.
+pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
+/// How many bytes each thread may write.
+pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
+/// The process that records. A forked child inherits all of this, and none of its threads is intercepted.
+pub(super) static PROCESS: AtomicI32 = AtomicI32::new(0);
+/// How many threads take no part, or only in the beginning.
+pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+/// What the witness does.
+static NOTE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The room for a place.
+const PLACE: usize = 1024;
+
+/// A recording that runs; it ends when this is dropped. It belongs to the thread that began it.
+#[derive(Debug)]
+#[must_use]
+pub struct Running {
+    turn: u64,
+    began: Moment,
+    state: &'static State,
+    /// Whether the thread blocked SIGSYS before.
+    blocked: bool,
+    ended: bool,
+    own: PhantomData<*const ()>,
+}
+
+/// Begins to record the system calls of the calling thread, and of those that it starts.
+///
+/// # Errors
+/// When another recording runs, or the system does not let us.
+#[inline(never)]
+pub fn begin(plan: Plan) -> Result<Running, Refused> {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    let process = std::process::id().cast_signed();
+    if PROCESS.swap(process, Ordering::AcqRel) != process {
+        forget_in_child();
+    }
+    let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
+    let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
+    free.map_err(|_| Refused::Busy)?;
+    free_ended();
+    ROOM.store(plan.room.next_multiple_of(4096), Ordering::Relaxed);
+    LEFT_OUT.store(0, Ordering::Relaxed);
+    let note = plan
+        .witness
+        .map_or(std::ptr::null_mut(), |witness| witness.note as *mut ());
+    NOTE.store(note, Ordering::Relaxed);
+    let blocked = blocked() & OURS != 0;
+    let began = Moment::now();
+    let here = 0_u8;
+    let state = State::claim(turn, (&raw const here).addr());
+    let state = state
+        .ok_or(Refused::Unsupported(libc::ENOMEM))
+        .inspect_err(|_| {
+            ACTIVE.store(0, Ordering::Release);
+        })?;
+    let argument = plan.witness.map_or(0, |witness| witness.argument);
+    state.witness.store(argument, Ordering::Relaxed);
+    let mut running = Running {
+        turn,
+        began,
+        state,
+        blocked,
+        ended: false,
+        own: PhantomData,
+    };
+    let installed = install(handle as *const () as usize);
+    block(false);
+    ACTIVE.store(turn, Ordering::Release);
+    let armed = if installed {
+        arm(state)
+    } else {
+        -libc::EPERM as isize
+    };
+    if armed != 0 {
+        running.stop();
+        return Err(Refused::Unsupported(-armed as i32));
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Ends it and gives what was recorded. In a child that was forked meanwhile there is nothing.
+    pub fn end(mut self) -> Recording {
+        let is_own = PROCESS.load(Ordering::Relaxed) == std::process::id().cast_signed();
+        self.stop();
+        let ended = Moment::now();
+        let scale = Scale::between(self.began, ended);
+        let mut recording = Recording {
+            forked: !is_own,
+            left_out: LEFT_OUT.load(Ordering::Relaxed),
+            elapsed_ns: scale.nanoseconds(ended.ticks - self.began.ticks),
+            ..Recording::default()
+        };
+        if is_own {
+            for state in of_turn(self.turn) {
+                let tid = state.owner.load(Ordering::Relaxed);
+                recording.lost += state.lost.load(Ordering::Relaxed);
+                recording.threads.push(tid);
+                recording.still_running += usize::from(state.is_live());
+                read(tid, state.log(), self.began.ticks, scale, &mut recording);
+            }
+            recording.calls.sort_by_key(|call| call.began_ns);
+        }
+        recording
+    }
+
+    fn stop(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let is_own = PROCESS.load(Ordering::Relaxed) == call(libc::SYS_getpid, [0; 6]) as i32;
+        if is_own {
+            disarm(self.state);
+        }
+        let over = ACTIVE.compare_exchange(self.turn, 0, Ordering::AcqRel, Ordering::Relaxed);
+        // The handler stays as long as a thread has not noticed; it ends with the next recording.
+        if !is_own || (over.is_ok() && live() == 0) {
+            uninstall();
+        }
+        block(self.blocked || self.state.blocks.load(Ordering::Relaxed));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// In a forked child, nothing is recorded and no thread takes part. It may run in the handler.
+pub(super) fn forget_in_child() {
+    ACTIVE.store(0, Ordering::Release);
+    free_all();
+}
+
+/// Notes where the interpreter is.
+pub(super) fn witness(state: &State) {
+    let argument = state.witness.load(Ordering::Relaxed);
+    let note = NOTE.load(Ordering::Relaxed);
+    if argument == 0 || note.is_null() {
+        return;
+    }
+    type Note = fn(usize, &mut [usize; 2], &mut [u8]) -> usize;
+    // SAFETY: `begin` took the address from such a function.
+    let note = unsafe { std::mem::transmute::<*mut (), Note>(note) };
+    let mut seen = [0, 1].map(|index| state.seen[index].load(Ordering::Relaxed));
+    let before = seen;
+    let mut wrote = 0;
+    let at = state.append(piece::PLACE, None, 0, PLACE, |room| {
+        wrote = note(argument, &mut seen, room);
+        wrote
+    });
+    for (place, word) in state.seen.iter().zip(seen) {
+        place.store(word, Ordering::Relaxed);
+    }
+    match at {
+        Some(at) if wrote > 0 => state.place.store(at + 1, Ordering::Relaxed),
+        // It has moved, and found no room or no words.
+        _ if seen != before => state.place.store(0, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+impl Witness {
+    /// A witness.
+    #[must_use]
+    pub fn new(note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize, argument: usize) -> Self {
+        Self { note, argument }
+    }
+}
