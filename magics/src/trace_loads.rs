@@ -5,6 +5,7 @@ mod findings;
 mod opens;
 mod row;
 mod scene;
+mod seen;
 mod story;
 mod tree;
 
@@ -13,9 +14,9 @@ use diaphane_sight::maps::Maps;
 use diaphane_trace::loads::{self as recorder, Recording, Refused, Running};
 use serde_json::json;
 
-use self::opens::{Opened, Opens};
 use self::row::{COLUMNS, FILE_COLUMNS};
 use self::scene::Scene;
+use self::seen::{Seeing, Seen};
 use self::story::Story;
 use crate::cell_body::Body;
 use crate::report::{Report, fields, rows};
@@ -70,11 +71,11 @@ impl Magic for TraceLoads {
 /// What is seen while the cell runs.
 pub(super) struct Watch {
     running: Option<Running>,
-    opens: Option<Opens>,
+    opens: Option<Seeing>,
     recording: Recording,
     refused: Option<Refused>,
     requests: Vec<std::sync::Arc<loads::Load>>,
-    opened: Option<Opened>,
+    opened: Option<Seen>,
 }
 
 impl Watch {
@@ -96,12 +97,12 @@ impl Watch {
             refused,
             requests: Vec::new(),
             opened: None,
-            opens: Opens::begin(),
+            opens: Seeing::begin(),
         })
     }
 
     fn end(&mut self) {
-        self.opened = self.opens.take().map(Opens::end);
+        self.opened = self.opens.take().map(Seeing::end);
         self.requests = loads::followed_since();
         if let Some(running) = self.running.take() {
             self.recording = running.end();

@@ -1,7 +1,6 @@
 //! What is remarkable about loads.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use diaphane_sight::mounts::{self, Mount};
 
@@ -71,8 +70,8 @@ fn far(opens: &[Open]) -> Option<Diagnosis> {
     let all = mounts::mounts();
     let mut places: Vec<(&Mount, usize, usize)> = Vec::new();
     for open in opens.iter().filter(|open| open.by_linker) {
-        let Some(mount) = mounts::of(Path::new(&open.path), &all).filter(|mount| mount.is_far())
-        else {
+        let path = std::path::absolute(&open.path).unwrap_or_else(|_| (&open.path).into());
+        let Some(mount) = mounts::of(&path, &all).filter(|mount| mount.is_far()) else {
             continue;
         };
         let known = places.iter().position(|(other, ..)| *other == mount);

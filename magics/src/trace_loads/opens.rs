@@ -8,10 +8,6 @@ use syscalls::Errno;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The system call was seen.
-    #[allow(
-        dead_code,
-        reason = "system calls are recorded by a part that comes next"
-    )]
     Syscall,
     /// Computed again by the rules of the linker.
     Inferred,
@@ -121,37 +117,6 @@ pub(super) fn way(
         missed: before
             .map(|attempt| attempt.path.to_string_lossy().into_owned())
             .collect(),
-    }
-}
-
-/// The system calls that open files, seen while the cell runs.
-pub(super) struct Opens;
-
-/// What was seen.
-pub(super) struct Opened;
-
-impl Opens {
-    /// Begins, where it can be done.
-    pub fn begin() -> Option<Self> {
-        None
-    }
-
-    pub fn end(self) -> Opened {
-        Opened
-    }
-}
-
-impl Opened {
-    pub fn opens(&self, _scene: &super::Scene) -> Vec<Open> {
-        Vec::new()
-    }
-
-    pub fn processes(&self) -> usize {
-        0
-    }
-
-    pub fn limits(&self) -> Vec<String> {
-        Vec::new()
     }
 }
 

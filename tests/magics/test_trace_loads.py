@@ -1,0 +1,169 @@
+"""%%trace_loads against strace, which watches the same process, and as a user of a notebook sees it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.trace_loads+json"
+OPEN = re.compile(r'^\d+ +(open(?:at)?\(.*?"(.*?)".*\)) += (-?\d+)( \w+ \(.*\))?$')
+OPENER = """#include <dlfcn.h>
+void *opener(const char *path) {
+  dlopen("libnowhere.so.7", RTLD_NOW);
+  return dlopen(path, RTLD_NOW);
+}
+"""
+
+
+def report(done) -> dict:
+    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
+    assert len(found) == 1, done.trace
+    return found[0][MIME]
+
+
+def lines(done) -> list[str]:
+    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
+    return [line for line in found[0]["text/plain"].splitlines() if line.startswith("open")]
+
+
+class Strace:
+    """Every open of a process and its threads, from outside."""
+
+    def __init__(self, pid: int, log: Path):
+        self.log = log
+        command = [
+            "strace",
+            "-f",
+            "-s",
+            "4096",
+            "-e",
+            "trace=open,openat",
+            "-o",
+            log,
+            "-p",
+            str(pid),
+        ]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        first = self.process.stderr.readline()
+        assert "attached" in first, first
+
+    def between(self, begin: str, end: str) -> list[tuple[str, str, str]]:
+        """The calls between two that open files which are not there: the line, the path, the result."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=30)
+        found = [OPEN.match(line) for line in whole(self.log.read_text().splitlines())]
+        calls = [(m[1] + " = " + m[3] + (m[4] or ""), m[2], m[3]) for m in found if m]
+        paths = [path for _, path, _ in calls]
+        return calls[paths.index(begin) + 1 : paths.index(end)]
+
+
+def whole(lines: list[str]) -> list[str]:
+    """The calls that another thread's line cut in two, put together where they began."""
+    together: list[str] = []
+    begun: dict[str, int] = {}
+    for line in lines:
+        thread = line.split(maxsplit=1)[0]
+        if line.endswith(" <unfinished ...>"):
+            begun[thread] = len(together)
+            together.append(line.removesuffix(" <unfinished ...>"))
+        elif (resumed := re.match(r"\d+ +<\.\.\. \w+ resumed>(.*)", line)) and thread in begun:
+            together[begun.pop(thread)] += resumed[1]
+        else:
+            together.append(line)
+    return together
+
+
+def fixture(folder: Path) -> str:
+    (folder / "opener.c").write_text(OPENER)
+    (folder / "other.c").write_text("int other = 1;")
+    for name in ("opener", "other"):
+        command = ["gcc", "-shared", "-fPIC", "-o", f"lib{name}.so", f"{name}.c"]
+        subprocess.run(command, cwd=folder, check=True)
+    return f"import ctypes\nctypes.CDLL('{folder}/libopener.so').opener(b'{folder}/libother.so')"
+
+
+CELLS = [
+    "import numpy",
+    "import scipy.linalg",
+    "import matplotlib.pyplot",
+    "import pandas",
+    "dlopen",
+]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_opens_and_loads_are_those_of_strace(cell: str, launch, tmp_path: Path):
+    if cell == "dlopen":
+        cell = fixture(tmp_path)
+    kernel = launch()
+    client = kernel.connect()
+    pid = int(client.value("__import__('os').getpid()"))
+    client.run(
+        "from pathlib import Path\ndef mark(name):\n    try: open(name)\n    except OSError: pass"
+    )
+    strace = Strace(pid, tmp_path / "strace.log")
+    begin, end = f"{tmp_path}/begin", f"{tmp_path}/end"
+    body = f"mark({begin!r})\n{cell}\nmark({end!r})"
+    done = client.run(f"%%trace_loads --strace\n{body}")
+    truth = strace.between(begin, end)
+    assert report(done)["opens_source"] == "syscall"
+    own = lines(done)
+    found = own[next(i for i, line in enumerate(own) if begin in line) + 1 : -1]
+    assert end in own[-1]
+    assert found == [line for line, _, _ in truth]
+    failed = [path for _, path, result in truth if result.startswith("-")]
+    assert report(done)["counts"]["opens_failed"] == len(failed) + 2
+    # What was opened and is mapped is what was loaded.
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    mapped = {line.split(maxsplit=5)[5] for line in maps if "/" in line}
+    opened = [os.path.realpath(path) for _, path, result in truth if not result.startswith("-")]
+    libraries = {path for path in opened if ".so" in Path(path).name and path in mapped}
+    assert report(done)["counts"]["libraries"] == len(libraries)
+    rows = report(client.run("%%trace_loads\nimport numpy, sys"))["rows"]
+    assert not [row for row in rows if row["path"] in libraries]
+
+
+def test_an_import_that_fails_halfway_is_told_and_fails_the_cell(client: Client, tmp_path: Path):
+    (tmp_path / "broken.c").write_text("int broken = 1;")
+    suffix = client.value("__import__('sysconfig').get_config_var('EXT_SUFFIX')").strip("'")
+    command = ["gcc", "-shared", "-fPIC", "-o", f"broken{suffix}", "broken.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    client.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})")
+    done = client.execute("%%trace_loads\nimport broken")
+    assert done.content["ename"] == "ImportError"
+    assert len(done.all("error")) == 1
+    # What the traceback needs may be loaded, too.
+    rows = [row for row in report(done)["rows"] if "broken" in row["name"]]
+    assert [(row["name"], row["requester"]) for row in rows] == [
+        (f"broken{suffix}", "import broken")
+    ]
+    cell = done.content["execution_count"]
+    assert rows[0]["line"] == f"In[{cell}]:2"
+
+
+def test_an_interrupt_ends_the_cell_and_the_trace(client: Client):
+    begun = client.start("%%trace_loads\nimport _lsprof\nprint('on', flush=True)\nwhile True: pass")
+    client.until(lambda: "on" in begun.text(), "the cell's output", begun)
+    client.request("interrupt_request", {}, "control")
+    done = client.finish(begun)
+    assert done.content["ename"] == "KeyboardInterrupt"
+    assert [row["requester"] for row in report(done)["rows"]] in (["import _lsprof"], [])
+    assert client.run("%%trace_loads\nx = 1").content["status"] == "ok"
+
+
+def test_children_are_counted(client: Client):
+    done = client.run("%%trace_loads\nimport subprocess\nout = subprocess.run(['true']).returncode")
+    assert client.value("out") == "0"
+    assert report(done)["counts"]["processes"] == 1
+    done = client.run("%%trace_loads\nx = 1 + 1")
+    shown = [m["data"]["text/plain"] for m in done.all("execute_result")]
+    assert shown[0].startswith("no library was loaded")
+    assert "no process was started" in shown[0]
