@@ -178,6 +178,16 @@ unsafe extern "C" fn returns(
     none()
 }
 
+#[allow(
+    unsafe_code,
+    reason = "of CPython's C interface, and not in `pyo3::ffi`"
+)]
+unsafe extern "C" {
+    #[allow(non_upper_case_globals, reason = "CPython's name")]
+    static mut PyMethod_Type: ffi::PyTypeObject;
+    fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
 /// Whether it is a Python function, whose own begin and end are reported; also as a method that is bound.
 #[allow(unsafe_code, reason = "the types of objects")]
 unsafe fn is_python(callable: *mut ffi::PyObject) -> bool {
@@ -185,12 +195,12 @@ unsafe fn is_python(callable: *mut ffi::PyObject) -> bool {
     if unsafe { ffi::PyFunction_Check(callable) } != 0 {
         return true;
     }
-    // SAFETY: as above.
-    if unsafe { ffi::PyMethod_Check(callable) } == 0 {
+    // SAFETY: as above; no class can be derived from the type.
+    if unsafe { ffi::Py_TYPE(callable) } != &raw mut PyMethod_Type {
         return false;
     }
     // SAFETY: it is a bound method, which holds its function.
-    let function = unsafe { ffi::PyMethod_GET_FUNCTION(callable) };
+    let function = unsafe { PyMethod_Function(callable) };
     // SAFETY: as above.
     unsafe { ffi::PyFunction_Check(function) != 0 }
 }
