@@ -35,6 +35,7 @@ mod reach;
 mod report;
 #[allow(dead_code, reason = "the magic that records comes next")]
 mod signatures;
+mod syscalls;
 mod target;
 mod threads;
 mod trace_loads;
@@ -170,6 +171,7 @@ const ALL: &[Entry] = &[
     entry::<addr_map::AddrMap>(),
     entry::<trace_loads::TraceLoads>(),
     entry::<native_prof::NativeProf>(),
+    entry::<syscalls::Syscalls>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -17,7 +17,7 @@ use diaphane_trace::loads as recorded;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::journal;
+use crate::{journal, syscalls};
 
 /// A program that loads more libraries than this loads the same ones over and over.
 const MOST: usize = 16_384;
@@ -155,6 +155,10 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
             LISTENER.store(std::process::id(), Ordering::Relaxed);
             return 0;
         }
+        _ if syscalls::wants_announced(event) => {
+            announce(event, args);
+            return 0;
+        }
         _ => return 0,
     };
     // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.
@@ -169,6 +173,18 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
         args.and_then(|args| note(means, &args))
     }));
     0
+}
+
+/// Notes an event that stands for a system call, where those cannot be seen.
+#[allow(unsafe_code, reason = "called by CPython with raw pointers")]
+fn announce(event: &CStr, args: *mut ffi::PyObject) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: events are raised by threads that hold the GIL.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
+        let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
+        syscalls::note_announced(event, args.as_ref());
+    }));
 }
 
 fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {

@@ -5,6 +5,7 @@
 
 mod figure;
 mod findings;
+pub(crate) mod here;
 mod interpreter;
 mod layout;
 mod locals;

@@ -1,5 +1,5 @@
 /* Runs a program in a sandbox as containers have it: deny NAME... -- PROGRAM ARGUMENTS...
- * Each NAME is a system call, which then fails with EPERM, or an ioctl of /proc, which fails as on an older Linux. */
+ * Each NAME is a system call, which then fails with EPERM, or a request to one, which fails as on an older Linux. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,7 +12,7 @@
 
 struct rule {
     const char *name;
-    unsigned call, request, error;
+    unsigned call, request, error, argument;
 };
 
 static const struct rule rules[] = {
@@ -21,8 +21,9 @@ static const struct rule rules[] = {
     {"move_pages", SYS_move_pages, 0, EPERM},
     {"perf_event_open", SYS_perf_event_open, 0, EPERM},
     {"pidfd_open", SYS_pidfd_open, 0, EPERM},
-    {"PAGEMAP_SCAN", SYS_ioctl, 0xc0606610, ENOTTY},
-    {"PROCMAP_QUERY", SYS_ioctl, 0xc0686611, ENOTTY},
+    {"SYSCALL_USER_DISPATCH", SYS_prctl, 59, EINVAL, 0},
+    {"PAGEMAP_SCAN", SYS_ioctl, 0xc0606610, ENOTTY, 1},
+    {"PROCMAP_QUERY", SYS_ioctl, 0xc0686611, ENOTTY, 1},
 };
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -41,7 +42,7 @@ int main(int argc, char **argv) {
         struct sock_filter test[] = {
             LOAD(nr),
             SKIP_UNLESS(rule->call, rule->request ? 3 : 1),
-            LOAD(args[1]),
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * rule->argument),
             SKIP_UNLESS(rule->request, 1),
             RETURN(SECCOMP_RET_ERRNO | rule->error),
         };

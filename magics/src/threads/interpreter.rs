@@ -186,6 +186,12 @@ pub(crate) fn place(_py: Python<'_>) -> Option<Place> {
     })
 }
 
+/// The layout, once it was found to hold.
+pub(super) fn layout_that_holds() -> Option<&'static Layout> {
+    static KNOWN: Option<Layout> = LAYOUT;
+    KNOWN.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed))
+}
+
 /// Where a code object's instructions begin, counted from its own address.
 pub(crate) fn instructions() -> Option<usize> {
     Some(LAYOUT.as_ref()?.code.instructions)

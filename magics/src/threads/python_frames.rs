@@ -14,10 +14,10 @@ const LONGEST_NAME: usize = 4096;
 const LONGEST_TABLE: usize = 1 << 20;
 /// Where every object has its type, and a variable one its length.
 const TYPE: usize = 8;
-const LENGTH: usize = 16;
+pub(super) const LENGTH: usize = 16;
 /// Where a string has the bits that say how it is stored, and bytes have their content.
-const STATE: usize = 32;
-const CONTENT: usize = 32;
+pub(super) const STATE: usize = 32;
+pub(super) const CONTENT: usize = 32;
 
 /// One Python function that has not returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub(super) fn text(address: usize) -> Option<String> {
 }
 
 /// The line of an instruction by its number, from a code object's table (`Objects/locations.md` of CPython).
-fn line(table: &[u8], first: u32, unit: usize) -> Option<u32> {
+pub(super) fn line(table: &[u8], first: u32, unit: usize) -> Option<u32> {
     let mut bytes = table.iter().copied().peekable();
     let mut line = i64::from(first);
     let mut end = 0;

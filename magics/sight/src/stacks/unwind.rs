@@ -94,6 +94,42 @@ impl Unwinder {
         }
     }
 
+    /// Who called, from inside of code for which `is_inside` holds: the first address in other code. The stack may be a
+    /// short piece, `from` its lowest address on; what it does not show is not guessed.
+    pub fn caller(
+        &mut self,
+        mut registers: Registers,
+        from: usize,
+        stack: Vec<u8>,
+        is_inside: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let copy = Snapshot {
+            registers,
+            start: from,
+            stack,
+            noted: Vec::new(),
+            signalled: false,
+        };
+        let mut lookup = registers.code;
+        for _ in 0..MOST {
+            if !is_inside(lookup) {
+                return Some(lookup);
+            }
+            let step = self.step(&copy, &registers, lookup, None);
+            registers = match step {
+                Ok(step) => step.registers,
+                // Where assembly calls the kernel it has mostly no information, and nothing on the stack.
+                Err(_) if registers.stack() == Some(from) => {
+                    let (_, code) = copy.words_from(from).next()?;
+                    registers.returned(from + size_of::<usize>(), code)
+                }
+                Err(_) => return None,
+            };
+            lookup = registers.code.wrapping_sub(1);
+        }
+        None
+    }
+
     /// The frames from a state on, and whether the last one is the thread's first function.
     fn walk(&mut self, copy: &Snapshot, from: Registers, called: bool) -> (Vec<Frame>, bool) {
         let (mut registers, mut called) = (from, called);

@@ -295,14 +295,15 @@ fn copy(
             continue;
         }
         let is_path = matches!(take, Take::Path(_));
-        state.append(piece::TEXT, record, argument.into(), most, |room| {
+        let kind = if is_path { piece::PATH } else { piece::TEXT };
+        state.append(kind, record, argument.into(), most, |room| {
             for (index, place) in room.iter_mut().enumerate() {
                 // SAFETY: the kernel has read or written these bytes in the call, up to the end of the path.
                 let byte = unsafe { from.add(index).read_volatile() };
-                if is_path && byte == 0 {
-                    return index;
-                }
                 *place = byte;
+                if is_path && byte == 0 {
+                    return index + 1;
+                }
             }
             room.len()
         });

@@ -107,11 +107,14 @@ pub(super) fn read(tid: i32, log: &[u8], began: u64, scale: Scale, recording: &m
                 calls.insert(at, recording.calls.len());
                 recording.calls.push(record.value(tid, began, scale, place));
             }
-            kind @ (piece::TEXT | piece::PLACE) => {
+            kind @ (piece::TEXT | piece::PATH | piece::PLACE) => {
                 // SAFETY: pieces of these kinds begin so.
                 let bytes = unsafe { &*piece.cast::<Bytes>() };
                 let first = at + size_of::<Bytes>();
-                let text = log[first..first + bytes.length as usize].to_vec();
+                let mut text = log[first..first + bytes.length as usize].to_vec();
+                if kind == piece::PATH && text.last() == Some(&0) {
+                    text.pop();
+                }
                 match calls.get(&bytes.of) {
                     _ if kind == piece::PLACE => {
                         places.insert(at, recording.places.len());

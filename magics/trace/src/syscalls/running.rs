@@ -98,8 +98,8 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
 impl Running {
     /// Ends it and gives what was recorded. In a child that was forked meanwhile there is nothing.
     pub fn end(mut self) -> Recording {
-        let is_own = PROCESS.load(Ordering::Relaxed) == std::process::id().cast_signed();
         self.stop();
+        let is_own = is_own();
         let ended = Moment::now();
         let scale = Scale::between(self.began, ended);
         let mut recording = Recording {
@@ -125,7 +125,7 @@ impl Running {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let is_own = PROCESS.load(Ordering::Relaxed) == call(libc::SYS_getpid, [0; 6]) as i32;
+        let is_own = is_own();
         if is_own {
             disarm(self.state);
         }
@@ -142,6 +142,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Whether this is the process that began.
+fn is_own() -> bool {
+    PROCESS.load(Ordering::Relaxed) == call(libc::SYS_getpid, [0; 6]) as i32
 }
 
 /// In a forked child, nothing is recorded and no thread takes part. It may run in the handler.

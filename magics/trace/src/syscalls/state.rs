@@ -19,7 +19,7 @@ use super::{ACTIVE, ROOM};
 /// How many threads can take part at once.
 const THREADS: usize = 512;
 /// How much of the stack is copied with each call: enough for the frames of the C library above a system call.
-pub(super) const STACK: usize = 256;
+pub(super) const STACK: usize = 768;
 
 /// What a thread has.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(super) mod piece {
     pub(crate) const CALL: u32 = 1;
     pub(crate) const TEXT: u32 = 2;
     pub(crate) const PLACE: u32 = 3;
+    /// Text that ends with NUL, which an empty one has too.
+    pub(crate) const PATH: u32 = 4;
 }
 
 /// The beginning of each piece.

@@ -1,0 +1,115 @@
+"""%%syscalls in a real kernel: its calls are those that strace sees, and the cell lives as without it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.syscalls+json"
+DENY = Path(__file__).parents[1] / "support" / "deny.c"
+
+
+def report(done) -> dict:
+    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
+    assert len(found) == 1, done.trace
+    return found[0][MIME]
+
+
+def traced(client: Client, cell: str, line: str = "--list") -> dict:
+    return report(client.run(f"%%syscalls {line}\n{cell}"))
+
+
+def python() -> str:
+    return str(Path(sys.executable))
+
+
+IMPORTS = ["json.decoder, csv, decimal", "numpy", "pandas"]
+
+
+@pytest.mark.parametrize("modules", IMPORTS)
+def test_opened_files_are_those_of_strace(launch, tmp_path, modules: str):
+    # The same modules are loaded before in both, and the mark tells where the import begins.
+    before = "import ctypes, os, sys, IPython.core.interactiveshell, comm"
+    client = launch().connect()
+    names = client.value("sorted(sys.modules)" if client.run("import sys") else "")
+    log = tmp_path / "log"
+    script = (
+        f"{before}\n"
+        f"import importlib\n"
+        f"for name in {names}:\n"
+        "    try: importlib.import_module(name)\n"
+        "    except Exception: pass\n"
+        f"open('/begin', 'a') if os.path.exists('/begin') else os.access('/begin', 0)\n"
+        f"import {modules}\n"
+        "os.access('/end', 0)\n"
+    )
+    program = client.value("sys.executable").strip("'")
+    options = ["-f", "-qq", "-e", "trace=openat,access", "-s", "4096", "-o", str(log)]
+    subprocess.run(["strace", *options, program, "-c", script], check=True)
+    text = log.read_text().split('"/begin"')[-1].split('"/end"')[0]
+    expected = re.findall(r'openat\(AT_FDCWD, "([^"]+)", [^)]*\) += (-1 \w+)?', text)
+    found = traced(client, f"import {modules}")["files"]
+    ours = {(file["path"], file["error"] is not None) for file in found}
+    theirs = {(path, bool(error)) for path, error in expected}
+    libraries = {one for one in theirs if ".so" in one[0]}
+    # What the two Pythons differ in: the folder of the script and of the kernel, and what each has open already.
+    assert libraries and not {one for one in libraries - ours if not one[1]}
+    sources = {path for path, failed in theirs if not failed and path.endswith((".py", ".pyc"))}
+    assert sources <= {path for path, _ in ours}
+
+
+def test_counts_are_exact(client: Client, tmp_path):
+    source = tmp_path / "calls.c"
+    source.write_text(
+        "#include <unistd.h>\n#include <sys/syscall.h>\n"
+        "void calls(int n) { for (int i = 0; i < n; i++) syscall(SYS_getppid); }\n"
+    )
+    library = tmp_path / "libcalls.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    client.run(f"import ctypes; calls = ctypes.CDLL('{library}').calls")
+    [row] = traced(client, "calls(12345)", "--trace getppid")["rows"]
+    assert (row["calls"], row["library"]) == (12345, "libcalls.so")
+    assert row["place"].endswith(":2") and row["place"].startswith("In[")
+
+
+def test_output_value_and_errors_pass_through(client: Client):
+    done = client.run("%%syscalls\nprint('hello')\n6 * 7")
+    assert done.text() == "hello\n"
+    assert done.all("execute_result")[0]["data"]["text/plain"] == "42"
+    failed = client.execute("%%syscalls\n1 / 0")
+    assert failed.content["ename"] == "ZeroDivisionError" and len(failed.all("error")) == 1
+    assert traced(client, "pass")["calls"] < 50
+
+
+def test_an_interrupt_reaches_what_waits(client: Client):
+    begun = client.start("%%syscalls\nimport time\nprint('on', flush=True)\ntime.sleep(1000)")
+    client.until(lambda: "on" in begun.text(), "the cell's output", begun)
+    client.request("interrupt_request", {}, "control")
+    assert client.finish(begun).content["ename"] == "KeyboardInterrupt"
+    mask = client.value("[l for l in open('/proc/self/status') if l.startswith('SigCgt')][0]")
+    assert int(mask.split()[1][:16], 16) >> 30 & 1 == 0
+
+
+def test_pools_and_children_work(client: Client):
+    client.run("import multiprocessing as mp, os, subprocess")
+    found = traced(client, "with mp.get_context('fork').Pool(2) as pool: print(pool.map(abs, [-1, -2]))")
+    assert sum(birth["kind"] == "process" for birth in found["births"]) == 2
+    spawn = "with mp.get_context('spawn').Pool(1) as pool: print(pool.map(abs, [-1]))"
+    assert any(birth["kind"] == "process" for birth in traced(client, spawn)["births"])
+    done = client.run("%%syscalls\n!echo from a shell")
+    assert "from a shell" in done.text()
+
+
+def test_a_sandbox_without_dispatch_says_what_is_not_seen(launch, tmp_path):
+    program = tmp_path / "deny"
+    subprocess.run(["gcc", "-o", program, DENY], check=True)
+    client = launch(under=[str(program), "SYSCALL_USER_DISPATCH", "--"]).connect()
+    found = traced(client, "open('/dev/null').close()", "")
+    assert [row["path"] for row in found["rows"] if row["call"] == "open"] == ["/dev/null"]
+    assert found["source"] == "audit events"
+    assert "not seen" in found["limits"][0]
