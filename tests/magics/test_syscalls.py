@@ -95,6 +95,26 @@ def test_an_interrupt_reaches_what_waits(client: Client):
     assert int(mask.split()[1][:16], 16) >> 30 & 1 == 0
 
 
+ALARMS = """
+import os, signal, subprocess
+rang, children = [], []
+signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+signal.signal(signal.SIGCHLD, lambda *_: children.append(1))
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+while len(rang) < 50:
+    signal.pause()
+signal.setitimer(signal.ITIMER_REAL, 0)
+subprocess.run(["true"])
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+print(len(rang) >= 50, len(children) >= 1)
+"""
+
+
+def test_signals_come_as_ever(client: Client):
+    done = client.run(f"%%syscalls\n{ALARMS}")
+    assert done.text() == "True True\n"
+
+
 def test_pools_and_children_work(client: Client):
     client.run("import multiprocessing as mp, os, subprocess")
     found = traced(client, "with mp.get_context('fork').Pool(2) as pool: print(pool.map(abs, [-1, -2]))")
