@@ -13,6 +13,13 @@ import time
 from diaphane_native import run_magic
 
 
+def settled(before):
+    """Python has joined a thread a moment before it ends; the last one takes the handler away."""
+    while len(os.listdir("/proc/self/task")) > 2:
+        os.sched_yield()
+    assert signals() == before
+
+
 def trace(cell, line="", **variables):
     return run_magic("syscalls", line, cell, variables), variables
 
@@ -54,10 +61,10 @@ def test_an_error_passes_through_and_nothing_is_left():
         pass
     else:
         raise AssertionError("the error was lost")
-    assert signals() == before
+    settled(before)
     found, _ = trace("run('syscalls', '', 'import os', {})", run=lambda *args: refused(args))
     assert found.facts["calls"] < 50
-    assert signals() == before
+    settled(before)
 
 
 def refused(args):
@@ -120,11 +127,11 @@ now = signal.pthread_sigmask(signal.SIG_SETMASK, masked)
     before = signals()
     modules = dict(signal=signal, threading=threading, time=time, os=os)
     found, after = trace(cell, "--list", rang=[], **modules)
-    assert len(after["rang"]) >= 20 
+    assert len(after["rang"]) >= 20
     assert signal.SIGSYS in after["now"] and signal.SIGSYS not in after["masked"]
     returns = sum(row["call"] == "rt_sigreturn" for row in found.rows)
     assert returns >= 20
-    assert signals() == before
+    settled(before)
 
 
 def test_an_interrupt_ends_the_cell():
@@ -146,7 +153,7 @@ while True:
         pass
     else:
         raise AssertionError("no interrupt")
-    assert signals() == before
+    settled(before)
     signal.signal(signal.SIGALRM, old)
 
 
@@ -168,7 +175,7 @@ asyncio.run(talk())
     found, after = trace(cell, "--list --trace %network", asyncio=asyncio, got=[])
     assert after["got"] == [b"", b"hi\n"]
     [connect] = [row for row in found.rows if row["call"] == "connect"]
-    assert "sin_addr=inet_addr(\"127.0.0.1\")" in connect["arguments"]
+    assert 'sin_addr=inet_addr("127.0.0.1")' in connect["arguments"]
 
 
 def test_a_set_is_named_as_for_strace():

@@ -14,7 +14,7 @@ use super::asm::{allowed, call, gate, own, return_from};
 use super::masks::{change, handle_signal, peek, previous, wait};
 use super::state::{Record, State, piece};
 use super::takes::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
-use super::{ACTIVE, LEFT_OUT, Length, Take, witness};
+use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, witness};
 
 /// `si_code` of a dispatched call.
 const SYS_USER_DISPATCH: i32 = 2;
@@ -175,6 +175,7 @@ fn make(
             end(record, 0);
             own().state.store(std::ptr::null_mut(), Ordering::Relaxed);
             state.leave();
+            clean_up();
             Some(call(number, arguments))
         }
         libc::SYS_clone | libc::SYS_clone3 | libc::SYS_vfork
@@ -247,6 +248,7 @@ fn switch_stack(arguments: [usize; 6], interrupted: &mut Interrupted<'_>) -> isi
 fn leave(state: &State, interrupted: &mut Interrupted<'_>) {
     let blocks = state.blocks.load(Ordering::Relaxed);
     disarm(state);
+    clean_up();
     if blocks {
         *interrupted.blocked() |= super::masks::OURS;
     }
@@ -327,7 +329,7 @@ fn pass_on(info: &Info, context: *mut libc::ucontext_t) {
     match handler {
         libc::SIG_IGN => {}
         libc::SIG_DFL => {
-            super::masks::uninstall();
+            super::masks::uninstall(handle as *const () as usize);
             let process = call(libc::SYS_getpid, [0; 6]) as usize;
             let thread = call(libc::SYS_gettid, [0; 6]) as usize;
             let signal = libc::SIGSYS as usize;

@@ -100,8 +100,11 @@ pub(super) fn install(handler: usize) -> bool {
     true
 }
 
-/// Gives all signals the actions that the program believes in.
-pub(super) fn uninstall() {
+/// Gives all signals the actions that the program believes in, if the handler is still installed.
+pub(super) fn uninstall(handler: usize) {
+    if action(libc::SIGSYS).is_none_or(|action| action[0] != handler) {
+        return;
+    }
     set_action(libc::SIGSYS, &previous());
     let stripped = STRIPPED.swap(0, Ordering::Relaxed);
     for signal in (1..=64).filter(|signal| stripped >> (signal - 1) & 1 == 1) {

@@ -28,7 +28,7 @@ pub use read::{Call, Recording, Registers};
 pub use running::{Running, begin};
 
 #[cfg(target_arch = "x86_64")]
-use running::{ACTIVE, LEFT_OUT, PROCESS, ROOM, forget_in_child, witness};
+use running::{ACTIVE, LEFT_OUT, PROCESS, ROOM, clean_up, forget_in_child, witness};
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,8 @@ use crate::clock::{Moment, Scale};
 
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
+/// In its place while somebody takes the handler away.
+const CLEANING: u64 = u64::MAX - 1;
 /// How many bytes each thread may write.
 pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
 /// The process that records. A forked child inherits all of this, and none of its threads is intercepted.
@@ -52,8 +54,7 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
         forget_in_child();
     }
     let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
-    let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
-    free.map_err(|_| Refused::Busy)?;
+    claim(u64::MAX)?;
     free_ended();
     ROOM.store(plan.room.next_multiple_of(4096), Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
@@ -129,10 +130,11 @@ impl Running {
         if is_own {
             disarm(self.state);
         }
-        let over = ACTIVE.compare_exchange(self.turn, 0, Ordering::AcqRel, Ordering::Relaxed);
-        // The handler stays as long as a thread has not noticed; it ends with the next recording.
-        if !is_own || (over.is_ok() && live() == 0) {
-            uninstall();
+        let _ = ACTIVE.compare_exchange(self.turn, 0, Ordering::AcqRel, Ordering::Relaxed);
+        if is_own {
+            clean_up();
+        } else {
+            uninstall(handle as *const () as usize);
         }
         block(self.blocked || self.state.blocks.load(Ordering::Relaxed));
     }
@@ -141,6 +143,28 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Takes the place of the recording that runs, if none does.
+fn claim(value: u64) -> Result<(), Refused> {
+    loop {
+        match ACTIVE.compare_exchange(0, value, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return Ok(()),
+            Err(CLEANING) => drop(call(libc::SYS_sched_yield, [0; 6])),
+            Err(_) => return Err(Refused::Busy),
+        }
+    }
+}
+
+/// Takes the handler away, if no recording runs and every thread has noticed; the last one does it. It may run in the
+/// handler itself.
+pub(super) fn clean_up() {
+    if claim(CLEANING).is_ok() {
+        if live() == 0 {
+            uninstall(handle as *const () as usize);
+        }
+        ACTIVE.store(0, Ordering::Release);
     }
 }
 
