@@ -152,6 +152,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "machine code is written for hooks",
     ),
     (
+        "magics/src/threads/here.rs",
+        "frames are read on their own thread, in a signal handler",
+    ),
+    (
         "magics/src/threads/interpreter.rs",
         "CPython's own structures are compared with its C interface",
     ),

@@ -58,7 +58,8 @@ def test_opened_files_are_those_of_strace(launch, tmp_path, modules: str):
     theirs = {(path, bool(error)) for path, error in expected}
     libraries = {one for one in theirs if ".so" in one[0]}
     # What the two Pythons differ in: the folder of the script and of the kernel, and what each has open already.
-    assert libraries and not {one for one in libraries - ours if not one[1]}
+    assert libraries
+    assert not {one for one in libraries - ours if not one[1]}
     sources = {path for path, failed in theirs if not failed and path.endswith((".py", ".pyc"))}
     assert sources <= {path for path, _ in ours}
 
@@ -74,7 +75,8 @@ def test_counts_are_exact(client: Client, tmp_path):
     client.run(f"import ctypes; calls = ctypes.CDLL('{library}').calls")
     [row] = traced(client, "calls(12345)", "--trace getppid")["rows"]
     assert (row["calls"], row["library"]) == (12345, "libcalls.so")
-    assert row["place"].endswith(":2") and row["place"].startswith("In[")
+    assert row["place"].endswith(":2")
+    assert row["place"].startswith("In[")
 
 
 def test_output_value_and_errors_pass_through(client: Client):
@@ -82,7 +84,8 @@ def test_output_value_and_errors_pass_through(client: Client):
     assert done.text() == "hello\n"
     assert done.all("execute_result")[0]["data"]["text/plain"] == "42"
     failed = client.execute("%%syscalls\n1 / 0")
-    assert failed.content["ename"] == "ZeroDivisionError" and len(failed.all("error")) == 1
+    assert failed.content["ename"] == "ZeroDivisionError"
+    assert len(failed.all("error")) == 1
     assert traced(client, "pass")["calls"] < 50
 
 

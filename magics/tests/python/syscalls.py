@@ -125,7 +125,7 @@ os.getppid()
 now = signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 """
     before = signals()
-    modules = dict(signal=signal, threading=threading, time=time, os=os)
+    modules = {"signal": signal, "threading": threading, "time": time, "os": os}
     found, after = trace(cell, "--list", rang=[], **modules)
     assert len(after["rang"]) >= 20
     assert signal.SIGSYS in after["now"] and signal.SIGSYS not in after["masked"]
@@ -180,7 +180,10 @@ asyncio.run(talk())
 
 def test_a_set_is_named_as_for_strace():
     cell = "open('/dev/null').close()"
-    names = lambda line: {row["call"] for row in trace(cell, line)[0].rows}
+
+    def names(line):
+        return {row["call"] for row in trace(cell, line)[0].rows}
+
     assert names("--trace openat,close") == {"openat", "close"}
     assert not names("--trace !%file,%desc") & {"openat", "close", "newfstatat"}
     try:
@@ -190,7 +193,9 @@ def test_a_set_is_named_as_for_strace():
 
 
 def test_memory_is_given_back():
-    used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    def used():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
     trace("pass")
     before = used()
     for _ in range(300):

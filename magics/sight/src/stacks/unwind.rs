@@ -109,6 +109,7 @@ impl Unwinder {
             stack,
             noted: Vec::new(),
             signalled: false,
+            floor: None,
         };
         let mut lookup = registers.code;
         for _ in 0..MOST {
