@@ -10,7 +10,7 @@ mod looping;
 mod snapshot;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use diaphane_sight::toll;
 use diaphane_trace::event::{Event, Log, kind};
@@ -141,6 +141,41 @@ impl Arguments {
             given,
             lives: lives.after(&watched.after),
         }
+    }
+}
+
+impl Arguments {
+    /// That BLAS read and wrote arrays where they lie, if all of its calls did.
+    pub fn uncopied(&self) -> Option<String> {
+        let mut functions = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for given in self.given.values() {
+            let What::Call(known, call) = &given.what else {
+                continue;
+            };
+            if call.flop.is_none() || known.is_of_lapack() {
+                continue;
+            }
+            functions.insert(known.signature.name.as_str());
+            for (_, memory, owned) in given.handed().filter(|(_, memory, _)| memory.bytes > 0) {
+                let (view, _) = owned.life(&self.lives)?.name(memory.address, memory.span)?;
+                names.insert(view.name.as_str());
+            }
+        }
+        let list = |all: &BTreeSet<&str>, quote: &str| {
+            let all: Vec<String> = all
+                .iter()
+                .map(|one| format!("{quote}{one}{quote}"))
+                .collect();
+            all.join(", ")
+        };
+        (!functions.is_empty() && names.len() <= 8).then(|| {
+            format!(
+                "No byte was copied for BLAS: {} got the addresses of the arrays themselves: {}.",
+                list(&functions, ""),
+                list(&names, "`")
+            )
+        })
     }
 }
 

@@ -7,7 +7,6 @@
 mod addr_map;
 mod allocated;
 mod args;
-#[allow(dead_code, reason = "the magic that records comes next")]
 mod arguments;
 mod array_functions;
 mod ask;
@@ -33,7 +32,6 @@ mod python;
 mod python_events;
 mod reach;
 mod report;
-#[allow(dead_code, reason = "the magic that records comes next")]
 mod signatures;
 mod syscalls;
 mod target;

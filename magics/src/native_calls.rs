@@ -3,6 +3,7 @@
 //! `record` runs the cell, `builder` makes trees of what was recorded, `code` and `labels` name it, `rows` and `sums` turn it
 //! into a report.
 
+mod arguments;
 mod builder;
 mod code;
 mod labels;

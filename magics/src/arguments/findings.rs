@@ -11,7 +11,6 @@ use super::{Arguments, Place, Watched};
 use crate::report::Diagnosis;
 use crate::signatures::{Call, Known};
 
-#[allow(unused_imports, reason = "the magic that records comes next")]
 pub(crate) use kernels::slow_kernels;
 
 /// What the findings look at.

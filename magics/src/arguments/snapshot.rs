@@ -19,8 +19,6 @@ pub(crate) struct View {
     pub layout: Layout,
     pub span: Span,
     pub dtype: String,
-    /// Whether its items follow one another, in rows or in columns.
-    pub is_dense: bool,
     /// Where the memory lies that it is a part of.
     pub owner: Span,
 }
@@ -58,7 +56,6 @@ impl Snapshot {
                     name,
                     owner: owner(&buffer)?.unwrap_or(span),
                     span,
-                    is_dense: buffer.c_contiguous || buffer.f_contiguous,
                     dtype: buffer.dtype.clone(),
                     layout: buffer.layout.clone(),
                 });

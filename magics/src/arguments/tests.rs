@@ -49,6 +49,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
             namespace: &namespace,
         };
         let wanted = Wanted {
+            covered: Vec::new(),
             libraries: None,
             arguments: true,
         };

@@ -194,8 +194,8 @@ impl<C: Code> Builder<'_, C> {
             open.library = library;
             let node = &mut self.tree.nodes[open.node];
             node.tail += u64::from(is_tail);
-            if event.extra > 0 && node.example.is_none() {
-                node.example = Some(index);
+            if event.extra > 0 {
+                node.told.push(index);
             }
         }
     }
@@ -361,7 +361,7 @@ impl<C: Code> Builder<'_, C> {
                 own: 0,
                 total: 0,
                 first: event.time,
-                example: None,
+                told: Vec::new(),
                 tail: 0,
             });
             if let Some(parent) = parent {

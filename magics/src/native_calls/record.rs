@@ -12,11 +12,19 @@ use diaphane_trace::recorder::{self, Plan, Recording, Refused};
 use pyo3::prelude::*;
 use regex::Regex;
 
+use crate::arguments::{Arguments, Watch, Watched};
 use crate::boundary::{Boundary, Wanted};
 use crate::cell_body::Body;
 use crate::python_events::{Known, PythonEvents};
 use crate::threads::{check_interpreter, place};
 use crate::{Error, User};
+
+/// There is one recorder.
+const BUSY: &str = "%%native_calls: another recording is running, and there is one recorder; \
+                    take the magic away inside of a recorded cell";
+/// Hooks at entries keep no words.
+const NOT_WITH_DEEP: &str =
+    "arguments are kept where calls are seen between libraries, and not with --deep";
 
 /// How a cell is recorded.
 pub(super) struct How {
@@ -42,6 +50,8 @@ pub(super) struct Recorded {
     /// The inner loops of ufuncs.
     pub loop_addresses: HashSet<usize>,
     pub deep: Option<Deep>,
+    /// What was handed to the functions, where it was kept.
+    pub arguments: Option<(Arguments, Watched)>,
     /// The biases of libraries whose functions were all hooked.
     pub covered: Vec<usize>,
     /// What could not be seen, in words.
@@ -76,54 +86,27 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     check_interpreter(py);
     let mut limits = Vec::new();
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
-    let covered: Vec<usize> = prepared
-        .iter()
-        .flat_map(|prepared| prepared.ready.iter().map(|ready| ready.bias))
-        .collect();
-    let wanted = Wanted {
-        covered: covered.clone(),
-        libraries: how.libraries.clone(),
-        arguments: how.arguments,
-    };
+    let wanted = wanted(prepared.as_ref(), &how);
+    let covered = wanted.covered.clone();
     let plan = Plan {
         room: how.room,
         place: place(py),
     };
-    let running = recorder::begin(plan).map_err(|Refused::Busy| {
-        Error::Usage(
-            "%%native_calls: another recording is running, and there is one recorder; take the magic away inside of a recorded cell".into(),
-        )
-    })?;
+    let begin = || Watch::begin(user, &body.names);
+    let mut watch = how.arguments.then(begin).transpose()?;
+    let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
     let started = Instant::now();
     let boundary = Arc::new(Mutex::new(Boundary::place(user, wanted)?));
-    let applied = prepared
-        .as_ref()
-        .map(|prepared| (prepared, prepared.apply()));
-    let (applied, mut about) = match applied {
-        Some((prepared, Ok(applied))) => {
-            let about = about(prepared, &applied, &mut limits);
-            (Some(applied), Some(about))
-        }
-        Some((_, Err(refused))) => {
-            limits.push(format!(
-                "functions inside libraries were not hooked: {refused}"
-            ));
-            (None, None)
-        }
-        None => (None, None),
-    };
+    let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let mut events = PythonEvents::begin(py, after_load(user, &boundary))?;
     let on = started.elapsed();
     let outcome = body.run();
     let ended = Instant::now();
     events.stop(py);
-    if let Some(applied) = applied {
-        match (applied.restore(), &mut about) {
-            (Ok(pause), Some(about)) => about.pauses[1] = pause,
-            (Err(stays), _) => limits.push(stays.to_string()),
-            _ => {}
-        }
+    if let Some(watch) = &mut watch {
+        watch.stop()?;
     }
+    restore(applied, &mut about, &mut limits);
     let (calls, loops, names, loop_addresses) = {
         let mut boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
         boundary.remove();
@@ -137,6 +120,10 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     };
     let off = ended.elapsed();
     let recording = running.end();
+    let arguments = arguments(user, watch, &boundary, &recording, &mut limits)?;
+    if how.arguments && how.deep {
+        limits.push(NOT_WITH_DEEP.into());
+    }
     let mut known = events.known(py)?;
     limits.append(&mut known.limits);
     Ok(Recorded {
@@ -147,12 +134,73 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
         names,
         loop_addresses,
         deep: about,
+        arguments,
         covered,
         limits,
         on,
         off,
         outcome,
     })
+}
+
+/// What is to be hooked in tables; libraries whose entries are hooked need that for inner loops only.
+fn wanted(prepared: Option<&deep::Prepared>, how: &How) -> Wanted {
+    let ready = prepared.into_iter().flat_map(|prepared| &prepared.ready);
+    Wanted {
+        covered: ready.map(|ready| ready.bias).collect(),
+        libraries: how.libraries.clone(),
+        arguments: how.arguments,
+    }
+}
+
+/// Writes the hooks at entries, if there are to be any.
+fn apply(
+    prepared: Option<&deep::Prepared>,
+    limits: &mut Vec<String>,
+) -> (Option<deep::Applied>, Option<Deep>) {
+    let Some(prepared) = prepared else {
+        return (None, None);
+    };
+    match prepared.apply() {
+        Ok(applied) => {
+            let about = about(prepared, &applied, limits);
+            (Some(applied), Some(about))
+        }
+        Err(refused) => {
+            limits.push(format!(
+                "functions inside libraries were not hooked: {refused}"
+            ));
+            (None, None)
+        }
+    }
+}
+
+/// Takes them back.
+fn restore(applied: Option<deep::Applied>, about: &mut Option<Deep>, limits: &mut Vec<String>) {
+    let Some(applied) = applied else { return };
+    match (applied.restore(), about) {
+        (Ok(pause), Some(about)) => about.pauses[1] = pause,
+        (Err(stays), _) => limits.push(stays.to_string()),
+        _ => {}
+    }
+}
+
+/// What the words of the recording mean, where they were kept.
+fn arguments(
+    user: User<'_, '_>,
+    watch: Option<Watch<'_>>,
+    boundary: &Mutex<Boundary>,
+    recording: &Recording,
+    limits: &mut Vec<String>,
+) -> Result<Option<(Arguments, Watched)>, Error> {
+    let Some(watch) = watch else {
+        return Ok(None);
+    };
+    let mut watched = watch.end(user)?;
+    limits.append(&mut watched.limits);
+    let boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
+    let arguments = Arguments::of(&recording.logs, &boundary, &watched);
+    Ok(Some((arguments, watched)))
 }
 
 /// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.

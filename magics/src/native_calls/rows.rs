@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Args;
+use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
 use super::record::Recorded;
-use super::sums::summary;
 use super::tree::{Kind, Node, Role, Tree};
 use crate::cell_body::Body;
 use crate::python_events::{Known, Places};
@@ -27,6 +27,10 @@ const COLUMNS: &[Column] = &[
     Column::new("calls", Show::Number, 1),
     Column::new("total_ns", Show::Time, 0).titled("time"),
     Column::new("lib", Show::Text, 2).titled("library"),
+    Column::new("args", Show::Text, 1)
+        .titled("with")
+        .at_least(40)
+        .optional(),
     Column::new("helpers", Show::Text, 3)
         .titled("and calls")
         .optional(),
@@ -49,7 +53,8 @@ pub(super) struct Row {
     self_ns: Option<u64>,
     thread: i32,
     helpers: Option<String>,
-    args: Option<String>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 /// The whole report.
@@ -146,7 +151,7 @@ impl Writer<'_, '_> {
                 self_ns: None,
                 thread: log.tid,
                 helpers: None,
-                args: None,
+                told: Told::default(),
             });
         }
         for (index, node) in tree.nodes.iter().enumerate() {
@@ -190,7 +195,7 @@ impl Writer<'_, '_> {
             self_ns: Some(self.nanoseconds(node.own)),
             thread: log.tid,
             helpers,
-            args: None,
+            told: self.told(log, node),
         });
         let (single, together) = self.gather(tree, node, children);
         for child in single {
@@ -260,7 +265,7 @@ impl Writer<'_, '_> {
             self_ns: None,
             thread: log.tid,
             helpers: Some(names.join(", ")),
-            args: None,
+            told: Told::default(),
         });
         Ok(())
     }
@@ -343,7 +348,8 @@ impl Writer<'_, '_> {
             columns: COLUMNS,
             tables: self.tables()?,
             bars: self.bar().into_iter().collect(),
-            summary: summary(recorded, trees.len(), events, cost, elapsed),
+            diagnoses: self.findings(trees),
+            summary: self.summary(trees.len(), events, cost, elapsed),
             facts: fields(json!({ "overhead": overhead }))?,
             rows: rows(self.rows)?,
             tree: true,

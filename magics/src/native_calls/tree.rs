@@ -36,8 +36,8 @@ pub(super) struct Node {
     pub total: u64,
     /// When it was entered first.
     pub first: u64,
-    /// The arguments of its first call, as indices into the log's events.
-    pub example: Option<usize>,
+    /// The calls whose arguments were kept, as indices into the log's events.
+    pub told: Vec<usize>,
     /// How many of its calls were tail calls of its parent.
     pub tail: u64,
 }

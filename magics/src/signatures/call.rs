@@ -127,11 +127,6 @@ impl Call {
             })
     }
 
-    /// How many bytes the items take that it reads or writes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.memory().map(|(_, memory)| memory.bytes).sum()
-    }
-
     /// An integer argument.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         self.arguments
