@@ -119,20 +119,23 @@ impl Drop for Watch {
 fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
     let opens = scene.opens();
     let counts = Counts::of(scene, &opens);
-    let listed = match (args.strace, args.files) {
-        (true, _) => Vec::new(),
-        (false, true) => rows(row::files(scene, &opens, args.fail))?,
-        (false, false) => rows(row::libraries(scene, &opens, args.fail, args.time))?,
+    let listed = match args {
+        Args { strace: true, .. } => Vec::new(),
+        Args { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
+        Args { tree: true, .. } => rows(tree::tree(scene))?,
+        _ => rows(row::libraries(scene, &opens, args.fail, args.time))?,
     };
-    let listing = match (args.strace, args.tree) {
-        (true, _) => opens::strace(&opens, args.fail),
-        (false, true) => tree::tree(scene),
-        (false, false) => Vec::new(),
+    let columns = match args {
+        Args { files: true, .. } => FILE_COLUMNS,
+        Args { tree: true, .. } => tree::COLUMNS,
+        _ => COLUMNS,
     };
+    let listing = args.strace.then(|| opens::strace(&opens, args.fail));
     Ok(Report {
         name: TraceLoads::NAME,
-        columns: if args.files { FILE_COLUMNS } else { COLUMNS },
-        rows: if args.tree { Vec::new() } else { listed },
+        columns,
+        tree: args.tree && !args.files && !args.strace,
+        rows: listed,
         facts: fields(json!({
             "counts": counts,
             "elapsed_ns": watch.recording.lasted,
@@ -140,7 +143,7 @@ fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
             "opens_source": if watch.opened.is_some() { "syscall" } else { "inferred" },
         }))?,
         summary: vec![counts.sentence(watch)],
-        listing,
+        listing: listing.unwrap_or_default(),
         diagnoses: findings::all(scene, &opens),
         limits: limits(scene, watch),
         ..Report::default()

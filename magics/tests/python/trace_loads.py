@@ -99,7 +99,9 @@ def test_native_callers_are_named():
     by = "dlopen by opener of libopener"
     assert rows == [("libother.so", by, "unloaded"), ("libnowhere.so", by, "not loaded")], found
     found = trace("opener.opener(other.encode())", "--tree", opener=opener, other=other)
-    assert "libother.so" in repr(found) and by in repr(found), found
+    (above, below) = found.rows
+    assert (above["name"], below["name"], below["parent"]) == (by, "libother.so", above["id"])
+    assert above["took_ns"] == below["took_ns"] >= below["init_ns"]
 
 
 def test_what_fails_halfway_is_told():
