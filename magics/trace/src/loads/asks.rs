@@ -21,9 +21,8 @@ const ITSELF: usize = 1 << 40;
 pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
     let mut sites: Vec<(Site, bool)> = Vec::new();
     for library in libraries {
-        let found = got::calls(library, libraries, |_| true);
-        let named = found.sites.into_iter().zip(found.names);
-        sites.extend(named.filter_map(|(site, name)| {
+        let named = got::calls_of(library, &FUNCTIONS.map(|(function, _)| function));
+        sites.extend(named.into_iter().filter_map(|(site, name)| {
             let known = FUNCTIONS.iter().find(|(function, _)| *function == name)?;
             Some((site, known.1))
         }));

@@ -85,6 +85,22 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
     found
 }
 
+/// The calls of functions with these names that leave a library, and the name of each.
+pub(crate) fn calls_of(library: &Library, names: &[&str]) -> Vec<(Site, String)> {
+    let table = table(&library.image, library);
+    let wanted = table.iter().filter(|slot| {
+        let is_bound = slot.value != 0 && !library.span.contains(slot.value);
+        slot.jump && is_bound && names.contains(&slot.name.as_str())
+    });
+    let site = |slot: &Slot| Site {
+        address: slot.address,
+        target: slot.value,
+        library: Some(library.image.bias()),
+        words: false,
+    };
+    wanted.map(|slot| (site(slot), slot.name.clone())).collect()
+}
+
 fn owner(address: usize, libraries: &[Library]) -> Option<&Library> {
     libraries
         .iter()
