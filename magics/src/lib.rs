@@ -28,6 +28,7 @@ mod native_delta;
 mod native_doctor;
 mod native_prof;
 mod numpy_array;
+mod process_tree;
 mod python;
 mod python_events;
 mod reach;
@@ -170,6 +171,7 @@ const ALL: &[Entry] = &[
     entry::<trace_loads::TraceLoads>(),
     entry::<native_prof::NativeProf>(),
     entry::<syscalls::Syscalls>(),
+    entry::<process_tree::ProcessTree>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -27,6 +27,7 @@ pub mod mounts;
 pub mod packages;
 pub mod pages;
 pub mod pools;
+pub mod processes;
 pub mod regions;
 pub mod search;
 pub mod slots;
