@@ -40,8 +40,8 @@ use scene::Seen;
 pub(crate) struct Args {
     /// Only these calls, as strace names them: openat,read or a group such as %file, %desc, %memory, %process,
     /// %network, %signal; a ! in front means all others
-    #[arg(long, value_name = "SET", value_parser = choice::parse)]
-    trace: Option<Choice>,
+    #[arg(long, value_name = "SET")]
+    trace: Option<String>,
     /// What is one row: the calls of a name and a library, of a library, of a line of the cell, of a Python function,
     /// of a path, of a thread
     #[arg(
@@ -116,6 +116,8 @@ impl Magic for Syscalls {
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
+        let set = args.trace.as_deref().map(choice::parse).transpose();
+        let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         check_interpreter(user.py);
         let witness = here::begin(&body.file).map(|state| Witness::new(here::note, state));
@@ -135,15 +137,19 @@ impl Magic for Syscalls {
         let outcome = body.run();
         let recording = running.end();
         outcome?;
-        report(args, &recording, user)
+        report(args, &choice.unwrap_or_default(), &recording, user)
     }
 }
 
-fn report(args: &Args, recording: &Recording, user: User<'_, '_>) -> Result<Report, Error> {
+fn report(
+    args: &Args,
+    choice: &Choice,
+    recording: &Recording,
+    user: User<'_, '_>,
+) -> Result<Report, Error> {
     let libraries = scene::libraries()?;
     let cell = journal::running_cell();
-    let choice = args.trace.clone().unwrap_or_default();
-    let seen = scene::seen(recording, &choice, &libraries, cell, user)?;
+    let seen = scene::seen(recording, choice, &libraries, cell, user)?;
     let opens = opens(recording);
     let births = events::births(recording);
     let mut report = Report {
