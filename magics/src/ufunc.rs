@@ -111,6 +111,15 @@ pub(crate) struct LoopTable {
     pub is_general: bool,
 }
 
+impl LoopTable {
+    /// Where the address of each loop lies.
+    pub fn addresses(&self) -> impl Iterator<Item = usize> {
+        (self.start..)
+            .step_by(size_of::<usize>())
+            .take(self.loops.len())
+    }
+}
+
 /// The table of loops of a ufunc, which the caller has seen to be one.
 pub(crate) fn loop_table(ufunc: &Bound<'_, PyAny>) -> Option<LoopTable> {
     let raw = Raw::read(ufunc)?;

@@ -101,8 +101,7 @@ pub(super) fn sites(tables: &[Owned], libraries: &[Library], words: bool) -> Vec
             .iter()
             .find(|library| library.span.contains(table.start))
             .map(|library| library.image.bias());
-        let entries = (table.start..).step_by(size_of::<usize>());
-        let entries = entries.zip(&table.loops);
+        let entries = table.addresses().zip(&table.loops);
         for (address, &target) in entries.filter(|(_, target)| **target != 0) {
             if seen.insert(address) {
                 sites.push(Site {

@@ -70,7 +70,9 @@ impl Boundary {
             return Ok(());
         }
         self.counters = now;
-        let plan = Plan::of(user, &self.wanted, now)?;
+        let hooked = self.plans.iter().filter_map(|plan| plan.prepared.as_ref());
+        let hooked = hooked.flat_map(|prepared| prepared.addresses()).collect();
+        let plan = Plan::besides(user, &self.wanted, &hooked)?;
         if let (Some(hooks), Some(prepared)) = (&mut self.hooks, &plan.prepared) {
             hooks.extend(Arc::clone(prepared));
         }
@@ -86,12 +88,12 @@ impl Boundary {
 
     /// How many calls between libraries are hooked.
     pub fn calls(&self) -> usize {
-        self.plans.last().map_or(0, |plan| plan.calls)
+        self.plans.iter().map(|plan| plan.calls).sum()
     }
 
     /// How many inner loops of ufuncs are hooked.
     pub fn loops(&self) -> usize {
-        self.plans.last().map_or(0, |plan| plan.loops.len())
+        self.plans.iter().map(|plan| plan.loops.len()).sum()
     }
 
     /// The names by which functions were asked for: an implementation that the linker chose has often none of its own.

@@ -9,6 +9,7 @@ use diaphane_sight::linker::Counters;
 use diaphane_sight::maps::Maps;
 use diaphane_trace::recorder::words;
 use diaphane_trace::slots::{Prepared, Site, got};
+use regex::Regex;
 
 use super::choice::Choice;
 use super::{Wanted, loops};
@@ -65,6 +66,23 @@ impl Plan {
         let old = known().replace((key, Arc::clone(&plan)));
         drop(old);
         Ok(plan)
+    }
+
+    /// What there is besides what is hooked already. It is not kept, since it holds for this recording only.
+    pub fn besides(
+        user: User<'_, '_>,
+        wanted: &Wanted,
+        hooked: &HashSet<usize>,
+    ) -> Result<Arc<Self>, Error> {
+        let mut tables = loops::tables(user)?;
+        // A table that is hooked holds stubs.
+        tables.retain(|owned| {
+            owned
+                .table
+                .addresses()
+                .all(|address| !hooked.contains(&address))
+        });
+        Ok(Arc::new(Self::make(wanted, tables)?))
     }
 
     fn make(wanted: &Wanted, tables: Vec<loops::Owned>) -> Result<Self, Error> {
@@ -129,6 +147,15 @@ impl Plan {
             &shared,
             "calls through slots that code may also compare (built with -fno-plt) were not seen",
         ));
+        if let Some(pattern) = &wanted.libraries
+            && wanted.covered.is_empty()
+            && !is_any_asked(pattern, &choice, libraries)
+        {
+            self.limits.push(format!(
+                "--libs {:?} matches no library whose calls can be hooked, so none of them were seen; %loaded_libs lists the libraries",
+                pattern.as_str()
+            ));
+        }
         if wanted.arguments {
             let names = names.iter().map(String::as_str);
             self.known = signatures::mark(&mut sites, names, libraries);
@@ -137,6 +164,12 @@ impl Plan {
         self.names.extend(targets.zip(names));
         sites
     }
+}
+
+/// Whether a pattern matches a library out of which calls can be hooked.
+fn is_any_asked(pattern: &Regex, choice: &Choice, libraries: &[Library]) -> bool {
+    let mut libraries = libraries.iter().enumerate();
+    libraries.any(|(index, library)| choice.is_caller(index) && pattern.is_match(&library.name))
 }
 
 /// A sentence on libraries, of which the first few are named.

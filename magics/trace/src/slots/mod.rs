@@ -84,6 +84,11 @@ impl Prepared {
         })
     }
 
+    /// Where the pointers lie.
+    pub fn addresses(&self) -> impl Iterator<Item = usize> {
+        self.all.iter().map(|one| one.site.address)
+    }
+
     /// How many pointers there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,246 @@
+"""%%native_calls as a user of a notebook sees it: the tree is that of the cell, and the counts are exact."""
+
+import json
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.native_calls+json"
+MAGIC = "%%native_calls"
+
+
+@pytest.fixture
+def numpy(client: Client) -> Client:
+    client.run("%reset -f")
+    client.run("import sys, threading\nimport numpy as np")
+    client.run("a = np.ones((200, 200)); b = a + 1; x = np.arange(5.0)")
+    return client
+
+
+def report(done) -> dict:
+    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
+    assert len(found) == 1, done.trace
+    return found[0][MIME]
+
+
+def rows(done) -> list[dict]:
+    """The rows, of which every parent comes before its children."""
+    rows = report(done)["rows"]
+    seen: dict[int, dict] = {}
+    for row in rows:
+        assert row["id"] not in seen
+        parent = row["parent"]
+        assert row["depth"] == (0 if parent is None else seen[parent]["depth"] + 1)
+        seen[row["id"]] = row
+    return rows
+
+
+def above(rows: list[dict], row: dict) -> list[str]:
+    """The names on the way from the root to a row."""
+    by_id = {one["id"]: one for one in rows}
+    names = [row["func"]]
+    while row["parent"] is not None:
+        row = by_id[row["parent"]]
+        names.append(row["func"])
+    return names[::-1]
+
+
+def calls(rows: list[dict], word: str, via: str) -> int:
+    return sum(row["calls"] for row in rows if word in row["func"] and row["via"] == via)
+
+
+def is_undone(client: Client) -> None:
+    assert client.value("sys.getprofile(), threading.getprofile()") == "(None, None)"
+    assert rows(client.run(f"{MAGIC}\nnp.add(x, 1)"))
+
+
+def test_the_way_of_a_sum(numpy: Client):
+    done = numpy.run(f"{MAGIC}\nnp.sum(np.array([1, 2, 3, 4]))")
+    cell = done.content["execution_count"]
+    tree = rows(done)
+    assert any(row["func"] == "numpy.array" for row in tree)
+    loop = next(row for row in tree if row["via"] == "ufunc loop" and "_add" in row["func"])
+    way = iter(above(tree, loop))
+    for name in [
+        "the cell",
+        "np.sum(np.array([1, 2, 3, 4]))",
+        "dispatcher_vectorcall",
+        "sum",
+        "_wrapreduction",
+        "numpy.add.reduce",
+    ]:
+        assert name in way, above(tree, loop)
+    place = next(row for row in tree if row["func"].startswith("np.sum("))
+    assert (place["via"], place["place"]) == ("operator", f"In[{cell}]:2")
+
+
+def test_operators_and_subscripts_have_their_text_and_line(numpy: Client):
+    done = numpy.run(f"{MAGIC}\na @ b\na[1:3]\na + 1\na < 5")
+    cell = done.content["execution_count"]
+    tree = rows(done)
+    texts = ["a @ b", "a[1:3]", "a + 1", "a < 5"]
+    for line, text in enumerate(texts, 2):
+        found = [row for row in tree if row["func"] == text and row["via"] == "operator"]
+        assert found, text
+        assert {row["place"] for row in found} == {f"In[{cell}]:{line}"}
+    gemm = next(row for row in tree if "gemm" in row["func"] and row["via"] == "call")
+    assert "a @ b" in above(tree, gemm)
+    assert "openblas" in gemm["lib"]
+
+
+def test_counts_are_those_of_the_loop(numpy: Client):
+    done = numpy.run(f"{MAGIC}\nfor _ in range(200): c = a @ b")
+    assert calls(rows(done), "gemm", "call") == 200
+    done = numpy.run(f"{MAGIC}\nfor _ in range(1000): y = np.add(x, 1)")
+    assert calls(rows(done), "_add", "ufunc loop") == 1000
+
+
+def test_libraries_deeper_down(numpy: Client):
+    tree = rows(numpy.run(f"{MAGIC}\ns = np.linalg.svd(a[:20, :20])"))
+    assert any("gesdd" in row["func"] for row in tree)
+    numpy.run("import json, pandas as pd\nf = pd.DataFrame({'k': [1, 2, 1], 'v': [1., 2., 3.]})")
+    tree = rows(numpy.run(f"{MAGIC}\nt = json.dumps([1, 2, {{'a': None}}])"))
+    assert any(row["func"] == "JSONEncoder.encode" for row in tree)
+    tree = rows(numpy.run(f"{MAGIC}\ng = f.groupby('k').v.sum()"))
+    assert any(row["via"] == "c call" for row in tree)
+    assert numpy.value("g.tolist()") == "[4.0, 2.0]"
+
+
+def test_output_and_value_pass_through(numpy: Client):
+    done = numpy.run(f"{MAGIC}\nprint('hello')\nx.size + 1")
+    assert done.text() == "hello\n"
+    results = [m["data"] for m in done.all("execute_result")]
+    assert results[0]["text/plain"] == "6"
+    assert MIME in results[1]
+
+
+def test_an_error_fails_the_cell_and_is_shown_once(numpy: Client):
+    done = numpy.execute(f"{MAGIC}\ny = np.add(x, 1)\n1 / 0\nz = 2")
+    assert done.content["ename"] == "ZeroDivisionError"
+    assert len(done.all("error")) == 1
+    traceback = "\n".join(done.one("error")["traceback"]).replace("\x1b[32m", "")
+    assert "line 3" in traceback
+    assert "run_cell_magic" not in traceback
+    assert calls(rows(done), "_add", "ufunc loop") == 1
+    plain = numpy.execute("x = (").content["ename"]
+    assert numpy.execute(f"{MAGIC}\nx = (").content["ename"] == plain
+    is_undone(numpy)
+
+
+@pytest.mark.parametrize("option", ["", " --deep"])
+def test_an_interrupt_leaves_nothing_behind(numpy: Client, option: str):
+    begun = numpy.start(
+        f"{MAGIC}{option}\ny = np.add(x, 1)\nprint('on', flush=True)\nwhile 1: pass"
+    )
+    numpy.until(lambda: "on" in begun.text(), "the cell's output", begun)
+    numpy.request("interrupt_request", {}, "control")
+    done = numpy.finish(begun)
+    assert done.content["ename"] == "KeyboardInterrupt"
+    assert rows(done)
+    is_undone(numpy)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (f"{MAGIC}\n{MAGIC}\nx", "another recording is running"),
+        (f"{MAGIC}\n", "empty"),
+        (f"{MAGIC} --libs ((\nx", "is no regular expression"),
+        (f"{MAGIC} --deep --libs no_such_library\nx", "matches none of the"),
+        (f"{MAGIC} --nope\nx", 'unknown argument "--nope"'),
+    ],
+)
+def test_what_cannot_be_is_one_line(numpy: Client, cell: str, said: str):
+    words = numpy.execute(cell).text("stderr").strip()
+    assert said in words
+    assert "\n" not in words
+    is_undone(numpy)
+
+
+def test_a_pattern_that_matches_nothing_is_said(numpy: Client):
+    limits = report(numpy.run(f"{MAGIC} --libs no_such_library\nnp.add(x, 1)"))["limits"]
+    assert any("no_such_library" in limit for limit in limits)
+
+
+def test_options_of_the_report(numpy: Client):
+    done = numpy.run(f"{MAGIC} --limit 10\nfor _ in range(5): y = np.add(x, 1)")
+    lost = report(done)["overhead"]["lost"]
+    assert lost > 0
+    assert any(f"{lost} events found no room" in limit for limit in report(done)["limits"])
+    assert max(row["depth"] for row in rows(numpy.run(f"{MAGIC} --depth 2\nnp.sum(x)"))) == 1
+    few = rows(numpy.run(f"{MAGIC}\nnp.sum(x)"))
+    many = rows(numpy.run(f"{MAGIC} --all\nnp.sum(x)"))
+    assert len(many) > len(few)
+    assert all(row["helpers"] is None for row in many)
+    numpy.run(f"{MAGIC} --as tree\nnp.sum(x)")
+    assert int(numpy.value("len(tree)")) > 5
+    printed = numpy.run(f"{MAGIC} --json\ny = np.sum(x)").result
+    assert json.loads(printed)["name"] == "native_calls"
+
+
+def test_a_thread_has_a_tree_of_its_own(numpy: Client):
+    tree = rows(
+        numpy.run(
+            f"{MAGIC}\nt = threading.Thread(target=lambda: np.add(x, 1))\nt.start()\nt.join()"
+        )
+    )
+    threads = [row for row in tree if row["via"] == "thread"]
+    loop = next(row for row in tree if row["via"] == "ufunc loop")
+    assert loop["thread"] in {row["thread"] for row in threads}
+    assert loop["thread"] != tree[0]["thread"]
+
+
+FORK = """
+import os
+child = os.fork()
+if child == 0:
+    os._exit(int(np.add(x, 1).sum() + (a @ b).sum() > 0) + 40)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("option", ["", " --deep"])
+def test_a_fork_in_the_cell(numpy: Client, option: str):
+    assert rows(numpy.run(f"{MAGIC}{option}{FORK}"))
+    assert numpy.value("status") == "41"
+    is_undone(numpy)
+
+
+def test_a_program_that_the_cell_starts(numpy: Client):
+    code = "import subprocess\nout = subprocess.run(['echo', 'hi'], capture_output=True).stdout"
+    numpy.run(f"{MAGIC}\n{code}")
+    assert numpy.value("out") == r"b'hi\n'"
+
+
+def test_what_the_cell_loads_is_hooked(launch):
+    client = launch().connect()
+    client.run("import numpy as np")
+    loop = "for _ in range(10): s = np.add(1.5, 2.5)"
+    code = f"import scipy.linalg\ny = scipy.linalg.lu_factor(np.eye(3))\n{loop}"
+    tree = rows(client.run(f"{MAGIC} --limit 5000000\n{code}"))
+    assert any("getrf" in row["func"] and row["via"] == "call" for row in tree)
+    # No loop was hooked twice; and in the next cell, none was left out.
+    assert added(tree) == 10
+    assert added(rows(client.run(f"{MAGIC}\n{loop}"))) == 10
+
+
+def added(tree: list[dict]) -> int:
+    """How many inner loops ran under the call in the loop above."""
+    loops = [row for row in tree if row["via"] == "ufunc loop"]
+    return sum(row["calls"] for row in loops if "np.add(1.5, 2.5)" in above(tree, row))
+
+
+def test_a_profiler_of_the_user_stays(numpy: Client):
+    numpy.run("def mine(*event): pass\nsys.setprofile(mine)")
+    limits = report(numpy.run(f"{MAGIC}\nnp.add(x, 1)"))["limits"]
+    assert any("sys.setprofile" in limit for limit in limits) or sys_monitoring(numpy)
+    assert numpy.value("sys.getprofile() is mine") == "True"
+    numpy.run("sys.setprofile(None)")
+    is_undone(numpy)
+
+
+def sys_monitoring(client: Client) -> bool:
+    """Whether Python has a way to report to more than one, since 3.12."""
+    return client.value("hasattr(sys, 'monitoring')") == "True"

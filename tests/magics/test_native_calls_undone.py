@@ -1,0 +1,75 @@
+"""After %%native_calls all tables and all code are what they were; --deep sees local functions, and harms nothing."""
+
+import platform
+
+import pytest
+
+from support.client import Client
+from support.patches import changed_code, libraries, slots
+
+from .test_native_calls import MAGIC, above, rows
+
+pytestmark = pytest.mark.diaphane
+WORDS = ["_multiarray_umath", "openblas"]
+# Entries are changed on this processor only.
+x86_64 = platform.machine() == "x86_64"
+
+
+@pytest.fixture
+def numpy(client: Client) -> Client:
+    client.run("%reset -f")
+    client.run("import sys, threading\nimport numpy as np")
+    client.run("a = np.ones((200, 200)); b = a + 1; x = np.arange(5)")
+    return client
+
+
+@pytest.mark.parametrize("option", ["", " --deep"])
+def test_tables_and_code_are_as_before(kernel, numpy: Client, option: str):
+    before = [slots(kernel, word) for word in WORDS]
+    assert all(before)
+    for code in ["c = a @ b\nnp.sum(x)", "1 / 0"]:
+        numpy.execute(f"{MAGIC}{option}\n{code}")
+        assert [slots(kernel, word) for word in WORDS] == before
+        for word in WORDS:
+            assert libraries(kernel, word)
+            assert changed_code(kernel, word) == []
+
+
+def test_tables_are_changed_while_the_cell_runs(kernel, numpy: Client):
+    before = slots(kernel, "_multiarray_umath")
+    begun = numpy.start(f"{MAGIC}\nx[0] = int(input())", allow_stdin=True)
+    numpy.until(lambda: begun.stdin, "the cell's question", begun)
+    assert slots(kernel, "_multiarray_umath") != before
+    numpy.answer(begun, "7")
+    numpy.finish(begun)
+    assert numpy.value("int(x[0])") == "7"
+    assert slots(kernel, "_multiarray_umath") == before
+
+
+if x86_64:
+
+    def test_deep_reaches_the_loop_of_a_sum(numpy: Client):
+        tree = rows(numpy.run(f"{MAGIC} --deep\nnp.sum(x)"))
+        loop = next(row for row in tree if row["func"].startswith("LONG_add"))
+        assert "reduce_loop" in above(tree, loop)
+
+    def test_deep_sees_the_threads_of_the_blas(launch):
+        client = launch(env={"OPENBLAS_NUM_THREADS": "2"}).connect()
+        client.run("import numpy as np\na = np.ones((600, 600)); a @ a")
+        tree = rows(client.run(f"{MAGIC} --deep\nc = a @ a"))
+        kernels = {row["thread"] for row in tree if row["func"].startswith("dgemm_")}
+        assert len(kernels) == 2, kernels
+
+    def test_deep_often_and_with_errors(numpy: Client):
+        numpy.run("import scipy.fft")
+        for _ in range(20):
+            assert rows(numpy.run(f"{MAGIC} --deep\ny = np.add(x, 1)"))
+        cell = (
+            "try:\n    scipy.fft.fft(np.ones(4), workers=1, norm='bad')\n"
+            "except ValueError as error:\n    kept = str(error)"
+        )
+        numpy.run(f"{MAGIC} --deep\n{cell}")
+        assert "bad" in numpy.value("kept")
+        done = numpy.execute(f"{MAGIC} --deep\n1 / 0")
+        assert done.content["ename"] == "ZeroDivisionError"
+        assert rows(done)
