@@ -55,7 +55,7 @@ impl<'a, 'py> Body<'a, 'py> {
         let blank = cell.lines().take_while(|line| line.trim().is_empty());
         let source = "\n".repeat(lines_before + blank.count()) + &transformed;
         let compiler = shell.getattr("compile")?;
-        let number = shell.getattr("execution_count")?;
+        let number = number(&shell)?;
         let file = compiler
             .call_method1("cache", (&source, number, whole))?
             .cast_into::<PyString>()
@@ -146,6 +146,15 @@ impl<'a, 'py> Body<'a, 'py> {
 fn is_shell_of(shell: &Bound<'_, PyAny>, user: User<'_, '_>) -> bool {
     let namespace = shell.getattr("user_ns");
     namespace.is_ok_and(|namespace| namespace.is(user.namespace))
+}
+
+/// The number of the cell that runs. IPython counts on when it begins, or when it ends, by its version.
+fn number<'py>(shell: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let running = outer_result(shell)?.getattr_opt("execution_count")?;
+    match running.filter(|number| !number.is_none()) {
+        Some(number) => Ok(number),
+        None => shell.getattr("execution_count"),
+    }
 }
 
 /// What IPython knows of the cell that runs; a fresh one if none does. A failure is written there.

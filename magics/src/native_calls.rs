@@ -15,7 +15,7 @@ mod tree;
 use crate::args::regex;
 use crate::cell_body::Body;
 use crate::report::Report;
-use crate::{Context, Error, Form, Magic};
+use crate::{Context, Error, Form, Magic, native_prof};
 
 use record::{How, record};
 
@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Only calls out of libraries (with --deep: functions of libraries) whose file name matches
     #[arg(long, value_name = "REGEX")]
     libs: Option<String>,
+    /// Record no calls but samples, so many times a second: for cells that run long
+    #[arg(long, value_name = "HZ", num_args = 0..=1, default_missing_value = "499", conflicts_with_all = ["deep", "args", "all", "depth"])]
+    sample: Option<u32>,
     /// Keep the arguments of functions that are known by name, and say which arrays they are
     #[arg(long)]
     args: bool,
@@ -66,6 +69,10 @@ impl Magic for NativeCalls {
             .map(|pattern| regex("%%native_calls: --libs", pattern))
             .transpose()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
+        if let Some(hz) = args.sample {
+            let settings = native_prof::Settings::at(Self::NAME, hz)?;
+            return native_prof::run(Self::NAME, &settings, &body, user);
+        }
         let how = How {
             deep: args.deep,
             libraries,

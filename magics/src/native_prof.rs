@@ -99,7 +99,6 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// As without any option, so many times a second.
-    #[allow(dead_code, reason = "the recorder of calls will sample too")]
     pub(crate) fn at(magic: &str, hz: u32) -> Result<Self, Error> {
         check_hz(magic, "--sample", hz)?;
         Ok(Self {

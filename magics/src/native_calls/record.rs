@@ -86,8 +86,6 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     check_interpreter(py);
     let mut limits = Vec::new();
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
-    let wanted = wanted(prepared.as_ref(), &how);
-    let covered = wanted.covered.clone();
     let plan = Plan {
         room: how.room,
         place: place(py),
@@ -96,8 +94,10 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     let mut watch = how.arguments.then(begin).transpose()?;
     let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
     let started = Instant::now();
-    let boundary = Arc::new(Mutex::new(Boundary::place(user, wanted)?));
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
+    let covered = covered(prepared.as_ref(), applied.as_ref());
+    let boundary = Boundary::place(user, wanted(&covered, &how))?;
+    let boundary = Arc::new(Mutex::new(boundary));
     let mut events = PythonEvents::begin(py, after_load(user, &boundary))?;
     let on = started.elapsed();
     let outcome = body.run();
@@ -143,11 +143,10 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     })
 }
 
-/// What is to be hooked in tables; libraries whose entries are hooked need that for inner loops only.
-fn wanted(prepared: Option<&deep::Prepared>, how: &How) -> Wanted {
-    let ready = prepared.into_iter().flat_map(|prepared| &prepared.ready);
+/// What is hooked in tables: not what is hooked at its entries already.
+fn wanted(covered: &[usize], how: &How) -> Wanted {
     Wanted {
-        covered: ready.map(|ready| ready.bias).collect(),
+        covered: covered.to_vec(),
         libraries: how.libraries.clone(),
         arguments: how.arguments,
     }
@@ -222,6 +221,19 @@ fn prepare(user: User<'_, '_>, how: &How) -> Result<deep::Prepared, Error> {
         }
     }
     Ok(user.py.detach(|| deep::prepare(&chosen)))
+}
+
+/// The biases of the libraries all of whose functions are hooked.
+fn covered(prepared: Option<&deep::Prepared>, applied: Option<&deep::Applied>) -> Vec<usize> {
+    let (Some(prepared), Some(applied)) = (prepared, applied) else {
+        return Vec::new();
+    };
+    let is_left_out = |name: &String| applied.left_out.iter().any(|(left, _)| left == name);
+    let hooked = prepared
+        .ready
+        .iter()
+        .filter(|ready| !is_left_out(&ready.name));
+    hooked.map(|ready| ready.bias).collect()
 }
 
 fn about(prepared: &deep::Prepared, applied: &deep::Applied, limits: &mut Vec<String>) -> Deep {

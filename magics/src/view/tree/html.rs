@@ -35,7 +35,7 @@ pub(in crate::view) fn tree(report: &Report) -> String {
         .collect();
     let heading = page.beside(&titles, true);
     let mut html = format!(
-        "<div role=\"tree\" style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div style=\"font-weight:bold\">{heading}{}</div>",
+        "<div style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div style=\"font-weight:bold\">{heading}{}</div>",
         escape(name.title)
     );
     page.siblings(&page.tree.roots, &mut html);
@@ -114,7 +114,7 @@ impl Page<'_> {
                 _ => String::new(),
             };
             html += &format!(
-                "<span style=\"float:right;width:{width}ch;text-align:{align};margin-left:2ch;overflow:hidden;white-space:nowrap\"{title}>{}</span>",
+                "<span style=\"float:right;width:{width}ch;text-align:{align};margin-left:2ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
                 escape(text)
             );
         }
