@@ -34,6 +34,7 @@ mod python_events;
 mod reach;
 mod report;
 mod signatures;
+mod stack;
 mod syscalls;
 mod target;
 mod threads;
@@ -172,6 +173,7 @@ const ALL: &[Entry] = &[
     entry::<native_prof::NativeProf>(),
     entry::<syscalls::Syscalls>(),
     entry::<process_tree::ProcessTree>(),
+    entry::<stack::Stack>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -9,6 +9,7 @@ pub(crate) mod here;
 mod interpreter;
 mod layout;
 mod locals;
+mod now;
 mod pools;
 mod python_frames;
 mod sample;
@@ -32,6 +33,7 @@ use crate::{Context, Error, Magic};
 
 pub(crate) use interpreter::check as check_interpreter;
 pub(crate) use interpreter::{Interpreter, begin_above, instructions, note_above, place, unpack};
+pub(crate) use now::threads_now;
 use pools::summary;
 pub(crate) use python_frames::{Functions, PythonFrame};
 use sample::Sample;

@@ -1,0 +1,68 @@
+//! The stacks of this moment, taken by a thread of their own, so that the one who asks is seen too.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use super::stack::{Merged, Wanted, stacks};
+use crate::Error;
+
+/// One thread and what it runs.
+pub(crate) struct ThreadNow {
+    pub tid: i32,
+    pub name: String,
+    pub state: char,
+    pub is_main: bool,
+    merged: Merged,
+}
+
+/// Takes the stacks of all threads; `names` are those that Python gave.
+pub(crate) fn threads_now(
+    names: &HashMap<i32, String>,
+    gil: bool,
+) -> Result<Vec<ThreadNow>, Error> {
+    let taken = std::thread::scope(|scope| scope.spawn(|| take(names, gil)).join());
+    taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))
+}
+
+fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error> {
+    let scene = Scene::look()?;
+    let wanted = Wanted { locals: false, gil };
+    let mut all = stacks(&scene, wanted);
+    let others = scene
+        .threads
+        .iter()
+        .filter(|thread| thread.tid != scene.asks);
+    let now = others.map(|thread| ThreadNow {
+        tid: thread.tid,
+        name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
+        state: thread.state,
+        is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
+        merged: all.remove(&thread.tid).unwrap_or_default(),
+    });
+    Ok(now.collect())
+}
+
+impl ThreadNow {
+    /// The lines of the thread for people; all native functions, or those that say something.
+    pub(crate) fn lines(&self, everything: bool) -> Vec<String> {
+        let mut lines = vec![format!(
+            "thread {} {} ({})",
+            self.tid, self.name, self.state
+        )];
+        lines.extend(self.merged.listing(usize::MAX, everything));
+        lines
+    }
+
+    /// One row for each function, the innermost first.
+    pub(crate) fn rows(&self) -> Vec<Value> {
+        let calls = self.merged.calls.iter().enumerate();
+        let row = |(depth, call): (usize, &super::stack::Call)| {
+            json!({"tid": self.tid, "thread": self.name, "state": self.state.to_string(), "depth": depth,
+                "kind": call.kind, "function": call.function, "library": call.library, "file": call.file,
+                "line": call.line, "offset": call.offset, "found": call.found})
+        };
+        calls.map(row).collect()
+    }
+}
