@@ -93,7 +93,7 @@ fn shown(report: &Report) -> &[Row] {
 
 /// What is said about the rows that are not shown.
 fn rest(report: &Report) -> Option<String> {
-    if report.tree {
+    if report.tree || report.columns.is_empty() {
         // A tree says at each place what is left out there.
         return None;
     }
