@@ -5,6 +5,8 @@
 
 mod arguments;
 mod builder;
+#[cfg(test)]
+mod builder_tests;
 mod code;
 mod labels;
 mod record;

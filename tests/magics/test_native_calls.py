@@ -47,6 +47,12 @@ def above(rows: list[dict], row: dict) -> list[str]:
     return names[::-1]
 
 
+def below(rows: list[dict], row: dict) -> list[str]:
+    """The names of a row and of all that its tree has under it."""
+    children = [one for one in rows if one["parent"] == row["id"]]
+    return [row["func"], *(name for child in children for name in below(rows, child))]
+
+
 def calls(rows: list[dict], word: str, via: str) -> int:
     return sum(row["calls"] for row in rows if word in row["func"] and row["via"] == via)
 
@@ -116,6 +122,13 @@ def test_output_and_value_pass_through(numpy: Client):
     assert MIME in results[1]
 
 
+def test_the_next_cell_counts_on_as_ever(numpy: Client):
+    first = numpy.run(f"{MAGIC}\n41 + 1").content["execution_count"]
+    assert numpy.value("__") == "42"
+    assert numpy.run("x.size").content["execution_count"] == first + 1
+    assert numpy.value("In[-1]") == "'x.size'"
+
+
 def test_an_error_fails_the_cell_and_is_shown_once(numpy: Client):
     done = numpy.execute(f"{MAGIC}\ny = np.add(x, 1)\n1 / 0\nz = 2")
     assert done.content["ename"] == "ZeroDivisionError"
@@ -174,6 +187,8 @@ def test_options_of_the_report(numpy: Client):
     many = rows(numpy.run(f"{MAGIC} --all\nnp.sum(x)"))
     assert len(many) > len(few)
     assert all(row["helpers"] is None for row in many)
+    few = rows(numpy.run(f"{MAGIC} --filter _add\ny = np.add(x, 1)"))
+    assert all(any("_add" in name for name in below(few, row)) for row in few)
     numpy.run(f"{MAGIC} --as tree\nnp.sum(x)")
     assert int(numpy.value("len(tree)")) > 5
     printed = numpy.run(f"{MAGIC} --json\ny = np.sum(x)").result

@@ -70,6 +70,15 @@ if x86_64:
         )
         numpy.run(f"{MAGIC} --deep\n{cell}")
         assert "bad" in numpy.value("kept")
+        numpy.run("from scipy.fft._pocketfft import pypocketfft")
+        # The function throws in C++, and pybind11 catches it.
+        cell = (
+            "try:\n    pypocketfft.c2c(np.ones((2, 2), complex), axes=[7])\n"
+            "except ValueError as error:\n    kept = str(error)"
+        )
+        tree = rows(numpy.run(f"{MAGIC} --deep\n{cell}"))
+        assert "axes" in numpy.value("kept")
+        assert any("translate_exception" in row["func"] for row in tree)
         done = numpy.execute(f"{MAGIC} --deep\n1 / 0")
         assert done.content["ename"] == "ZeroDivisionError"
         assert rows(done)
