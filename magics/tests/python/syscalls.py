@@ -43,7 +43,8 @@ def test_files_and_errors_are_told():
     with tempfile.TemporaryDirectory() as folder:
         cell = "open(a, 'w').write('hello')\ntry:\n    open(b)\nexcept OSError:\n    pass\n"
         a, b = folder + "/a", folder + "/bö"
-        found, _ = trace(cell, "--list --trace %file,write", a=a, b=b)
+        # As bytes, since Python may run without any locale.
+        found, _ = trace(cell, "--list --trace %file,write", a=a, b=b.encode())
     files = {row["path"]: row for row in found.facts["files"]}
     assert files[a]["writes"] and files[a]["error"] is None
     assert files[b]["error"] == "ENOENT" and not files[b]["writes"]
