@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use crate::report::{Report, fields, rows};
+use crate::report::{Report, Show, fields, rows};
 use crate::threads::{Interpreter, check_interpreter, python_names, threads_now};
+use crate::view::text::shorten;
 use crate::{Context, Error, Magic};
 
 /// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
 }
+
+/// No line is wider; the rows have the whole names.
+const WIDEST: usize = 100;
 
 /// The magic.
 pub(crate) struct Stack;
@@ -56,6 +60,7 @@ impl Magic for Stack {
             listing: threads
                 .iter()
                 .flat_map(|thread| thread.lines(args.native))
+                .map(|line| shorten(&line, WIDEST, Show::Text))
                 .collect(),
             facts: fields(json!({"threads": threads.len()}))?,
             limits,
