@@ -22,7 +22,7 @@ use crate::maps::Maps;
 use crate::threads::{Task, Thread};
 
 pub use asleep::snapshot as asleep_copy;
-pub use handler::{Handler, claim};
+pub use handler::{Handler, Unsent, claim, received, send};
 pub use registers::{Registers, interrupted};
 pub use signal::{WORDS, Witness};
 pub use tables::{Piece, function_start, pieces};

@@ -9,7 +9,6 @@ use crate::python::place as place_in_code;
 /// What a node is called.
 pub(super) struct Label {
     pub func: String,
-    pub library: Option<usize>,
     pub lib: Option<String>,
     pub via: &'static str,
     pub place: Option<String>,
@@ -22,7 +21,6 @@ impl Writer<'_, '_> {
         let known = &self.recorded.known;
         let python = |func: String, via, place| Label {
             func,
-            library: None,
             lib: Some("Python".into()),
             via,
             place,
@@ -43,11 +41,14 @@ impl Writer<'_, '_> {
                 let function = callable.code.and_then(|code| self.codes.at(code).cloned());
                 let library = function.and_then(|function| function.library);
                 let name = callable.name.replace("._core._multiarray_umath", "");
-                let mut label = self.native(name, library, "c call");
-                if library.is_none() {
-                    label.part = Part::Python;
+                let label = self.native(name, library, "c call");
+                match library {
+                    Some(_) => label,
+                    None => Label {
+                        part: Part::Python,
+                        ..label
+                    },
                 }
-                label
             }
             Kind::Native(address) | Kind::Caller(address) => {
                 let function = self.codes.at(address).cloned();
@@ -68,7 +69,6 @@ impl Writer<'_, '_> {
     fn native(&self, func: String, library: Option<usize>, via: &'static str) -> Label {
         Label {
             func,
-            library,
             lib: library.map(|library| self.codes.short(library)),
             via,
             place: None,
@@ -92,7 +92,6 @@ impl Writer<'_, '_> {
         };
         Ok(Label {
             func,
-            library: None,
             lib: Some("Python".into()),
             via: "operator",
             place,

@@ -47,7 +47,6 @@ impl Writer<'_, '_> {
         let sum = self.functions.entry(key).or_default();
         sum.calls += node.calls;
         sum.own += own;
-        let _ = label.library;
         Ok(())
     }
 

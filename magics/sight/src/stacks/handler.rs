@@ -1,4 +1,4 @@
-//! A signal that nobody else uses, with a handler of ours.
+//! A signal that nobody else uses, with a handler of ours: claimed, sent to one thread with a value, received.
 //!
 //! The handler stays installed, since a late signal would end the process without it.
 
@@ -39,4 +39,73 @@ pub fn claim(known: &AtomicI32, handler: Handler) -> Option<c_int> {
     let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
     known.store(if installed { free } else { 0 }, Ordering::Relaxed);
     installed.then_some(free)
+}
+
+/// What the kernel passes on to a handler, up to the sender's value.
+#[repr(C)]
+struct Message {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    padding: c_int,
+    process: libc::pid_t,
+    user: libc::uid_t,
+    value: u64,
+    rest: [u64; 12],
+}
+
+/// Why a signal did not reach a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// The thread has ended.
+    Gone,
+    /// The kernel refuses, for example since too many signals wait.
+    Denied,
+}
+
+/// Sends the signal to one thread of this process, with a value for its handler.
+///
+/// # Errors
+/// If the kernel does not take it.
+#[allow(unsafe_code, reason = "the C library has no function for it")]
+pub fn send(tid: i32, signal: c_int, value: u64) -> Result<(), Unsent> {
+    let process = std::process::id().cast_signed();
+    let message = Message {
+        signal,
+        errno: 0,
+        code: libc::SI_QUEUE,
+        padding: 0,
+        process,
+        user: rustix::process::getuid().as_raw(),
+        value,
+        rest: [0; 12],
+    };
+    // SAFETY: the kernel reads a `siginfo_t` from `message`, which is as large.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            process,
+            tid,
+            signal,
+            &raw const message,
+        )
+    };
+    match std::io::Error::last_os_error().raw_os_error() {
+        _ if sent == 0 => Ok(()),
+        Some(libc::ESRCH) => Err(Unsent::Gone),
+        _ => Err(Unsent::Denied),
+    }
+}
+
+/// The value with which this process sent the signal; `None` if it came from elsewhere.
+///
+/// # Safety
+/// `info` is what the kernel passed to a handler that was installed by [`claim`].
+#[allow(unsafe_code, reason = "the kernel passes a pointer")]
+pub unsafe fn received(info: *mut libc::siginfo_t) -> Option<u64> {
+    // SAFETY: the kernel passes a message of this layout.
+    let message = unsafe { &*info.cast::<Message>() };
+    let is_ours =
+        message.code == libc::SI_QUEUE && message.process == std::process::id().cast_signed();
+    is_ours.then_some(message.value)
 }

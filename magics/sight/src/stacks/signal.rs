@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::handler::claim;
+use super::handler::{Unsent, claim, received, send};
 use super::registers::interrupted;
 use super::{DEPTH, Missing, Registers, Snapshot};
 use crate::spans;
@@ -140,7 +140,13 @@ impl Slot {
         self.state
             .store(count << 2 | phase::OPEN, Ordering::Release);
         let value = count << 8 | index as u64;
-        send(thread.tid, signal, value).inspect_err(|_| self.close(count))?;
+        send(thread.tid, signal, value).map_err(|unsent| {
+            self.close(count);
+            match unsent {
+                Unsent::Gone => Missing::Gone,
+                Unsent::Denied => Missing::Refused,
+            }
+        })?;
         Ok(count)
     }
 
@@ -181,61 +187,14 @@ impl Slot {
     }
 }
 
-/// What the kernel passes on to a handler, up to the sender's value.
-#[repr(C)]
-struct Message {
-    signal: c_int,
-    errno: c_int,
-    code: c_int,
-    padding: c_int,
-    process: libc::pid_t,
-    user: libc::uid_t,
-    value: u64,
-    rest: [u64; 12],
-}
-
-/// Sends the signal to one thread of this process.
-#[allow(unsafe_code, reason = "the C library has no function for it")]
-fn send(tid: i32, signal: c_int, value: u64) -> Result<(), Missing> {
-    let process = std::process::id().cast_signed();
-    let message = Message {
-        signal,
-        errno: 0,
-        code: libc::SI_QUEUE,
-        padding: 0,
-        process,
-        // SAFETY: it only asks.
-        user: unsafe { libc::getuid() },
-        value,
-        rest: [0; 12],
-    };
-    // SAFETY: the kernel reads a `siginfo_t` from `message`, which is as large.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            process,
-            tid,
-            signal,
-            &raw const message,
-        )
-    };
-    match std::io::Error::last_os_error().raw_os_error() {
-        _ if sent == 0 => Ok(()),
-        Some(libc::ESRCH) => Err(Missing::Gone),
-        _ => Err(Missing::Refused),
-    }
-}
-
 /// The handler: copies what the thread was doing.
 #[allow(unsafe_code, reason = "called by the kernel")]
 unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a message of this layout.
-    let message = unsafe { &*info.cast::<Message>() };
-    let own = std::process::id().cast_signed();
-    if message.code != libc::SI_QUEUE || message.process != own {
+    // SAFETY: the kernel passes it to the handler that `claim` has installed.
+    let Some(value) = (unsafe { received(info) }) else {
         return;
-    }
-    let (count, index) = (message.value >> 8, (message.value & 0xff) as usize);
+    };
+    let (count, index) = (value >> 8, (value & 0xff) as usize);
     let Some(slot) = TABLE.get(index) else { return };
     let (open, busy) = (count << 2 | phase::OPEN, count << 2 | phase::BUSY);
     if slot

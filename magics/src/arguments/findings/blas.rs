@@ -65,9 +65,9 @@ pub(super) fn one_thread(scene: &Scene<'_>) -> Option<Diagnosis> {
         (threads > 1).then_some((library.name.as_str(), threads))
     });
     let (library, threads) = pool?;
-    // Other threads that computed would have used a share of the time.
+    // Others that computed would have taken as much time each. A pool that was just made spins for some milliseconds.
     let (here, elsewhere) = scene.watched.cpu?;
-    (elsewhere * 10 <= here).then(|| Diagnosis {
+    (elsewhere * 3 <= here).then(|| Diagnosis {
         code: "C006",
         severity: Severity::Info,
         title: format!(

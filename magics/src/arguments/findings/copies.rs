@@ -83,7 +83,7 @@ fn of_operand<'a>(
     let view = named(scene, life)?;
     Some(Copied {
         view,
-        why: reason(view, memory, known)?,
+        why: reason(view, known)?,
         function: &known.signature.name,
         bytes: memory.bytes,
     })
@@ -120,13 +120,13 @@ fn of_temporary<'a>(
             && is_matrix
             && shape.iter().product::<usize>() * item == memory.bytes
             && !is_used(view)
-            && reason(view, memory, known).is_some()
+            && reason(view, known).is_some()
     };
     let mut fitting = scene.watched.before.views.iter().filter(is_it);
     let view = fitting.next().filter(|_| fitting.next().is_none())?;
     Some(Copied {
         view,
-        why: reason(view, memory, known)?,
+        why: reason(view, known)?,
         function: &known.signature.name,
         bytes: memory.bytes,
     })
@@ -140,8 +140,7 @@ fn named<'a>(scene: &Scene<'a>, life: &'a Life) -> Option<&'a View> {
 }
 
 /// Why BLAS cannot read an array; nothing if it could.
-fn reason(view: &View, memory: &Memory, known: &Known) -> Option<String> {
-    let _ = memory;
+fn reason(view: &View, known: &Known) -> Option<String> {
     if let Some(dtype) = known.dtype()
         && view.dtype != dtype
     {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 use diaphane_sight::spans;
+use diaphane_sight::stacks::{Unsent, claim, received, send};
 use rustix::thread::futex;
 
 use super::List;
@@ -46,85 +47,14 @@ pub(super) static LIBRARIES: AtomicPtr<List> = AtomicPtr::new(std::ptr::null_mut
 /// The signal that is ours; 0 before the first stop.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// What the kernel passes on to a handler, up to the sender's value.
-#[repr(C)]
-struct Message {
-    signal: c_int,
-    errno: c_int,
-    code: c_int,
-    padding: c_int,
-    process: libc::pid_t,
-    user: libc::uid_t,
-    value: u64,
-    rest: [u64; 12],
-}
-
-/// Why a signal did not reach a thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsent {
-    Gone,
-    Denied,
-}
-
 /// Asks a thread to stop.
-#[allow(unsafe_code, reason = "the C library has no function for it")]
-pub(super) fn send(tid: i32, signal: c_int, stop: u32, index: usize) -> Result<(), Unsent> {
-    let process = rustix::process::getpid().as_raw_nonzero().get();
-    let message = Message {
-        signal,
-        errno: 0,
-        code: libc::SI_QUEUE,
-        padding: 0,
-        process,
-        user: rustix::process::getuid().as_raw(),
-        value: u64::from(stop) << 32 | index as u64,
-        rest: [0; 12],
-    };
-    // SAFETY: the kernel reads a `siginfo_t` from `message`, which is as large.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            process,
-            tid,
-            signal,
-            &raw const message,
-        )
-    };
-    match std::io::Error::last_os_error().raw_os_error() {
-        _ if sent == 0 => Ok(()),
-        Some(libc::ESRCH) => Err(Unsent::Gone),
-        _ => Err(Unsent::Denied),
-    }
+pub(super) fn ask(tid: i32, signal: c_int, stop: u32, index: usize) -> Result<(), Unsent> {
+    send(tid, signal, u64::from(stop) << 32 | index as u64)
 }
 
-/// The signal with our handler, which is installed where that was not done yet or somebody replaced it.
-#[allow(unsafe_code, reason = "sigaction has no safe interface")]
+/// The signal with our handler; `None` where every real-time signal has an owner.
 pub(super) fn handled() -> Option<c_int> {
-    let current = |signal| {
-        // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: nothing is installed, and `action` is writable.
-        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
-        (asked == 0).then_some(action.sa_sigaction)
-    };
-    let ours = handle as *const () as usize;
-    let known = SIGNAL.load(Ordering::Relaxed);
-    if known != 0 && current(known) == Some(ours) {
-        return Some(known);
-    }
-    // From the last one, since other programs count from the first.
-    let mut signals = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
-    let free = signals.find(|&signal| current(signal) == Some(libc::SIG_DFL))?;
-    // SAFETY: all zeroes is a valid `sigaction`.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
-    // SAFETY: `handle` has the signature that SA_SIGINFO asks for, and is safe in a signal handler.
-    let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
-    SIGNAL.store(if installed { free } else { 0 }, Ordering::Relaxed);
-    installed.then_some(free)
+    claim(&SIGNAL, handle)
 }
 
 /// Lets the calling thread be stopped, where it blocks all signals: the last real-time signals are unblocked, of which one
@@ -159,13 +89,11 @@ pub(super) fn without_signals<T>(run: impl FnOnce() -> T) -> T {
 /// The handler.
 #[allow(unsafe_code, reason = "called by the kernel")]
 unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a message of this layout.
-    let message = unsafe { &*info.cast::<Message>() };
-    let process = rustix::process::getpid().as_raw_nonzero().get();
-    if message.code != libc::SI_QUEUE || message.process != process {
+    // SAFETY: the kernel passes it to the handler that `claim` has installed.
+    let Some(value) = (unsafe { received(info) }) else {
         return;
-    }
-    let (stop, index) = ((message.value >> 32) as u32, message.value as u32 as usize);
+    };
+    let (stop, index) = ((value >> 32) as u32, value as u32 as usize);
     let Some(slot) = SLOTS.get(index) else { return };
     let count = u64::from(stop) << 3;
     let claimed = slot.compare_exchange(

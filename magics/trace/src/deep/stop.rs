@@ -1,19 +1,18 @@
 //! Stops all other threads for a moment, outside of the instructions that are to be changed.
 //!
-//! A thread that blocks the signal cannot be stopped; `sleepers` tells whether it may be left running. Between the first signal and the release nothing is
-//! allocated and no lock is taken, since a stopped thread may hold it.
+//! A thread that blocks the signal cannot be stopped; `sleepers` tells whether it may be left running. Between the first
+//! signal and the release nothing is allocated and no lock is taken, since a stopped thread may hold it.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use diaphane_sight::stacks::Unsent;
 use rustix::fs::Timespec;
 use rustix::thread::{futex, gettid};
 
 use super::List;
 use super::library::Ready;
-use super::signal::{
-    BELL, LIBRARIES, MOST, SLOTS, STOPPED, Unsent, handled, phase, send, without_signals,
-};
+use super::signal::{BELL, LIBRARIES, MOST, SLOTS, STOPPED, ask, handled, phase, without_signals};
 use super::sleepers::Sleeper;
 use super::tasks;
 
@@ -228,7 +227,7 @@ impl World<'_> {
                 continue;
             }
             SLOTS[index].store(stop | phase::ASKED, Ordering::Release);
-            member.state = match send(member.tid, self.signal, self.stop, index) {
+            member.state = match ask(member.tid, self.signal, self.stop, index) {
                 Ok(()) => State::Asked,
                 Err(Unsent::Gone) => State::Gone,
                 Err(Unsent::Denied) => return Err(Refused::Signal),
