@@ -15,6 +15,10 @@ const LONGEST_FILE: usize = 400;
 const UNSAFE: &[(&str, &str)] = &[
     ("magics/sight/src/malloc.rs", "malloc reports to a C stream"),
     (
+        "magics/rust/cell/src/",
+        "memory of Python's objects becomes Rust's types",
+    ),
+    (
         "magics/src/array_functions.rs",
         "NumPy's own function for the table of a dtype",
     ),
@@ -230,6 +234,8 @@ fn python_is_met_in_the_host_and_in_the_magics() {
 fn the_lower_crates_know_neither_python_nor_sockets() {
     for manifest in [
         "kernel/wire/Cargo.toml",
+        "magics/rust/cell/Cargo.toml",
+        "magics/rust/protocol/Cargo.toml",
         "magics/sight/Cargo.toml",
         "magics/trace/Cargo.toml",
     ] {

@@ -1,0 +1,150 @@
+//! What the kernel and the compiler of Rust cells say to each other: one JSON object a line, questions on the compiler's
+//! standard input, answers on its standard output.
+//!
+//! Each question gets any number of [`Answer::Progress`] and one other answer. [`Question::Cancel`] alone may be asked
+//! before that; it makes the one before fail, and gets no answer of its own.
+
+use serde::{Deserialize, Serialize};
+
+/// What the kernel asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// Compile a cell.
+    Compile(Compile),
+    /// Forget all items and dependencies.
+    Reset,
+    /// Say what is known.
+    Status,
+    /// Stop compiling.
+    Cancel,
+}
+
+/// A cell to be compiled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compile {
+    /// The number in `In[...]`.
+    pub cell: u32,
+    /// How many lines stand above the source in the cell.
+    pub lines_above: u32,
+    /// The cell without the magic's line.
+    pub source: String,
+    /// What it is lent, in the order of the arguments.
+    pub binds: Vec<Bind>,
+    /// The variables that it hands over, in the order of the results.
+    pub outputs: Vec<String>,
+    /// `0` to `3`, `s` or `z`; as a crate of cells is compiled by default if empty.
+    pub opt_level: String,
+    /// Whether all instructions of this processor may be used.
+    pub native: bool,
+    /// Names of Python's variables, for advice only.
+    pub names: Vec<String>,
+}
+
+/// A variable that a cell is lent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bind {
+    /// Its name in Python and in the cell.
+    pub name: String,
+    /// The Rust type of it, or of its items.
+    pub rust: String,
+    /// How it is lent.
+    pub form: Form,
+    /// Whether the cell may write to it.
+    pub mutable: bool,
+}
+
+/// How a variable is lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A number or a truth value.
+    Number,
+    /// A text.
+    Text,
+    /// The items of an array without gaps.
+    Slice,
+    /// An array of so many dimensions as a view of `ndarray`.
+    View(usize),
+}
+
+/// What the compiler answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// It still works; a line for the user.
+    Progress {
+        /// What it does.
+        line: String,
+    },
+    /// The cell is compiled.
+    Compiled(Compiled),
+    /// It is not, and the user can see why.
+    Failed {
+        /// What went wrong, as rustc shows it, with colours.
+        report: String,
+        /// The first error in one line.
+        summary: String,
+    },
+    /// It is not, because of something beside the cell: no Rust, no linker, no network, a cancelled build.
+    Refused {
+        /// One sentence that says what to do.
+        reason: String,
+    },
+    /// What is known.
+    Status(Status),
+}
+
+/// A compiled cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compiled {
+    /// The library to load. No other cell's library has this path.
+    pub library: String,
+    /// Rust's standard library, to be loaded before.
+    pub libstd: String,
+    /// Where the lines of the generated source come from.
+    pub lines: Vec<Lines>,
+    /// The source that was given to evcxr.
+    pub source: String,
+    /// Wall time in nanoseconds.
+    pub took_ns: u64,
+}
+
+/// Lines of the generated source that come from a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lines {
+    /// The first of them in the generated source, from 1.
+    pub first: u32,
+    /// How many they are.
+    pub count: u32,
+    /// The number in `In[...]`.
+    pub cell: u32,
+    /// The line in that cell, from 1, magic's line included.
+    pub line: u32,
+}
+
+/// What is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// `rustc --version`.
+    pub rustc: String,
+    /// Where cells are built.
+    pub folder: String,
+    /// The items that later cells can use.
+    pub items: Vec<Item>,
+    /// The dependencies: name and what was asked for.
+    pub dependencies: Vec<(String, String)>,
+    /// How many cells were compiled.
+    pub cells: u32,
+}
+
+/// An item that later cells can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// `fn`, `struct`, `use` ...
+    pub kind: String,
+    /// Its name, or its head where it has none.
+    pub name: String,
+    /// The number in `In[...]`.
+    pub cell: u32,
+}
