@@ -4,166 +4,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "tidy/unsafe_code.rs"]
+mod unsafe_code;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use unsafe_code::UNSAFE;
+
 /// No file is longer.
 const LONGEST_FILE: usize = 400;
-
-/// Where unsafe code may stand, and why it must.
-const UNSAFE: &[(&str, &str)] = &[
-    ("magics/sight/src/malloc.rs", "malloc reports to a C stream"),
-    (
-        "magics/rust/cell/src/",
-        "memory of Python's objects becomes Rust's types",
-    ),
-    (
-        "magics/src/array_functions.rs",
-        "NumPy's own function for the table of a dtype",
-    ),
-    (
-        "kernel/src/births.rs",
-        "a function of C's is the program's own, to see who starts threads",
-    ),
-    (
-        "kernel/src/capture.rs",
-        "the descriptors 1 and 2 are replaced",
-    ),
-    ("kernel/src/exit.rs", "the process ends without destructors"),
-    (
-        "kernel/src/host/",
-        "CPython's C interface starts the interpreter",
-    ),
-    (
-        "kernel/src/io/sockets.rs",
-        "one socket option that the zmq crate lacks",
-    ),
-    (
-        "magics/sight/src/births.rs",
-        "it stands between a thread's creator and the C library",
-    ),
-    (
-        "magics/sight/src/getters.rs",
-        "libraries are asked for the size of their pools",
-    ),
-    (
-        "magics/sight/src/float.rs",
-        "the control register of the floating-point unit",
-    ),
-    ("magics/sight/src/host.rs", "sysconf"),
-    (
-        "magics/sight/src/linker/",
-        "a fork waits for a walk over the linker's list",
-    ),
-    (
-        "magics/sight/src/linker.rs",
-        "the dynamic linker's list of libraries",
-    ),
-    (
-        "magics/sight/src/maps/queried.rs",
-        "the kernel is asked for single regions by an ioctl",
-    ),
-    (
-        "magics/sight/src/pages.rs",
-        "PAGEMAP_SCAN and move_pages are system calls without a safe form",
-    ),
-    (
-        "magics/sight/src/spans.rs",
-        "memory of this process is read through the kernel",
-    ),
-    (
-        "magics/src/extensions.rs",
-        "the slots of CPython's C struct for a module",
-    ),
-    (
-        "magics/src/loads.rs",
-        "CPython's audit hooks, and the frames of who asked",
-    ),
-    (
-        "magics/src/allocated.rs",
-        "a function of tracemalloc that no header declares",
-    ),
-    (
-        "magics/src/buffer_trace/",
-        "NumPy's memory handlers are C functions, called with or without the GIL",
-    ),
-    ("magics/src/buffers/dlpack.rs", "DLPack is a C struct"),
-    (
-        "magics/src/numpy_array.rs",
-        "the fields of NumPy's C structs",
-    ),
-    ("magics/src/python.rs", "an object's reference count"),
-    (
-        "magics/src/reach",
-        "what objects hold is read as the garbage collector reads it",
-    ),
-    (
-        "magics/sight/src/stacks/signal.rs",
-        "threads copy their stacks in a signal handler",
-    ),
-    (
-        "magics/src/python_events/",
-        "CPython calls back with raw pointers",
-    ),
-    (
-        "magics/sight/src/stacks/handler.rs",
-        "a signal gets a handler",
-    ),
-    (
-        "magics/trace/src/sampler/",
-        "timers of POSIX, whose signals make threads copy their stacks",
-    ),
-    (
-        "magics/trace/src/clock.rs",
-        "an instruction of the processor",
-    ),
-    (
-        "magics/tests/hooks/steps.rs",
-        "a test steps through native code by the processor's trap flag",
-    ),
-    (
-        "magics/trace/src/deep/",
-        "the code of loaded libraries is changed while all threads are stopped",
-    ),
-    (
-        "magics/trace/src/loads/",
-        "the linker's structures are read, and its function for debuggers leads to ours",
-    ),
-    ("magics/trace/tests/loads.rs", "the tests load libraries"),
-    (
-        "magics/trace/src/recorder/",
-        "hooks call assembly, which writes events into memory of the thread",
-    ),
-    (
-        "magics/trace/src/slots/",
-        "pointers in tables of libraries are replaced",
-    ),
-    (
-        "magics/trace/src/syscalls/",
-        "system calls are sent to a signal handler, which makes them",
-    ),
-    (
-        "magics/trace/tests/syscalls.rs",
-        "the tests make system calls and handle signals",
-    ),
-    (
-        "magics/trace/tests/hooks.rs",
-        "the tests call through pointers",
-    ),
-    (
-        "magics/trace/src/stubs.rs",
-        "machine code is written for hooks",
-    ),
-    (
-        "magics/src/threads/here.rs",
-        "frames are read on their own thread, in a signal handler",
-    ),
-    (
-        "magics/src/threads/interpreter.rs",
-        "CPython's own structures are compared with its C interface",
-    ),
-];
 
 /// A source file: its path from the repository's root, and its text.
 struct Source {
