@@ -130,10 +130,14 @@ impl Arguments {
                 kind::ALLOCATED => lives.allocated(event.stack, event.back),
                 kind::FREED => lives.freed(event.stack),
                 _ => {
-                    let Some(one) = read(events, boundary) else {
+                    let Some(address) = functions::address_of(event.id) else {
                         continue;
                     };
-                    given.insert(place, one.placed(&mut lives));
+                    let Some(what) = read(events, address, boundary) else {
+                        continue;
+                    };
+                    let is_inside = boundary.is_inside(address, event.back);
+                    given.insert(place, what.placed(&mut lives, is_inside));
                 }
             }
         }
@@ -149,7 +153,7 @@ impl Arguments {
     pub fn uncopied(&self) -> Option<String> {
         let mut functions = BTreeSet::new();
         let mut names = BTreeSet::new();
-        for given in self.given.values() {
+        for given in self.given.values().filter(|given| !given.is_inside) {
             let What::Call(known, call) = &given.what else {
                 continue;
             };
@@ -184,7 +188,7 @@ fn is_told(event: &Event) -> bool {
 }
 
 /// The arguments of the call that the first event is.
-fn read(events: &[Event], boundary: &Boundary) -> Option<What> {
+fn read(events: &[Event], address: usize, boundary: &Boundary) -> Option<What> {
     let (event, behind) = events.split_first()?;
     let behind = behind.get(..event.extra as usize)?;
     let words: Vec<usize> = behind
@@ -192,7 +196,6 @@ fn read(events: &[Event], boundary: &Boundary) -> Option<What> {
         .filter(|event| event.id == kind::WORDS)
         .flat_map(|event| [event.time as usize, event.stack, event.back])
         .collect();
-    let address = functions::address_of(event.id)?;
     if let Some(known) = boundary.known(address) {
         return known.call(&words).map(|call| What::Call(known, call));
     }
@@ -202,7 +205,7 @@ fn read(events: &[Event], boundary: &Boundary) -> Option<What> {
 
 impl What {
     /// With the memory that it speaks of.
-    fn placed(self, lives: &mut Lives) -> Given {
+    fn placed(self, lives: &mut Lives, is_inside: bool) -> Given {
         let memory = self.memory();
         if self.frees()
             && let Some((_, memory)) = memory.first()
@@ -222,6 +225,7 @@ impl What {
         }
         Given {
             of,
+            is_inside,
             memory,
             what: self,
         }

@@ -8,6 +8,7 @@ mod builder;
 #[cfg(test)]
 mod builder_tests;
 mod code;
+mod events;
 mod labels;
 mod record;
 mod rows;

@@ -11,6 +11,7 @@ mod table;
 use std::collections::HashMap;
 
 use diaphane_sight::libs::Library;
+use diaphane_sight::symbols::{Kind, Table};
 use diaphane_trace::recorder::{functions, words};
 use diaphane_trace::slots::Site;
 
@@ -35,12 +36,29 @@ pub(crate) fn mark<'a>(
             directory.insert(site.target, known);
         }
     }
+    learn(&directory);
+    directory
+}
+
+/// Tells the recorder what to keep of functions.
+pub(crate) fn learn(directory: &Directory) {
     let recipes = directory.iter().filter_map(|(&address, known)| {
         let number = functions::register(address)?;
         Some((number, known.takes()))
     });
     words::learn(recipes);
-    directory
+}
+
+/// The functions of BLAS and LAPACK that a library has, also those that only it calls itself.
+pub(crate) fn algebra_in(library: &Library) -> Directory {
+    let table = Table::of(library);
+    let places = table.places(library.image.bias());
+    let functions = places.filter(|(_, kind, _, size)| *kind == Kind::Function && *size > 0);
+    let known = functions.filter_map(|(name, _, start, _)| {
+        let known = form::known(name, library)?;
+        (!known.signature.is_of_memory()).then_some((start, known))
+    });
+    known.collect()
 }
 
 /// Whose functions they are. Neighbours in a table often lead to the same library.

@@ -16,8 +16,8 @@ def numpy(client: Client) -> Client:
     return client
 
 
-def report(client: Client, code: str) -> dict:
-    done = client.run(f"%%native_calls --args\n{code}")
+def report(client: Client, code: str, options: str = "") -> dict:
+    done = client.run(f"%%native_calls --args {options}\n{code}")
     found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
     assert len(found) == 1, done.trace
     return found[0][MIME] | {"text": found[0]["text/plain"]}
@@ -112,3 +112,36 @@ def test_the_handler_is_put_back(numpy: Client):
     before = numpy.value("np._core.multiarray.get_handler_name()")
     numpy.execute("%%native_calls --args\nc = a @ b\n1 / 0")
     assert numpy.value("np._core.multiarray.get_handler_name()") == before
+
+
+def calls(answer: dict, func: str) -> int:
+    return sum(row["calls"] for row in answer["rows"] if row["func"].startswith(func))
+
+
+def test_deep_tells_the_same(numpy: Client):
+    answer = report(numpy, "c = a @ b\ny = v + v", "--deep")
+    row = told(answer, "scipy_cblas_dgemm")
+    assert {name: row["named"][name]["value"] for name in "mnk"} == {"m": 20, "n": 40, "k": 30}
+    for argument in "abc":
+        assert row["named"][argument]["addr"] == address(numpy, argument)
+    loop = told(answer, "DOUBLE_add")
+    operands = [one for one in loop["arguments"] if one["name"] != "n"]
+    assert [one["addr"] for one in operands] == [address(numpy, name) for name in "vvy"]
+    # The hooks in the table and at the entry see the same call.
+    assert [row["calls"] for row in answer["rows"] if "DOUBLE_add" in row["func"]] == [1]
+
+
+def test_deep_tells_of_calls_inside_a_library(numpy: Client):
+    numpy.run("m = np.arange(900.).reshape(30, 30) + np.eye(30) * 500")
+    code = "x = np.linalg.svd(m)"
+    answer = report(numpy, code, "--deep")
+    way = told(answer, "dgesdd")
+    assert way["named"]["a"]["copy_of"] == "m" and way["named"]["n"]["value"] == 30
+    assert told(answer, "dlange")["named"]["a"]["addr"] == way["named"]["a"]["addr"]
+    plain = numpy.run(f"%%native_calls --deep\n{code}")
+    plain = next(m["data"][MIME] for m in plain.all("execute_result") if MIME in m["data"])
+    names = {row["func"] for row in answer["rows"] if row["func"].startswith("scipy_")}
+    assert len(names) > 10
+    assert {name: calls(answer, name) for name in names} == {
+        name: calls(plain, name) for name in names
+    }

@@ -18,14 +18,16 @@ pub(crate) struct Scene<'a> {
     pub arguments: &'a Arguments,
     pub watched: &'a Watched,
     pub libraries: &'a [Library],
-    /// The calls in the order of their threads.
+    /// The calls in the order of their threads, but for those that a library makes inside itself: they are its own
+    /// business.
     places: Vec<Place>,
 }
 
 impl<'a> Scene<'a> {
     /// The scene of a cell.
     pub fn new(arguments: &'a Arguments, watched: &'a Watched, libraries: &'a [Library]) -> Self {
-        let mut places: Vec<Place> = arguments.given.keys().copied().collect();
+        let from_outside = arguments.given.iter().filter(|(_, given)| !given.is_inside);
+        let mut places: Vec<Place> = from_outside.map(|(place, _)| *place).collect();
         places.sort_unstable();
         Self {
             arguments,

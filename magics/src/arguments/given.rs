@@ -26,6 +26,8 @@ pub(crate) struct Given {
     pub memory: Vec<(&'static str, Memory)>,
     /// Whose it was.
     pub of: Vec<Owned>,
+    /// Whether the function's own library made the call.
+    pub is_inside: bool,
 }
 
 impl What {
@@ -41,6 +43,11 @@ impl Given {
     /// In words: `m=200, n=200, k=200, A=a, B=b, C=c (new)`.
     pub fn text(&self, lives: &[Life]) -> String {
         words::text(self, lives)
+    }
+
+    /// Whether it only asks how much room to work in is needed.
+    pub fn is_question(&self) -> bool {
+        matches!(&self.what, What::Call(_, call) if call.is_question())
     }
 
     /// The bytes of the items that it reads and writes; unknown for items that are arrays.

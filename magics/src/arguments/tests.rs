@@ -56,6 +56,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
         let mut watch = Watch::begin(user, &names(code)).unwrap();
         let plan = Plan {
             room: 1 << 20,
+            words: true,
             place: None,
         };
         let running = recorder::begin(plan).unwrap();

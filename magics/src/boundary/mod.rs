@@ -114,6 +114,12 @@ impl Boundary {
         plans.find_map(|plan| plan.known.get(&address)).copied()
     }
 
+    /// Whether a call of a function came out of its own library, as far as that was hooked.
+    pub fn is_inside(&self, address: usize, back: usize) -> bool {
+        let mut covered = self.plans.iter().flat_map(|plan| &plan.covered);
+        covered.any(|span| span.contains(address) && span.contains(back))
+    }
+
     /// What an inner loop is whose arguments are kept.
     pub fn about_loop(&self, address: usize) -> Option<&About> {
         let mut plans = self.plans.iter().rev();

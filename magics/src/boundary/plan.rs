@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use diaphane_sight::libs::{self, Library};
 use diaphane_sight::linker::Counters;
 use diaphane_sight::maps::Maps;
+use diaphane_sight::spans::Span;
 use diaphane_trace::recorder::words;
 use diaphane_trace::slots::{Prepared, Site, got};
 use regex::Regex;
@@ -29,6 +30,8 @@ pub(super) struct Plan {
     pub known: signatures::Directory,
     /// What the inner loops are, where their arguments are kept.
     pub about_loops: HashMap<usize, loops::About>,
+    /// Where the libraries lie that are hooked otherwise.
+    pub covered: Vec<Span>,
     /// What cannot be hooked, in words.
     pub limits: Vec<String>,
     /// The ufuncs, whose memory holds pointers that are hooked.
@@ -91,18 +94,25 @@ impl Plan {
         let mut sites = plan.calls_of(wanted, &libraries);
         plan.calls = sites.len();
         let mut loops = loops::sites(&tables, &libraries, wanted.arguments);
-        let is_covered = |site: &Site| {
-            let mut covered = libraries
-                .iter()
-                .filter(|library| wanted.covered.contains(&library.image.bias()));
-            covered.any(|library| library.span.contains(site.target))
-        };
-        loops.retain(|site| !is_covered(site));
-        plan.loops = loops.iter().map(|site| site.target).collect();
+        let covered: Vec<&Library> = libraries
+            .iter()
+            .filter(|library| wanted.covered.contains(&library.image.bias()))
+            .collect();
+        plan.covered = covered.iter().map(|library| library.span).collect();
         if wanted.arguments {
             words::learn(loops::recipes(&tables));
             plan.about_loops = loops::about(&tables);
+            let inside: signatures::Directory = covered
+                .iter()
+                .flat_map(|library| signatures::algebra_in(library))
+                .collect();
+            signatures::learn(&inside);
+            plan.known.extend(inside);
+        } else {
+            let is_covered = |site: &Site| plan.covered.iter().any(|one| one.contains(site.target));
+            loops.retain(|site| !is_covered(site));
         }
+        plan.loops = loops.iter().map(|site| site.target).collect();
         sites.extend(loops);
         plan.owners = tables;
         match Prepared::new(&sites) {

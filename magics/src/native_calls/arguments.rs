@@ -41,7 +41,9 @@ impl Writer<'_, '_> {
         let given: Vec<&Given> = given
             .filter_map(|&event| arguments.given.get(&(log, event)))
             .collect();
-        let Some(first) = given.first() else {
+        // What asks for the size of its room to work in does nothing else.
+        let works = |given: &&&Given| !given.is_question();
+        let Some(first) = given.iter().find(works).or(given.first()) else {
             return Told::default();
         };
         let texts: BTreeSet<String> = given

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
+use super::events::calls;
 use super::tree::{Code, Kind, Node, Role, Tree};
 
 /// A call that has not ended, as far as is known.
@@ -35,10 +36,8 @@ pub(super) fn build(log: &Log, only_in_cell: bool, code: &mut impl Code) -> Tree
         hidden: 0,
         only_in_cell,
     };
-    let mut index = 0;
-    while let Some(event) = log.events.get(index) {
+    for (index, event) in calls(log) {
         builder.event(event, index);
-        index += 1 + event.extra as usize;
     }
     builder.finish()
 }

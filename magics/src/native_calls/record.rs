@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use diaphane_sight::libs;
+use diaphane_sight::libs::{self, Library};
 use diaphane_sight::maps::Maps;
 use diaphane_trace::deep;
 use diaphane_trace::recorder::{self, Plan, Recording, Refused};
@@ -17,14 +17,13 @@ use crate::boundary::{Boundary, Wanted};
 use crate::cell_body::Body;
 use crate::python_events::{Known, PythonEvents};
 use crate::threads::{check_interpreter, place};
-use crate::{Error, User};
+use crate::{Error, User, signatures};
 
 /// There is one recorder.
 const BUSY: &str = "%%native_calls: another recording is running, and there is one recorder; \
                     take the magic away inside of a recorded cell";
-/// Hooks at entries keep no words.
-const NOT_WITH_DEEP: &str =
-    "arguments are kept where calls are seen between libraries, and not with --deep";
+/// They are far too many.
+const NOT_WITH_DEEP: &str = "what Python's own allocators were given is not kept with --deep";
 
 /// How a cell is recorded.
 pub(super) struct How {
@@ -89,6 +88,7 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     let plan = Plan {
         room: how.room,
         place: place(py),
+        words: how.arguments,
     };
     let begin = || Watch::begin(user, &body.names);
     let mut watch = how.arguments.then(begin).transpose()?;
@@ -220,7 +220,8 @@ fn prepare(user: User<'_, '_>, how: &How) -> Result<deep::Prepared, Error> {
             )));
         }
     }
-    Ok(user.py.detach(|| deep::prepare(&chosen)))
+    let words = |library: &Library| signatures::algebra_in(library).into_keys().collect();
+    Ok(user.py.detach(|| deep::prepare(&chosen, words)))
 }
 
 /// The biases of the libraries all of whose functions are hooked.

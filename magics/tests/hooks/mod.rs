@@ -2,6 +2,7 @@
 
 mod steps;
 
+use std::collections::HashSet;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
@@ -55,7 +56,7 @@ impl Hooks {
     #[pyo3(signature = (*names))]
     fn on<'py>(&mut self, py: Python<'py>, names: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
         let libraries = loaded()?;
-        let prepared = deep::prepare(&chosen(&libraries, &names));
+        let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
         let applied = prepared.apply();
         let applied = applied.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let about = PyDict::new(py);
@@ -80,7 +81,11 @@ impl Hooks {
     /// Begins a recording.
     #[pyo3(signature = (room = 1 << 20))]
     fn begin(&mut self, room: usize) -> PyResult<()> {
-        let plan = Plan { room, place: None };
+        let plan = Plan {
+            room,
+            place: None,
+            words: false,
+        };
         let running = recorder::begin(plan);
         self.running = Some(running.map_err(|error| PyRuntimeError::new_err(error.to_string()))?);
         Ok(())
@@ -117,7 +122,7 @@ impl Hooks {
 #[pyo3(signature = (*names))]
 fn prepared(names: Vec<String>) -> PyResult<Vec<About>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names));
+    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.ready.iter().map(|ready| {
         let reasons = ready.skipped.iter();
         let reasons = reasons.map(|(reason, count)| (format!("{reason:?}"), *count));
@@ -139,7 +144,7 @@ fn prepared(names: Vec<String>) -> PyResult<Vec<About>> {
 #[pyo3(signature = (*names))]
 fn skipped(names: Vec<String>) -> PyResult<Vec<(String, usize, String)>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names));
+    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.ready.iter().flat_map(|ready| {
         let all = ready.skipped_at.iter();
         all.map(|(at, reason)| (ready.name.clone(), *at, format!("{reason:?}")))
@@ -152,7 +157,7 @@ fn skipped(names: Vec<String>) -> PyResult<Vec<(String, usize, String)>> {
 #[pyo3(signature = (*names))]
 fn unfit(names: Vec<String>) -> PyResult<Vec<(String, String)>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names));
+    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.unfit.into_iter();
     Ok(about.map(|(name, why)| (name, why.to_string())).collect())
 }

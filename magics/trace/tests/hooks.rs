@@ -16,6 +16,7 @@ use diaphane_trace::slots::{Hooks, Prepared, Site, got};
 
 const PLAN: Plan = Plan {
     room: 1 << 20,
+    words: false,
     place: None,
 };
 

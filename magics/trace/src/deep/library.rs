@@ -1,6 +1,6 @@
 //! A library that is ready to be hooked: its stubs are written, its code is as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::prologue::{Prologue, Reason, prologue};
 use super::stubs::{Patch, Stubs};
 use super::text::Text;
 use super::window;
-use crate::recorder::{common, functions as numbers};
+use crate::recorder::functions as numbers;
 
 /// A library with its stubs.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Ready {
         (address < patch.at + patch.jump.len()).then_some(patch)
     }
 
-    pub(super) fn prepare(library: &Library) -> Result<Self, Unfit> {
+    pub(super) fn prepare(library: &Library, words: &HashSet<usize>) -> Result<Self, Unfit> {
         let began = Instant::now();
         if library.image.has_text_relocations {
             return Err(Unfit::Relocated);
@@ -121,12 +121,12 @@ impl Ready {
             needed: library.image.needed.clone(),
             soname: library.image.soname.clone(),
         };
-        let mut stubs = Stubs::near(library.span, prologues.len(), common()).ok_or(Unfit::Room)?;
+        let mut stubs = Stubs::near(library.span, prologues.len()).ok_or(Unfit::Room)?;
         for (function, prologue) in prologues {
             let start = function.span.start;
             let patch = prologue.and_then(|prologue| {
                 let number = numbers::register(start).ok_or(Reason::Room)?;
-                stubs.add(&prologue, number, &text)
+                stubs.add(&prologue, number, words.contains(&start), &text)
             });
             match patch {
                 Ok(patch) => ready.patches.push(patch),

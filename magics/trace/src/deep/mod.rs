@@ -20,7 +20,7 @@ mod tasks;
 mod text;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
@@ -96,9 +96,10 @@ static STATE: Mutex<Option<State>> = Mutex::new(None);
 /// The libraries that hold jumps of ours; null if none does.
 static WRITTEN: AtomicPtr<List> = AtomicPtr::new(ptr::null_mut());
 
-/// Makes libraries ready. It takes up to half a second for the largest, and nothing the next time.
+/// Makes libraries ready. It takes up to half a second for the largest, and nothing the next time. `words` gives the
+/// functions of a library whose arguments may be kept; it is asked once for each.
 #[must_use]
-pub fn prepare(libraries: &[&Library]) -> Prepared {
+pub fn prepare(libraries: &[&Library], words: impl Fn(&Library) -> HashSet<usize>) -> Prepared {
     let mut state = STATE.lock();
     let known = &mut state.get_or_insert_default().known;
     let mut prepared = Prepared {
@@ -111,7 +112,7 @@ pub fn prepare(libraries: &[&Library]) -> Prepared {
             path: library.path.clone(),
             build_id: library.image.build_id.clone(),
         };
-        let look = || look(library);
+        let look = || look(library, &words);
         match known.entry(key).or_insert_with(look) {
             Ok(ready) => prepared.ready.push(*ready),
             Err(unfit) => prepared.unfit.push((library.name.clone(), *unfit)),
@@ -122,7 +123,10 @@ pub fn prepare(libraries: &[&Library]) -> Prepared {
     prepared
 }
 
-fn look(library: &Library) -> Result<&'static Ready, Unfit> {
+fn look(
+    library: &Library,
+    words: impl Fn(&Library) -> HashSet<usize>,
+) -> Result<&'static Ready, Unfit> {
     if !cfg!(target_arch = "x86_64") {
         return Err(Unfit::Processor);
     }
@@ -130,7 +134,7 @@ fn look(library: &Library) -> Result<&'static Ready, Unfit> {
         return Err(Unfit::Needed);
     }
     // Stubs point at it, and a signal handler may look at it whenever it runs.
-    Ready::prepare(library).map(|ready| &*Box::leak(Box::new(ready)))
+    Ready::prepare(library, &words(library)).map(|ready| &*Box::leak(Box::new(ready)))
 }
 
 impl Prepared {

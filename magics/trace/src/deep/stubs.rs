@@ -12,12 +12,14 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
 use super::prologue::{JUMP, Prologue, Reason, jump};
 use super::text::Text;
+use crate::recorder::{common, common_by_choice};
 
 /// A jump reaches so far; a little is left for the ends.
 const REACH: usize = (2 << 30) - (1 << 20);
 /// So much is left for the heap to grow.
 const SPARE: usize = 1 << 30;
-/// The recorder's address stands at the beginning of the memory.
+/// The recorder's addresses stand at the beginning of the memory: for all functions, and for those whose arguments may
+/// be kept.
 const SLOT: usize = 16;
 /// The most that a stub takes.
 const MOST: usize = 96;
@@ -59,15 +61,15 @@ pub(super) struct Stubs {
 
 impl Stubs {
     /// Gets memory near a library for so many stubs.
-    pub(super) fn near(library: Span, count: usize, recorder: usize) -> Option<Self> {
+    pub(super) fn near(library: Span, count: usize) -> Option<Self> {
         let page = rustix::param::page_size();
         let size = (SLOT + count * USUAL + MOST).next_multiple_of(page);
         // Read as late as possible: memory that was allocated since may lie in a gap.
         let places = gaps(library, size, &Maps::query().ok()?);
         let memory = places.into_iter().find_map(|start| map(start, size))?;
         let mut code = Vec::with_capacity(size);
-        code.extend(recorder.to_le_bytes());
-        code.resize(SLOT, 0xcc);
+        code.extend(common().to_le_bytes());
+        code.extend(common_by_choice().to_le_bytes());
         Some(Self { memory, code })
     }
 
@@ -76,6 +78,7 @@ impl Stubs {
         &mut self,
         prologue: &Prologue,
         number: u32,
+        words: bool,
         text: &Text,
     ) -> Result<Patch, Reason> {
         let stub = self.memory.start + self.code.len();
@@ -89,7 +92,8 @@ impl Stubs {
         code.extend([0xff, 0x15]);
         // The distance counts from the end of the instruction.
         let behind = stub + code.len() + 4;
-        let distance = self.memory.start.wrapping_sub(behind).cast_signed();
+        let recorder = self.memory.start + if words { SLOT / 2 } else { 0 };
+        let distance = recorder.wrapping_sub(behind).cast_signed();
         let distance = i32::try_from(distance).map_err(|_| Reason::Room)?;
         code.extend(distance.to_le_bytes());
         code.push(0x58);

@@ -11,6 +11,7 @@
 
 use std::arch::{asm, global_asm};
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::writer::{ACTIVE, Writer};
 use super::{slow, words};
@@ -160,6 +161,14 @@ global_asm!(
     "jmp 1b",
     ".size diaphane_recorder_words, . - diaphane_recorder_words",
 
+    // For stubs that are written before it is known what is wanted: one of the two above.
+    ".globl diaphane_recorder_chosen",
+    ".hidden diaphane_recorder_chosen",
+    ".type diaphane_recorder_chosen,@function",
+    "diaphane_recorder_chosen:",
+    "jmp qword ptr [rip + {chosen}]",
+    ".size diaphane_recorder_chosen, . - diaphane_recorder_chosen",
+
     // Saves everything and calls the Rust function in `rcx` with a pointer to what was saved. On the stack: the return
     // address, then `r8`, `rdx`, `rcx`, the stub's return address, `rax`, the function's return address.
     ".type diaphane_recorder_outside,@function",
@@ -217,6 +226,7 @@ global_asm!(
     "ret",
     ".size diaphane_recorder_outside, . - diaphane_recorder_outside",
     active = sym ACTIVE,
+    chosen = sym CHOSEN,
     slow = sym slow,
     words = sym words,
     negated_turn = const offset_of!(Writer, negated_turn),
@@ -234,7 +244,11 @@ global_asm!(
 unsafe extern "C" {
     fn diaphane_recorder_common();
     fn diaphane_recorder_words();
+    fn diaphane_recorder_chosen();
 }
+
+/// Where `diaphane_recorder_chosen` goes on.
+static CHOSEN: AtomicPtr<()> = AtomicPtr::new(diaphane_recorder_common as *mut ());
 
 /// What `diaphane_recorder_outside` saved, from the lowest address on.
 #[repr(C)]
@@ -268,6 +282,21 @@ pub fn common() -> usize {
 /// The address that stubs of functions call whose arguments are kept.
 pub fn common_with_words() -> usize {
     diaphane_recorder_words as *const () as usize
+}
+
+/// The address that stubs of functions call whose arguments are kept in some recordings only.
+pub fn common_by_choice() -> usize {
+    diaphane_recorder_chosen as *const () as usize
+}
+
+/// Says whether those keep arguments from now on.
+pub(super) fn choose_words(words: bool) {
+    let chosen = if words {
+        diaphane_recorder_words
+    } else {
+        diaphane_recorder_common
+    };
+    CHOSEN.store(chosen as *mut (), Ordering::Relaxed);
 }
 
 /// The two words of the calling thread: its writer, and whether it is in the recorder's Rust code.

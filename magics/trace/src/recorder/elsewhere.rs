@@ -40,6 +40,14 @@ pub fn common_with_words() -> usize {
     0
 }
 
+/// There is no such code here.
+pub fn common_by_choice() -> usize {
+    0
+}
+
+/// There is nothing to choose.
+pub(super) fn choose_words(_words: bool) {}
+
 /// Runs nothing.
 pub(super) fn call_often(_rounds: usize) {}
 

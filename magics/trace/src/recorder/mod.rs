@@ -18,7 +18,7 @@ use crate::event::{Event, Log, kind};
 use asm::Saved;
 use writer::{ACTIVE, LEFT_OUT, PLACE, ROOM, Writer, collect, free_ended};
 
-pub use asm::{common, common_with_words};
+pub use asm::{common, common_by_choice, common_with_words};
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Plan {
     pub room: usize,
     /// Where the calling thread's interpreter keeps its place.
     pub place: Option<Place>,
+    /// Whether hooks at entries keep the arguments of functions that `words` knows of.
+    pub words: bool,
 }
 
 /// How to find the instruction that an interpreter is at: `*(*(*root + through) + instruction)`.
@@ -104,6 +106,7 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     PLACE
         .instruction
         .store(place.instruction, Ordering::Relaxed);
+    asm::choose_words(plan.words);
     ACTIVE.store(turn, Ordering::Release);
     if let Some(writer) = Writer::mine() {
         writer.warm();
