@@ -168,6 +168,25 @@ fn every_diagnosis_has_a_page_of_its_own() {
     );
 }
 
+#[test]
+fn every_block_of_a_page_is_closed() {
+    complain(files(&[".md"]), |page| {
+        let mut open = None;
+        let mut complaints = Vec::new();
+        for (line, text) in page.text.lines().enumerate() {
+            let Some(language) = text.strip_prefix("```") else {
+                continue;
+            };
+            if open.is_some() && !language.is_empty() {
+                complaints.push(format!("line {}: a block opens in another one", line + 1));
+            }
+            open = if open.is_some() { None } else { Some(line + 1) };
+        }
+        complaints.extend(open.map(|line| format!("line {line}: the block is never closed")));
+        complaints
+    });
+}
+
 /// The values of `const NAME: &'static str = "...";`, one for each magic's type.
 fn names_of_magics(source: &Source) -> Vec<String> {
     let lines = source.text.lines().filter(|line| {
@@ -224,9 +243,14 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// Every Rust and Python file of the repository; not what tools put beside them.
+/// Every Rust and Python file of the repository.
 fn sources() -> Vec<Source> {
-    let mut sources = Vec::new();
+    files(&[".rs", ".py"])
+}
+
+/// The repository's files whose names end so; not what tools put beside them.
+fn files(endings: &[&str]) -> Vec<Source> {
+    let mut files = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -236,16 +260,16 @@ fn sources() -> Vec<Source> {
                 && !["target", "__pycache__", "out"].contains(&name.as_str());
             if path.is_dir() && is_ours {
                 folders.push(path);
-            } else if name.ends_with(".rs") || name.ends_with(".py") {
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path
                     .strip_prefix(root())
                     .unwrap()
                     .to_string_lossy()
                     .into_owned();
-                sources.push(Source { path, text });
+                files.push(Source { path, text });
             }
         }
     }
-    sources
+    files
 }
