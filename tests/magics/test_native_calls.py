@@ -1,6 +1,7 @@
 """%%native_calls as a user of a notebook sees it: the tree is that of the cell, and the counts are exact."""
 
 import json
+import sys
 
 import pytest
 
@@ -9,6 +10,8 @@ from support.client import Client
 pytestmark = pytest.mark.diaphane
 MIME = "application/vnd.diaphane.native_calls+json"
 MAGIC = "%%native_calls"
+# CPython 3.11 reports calls of C functions only; a ufunc that is called is known there by its place in the text.
+REPORTS_ALL_CALLS = sys.version_info >= (3, 12)
 
 
 @pytest.fixture
@@ -69,17 +72,19 @@ def test_the_way_of_a_sum(numpy: Client):
     assert any(row["func"] == "numpy.array" for row in tree)
     loop = next(row for row in tree if row["via"] == "ufunc loop" and "_add" in row["func"])
     way = iter(above(tree, loop))
+    call = "numpy.sum" if REPORTS_ALL_CALLS else "np.sum(np.array([1, 2, 3, 4]))"
     for name in [
         "the cell",
-        "np.sum(np.array([1, 2, 3, 4]))",
+        call,
         "dispatcher_vectorcall",
         "sum",
         "_wrapreduction",
         "numpy.add.reduce",
     ]:
         assert name in way, above(tree, loop)
-    place = next(row for row in tree if row["func"].startswith("np.sum("))
-    assert (place["via"], place["place"]) == ("operator", f"In[{cell}]:2")
+    row = next(row for row in tree if row["func"] == call)
+    known = ("c call", 1, None) if REPORTS_ALL_CALLS else ("operator", None, f"In[{cell}]:2")
+    assert (row["via"], row["calls"], row["place"]) == known
 
 
 def test_operators_and_subscripts_have_their_text_and_line(numpy: Client):
@@ -242,9 +247,10 @@ def test_what_the_cell_loads_is_hooked(launch):
 
 
 def added(tree: list[dict]) -> int:
-    """How many inner loops ran under the call in the loop above."""
+    """How many inner loops ran under the call in the loop above, and not in the imports."""
+    call = "numpy.add" if REPORTS_ALL_CALLS else "np.add(1.5, 2.5)"
     loops = [row for row in tree if row["via"] == "ufunc loop"]
-    return sum(row["calls"] for row in loops if "np.add(1.5, 2.5)" in above(tree, row))
+    return sum(row["calls"] for row in loops if above(tree, row)[1:2] == [call])
 
 
 def test_a_profiler_of_the_user_stays(numpy: Client):

@@ -25,28 +25,37 @@ pub(crate) struct Callable {
 }
 
 /// The key of a callable.
-#[allow(unsafe_code, reason = "the fields of a C function object")]
 pub(super) fn key(callable: &Bound<'_, PyAny>) -> Key {
-    let Ok(function) = callable.cast_exact::<PyCFunction>() else {
-        return (callable.as_ptr().addr(), 0);
-    };
-    // SAFETY: the object is a C function object, which is alive.
-    let function = unsafe { &*function.as_ptr().cast::<ffi::PyCFunctionObject>() };
-    (
-        function.m_ml.addr(),
-        owner(callable.py(), function).as_ptr().addr(),
-    )
+    definition(callable).map_or((callable.as_ptr().addr(), 0), |(definition, owner)| {
+        (definition.addr(), owner.as_ptr().addr())
+    })
 }
 
 /// What is kept alive for a callable: the object itself, or what its key names.
-#[allow(unsafe_code, reason = "the fields of a C function object")]
 pub(super) fn kept(callable: &Bound<'_, PyAny>) -> Py<PyAny> {
-    let Ok(function) = callable.cast_exact::<PyCFunction>() else {
-        return callable.clone().unbind();
-    };
-    // SAFETY: as in `key`.
-    let function = unsafe { &*function.as_ptr().cast::<ffi::PyCFunctionObject>() };
-    owner(callable.py(), function).unbind()
+    definition(callable).map_or_else(|| callable.clone().unbind(), |(_, owner)| owner.unbind())
+}
+
+/// The definition of a C function or method, and what it belongs to. CPython 3.11 reports methods as they are bound,
+/// later versions mostly as the type has them.
+#[allow(unsafe_code, reason = "the fields of C function objects")]
+fn definition<'py>(
+    callable: &Bound<'py, PyAny>,
+) -> Option<(*mut ffi::PyMethodDef, Bound<'py, PyAny>)> {
+    let py = callable.py();
+    if callable.cast_exact::<PyCFunction>().is_ok() {
+        // SAFETY: the object is a C function object, which is alive.
+        let function = unsafe { &*callable.as_ptr().cast::<ffi::PyCFunctionObject>() };
+        return Some((function.m_ml, owner(py, function)));
+    }
+    if callable.get_type_ptr() != &raw mut ffi::PyMethodDescr_Type {
+        return None;
+    }
+    // SAFETY: the object is a method of a type as the type has it, which is alive; no class can be derived from those.
+    let method = unsafe { &*callable.as_ptr().cast::<ffi::PyMethodDescrObject>() };
+    // SAFETY: it holds its type.
+    let class = unsafe { Bound::from_borrowed_ptr(py, method.d_common.d_type.cast()) };
+    Some((method.d_method, class))
 }
 
 /// The module, type or ufunc that a C function belongs to, or the type of its `self`.
@@ -66,31 +75,47 @@ fn owner<'py>(py: Python<'py>, function: &ffi::PyCFunctionObject) -> Bound<'py, 
 }
 
 fn is_ufunc(object: &Bound<'_, PyAny>) -> bool {
-    type_name(object) == "numpy.ufunc"
+    type_name(object) == c"numpy.ufunc"
 }
 
 /// The name that a C type was given; nothing of the user's runs.
 #[allow(unsafe_code, reason = "a field of a type object")]
-fn type_name(object: &Bound<'_, PyAny>) -> String {
-    // SAFETY: every type that is alive has a name.
+fn type_name<'a>(object: &'a Bound<'_, PyAny>) -> &'a CStr {
+    // SAFETY: every type that is alive has a name, and an object keeps its type.
     unsafe { CStr::from_ptr((*object.get_type_ptr()).tp_name) }
-        .to_string_lossy()
-        .into_owned()
+}
+
+#[allow(
+    unsafe_code,
+    reason = "of CPython's C interface, and not in `pyo3::ffi`"
+)]
+unsafe extern "C" {
+    #[allow(non_upper_case_globals, reason = "CPython's name")]
+    static mut PyMethod_Type: ffi::PyTypeObject;
+    fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// What a bound method calls.
+#[allow(unsafe_code, reason = "the types of objects")]
+pub(super) fn function_of<'py>(callable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    if callable.get_type_ptr() != &raw mut PyMethod_Type {
+        return None;
+    }
+    // SAFETY: it is a bound method, since no class can be derived from the type.
+    let function = unsafe { PyMethod_Function(callable.as_ptr()) };
+    // SAFETY: the method holds its function.
+    Some(unsafe { Bound::from_borrowed_ptr(callable.py(), function) })
 }
 
 /// Whether it is the function by which Python loads an extension module.
-#[allow(unsafe_code, reason = "the fields of a C function object")]
+#[allow(unsafe_code, reason = "a field of a definition")]
 pub(super) fn is_loader(callable: &Bound<'_, PyAny>) -> bool {
-    let Ok(function) = callable.cast_exact::<PyCFunction>() else {
+    let Some((definition, owner)) = definition(callable) else {
         return false;
     };
-    // SAFETY: as in `key`; a definition has a name.
-    let name = unsafe {
-        CStr::from_ptr((*(*function.as_ptr().cast::<ffi::PyCFunctionObject>()).m_ml).ml_name)
-    };
-    let from = kept(callable);
-    let from = from.bind(callable.py());
-    let is_imp = from.cast::<PyModule>().is_ok_and(|module| {
+    // SAFETY: the definition is one of a callable that is alive; it has a name.
+    let name = unsafe { CStr::from_ptr((*definition).ml_name) };
+    let is_imp = owner.cast::<PyModule>().is_ok_and(|module| {
         module
             .name()
             .is_ok_and(|name| name.to_string_lossy() == "_imp")
@@ -128,7 +153,10 @@ impl Callable {
     }
 
     fn of_object(object: &Bound<'_, PyAny>) -> Self {
-        let kind = type_name(object);
+        if let Some(function) = function_of(object) {
+            return Self::of_object(&function);
+        }
+        let kind = type_name(object).to_string_lossy();
         let is_ufunc = kind == "numpy.ufunc";
         if let Ok(class) = object.cast::<PyType>() {
             return Self {
@@ -144,10 +172,13 @@ impl Callable {
             "wrapper_descriptor",
             "method-wrapper",
             "builtin_function_or_method",
-            "_cython_3_0_0.cython_function_or_method",
+            "functools._lru_cache_wrapper",
         ];
-        let is_named =
-            named.contains(&kind.as_str()) || kind.ends_with("cython_function_or_method");
+        let is_cython = matches!(
+            kind.rsplit('.').next(),
+            Some("cython_function_or_method" | "fused_cython_function")
+        );
+        let is_named = named.contains(&&*kind) || is_cython;
         let text = |field: &str| {
             let value = object.getattr(field).ok()?;
             Some(

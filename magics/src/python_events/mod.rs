@@ -5,6 +5,7 @@
 //! subscripts and attributes are reported by neither; the places that the recorder notes tell of those.
 
 mod callables;
+mod last;
 mod places;
 #[cfg_attr(Py_3_12, path = "monitoring.rs")]
 #[cfg_attr(not(Py_3_12), path = "profile.rs")]
@@ -48,6 +49,8 @@ static SHARED: ReentrantMutex<Shared> = ReentrantMutex::new(Shared {
     table: RefCell::new(Table::EMPTY),
     after_load: RefCell::new(None),
 });
+/// The call that began last: most return before another one begins.
+static LAST: last::Call = last::Call::none();
 /// Whether reports are wanted.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -56,6 +59,7 @@ impl PythonEvents {
     pub fn begin(py: Python<'_>, after_load: AfterLoad) -> Result<Self, Error> {
         let old = SHARED.lock().table.replace(Table::EMPTY);
         drop(old);
+        LAST.forget();
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
         let mut limits = Vec::new();
@@ -107,29 +111,30 @@ fn function_leaves() {
 }
 
 /// Python calls something that is no Python function.
-#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
-unsafe fn call_enters(py: Python<'_>, callable: *mut ffi::PyObject) {
-    // SAFETY: Python reports an object that is alive.
-    let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
-    let number = SHARED.lock().table.borrow_mut().callable(&callable);
+fn call_enters(callable: &Bound<'_, PyAny>) {
+    let (number, loads) = find(callable);
+    LAST.begins(callable.as_ptr(), (!loads).then_some(number));
     append(kind::C_ENTERS, number);
 }
 
 /// That call returns.
-#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
-unsafe fn call_leaves(py: Python<'_>, callable: *mut ffi::PyObject) {
-    // SAFETY: Python reports an object that is alive.
-    let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
-    let (number, loads) = {
-        let shared = SHARED.lock();
-        let mut table = shared.table.borrow_mut();
-        let number = table.callable(&callable);
-        (number, table.loads(number))
-    };
+fn call_leaves(callable: &Bound<'_, PyAny>) {
+    if let Some(number) = LAST.number(callable.as_ptr()) {
+        return append(kind::C_LEAVES, number);
+    }
+    let (number, loads) = find(callable);
     append(kind::C_LEAVES, number);
     if loads {
-        after_load(py);
+        after_load(callable.py());
     }
+}
+
+/// The number of a callable, and whether it loads libraries.
+fn find(callable: &Bound<'_, PyAny>) -> (u32, bool) {
+    let shared = SHARED.lock();
+    let mut table = shared.table.borrow_mut();
+    let number = table.callable(callable);
+    (number, table.loads(number))
 }
 
 /// Runs what is to be done after a load, without the lock: it may run Python, and so another thread. A module that loads

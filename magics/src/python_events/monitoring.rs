@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyFunction;
 
+use super::callables::function_of;
 use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
 use crate::Error;
 
@@ -150,15 +152,8 @@ unsafe extern "C" fn calls(
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
-    // SAFETY: Python passes the callable third.
-    if let Some(callable) = unsafe { argument(arguments, count, 2) }
-        // SAFETY: it is alive.
-        && !unsafe { is_python(callable) }
-    {
-        // SAFETY: Python calls with the GIL held, and the object is alive.
-        unsafe { call_enters(Python::assume_attached(), callable) };
-    }
-    none()
+    // SAFETY: the arguments are handed on, and the GIL is held.
+    unsafe { about_call(arguments, count, call_enters) }
 }
 
 #[allow(unsafe_code, reason = "called by CPython")]
@@ -167,42 +162,34 @@ unsafe extern "C" fn returns(
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are handed on, and the GIL is held.
+    unsafe { about_call(arguments, count, call_leaves) }
+}
+
+/// Tells of one end of a call, unless it is that of a Python function.
+#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
+unsafe fn about_call(
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    tell: fn(&Bound<'_, PyAny>),
+) -> *mut ffi::PyObject {
     // SAFETY: Python passes the callable third.
-    if let Some(callable) = unsafe { argument(arguments, count, 2) }
+    if let Some(callable) = unsafe { argument(arguments, count, 2) } {
+        // SAFETY: Python calls with the GIL held.
+        let py = unsafe { Python::assume_attached() };
         // SAFETY: it is alive.
-        && !unsafe { is_python(callable) }
-    {
-        // SAFETY: Python calls with the GIL held, and the object is alive.
-        unsafe { call_leaves(Python::assume_attached(), callable) };
+        let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
+        if !is_python(&callable) {
+            tell(&callable);
+        }
     }
     none()
 }
 
-#[allow(
-    unsafe_code,
-    reason = "of CPython's C interface, and not in `pyo3::ffi`"
-)]
-unsafe extern "C" {
-    #[allow(non_upper_case_globals, reason = "CPython's name")]
-    static mut PyMethod_Type: ffi::PyTypeObject;
-    fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
-}
-
 /// Whether it is a Python function, whose own begin and end are reported; also as a method that is bound.
-#[allow(unsafe_code, reason = "the types of objects")]
-unsafe fn is_python(callable: *mut ffi::PyObject) -> bool {
-    // SAFETY: the caller passes an object that is alive.
-    if unsafe { ffi::PyFunction_Check(callable) } != 0 {
-        return true;
-    }
-    // SAFETY: as above; no class can be derived from the type.
-    if unsafe { ffi::Py_TYPE(callable) } != &raw mut PyMethod_Type {
-        return false;
-    }
-    // SAFETY: it is a bound method, which holds its function.
-    let function = unsafe { PyMethod_Function(callable) };
-    // SAFETY: as above.
-    unsafe { ffi::PyFunction_Check(function) != 0 }
+fn is_python(callable: &Bound<'_, PyAny>) -> bool {
+    let is_function = |object: &Bound<'_, PyAny>| object.is_instance_of::<PyFunction>();
+    is_function(callable) || function_of(callable).is_some_and(|function| is_function(&function))
 }
 
 /// A new reference to `None`, which callbacks return.

@@ -87,9 +87,11 @@ unsafe extern "C" fn report(
         }
         ffi::PyTrace_RETURN => function_leaves(),
         // SAFETY: Python passes the function that it calls.
-        ffi::PyTrace_C_CALL => unsafe { call_enters(py, about) },
-        // SAFETY: as above.
-        ffi::PyTrace_C_RETURN | ffi::PyTrace_C_EXCEPTION => unsafe { call_leaves(py, about) },
+        ffi::PyTrace_C_CALL => call_enters(&unsafe { Bound::from_borrowed_ptr(py, about) }),
+        ffi::PyTrace_C_RETURN | ffi::PyTrace_C_EXCEPTION => {
+            // SAFETY: as above.
+            call_leaves(&unsafe { Bound::from_borrowed_ptr(py, about) });
+        }
         _ => {}
     }
     0

@@ -15,8 +15,8 @@ const RECENT: usize = 1024;
 pub(super) struct Table {
     codes: Numbers,
     callables: Numbers,
-    /// The number of the function by which Python loads extension modules.
-    loader: Option<u32>,
+    /// The numbers of the functions by which Python loads libraries.
+    loaders: Vec<u32>,
 }
 
 /// Objects by their keys.
@@ -56,7 +56,7 @@ impl Table {
     pub const EMPTY: Self = Self {
         codes: Numbers::EMPTY,
         callables: Numbers::EMPTY,
-        loader: None,
+        loaders: Vec::new(),
     };
 
     pub fn code(&mut self, code: &Bound<'_, PyAny>) -> u32 {
@@ -73,13 +73,13 @@ impl Table {
         let kept = super::callables::kept(callable);
         let (number, is_new) = self.callables.insert(key, kept);
         if is_new && super::callables::is_loader(callable) {
-            self.loader = Some(number);
+            self.loaders.push(number);
         }
         number
     }
 
     pub fn loads(&self, number: u32) -> bool {
-        self.loader == Some(number)
+        self.loaders.contains(&number)
     }
 
     /// Reads names: Python code may run from here on.
