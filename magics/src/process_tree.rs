@@ -36,7 +36,7 @@ const COLUMNS: &[Column] = &[
 type Identity = (i32, u64);
 
 /// The processes of the last look, with their threads.
-static LAST: Mutex<Option<Vec<(Identity, u32)>>> = Mutex::new(None);
+static LAST: Mutex<Option<Vec<(Identity, usize)>>> = Mutex::new(None);
 
 #[derive(Serialize)]
 struct Row {
@@ -49,8 +49,8 @@ struct Row {
     kind: Kind,
     /// `new` if it was not there at the last look.
     change: Option<&'static str>,
-    state: char,
-    threads: u32,
+    state: String,
+    threads: usize,
     rss: Option<u64>,
     pss: Option<u64>,
     private: Option<u64>,
@@ -72,7 +72,7 @@ impl Magic for ProcessTree {
 
     fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let family = context.without_gil(family);
-        let now: Vec<(Identity, u32)> = family
+        let now: Vec<(Identity, usize)> = family
             .iter()
             .map(|one| (identity(one), one.threads))
             .collect();
@@ -90,12 +90,13 @@ impl Magic for ProcessTree {
         };
         let all = family.iter().map(|one| row(one, is_new(one)));
         let gone = before.as_ref().map_or(0, |before| {
-            let stays = |one: &&(Identity, u32)| now.iter().all(|(identity, _)| *identity != one.0);
+            let stays =
+                |one: &&(Identity, usize)| now.iter().all(|(identity, _)| *identity != one.0);
             before.iter().filter(stays).count()
         });
         let hidden = family
             .iter()
-            .filter(|one| one.kind != Kind::Zombie && one.rss.is_none())
+            .filter(|one| one.kind != Kind::Zombie && one.private.is_none())
             .count();
         let mut limits = Vec::new();
         if hidden > 0 {
@@ -109,7 +110,7 @@ impl Magic for ProcessTree {
             rows: rows(all)?,
             facts: fields(json!({
                 "processes": family.len(),
-                "threads": family.iter().map(|one| one.threads).sum::<u32>(),
+                "threads": family.iter().map(|one| one.threads).sum::<usize>(),
                 "private": family.iter().filter_map(|one| one.private).sum::<u64>(),
                 "gone": gone,
             }))?,
@@ -134,7 +135,7 @@ fn row(one: &Process, is_new: bool) -> Row {
         what: what(one),
         kind: one.kind,
         change: is_new.then_some("new"),
-        state: one.state,
+        state: one.state.clone(),
         threads: one.threads,
         rss: one.rss,
         pss: one.pss,
@@ -164,11 +165,11 @@ fn what(one: &Process) -> String {
 
 fn summary(
     family: &[Process],
-    before: Option<&[(Identity, u32)]>,
+    before: Option<&[(Identity, usize)]>,
     gone: usize,
     is_new: impl Fn(&Process) -> bool,
 ) -> Vec<String> {
-    let threads: u32 = family.iter().map(|one| one.threads).sum();
+    let threads: usize = family.iter().map(|one| one.threads).sum();
     let private: u64 = family.iter().filter_map(|one| one.private).sum();
     let memory = bytes(private as f64);
     let state = match family.len() {
@@ -179,7 +180,7 @@ fn summary(
         return vec![state];
     };
     let new = family.iter().filter(|one| is_new(one)).count();
-    let threads_before: u32 = before.iter().map(|(_, threads)| threads).sum();
+    let threads_before: usize = before.iter().map(|(_, threads)| threads).sum();
     let since = match (new, gone, threads == threads_before) {
         (0, 0, true) => "nothing came or went since the last look".to_owned(),
         (0, 0, false) => format!(

@@ -3,11 +3,12 @@
 //! The figures of `Usage` mean what ipykernel's mean, since front ends show them side by side; those come from psutil,
 //! whose definitions of "used", "cached" and "percent" are followed here.
 
-use std::collections::HashSet;
 use std::fs;
 
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::processes::{Rollup, below};
 
 /// What a report says about where it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -182,12 +183,13 @@ impl UsageMeter {
             let host = tenths(system.global_cpu_usage().into());
             usage.host_cpu_percent =
                 Some(host).filter(|&percent| self.samples > 0 && percent > 0.0);
-            for pid in family(system, Pid::from_u32(own)) {
+            for (pid, _) in below(system, Pid::from_u32(own)) {
                 let Some(process) = system.process(pid) else {
                     continue;
                 };
                 usage.kernel_cpu += tenths(process.cpu_usage().into());
-                usage.kernel_memory += proportional(pid).unwrap_or_else(|| process.memory());
+                usage.kernel_memory +=
+                    Rollup::read(pid).map_or_else(|| process.memory(), |memory| memory.pss);
             }
         }
         self.samples += 1;
@@ -199,37 +201,6 @@ impl Default for UsageMeter {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// A process and all that descend from it.
-fn family(system: &System, root: Pid) -> HashSet<Pid> {
-    let mut family = HashSet::from([root]);
-    loop {
-        let children = system.processes().iter().filter(|(_, process)| {
-            process
-                .parent()
-                .is_some_and(|parent| family.contains(&parent))
-        });
-        let children: Vec<Pid> = children
-            .map(|(pid, _)| *pid)
-            .filter(|pid| !family.contains(pid))
-            .collect();
-        if children.is_empty() {
-            return family;
-        }
-        family.extend(children);
-    }
-}
-
-/// Resident memory with shared pages divided among the processes that share them.
-fn proportional(pid: Pid) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let kib = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:"))?
-        .trim()
-        .strip_suffix(" kB")?;
-    kib.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn tenths(value: f64) -> f64 {
@@ -268,15 +239,15 @@ mod tests {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let family = {
             meter.sample();
-            family(
+            below(
                 meter.system.as_ref().unwrap(),
                 Pid::from_u32(std::process::id()),
             )
         };
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(family.contains(&Pid::from_u32(child.id())));
-        assert!(!family.contains(&Pid::from_u32(1)));
+        let holds = |pid| family.iter().any(|(one, _)| *one == Pid::from_u32(pid));
+        assert!(holds(child.id()) && !holds(1));
         assert_eq!(alone.host_cpu_percent, None);
         assert!(
             alone.kernel_memory > 100_000 && alone.kernel_memory < alone.host_virtual_memory.total

@@ -1,9 +1,11 @@
 //! This process and those that it started, as the kernel's files tell: what they run and what memory they have alone.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use serde::Serialize;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
 /// What a child is to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,14 +36,14 @@ pub struct Process {
     pub kind: Kind,
     /// Its arguments, the first one being the program.
     pub command: Vec<String>,
-    /// `R` running, `S` sleeping, and so on.
-    pub state: char,
+    /// What its first thread does: `runnable`, `sleeping`, and so on.
+    pub state: String,
     /// How many threads it has.
-    pub threads: u32,
-    /// When it was started, in clock ticks since the system was.
+    pub threads: usize,
+    /// When it was started, in seconds after this process was.
     pub started: u64,
-    /// The time that it has spent on CPUs, in clock ticks.
-    pub cpu_ticks: u64,
+    /// The time that it has spent on CPUs, in milliseconds.
+    pub cpu_ms: u64,
     /// In physical memory, in bytes; `None` where the kernel does not tell us.
     pub rss: Option<u64>,
     /// The same, where each page counts for its part if several processes share it.
@@ -52,116 +54,115 @@ pub struct Process {
     pub shared: Option<u64>,
 }
 
-/// What `stat` tells.
-struct Stat {
-    name: String,
-    state: char,
-    parent: i32,
-    threads: u32,
-    started: u64,
-    cpu_ticks: u64,
+/// A process and all below it, parents before children, each with its depth.
+pub(crate) fn below(system: &System, root: Pid) -> Vec<(Pid, usize)> {
+    let mut children: HashMap<Pid, Vec<&sysinfo::Process>> = HashMap::new();
+    for process in system.processes().values() {
+        // A thread stands among the processes where somebody asked for tasks.
+        if let (Some(parent), None) = (process.parent(), process.thread_kind()) {
+            children.entry(parent).or_default().push(process);
+        }
+    }
+    // The last one is taken first.
+    for siblings in children.values_mut() {
+        siblings.sort_unstable_by_key(|one| Reverse((one.start_time(), one.pid())));
+    }
+    let mut found = Vec::new();
+    let mut next = vec![(root, 0)];
+    while let Some((pid, depth)) = next.pop() {
+        found.push((pid, depth));
+        let below = children.get(&pid).into_iter().flatten();
+        next.extend(below.map(|child| (child.pid(), depth + 1)));
+    }
+    found
 }
 
 /// This process and all below it, parents before children.
 #[must_use]
 pub fn family() -> Vec<Process> {
-    let own = std::process::id().cast_signed();
-    let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<i32>().ok());
-    let stats: HashMap<i32, Stat> = pids.filter_map(|pid| Some((pid, stat(pid)?))).collect();
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (&pid, stat) in &stats {
-        children.entry(stat.parent).or_default().push(pid);
-    }
-    for siblings in children.values_mut() {
-        siblings.sort_unstable_by_key(|pid| stats[pid].started);
-        siblings.reverse();
-    }
-    let mut found = Vec::new();
-    let mut next = vec![(own, 0)];
-    while let Some((pid, depth)) = next.pop() {
-        if let Some(stat) = stats.get(&pid) {
-            found.push(process(pid, own, depth, stat));
-            let below = children.get(&pid).into_iter().flatten();
-            next.extend(below.map(|&child| (child, depth + 1)));
-        }
-    }
-    found
+    let Ok(mut system) = System::new() else {
+        return Vec::new();
+    };
+    let own = Pid::from_u32(std::process::id());
+    let parents = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, parents);
+    let family = below(&system, own);
+    // Only these are asked for more, since a machine may have thousands of others.
+    let pids: Vec<Pid> = family.iter().map(|(pid, _)| *pid).collect();
+    let details = ProcessRefreshKind::nothing()
+        .with_cpu()
+        .with_memory()
+        .with_tasks()
+        .with_cmd(UpdateKind::Always)
+        .with_exe(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, details);
+    let Some(this) = system.process(own) else {
+        return Vec::new();
+    };
+    let one = |(pid, depth)| Some(process(system.process(pid)?, this, depth));
+    family.into_iter().filter_map(one).collect()
 }
 
-fn process(pid: i32, own: i32, depth: usize, stat: &Stat) -> Process {
-    let program = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let command = command(pid);
-    let is_copy = || program(pid).is_some() && program(pid) == program(own);
-    let kind = match stat.state {
-        _ if pid == own => Kind::Own,
-        'Z' | 'X' => Kind::Zombie,
-        _ if is_copy() && command == self::command(own) => Kind::Fork,
+fn process(one: &sysinfo::Process, own: &sysinfo::Process, depth: usize) -> Process {
+    let is_copy = || one.exe().is_some() && one.exe() == own.exe() && one.cmd() == own.cmd();
+    let kind = match one.status() {
+        _ if one.pid() == own.pid() => Kind::Own,
+        ProcessStatus::Zombie | ProcessStatus::Dead => Kind::Zombie,
+        _ if is_copy() => Kind::Fork,
         _ => Kind::Program,
     };
-    let memory = memory(pid);
-    let of = |key: &str| memory.get(key).copied();
-    let both = |one: &str, other: &str| Some(of(one)? + of(other)?);
+    let memory = Rollup::read(one.pid());
+    let command = one.cmd().iter();
     Process {
-        pid,
-        parent: stat.parent,
+        pid: one.pid().as_u32().cast_signed(),
+        parent: one.parent().map_or(0, |pid| pid.as_u32().cast_signed()),
         depth,
-        name: stat.name.clone(),
+        name: one.name().to_string_lossy().into_owned(),
         kind,
-        command,
-        state: stat.state,
-        threads: stat.threads,
-        started: stat.started,
-        cpu_ticks: stat.cpu_ticks,
-        rss: of("Rss"),
-        pss: of("Pss"),
-        private: both("Private_Clean", "Private_Dirty"),
-        shared: both("Shared_Clean", "Shared_Dirty"),
+        command: command
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        state: one.status().to_string().to_lowercase(),
+        threads: 1 + one.tasks().map_or(0, HashSet::len),
+        // Both are the system's start and a difference, and the former moves when the clock is set.
+        started: one.start_time().saturating_sub(own.start_time()),
+        cpu_ms: one.accumulated_cpu_time(),
+        rss: memory
+            .as_ref()
+            .map(|memory| memory.rss)
+            .or(Some(one.memory()))
+            .filter(|rss| *rss > 0),
+        pss: memory.as_ref().map(|memory| memory.pss),
+        private: memory.as_ref().map(|memory| memory.private),
+        shared: memory.as_ref().map(|memory| memory.shared),
     }
 }
 
-/// The fields of `stat`, whose second one may hold anything between its parentheses.
-fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse(&String::from_utf8_lossy(&text))
+/// The memory of a process by who else has it, which is what `sysinfo` does not tell.
+pub(crate) struct Rollup {
+    pub rss: u64,
+    pub pss: u64,
+    pub private: u64,
+    pub shared: u64,
 }
 
-fn parse(text: &str) -> Option<Stat> {
-    let (head, rest) = text.rsplit_once(')')?;
-    let (_, name) = head.split_once('(')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    // The first of these is the third of the line, which counts from one.
-    let field = |number: usize| fields.get(number - 3).copied();
-    let ticks = |number| field(number)?.parse::<u64>().ok();
-    Some(Stat {
-        name: name.to_owned(),
-        state: field(3)?.chars().next()?,
-        parent: field(4)?.parse().ok()?,
-        threads: field(20)?.parse().ok()?,
-        started: ticks(22)?,
-        cpu_ticks: ticks(14)? + ticks(15)?,
-    })
-}
-
-fn command(pid: i32) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words = bytes
-        .split(|&byte| byte == 0)
-        .filter(|word| !word.is_empty());
-    words
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect()
-}
-
-/// Sums over all regions, in bytes.
-fn memory(pid: i32) -> HashMap<String, u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        let kilobytes: u64 = value.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-        Some((key.to_owned(), kilobytes * 1024))
-    });
-    lines.collect()
+impl Rollup {
+    /// Sums over all regions, in bytes; `None` where the kernel does not tell us.
+    pub fn read(pid: Pid) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let of = |key: &str| {
+            let mut lines = text.lines();
+            let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            let kilobytes: u64 = value.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+            Some(kilobytes * 1024)
+        };
+        Some(Self {
+            rss: of("Rss")?,
+            pss: of("Pss")?,
+            private: of("Private_Clean")? + of("Private_Dirty")?,
+            shared: of("Shared_Clean")? + of("Shared_Dirty")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -177,7 +178,9 @@ mod tests {
         // Between fork and exec it is still ours.
         let found = (0..100_000).find_map(|_| {
             let family = family();
-            let found = family.iter().find(|one| one.command == ["cat"])?;
+            let own =
+                |one: &&Process| one.pid == child.id().cast_signed() && one.command == ["cat"];
+            let found = family.iter().find(own)?;
             Some((family[0].clone(), found.clone()))
         });
         let (first, found) = found.unwrap();
@@ -196,17 +199,5 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(family().iter().all(|one| one.pid != found.pid));
-    }
-
-    #[test]
-    fn a_name_may_hold_anything() {
-        let rest = " S 7 1 1 0 -1 0 0 0 0 0 3 4 0 0 20 0 2 0 99 0 0";
-        let stat = parse(&format!("12 (a) b (c){rest}")).unwrap();
-        assert_eq!(
-            (stat.name.as_str(), stat.state, stat.parent),
-            ("a) b (c", 'S', 7)
-        );
-        assert_eq!((stat.threads, stat.started, stat.cpu_ticks), (2, 99, 7));
-        assert!(parse("12 (x").is_none());
     }
 }
