@@ -123,6 +123,8 @@ impl Magic for Syscalls {
         let witness = here::begin(&body.file).map(|state| Witness::new(here::note, state));
         let plan = Plan {
             room: ROOM,
+            only: None,
+            stacks: true,
             witness,
         };
         let running = match begin(plan) {

@@ -13,6 +13,8 @@ use diaphane_trace::syscalls::{Call, Plan, Recording, Refused, Running, Witness,
 
 const PLAN: Plan = Plan {
     room: 16 << 20,
+    only: None,
+    stacks: true,
     witness: None,
 };
 
@@ -95,7 +97,7 @@ fn nothing_is_left_behind() {
     for _ in 0..10_000 {
         let running = begin(Plan {
             room: 1 << 16,
-            witness: None,
+            ..PLAN
         })
         .unwrap();
         drop(running);

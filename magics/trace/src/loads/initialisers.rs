@@ -75,9 +75,11 @@ static STUBS: OnceLock<Option<usize>> = OnceLock::new();
 /// Makes the stubs; without them nothing is measured.
 pub(super) fn prepare() -> bool {
     let made = STUBS.get_or_init(|| {
-        let functions = [run_init as *const (), run_array as *const ()];
-        let of = |function: *const ()| (0..PLACES).map(move |number| stub(number, function.addr()));
-        let code: Vec<u8> = functions.into_iter().flat_map(of).flatten().collect();
+        // The first half stands for the first initialisers, the other for the lists.
+        let function = (run as *const ()).addr();
+        let code: Vec<u8> = (0..2 * PLACES)
+            .flat_map(|number| stub(number, function))
+            .collect();
         publish(&code)
     });
     made.is_some()
@@ -218,74 +220,41 @@ fn protect(page: usize, size: usize, rights: MprotectFlags) -> bool {
 
 type Initialiser = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// Runs something that a library does once, between two entries of the book.
-fn timed(place: &Place, run: impl FnOnce()) {
+/// What every stub leads to: runs a library's first initialiser, or its list of the others, between two entries of the
+/// book.
+#[allow(
+    unsafe_code,
+    reason = "called by the dynamic linker, and calls a library"
+)]
+unsafe extern "C-unwind" fn run(
+    argc: c_int,
+    argv: *const *const c_char,
+    environment: *const *const c_char,
+    stub: u32,
+) {
+    let place = &ALL[stub as usize % PLACES];
+    let (first, count) = if (stub as usize) < PLACES {
+        ((&raw const place.init).addr(), 1)
+    } else {
+        let array = place.array.load(Ordering::Relaxed);
+        (array, place.count.load(Ordering::Relaxed))
+    };
     let map = place.map.load(Ordering::Acquire);
     if super::is_active() {
         book::write(Kind::Initialising, [map, 0], b"");
     }
-    run();
+    for index in 0..count {
+        // SAFETY: it is the one word of the place, or the library's own list, which has so many and stays while the
+        // library is initialised.
+        let function = unsafe { (first as *const usize).add(index).read() };
+        if function != 0 {
+            // SAFETY: the linker would have called the same address with the same arguments.
+            let function: Initialiser = unsafe { std::mem::transmute(function) };
+            // SAFETY: as above.
+            unsafe { function(argc, argv, environment) };
+        }
+    }
     if super::is_active() {
         book::write(Kind::Initialised, [map, 0], b"");
-    }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "called by the dynamic linker, and calls a library"
-)]
-unsafe extern "C-unwind" fn run_init(
-    count: c_int,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-    number: u32,
-) {
-    let place = &ALL[number as usize % PLACES];
-    timed(place, || {
-        call(
-            place.init.load(Ordering::Relaxed),
-            count,
-            arguments,
-            environment,
-        )
-    });
-}
-
-#[allow(
-    unsafe_code,
-    reason = "called by the dynamic linker, and calls a library"
-)]
-unsafe extern "C-unwind" fn run_array(
-    count: c_int,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-    number: u32,
-) {
-    let place = &ALL[number as usize % PLACES];
-    timed(place, || {
-        let array = place.array.load(Ordering::Relaxed) as *const usize;
-        for index in 0..place.count.load(Ordering::Relaxed) {
-            // SAFETY: the library's own list has so many entries, and stays while the library is initialised.
-            let function = unsafe { array.add(index).read() };
-            call(function, count, arguments, environment);
-        }
-    });
-}
-
-#[allow(
-    unsafe_code,
-    reason = "a library's own initialiser is called, as the linker would"
-)]
-fn call(
-    function: usize,
-    count: c_int,
-    arguments: *const *const c_char,
-    environment: *const *const c_char,
-) {
-    if function != 0 {
-        // SAFETY: the linker would have called the same address with the same arguments.
-        let function: Initialiser = unsafe { std::mem::transmute(function) };
-        // SAFETY: as above.
-        unsafe { function(count, arguments, environment) };
     }
 }

@@ -14,7 +14,7 @@ use super::asm::{allowed, call, gate, own, return_from};
 use super::masks::{change, handle_signal, peek, previous, wait};
 use super::state::{Record, State, piece};
 use super::takes::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
-use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, witness};
+use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, is_wanted, witness};
 
 /// `si_code` of a dispatched call.
 const SYS_USER_DISPATCH: i32 = 2;
@@ -149,9 +149,13 @@ pub(super) unsafe extern "C-unwind" fn handle(
         leave(state, &mut interrupted);
         return interrupted.redo();
     }
-    witness(state);
     let (number, arguments) = (i64::from(info.number), interrupted.arguments());
-    let record = state.record(number, arguments, interrupted.kept());
+    let record = if is_wanted(number) {
+        witness(state);
+        state.record(number, arguments, interrupted.kept())
+    } else {
+        None
+    };
     if let Some(result) = make(state, number, arguments, &mut interrupted, record) {
         interrupted.set(libc::REG_RAX, result as i64);
         finish(state, record, result);
@@ -194,7 +198,9 @@ fn make(
             own().gated.store(isize::MIN, Ordering::Relaxed);
             let waiting = record.map_or(0, |record| std::ptr::from_ref(record).addr());
             state.gated.store(waiting, Ordering::Relaxed);
-            copy(state, record, number, arguments, 0);
+            if let Some(record) = record {
+                copy(state, record, 0);
+            }
             interrupted.set(libc::REG_RIP, gate as i64);
             None
         }
@@ -262,7 +268,7 @@ fn finish(state: &State, record: Option<&'static Record>, result: isize) {
         return;
     }
     if let Some(record) = record {
-        copy(state, Some(record), record.number, record.arguments, result);
+        copy(state, record, result);
     }
 }
 
@@ -274,15 +280,10 @@ fn end(record: Option<&'static Record>, result: isize) {
 }
 
 /// Copies what the arguments point to, as far as the kernel has just read or written it.
-fn copy(
-    state: &State,
-    record: Option<&'static Record>,
-    number: i64,
-    arguments: [usize; 6],
-    result: isize,
-) {
+fn copy(state: &State, record: &'static Record, result: isize) {
     let error = if result < 0 { -result as i32 } else { 0 };
-    for &take in of(number) {
+    let arguments = record.arguments;
+    for &take in of(record.number) {
         let (argument, most, is_there) = match take {
             Take::Path(argument) => (argument, LONGEST_PATH, error == 0 || has_read_path(error)),
             Take::Bytes(argument, length) => (
@@ -298,7 +299,7 @@ fn copy(
         }
         let is_path = matches!(take, Take::Path(_));
         let kind = if is_path { piece::PATH } else { piece::TEXT };
-        state.append(kind, record, argument.into(), most, |room| {
+        state.append(kind, Some(record), argument.into(), most, |room| {
             for (index, place) in room.iter_mut().enumerate() {
                 // SAFETY: the kernel has read or written these bytes in the call, up to the end of the path.
                 let byte = unsafe { from.add(index).read_volatile() };

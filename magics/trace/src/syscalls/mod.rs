@@ -28,13 +28,19 @@ pub use read::{Call, Recording, Registers};
 pub use running::{Running, begin};
 
 #[cfg(target_arch = "x86_64")]
-use running::{ACTIVE, LEFT_OUT, PROCESS, ROOM, clean_up, forget_in_child, witness};
+use running::{
+    ACTIVE, LEFT_OUT, PROCESS, ROOM, STACKS, clean_up, forget_in_child, is_wanted, witness,
+};
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How many bytes each thread may write.
     pub room: usize,
+    /// Which calls are written down, by their numbers; the others are only made.
+    pub only: Option<fn(i64) -> bool>,
+    /// Whether a piece of the stack is copied, by which callers are found.
+    pub stacks: bool,
     /// Who says where the thread is that begins.
     pub witness: Option<Witness>,
 }

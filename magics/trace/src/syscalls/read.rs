@@ -105,7 +105,10 @@ pub(super) fn read(tid: i32, log: &[u8], began: u64, scale: Scale, recording: &m
                 let place = record.place.checked_sub(1);
                 let place = place.and_then(|place| places.get(&place).copied());
                 calls.insert(at, recording.calls.len());
-                recording.calls.push(record.value(tid, began, scale, place));
+                let stack = at + size_of::<Record>();
+                let stack = log[stack..stack + record.copied].to_vec();
+                let call = record.value(tid, began, scale, place, stack);
+                recording.calls.push(call);
             }
             kind @ (piece::TEXT | piece::PATH | piece::PLACE) => {
                 // SAFETY: pieces of these kinds begin so.
@@ -135,7 +138,14 @@ pub(super) fn read(tid: i32, log: &[u8], began: u64, scale: Scale, recording: &m
 
 #[cfg(target_arch = "x86_64")]
 impl Record {
-    fn value(&self, tid: i32, began: u64, scale: Scale, place: Option<usize>) -> Call {
+    fn value(
+        &self,
+        tid: i32,
+        began: u64,
+        scale: Scale,
+        place: Option<usize>,
+        copy: Vec<u8>,
+    ) -> Call {
         let ended = self.ended.load(Ordering::Acquire);
         let took = match ended {
             // Not yet, or through a gate, which keeps no time.
@@ -154,7 +164,7 @@ impl Record {
                 code,
                 stack,
                 kept,
-                copy: self.stack[..self.copied].to_vec(),
+                copy,
             },
             texts: Vec::new(),
             place,

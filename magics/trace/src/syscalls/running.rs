@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "the witness remembers in atomics")]
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::asm::call;
 use super::dispatch::{arm, disarm, handle};
@@ -23,6 +23,10 @@ pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
 pub(super) static PROCESS: AtomicI32 = AtomicI32::new(0);
 /// How many threads take no part, or only in the beginning.
 pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+/// Whether pieces of stacks are copied.
+pub(super) static STACKS: AtomicBool = AtomicBool::new(true);
+/// Which calls are written down.
+static ONLY: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 /// What the witness does.
 static NOTE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -62,6 +66,11 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
         .witness
         .map_or(std::ptr::null_mut(), |witness| witness.note as *mut ());
     NOTE.store(note, Ordering::Relaxed);
+    STACKS.store(plan.stacks, Ordering::Relaxed);
+    let only = plan
+        .only
+        .map_or(std::ptr::null_mut(), |only| only as *mut ());
+    ONLY.store(only, Ordering::Relaxed);
     let blocked = blocked() & OURS != 0;
     let began = Moment::now();
     let here = 0_u8;
@@ -177,6 +186,17 @@ fn is_own() -> bool {
 pub(super) fn forget_in_child() {
     ACTIVE.store(0, Ordering::Release);
     free_all();
+}
+
+/// Whether a call is written down.
+pub(super) fn is_wanted(number: i64) -> bool {
+    let only = ONLY.load(Ordering::Relaxed);
+    if only.is_null() {
+        return true;
+    }
+    // SAFETY: `begin` took the address from such a function.
+    let only = unsafe { std::mem::transmute::<*mut (), fn(i64) -> bool>(only) };
+    only(number)
 }
 
 /// Notes where the interpreter is.

@@ -14,12 +14,16 @@ use std::sync::atomic::{
 };
 
 use super::asm::{call, own};
-use super::{ACTIVE, ROOM};
+use super::{ACTIVE, ROOM, STACKS};
 
 /// How many threads can take part at once.
 const THREADS: usize = 512;
 /// How much of the stack is copied with each call: enough for the frames of the C library above a system call.
-pub(super) const STACK: usize = 768;
+const STACK: usize = 768;
+/// A log's first pieces lie in small pages, so that a thread with few calls takes little memory. What follows lies in
+/// huge ones, where the system has them: otherwise every fourth call would wait for a fresh page.
+const SMALL: usize = 256 << 10;
+const HUGE: usize = 2 << 20;
 
 /// What a thread has.
 #[derive(Debug)]
@@ -70,7 +74,7 @@ pub(super) struct Head {
     pub size: u32,
 }
 
-/// A call.
+/// A call; a piece of its stack lies behind it.
 #[repr(C)]
 pub(super) struct Record {
     pub head: Head,
@@ -85,7 +89,6 @@ pub(super) struct Record {
     /// As in the state.
     pub place: usize,
     pub copied: usize,
-    pub stack: [u8; STACK],
 }
 
 /// Bytes that belong to something else: what an argument points to, or a place.
@@ -165,17 +168,29 @@ impl State {
             return true;
         }
         if start != 0 {
-            call(libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]);
+            unmap(start, end);
             self.start.store(0, Ordering::Relaxed);
         }
         let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-        let mapped = call(libc::SYS_mmap, [0, room, rights, flags, usize::MAX, 0]);
+        let whole = room + HUGE + SMALL;
+        let mapped = call(libc::SYS_mmap, [0, whole, rights, flags, usize::MAX, 0]);
         if mapped < 0 {
             return false;
         }
-        self.start.store(mapped as usize, Ordering::Relaxed);
-        self.end.store(mapped as usize + room, Ordering::Relaxed);
+        let mapped = mapped as usize;
+        let huge = (mapped + SMALL).next_multiple_of(HUGE);
+        let (start, end) = (huge - SMALL, huge - SMALL + room);
+        unmap(mapped, start);
+        unmap(end, mapped + whole);
+        // A system without them says no, and the pages are small.
+        let advice = libc::MADV_HUGEPAGE as usize;
+        call(
+            libc::SYS_madvise,
+            [huge, end.saturating_sub(huge), advice, 0, 0, 0],
+        );
+        self.start.store(start, Ordering::Relaxed);
+        self.end.store(end, Ordering::Relaxed);
         true
     }
 
@@ -185,10 +200,9 @@ impl State {
         let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
         if used > 0 {
             let advice = libc::MADV_DONTNEED as usize;
-            call(
-                libc::SYS_madvise,
-                [start, used.next_multiple_of(4096), advice, 0, 0, 0],
-            );
+            let end = self.end.load(Ordering::Relaxed);
+            let used = (start + used).next_multiple_of(HUGE).min(end) - start;
+            call(libc::SYS_madvise, [start, used, advice, 0, 0, 0]);
         }
     }
 
@@ -212,7 +226,14 @@ impl State {
         arguments: [usize; 6],
         registers: [usize; 8],
     ) -> Option<&'static Record> {
-        let Some(at) = self.take(size_of::<Record>()) else {
+        let stack = registers[1];
+        let copied = if STACKS.load(Ordering::Relaxed) {
+            self.readable(stack).min(STACK)
+        } else {
+            0
+        };
+        let size = (size_of::<Record>() + copied).next_multiple_of(8);
+        let Some(at) = self.take(size) else {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -220,13 +241,24 @@ impl State {
         // SAFETY: `take` gave memory of this thread's own that nobody reads yet, and any bytes are a record.
         let fresh = unsafe { &mut *record };
         fresh.head.kind.store(0, Ordering::Relaxed);
-        fresh.head.size = size_of::<Record>() as u32;
+        fresh.head.size = size as u32;
         fresh.ended.store(0, Ordering::Relaxed);
         fresh.number = number;
         fresh.arguments = arguments;
         fresh.registers = registers;
         fresh.place = self.place.load(Ordering::Relaxed);
-        let stack = registers[1];
+        fresh.copied = copied;
+        let copy = (at + size_of::<Record>()) as *mut u8;
+        // SAFETY: so much of this very thread's stack is mapped, and there is room for it behind the record.
+        unsafe { std::ptr::copy_nonoverlapping(stack as *const u8, copy, copied) };
+        fresh.head.kind.store(piece::CALL, Ordering::Release);
+        fresh.began = crate::clock::ticks();
+        // SAFETY: the log is never unmapped while the thread takes part.
+        Some(unsafe { &*record })
+    }
+
+    /// How much can be read from a stack pointer of this thread on.
+    fn readable(&self, stack: usize) -> usize {
         let top = self.top.load(Ordering::Relaxed);
         // On another stack, such as a signal's, nothing is known but that this page is there.
         let limit = if stack < top && top - stack < 1 << 30 {
@@ -234,14 +266,7 @@ impl State {
         } else {
             (stack | 4095) + 1
         };
-        fresh.copied = (limit - stack).min(STACK);
-        let copy = fresh.stack.as_mut_ptr();
-        // SAFETY: the stack of this very thread is mapped from its pointer up to the limit.
-        unsafe { std::ptr::copy_nonoverlapping(stack as *const u8, copy, fresh.copied) };
-        fresh.head.kind.store(piece::CALL, Ordering::Release);
-        fresh.began = crate::clock::ticks();
-        // SAFETY: the log is never unmapped while the thread takes part.
-        Some(unsafe { &*record })
+        limit - stack
     }
 
     /// Appends bytes: `fill` writes them and says how many there are. Gives their place in the log.
@@ -313,6 +338,12 @@ impl State {
     /// Whether its thread still takes part, or has not noticed yet that the recording is over.
     pub fn is_live(&self) -> bool {
         self.owner.load(Ordering::Acquire) != 0 && !self.ended.load(Ordering::Acquire)
+    }
+}
+
+fn unmap(start: usize, end: usize) {
+    if end > start {
+        call(libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]);
     }
 }
 
