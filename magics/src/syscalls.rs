@@ -6,6 +6,7 @@ mod choice;
 mod decode;
 mod events;
 mod fallback;
+mod findings;
 mod flags;
 mod rows;
 mod scene;
@@ -167,6 +168,7 @@ fn report(
             "lost": recording.lost,
         }))?,
         summary: story::summary(recording, &seen, &opens, &births),
+        diagnoses: findings::all(recording, &seen, user.py),
         limits: story::limits(recording),
         ..Report::default()
     };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::By;
 use super::callers::Maker;
 use super::decode::{arguments_of, error_name, name_of, result};
-use super::scene::Seen;
+use super::scene::{Seen, path_of};
 
 /// One call.
 #[derive(Serialize)]
@@ -85,7 +85,7 @@ impl Key {
             By::Library => key.library = library(),
             By::Line => key.place.clone_from(&seen.place),
             By::Function => key.python.clone_from(&seen.python),
-            By::Path => key.path = seen.path(),
+            By::Path => key.path = path_of(seen.call),
             By::Thread => key.tid = Some(seen.call.tid),
         }
         key
@@ -97,7 +97,7 @@ pub(super) fn grouped(by: By, seen: &[Seen<'_>]) -> Vec<Alike> {
     let mut groups: HashMap<Key, Vec<&Seen<'_>>> = HashMap::new();
     for one in seen
         .iter()
-        .filter(|one| by != By::Path || one.path().is_some())
+        .filter(|one| by != By::Path || path_of(one.call).is_some())
     {
         groups.entry(Key::of(by, one)).or_default().push(one);
     }

@@ -26,15 +26,12 @@ pub(super) struct Seen<'a> {
     pub python: Option<String>,
 }
 
-impl Seen<'_> {
-    /// The path that it names.
-    pub fn path(&self) -> Option<String> {
-        let name = name_of(self.call);
-        let kinds = super::signatures::arguments(&name)?;
-        let index = kinds.iter().position(|kind| *kind == "path")?;
-        let text = self.call.text(index)?;
-        Some(String::from_utf8_lossy(text).into_owned())
-    }
+/// The path that a call names.
+pub(super) fn path_of(call: &Call) -> Option<String> {
+    let kinds = super::signatures::arguments(&name_of(call))?;
+    let index = kinds.iter().position(|kind| *kind == "path")?;
+    let text = call.text(index)?;
+    Some(String::from_utf8_lossy(text).into_owned())
 }
 
 /// The libraries that are loaded now.

@@ -69,7 +69,8 @@ fn misses(opens: &[Open]) -> Option<Diagnosis> {
 fn far(opens: &[Open]) -> Option<Diagnosis> {
     let all = mounts::mounts();
     let mut places: Vec<(&Mount, usize, usize)> = Vec::new();
-    for open in opens.iter().filter(|open| open.by_linker) {
+    let is_code = |open: &&Open| open.by_linker || is_module(&open.path);
+    for open in opens.iter().filter(is_code) {
         let path = std::path::absolute(&open.path).unwrap_or_else(|_| (&open.path).into());
         let Some(mount) = mounts::of(&path, &all).filter(|mount| mount.is_far()) else {
             continue;
@@ -95,13 +96,18 @@ fn far(opens: &[Open]) -> Option<Diagnosis> {
         code: "S003",
         severity: Severity::Info,
         title: format!(
-            "{opened} opens of the dynamic linker went to a network or FUSE file system, {} at {}",
+            "{opened} opens of libraries and modules went to a network or FUSE file system, {} at {}",
             first.kind,
             first.point.display()
         ),
         evidence: shown.collect(),
-        fix: "keep libraries on a local disk, and take such folders out of LD_LIBRARY_PATH".into(),
+        fix: "keep the environment on a local disk, and take such folders out of LD_LIBRARY_PATH and sys.path".into(),
     })
+}
+
+/// What imports of Python code open.
+fn is_module(path: &str) -> bool {
+    path.ends_with(".py") || path.ends_with(".pyc")
 }
 
 /// One library's own start took most of the cell.
