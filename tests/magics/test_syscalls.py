@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.strace import Strace
 
 pytestmark = pytest.mark.diaphane
 MIME = "application/vnd.diaphane.syscalls+json"
@@ -62,6 +64,60 @@ def test_opened_files_are_those_of_strace(launch, tmp_path, modules: str):
     assert not {one for one in libraries - ours if not one[1]}
     sources = {path for path, failed in theirs if not failed and path.endswith((".py", ".pyc"))}
     assert sources <= {path for path, _ in ours}
+
+
+WORKS = {
+    "numpy": "import numpy",
+    "pandas": "import pandas",
+    "files": "for n in range(200):\n    with open('/etc/hostname') as f: f.read()\n    os.path.exists(f'/missing/{n}')",
+    "subprocess": "import subprocess\nfor n in range(3): subprocess.run(['true'])",
+    "threads": "import threading\n"
+    "threads = [threading.Thread(target=lambda: [os.getppid() for _ in range(100)]) for _ in range(8)]\n"
+    "for thread in threads: thread.start()\n"
+    "for thread in threads: thread.join()",
+}
+
+
+@pytest.mark.parametrize("work", WORKS)
+def test_calls_and_failures_are_those_of_strace(launch, tmp_path, work: str):
+    """strace watches the same cell from outside, and so sees the calls that the handler makes in the cell's place, and
+    those by which it does that: a return from its signal for each call, reads of memory, and, for a new mask of
+    signals, the question for what is blocked now."""
+    client = launch().connect()
+    pid = int(client.value("__import__('os').getpid()"))
+    client.run(
+        "import os\ndef mark(name):\n    try: os.close(os.open(name, 0))\n    except OSError: pass"
+    )
+    begin, end = f"{tmp_path}/begin", f"{tmp_path}/end"
+    strace = Strace(pid, tmp_path / "log")
+    found = traced(client, f"mark({begin!r})\n{WORKS[work]}\nmark({end!r})")
+    calls = strace.between(begin, end)
+    rows = found["rows"]
+    [first] = [n for n, row in enumerate(rows) if begin in row["arguments"]]
+    [last] = [n for n, row in enumerate(rows) if end in row["arguments"]]
+    own = [row for row in rows[first + 1 : last] if row["tid"] == pid]
+    ours = Counter(row["call"] for row in own)
+    theirs = Counter(call.name for call in calls if call.thread == pid)
+    # The return from the first mark's signal comes behind it.
+    assert theirs.pop("rt_sigreturn") == sum(ours.values()) + 1
+    ours.pop("rt_sigreturn", None)
+    theirs.pop("process_vm_readv", None)
+    assert theirs.pop("rt_sigprocmask", 0) == 2 * ours.pop("rt_sigprocmask", 0)
+    assert ours == theirs
+    failed = Counter((row["call"], row["error"]) for row in own if row["error"])
+    # A return from a signal shows the result that it restores.
+    expected = Counter(
+        (call.name, call.error.split()[0])
+        for call in calls
+        if call.thread == pid and call.error and call.name in ours
+    )
+    assert failed == expected
+    # Threads that the cell starts: what they do for it, and not how they begin and end.
+    born = set(found["threads"]) - {pid}
+    asked = Counter(row["tid"] for row in rows if row["call"] == "getppid" and row["tid"] in born)
+    assert asked == Counter(c.thread for c in calls if c.name == "getppid" and c.thread in born)
+    if work == "threads":
+        assert len(asked) == 8
 
 
 def test_counts_are_exact(client: Client, tmp_path):

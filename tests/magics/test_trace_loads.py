@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.strace import Strace
 
 pytestmark = pytest.mark.diaphane
 MIME = "application/vnd.diaphane.trace_loads+json"
-OPEN = re.compile(r'^\d+ +(open(?:at)?\(.*?"(.*?)".*\)) += (-?\d+)( \w+ \(.*\))?$')
 OPENER = """#include <dlfcn.h>
 void *opener(const char *path) {
   dlopen("libnowhere.so.7", RTLD_NOW);
@@ -32,53 +30,6 @@ def report(done) -> dict:
 def lines(done) -> list[str]:
     found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
     return [line for line in found[0]["text/plain"].splitlines() if line.startswith("open")]
-
-
-class Strace:
-    """Every open of a process and its threads, from outside."""
-
-    def __init__(self, pid: int, log: Path):
-        self.log = log
-        command = [
-            "strace",
-            "-f",
-            "-s",
-            "4096",
-            "-e",
-            "trace=open,openat",
-            "-o",
-            log,
-            "-p",
-            str(pid),
-        ]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        first = self.process.stderr.readline()
-        assert "attached" in first, first
-
-    def between(self, begin: str, end: str) -> list[tuple[str, str, str]]:
-        """The calls between two that open files which are not there: the line, the path, the result."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=30)
-        found = [OPEN.match(line) for line in whole(self.log.read_text().splitlines())]
-        calls = [(m[1] + " = " + m[3] + (m[4] or ""), m[2], m[3]) for m in found if m]
-        paths = [path for _, path, _ in calls]
-        return calls[paths.index(begin) + 1 : paths.index(end)]
-
-
-def whole(lines: list[str]) -> list[str]:
-    """The calls that another thread's line cut in two, put together where they began."""
-    together: list[str] = []
-    begun: dict[str, int] = {}
-    for line in lines:
-        thread = line.split(maxsplit=1)[0]
-        if line.endswith(" <unfinished ...>"):
-            begun[thread] = len(together)
-            together.append(line.removesuffix(" <unfinished ...>"))
-        elif (resumed := re.match(r"\d+ +<\.\.\. \w+ resumed>(.*)", line)) and thread in begun:
-            together[begun.pop(thread)] += resumed[1]
-        else:
-            together.append(line)
-    return together
 
 
 def fixture(folder: Path) -> str:
@@ -109,11 +60,15 @@ def test_opens_and_loads_are_those_of_strace(cell: str, launch, tmp_path: Path):
     client.run(
         "from pathlib import Path\ndef mark(name):\n    try: open(name)\n    except OSError: pass"
     )
-    strace = Strace(pid, tmp_path / "strace.log")
+    strace = Strace(pid, tmp_path / "strace.log", "open,openat")
     begin, end = f"{tmp_path}/begin", f"{tmp_path}/end"
     body = f"mark({begin!r})\n{cell}\nmark({end!r})"
     done = client.run(f"%%trace_loads --strace\n{body}")
-    truth = strace.between(begin, end)
+    calls = strace.between(begin, end)
+    truth = [
+        (f"{call.name}({call.arguments}) = {call.result}{call.error}", call.path, call.result)
+        for call in calls
+    ]
     assert report(done)["opens_source"] == "syscall"
     own = lines(done)
     found = own[next(i for i, line in enumerate(own) if begin in line) + 1 : -1]
