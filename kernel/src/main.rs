@@ -34,6 +34,8 @@ enum Command {
     Kernel(KernelArgs),
     /// Ask a running kernel: `diaphane ask threads`, also when its cell hangs.
     Ask(ask::AskArgs),
+    /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
+    Stack(diaphane_magics::StackArgs),
     /// Install the kernel for Jupyter.
     Install(install::InstallArgs),
     /// Remove an installed kernel.
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Kernel(args) => run(&args),
         Command::Ask(args) => ask::ask(&args).and_then(|text| say(&text)),
+        Command::Stack(args) => diaphane_magics::stack_of_process(&args)
+            .map_err(anyhow::Error::msg)
+            .and_then(|text| say(&text)),
         Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
         Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
     };

@@ -55,6 +55,7 @@ use pyo3::types::PyDict;
 pub use crate::ask::{Refusal, ask, may_ask_twice};
 use crate::error::Error;
 use crate::report::Report;
+pub use crate::stack::{StackArgs, stack_of_process};
 pub use crate::view::Bundle;
 pub use diaphane_trace::deep::let_be_stopped;
 

@@ -1,17 +1,20 @@
 //! `%stack`: what the process runs at this moment, Python and native functions in one; also while a cell hangs.
 
+mod outside;
+
 use std::collections::HashMap;
 
 use serde_json::json;
 
 use crate::report::{Report, Show, fields, rows};
-use crate::threads::{Interpreter, check_interpreter, python_names, threads_now};
+use crate::threads::{Gil, Interpreter, ThreadNow, check_interpreter, python_names, threads_now};
 use crate::view::text::shorten;
 use crate::{Context, Error, Magic};
 
 /// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
 ///
-/// In a cell this is the line itself. `diaphane ask stack` in a terminal answers while a cell runs or hangs.
+/// In a cell this is the line itself. In a terminal, `diaphane ask stack` answers while a cell runs or hangs, and
+/// `diaphane stack PID` also where the kernel answers nothing any more.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Show the interpreter's and the C library's own functions too
@@ -21,6 +24,8 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
 }
+
+pub use outside::{StackArgs, stack_of_process};
 
 /// No line is wider; the rows have the whole names.
 const WIDEST: usize = 100;
@@ -46,25 +51,38 @@ impl Magic for Stack {
             None => HashMap::new(),
         };
         // The GIL is kept, so that no Python function returns meanwhile.
-        let mut threads = threads_now(&names, context.user.is_some())?;
-        threads.retain(|thread| args.all || thread.is_main);
+        let asks_python = context.user.is_some();
+        let threads = threads_now(&names, asks_python)?;
         let mut limits = Vec::new();
         if !Interpreter::look().known {
             limits.push(
                 "this Python's own structures are not known, so its functions are not shown".into(),
             );
         }
-        Ok(Report {
-            name: Self::NAME,
-            rows: rows(threads.iter().flat_map(|thread| thread.rows()))?,
-            listing: threads
-                .iter()
-                .flat_map(|thread| thread.lines(args.native))
-                .map(|line| shorten(&line, WIDEST, Show::Text))
-                .collect(),
-            facts: fields(json!({"threads": threads.len()}))?,
-            limits,
-            ..Report::default()
-        })
+        let mut report = report(threads, args.all, args.native, !asks_python)?;
+        report.limits = limits;
+        Ok(report)
     }
+}
+
+/// The report of the main thread, or of all; where Python is not asked, also of who has the GIL.
+fn report(
+    mut threads: Vec<ThreadNow>,
+    all: bool,
+    native: bool,
+    holder: bool,
+) -> Result<Report, Error> {
+    let has_gil = |thread: &ThreadNow| holder && thread.gil == Some(Gil::Holder);
+    threads.retain(|thread| all || thread.is_main || has_gil(thread));
+    Ok(Report {
+        name: Stack::NAME,
+        rows: rows(threads.iter().flat_map(ThreadNow::rows))?,
+        listing: threads
+            .iter()
+            .flat_map(|thread| thread.lines(native))
+            .map(|line| shorten(&line, WIDEST, Show::Text))
+            .collect(),
+        facts: fields(json!({"threads": threads.len()}))?,
+        ..Report::default()
+    })
 }

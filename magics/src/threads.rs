@@ -10,8 +10,10 @@ mod interpreter;
 mod layout;
 mod locals;
 mod now;
+pub(crate) mod outside;
 mod pools;
 mod python_frames;
+mod reader;
 mod sample;
 mod scene;
 mod stack;
@@ -32,12 +34,14 @@ use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
 pub(crate) use interpreter::check as check_interpreter;
-pub(crate) use interpreter::{Interpreter, begin_above, instructions, note_above, place, unpack};
-pub(crate) use now::threads_now;
+pub(crate) use interpreter::{Interpreter, begin_above, instructions, note_above, place};
+pub(crate) use now::{ThreadNow, threads_now};
 use pools::summary;
 pub(crate) use python_frames::{Functions, PythonFrame};
+pub(crate) use reader::unpack;
 use sample::Sample;
-use scene::{Gil, Kind, Names, Scene};
+pub(crate) use scene::Gil;
+use scene::{Kind, Names, Scene};
 use stack::{Call, Merged, Wanted, stacks};
 pub(crate) use stack::{Woven, is_interpreter, woven};
 

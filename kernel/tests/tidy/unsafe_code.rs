@@ -58,8 +58,8 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "PAGEMAP_SCAN and move_pages are system calls without a safe form",
     ),
     (
-        "magics/sight/src/spans.rs",
-        "memory of this process is read through the kernel",
+        "magics/sight/src/subject.rs",
+        "memory is read through the kernel",
     ),
     (
         "magics/src/extensions.rs",
@@ -86,6 +86,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "magics/src/reach",
         "what objects hold is read as the garbage collector reads it",
+    ),
+    (
+        "magics/sight/src/stacks/stopped.rs",
+        "threads of another process are stopped by ptrace",
     ),
     (
         "magics/sight/src/stacks/signal.rs",

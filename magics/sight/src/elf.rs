@@ -14,7 +14,8 @@ use object::elf::{self, DynamicTag, FileHeader64, ProgramType};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
 use object::read::elf::NoteIterator;
 
-use crate::spans::{Span, bytes, c_string};
+use crate::spans::Span;
+use crate::subject::Subject;
 
 /// One program header, moved to where it was loaded.
 #[derive(Debug, Clone, Copy)]
@@ -56,16 +57,18 @@ pub struct Image {
     pub tls: usize,
     /// Whether these must lie in the space that every thread was given at its start.
     pub needs_static_tls: bool,
+    subject: Subject,
     bias: usize,
     parts: Vec<Part>,
     tags: Vec<(DynamicTag, usize)>,
 }
 
 impl Image {
-    /// Reads an image of which the loader gave the program headers and the path.
-    pub fn read(bias: usize, parts: Vec<Part>, path: &str) -> Self {
-        let tags = tags(&parts);
+    /// Reads an image of which the program headers and the path are known.
+    pub fn read(subject: Subject, bias: usize, parts: Vec<Part>, path: &str) -> Self {
+        let tags = tags(subject, &parts);
         let mut image = Self {
+            subject,
             bias,
             parts,
             tags,
@@ -88,6 +91,11 @@ impl Image {
         let module = file.split('.').next().unwrap_or(file);
         image.is_python_module = image.exports(&format!("PyInit_{module}"));
         image
+    }
+
+    /// Whose memory it lies in.
+    pub fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// The distance from the addresses in the file to those in memory.
@@ -199,12 +207,14 @@ impl Image {
         places: impl Iterator<Item = usize> + Clone,
     ) -> Option<Vec<Option<String>>> {
         let count = places.clone().max()? + 1;
-        let table = bytes(
+        let table = self.subject.bytes(
             self.address(elf::DT_SYMTAB)?,
             count * size_of::<elf::Sym64<Native>>(),
         );
         let symbols: Vec<elf::Sym64<Native>> = slice_of(&table);
-        let text = bytes(self.address(elf::DT_STRTAB)?, self.tag(elf::DT_STRSZ)?);
+        let text = self
+            .subject
+            .bytes(self.address(elf::DT_STRTAB)?, self.tag(elf::DT_STRSZ)?);
         let name = |place: usize| {
             let tail = text.get(symbols.get(place)?.st_name.get(Native) as usize..)?;
             let end = tail.iter().position(|&byte| byte == 0)?;
@@ -232,7 +242,7 @@ impl Image {
             .iter()
             .filter(|part| part.kind == elf::PT_NOTE)
             .find_map(|part| {
-                let raw = bytes(part.span.start, part.span.len());
+                let raw = self.subject.bytes(part.span.start, part.span.len());
                 let mut notes =
                     NoteIterator::<FileHeader64<Native>>::new(Native, part.align, &raw).ok()?;
                 while let Ok(Some(note)) = notes.next() {
@@ -273,20 +283,21 @@ impl Image {
     }
 
     fn string(&self, offset: usize) -> Option<String> {
-        c_string(self.address(elf::DT_STRTAB)?.checked_add(offset)?)
+        self.subject
+            .c_string(self.address(elf::DT_STRTAB)?.checked_add(offset)?)
     }
 
     fn load<T: Pod>(&self, address: usize) -> Option<T> {
-        let raw = bytes(address, size_of::<T>());
+        let raw = self.subject.bytes(address, size_of::<T>());
         from_bytes(&raw).ok().map(|(value, _)| *value)
     }
 }
 
 /// The dynamic section, up to its end mark.
-fn tags(parts: &[Part]) -> Vec<(DynamicTag, usize)> {
+fn tags(subject: Subject, parts: &[Part]) -> Vec<(DynamicTag, usize)> {
     let dynamic = parts.iter().find(|part| part.kind == elf::PT_DYNAMIC);
     let raw = dynamic
-        .map(|part| bytes(part.span.start, part.span.len()))
+        .map(|part| subject.bytes(part.span.start, part.span.len()))
         .unwrap_or_default();
     slice_of::<elf::Dyn64<Native>>(&raw)
         .into_iter()

@@ -1,10 +1,13 @@
-//! The libraries of this process, as the dynamic linker lists them, joined with the kernel's regions.
+//! The libraries of this process, as the dynamic linker lists them, joined with the kernel's regions; those of another
+//! process by its regions alone.
 //!
 //! It neither opens nor loads anything, and does not know which Python package a library belongs to (`packages`) or
 //! what it computes (`pools`).
 
+mod outside;
+
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -14,6 +17,8 @@ use crate::elf::Image;
 use crate::linker::{Auxiliary, Entry, entries};
 use crate::maps::{Maps, Region};
 use crate::spans::Span;
+
+pub use outside::loaded_by;
 
 /// What a loaded image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +57,8 @@ pub struct Library {
     pub path: Option<String>,
     /// Whether that file is gone, so that what runs is no longer what the path shows.
     pub deleted: bool,
+    /// Where its file can be read, which is elsewhere for a process in a container; `None` if it is gone.
+    pub file: Option<PathBuf>,
     /// What it is.
     pub kind: Kind,
     /// From its first to its last page.
@@ -109,6 +116,7 @@ fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxilia
     Library {
         name,
         linker_name: entry.name,
+        file: path.clone().filter(|_| !deleted).map(PathBuf::from),
         path,
         deleted,
         kind,

@@ -21,8 +21,8 @@ pub struct Line {
 
 /// The line at an address of a library of this process.
 pub fn line(address: usize, library: &Library) -> Option<Line> {
-    let path = Path::new(library.path.as_deref()?);
-    if library.deleted || !is_the_one(path, library.image.build_id.as_deref())? {
+    let path = library.file.as_deref()?;
+    if !is_the_one(path, library.image.build_id.as_deref())? {
         return None;
     }
     let loader = Loader::new(path).ok()?;

@@ -13,6 +13,7 @@ use object::elf::ProgramType;
 
 use crate::elf::{Image, Part};
 use crate::spans::Span;
+use crate::subject::Subject;
 
 use forks::iterate;
 
@@ -46,7 +47,7 @@ pub fn entries() -> Vec<Entry> {
         };
     }
     let mut entry = |raw: Raw| {
-        let read = || Arc::new(Image::read(raw.bias, raw.parts, &raw.name));
+        let read = || Arc::new(Image::read(Subject::OWN, raw.bias, raw.parts, &raw.name));
         Entry {
             image: Arc::clone(known.images.entry(raw.bias).or_insert_with(read)),
             name: raw.name,

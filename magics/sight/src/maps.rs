@@ -1,4 +1,4 @@
-//! The regions of memory as the kernel lists them in `/proc/self/maps` and, with resident sizes, in `smaps`.
+//! The regions of memory as the kernel lists them in a process's `maps` and, with resident sizes, in `smaps`.
 //!
 //! A region is what the kernel calls a mapping; which library or array lies in it is for others to say.
 
@@ -7,6 +7,7 @@ mod queried;
 use serde::Serialize;
 
 use crate::spans::Span;
+use crate::subject::Subject;
 use crate::{Error, Result, read};
 
 /// What the kernel says about the origin of a region.
@@ -76,7 +77,13 @@ pub struct Maps {
 impl Maps {
     /// Reads the regions of this process.
     pub fn read() -> Result<Self> {
-        Self::parse(&String::from_utf8_lossy(&read(MAPS)?))
+        Self::of(Subject::OWN)
+    }
+
+    /// Reads the regions of a process.
+    pub fn of(subject: Subject) -> Result<Self> {
+        let text = read(subject.folder().join("maps"))?;
+        Self::parse(&String::from_utf8_lossy(&text))
     }
 
     /// The regions without the kernel's own page behind the end of user memory; faster, where the kernel can be asked

@@ -1,13 +1,13 @@
 //! Ranges of addresses: safe reading, unions, and the bytes that a strided buffer really touches.
 //!
-//! Reading goes through the kernel (`process_vm_readv` on the own process): an unmapped address is an error.
+//! Reading is that of `subject` on the own process: an unmapped address is an error.
 //! Nothing here knows what lies at an address; that is for `maps` and `libs`.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use serde::Serialize;
+
+use crate::subject::Subject;
 
 /// A half-open range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -167,75 +167,27 @@ impl Layout {
 
 /// Copies memory of this process into `into`; returns how many bytes were readable from `address` on.
 pub fn read(address: usize, into: &mut [u8]) -> io::Result<usize> {
-    copy(address, into).or_else(|error| match error.raw_os_error() {
-        // Some sandboxes deny the system call and not the file, which is slower.
-        Some(libc::EPERM | libc::ENOSYS) => read_file(address, into),
-        _ => Err(error),
-    })
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the one place that reads raw memory, through the kernel"
-)]
-fn copy(address: usize, into: &mut [u8]) -> io::Result<usize> {
-    let local = libc::iovec {
-        iov_base: into.as_mut_ptr().cast(),
-        iov_len: into.len(),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut libc::c_void,
-        iov_len: into.len(),
-    };
-    let pid = std::process::id().cast_signed();
-    // SAFETY: `local` covers exactly the exclusive borrow `into`; the kernel checks `remote` and writes nothing there.
-    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
-    usize::try_from(read).map_err(|_| io::Error::last_os_error())
-}
-
-/// Opened for each read, since a child process of a fork would read its parent's.
-fn read_file(address: usize, into: &mut [u8]) -> io::Result<usize> {
-    File::open("/proc/self/mem")?.read_at(into, address as u64)
+    Subject::OWN.read(address, into)
 }
 
 /// Reads up to `len` bytes; shorter where the mapping ends, empty where nothing is mapped.
 pub fn bytes(address: usize, len: usize) -> Vec<u8> {
-    let mut buffer = vec![0; len];
-    let read = read(address, &mut buffer).unwrap_or(0);
-    buffer.truncate(read);
-    buffer
+    Subject::OWN.bytes(address, len)
 }
 
 /// Reads a pointer.
 pub fn word(address: usize) -> Option<usize> {
-    let mut word = [0; size_of::<usize>()];
-    let whole = read(address, &mut word).is_ok_and(|read| read == word.len());
-    whole.then_some(usize::from_ne_bytes(word))
+    Subject::OWN.word(address)
 }
 
 /// Reads a C `int`.
 pub fn int(address: usize) -> Option<i32> {
-    let mut int = [0; size_of::<i32>()];
-    let whole = read(address, &mut int).is_ok_and(|read| read == int.len());
-    whole.then_some(i32::from_ne_bytes(int))
+    Subject::OWN.int(address)
 }
 
 /// Reads a NUL-terminated string of at most 4 KiB; `None` if the address or the text is not readable as one.
 pub fn c_string(address: usize) -> Option<String> {
-    const CHUNK: usize = 256;
-    let mut text = Vec::new();
-    while text.len() < 4096 {
-        let chunk = bytes(address.checked_add(text.len())?, CHUNK);
-        if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
-            text.extend_from_slice(&chunk[..end]);
-            return String::from_utf8(text).ok();
-        }
-        if chunk.is_empty() {
-            return None;
-        }
-        text.extend(chunk);
-    }
-    None
+    Subject::OWN.c_string(address)
 }
 
 #[cfg(test)]
@@ -243,29 +195,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn both_ways_of_reading_agree() {
-        let memory = *b"some bytes";
-        let address = memory.as_ptr().addr();
-        let (mut one, mut other) = ([0; 10], [0; 10]);
-        assert_eq!(copy(address, &mut one).unwrap(), 10);
-        assert_eq!(read_file(address, &mut other).unwrap(), 10);
-        assert_eq!((one, other), (memory, memory));
-        assert!(copy(8, &mut one).is_err() && read_file(8, &mut one).is_err());
-    }
-
-    #[test]
-    fn reads_own_memory_and_refuses_the_rest() {
-        let text = c"through the kernel";
-        assert_eq!(
-            c_string(text.as_ptr().addr()).as_deref(),
-            Some("through the kernel")
-        );
-        assert!(bytes(8, 8).is_empty());
-        assert_eq!(c_string(8), None);
-        assert_eq!(c_string(usize::MAX - 3), None);
-    }
 
     #[test]
     fn layouts_of_well_known_arrays() {

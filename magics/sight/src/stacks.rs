@@ -3,15 +3,17 @@
 //! The stack of a thread that sleeps is copied from outside, with nothing known of its registers but two; it counts only
 //! if the thread did not run meanwhile. A thread that runs, or whose stack cannot be followed so, gets a signal, in
 //! whose handler it copies its registers and its stack itself. The copies are unwound afterwards, by the call frame
-//! information that the libraries carry for exceptions.
+//! information that the libraries carry for exceptions. Threads of another process are stopped instead (`outside`).
 
 mod asleep;
 mod code;
 mod handler;
 mod machine;
+mod outside;
 mod registers;
 mod rows;
 mod signal;
+mod stopped;
 mod tables;
 mod unwind;
 
@@ -23,6 +25,7 @@ use crate::threads::{Task, Thread};
 
 pub use asleep::snapshot as asleep_copy;
 pub use handler::{Handler, Unsent, claim, received, send};
+pub use outside::{Seen, of_process};
 pub use registers::{Registers, interrupted};
 pub use signal::{WORDS, Witness};
 pub use tables::{Piece, function_start, pieces};
@@ -100,6 +103,10 @@ pub enum Missing {
     Gone,
     /// It is the one who asks.
     Asks,
+    /// It runs, and nobody allowed to stop it.
+    Runs,
+    /// It runs, and the kernel forbids to stop it.
+    Forbidden,
 }
 
 /// Takes the stacks of the threads, in their order.

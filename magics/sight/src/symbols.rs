@@ -97,10 +97,7 @@ impl Table {
     /// The names of a loaded library. A file that cannot be read or is another one by now gives none.
     pub fn of(library: &Library) -> Arc<Self> {
         let known = || {
-            let path = Path::new(library.path.as_deref()?);
-            if library.deleted {
-                return None;
-            }
+            let path = library.file.as_deref()?;
             let identity = identity(path)?;
             let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(table) = tables.get(&identity) {
@@ -321,7 +318,7 @@ mod tests {
     fn another_file_in_its_place_is_not_believed() {
         let mut libraries = libs::loaded(&Maps::read().unwrap()).unwrap();
         let mut library = libraries.swap_remove(0);
-        library.path = Some("/bin/sh".into());
+        library.file = Some("/bin/sh".into());
         assert_eq!(Table::of(&library).source, Source::None);
     }
 }

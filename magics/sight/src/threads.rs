@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::births::{Birth, births};
 use crate::libs::Library;
 use crate::maps::Maps;
+use crate::subject::Subject;
 use crate::{Error, Result};
 
 pub use owners::{Confidence, Owner};
@@ -103,16 +104,22 @@ pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
     Ok(found)
 }
 
-/// The files of every thread.
+/// The files of every thread of this process.
 pub fn tasks() -> Result<Vec<Task>> {
-    let tasks = fs::read_dir(task::FOLDER).map_err(|source| Error::Read {
-        path: task::FOLDER.into(),
+    tasks_of(Subject::OWN)
+}
+
+/// The files of every thread.
+pub fn tasks_of(subject: Subject) -> Result<Vec<Task>> {
+    let folder = subject.folder().join("task");
+    let tasks = fs::read_dir(&folder).map_err(|source| Error::Read {
+        path: folder,
         source,
     })?;
     let numbers = tasks
         .flatten()
         .filter_map(|task| task.file_name().to_str()?.parse().ok());
-    Ok(numbers.map(Task::new).collect())
+    Ok(numbers.map(|tid| Task::of(subject, tid)).collect())
 }
 
 fn thread(task: &Task, births: &HashMap<i32, Birth>, owners: &Owners<'_>) -> Option<Thread> {

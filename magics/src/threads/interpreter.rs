@@ -7,15 +7,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use diaphane_sight::spans;
 use diaphane_trace::recorder::Place;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::layout::{Entry, GilPlace, LAYOUT, Layout};
-
-/// No more threads than these are looked for.
-const MOST_THREADS: usize = 4096;
+use super::layout::{Entry, LAYOUT, Layout};
+use super::reader::{RawFrame, Reader, unpack};
 
 /// Whether the layout was found to hold in this process.
 static HOLDS: AtomicBool = AtomicBool::new(false);
@@ -39,59 +36,23 @@ pub(crate) struct Interpreter {
     pub known: bool,
 }
 
-/// A frame as four words: where it is, the code object, the next instruction, whether the interpreter was entered for
-/// it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RawFrame {
-    pub frame: usize,
-    pub code: usize,
-    pub instruction: usize,
-    pub entry: bool,
-}
-
-/// How many words a frame takes.
-const WORDS: usize = 4;
-
 impl Interpreter {
     /// Looks, if it is known how.
     pub(crate) fn look() -> Self {
-        match LAYOUT.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed)) {
-            Some(layout) => Self::read(layout),
+        match Reader::own().filter(|_| HOLDS.load(Ordering::Relaxed)) {
+            Some(reader) => Self::read(&reader),
             None => Self::default(),
         }
     }
 
     #[allow(unsafe_code, reason = "CPython's C interface")]
-    fn read(layout: &Layout) -> Self {
+    fn read(reader: &Reader) -> Self {
         // SAFETY: both only read a field of the main interpreter, which lives as long as Python.
-        let (main, mut state) = unsafe {
+        let (main, first) = unsafe {
             let main = ffi::PyInterpreterState_Main();
             (main.addr(), ffi::PyInterpreterState_ThreadHead(main).addr())
         };
-        let mut states = HashMap::new();
-        let mut by_state = HashMap::new();
-        while state != 0 && states.len() < MOST_THREADS {
-            let Some(tid) =
-                word(state + layout.thread.native_id).and_then(|tid| i32::try_from(tid).ok())
-            else {
-                break;
-            };
-            states.insert(tid, state);
-            by_state.insert(state, tid);
-            state = word(state + layout.thread.next).unwrap_or(0);
-        }
-        let gil = match layout.gil.place {
-            GilPlace::Runtime(offset) => Some((&raw const _PyRuntime).addr() + offset),
-            GilPlace::Interpreter(offset) => word(main + offset),
-        };
-        let holder = gil
-            .filter(|gil| int(gil + layout.gil.locked) == Some(1))
-            .and_then(|gil| by_state.get(&word(gil + layout.gil.holder)?).copied());
-        Self {
-            states,
-            holder,
-            known: true,
-        }
+        reader.threads((&raw const _PyRuntime).addr(), main, first)
     }
 
     /// The frames of a thread, the innermost first; of a thread that runs they may be torn.
@@ -124,40 +85,7 @@ pub(crate) fn begin_above(tid: i32) {
 }
 
 fn note_until(state: usize, words: &mut [usize], end: usize) -> usize {
-    let Some(layout) = LAYOUT.as_ref().filter(|_| state != 0) else {
-        return 0;
-    };
-    let top = word(state + layout.thread.top);
-    let mut at = match layout.thread.through {
-        Some(offset) => top.and_then(|through| word(through + offset)),
-        None => top,
-    };
-    let (frames, _) = words.as_chunks_mut::<WORDS>();
-    let mut count = 0;
-    // The frames that the C stack owns are none of Python's, so there are more steps than frames.
-    for _ in 0..2 * frames.len() {
-        let Some(frame) = at
-            .filter(|&at| at != 0 && at != end && count < frames.len())
-            .and_then(|at| read_frame(layout, at))
-        else {
-            break;
-        };
-        match frame.is_c {
-            true if count > 0 => frames[count - 1][3] = 1,
-            true => {}
-            false => {
-                frames[count] = [
-                    frame.at,
-                    frame.code,
-                    frame.instruction,
-                    usize::from(frame.entry),
-                ];
-                count += 1;
-            }
-        }
-        at = Some(frame.previous);
-    }
-    count * WORDS
+    Reader::own().map_or(0, |reader| reader.note(state, words, end))
 }
 
 /// How the recorder finds the instruction that the calling thread's interpreter is at; `None` where the layout is not
@@ -197,74 +125,14 @@ pub(crate) fn instructions() -> Option<usize> {
     Some(LAYOUT.as_ref()?.code.instructions)
 }
 
-/// The frames behind words.
-pub(crate) fn unpack(words: &[usize]) -> Vec<RawFrame> {
-    let (frames, _) = words.as_chunks::<WORDS>();
-    let frame = |&[frame, code, instruction, entry]: &[usize; WORDS]| RawFrame {
-        frame,
-        code,
-        instruction,
-        entry: entry != 0,
-    };
-    frames.iter().map(frame).collect()
-}
-
-/// One frame.
-struct Read {
-    at: usize,
-    code: usize,
-    instruction: usize,
-    previous: usize,
-    entry: bool,
-    is_c: bool,
-}
-
-fn read_frame(layout: &Layout, at: usize) -> Option<Read> {
-    /// `FRAME_OWNED_BY_CSTACK`.
-    const C_STACK: u8 = 3;
-    let mut bytes = [0; 72];
-    let bytes = bytes.get_mut(..layout.frame.size)?;
-    (spans::read(at, bytes).ok()? == layout.frame.size).then_some(())?;
-    let word = |offset: usize| {
-        let word = bytes.get(offset..offset + size_of::<usize>())?;
-        Some(usize::from_ne_bytes(word.try_into().ok()?))
-    };
-    let (entry, is_c) = match layout.frame.entry {
-        Entry::Flag(offset) => (*bytes.get(offset)? != 0, false),
-        Entry::Owner(offset) => (false, *bytes.get(offset)? == C_STACK),
-    };
-    Some(Read {
-        at,
-        code: word(layout.frame.code)?,
-        instruction: word(layout.frame.instruction)?,
-        previous: word(layout.frame.previous)?,
-        entry,
-        is_c,
-    })
-}
-
-/// A word of memory.
-pub(super) fn word(address: usize) -> Option<usize> {
-    let mut bytes = [0; size_of::<usize>()];
-    let read = spans::read(address, &mut bytes).ok()?;
-    (read == bytes.len()).then(|| usize::from_ne_bytes(bytes))
-}
-
-/// An `int` of memory.
-pub(super) fn int(address: usize) -> Option<i32> {
-    let mut bytes = [0; size_of::<i32>()];
-    let read = spans::read(address, &mut bytes).ok()?;
-    (read == bytes.len()).then(|| i32::from_ne_bytes(bytes))
-}
-
 /// Compares the layout with what the C interface says about the thread that asks.
 #[allow(unsafe_code, reason = "CPython's C interface")]
 pub(crate) fn check(_py: Python<'_>) {
     if HOLDS.load(Ordering::Relaxed) {
         return;
     }
-    let Some(layout) = &LAYOUT else { return };
-    let found = Interpreter::read(layout);
+    let Some(reader) = Reader::own() else { return };
+    let found = Interpreter::read(&reader);
     let own = nix::unistd::gettid().as_raw();
     // SAFETY: the GIL is held, as `_py` proves.
     let state = unsafe { ffi::PyThreadState_Get() };

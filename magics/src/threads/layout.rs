@@ -1,10 +1,12 @@
 //! Where the interpreter keeps what `%threads` reads of it, for each version of CPython, as its headers say.
 //!
 //! None of this is a promise of CPython's, so `interpreter` compares it with what the C interface says before it is
-//! believed.
+//! believed. From 3.13 on an interpreter carries a table of its own, which those who look from outside read instead.
 
 /// Distances in bytes from the start of each structure.
-pub(super) struct Layout {
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub interpreters: Interpreters,
     pub thread: ThreadState,
     pub frame: InterpreterFrame,
     pub code: CodeObject,
@@ -12,8 +14,18 @@ pub(super) struct Layout {
     pub gil: Gil,
 }
 
+/// `_PyRuntime`, and what leads from one interpreter to its threads and to the next one.
+#[derive(Clone, Copy)]
+pub(crate) struct Interpreters {
+    /// The first interpreter, from the runtime on.
+    pub head: usize,
+    pub next: usize,
+    pub threads: usize,
+}
+
 /// `PyThreadState`.
-pub(super) struct ThreadState {
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadState {
     pub next: usize,
     pub native_id: usize,
     /// The innermost frame, or the structure on the C stack that holds it.
@@ -23,7 +35,8 @@ pub(super) struct ThreadState {
 }
 
 /// `_PyInterpreterFrame`.
-pub(super) struct InterpreterFrame {
+#[derive(Clone, Copy)]
+pub(crate) struct InterpreterFrame {
     pub code: usize,
     pub previous: usize,
     pub instruction: usize,
@@ -34,8 +47,7 @@ pub(super) struct InterpreterFrame {
 
 /// How a frame tells that the interpreter's C function was called for it.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "each version has one of the two")]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// By this flag of its own.
     Flag(usize),
     /// Behind it stands a frame that is owned by the C stack, by this byte of that frame.
@@ -43,7 +55,8 @@ pub(super) enum Entry {
 }
 
 /// `PyCodeObject`.
-pub(super) struct CodeObject {
+#[derive(Clone, Copy)]
+pub(crate) struct CodeObject {
     pub first_line: usize,
     pub file: usize,
     pub name: usize,
@@ -55,13 +68,15 @@ pub(super) struct CodeObject {
 }
 
 /// Where the characters of a string begin.
-pub(super) struct Text {
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
     pub ascii: usize,
     pub other: usize,
 }
 
 /// The lock itself.
-pub(super) struct Gil {
+#[derive(Clone, Copy)]
+pub(crate) struct Gil {
     /// In the runtime, or a pointer in the interpreter.
     pub place: GilPlace,
     pub holder: usize,
@@ -69,8 +84,8 @@ pub(super) struct Gil {
 }
 
 /// Where the lock is.
-#[allow(dead_code, reason = "each version has one of the two")]
-pub(super) enum GilPlace {
+#[derive(Clone, Copy)]
+pub(crate) enum GilPlace {
     /// So far into `_PyRuntime`.
     Runtime(usize),
     /// A pointer to it lies so far into the interpreter's state.
@@ -79,7 +94,24 @@ pub(super) enum GilPlace {
 
 /// The layout of the version that this was built for.
 #[cfg(all(Py_3_11, not(Py_3_12)))]
-pub(super) const LAYOUT: Option<Layout> = Some(Layout {
+pub(super) const LAYOUT: Option<Layout> = Some(V3_11);
+/// The layout of the version that this was built for.
+#[cfg(all(Py_3_12, not(Py_3_13)))]
+pub(super) const LAYOUT: Option<Layout> = Some(V3_12);
+/// The layout of the version that this was built for.
+#[cfg(all(Py_3_13, not(Py_3_14), not(Py_GIL_DISABLED)))]
+pub(super) const LAYOUT: Option<Layout> = Some(V3_13);
+/// Of other versions nothing is known.
+#[cfg(any(not(Py_3_11), Py_3_14, Py_GIL_DISABLED))]
+pub(super) const LAYOUT: Option<Layout> = None;
+
+/// CPython 3.11.
+pub(super) const V3_11: Layout = Layout {
+    interpreters: Interpreters {
+        head: 40,
+        next: 0,
+        threads: 16,
+    },
     thread: ThreadState {
         next: 8,
         native_id: 160,
@@ -111,11 +143,15 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         holder: 8,
         locked: 16,
     },
-});
+};
 
-/// The layout of the version that this was built for.
-#[cfg(all(Py_3_12, not(Py_3_13)))]
-pub(super) const LAYOUT: Option<Layout> = Some(Layout {
+/// CPython 3.12.
+pub(super) const V3_12: Layout = Layout {
+    interpreters: Interpreters {
+        head: 40,
+        next: 0,
+        threads: 72,
+    },
     thread: ThreadState {
         next: 8,
         native_id: 144,
@@ -147,11 +183,15 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         holder: 8,
         locked: 16,
     },
-});
+};
 
-/// The layout of the version that this was built for.
-#[cfg(all(Py_3_13, not(Py_3_14), not(Py_GIL_DISABLED)))]
-pub(super) const LAYOUT: Option<Layout> = Some(Layout {
+/// CPython 3.13.
+pub(super) const V3_13: Layout = Layout {
+    interpreters: Interpreters {
+        head: 632,
+        next: 7264,
+        threads: 7344,
+    },
     thread: ThreadState {
         next: 8,
         native_id: 160,
@@ -183,8 +223,4 @@ pub(super) const LAYOUT: Option<Layout> = Some(Layout {
         holder: 8,
         locked: 16,
     },
-});
-
-/// Of other versions nothing is known.
-#[cfg(any(not(Py_3_11), Py_3_14, Py_GIL_DISABLED))]
-pub(super) const LAYOUT: Option<Layout> = None;
+};

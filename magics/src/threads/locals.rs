@@ -2,13 +2,11 @@
 //!
 //! They are read from memory like the frames, so that no method of theirs runs. The thread must not run meanwhile.
 
-use diaphane_sight::spans::c_string;
+use diaphane_sight::spans::{c_string, int, word};
 use pyo3::ffi;
 use serde::Serialize;
 
-use super::interpreter::{int, word};
-use super::layout::LAYOUT;
-use super::python_frames::text;
+use super::reader::Reader;
 
 /// No function shows more.
 const MOST: usize = 100;
@@ -32,13 +30,14 @@ pub(super) struct Local {
 
 /// The variables of a frame that have a value.
 pub(super) fn locals(frame: usize, code: usize) -> Option<Vec<Local>> {
-    let layout = LAYOUT.as_ref()?;
+    let reader = Reader::own()?;
+    let layout = &reader.layout;
     let names = word(code + layout.code.variables)?;
     let count = usize::try_from(int(code + layout.code.variable_count)?).ok()?;
     let local = |index: usize| {
         let offset = index * size_of::<usize>();
         let value = word(frame + layout.frame.size + offset).filter(|&value| value != 0)?;
-        Local::read(text(word(names + ITEMS + offset)?)?, value)
+        Local::read(reader.text(word(names + ITEMS + offset)?)?, value)
     };
     Some((0..count.min(MOST)).filter_map(local).collect())
 }

@@ -1,12 +1,13 @@
 //! The stacks of this moment, taken by a thread of their own, so that the one who asks is seen too.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::scene::Scene;
+use super::scene::{Gil, Scene};
 use super::stack::{Merged, Wanted, stacks};
-use crate::Error;
+use crate::{Error, view};
 
 /// One thread and what it runs.
 pub(crate) struct ThreadNow {
@@ -14,7 +15,11 @@ pub(crate) struct ThreadNow {
     pub name: String,
     pub state: char,
     pub is_main: bool,
-    merged: Merged,
+    /// What it has to do with the GIL, if that is known.
+    pub gil: Option<Gil>,
+    /// How long it was stopped for its stack, if it was.
+    pub stopped: Option<Duration>,
+    pub(super) merged: Merged,
 }
 
 /// Takes the stacks of all threads; `names` are those that Python gave.
@@ -39,6 +44,8 @@ fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error
         name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
         state: thread.state,
         is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
+        gil: scene.gil(thread),
+        stopped: None,
         merged: all.remove(&thread.tid).unwrap_or_default(),
     });
     Ok(now.collect())
@@ -47,8 +54,16 @@ fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error
 impl ThreadNow {
     /// The lines of the thread for people; all native functions, or those that say something.
     pub(crate) fn lines(&self, everything: bool) -> Vec<String> {
+        let gil = match self.gil {
+            Some(Gil::Holder) => ", has the GIL",
+            Some(Gil::Waiting) => ", waits for the GIL",
+            Some(Gil::None) | None => "",
+        };
+        let stopped = self.stopped.map_or_else(String::new, |time| {
+            format!(", was stopped for {}", view::time(time.as_nanos() as f64))
+        });
         let mut lines = vec![format!(
-            "thread {} {} ({})",
+            "thread {} {} ({}){gil}{stopped}",
             self.tid, self.name, self.state
         )];
         lines.extend(self.merged.listing(usize::MAX, everything));
@@ -58,10 +73,12 @@ impl ThreadNow {
     /// One row for each function, the innermost first.
     pub(crate) fn rows(&self) -> Vec<Value> {
         let calls = self.merged.calls.iter().enumerate();
+        let stopped = self.stopped.map(|time| time.as_nanos() as u64);
         let row = |(depth, call): (usize, &super::stack::Call)| {
             json!({"tid": self.tid, "thread": self.name, "state": self.state.to_string(), "depth": depth,
                 "kind": call.kind, "function": call.function, "library": call.library, "file": call.file,
-                "line": call.line, "offset": call.offset, "found": call.found})
+                "line": call.line, "offset": call.offset, "found": call.found, "gil": self.gil,
+                "stopped_ns": stopped})
         };
         calls.map(row).collect()
     }

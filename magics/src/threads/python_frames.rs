@@ -2,11 +2,8 @@
 
 use std::collections::HashMap;
 
-use diaphane_sight::spans::bytes;
-
-use super::interpreter::{RawFrame, int, word};
-use super::layout::LAYOUT;
 use super::locals::Local;
+use super::reader::{RawFrame, Reader};
 
 /// No name is longer.
 const LONGEST_NAME: usize = 4096;
@@ -32,8 +29,8 @@ pub(crate) struct PythonFrame {
 }
 
 /// The functions of frames. A code object that is none by now gives nothing.
-#[derive(Default)]
 pub(crate) struct Functions {
+    reader: Option<Reader>,
     known: HashMap<usize, Option<Code>>,
 }
 
@@ -46,17 +43,33 @@ struct Code {
     instructions: usize,
 }
 
+impl Default for Functions {
+    /// Those of this process.
+    fn default() -> Self {
+        Self::read_by(Reader::own())
+    }
+}
+
 impl Functions {
+    /// Those of the interpreter that is read so.
+    pub(super) fn read_by(reader: Option<Reader>) -> Self {
+        Self {
+            reader,
+            known: HashMap::new(),
+        }
+    }
+
     /// The functions, where all of them could be read; a part would be wrong.
     pub(crate) fn of(&mut self, frames: &[RawFrame]) -> Option<Vec<PythonFrame>> {
         frames.iter().map(|frame| self.one(frame)).collect()
     }
 
     fn one(&mut self, frame: &RawFrame) -> Option<PythonFrame> {
+        let reader = self.reader.as_ref()?;
         let code = self
             .known
             .entry(frame.code)
-            .or_insert_with(|| Code::read(frame.code));
+            .or_insert_with(|| reader.code(frame.code));
         let code = code.as_ref()?;
         let unit = frame
             .instruction
@@ -72,43 +85,46 @@ impl Functions {
     }
 }
 
-impl Code {
-    fn read(address: usize) -> Option<Self> {
-        let layout = &LAYOUT.as_ref()?.code;
-        let is_code =
-            word(address.checked_add(TYPE)?)? == (&raw const pyo3::ffi::PyCode_Type).addr();
+impl Reader {
+    fn code(&self, address: usize) -> Option<Code> {
+        let (subject, layout) = (self.subject, &self.layout.code);
+        let word = |address: usize| subject.word(address);
+        let is_code = word(address.checked_add(TYPE)?)? == self.code_type;
         let table = word(address + layout.lines)?;
         let length = word(table.checked_add(LENGTH)?)?.min(LONGEST_TABLE);
         is_code.then_some(())?;
-        Some(Self {
-            function: text(word(address + layout.name)?)?,
-            file: text(word(address + layout.file)?)?,
-            first_line: u32::try_from(int(address + layout.first_line)?).ok()?,
-            lines: bytes(table + CONTENT, length),
+        Some(Code {
+            function: self.text(word(address + layout.name)?)?,
+            file: self.text(word(address + layout.file)?)?,
+            first_line: u32::try_from(subject.int(address + layout.first_line)?).ok()?,
+            lines: subject.bytes(table + CONTENT, length),
             instructions: address + layout.instructions,
         })
     }
+
+    /// The content of a `str`.
+    pub(super) fn text(&self, address: usize) -> Option<String> {
+        let (subject, layout) = (self.subject, &self.layout.text);
+        let is_text = subject.word(address.checked_add(TYPE)?)? == self.text_type;
+        let length = subject.word(address + LENGTH)?.min(LONGEST_NAME);
+        let state = subject.int(address + STATE)?;
+        // Two bits for interning, three for the size of a character, one each for compact and for ASCII.
+        let (size, compact, ascii) = (state >> 2 & 7, state >> 5 & 1, state >> 6 & 1);
+        if !is_text || compact == 0 {
+            return None;
+        }
+        let start = address
+            + match ascii {
+                1 => layout.ascii,
+                _ => layout.other,
+            };
+        let raw = subject.bytes(start, length * usize::try_from(size).ok()?);
+        letters(&raw, size)
+    }
 }
 
-/// The content of a `str`.
-pub(super) fn text(address: usize) -> Option<String> {
-    let layout = &LAYOUT.as_ref()?.text;
-    let is_text =
-        word(address.checked_add(TYPE)?)? == (&raw const pyo3::ffi::PyUnicode_Type).addr();
-    let length = word(address + LENGTH)?.min(LONGEST_NAME);
-    let state = int(address + STATE)?;
-    // Two bits for interning, three for the size of a character, one each for compact and for ASCII.
-    let (size, compact, ascii) = (state >> 2 & 7, state >> 5 & 1, state >> 6 & 1);
-    if !is_text || compact == 0 {
-        return None;
-    }
-    let start = address
-        + if ascii == 1 {
-            layout.ascii
-        } else {
-            layout.other
-        };
-    let raw = bytes(start, length * usize::try_from(size).ok()?);
+/// Text of so many bytes a letter.
+fn letters(raw: &[u8], size: i32) -> Option<String> {
     let letter = |number: u32| char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER);
     Some(match size {
         1 => raw.iter().map(|&byte| char::from(byte)).collect(),

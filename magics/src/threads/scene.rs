@@ -35,7 +35,7 @@ pub(super) enum Kind {
 /// What a thread has to do with the GIL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Gil {
+pub(crate) enum Gil {
     Holder,
     Waiting,
     None,

@@ -4,14 +4,16 @@
 use std::collections::HashMap;
 
 use diaphane_sight::demangle::demangle;
+use diaphane_sight::libs::Library;
 use diaphane_sight::stacks::{self, Found, Frame, Missing, Stack, Witness};
 use diaphane_sight::symbols::{Place, place};
 use diaphane_sight::threads::Task;
 use serde::Serialize;
 
-use super::interpreter::{RawFrame, note, unpack};
+use super::interpreter::note;
 use super::locals::{Local, locals};
 use super::python_frames::{Functions, PythonFrame};
+use super::reader::{RawFrame, unpack};
 use super::scene::Scene;
 
 /// The interpreter's C function, which runs Python functions.
@@ -96,7 +98,7 @@ pub(super) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
                     .flatten()
                     .for_each(|function| function.locals = None);
             }
-            (thread.tid, merge(scene, stack, python))
+            (thread.tid, merge(&scene.libraries, stack, python))
         })
         .collect()
 }
@@ -107,7 +109,12 @@ fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
     }
 }
 
-fn merge(scene: &Scene, stack: Result<Stack, Missing>, python: Option<Vec<PythonFrame>>) -> Merged {
+/// One stack of the native functions and Python's; without these where they changed while they were read.
+pub(super) fn merge(
+    libraries: &[Library],
+    stack: Result<Stack, Missing>,
+    python: Option<Vec<PythonFrame>>,
+) -> Merged {
     let mut merged = Merged::default();
     let mut python = python
         .unwrap_or_else(|| {
@@ -120,7 +127,7 @@ fn merge(scene: &Scene, stack: Result<Stack, Missing>, python: Option<Vec<Python
     match stack {
         Ok(stack) => {
             merged.native = true;
-            weave(scene, &stack, &mut python, &mut merged);
+            weave(libraries, &stack, &mut python, &mut merged);
             if !stack.complete {
                 merged.remarks.push("unwound up to here");
             }
@@ -140,7 +147,7 @@ fn merge(scene: &Scene, stack: Result<Stack, Missing>, python: Option<Vec<Python
 
 /// Adds the native functions, and Python's in place of the interpreter.
 fn weave(
-    scene: &Scene,
+    libraries: &[Library],
     stack: &Stack,
     python: &mut impl Iterator<Item = PythonFrame>,
     merged: &mut Merged,
@@ -148,7 +155,7 @@ fn weave(
     let places = stack
         .frames
         .iter()
-        .map(|frame| (frame, place(frame.lookup, &scene.libraries)));
+        .map(|frame| (frame, place(frame.lookup, libraries)));
     let evaluates = |(_, place): &(&Frame, Option<Place>)| {
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         symbol.is_some_and(|symbol| is_interpreter(&symbol.name))
@@ -156,7 +163,7 @@ fn weave(
     let woven = woven(places, evaluates, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
         Woven::Python(function) => Call::of_python(function),
-        Woven::Native((frame, place)) => Call::of_native(scene, frame, place),
+        Woven::Native((frame, place)) => Call::of_native(libraries, frame, place),
     }));
 }
 
@@ -208,6 +215,12 @@ fn why(missing: Missing) -> &'static str {
         Missing::Silent => "it did not answer a signal in time",
         Missing::Refused => "no signal could be sent to it",
         Missing::Gone => "it ended",
+        Missing::Runs => {
+            "it runs, and no thread was to be stopped, so its native functions are not known"
+        }
+        Missing::Forbidden => {
+            "it runs, and may not be stopped for a moment, so its native functions are not known"
+        }
     }
 }
 
@@ -227,8 +240,8 @@ impl Call {
         }
     }
 
-    fn of_native(scene: &Scene, frame: &Frame, place: Option<Place>) -> Self {
-        let library = place.as_ref().map(|place| &scene.libraries[place.library]);
+    fn of_native(libraries: &[Library], frame: &Frame, place: Option<Place>) -> Self {
+        let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
             let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];

@@ -45,8 +45,13 @@ impl Serialize for Envelope<'_> {
 
 /// The machine and the Python of this process.
 fn here() -> Value {
+    host(PYTHON.get().map(String::as_str))
+}
+
+/// The machine and a Python on it.
+pub(crate) fn host(python: Option<&str>) -> Value {
     let host = &*HOST;
-    json!({"kernel": host.kernel, "glibc": host.glibc, "python": PYTHON.get(), "cpu": host.cpu})
+    json!({"kernel": host.kernel, "glibc": host.glibc, "python": python, "cpu": host.cpu})
 }
 
 /// The diagnoses alone.

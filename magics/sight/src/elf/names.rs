@@ -4,7 +4,6 @@ use object::NativeEndian as Native;
 use object::elf::{self, Rela64, Sym64};
 
 use super::{Image, slice_of};
-use crate::spans::bytes;
 
 /// A definition of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Image {
     pub fn import(&self, name: &str) -> Option<Import> {
         let symbols = self.undefined();
         let strings = self.address(elf::DT_STRTAB)?;
-        let strings = bytes(strings, self.tag(elf::DT_STRSZ)?);
+        let strings = self.subject.bytes(strings, self.tag(elf::DT_STRSZ)?);
         let is_named = |symbol: &Sym64<Native>| {
             let text = strings.get(symbol.st_name.get(Native) as usize..);
             text.and_then(|text| text.strip_prefix(name.as_bytes()))
@@ -76,7 +75,13 @@ impl Image {
         };
         let table = self.address(elf::DT_SYMTAB).zip(first_defined());
         table
-            .map(|(table, count)| slice_of(&bytes(table, count * size_of::<Sym64<Native>>())))
+            .map(|(table, count)| {
+                slice_of(
+                    &self
+                        .subject
+                        .bytes(table, count * size_of::<Sym64<Native>>()),
+                )
+            })
             .unwrap_or_default()
     }
 
@@ -89,8 +94,8 @@ impl Image {
         let tables = tables
             .into_iter()
             .filter_map(|(table, size)| self.address(table).zip(self.tag(size)));
-        let relocations =
-            tables.flat_map(|(table, size)| slice_of::<Rela64<Native>>(&bytes(table, size)));
+        let relocations = tables
+            .flat_map(|(table, size)| slice_of::<Rela64<Native>>(&self.subject.bytes(table, size)));
         let places = relocations
             .filter(|relocation| relocation.r_sym(Native, false) == symbol)
             .map(|relocation| self.bias + relocation.r_offset.get(Native) as usize);

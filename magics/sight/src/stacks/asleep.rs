@@ -4,22 +4,38 @@
 //! and after, the copy is of one moment.
 
 use crate::maps::Maps;
-use crate::spans::bytes;
 use crate::stacks::{DEPTH, Registers, Snapshot};
 use crate::threads::Task;
 
 /// What a thread was doing, if it slept all the while.
 #[must_use]
 pub fn snapshot(task: &Task, maps: &Maps) -> Option<Snapshot> {
+    snapshot_with(task, maps, Vec::new)
+}
+
+/// The same with what somebody notes of the thread meanwhile.
+pub(super) fn snapshot_with(
+    task: &Task,
+    maps: &Maps,
+    note: impl FnOnce() -> Vec<usize>,
+) -> Option<Snapshot> {
     let before = task.run()?;
     let position = task.position()?;
-    let end = maps.find(position.stack)?.span.end;
-    let stack = bytes(position.stack, DEPTH.min(end - position.stack));
+    let registers = Registers::new(position.stack, position.code);
+    let mut copy = copied(task, maps, registers)?;
+    copy.noted = note();
     let slept = task.position() == Some(position) && task.run() == Some(before);
-    slept.then(|| Snapshot {
-        registers: Registers::new(position.stack, position.code),
-        start: position.stack,
-        stack,
+    slept.then_some(copy)
+}
+
+/// The stack of a thread that stands still at these registers.
+pub(super) fn copied(task: &Task, maps: &Maps, registers: Registers) -> Option<Snapshot> {
+    let start = registers.stack()?;
+    let end = maps.find(start)?.span.end;
+    Some(Snapshot {
+        registers,
+        start,
+        stack: task.subject().bytes(start, DEPTH.min(end - start)),
         noted: Vec::new(),
         signalled: false,
         floor: None,

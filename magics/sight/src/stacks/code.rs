@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::elf::Image;
 use crate::libs::Library;
-use crate::spans::{Span, bytes};
+use crate::spans::Span;
+use crate::subject::Subject;
 
 /// The executable segments, ordered by address.
 pub(super) struct Code(Vec<(Span, Arc<Image>)>);
@@ -32,13 +33,23 @@ impl Code {
 
     /// Whether a call instruction ends at this address of code.
     pub(super) fn follows_a_call(&self, address: usize) -> bool {
-        self.image(address).is_some() && is_call(&bytes(address.wrapping_sub(LONGEST), LONGEST))
+        self.before(address).is_some_and(|(_, code)| is_call(&code))
     }
 
     /// The function that the call before this address calls, also through the tables of the dynamic linker; `None` where
     /// a register decided.
     pub(super) fn called_before(&self, address: usize) -> Option<usize> {
-        called(address, &bytes(address.wrapping_sub(LONGEST), LONGEST))
+        let (subject, code) = self.before(address)?;
+        called(subject, address, &code)
+    }
+
+    /// The bytes before an address of code, and whose they are.
+    fn before(&self, address: usize) -> Option<(Subject, Vec<u8>)> {
+        let subject = self.image(address)?.subject();
+        Some((
+            subject,
+            subject.bytes(address.wrapping_sub(LONGEST), LONGEST),
+        ))
     }
 }
 
@@ -70,7 +81,7 @@ fn is_call(_before: &[u8]) -> bool {
 
 /// The target of the call that ends at an address.
 #[cfg(target_arch = "x86_64")]
-fn called(address: usize, before: &[u8]) -> Option<usize> {
+fn called(subject: Subject, address: usize, before: &[u8]) -> Option<usize> {
     let near =
         |distance: [u8; 4]| address.wrapping_add_signed(i32::from_le_bytes(distance) as isize);
     let end = |length: usize| {
@@ -80,17 +91,17 @@ fn called(address: usize, before: &[u8]) -> Option<usize> {
             .map(|start| &before[start..])
     };
     match (end(5)?, end(6)?) {
-        (&[0xe8, a, b, c, d], _) => Some(through_a_stub(near([a, b, c, d]))),
-        (_, &[0xff, 0x15, a, b, c, d]) => word(near([a, b, c, d])),
+        (&[0xe8, a, b, c, d], _) => Some(through_a_stub(subject, near([a, b, c, d]))),
+        (_, &[0xff, 0x15, a, b, c, d]) => subject.word(near([a, b, c, d])),
         _ => None,
     }
 }
 
 /// Where a stub of the procedure linkage table jumps to; any other code is its own target.
 #[cfg(target_arch = "x86_64")]
-fn through_a_stub(target: usize) -> usize {
+fn through_a_stub(subject: Subject, target: usize) -> usize {
     // `endbr64`, which not every stub has, then `jmp *distance(%rip)`, which may have a prefix.
-    let stub = bytes(target, 16);
+    let stub = subject.bytes(target, 16);
     let marked = stub
         .strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa])
         .unwrap_or(&stub);
@@ -100,18 +111,14 @@ fn through_a_stub(target: usize) -> usize {
     };
     let next = target + (stub.len() - jump.len()) + 6;
     let distance = i32::from_le_bytes([a, b, c, d]) as isize;
-    word(next.wrapping_add_signed(distance)).unwrap_or(target)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn word(address: usize) -> Option<usize> {
-    let word = bytes(address, size_of::<usize>());
-    Some(usize::from_ne_bytes(word.try_into().ok()?))
+    subject
+        .word(next.wrapping_add_signed(distance))
+        .unwrap_or(target)
 }
 
 /// The target of the call that ends at an address.
 #[cfg(not(target_arch = "x86_64"))]
-fn called(_address: usize, _before: &[u8]) -> Option<usize> {
+fn called(_subject: Subject, _address: usize, _before: &[u8]) -> Option<usize> {
     None
 }
 
@@ -137,11 +144,17 @@ mod tests {
             );
         }
         assert!(!is_call(&[0x90; 8]) && !is_call(&[]) && !is_call(&[0xff, 0xe0]));
-        let here = bytes as *const () as usize;
-        assert_eq!(called(here, &[0x90, 0xe8, 0, 0, 0, 0]), Some(here));
-        assert_eq!(called(here, &[0x90; 8]), None);
+        let here = is_call as *const () as usize;
+        assert_eq!(
+            called(Subject::OWN, here, &[0x90, 0xe8, 0, 0, 0, 0]),
+            Some(here)
+        );
+        assert_eq!(called(Subject::OWN, here, &[0x90; 8]), None);
         let held = 42_usize;
         let address = (&raw const held).addr();
-        assert_eq!(called(address, &[0xff, 0x15, 0, 0, 0, 0]), Some(42));
+        assert_eq!(
+            called(Subject::OWN, address, &[0xff, 0x15, 0, 0, 0, 0]),
+            Some(42)
+        );
     }
 }

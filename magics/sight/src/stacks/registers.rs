@@ -93,3 +93,30 @@ pub fn interrupted(context: &libc::ucontext_t) -> Registers {
     }
     registers
 }
+
+/// The registers of a thread that is stopped from outside.
+#[cfg(target_arch = "x86_64")]
+#[must_use]
+pub(super) fn of_user(user: &libc::user_regs_struct) -> Registers {
+    // In the order of DWARF's numbers.
+    let order = [
+        user.rax, user.rdx, user.rcx, user.rbx, user.rsi, user.rdi, user.rbp, user.rsp, user.r8,
+        user.r9, user.r10, user.r11, user.r12, user.r13, user.r14, user.r15,
+    ];
+    let mut registers = Registers::new(user.rsp as usize, user.rip as usize);
+    for (number, value) in (0..).zip(order) {
+        registers.set(number, Some(value as usize));
+    }
+    registers
+}
+
+/// The registers of a thread that is stopped from outside.
+#[cfg(target_arch = "aarch64")]
+#[must_use]
+pub(super) fn of_user(user: &libc::user_regs_struct) -> Registers {
+    let mut registers = Registers::new(user.sp as usize, user.pc as usize);
+    for (number, value) in (0..).zip(user.regs) {
+        registers.set(number, Some(value as usize));
+    }
+    registers
+}

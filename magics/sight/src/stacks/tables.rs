@@ -13,7 +13,7 @@ use object::elf;
 
 use super::registers::STACK;
 use crate::elf::Image;
-use crate::spans::{Span, bytes};
+use crate::spans::Span;
 
 /// A piece of code that one entry describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Tables {
         let part = |kind| image.parts().iter().find(move |part| part.kind == kind);
         let header = part(elf::PT_GNU_EH_FRAME)?.span;
         let mut bases = BaseAddresses::default().set_eh_frame_hdr(header.start as u64);
-        let copy = bytes(header.start, header.len());
+        let copy = image.subject().bytes(header.start, header.len());
         let parsed = EhFrameHdr::new(&copy, NativeEndian).parse(&bases, 8).ok()?;
         let Pointer::Direct(start) = parsed.eh_frame_ptr() else {
             return None;
@@ -93,7 +93,7 @@ impl Tables {
         let segment = loaded.find(|part| part.span.contains(start))?.span;
         bases = bases.set_eh_frame(start as u64);
         Some(Self {
-            frames: bytes(start, segment.end - start),
+            frames: image.subject().bytes(start, segment.end - start),
             header: copy,
             bases,
         })

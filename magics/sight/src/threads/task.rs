@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use crate::read;
+use crate::subject::Subject;
 use crate::threads::{Call, Position};
-
-/// Where they are.
-pub(super) const FOLDER: &str = "/proc/self/task";
 
 /// A thread's files, by its number.
 #[derive(Debug)]
 pub struct Task {
     /// The kernel's number.
     pub tid: i32,
+    subject: Subject,
     folder: PathBuf,
 }
 
@@ -51,10 +50,39 @@ pub struct Run {
 }
 
 impl Task {
-    /// The files of a thread, whether it is there or not.
+    /// The files of a thread of this process, whether it is there or not.
     pub fn new(tid: i32) -> Self {
-        let folder = PathBuf::from(format!("{FOLDER}/{tid}"));
-        Self { tid, folder }
+        Self::of(Subject::OWN, tid)
+    }
+
+    /// The files of a thread, whether it is there or not.
+    pub fn of(subject: Subject, tid: i32) -> Self {
+        let folder = subject.folder().join(format!("task/{tid}"));
+        Self {
+            tid,
+            subject,
+            folder,
+        }
+    }
+
+    /// Whose thread it is.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// Its name and its state, as the kernel writes them.
+    pub fn name_and_state(&self) -> Option<(String, char)> {
+        self.stat().map(|stat| (stat.comm, stat.state))
+    }
+
+    /// The number that the thread has for itself, which is another one in a container.
+    pub fn inner_number(&self) -> Option<i32> {
+        let text = self.text("status")?;
+        let numbers = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        numbers.split_ascii_whitespace().last()?.parse().ok()
     }
 
     fn text(&self, name: &str) -> Option<String> {

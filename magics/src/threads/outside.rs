@@ -1,0 +1,85 @@
+//! The threads of another process, as they are at this moment: what `now` is for this one.
+//!
+//! Nothing runs in the process, and no signal is sent to it: its memory and its files are read, and threads that run are
+//! stopped for the moment of the copy.
+
+mod python;
+
+use std::collections::HashMap;
+
+use diaphane_sight::libs;
+use diaphane_sight::maps::Maps;
+use diaphane_sight::stacks::{self, Seen};
+use diaphane_sight::subject::Subject;
+use diaphane_sight::threads::{Task, tasks_of};
+
+use super::now::ThreadNow;
+use super::python_frames::Functions;
+use super::reader::unpack;
+use super::scene::Gil;
+use super::stack::merge;
+use crate::Error;
+use python::Inside;
+
+/// What is known of another process.
+pub(crate) struct Outside {
+    pub threads: Vec<ThreadNow>,
+    /// Which Python it runs, as `3.11.7`.
+    pub version: Option<String>,
+    /// What is not known of it, and why.
+    pub limits: Vec<String>,
+}
+
+/// Looks at a process; `None` where no Python is in it.
+pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
+    let subject = Subject::process(pid);
+    let maps = Maps::of(subject)?;
+    let libraries = libs::loaded_by(subject, &maps);
+    let Some(inside) = Inside::find(subject, &libraries) else {
+        return Ok(None);
+    };
+    let mut tasks = tasks_of(subject)?;
+    tasks.sort_unstable_by_key(|task| task.tid);
+    let numbers: HashMap<i32, i32> = tasks
+        .iter()
+        .map(|task| (task.tid, task.inner_number().unwrap_or(task.tid)))
+        .collect();
+    let interpreters = inside.interpreters(&numbers, pid);
+    let note = |task: &Task| {
+        let mut words = [0; stacks::WORDS];
+        let count = interpreters.note(numbers[&task.tid], &mut words);
+        words[..count].to_vec()
+    };
+    let seen = stacks::of_process(&tasks, &libraries, &maps, may_stop, &note);
+    let mut functions = Functions::read_by(inside.reader);
+    let now = |(task, seen): (&Task, Seen)| {
+        let (name, state) = task.name_and_state()?;
+        let number = numbers[&task.tid];
+        let noted = match &seen.stack {
+            Ok(stack) => stack.noted.clone(),
+            // Without a stop they may change meanwhile, which their types give away.
+            Err(_) => note(task),
+        };
+        let python = functions.of(&unpack(&noted));
+        let waits = || task.call().is_some_and(|call| inside.is_gil(&call));
+        Some(ThreadNow {
+            tid: task.tid,
+            name,
+            state,
+            is_main: task.tid == pid,
+            gil: inside.reader.map(|_| match () {
+                () if interpreters.holders.contains(&number) => Gil::Holder,
+                () if waits() => Gil::Waiting,
+                () => Gil::None,
+            }),
+            stopped: seen.stopped,
+            merged: merge(&libraries, seen.stack, python),
+        })
+    };
+    let threads = tasks.iter().zip(seen).filter_map(now).collect();
+    Ok(Some(Outside {
+        threads,
+        limits: inside.limits(&interpreters),
+        version: inside.version,
+    }))
+}

@@ -1,0 +1,206 @@
+"""`diaphane stack PID`: the stack of a process that need not answer, read from outside."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.patience import wait_until
+
+pytestmark = pytest.mark.diaphane
+
+SPIN = """
+#include <unistd.h>
+__attribute__((noinline)) static long inner_spin(const char *file, volatile long *turns) {
+    while (access(file, F_OK)) for (int i = 0; i < 10000000; i++) ++*turns;
+    return *turns > 0;
+}
+__attribute__((noinline)) long outer_spin(const char *file) {
+    volatile long turns = 0;
+    return inner_spin(file, &turns) + 1;
+}
+"""
+
+# The witness is Python's own: it writes the stacks of all threads to a file, without the GIL.
+HANG = """
+import ctypes, faulthandler
+lib = ctypes.PyDLL({library!r})
+witness = open({witness!r}, 'w')
+def held():
+    faulthandler.dump_traceback_later(0.2, file=witness)
+    return lib.outer_spin({stop!r})
+def hang():
+    return held()
+"""
+
+WAITS = """
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+static volatile int interrupted, ready;
+static void *waits(void *_) {
+    struct epoll_event e; int fd = epoll_create1(0);
+    for (;;) { ready = 1; if (epoll_wait(fd, &e, 1, -1) < 0 && errno == EINTR) interrupted++; }
+}
+int begin(void) { pthread_t t; int error = pthread_create(&t, 0, waits, 0); while (!ready); return error; }
+int count(void) { return interrupted; }
+"""
+
+
+def compiled(folder: Path, text: str) -> str:
+    (folder / "code.c").write_text(text)
+    library = folder / "libcode.so"
+    command = ["gcc", "-O1", "-shared", "-fPIC", "-o", library, folder / "code.c"]
+    subprocess.run(command, check=True)
+    return str(library)
+
+
+def stack(kernel, pid: int, *words: str) -> subprocess.CompletedProcess:
+    """`diaphane stack`, run by the binary of a kernel."""
+    binary = Path(f"/proc/{kernel.pid}/exe").resolve()
+    command = [binary, "stack", str(pid), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def report(kernel, pid: int, *words: str) -> dict:
+    done = stack(kernel, pid, "--json", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def functions(rows: list[dict]) -> list[str]:
+    return [row["function"] for row in rows]
+
+
+def status(pid: int, field: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(field + ":"))
+
+
+def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
+    kernel = launch()
+    client = kernel.connect()
+    library, witness, stop = compiled(tmp_path, SPIN), tmp_path / "witness", tmp_path / "stop"
+    client.run(HANG.format(library=library, witness=str(witness), stop=str(stop).encode()))
+    cell = client.start("hang()")
+    dumped = wait_until(lambda: witness.exists() and witness.read_text(), "Python's own stack")
+
+    def running() -> list[dict]:
+        rows = report(kernel, kernel.pid)["rows"]
+        return rows if rows[0]["stopped_ns"] else []
+
+    found = wait_until(running, "it is seen while it runs")
+    names = functions(found)
+    assert names.index("inner_spin") + 1 == names.index("outer_spin"), names
+    assert names.index("outer_spin") < names.index("held") == names.index("hang") - 1
+    assert {row["gil"] for row in found} == {"holder"}
+    # The same Python functions at the same lines as the witness says.
+    seen = [(row["file"], row["line"]) for row in found if row["kind"] == "python"]
+    every = [
+        [(file, int(line)) for file, line in re.findall(r'File "(.*)", line (\d+) in', thread)]
+        for thread in dumped.split("most recent call first):\n")
+    ]
+    assert seen in every, (seen, dumped)
+    assert "inner_spin" in stack(kernel, kernel.pid).stdout
+    # It goes on as if nobody had looked.
+    assert status(kernel.pid, "TracerPid") == "0"
+    assert status(kernel.pid, "State") == "R"
+    stop.touch()
+    client.finish(cell)
+    assert cell.one("execute_result")["data"]["text/plain"] == "2"
+
+
+def test_a_kernel_that_is_stopped_answers_nothing_and_is_seen(launch, tmp_path):
+    kernel = launch()
+    client = kernel.connect()
+    client.run("import time\ndef nap():\n    print('ready')\n    time.sleep(600)")
+    cell = client.start("nap()")
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    wait_until(lambda: "nap" in functions(report(kernel, kernel.pid)["rows"]), "it sleeps")
+    kernel.process.send_signal(19)
+    wait_until(lambda: status(kernel.pid, "State") == "T", "it is stopped")
+    request = client.send("magic_request", {"name": "stack", "line": ""}, "control")
+    rows = report(kernel, kernel.pid, "--all")["rows"]
+    assert len({row["tid"] for row in rows}) > 1
+    assert {"nap", "time_sleep"} <= set(functions(rows))
+    assert {row["stopped_ns"] for row in rows} == {None}
+    assert status(kernel.pid, "State") == "T"
+    kernel.process.send_signal(18)
+    client.finish(request)
+    kernel.interrupt()
+    client.finish(cell)
+    assert cell.one("error")["ename"] == "KeyboardInterrupt"
+
+
+def test_any_python_is_seen_with_its_threads_and_who_waits_for_the_gil(launch, tmp_path):
+    kernel = launch()
+    code = (
+        "import ctypes, threading, time\n"
+        "ctypes.CDLL(None).prctl(15, b'a\\x1b[2Jname')\n"
+        "def waits():\n    time.sleep(0)\n    while True: sum(range(9))\n"
+        "threading.Thread(target=waits, daemon=True).start()\n"
+        "print('ready', flush=True)\n"
+        "def has(): ctypes.PyDLL(None).sleep(600)\n"
+        "has()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as script:
+        try:
+            assert script.stdout.readline() == "ready\n"
+
+            def waiting() -> list[dict]:
+                rows = report(kernel, script.pid, "--all")["rows"]
+                waits = [row["gil"] for row in rows if row["function"] == "waits"]
+                return rows if waits == ["waiting"] else []
+
+            rows = wait_until(waiting, "one thread waits for the other")
+            holder = [row["function"] for row in rows if row["gil"] == "holder"]
+            assert "has" in holder
+            assert "waits" not in holder
+            text = stack(kernel, script.pid).stdout
+            assert "has the GIL" in text
+            assert "\x1b" not in text
+            assert "a\\u{1b}[2Jname" in text
+        finally:
+            script.kill()
+
+
+def test_no_system_call_of_a_sleeping_thread_ends_early(launch, tmp_path):
+    kernel = launch()
+    client = kernel.connect()
+    client.run(f"import ctypes; lib = ctypes.CDLL({compiled(tmp_path, WAITS)!r}); lib.begin()")
+    wait_until(
+        lambda: "epoll_wait" in functions(report(kernel, kernel.pid, "--all")["rows"]), "it sleeps"
+    )
+    for _ in range(20):
+        report(kernel, kernel.pid, "--all")
+    assert client.value("lib.count()") == "0"
+
+
+def test_without_a_stop_python_is_seen(launch):
+    kernel = launch()
+    client = kernel.connect()
+    cell = client.start("def loop():\n    print('ready')\n    while True: pass\nloop()")
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    rows = report(kernel, kernel.pid, "--no-stop")["rows"]
+    assert "loop" in functions(rows)
+    assert {row["stopped_ns"] for row in rows} == {None}
+    kernel.interrupt()
+    client.finish(cell)
+
+
+def test_what_cannot_be_seen_is_said_in_a_line(launch):
+    kernel = launch()
+    gone = stack(kernel, 2**22 + 1)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert f"there is no process {2**22 + 1}" in gone.stderr
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        other = stack(kernel, cat.pid)
+        cat.stdin.close()
+    assert other.returncode == 1
+    assert f"process {cat.pid} (cat) runs no CPython" in other.stderr
+    assert other.stderr.count("\n") == 1
