@@ -5,6 +5,7 @@ mod births;
 mod install;
 mod python;
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -118,14 +119,12 @@ fn options<'a>(args: &'a KernelArgs, python: &'a Path, stderr: &OwnedFd) -> host
     }
 }
 
-#[allow(
-    clippy::print_stdout,
-    clippy::unnecessary_wraps,
-    reason = "the command line speaks to its user"
-)]
 fn say(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
-    Ok(())
+    match writeln!(std::io::stdout(), "{text}") {
+        // Who reads has seen enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "the command line speaks to its user")]

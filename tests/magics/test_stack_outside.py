@@ -53,7 +53,7 @@ int count(void) { return interrupted; }
 def compiled(folder: Path, text: str) -> str:
     (folder / "code.c").write_text(text)
     library = folder / "libcode.so"
-    command = ["gcc", "-O1", "-shared", "-fPIC", "-o", library, folder / "code.c"]
+    command = ["gcc", "-O1", "-g", "-shared", "-fPIC", "-o", library, folder / "code.c"]
     subprocess.run(command, check=True)
     return str(library)
 
@@ -97,6 +97,12 @@ def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
     assert names.index("inner_spin") + 1 == names.index("outer_spin"), names
     assert names.index("outer_spin") < names.index("held") == names.index("hang") - 1
     assert {row["gil"] for row in found} == {"holder"}
+    inner, outer = found[0], found[names.index("outer_spin")]
+    code = str(tmp_path / "code.c")
+    assert (inner["file"], outer["file"]) == (code, code)
+    lines = SPIN.splitlines()
+    assert "turns" in lines[inner["line"] - 1] or "access" in lines[inner["line"] - 1]
+    assert "return inner_spin" in lines[outer["line"] - 1]
     # The same Python functions at the same lines as the witness says.
     seen = [(row["file"], row["line"]) for row in found if row["kind"] == "python"]
     every = [
@@ -104,7 +110,7 @@ def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
         for thread in dumped.split("most recent call first):\n")
     ]
     assert seen in every, (seen, dumped)
-    assert "inner_spin" in stack(kernel, kernel.pid).stdout
+    assert re.search(r"inner_spin\+0x.*libcode.so  code.c:\d", stack(kernel, kernel.pid).stdout)
     # It goes on as if nobody had looked.
     assert status(kernel.pid, "TracerPid") == "0"
     assert status(kernel.pid, "State") == "R"

@@ -2,7 +2,8 @@
 //!
 //! Most libraries have none, and then there is no line.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
 use object::{Object, ReadCache};
@@ -19,19 +20,34 @@ pub struct Line {
     pub line: u32,
 }
 
-/// The line at an address of a library of this process.
-pub fn line(address: usize, library: &Library) -> Option<Line> {
-    let path = library.file.as_deref()?;
-    if !is_the_one(path, library.image.build_id.as_deref())? {
-        return None;
+/// Reads lines; the files that it has opened for one stay open for the next.
+#[derive(Default)]
+pub struct Lines(HashMap<PathBuf, Option<Loader>>);
+
+impl Lines {
+    /// The line at an address of a library. A file is mapped, and read where the address leads.
+    pub fn line(&mut self, address: usize, library: &Library) -> Option<Line> {
+        let path = library.file.as_deref()?;
+        if !self.0.contains_key(path) {
+            self.0.insert(path.to_owned(), open(path, library));
+        }
+        let loader = self.0.get(path)?.as_ref()?;
+        let own = address.checked_sub(library.image.bias())? as u64;
+        let place = loader.find_location(own).ok()??;
+        Some(Line {
+            file: place.file?.to_owned(),
+            line: place.line?,
+        })
     }
-    let loader = Loader::new(path).ok()?;
-    let own = address.checked_sub(library.image.bias())? as u64;
-    let place = loader.find_location(own).ok()??;
-    Some(Line {
-        file: place.file?.to_owned(),
-        line: place.line?,
-    })
+}
+
+/// The line at an address of a library.
+pub fn line(address: usize, library: &Library) -> Option<Line> {
+    Lines::default().line(address, library)
+}
+
+fn open(path: &Path, library: &Library) -> Option<Loader> {
+    is_the_one(path, library.image.build_id.as_deref())?.then(|| Loader::new(path).ok())?
 }
 
 /// Whether the file is still the one that was mapped, and has debug information or names a file that has.

@@ -57,6 +57,7 @@ fn answer(args: &StackArgs) -> Result<Report, Error> {
     let found = look(process.pid, !args.no_stop)?.ok_or_else(|| process.is_no_python())?;
     let mut report = report(found.threads, args.all, args.native, true)?;
     report.limits = found.limits;
+    report.limits.extend(process.is_debugged());
     report.host = Some(json::host(found.version.as_deref()));
     report.facts.insert("pid".into(), json!(process.pid));
     Ok(report)
@@ -69,6 +70,8 @@ struct Process {
     shown: String,
     /// The user that it runs as.
     user: Option<u32>,
+    /// The process that traces it.
+    tracer: Option<i32>,
 }
 
 impl Process {
@@ -92,6 +95,9 @@ impl Process {
             pid,
             shown: format!("process {pid} ({name})"),
             user: field("Uid").and_then(|user| user.parse().ok()),
+            tracer: field("TracerPid")
+                .and_then(|tracer| tracer.parse().ok())
+                .filter(|&tracer| tracer > 0),
         })
     }
 
@@ -146,6 +152,16 @@ impl Process {
                  (`docker run --cap-add=SYS_PTRACE`)"
             )),
         }
+    }
+
+    /// Nobody else can stop the threads of a process that somebody traces.
+    fn is_debugged(&self) -> Option<String> {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.tracer?)).unwrap_or_default();
+        Some(format!(
+            "a debugger ({}, process {}) has hold of the process, so none of its threads that run can be stopped",
+            name.trim().escape_default(),
+            self.tracer?
+        ))
     }
 
     fn is_no_python(&self) -> Error {

@@ -8,6 +8,7 @@ mod python;
 use std::collections::HashMap;
 
 use diaphane_sight::libs;
+use diaphane_sight::lines::Lines;
 use diaphane_sight::maps::Maps;
 use diaphane_sight::stacks::{self, Seen};
 use diaphane_sight::subject::Subject;
@@ -52,6 +53,7 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
     };
     let seen = stacks::of_process(&tasks, &libraries, &maps, may_stop, &note);
     let mut functions = Functions::read_by(inside.reader);
+    let mut lines = Lines::default();
     let now = |(task, seen): (&Task, Seen)| {
         let (name, state) = task.name_and_state()?;
         let number = numbers[&task.tid];
@@ -73,7 +75,7 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
                 () => Gil::None,
             }),
             stopped: seen.stopped,
-            merged: merge(&libraries, seen.stack, python),
+            merged: merge(&libraries, &mut lines, seen.stack, python),
         })
     };
     let threads = tasks.iter().zip(seen).filter_map(now).collect();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use diaphane_sight::demangle::demangle;
 use diaphane_sight::libs::Library;
+use diaphane_sight::lines::Lines;
 use diaphane_sight::stacks::{self, Found, Frame, Missing, Stack, Witness};
 use diaphane_sight::symbols::{Place, place};
 use diaphane_sight::threads::Task;
@@ -77,6 +78,7 @@ pub(super) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
     };
     let found = stacks::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
     let mut functions = Functions::default();
+    let mut lines = Lines::default();
     let threads = scene.threads.iter().zip(found);
     threads
         .map(|(thread, stack)| {
@@ -98,7 +100,10 @@ pub(super) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
                     .flatten()
                     .for_each(|function| function.locals = None);
             }
-            (thread.tid, merge(&scene.libraries, stack, python))
+            (
+                thread.tid,
+                merge(&scene.libraries, &mut lines, stack, python),
+            )
         })
         .collect()
 }
@@ -112,6 +117,7 @@ fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
 /// One stack of the native functions and Python's; without these where they changed while they were read.
 pub(super) fn merge(
     libraries: &[Library],
+    lines: &mut Lines,
     stack: Result<Stack, Missing>,
     python: Option<Vec<PythonFrame>>,
 ) -> Merged {
@@ -127,7 +133,7 @@ pub(super) fn merge(
     match stack {
         Ok(stack) => {
             merged.native = true;
-            weave(libraries, &stack, &mut python, &mut merged);
+            weave((libraries, lines), &stack, &mut python, &mut merged);
             if !stack.complete {
                 merged.remarks.push("unwound up to here");
             }
@@ -147,7 +153,7 @@ pub(super) fn merge(
 
 /// Adds the native functions, and Python's in place of the interpreter.
 fn weave(
-    libraries: &[Library],
+    (libraries, lines): (&[Library], &mut Lines),
     stack: &Stack,
     python: &mut impl Iterator<Item = PythonFrame>,
     merged: &mut Merged,
@@ -163,7 +169,7 @@ fn weave(
     let woven = woven(places, evaluates, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
         Woven::Python(function) => Call::of_python(function),
-        Woven::Native((frame, place)) => Call::of_native(libraries, frame, place),
+        Woven::Native((frame, place)) => Call::of_native(libraries, lines, frame, place),
     }));
 }
 
@@ -240,7 +246,12 @@ impl Call {
         }
     }
 
-    fn of_native(libraries: &[Library], frame: &Frame, place: Option<Place>) -> Self {
+    fn of_native(
+        libraries: &[Library],
+        lines: &mut Lines,
+        frame: &Frame,
+        place: Option<Place>,
+    ) -> Self {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
@@ -250,12 +261,17 @@ impl Call {
                     .iter()
                     .any(|runtime| library.name.starts_with(runtime))
         });
+        // Of the interpreter and the C library nobody wants to see more.
+        let line = library
+            .filter(|_| !is_plumbing)
+            .and_then(|library| lines.line(frame.lookup, library));
+        let (file, line) = line.map(|line| (line.file, line.line)).unzip();
         Self {
             kind: Kind::Native,
             function: symbol.map(|symbol| demangle(&symbol.name)),
             library: library.map(|library| library.name.clone()),
-            file: None,
-            line: None,
+            file,
+            line,
             // From the place where the call returns, as other tools count.
             offset: place
                 .as_ref()
@@ -275,23 +291,26 @@ impl Call {
                 let line = self.line.map_or("?".into(), |line| line.to_string());
                 format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
             }
-            Kind::Native => {
-                let offset = self
-                    .offset
-                    .map_or(String::new(), |offset| format!("+{offset:#x}"));
-                let guess = if self.found == Some(Found::Guess) {
-                    "  (a guess)"
-                } else {
-                    ""
-                };
-                format!(
-                    "{function}{offset}  {}{guess}",
-                    self.library
-                        .as_deref()
-                        .unwrap_or("outside of all libraries")
-                )
-            }
+            Kind::Native => self.native_line(function),
         }
+    }
+
+    fn native_line(&self, function: &str) -> String {
+        let mut text = function.to_owned();
+        if let Some(offset) = self.offset {
+            text += &format!("+{offset:#x}");
+        }
+        let library = self.library.as_deref();
+        text += &format!("  {}", library.unwrap_or("outside of all libraries"));
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            // Compilers write whole paths, which the rows have.
+            let name = file.rsplit('/').next().unwrap_or(file);
+            text += &format!("  {name}:{line}");
+        }
+        if self.found == Some(Found::Guess) {
+            text += "  (a guess)";
+        }
+        text
     }
 }
 
