@@ -165,9 +165,6 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: events are raised by threads that hold the GIL.
         let py = unsafe { Python::assume_attached() };
-        if LISTENER.load(Ordering::Relaxed) != std::process::id() {
-            return None;
-        }
         // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
         let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
         args.and_then(|args| note(means, &args))
@@ -200,6 +197,10 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             .map_or_else(|_| what.clone(), |path| path.to_string_lossy().into_owned()),
         Means::Ctypes => what.clone(),
     };
+    // It asks the kernel, and most imports have gone by here.
+    if LISTENER.load(Ordering::Relaxed) != std::process::id() {
+        return None;
+    }
     if means == Means::Ctypes {
         *latest() = Some(key.clone());
     }

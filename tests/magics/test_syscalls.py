@@ -145,6 +145,25 @@ def test_output_value_and_errors_pass_through(client: Client):
     assert traced(client, "pass")["calls"] < 50
 
 
+def test_births_are_told_with_who_asked_for_them(launch):
+    client = launch().connect()
+    cell = (
+        "import subprocess, threading\n"
+        "thread = threading.Thread(target=print); thread.start(); thread.join()\n"
+        "done = subprocess.run(['true'])"
+    )
+    done = client.run(f"%%syscalls --list --trace %process\n{cell}")
+    text = next(m["data"]["text/plain"] for m in done.all("execute_result"))
+    assert re.search(
+        r"started: 1\s+process \(by _posixsubprocess\S+\), and 1\s+thread \(by\s+libpython", text
+    ), text
+    found = traced(client, "import numpy", "--list")
+    by = {row["library"] for row in found["rows"] if row["call"] in ("clone", "clone3")}
+    assert all(name.startswith("libscipy_openblas") for name in by)
+    # The magic's own calls are none of the cell's: imports ask nobody for the number of the process.
+    assert sum(row["call"] == "getpid" for row in found["rows"]) < 20
+
+
 def test_an_interrupt_reaches_what_waits(client: Client):
     begun = client.start("%%syscalls\nimport time\nprint('on', flush=True)\ntime.sleep(1000)")
     client.until(lambda: "on" in begun.text(), "the cell's output", begun)

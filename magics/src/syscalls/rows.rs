@@ -38,7 +38,7 @@ pub(super) struct Alike {
     calls: usize,
     errors: usize,
     error_names: Vec<String>,
-    total_ns: u64,
+    total_ns: Option<u64>,
     mean_ns: Option<u64>,
     max_ns: Option<u64>,
 }
@@ -142,7 +142,7 @@ fn alike(by: By, key: Key, calls: &[&Seen<'_>]) -> Alike {
         calls: calls.len(),
         errors: count,
         error_names: errors,
-        total_ns: total,
+        total_ns: (!times.is_empty()).then_some(total),
         mean_ns: total.checked_div(times.len() as u64),
         max_ns: times.iter().copied().max(),
     }

@@ -30,7 +30,8 @@ pub(super) struct Seen<'a> {
 pub(super) fn path_of(call: &Call) -> Option<String> {
     let kinds = super::signatures::arguments(&name_of(call))?;
     let index = kinds.iter().position(|kind| *kind == "path")?;
-    let text = call.text(index)?;
+    // An empty one means what the descriptor in front of it stands for.
+    let text = call.text(index).filter(|text| !text.is_empty())?;
     Some(String::from_utf8_lossy(text).into_owned())
 }
 

@@ -20,6 +20,8 @@ use super::{ACTIVE, ROOM, STACKS};
 const THREADS: usize = 512;
 /// How much of the stack is copied with each call: enough for the frames of the C library above a system call.
 const STACK: usize = 768;
+/// And with one that starts a thread, where the frames of those who pass it on come first.
+const STACK_OF_BIRTHS: usize = 4096;
 /// A log's first pieces lie in small pages, so that a thread with few calls takes little memory. What follows lies in
 /// huge ones, where the system has them: otherwise every fourth call would wait for a fresh page.
 const SMALL: usize = 256 << 10;
@@ -228,7 +230,9 @@ impl State {
     ) -> Option<&'static Record> {
         let stack = registers[1];
         let copied = if STACKS.load(Ordering::Relaxed) {
-            self.readable(stack).min(STACK)
+            let is_birth = matches!(number, libc::SYS_clone | libc::SYS_clone3);
+            let most = if is_birth { STACK_OF_BIRTHS } else { STACK };
+            self.readable(stack).min(most)
         } else {
             0
         };
