@@ -163,6 +163,7 @@ struct Counts {
     linker_opens: usize,
     linker_opens_failed: usize,
     processes: Option<usize>,
+    threads: Option<usize>,
 }
 
 impl Counts {
@@ -188,7 +189,8 @@ impl Counts {
             opens_failed: opens.iter().filter(|open| open.failed).count(),
             linker_opens: by_linker.clone().count(),
             linker_opens_failed: by_linker.filter(|open| open.failed).count(),
-            processes: scene.processes,
+            processes: scene.births.map(|births| births.processes),
+            threads: scene.births.map(|births| births.threads),
         }
     }
 
@@ -221,16 +223,26 @@ impl Counts {
                 many(self.calls_failed, "call", "calls")
             ));
         }
-        let processes = self.processes.map(|count| match count {
-            0 => "no process was started".to_owned(),
-            1 => "1 process was started".to_owned(),
-            many => format!("{many} processes were started"),
-        });
         let first = parts.join(", ");
         std::iter::once(first)
-            .chain(processes)
+            .chain(self.started())
             .collect::<Vec<_>>()
             .join("; ")
+    }
+
+    /// What was started, where it could be seen.
+    fn started(&self) -> Option<String> {
+        let threads = match self.threads? {
+            0 => String::new(),
+            1 => ", and 1 thread".to_owned(),
+            many => format!(", and {many} threads"),
+        };
+        Some(match self.processes? {
+            0 if threads.is_empty() => "no process was started".to_owned(),
+            0 => format!("no process was started{}", threads.replace("and", "but")),
+            1 => format!("1 process was started{threads}"),
+            many => format!("{many} processes were started{threads}"),
+        })
     }
 }
 

@@ -114,6 +114,15 @@ def test_an_interrupt_ends_the_cell_and_the_trace(client: Client):
     assert client.run("%%trace_loads\nx = 1").content["status"] == "ok"
 
 
+def test_threads_that_libraries_start_are_counted(launch):
+    client = launch().connect()
+    pid = int(client.value("__import__('os').getpid()"))
+    before = len(os.listdir(f"/proc/{pid}/task"))
+    counts = report(client.run("%%trace_loads\nimport numpy"))["counts"]
+    started = len(os.listdir(f"/proc/{pid}/task")) - before
+    assert (counts["processes"], counts["threads"]) == (0, started)
+
+
 def test_children_are_counted(client: Client):
     done = client.run("%%trace_loads\nimport subprocess\nout = subprocess.run(['true']).returncode")
     assert client.value("out") == "0"

@@ -8,6 +8,7 @@ use diaphane_sight::symbols;
 use pyo3::prelude::*;
 
 use super::opens::{self, Open, Source, Way};
+use super::seen::{Births, Seen};
 use super::story::{Call, Loaded, Story};
 use super::{Watch, story_without_hook};
 use crate::Error;
@@ -24,7 +25,7 @@ pub(super) struct Scene {
     ways: Vec<Option<Way>>,
     requests: Vec<Arc<Load>>,
     opened: Option<Vec<Open>>,
-    pub processes: Option<usize>,
+    pub births: Option<Births>,
     pub elapsed_ns: u64,
 }
 
@@ -53,7 +54,7 @@ impl Scene {
             items,
             requests: watch.requests.clone(),
             opened: None,
-            processes: watch.opened.as_ref().map(|opened| opened.processes()),
+            births: watch.opened.as_ref().map(Seen::births),
             elapsed_ns: watch.recording.lasted,
         };
         let rules = Rules::read();

@@ -16,6 +16,13 @@ pub(super) struct Seeing(Running);
 /// What was seen.
 pub(super) struct Seen(Recording);
 
+/// What was started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Births {
+    pub processes: usize,
+    pub threads: usize,
+}
+
 impl Seeing {
     /// Begins, where the kernel sends system calls to the program.
     pub fn begin() -> Option<Self> {
@@ -79,13 +86,14 @@ impl Seen {
         opens
     }
 
-    /// How many processes were started, but for those that children started.
-    pub fn processes(&self) -> usize {
-        self.0
-            .calls
-            .iter()
-            .filter(|call| starts_process(call))
-            .count()
+    /// How many processes and how many threads were started, but for those that children started.
+    pub fn births(&self) -> Births {
+        let calls = self.0.calls.iter().filter_map(starts_thread);
+        let (threads, processes): (Vec<bool>, Vec<bool>) = calls.partition(|is_thread| *is_thread);
+        Births {
+            processes: processes.len(),
+            threads: threads.len(),
+        }
     }
 
     pub fn limits(&self) -> Vec<String> {
@@ -179,21 +187,19 @@ fn flag_names(flags: i32) -> String {
     names.join("|")
 }
 
-/// Whether a call made a new process, and not a thread.
-fn starts_process(call: &Call) -> bool {
-    if call.result.is_none_or(|result| result <= 0) {
-        return false;
-    }
+/// Whether a call that made something new made a thread, and not a process.
+fn starts_thread(call: &Call) -> Option<bool> {
+    call.result.filter(|result| *result > 0)?;
     let is_thread = |flags: usize| flags & libc::CLONE_THREAD as usize != 0;
-    match sysno(call) {
-        Some(Sysno::clone) => !is_thread(call.arguments[0]),
+    match sysno(call)? {
+        Sysno::clone => Some(is_thread(call.arguments[0])),
         // Its flags are the first word of what the argument points to.
-        Some(Sysno::clone3) => {
-            let text = call.text(0).and_then(|text| text.first_chunk::<8>());
-            text.is_some_and(|flags| !is_thread(u64::from_le_bytes(*flags) as usize))
+        Sysno::clone3 => {
+            let flags = call.text(0)?.first_chunk::<8>()?;
+            Some(is_thread(u64::from_le_bytes(*flags) as usize))
         }
         #[cfg(target_arch = "x86_64")]
-        Some(Sysno::fork | Sysno::vfork) => true,
-        _ => false,
+        Sysno::fork | Sysno::vfork => Some(false),
+        _ => None,
     }
 }
