@@ -175,6 +175,28 @@ def test_any_python_is_seen_with_its_threads_and_who_waits_for_the_gil(launch, t
             script.kill()
 
 
+@pytest.mark.parametrize("deep", [3000, 20_000])
+def test_deep_recursion_is_seen_whole_or_called_a_part(launch, deep: int):
+    kernel = launch()
+    code = (
+        f"import sys, time\nsys.setrecursionlimit({deep + 100})\n"
+        "def fall(n):\n    if n: fall(n - 1)\n    else: print('ready', flush=True); time.sleep(600)\n"
+        f"fall({deep - 1})"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as script:
+        try:
+            assert script.stdout.readline() == "ready\n"
+            falls = functions(report(kernel, script.pid)["rows"]).count("fall")
+            assert falls == min(deep, 2**14)
+            assert ("the outermost are missing" in stack(kernel, script.pid).stdout) == (
+                falls < deep
+            )
+        finally:
+            script.kill()
+
+
 def test_no_system_call_of_a_sleeping_thread_ends_early(launch, tmp_path):
     kernel = launch()
     client = kernel.connect()

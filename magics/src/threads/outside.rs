@@ -22,6 +22,9 @@ use super::stack::merge;
 use crate::Error;
 use python::Inside;
 
+/// No more of a thread's frames is read: as many words as 16,384 frames take.
+const WORDS: usize = 1 << 16;
+
 /// What is known of another process.
 pub(crate) struct Outside {
     pub threads: Vec<ThreadNow>,
@@ -47,9 +50,10 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
         .collect();
     let interpreters = inside.interpreters(&numbers, pid);
     let note = |task: &Task| {
-        let mut words = [0; stacks::WORDS];
+        let mut words = vec![0; WORDS];
         let count = interpreters.note(numbers[&task.tid], &mut words);
-        words[..count].to_vec()
+        words.truncate(count);
+        words
     };
     let seen = stacks::of_process(&tasks, &libraries, &maps, may_stop, &note);
     let mut functions = Functions::read_by(inside.reader);
@@ -63,6 +67,8 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
             Err(_) => note(task),
         };
         let python = functions.of(&unpack(&noted));
+        let mut merged = merge(&libraries, &mut lines, seen.stack, python);
+        merged.is_a_part(noted.len() >= WORDS);
         let waits = || task.call().is_some_and(|call| inside.is_gil(&call));
         Some(ThreadNow {
             tid: task.tid,
@@ -75,7 +81,7 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
                 () => Gil::None,
             }),
             stopped: seen.stopped,
-            merged: merge(&libraries, &mut lines, seen.stack, python),
+            merged,
         })
     };
     let threads = tasks.iter().zip(seen).filter_map(now).collect();

@@ -37,7 +37,7 @@ pub(crate) struct RawFrame {
 }
 
 /// How many words a frame takes.
-const WORDS: usize = 4;
+pub(super) const WORDS: usize = 4;
 
 impl Reader {
     /// For the interpreter of this process, if its layout is known.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::interpreter::note;
 use super::locals::{Local, locals};
 use super::python_frames::{Functions, PythonFrame};
-use super::reader::{RawFrame, unpack};
+use super::reader::{RawFrame, WORDS, unpack};
 use super::scene::Scene;
 
 /// The interpreter's C function, which runs Python functions.
@@ -100,10 +100,9 @@ pub(super) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
                     .flatten()
                     .for_each(|function| function.locals = None);
             }
-            (
-                thread.tid,
-                merge(&scene.libraries, &mut lines, stack, python),
-            )
+            let mut merged = merge(&scene.libraries, &mut lines, stack, python);
+            merged.is_a_part(frames.len() >= stacks::WORDS / WORDS);
+            (thread.tid, merged)
         })
         .collect()
 }
@@ -315,6 +314,14 @@ impl Call {
 }
 
 impl Merged {
+    /// Remarks that there may be more functions of Python's than were read.
+    pub(super) fn is_a_part(&mut self, is_full: bool) {
+        if is_full {
+            self.remarks
+                .push("Python has more functions than were read; the outermost are missing");
+        }
+    }
+
     /// The innermost function that says what the thread does.
     pub(super) fn top(&self) -> Option<String> {
         let says = self.calls.iter().find(|call| !call.plumbing);

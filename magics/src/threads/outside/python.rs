@@ -23,10 +23,12 @@ pub(super) struct Inside {
     unknown: Option<String>,
 }
 
-/// The threads of all interpreters, by the numbers that they have for themselves.
+/// The threads of the main interpreter, by the numbers that they have for themselves.
 pub(super) struct Interpreters {
     reader: Option<Reader>,
     states: HashMap<i32, usize>,
+    /// How many there are besides the main one.
+    others: usize,
     /// Who holds a GIL.
     pub holders: HashSet<i32>,
 }
@@ -85,6 +87,7 @@ impl Inside {
         let mut found = Interpreters {
             reader: self.reader,
             states: HashMap::new(),
+            others: 0,
             holders: HashSet::new(),
         };
         let (Some(reader), Some(runtime)) = (self.reader, self.runtime) else {
@@ -99,9 +102,12 @@ impl Inside {
             }
             let first = word(interpreter + layout.threads);
             let one = reader.threads(runtime.start, interpreter, first);
-            found.states.extend(one.states);
+            // The main interpreter is the oldest one, which is the last. A younger one's thread may have the number of
+            // whoever created it, so its functions would be shown of the wrong thread.
+            found.states = one.states;
             found.holders.extend(one.holder);
             interpreter = word(interpreter + layout.next);
+            found.others += usize::from(interpreter != 0);
         }
         found.after_a_fork(numbers, pid);
         found
@@ -119,12 +125,17 @@ impl Inside {
     pub(super) fn limits(&self, interpreters: &Interpreters) -> Vec<String> {
         let nobody = self.reader.is_some() && interpreters.states.is_empty();
         let nobody = nobody.then(|| "this Python has no thread yet, or none any more".to_owned());
-        self.unknown.clone().into_iter().chain(nobody).collect()
+        let others = (interpreters.others > 0).then(|| {
+            let others = interpreters.others;
+            format!("this Python has interpreters besides the main one ({others}); their functions are not shown, and others may stand at the wrong place in the stack of a thread that runs one")
+        });
+        let limits = self.unknown.clone().into_iter();
+        limits.chain(nobody).chain(others).collect()
     }
 }
 
 impl Interpreters {
-    /// Notes the frames of a thread by the number that it has for itself.
+    /// Notes the frames of a thread by the number that it has for itself; returns how many words it wrote.
     pub(super) fn note(&self, number: i32, words: &mut [usize]) -> usize {
         let state = self.states.get(&number).copied();
         let place = self.reader.zip(state);
