@@ -119,6 +119,15 @@ def test_libraries_deeper_down(numpy: Client):
     assert numpy.value("g.tolist()") == "[4.0, 2.0]"
 
 
+def test_methods_of_types_have_their_library(numpy: Client):
+    tree = rows(numpy.run(f"{MAGIC}\nt = ','.join(['a', 'b'])\nfor _ in range(9): x.sum()"))
+    join = next(row for row in tree if row["func"] == "str.join")
+    assert (join["via"], join["calls"]) == ("c call", 1)
+    assert "python" in join["lib"]
+    total = next(row for row in tree if row["func"] == "ndarray.sum")
+    assert (total["calls"], total["lib"]) == (9, "_multiarray_umath")
+
+
 def test_output_and_value_pass_through(numpy: Client):
     done = numpy.run(f"{MAGIC}\nprint('hello')\nx.size + 1")
     assert done.text() == "hello\n"
@@ -238,7 +247,9 @@ def test_what_the_cell_loads_is_hooked(launch):
     client = launch().connect()
     client.run("import numpy as np")
     loop = "for _ in range(10): s = np.add(1.5, 2.5)"
-    code = f"import scipy.linalg\ny = scipy.linalg.lu_factor(np.eye(3))\n{loop}"
+    # An extension module, and a library by another function, come before the one that is looked at.
+    first = "import syslog, ctypes\nctypes.CDLL(None)"
+    code = f"{first}\nimport scipy.linalg\ny = scipy.linalg.lu_factor(np.eye(3))\n{loop}"
     tree = rows(client.run(f"{MAGIC} --limit 5000000\n{code}"))
     assert any("getrf" in row["func"] and row["via"] == "call" for row in tree)
     # No loop was hooked twice; and in the next cell, none was left out.
