@@ -119,6 +119,13 @@ def test_libraries_deeper_down(numpy: Client):
     assert numpy.value("g.tolist()") == "[4.0, 2.0]"
 
 
+def test_the_functions_that_watch_are_not_shown(numpy: Client):
+    code = "def size(v): return abs(v)\ns = sum(map(size, range(9)))"
+    names = {row["func"] for row in rows(numpy.run(f"{MAGIC} --deep\n{code}"))}
+    assert {"size", "PyNumber_Absolute"} <= names
+    assert not {name for name in names if "nstrument" in name or "call_trace" in name}
+
+
 def test_methods_of_types_have_their_library(numpy: Client):
     tree = rows(numpy.run(f"{MAGIC}\nt = ','.join(['a', 'b'])\nfor _ in range(9): x.sum()"))
     join = next(row for row in tree if row["func"] == "str.join")

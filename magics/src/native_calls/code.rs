@@ -30,6 +30,8 @@ const REPORTS: &[&str] = &[
     "_Py_call_instrumentation_exc2",
     "_Py_call_instrumentation_jump",
     "_Py_Instrumentation_GetLine",
+    "_Py_Instrument",
+    "force_instrument_lock_held",
     "monitor_unwind",
     "monitor_raise",
     "monitor_throw",
