@@ -269,6 +269,33 @@ fn note(argument: usize, seen: &mut [usize; 2], room: &mut [u8]) -> usize {
 }
 
 #[test]
+fn only_what_is_wanted_is_written_down() {
+    let _alone = alone();
+    let running = begin(Plan {
+        only: Some(|number| number == libc::SYS_getppid),
+        stacks: false,
+        ..PLAN
+    })
+    .unwrap();
+    let ask = || {
+        // SAFETY: they only ask.
+        unsafe {
+            libc::syscall(libc::SYS_getuid);
+            libc::syscall(libc::SYS_getppid);
+        }
+    };
+    ask();
+    // What starts a thread is not written down, and the thread is followed nevertheless.
+    std::thread::scope(|scope| drop(scope.spawn(ask).join()));
+    let found = running.end();
+    let numbers: Vec<i64> = found.calls.iter().map(|call| call.number).collect();
+    assert_eq!(numbers, [libc::SYS_getppid; 2]);
+    assert_ne!(found.calls[0].tid, found.calls[1].tid);
+    let is_bare = |call: &Call| call.registers.copy.is_empty() && call.registers.code != 0;
+    assert!(found.calls.iter().all(is_bare));
+}
+
+#[test]
 fn a_witness_says_where() {
     let _alone = alone();
     let place = Box::new(AtomicUsize::new(1));

@@ -11,9 +11,9 @@ use crate::view::{cell, columns};
 /// Folded lines take no room, so that there may be more of them than of lines of text.
 const FOLDED: usize = 30;
 
-/// How wide a column is, in letters.
-const NUMBER: usize = 9;
-const TEXT: usize = 22;
+/// How wide a column is: a letter takes about 0.6 em. JupyterLab drops lengths in `ch` from what it does not trust.
+const NUMBER: f64 = 5.5;
+const TEXT: f64 = 13.5;
 
 /// The tree.
 pub(in crate::view) fn tree(report: &Report) -> String {
@@ -114,7 +114,7 @@ impl Page<'_> {
                 _ => String::new(),
             };
             html += &format!(
-                "<span style=\"float:right;width:{width}ch;text-align:{align};margin-left:2ch;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
+                "<span style=\"float:right;width:{width}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
                 escape(text)
             );
         }
