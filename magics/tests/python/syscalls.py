@@ -105,7 +105,7 @@ output = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=T
     births = found.facts["births"]
     assert [birth["kind"] for birth in births] == ["process", "process"]
     assert births[0]["id"] == after["pid"]
-    assert any("processes (by libpython" in sentence for sentence in [repr(found)])
+    assert any("processes (by _posixsubprocess" in sentence for sentence in [repr(found)])
 
 
 def test_signals_interrupt_what_waits():
