@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
     /// How many events each thread may record; what comes behind them is counted only
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     limit: usize,
 }
 

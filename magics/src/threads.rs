@@ -5,6 +5,7 @@
 
 mod figure;
 mod findings;
+mod gil_watch;
 pub(crate) mod here;
 mod interpreter;
 mod layout;
@@ -33,6 +34,7 @@ use crate::python::imported;
 use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic};
 
+pub(crate) use gil_watch::GilWatch;
 pub(crate) use interpreter::check as check_interpreter;
 pub(crate) use interpreter::{Interpreter, begin_above, instructions, note_above, place};
 pub(crate) use now::{ThreadNow, threads_now};

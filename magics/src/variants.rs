@@ -3,6 +3,7 @@
 //! NumPy compiles a loop several times and binds the best variant that it may use, once, when it is imported. The suffix
 //! tells what a variant needs.
 
+use diaphane_sight::libs::Library;
 use diaphane_sight::symbols::Table;
 use pyo3::prelude::*;
 
@@ -94,9 +95,13 @@ pub(crate) struct Variants {
 
 /// The variants of the function at a place, if its name shows one or the library has others.
 pub(crate) fn of(spot: &Spot<'_>) -> Option<Variants> {
-    let symbol = spot.symbol.as_ref()?;
-    let (stem, bound) = divide(&symbol.name);
-    let table = Table::of(spot.library);
+    in_library(&spot.symbol.as_ref()?.name, spot.library)
+}
+
+/// The same for a symbol of a library.
+pub(crate) fn in_library(symbol: &str, library: &Library) -> Option<Variants> {
+    let (stem, bound) = divide(symbol);
+    let table = Table::of(library);
     let mut available: Vec<&'static str> = Vec::new();
     let names: Vec<&str> = table
         .names()
@@ -137,8 +142,21 @@ impl Variants {
     }
 }
 
+impl Variants {
+    /// Those of the better ones that NumPy was told not to use.
+    pub(crate) fn switched_off(&self, py: Python<'_>) -> PyResult<Vec<&'static str>> {
+        let mut off = Vec::new();
+        for name in self.better() {
+            if is_enabled(py, name)? == Some(false) {
+                off.push(name);
+            }
+        }
+        Ok(off)
+    }
+}
+
 /// Whether NumPy was told not to use a feature; `None` where NumPy does not know it.
-pub(crate) fn is_enabled(py: Python<'_>, feature: &str) -> PyResult<Option<bool>> {
+fn is_enabled(py: Python<'_>, feature: &str) -> PyResult<Option<bool>> {
     let current = imported(py, "numpy._core._multiarray_umath")?;
     let Some(numpy) = current.or(imported(py, "numpy.core._multiarray_umath")?) else {
         return Ok(None);

@@ -136,7 +136,8 @@ def test_deep_tells_of_calls_inside_a_library(numpy: Client):
     code = "x = np.linalg.svd(m)"
     answer = report(numpy, code, "--deep")
     way = told(answer, "dgesdd")
-    assert way["named"]["a"]["copy_of"] == "m" and way["named"]["n"]["value"] == 30
+    assert way["named"]["a"]["copy_of"] == "m"
+    assert way["named"]["n"]["value"] == 30
     assert told(answer, "dlange")["named"]["a"]["addr"] == way["named"]["a"]["addr"]
     plain = numpy.run(f"%%native_calls --deep\n{code}")
     plain = next(m["data"][MIME] for m in plain.all("execute_result") if MIME in m["data"])

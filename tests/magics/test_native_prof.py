@@ -29,6 +29,19 @@ def calls_c(times):
 """
 
 
+# Two functions that take turns on one thread.
+GREENLETS = """
+from greenlet import greenlet
+def one():
+    for _ in range(40):
+        calls_c(4_000_000); second.switch()
+def two():
+    while True:
+        calls_c(4_000_000); first.switch()
+first, second = greenlet(one), greenlet(two)
+"""
+
+
 @pytest.fixture
 def spinning(client: Client, tmp_path: Path) -> Client:
     (tmp_path / "spin.c").write_text(SPIN)
@@ -129,6 +142,28 @@ def test_an_error_and_a_fork_leave_nothing_behind(spinning: Client):
     assert report(done)["samples"] >= 0
     assert timers(spinning) == before
     assert share(report(spinning.run("%%native_prof\ncalls_c(300_000_000)")), "turn_inside") > 90
+
+
+def test_an_interrupt_shows_what_was_seen(spinning: Client):
+    before = timers(spinning)
+    begun = spinning.start(
+        "%%native_prof\ncalls_c(300_000_000); print('on', flush=True)\nwhile 1: calls_c(1_000_000)"
+    )
+    spinning.until(lambda: "on" in begun.text(), "the cell's output", begun)
+    spinning.request("interrupt_request", {}, "control")
+    done = spinning.finish(begun)
+    assert done.content["ename"] == "KeyboardInterrupt"
+    assert share(report(done), "turn_inside") > 50
+    assert timers(spinning) == before
+
+
+def test_greenlets_are_followed(spinning: Client):
+    spinning.run(GREENLETS)
+    found = report(spinning.run("%%native_prof\nfirst.switch()"))
+    assert share(found, "one", "turn_inside") > 25
+    assert share(found, "two", "turn_inside") > 25
+    assert share(found, "one", "two") == share(found, "two", "one") == 0
+    assert found["unwind_truncated_pct"] < 5
 
 
 def test_a_second_recording_is_refused_and_the_first_goes_on(client: Client):

@@ -22,6 +22,9 @@ use crate::signatures::Known;
 pub(crate) use self::loops::About;
 use crate::{Error, User};
 
+/// There is room for so many sets of hooks.
+const TOO_OFTEN: &str = "libraries were loaded too often for all calls to be hooked: those of the last ones were not seen";
+
 /// What is to be hooked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
@@ -73,12 +76,23 @@ impl Boundary {
         let hooked = self.plans.iter().filter_map(|plan| plan.prepared.as_ref());
         let hooked = hooked.flat_map(|prepared| prepared.addresses()).collect();
         let plan = Plan::besides(user, &self.wanted, &hooked)?;
-        if let (Some(hooks), Some(prepared)) = (&mut self.hooks, &plan.prepared) {
-            hooks.extend(Arc::clone(prepared));
+        if let (Some(hooks), Some(prepared)) = (&mut self.hooks, &plan.prepared)
+            && !hooks.extend(Arc::clone(prepared))
+        {
+            self.say(&[TOO_OFTEN.to_owned()]);
         }
-        self.limits.clone_from(&plan.limits);
+        self.say(&plan.limits);
         self.plans.push(plan);
         Ok(())
+    }
+
+    /// Keeps what could not be hooked, each sentence once.
+    fn say(&mut self, limits: &[String]) {
+        for limit in limits {
+            if !self.limits.contains(limit) {
+                self.limits.push(limit.clone());
+            }
+        }
     }
 
     /// Takes the hooks away.

@@ -11,9 +11,11 @@ use super::code::Part;
 use super::rows::Writer;
 use super::sums::summary;
 use super::tree::{Kind, Node, Tree};
+use crate::Error;
 use crate::arguments::Given;
 use crate::arguments::findings::{Scene, slow_kernels};
-use crate::report::Diagnosis;
+use crate::report::{Diagnosis, Severity};
+use crate::variants::{self, Variants};
 
 /// The fields of a row that tell of arguments.
 #[derive(Debug, Default, Serialize)]
@@ -67,7 +69,7 @@ impl Writer<'_, '_> {
     }
 
     /// What is remarkable.
-    pub(super) fn findings(&self, trees: &[(&Log, Tree)]) -> Vec<Diagnosis> {
+    pub(super) fn findings(&self, trees: &[(&Log, Tree)]) -> Result<Vec<Diagnosis>, Error> {
         let libraries = &self.codes.libraries;
         let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
         let called: BTreeSet<usize> = nodes
@@ -82,8 +84,34 @@ impl Writer<'_, '_> {
         if let Some((arguments, watched)) = &self.recorded.arguments {
             found.extend(Scene::new(arguments, watched, libraries).findings());
         }
+        found.extend(self.below_their_best(trees)?);
+        found.extend(self.recorded.held.iter().cloned());
         found.sort_by_key(|one| one.code);
-        found
+        Ok(found)
+    }
+
+    /// C001: the inner loops that ran have better variants, which NumPy was told not to use.
+    fn below_their_best(&self, trees: &[(&Log, Tree)]) -> Result<Vec<Diagnosis>, Error> {
+        let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
+        let loops: BTreeSet<usize> = nodes
+            .filter_map(|node| match node.kind {
+                Kind::Native(address) if self.recorded.is_loop(address) => Some(address),
+                _ => None,
+            })
+            .collect();
+        let mut found = Vec::new();
+        for address in loops {
+            let Some(symbol) = self.codes.symbol(address) else {
+                continue;
+            };
+            let (symbol, library) = symbol;
+            let Some(variants) = variants::in_library(&symbol, library) else {
+                continue;
+            };
+            let off = variants.switched_off(self.user.py)?;
+            found.extend(off.last().map(|best| slower(&symbol, &variants, best)));
+        }
+        Ok(found)
     }
 
     /// What is said about the recording.
@@ -98,5 +126,21 @@ impl Writer<'_, '_> {
         let uncopied = arguments.and_then(|(arguments, _)| arguments.uncopied());
         let about = summary(self.recorded, threads, events, cost, elapsed);
         uncopied.into_iter().chain(about).collect()
+    }
+}
+
+fn slower(symbol: &str, variants: &Variants, best: &str) -> Diagnosis {
+    Diagnosis {
+        code: "C001",
+        severity: Severity::Warn,
+        title: format!(
+            "{symbol} ran, NumPy's {} loop, though this CPU can run its {best} variant.",
+            variants.bound
+        ),
+        evidence: vec![
+            format!("variants in the library: {}", variants.available.join(", ")),
+            "NPY_DISABLE_CPU_FEATURES switched the others off when NumPy was imported".into(),
+        ],
+        fix: "Start the kernel without NPY_DISABLE_CPU_FEATURES.".into(),
     }
 }

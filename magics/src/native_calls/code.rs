@@ -130,6 +130,12 @@ impl Codes {
         })
     }
 
+    /// The symbol at an address, as the file has it, and its library.
+    pub fn symbol(&self, address: usize) -> Option<(String, &Library)> {
+        let place = place(address, &self.libraries)?;
+        Some((place.symbol?.name, &self.libraries[place.library]))
+    }
+
     /// The part that a library is.
     pub fn part(&self, library: Option<usize>) -> Part {
         library.map_or(Part::Other, |library| self.parts[library])

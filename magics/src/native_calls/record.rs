@@ -16,7 +16,8 @@ use crate::arguments::{Arguments, Watch, Watched};
 use crate::boundary::{Boundary, Wanted};
 use crate::cell_body::Body;
 use crate::python_events::{Known, PythonEvents};
-use crate::threads::{check_interpreter, place};
+use crate::report::Diagnosis;
+use crate::threads::{GilWatch, check_interpreter, place};
 use crate::{Error, User, signatures};
 
 /// There is one recorder.
@@ -53,6 +54,8 @@ pub(super) struct Recorded {
     pub arguments: Option<(Arguments, Watched)>,
     /// The biases of libraries whose functions were all hooked.
     pub covered: Vec<usize>,
+    /// Native functions that kept the GIL while others waited for it.
+    pub held: Vec<Diagnosis>,
     /// What could not be seen, in words.
     pub limits: Vec<String>,
     /// How long it took to place the hooks, and to remove them.
@@ -83,7 +86,8 @@ pub(super) struct Deep {
 pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Result<Recorded, Error> {
     let py = user.py;
     check_interpreter(py);
-    let mut limits = Vec::new();
+    let mut limits: Vec<String> = Vec::new();
+    limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {
         room: how.room,
@@ -98,9 +102,9 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     let covered = covered(prepared.as_ref(), applied.as_ref());
     let boundary = Boundary::place(user, wanted(&covered, &how))?;
     let boundary = Arc::new(Mutex::new(boundary));
-    let mut events = PythonEvents::begin(py, after_load(user, &boundary))?;
+    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
     let on = started.elapsed();
-    let outcome = body.run();
+    let (outcome, held) = run(body);
     let ended = Instant::now();
     events.stop(py);
     if let Some(watch) = &mut watch {
@@ -121,9 +125,6 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     let off = ended.elapsed();
     let recording = running.end();
     let arguments = arguments(user, watch, &boundary, &recording, &mut limits)?;
-    if how.arguments && how.deep {
-        limits.push(NOT_WITH_DEEP.into());
-    }
     let mut known = events.known(py)?;
     limits.append(&mut known.limits);
     Ok(Recorded {
@@ -136,11 +137,19 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
         deep: about,
         arguments,
         covered,
+        held,
         limits,
         on,
         off,
         outcome,
     })
+}
+
+/// Runs it, with an eye on the GIL.
+fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>) {
+    let gil = GilWatch::begin();
+    let outcome = body.run();
+    (outcome, gil.end())
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.

@@ -313,6 +313,26 @@ impl Writer<'_, '_> {
         self.recorded.recording.scale.nanoseconds(ticks)
     }
 
+    /// From where on a thread's events were only counted.
+    fn full(&self, log: &Log) -> String {
+        let last = log
+            .events
+            .iter()
+            .rev()
+            .map(|event| event.time)
+            .find(|&time| time > 0);
+        let last = last.map_or(0, |last| {
+            last.saturating_sub(self.recorded.recording.started)
+        });
+        format!(
+            "thread {}: from {} after the beginning on, {} events were only counted, because --limit gives room for {}",
+            log.tid,
+            crate::view::time(self.nanoseconds(last) as f64),
+            log.lost,
+            log.events.len()
+        )
+    }
+
     fn report(self, trees: &[(&Log, Tree)]) -> Result<Report, Error> {
         let recorded = self.recorded;
         let recording = &recorded.recording;
@@ -332,11 +352,8 @@ impl Writer<'_, '_> {
             "pause_ns": recorded.deep.as_ref().map(|deep| deep.pauses.map(|pause| pause.as_nanos() as u64).iter().max().copied()),
         });
         let mut limits = recorded.limits.clone();
-        if lost > 0 {
-            limits.push(format!(
-                "{lost} events found no room behind the first ones and were only counted; --limit gives more room"
-            ));
-        }
+        let full = recording.logs.iter().filter(|log| log.lost > 0);
+        limits.extend(full.map(|log| self.full(log)));
         if recording.left_out > 0 {
             limits.push(format!(
                 "{} threads could not take part",
@@ -348,7 +365,7 @@ impl Writer<'_, '_> {
             columns: COLUMNS,
             tables: self.tables()?,
             bars: self.bar().into_iter().collect(),
-            diagnoses: self.findings(trees),
+            diagnoses: self.findings(trees)?,
             summary: self.summary(trees.len(), events, cost, elapsed),
             facts: fields(json!({ "overhead": overhead }))?,
             rows: rows(self.rows)?,

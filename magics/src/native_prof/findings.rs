@@ -78,7 +78,11 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
 
 /// P002: threads wait by spinning.
 fn spin(profile: &Profile) -> Option<Diagnosis> {
-    let own = near(profile, is_spin, |_| true);
+    // What such a function calls is work: only its own instructions wait.
+    let own = profile.count(|path| {
+        let innermost = path.calls.last().map(|id| profile.function(*id));
+        innermost.is_some_and(|one| one.kind != Kind::Python && is_spin(&one.name))
+    });
     let share = profile.percent(own);
     (share > 30.0).then(|| Diagnosis {
         code: "P002",
@@ -194,8 +198,10 @@ fn is_malloc(name: &str) -> bool {
 }
 
 fn is_spin(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "sched_yield",
+        // OpenBLAS's way to divide work waits in line for the other threads.
+        "exec_blas",
         "__sched_yield",
         "pthread_spin_lock",
         "exec_blas_async_wait",
@@ -230,6 +236,7 @@ mod tests {
     fn names_tell_what_a_function_does() {
         assert!(is_malloc("malloc") && is_malloc("__libc_calloc") && is_malloc("__munmap"));
         assert!(!is_malloc("mallinfo") && is_spin("__sched_yield") && !is_spin("dgemm_nn"));
+        assert!(is_spin("exec_blas") && !is_spin("exec_blas_async"));
         assert!(is_copy("__memmove_avx_unaligned_erms") && !is_copy("DOUBLE_copyswap"));
     }
 }

@@ -43,7 +43,7 @@ fn definition<'py>(
     callable: &Bound<'py, PyAny>,
 ) -> Option<(*mut ffi::PyMethodDef, Bound<'py, PyAny>)> {
     let py = callable.py();
-    if callable.cast_exact::<PyCFunction>().is_ok() {
+    if callable.cast::<PyCFunction>().is_ok() {
         // SAFETY: the object is a C function object, which is alive.
         let function = unsafe { &*callable.as_ptr().cast::<ffi::PyCFunctionObject>() };
         return Some((function.m_ml, owner(py, function)));

@@ -5,6 +5,7 @@
 //! subscripts and attributes are reported by neither; the places that the recorder notes tell of those.
 
 mod callables;
+mod cell;
 mod last;
 mod places;
 #[cfg_attr(Py_3_12, path = "monitoring.rs")]
@@ -20,6 +21,7 @@ use diaphane_trace::recorder;
 use parking_lot::ReentrantMutex;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::Error;
 
@@ -56,10 +58,15 @@ static WANTED: AtomicBool = AtomicBool::new(false);
 
 impl PythonEvents {
     /// Begins. Where Python's reports are not to be had, the reason is among the limits.
-    pub fn begin(py: Python<'_>, after_load: AfterLoad) -> Result<Self, Error> {
+    pub fn begin(
+        py: Python<'_>,
+        cell: &Bound<'_, PyString>,
+        after_load: AfterLoad,
+    ) -> Result<Self, Error> {
         let old = SHARED.lock().table.replace(Table::EMPTY);
         drop(old);
         LAST.forget();
+        cell::begin(cell)?;
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
         let mut limits = Vec::new();
@@ -79,6 +86,7 @@ impl PythonEvents {
     /// Ends; nothing is reported any more.
     pub fn stop(&mut self, py: Python<'_>) {
         WANTED.store(false, Ordering::Relaxed);
+        cell::end();
         if let Some(source) = self.source.take() {
             source.end(py);
         }
@@ -101,13 +109,15 @@ impl Drop for PythonEvents {
 unsafe fn function_enters(py: Python<'_>, code: *mut ffi::PyObject) {
     // SAFETY: Python reports a code object that is alive.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
-    let number = SHARED.lock().table.borrow_mut().code(&code);
+    let (number, is_new) = SHARED.lock().table.borrow_mut().code(&code);
+    cell::enters(&code, is_new);
     append(kind::PYTHON_ENTERS, number);
 }
 
 /// A Python function ends or waits.
-fn function_leaves() {
+fn function_leaves(code: *mut ffi::PyObject) {
     append(kind::PYTHON_LEAVES, 0);
+    cell::leaves(code.addr());
 }
 
 /// Python calls something that is no Python function.

@@ -137,11 +137,12 @@ unsafe extern "C" fn begins(
 #[allow(unsafe_code, reason = "called by CPython")]
 unsafe extern "C" fn ends(
     _own: *mut ffi::PyObject,
-    _arguments: *mut *mut ffi::PyObject,
-    _count: ffi::Py_ssize_t,
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
-    if WANTED.load(Ordering::Relaxed) {
-        function_leaves();
+    // SAFETY: Python passes the code object first.
+    if let Some(code) = unsafe { argument(arguments, count, 0) } {
+        function_leaves(code);
     }
     none()
 }

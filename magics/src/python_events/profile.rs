@@ -85,7 +85,13 @@ unsafe extern "C" fn report(
             // SAFETY: it is ours.
             unsafe { ffi::Py_DECREF(code) };
         }
-        ffi::PyTrace_RETURN => function_leaves(),
+        ffi::PyTrace_RETURN => {
+            // SAFETY: as above.
+            let code = unsafe { ffi::PyFrame_GetCode(frame) }.cast();
+            function_leaves(code);
+            // SAFETY: it is ours.
+            unsafe { ffi::Py_DECREF(code) };
+        }
         // SAFETY: Python passes the function that it calls.
         ffi::PyTrace_C_CALL => call_enters(&unsafe { Bound::from_borrowed_ptr(py, about) }),
         ffi::PyTrace_C_RETURN | ffi::PyTrace_C_EXCEPTION => {

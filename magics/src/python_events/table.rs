@@ -59,10 +59,13 @@ impl Table {
         loaders: Vec::new(),
     };
 
-    pub fn code(&mut self, code: &Bound<'_, PyAny>) -> u32 {
+    /// The number of a code object, and whether it is new.
+    pub fn code(&mut self, code: &Bound<'_, PyAny>) -> (u32, bool) {
         let key = (code.as_ptr().addr(), 0);
-        let number = self.codes.recent(key);
-        number.unwrap_or_else(|| self.codes.insert(key, code.clone().unbind()).0)
+        match self.codes.recent(key) {
+            Some(number) => (number, false),
+            None => self.codes.insert(key, code.clone().unbind()),
+        }
     }
 
     pub fn callable(&mut self, callable: &Bound<'_, PyAny>) -> u32 {

@@ -135,16 +135,19 @@ impl Scene {
 
     /// Whether a system call waits for the GIL: no other lock lies in the interpreter's own memory.
     pub(super) fn waits_for_the_gil(&self, call: &Call) -> bool {
-        let inside = self
-            .runtime
-            .is_some_and(|runtime| runtime.contains(call.first));
-        inside && call.name == Some("futex")
+        is_gil_wait(self.runtime, call)
     }
 
     /// The libraries by their owners, for the names behind functions.
     pub(super) fn package_of(&self, library: usize) -> Option<&Package> {
         self.packages.get(&library).map(AsRef::as_ref)
     }
+}
+
+/// Whether a system call waits for a lock in the interpreter's own memory.
+pub(super) fn is_gil_wait(runtime: Option<Span>, call: &Call) -> bool {
+    let inside = runtime.is_some_and(|runtime| runtime.contains(call.first));
+    inside && call.name == Some("futex")
 }
 
 /// Looking for a package reads files, so only those of the libraries in question are looked for.

@@ -8,7 +8,6 @@ use pyo3::PyResult;
 use super::Found;
 use crate::Context;
 use crate::report::{Diagnosis, Severity};
-use crate::variants;
 
 /// The diagnoses for the functions that were found, as long as they are few enough to be meant.
 pub(super) fn all(found: &[Found<'_>], context: &Context<'_, '_>) -> PyResult<Vec<Diagnosis>> {
@@ -29,12 +28,7 @@ fn below(found: &Found<'_>, context: &Context<'_, '_>) -> PyResult<Option<Diagno
     let (Some(variants), Some(user)) = (&found.variants, context.user) else {
         return Ok(None);
     };
-    let mut switched_off = Vec::new();
-    for name in variants.better() {
-        if variants::is_enabled(user.py, name)? == Some(false) {
-            switched_off.push(name);
-        }
-    }
+    let switched_off = variants.switched_off(user.py)?;
     let Some(best) = switched_off.last() else {
         return Ok(None);
     };

@@ -181,6 +181,24 @@ pub fn note_entry(event: Event) {
     }
 }
 
+/// A place in the log of the calling thread; by default its beginning.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mark(usize, u64);
+
+/// Where the log of the calling thread ends.
+#[must_use]
+pub fn mark() -> Mark {
+    let (used, lost) = Writer::mine().map_or((0, 0), Writer::end);
+    Mark(used, lost)
+}
+
+/// Forgets what the calling thread did since a mark of its own in this recording.
+pub fn forget_since(mark: Mark) {
+    if let Some(writer) = Writer::mine() {
+        writer.cut((mark.0, mark.1));
+    }
+}
+
 /// A thread's first event, from the assembly.
 #[allow(
     unsafe_code,

@@ -176,6 +176,22 @@ impl Writer {
         let _ = unsafe { madvise(start, KEPT, Advice::LinuxPopulateWrite) };
     }
 
+    /// Where the log ends, and how many events were lost.
+    pub(super) fn end(&self) -> (usize, u64) {
+        let start = self.start.load(Ordering::Relaxed);
+        let used = self.next.load(Ordering::Relaxed) - start;
+        (used, self.lost.load(Ordering::Relaxed))
+    }
+
+    /// Forgets what was written behind such an end.
+    pub(super) fn cut(&self, (used, lost): (usize, u64)) {
+        let end = self.start.load(Ordering::Relaxed) + used;
+        self.next.fetch_min(end, Ordering::Relaxed);
+        self.lost.store(lost, Ordering::Relaxed);
+        // The place is noted anew.
+        self.not_last.store(usize::MAX, Ordering::Relaxed);
+    }
+
     /// Forgets what was written.
     pub(super) fn restart(&self) {
         self.next

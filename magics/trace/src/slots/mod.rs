@@ -132,7 +132,7 @@ pub struct Hooks {
 }
 
 /// How many sets of hooks there can be at once.
-const SETS: usize = 64;
+const SETS: usize = 256;
 /// What a fork's child has to put back.
 static PUBLISHED: [AtomicPtr<Prepared>; SETS] = [const { AtomicPtr::new(ptr::null_mut()) }; SETS];
 static FORKS: Once = Once::new();
@@ -146,8 +146,8 @@ impl Hooks {
         hooks
     }
 
-    /// Places further hooks, for example of libraries that were loaded since.
-    pub fn extend(&mut self, prepared: Arc<Prepared>) {
+    /// Places further hooks, for example of libraries that were loaded since; says whether there was room for them.
+    pub fn extend(&mut self, prepared: Arc<Prepared>) -> bool {
         // A child must know them before they are there.
         let pointer = Arc::as_ptr(&prepared).cast_mut();
         let free = |place: &&AtomicPtr<Prepared>| {
@@ -158,10 +158,11 @@ impl Hooks {
                 .is_ok()
         };
         let Some(place) = PUBLISHED.iter().find(free) else {
-            return;
+            return false;
         };
         prepared.on_loaded(Placed::set);
         self.placed.push((prepared, place));
+        true
     }
 }
 
