@@ -52,6 +52,17 @@ def test_a_page_shows_its_diagnosis(page: str, launch, tmp_path: Path):
         assert "error" not in done.trace or cell == cells[-1], done.trace
     shown = "".join(str(m["content"]) for m in done.iopub)
     assert (page in shown) == can_be_shown(page), shown
+    for diagnosis in diagnoses(done):
+        assert diagnosis["title"].endswith(".") and diagnosis["fix"].endswith("."), diagnosis
+
+
+def diagnoses(done) -> list[dict]:
+    """What the reports of a cell find remarkable."""
+    bundles = [message["content"].get("data", {}) for message in done.iopub]
+    reports = [
+        value for bundle in bundles for kind, value in bundle.items() if kind.endswith("+json")
+    ]
+    return [one for report in reports for one in report.get("diagnoses", [])]
 
 
 def can_be_shown(page: str) -> bool:

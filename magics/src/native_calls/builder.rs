@@ -67,7 +67,8 @@ impl<C: Code> Builder<'_, C> {
         match event.id {
             kind::PYTHON_ENTERS => self.python_enters(event),
             kind::PYTHON_LEAVES => {
-                self.leaves(|kind| matches!(kind, Kind::Cell | Kind::Display | Kind::Python(_)))
+                self.leaves(|kind| matches!(kind, Kind::Cell | Kind::Display | Kind::Python(_)));
+                self.place = None;
             }
             kind::C_ENTERS if self.hidden == 0 => self.callable_enters(event),
             kind::C_LEAVES if self.hidden == 0 => {
@@ -142,7 +143,6 @@ impl<C: Code> Builder<'_, C> {
         if let Some(meant) = meant {
             self.open.truncate(meant);
         }
-        self.place = None;
     }
 
     /// Closes native functions whose frames cannot be there any more, when Python's own loop is at work again.

@@ -184,6 +184,30 @@ fn a_jump_to_another_function_is_a_tail_call() {
 }
 
 #[test]
+fn what_a_call_leaves_to_be_freed_belongs_to_its_place() {
+    let log = Script::of_cell()
+        .place(0x10, 0x9000)
+        .add(kind::C_ENTERS, 7, 0x8100)
+        .native(0x1100, 0x8000, 0x1510)
+        .add(kind::C_LEAVES, 7, 0x8100)
+        .native(0x1200, 0x8000, EVALUATES + 5)
+        .place(0x20, 0x9000)
+        .python(DISPLAY, 0x7f00);
+    assert_eq!(
+        shape(&log.tree(true)),
+        [
+            "Cell 1",
+            "  Callable(7) 1",
+            "    caller 1500 0",
+            "      native 1100 1",
+            "  place 10 0",
+            "    native 1200 1",
+            "  Display 1"
+        ]
+    );
+}
+
+#[test]
 fn a_caller_without_an_entry_is_put_in_between_and_not_counted() {
     let log = Script::of_cell()
         .native(0x1200, 0x8000, 0x1110)

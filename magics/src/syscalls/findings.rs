@@ -72,13 +72,13 @@ fn searches(calls: &Named<'_>, path: &[String]) -> Option<Diagnosis> {
         code: "S004",
         severity: Severity::Info,
         title: format!(
-            "imports asked {} times for the {} folders of sys.path, {} in the kernel",
+            "Imports asked {} times for the {} folders of sys.path, {} in the kernel.",
             asked.len(),
             each.len(),
             time(took)
         ),
         evidence: shown.collect(),
-        fix: "take folders that are not needed out of PYTHONPATH, .pth files and sys.path, or put them last".into(),
+        fix: "Take folders that are not needed out of PYTHONPATH, .pth files and sys.path, or put them last.".into(),
     })
 }
 
@@ -105,7 +105,7 @@ fn missing(calls: &Named<'_>) -> Option<Diagnosis> {
         code: "S005",
         severity: Severity::Info,
         title: format!(
-            "{} of {} calls that name a file found none, {} in the kernel",
+            "{} of {} calls that name a file found none, {} in the kernel.",
             failed.len(),
             asked.count(),
             time(sum(failed.iter().map(|(_, call)| *call)))
@@ -113,7 +113,7 @@ fn missing(calls: &Named<'_>) -> Option<Diagnosis> {
         evidence: shown
             .map(|(folder, count)| format!("{count} in {folder}"))
             .collect(),
-        fix: "list such a folder once (os.scandir) instead of asking for each name, and look first where the files are"
+        fix: "List such a folder once (os.scandir) instead of asking for each name, and look first where the files are."
             .into(),
     })
 }
@@ -157,14 +157,14 @@ fn pieces(calls: &Named<'_>) -> Option<Diagnosis> {
         code: "S006",
         severity: Severity::Warn,
         title: format!(
-            "{} was {verb} in {} pieces of {} on average, {} in the kernel",
+            "{} was {verb} in {} pieces of {} on average, {} in the kernel.",
             file.path,
             pieces.count,
             bytes(pieces.bytes as f64 / pieces.count as f64),
             time(pieces.took as f64)
         ),
         evidence: Vec::new(),
-        fix: "open it with a buffer (the default of open()), or collect the pieces and hand them over at once".into(),
+        fix: "Open it with a buffer (the default of open()), or collect the pieces and hand them over at once.".into(),
     })
 }
 
@@ -223,13 +223,13 @@ fn syncs(calls: &Named<'_>, elapsed: u64) -> Option<Diagnosis> {
         code: "S007",
         severity: if much { Severity::Warn } else { Severity::Info },
         title: format!(
-            "the cell waited {} times until the disk had its data, {} of {}",
+            "The cell waited {} times until the disk had its data, {} of {}.",
             syncs.len(),
             time(took),
             time(elapsed as f64)
         ),
         evidence: names(syncs.iter().map(|(name, _)| name.as_str())),
-        fix: "do several changes in one transaction, and ask for fsync once at the end".into(),
+        fix: "Do several changes in one transaction, and ask for fsync once at the end.".into(),
     })
 }
 
@@ -257,11 +257,11 @@ fn polling(calls: &Named<'_>, seen: &[Seen<'_>]) -> Option<Diagnosis> {
         code: "S008",
         severity: Severity::Warn,
         title: format!(
-            "a loop asked {} times for something to do and got nothing, instead of waiting",
+            "A loop asked {} times for something to do and got nothing, instead of waiting.",
             found.len()
         ),
         evidence,
-        fix: "wait with a time-out, or on a lock, an event or a queue, so that the kernel wakes the thread".into(),
+        fix: "Wait with a time-out, or on a lock, an event or a queue, so that the kernel wakes the thread.".into(),
     })
 }
 

@@ -54,13 +54,13 @@ fn misses(opens: &[Open]) -> Option<Diagnosis> {
             Severity::Warn
         },
         title: format!(
-            "{} of the dynamic linker's {} opens failed{how}, in {} folders",
+            "{} of the dynamic linker's {} opens failed{how}, in {} folders.",
             failed.len(),
             of_linker.len(),
             folders.len()
         ),
         evidence: shown.collect(),
-        fix: "take folders that hold none of these libraries out of LD_LIBRARY_PATH or RPATH"
+        fix: "Take folders that hold none of these libraries out of LD_LIBRARY_PATH or RPATH."
             .into(),
     })
 }
@@ -96,12 +96,12 @@ fn far(opens: &[Open]) -> Option<Diagnosis> {
         code: "S003",
         severity: Severity::Info,
         title: format!(
-            "{opened} opens of libraries and modules went to a network or FUSE file system, {} at {}",
+            "{opened} opens of libraries and modules went to a network or FUSE file system, {} at {}.",
             first.kind,
             first.point.display()
         ),
         evidence: shown.collect(),
-        fix: "keep the environment on a local disk, and take such folders out of LD_LIBRARY_PATH and sys.path".into(),
+        fix: "Keep the environment on a local disk, and take such folders out of LD_LIBRARY_PATH and sys.path.".into(),
     })
 }
 
@@ -132,7 +132,7 @@ fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
         code: "S002",
         severity: Severity::Warn,
         title: format!(
-            "the initialisers of {} took {} of the cell's {}",
+            "The initialisers of {} took {} of the cell's {}.",
             name_of(&slow.path),
             time(took as f64),
             time(scene.elapsed_ns as f64)
@@ -142,7 +142,7 @@ fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
             .flatten()
             .collect(),
         fix:
-            "import it only where it is needed, or ask its authors to do this work at the first use"
+            "Import it only where it is needed, or ask its authors to do this work at the first use."
                 .into(),
     })
 }
