@@ -14,6 +14,8 @@ import hooks
 import numpy as np
 
 HOOKS = hooks.Hooks()
+# How often hooks come and go below threads that work.
+TURNS = int(os.environ.get("DIAPHANE_TURNS", "250"))
 FOLDER = tempfile.TemporaryDirectory()
 
 
@@ -149,7 +151,7 @@ def test_threads_run_on_while_hooks_come_and_go():
     for worker in workers:
         worker.start()
     before, refused = code(), 0
-    for turn in range(250):
+    for turn in range(TURNS):
         try:
             HOOKS.on()
         except RuntimeError as error:
@@ -165,7 +167,7 @@ def test_threads_run_on_while_hooks_come_and_go():
     for worker in workers:
         worker.join()
     assert not wrong and all(rounds), (wrong, rounds)
-    assert refused < 25
+    assert refused < TURNS / 10
     assert code() == before
     is_as_in_the_files()
 
