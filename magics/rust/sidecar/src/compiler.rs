@@ -1,0 +1,235 @@
+//! One session: what evcxr knows, which items and dependencies there are, and the way of a cell to a library.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use diaphane_rust_protocol::{Answer, Compile, Compiled, Form, Lines, Status};
+use evcxr::{Error, EvalContext};
+
+use crate::code::{self, Code};
+use crate::items::{self, Kept};
+use crate::report::{self, Source, Sources};
+use crate::settings::Folders;
+use crate::slot::Slot;
+use crate::toolchain::Toolchain;
+
+/// The version of `ndarray` that views are made with.
+const NDARRAY: &str = "\"0.17\"";
+/// As evcxr optimizes by default.
+const OPT_LEVEL: &str = "2";
+
+/// A session.
+pub struct Compiler {
+    pub context: EvalContext,
+    pub slot: Slot,
+    pub folders: Folders,
+    pub toolchain: Toolchain,
+    items: Vec<Kept>,
+    sources: Sources,
+    dependencies: Vec<(String, String)>,
+    with_views: bool,
+    cells: u32,
+}
+
+/// A `:dep` line.
+struct Wanted {
+    line: u32,
+    name: String,
+    config: String,
+}
+
+impl Compiler {
+    pub fn new(context: EvalContext, slot: Slot, folders: Folders, toolchain: Toolchain) -> Self {
+        Self {
+            context,
+            slot,
+            folders,
+            toolchain,
+            items: Vec::new(),
+            sources: Sources::new(),
+            dependencies: Vec::new(),
+            with_views: false,
+            cells: 0,
+        }
+    }
+
+    /// Compiles a cell.
+    pub fn compile(&mut self, mut cell: Compile) -> Answer {
+        let started = Instant::now();
+        let wanted = match take_commands(&mut cell) {
+            Ok(wanted) => wanted,
+            Err((line, message)) => return failed(report::about_line(&message, line, &cell)),
+        };
+        let divided = items::divide(&cell.source, cell.cell, cell.lines_above);
+        let all = items::merged(&self.items, &divided.items);
+        let code = code::write(&cell, &all, &divided);
+        let source = Source {
+            text: cell.source.clone(),
+            lines_above: cell.lines_above,
+        };
+        self.sources.insert(cell.cell, source);
+        let outcome = self.build(&cell, &code, &wanted);
+        let answer = match outcome {
+            Ok(()) => self.take_library(&cell, code, started),
+            Err(answer) => answer,
+        };
+        if let Answer::Compiled(_) = answer {
+            self.items = items::settled(all);
+            for dependency in wanted {
+                self.dependencies.retain(|(name, _)| *name != dependency.name);
+                self.dependencies.push((dependency.name, dependency.config));
+            }
+        }
+        let items = &self.items;
+        self.sources
+            .retain(|number, _| items.iter().any(|item| item.cell == *number));
+        answer
+    }
+
+    /// Has evcxr build the source with all dependencies.
+    fn build(&mut self, cell: &Compile, code: &Code, wanted: &[Wanted]) -> Result<(), Answer> {
+        let mut state = self.context.state();
+        self.with_views |= cell.binds.iter().any(|bind| matches!(bind.form, Form::View(_)))
+            || cell.source.contains("ndarray");
+        let path = self.folders.support.display();
+        let refused = |error: Error| Answer::Refused {
+            reason: short(&error.to_string()),
+        };
+        if self.with_views {
+            let config = format!("{{ path = {:?}, features = [\"ndarray\"] }}", path.to_string());
+            state.add_dep("diaphane-cell", &config).map_err(refused)?;
+            if !self.dependencies.iter().any(|(name, _)| name == "ndarray") {
+                state.add_dep("ndarray", NDARRAY).map_err(refused)?;
+            }
+        } else {
+            let config = format!("{{ path = {:?} }}", path.to_string());
+            state.add_dep("diaphane-cell", &config).map_err(refused)?;
+        }
+        for dependency in wanted {
+            state
+                .add_dep(&dependency.name, &dependency.config)
+                .map_err(|error| {
+                    failed(report::about_line(&short(&error.to_string()), dependency.line, cell))
+                })?;
+        }
+        let level = Some(cell.opt_level.as_str()).filter(|level| !level.is_empty());
+        state.set_opt_level(level.unwrap_or(OPT_LEVEL)).map_err(refused)?;
+        let native = if cell.native { " -Ctarget-cpu=native" } else { "" };
+        state.set_build_env("RUSTFLAGS", &format!("-Cprefer-dynamic{native}"));
+        state.set_build_env("CARGO_PROFILE_DEV_CODEGEN_UNITS", "1");
+        state.set_build_env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
+        state.set_preserve_vars_on_panic(true);
+        match self.context.eval_with_state(&code.text, state) {
+            Ok(_) => Ok(()),
+            Err(Error::CompilationErrors(errors)) => {
+                Err(failed(report::report(&errors, code, cell, &self.sources)))
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Gives the library a path of its own, since the linker takes libraries of one path for one.
+    fn take_library(&mut self, cell: &Compile, code: Code, started: Instant) -> Answer {
+        self.cells += 1;
+        let built = fs::read_to_string(&self.folders.relay).map(PathBuf::from);
+        let mut library = self.folders.cells.join(format!("rust_cell_{}.so", cell.cell));
+        let mut again = 1;
+        while library.exists() {
+            again += 1;
+            library = self.folders.cells.join(format!("rust_cell_{}_{again}.so", cell.cell));
+        }
+        if let Err(error) = built.and_then(|built| fs::rename(built, &library)) {
+            return Answer::Refused {
+                reason: format!("the library of the cell is not where evcxr left it: {error}"),
+            };
+        }
+        Answer::Compiled(Compiled {
+            library: library.display().to_string(),
+            libstd: self.toolchain.libstd.display().to_string(),
+            lines: self.lines_in_crate(&code),
+            source: code.text,
+            took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The lines as they stand in the crate that evcxr has made of the source, since panics name those.
+    fn lines_in_crate(&self, code: &Code) -> Vec<Lines> {
+        let whole = self.context.last_source().unwrap_or_default();
+        let Some(at) = whole.find(code.text.trim_end()) else {
+            return Vec::new();
+        };
+        let above = whole[..at].matches('\n').count() as u32;
+        let moved = code.lines.iter().map(|lines| Lines {
+            first: lines.first + above,
+            ..*lines
+        });
+        moved.collect()
+    }
+
+    /// Forgets items and dependencies.
+    pub fn reset(&mut self) -> Answer {
+        self.items.clear();
+        self.sources.clear();
+        self.dependencies.clear();
+        self.with_views = false;
+        match self.context.clear() {
+            Ok(()) => self.status(),
+            Err(error) => Answer::Refused {
+                reason: short(&error.to_string()),
+            },
+        }
+    }
+
+    /// What is known.
+    pub fn status(&self) -> Answer {
+        Answer::Status(Status {
+            rustc: self.toolchain.version.clone(),
+            folder: self.slot.folder.display().to_string(),
+            items: self.items.iter().map(Kept::known).collect(),
+            dependencies: self.dependencies.clone(),
+            cells: self.cells,
+        })
+    }
+}
+
+fn failed((report, summary): (String, String)) -> Answer {
+    Answer::Failed { report, summary }
+}
+
+/// The telling line of a long message.
+fn short(message: &str) -> String {
+    let lines = || message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = lines().find(|line| line.starts_with("error"));
+    let line = telling.or_else(|| lines().next()).unwrap_or_default();
+    line.trim_start_matches("error: ").to_owned()
+}
+
+/// Takes the lines that begin with a colon out of a cell, or says which cannot be obeyed.
+fn take_commands(cell: &mut Compile) -> Result<Vec<Wanted>, (u32, String)> {
+    let mut wanted = Vec::new();
+    let mut rest = Vec::new();
+    for (number, line) in cell.source.lines().enumerate() {
+        let Some(command) = line.strip_prefix(':') else {
+            rest.push(line);
+            continue;
+        };
+        let number = number as u32;
+        let Some(dependency) = command.strip_prefix("dep ") else {
+            let word = command.split_whitespace().next().unwrap_or_default();
+            return Err((number, format!("`:{word}` is not known here; `:dep name = \"version\"` is")));
+        };
+        let (name, config) = match dependency.split_once('=') {
+            Some((name, config)) => (name.trim(), config.trim()),
+            None => (dependency.trim(), "\"*\""),
+        };
+        wanted.push(Wanted {
+            line: number,
+            name: name.to_owned(),
+            config: config.trim_end_matches(';').to_owned(),
+        });
+        rest.push("");
+    }
+    cell.source = rest.join("\n");
+    Ok(wanted)
+}

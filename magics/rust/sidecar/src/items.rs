@@ -1,0 +1,242 @@
+//! The items of cells: functions, types, macros, imports. They are taken out of the cell that has them and given to every
+//! later cell, until another cell has one of the same name.
+
+use std::ops::Range;
+
+use diaphane_rust_protocol::Item as Known;
+use ra_ap_syntax::ast::{self, HasModuleItem, HasName, Item, Stmt};
+use ra_ap_syntax::{AstNode, Edition, SourceFile};
+
+use crate::uses;
+
+/// A cell, divided.
+pub struct Divided {
+    /// The items, in their order.
+    pub items: Vec<Kept>,
+    /// Where the last expression stands, if it has a value to display.
+    pub tail: Option<Range<usize>>,
+    /// The cell with blanks in the place of items.
+    pub rest: String,
+}
+
+/// An item, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What must not be there twice.
+    pub keys: Vec<String>,
+    /// What it is, in Rust's word.
+    pub kind: &'static str,
+    /// Its name or its head.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The number of the cell.
+    pub cell: u32,
+    /// Its first line, from 1, and the characters before it on that line.
+    pub line: u32,
+    pub column: u32,
+    /// A `use` item, one for each name, for the time when it is no longer new.
+    pub apart: Vec<uses::Import>,
+}
+
+impl Kept {
+    /// The same for a report.
+    pub fn known(&self) -> Known {
+        Known {
+            kind: self.kind.to_owned(),
+            name: self.name.clone(),
+            cell: self.cell,
+        }
+    }
+}
+
+const HEAD: &str = "fn main() {\n";
+
+/// Divides a cell. Where it is no Rust, all of it is the rest, and rustc says what is wrong.
+pub fn divide(source: &str, cell: u32, lines_above: u32) -> Divided {
+    let whole = format!("{HEAD}{source}\n}}");
+    let parsed = SourceFile::parse(&whole, Edition::Edition2024);
+    let mut divided = Divided {
+        items: Vec::new(),
+        tail: None,
+        rest: source.to_owned(),
+    };
+    let body = match parsed.tree().items().next() {
+        Some(Item::Fn(main)) if parsed.errors().is_empty() => main.body(),
+        _ => None,
+    };
+    let Some(statements) = body.and_then(|body| body.stmt_list()) else {
+        return divided;
+    };
+    for statement in statements.statements() {
+        if let Stmt::Item(item) = statement
+            && let Some((kind, name, keys)) = describe(&item)
+        {
+            let range = place(&item);
+            let above = &source[..range.start];
+            let line = above.matches('\n').count() as u32;
+            let column = above.rsplit('\n').next().unwrap_or_default();
+            divided.items.push(Kept {
+                keys,
+                kind,
+                name,
+                text: source[range.clone()].to_owned(),
+                cell,
+                line: lines_above + 1 + line,
+                column: column.chars().count() as u32,
+                apart: match &item {
+                    Item::Use(item) => uses::imports(item),
+                    _ => Vec::new(),
+                },
+            });
+            blank(&mut divided.rest, range);
+        }
+    }
+    divided.tail = statements.tail_expr().map(|tail| place(&tail));
+    divided
+}
+
+/// Where a node stands in the cell.
+fn place(node: &impl AstNode) -> Range<usize> {
+    let range = node.syntax().text_range();
+    usize::from(range.start()) - HEAD.len()..usize::from(range.end()) - HEAD.len()
+}
+
+/// Puts blanks over a range; lines and columns stay.
+fn blank(text: &mut String, range: Range<usize>) {
+    let blanks: String = text[range.clone()]
+        .chars()
+        .flat_map(|letter| match letter {
+            '\n' => "\n".chars(),
+            // As many bytes as before, so that other ranges stay right.
+            _ => "    "[..letter.len_utf8()].chars(),
+        })
+        .collect();
+    text.replace_range(range, &blanks);
+}
+
+/// What an item is, its name, and what must not be there twice. Nothing for a macro call, which is a statement.
+fn describe(item: &Item) -> Option<(&'static str, String, Vec<String>)> {
+    let named = |kind: &'static str, name: Option<ast::Name>| {
+        let name = name?.text().to_string();
+        Some((kind, name.clone(), vec![name]))
+    };
+    match item {
+        Item::Const(item) => named("const", item.name()),
+        Item::Enum(item) => named("enum", item.name()),
+        Item::Fn(item) => named("fn", item.name()),
+        Item::Module(item) => named("mod", item.name()),
+        Item::Static(item) => named("static", item.name()),
+        Item::Struct(item) => named("struct", item.name()),
+        Item::Trait(item) => named("trait", item.name()),
+        Item::TypeAlias(item) => named("type", item.name()),
+        Item::Union(item) => named("union", item.name()),
+        Item::MacroRules(item) => {
+            let name = item.name()?.text().to_string();
+            Some(("macro", name.clone(), vec![format!("{name}!")]))
+        }
+        Item::Impl(item) => Some(described_impl(item)),
+        Item::Use(item) => {
+            let imports = uses::imports(item);
+            let keys: Vec<_> = imports
+                .into_iter()
+                .map(|(name, text)| name.unwrap_or(text))
+                .collect();
+            Some(("use", keys.join(", "), keys))
+        }
+        Item::MacroCall(_) => None,
+        other => {
+            let text = other.syntax().text().to_string();
+            Some(("item", text.lines().next()?.to_owned(), vec![text]))
+        }
+    }
+}
+
+/// An `impl` of a trait is there once; one without a trait may be there again with other functions.
+fn described_impl(item: &ast::Impl) -> (&'static str, String, Vec<String>) {
+    let whole = item.syntax().text().to_string();
+    let head = whole.split('{').next().unwrap_or_default();
+    let head = head.split_whitespace().collect::<Vec<_>>().join(" ");
+    let inside = item.assoc_item_list().into_iter();
+    let names = inside.flat_map(|list| list.assoc_items()).filter_map(|item| match item {
+        ast::AssocItem::Fn(item) => item.name(),
+        ast::AssocItem::Const(item) => item.name(),
+        ast::AssocItem::TypeAlias(item) => item.name(),
+        ast::AssocItem::MacroCall(_) => None,
+    });
+    let keys = match item.trait_() {
+        Some(_) => vec![head.clone()],
+        None => names.map(|name| format!("{head}::{name}")).collect(),
+    };
+    ("impl", head.trim_start_matches("impl").trim().to_owned(), keys)
+}
+
+/// What a cell adds to the items before it.
+pub fn merged(before: &[Kept], new: &[Kept]) -> Vec<Kept> {
+    let is_new = |key: &String| new.iter().any(|item| item.keys.contains(key));
+    let mut all: Vec<Kept> = before
+        .iter()
+        .filter(|item| !item.keys.iter().any(is_new))
+        .cloned()
+        .collect();
+    all.extend(new.iter().cloned());
+    // A macro must stand above its use.
+    all.sort_by_key(|item| item.kind != "macro");
+    all
+}
+
+/// The items as later cells get them: `use` with one name each.
+pub fn settled(items: Vec<Kept>) -> Vec<Kept> {
+    items
+        .into_iter()
+        .flat_map(|item| {
+            if item.apart.is_empty() {
+                return vec![item];
+            }
+            let one = |(name, text): &uses::Import| Kept {
+                keys: vec![name.clone().unwrap_or_else(|| text.clone())],
+                name: name.clone().unwrap_or_else(|| text.clone()),
+                text: text.clone(),
+                apart: Vec::new(),
+                ..item.clone()
+            };
+            item.apart.iter().map(one).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_leave_and_lines_stay() {
+        let source = "let a = 1;\nfn twice(x: i64) -> i64 {\n    2 * x // é\n}\ntwice(a)";
+        let divided = divide(source, 3, 1);
+        assert_eq!(divided.items.len(), 1);
+        assert_eq!((divided.items[0].line, divided.items[0].column), (3, 0));
+        assert_eq!(divided.rest.len(), source.len());
+        assert_eq!(divided.rest.matches('\n').count(), 4);
+        assert_eq!(&source[divided.tail.unwrap()], "twice(a)");
+    }
+
+    #[test]
+    fn a_later_item_replaces_an_earlier_one() {
+        let first = settled(divide("use std::collections::{HashMap, HashSet as Set};\nfn f() {}", 1, 1).items);
+        assert_eq!(first.len(), 3);
+        let second = divide("struct HashMap;\nimpl HashMap { fn new() {} }", 2, 1).items;
+        let all = settled(merged(&first, &second));
+        let names: Vec<_> = all.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["Set", "f", "HashMap", "HashMap"]);
+        let third = divide("impl HashMap { fn len() {} }", 3, 1).items;
+        assert_eq!(merged(&all, &third).len(), 5);
+        let again = divide("impl HashMap { fn new() {} fn other() {} }", 4, 1).items;
+        assert_eq!(merged(&all, &again).len(), 4);
+    }
+
+    #[test]
+    fn what_is_no_rust_is_left_to_rustc() {
+        let divided = divide("let a = (1;\nfn f() {}", 1, 1);
+        assert!(divided.items.is_empty() && divided.tail.is_none());
+    }
+}

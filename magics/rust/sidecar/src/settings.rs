@@ -1,0 +1,76 @@
+//! What evcxr finds around it: its own folders and settings, and none of the user's.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::relay;
+
+/// The support crate as it is written for cells.
+const SUPPORT: &[(&str, &str)] = &[
+    ("Cargo.toml", include_str!("../../cell/Cargo.toml")),
+    ("src/abi.rs", include_str!("../../cell/src/abi.rs")),
+    ("src/cell.rs", include_str!("../../cell/src/cell.rs")),
+    ("src/give.rs", include_str!("../../cell/src/give.rs")),
+    ("src/lib.rs", include_str!("../../cell/src/lib.rs")),
+    ("src/run.rs", include_str!("../../cell/src/run.rs")),
+    ("src/show.rs", include_str!("../../cell/src/show.rs")),
+    ("src/views.rs", include_str!("../../cell/src/views.rs")),
+];
+
+/// The folders of a session.
+pub struct Folders {
+    /// The support crate.
+    pub support: PathBuf,
+    /// The libraries of cells.
+    pub cells: PathBuf,
+    /// Where the relay writes.
+    pub relay: PathBuf,
+}
+
+/// Prepares the folders and the environment. No other thread may run yet.
+pub fn prepare(slot: &Path) -> Result<Folders> {
+    let folders = Folders {
+        support: slot.join("diaphane-cell"),
+        cells: slot.join("cells"),
+        relay: slot.join("library"),
+    };
+    for (name, text) in SUPPORT {
+        write(&folders.support.join(name), text)?;
+    }
+    // Without sources of the standard library evcxr would have rustup download them; empty ones are enough for it.
+    let sources = slot.join("no-sources");
+    for part in ["core", "alloc", "std"] {
+        fs::create_dir_all(sources.join(part))?;
+    }
+    let home = slot.join("home");
+    fs::create_dir_all(&home)?;
+    fs::create_dir_all(&folders.cells)?;
+    set("RUST_SRC_PATH", &sources);
+    set("EVCXR_TMPDIR", slot);
+    set("EVCXR_CONFIG_DIR", &home);
+    set(relay::FILE, &folders.relay);
+    // A folder of the user's may have an evcxr.toml.
+    env::set_current_dir(&home).context("cannot enter the folder to build in")?;
+    Ok(folders)
+}
+
+/// Writes a file if it differs, so that cargo sees changes only.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[allow(unsafe_code, reason = "there is no safe way, and evcxr reads it there")]
+fn set(name: &str, value: impl AsRef<OsStr>) {
+    // SAFETY: `prepare` is called before any thread is started.
+    unsafe { env::set_var(name, value) }
+}
