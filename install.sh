@@ -9,7 +9,7 @@ set -euo pipefail
 usage() {
   cat <<'END'
 Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] [--name NAME]
-                    [--without-curve] [--demo] [--uninstall]
+                    [--without-curve] [--without-rust-cells] [--demo] [--uninstall]
 
   --python PYTHON   the Python that the kernel runs (default: the active virtual environment's, else that of .venv,
                     which is made here with JupyterLab, NumPy, pandas and Matplotlib)
@@ -18,6 +18,8 @@ Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] 
   --prefix PREFIX   install it into PREFIX/share/jupyter
   --name NAME       the kernel's name (default: diaphane)
   --without-curve   build without CurveZMQ encryption, and so without libsodium
+  --without-rust-cells
+                    build without the compiler of %%rust cells, which takes as long as all the rest
   --demo            also run the first tutorial through the kernel, and write it to notebooks/out as HTML
   --uninstall       remove the kernelspec
 END
@@ -44,7 +46,7 @@ main() {
 }
 
 parse() {
-  action=install python="" place=() name=diaphane curve=yes demo=no lists=old
+  action=install python="" place=() name=diaphane curve=yes rust_cells=yes demo=no lists=old
   while (($#)); do
     case $1 in
       --python | --prefix | --name)
@@ -54,6 +56,7 @@ parse() {
         ;;
       --user | --sys-prefix) place=("$1") ;;
       --without-curve) curve=no ;;
+      --without-rust-cells) rust_cells=no ;;
       --demo) demo=yes ;;
       --uninstall) action=uninstall ;;
       -h | --help) usage && exit ;;
@@ -243,6 +246,14 @@ build() {
     variables+=(CXXFLAGS=-DZMQ_HAVE_PTHREAD_SETNAME_2=1)
   fi
   env "${variables[@]}" cargo build --release --locked --package diaphane
+  local compiler
+  compiler=$(dirname "$(binary)")/diaphane-rust
+  rm -f "$compiler"
+  if [[ $rust_cells == yes ]]; then
+    say "Building the compiler of Rust cells (the first time takes some minutes; --without-rust-cells leaves it out)"
+    cargo build --release --locked --manifest-path magics/rust/sidecar/Cargo.toml --target-dir magics/rust/sidecar/target
+    cp magics/rust/sidecar/target/release/diaphane-rust "$compiler"
+  fi
 }
 
 install_kernel() {

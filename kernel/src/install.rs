@@ -6,6 +6,7 @@ use crate::python;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use diaphane_wire::spec::{self, KernelSpec, Metadata};
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// The installed binary's name in the kernelspec's directory.
 const BINARY: &str = "diaphane";
+
+/// The compiler of Rust cells, which lies beside the binary if it was built.
+const RUST_CELLS: &str = "diaphane-rust";
 
 /// The name of a kernel whose user chose none.
 const NAME: &str = "diaphane";
@@ -197,6 +201,12 @@ fn write(directory: &Path, spec: &KernelSpec) -> Result<()> {
     replace(&directory.join(BINARY), |path| {
         fs::copy("/proc/self/exe", path).map(drop)
     })?;
+    let compiler = env::current_exe()?.with_file_name(RUST_CELLS);
+    if compiler.is_file() {
+        replace(&directory.join(RUST_CELLS), |path| {
+            fs::copy(&compiler, path).map(drop)
+        })?;
+    }
     for (name, image) in LOGOS {
         replace(&directory.join(name), |path| fs::write(path, image))?;
     }

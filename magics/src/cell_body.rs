@@ -142,6 +142,15 @@ impl<'a, 'py> Body<'a, 'py> {
     }
 }
 
+/// The number of the cell that runs, and how many of its lines stand above its body; 0 and 0 without a shell.
+pub(crate) fn place(cell: &str, user: User<'_, '_>) -> PyResult<(u32, u32)> {
+    let Some(shell) = shell(user.py)? else {
+        return Ok((0, 0));
+    };
+    let (_, above) = whole_cell(&shell, cell)?;
+    Ok((number(&shell)?.extract().unwrap_or(0), above as u32))
+}
+
 /// Whether the shell's variables are those that the magic was given.
 fn is_shell_of(shell: &Bound<'_, PyAny>, user: User<'_, '_>) -> bool {
     let namespace = shell.getattr("user_ns");

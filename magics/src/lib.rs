@@ -33,6 +33,7 @@ mod python;
 mod python_events;
 mod reach;
 mod report;
+mod rust_cells;
 mod signatures;
 mod stack;
 mod syscalls;
@@ -175,6 +176,9 @@ const ALL: &[Entry] = &[
     entry::<syscalls::Syscalls>(),
     entry::<process_tree::ProcessTree>(),
     entry::<stack::Stack>(),
+    entry::<rust_cells::Rust>(),
+    entry::<rust_cells::RustStatus>(),
+    entry::<rust_cells::RustReset>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {

@@ -108,8 +108,10 @@ fn run_magic<'py>(
 
 /// Hands a report to Python, or binds its rows to the name that the line gave.
 fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyReport>, Error> {
+    let is_quiet = asked.report.quiet && !asked.report.as_json;
     let report = PyReport::new(asked.report);
     match asked.bind {
+        None if is_quiet => Ok(None),
         None => Ok(Some(report)),
         Some(variable) if is_name(user.py, &variable)? => {
             user.namespace.set_item(variable, report.list(user.py)?)?;

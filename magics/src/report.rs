@@ -63,6 +63,8 @@ pub struct Report {
     pub shown: usize,
     /// Whether the plain view is JSON.
     pub as_json: bool,
+    /// Whether it is shown only if the user asks for it, since the cell has shown what it is about.
+    pub quiet: bool,
     /// Where it was made, if it comes from a file.
     pub host: Option<Value>,
 }

@@ -8,6 +8,18 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "memory of Python's objects becomes Rust's types",
     ),
     (
+        "magics/rust/sidecar/src/code.rs",
+        "the source of cells, as text",
+    ),
+    (
+        "magics/rust/sidecar/src/settings.rs",
+        "evcxr reads its settings from the environment",
+    ),
+    (
+        "magics/src/rust_cells/",
+        "code of the user's is loaded and called, and its faults are survived",
+    ),
+    (
         "magics/src/array_functions.rs",
         "NumPy's own function for the table of a dtype",
     ),

@@ -106,6 +106,8 @@ pub struct Compiled {
     pub lines: Vec<Lines>,
     /// The source that was given to evcxr.
     pub source: String,
+    /// Whether later cells have other items or dependencies than before.
+    pub items_changed: bool,
     /// Wall time in nanoseconds.
     pub took_ns: u64,
 }

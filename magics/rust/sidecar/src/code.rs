@@ -20,17 +20,13 @@ pub struct Code {
 /// Writes the source of a cell.
 pub fn write(cell: &Compile, items: &[Kept], divided: &Divided) -> Code {
     let mut code = Code::default();
-    code.own("#[allow(unused, nonstandard_style, unsafe_op_in_unsafe_fn, clippy::all)] mod cell {");
+    code.own("#[allow(unused, nonstandard_style)] mod cell {");
     for item in items {
         code.user(&item.text, item.cell, item.line, item.column);
     }
     code.own("#[unsafe(no_mangle)]");
-    code.own(
-        "pub unsafe extern \"C\" fn diaphane_main(__dia: *const ::diaphane_cell::abi::Ctx) -> u32 {",
-    );
-    code.own(
-        "unsafe { ::diaphane_cell::enter(__dia, &mut |__dia: &::diaphane_cell::Cell<'_>| -> ::diaphane_cell::Outcome {",
-    );
+    code.own("pub extern \"C\" fn diaphane_main(__ctx: *const ::diaphane_cell::abi::Ctx) -> u32 {");
+    code.own("let mut __body = |__dia: &::diaphane_cell::Cell<'_>| -> ::diaphane_cell::Outcome {");
     for (number, bind) in binds(cell) {
         code.own(&lend(number, bind));
     }
@@ -38,7 +34,8 @@ pub fn write(cell: &Compile, items: &[Kept], divided: &Divided) -> Code {
     for (number, name) in cell.outputs.iter().enumerate() {
         code.own(&format!("__dia.put({number}, {});", identifier(name)));
     }
-    code.own("; Ok(()) }) } }");
+    code.own("; Ok(()) };");
+    code.own("unsafe { ::diaphane_cell::enter(__ctx, &mut __body) } }");
     code.own("}");
     code
 }
@@ -47,7 +44,7 @@ fn binds(cell: &Compile) -> impl Iterator<Item = (usize, &Bind)> {
     cell.binds.iter().enumerate()
 }
 
-/// The user's statements. They may be unsafe only where they say so, hence the block's end around them.
+/// The user's statements. They stand in no unsafe block of ours, so they are unsafe only where they say so.
 fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
     let first = cell.lines_above + 1;
     let Some(tail) = &divided.tail else {
@@ -57,7 +54,12 @@ fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
     let before = &divided.rest[..tail.start];
     code.user(before, cell.cell, first, 0);
     let line = first + before.matches('\n').count() as u32;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count();
     code.own("match (");
     code.user(&divided.rest[tail.clone()], cell.cell, line, column as u32);
     code.own(") { __value => { use ::diaphane_cell::Shown as _; __dia.show(|| __value.evcxr_display()); } }");
@@ -65,19 +67,36 @@ fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
 
 /// The statement that makes a variable of what is lent.
 fn lend(number: usize, bind: &Bind) -> String {
-    let Bind { rust, form, mutable, .. } = bind;
+    let Bind {
+        rust,
+        form,
+        mutable,
+        ..
+    } = bind;
     let name = identifier(&bind.name);
     let (mutable, way) = if *mutable { ("mut ", "_mut") } else { ("", "") };
     match form {
-        Form::Number => format!("let {mutable}{name}: {rust} = __dia.number({number});"),
-        Form::Text => format!("let {name}: &str = __dia.text({number});"),
-        Form::Slice => format!("let {name}: &{mutable}[{rust}] = __dia.slice{way}({number});"),
+        Form::Number => {
+            format!("let {mutable}{name}: {rust} = unsafe {{ __dia.number({number}) }};")
+        }
+        Form::Text => format!("let {name}: &str = unsafe {{ __dia.text({number}) }};"),
+        Form::Slice => {
+            format!("let {name}: &{mutable}[{rust}] = unsafe {{ __dia.slice{way}({number}) }};")
+        }
         Form::View(rank) => {
-            let rank = if *rank > 6 { "Dyn".to_owned() } else { rank.to_string() };
-            let view = if bind.mutable { "ArrayViewMut" } else { "ArrayView" };
+            let rank = if *rank > 6 {
+                "Dyn".to_owned()
+            } else {
+                rank.to_string()
+            };
+            let view = if bind.mutable {
+                "ArrayViewMut"
+            } else {
+                "ArrayView"
+            };
             format!(
                 "let {mutable}{name}: ::diaphane_cell::ndarray::{view}<'_, {rust}, ::diaphane_cell::ndarray::Ix{rank}> \
-                 = __dia.view{way}({number});"
+                 = unsafe {{ __dia.view{way}({number}) }};"
             )
         }
     }
@@ -86,9 +105,10 @@ fn lend(number: usize, bind: &Bind) -> String {
 /// A name of Python's as one of Rust's.
 fn identifier(name: &str) -> String {
     const WORDS: &[&str] = &[
-        "abstract", "become", "box", "const", "do", "dyn", "enum", "extern", "final", "fn", "gen", "impl", "let", "loop",
-        "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "static", "struct", "trait", "type",
-        "typeof", "unsafe", "unsized", "use", "virtual", "where",
+        "abstract", "become", "box", "const", "do", "dyn", "enum", "extern", "final", "fn", "gen",
+        "impl", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub",
+        "ref", "static", "struct", "trait", "type", "typeof", "unsafe", "unsized", "use",
+        "virtual", "where",
     ];
     if WORDS.contains(&name) {
         format!("r#{name}")
@@ -165,6 +185,9 @@ mod tests {
         assert_eq!(line_of("fn f()"), Some((7, 3)));
         assert_eq!(line_of("  b + 1.0"), Some((7, 4)));
         assert_eq!(line_of("__dia.put(0, b)"), None);
-        assert!(code.text.contains("let mut r#type: ::diaphane_cell::ndarray::ArrayViewMut<'_, f64,"));
+        assert!(
+            code.text
+                .contains("let mut r#type: ::diaphane_cell::ndarray::ArrayViewMut<'_, f64,")
+        );
     }
 }

@@ -70,14 +70,17 @@ impl Compiler {
         };
         self.sources.insert(cell.cell, source);
         let outcome = self.build(&cell, &code, &wanted);
-        let answer = match outcome {
+        let mut answer = match outcome {
             Ok(()) => self.take_library(&cell, code, started),
             Err(answer) => answer,
         };
-        if let Answer::Compiled(_) = answer {
-            self.items = items::settled(all);
+        if let Answer::Compiled(compiled) = &mut answer {
+            let settled = items::settled(all);
+            compiled.items_changed = !wanted.is_empty() || !items::are_same(&self.items, &settled);
+            self.items = settled;
             for dependency in wanted {
-                self.dependencies.retain(|(name, _)| *name != dependency.name);
+                self.dependencies
+                    .retain(|(name, _)| *name != dependency.name);
                 self.dependencies.push((dependency.name, dependency.config));
             }
         }
@@ -90,14 +93,20 @@ impl Compiler {
     /// Has evcxr build the source with all dependencies.
     fn build(&mut self, cell: &Compile, code: &Code, wanted: &[Wanted]) -> Result<(), Answer> {
         let mut state = self.context.state();
-        self.with_views |= cell.binds.iter().any(|bind| matches!(bind.form, Form::View(_)))
+        self.with_views |= cell
+            .binds
+            .iter()
+            .any(|bind| matches!(bind.form, Form::View(_)))
             || cell.source.contains("ndarray");
         let path = self.folders.support.display();
         let refused = |error: Error| Answer::Refused {
             reason: short(&error.to_string()),
         };
         if self.with_views {
-            let config = format!("{{ path = {:?}, features = [\"ndarray\"] }}", path.to_string());
+            let config = format!(
+                "{{ path = {:?}, features = [\"ndarray\"] }}",
+                path.to_string()
+            );
             state.add_dep("diaphane-cell", &config).map_err(refused)?;
             if !self.dependencies.iter().any(|(name, _)| name == "ndarray") {
                 state.add_dep("ndarray", NDARRAY).map_err(refused)?;
@@ -110,12 +119,22 @@ impl Compiler {
             state
                 .add_dep(&dependency.name, &dependency.config)
                 .map_err(|error| {
-                    failed(report::about_line(&short(&error.to_string()), dependency.line, cell))
+                    failed(report::about_line(
+                        &short(&error.to_string()),
+                        dependency.line,
+                        cell,
+                    ))
                 })?;
         }
         let level = Some(cell.opt_level.as_str()).filter(|level| !level.is_empty());
-        state.set_opt_level(level.unwrap_or(OPT_LEVEL)).map_err(refused)?;
-        let native = if cell.native { " -Ctarget-cpu=native" } else { "" };
+        state
+            .set_opt_level(level.unwrap_or(OPT_LEVEL))
+            .map_err(refused)?;
+        let native = if cell.native {
+            " -Ctarget-cpu=native"
+        } else {
+            ""
+        };
         state.set_build_env("RUSTFLAGS", &format!("-Cprefer-dynamic{native}"));
         state.set_build_env("CARGO_PROFILE_DEV_CODEGEN_UNITS", "1");
         state.set_build_env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
@@ -133,11 +152,17 @@ impl Compiler {
     fn take_library(&mut self, cell: &Compile, code: Code, started: Instant) -> Answer {
         self.cells += 1;
         let built = fs::read_to_string(&self.folders.relay).map(PathBuf::from);
-        let mut library = self.folders.cells.join(format!("rust_cell_{}.so", cell.cell));
+        let mut library = self
+            .folders
+            .cells
+            .join(format!("rust_cell_{}.so", cell.cell));
         let mut again = 1;
         while library.exists() {
             again += 1;
-            library = self.folders.cells.join(format!("rust_cell_{}_{again}.so", cell.cell));
+            library = self
+                .folders
+                .cells
+                .join(format!("rust_cell_{}_{again}.so", cell.cell));
         }
         if let Err(error) = built.and_then(|built| fs::rename(built, &library)) {
             return Answer::Refused {
@@ -149,6 +174,7 @@ impl Compiler {
             libstd: self.toolchain.libstd.display().to_string(),
             lines: self.lines_in_crate(&code),
             source: code.text,
+            items_changed: false,
             took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
         })
     }
@@ -199,7 +225,12 @@ fn failed((report, summary): (String, String)) -> Answer {
 
 /// The telling line of a long message.
 fn short(message: &str) -> String {
-    let lines = || message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || {
+        message
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     let telling = lines().find(|line| line.starts_with("error"));
     let line = telling.or_else(|| lines().next()).unwrap_or_default();
     line.trim_start_matches("error: ").to_owned()
@@ -217,7 +248,10 @@ fn take_commands(cell: &mut Compile) -> Result<Vec<Wanted>, (u32, String)> {
         let number = number as u32;
         let Some(dependency) = command.strip_prefix("dep ") else {
             let word = command.split_whitespace().next().unwrap_or_default();
-            return Err((number, format!("`:{word}` is not known here; `:dep name = \"version\"` is")));
+            return Err((
+                number,
+                format!("`:{word}` is not known here; `:dep name = \"version\"` is"),
+            ));
         };
         let (name, config) = match dependency.split_once('=') {
             Some((name, config)) => (name.trim(), config.trim()),

@@ -92,8 +92,24 @@ pub fn divide(source: &str, cell: u32, lines_above: u32) -> Divided {
             blank(&mut divided.rest, range);
         }
     }
-    divided.tail = statements.tail_expr().map(|tail| place(&tail));
+    let tail = statements.tail_expr().filter(|tail| !never_ends(tail));
+    divided.tail = tail.map(|tail| place(&tail));
     divided
+}
+
+/// Whether an expression has no value that could be displayed, since nothing comes behind it.
+fn never_ends(tail: &ast::Expr) -> bool {
+    match tail {
+        ast::Expr::ReturnExpr(_) => true,
+        ast::Expr::LoopExpr(tail) => !tail.syntax().text().to_string().contains("break"),
+        ast::Expr::MacroExpr(tail) => {
+            let path = tail.macro_call().and_then(|call| call.path());
+            let name = path.map(|path| path.syntax().text().to_string());
+            let name = name.unwrap_or_default();
+            ["panic", "todo", "unimplemented", "unreachable"].contains(&name.as_str())
+        }
+        _ => false,
+    }
 }
 
 /// Where a node stands in the cell.
@@ -158,17 +174,23 @@ fn described_impl(item: &ast::Impl) -> (&'static str, String, Vec<String>) {
     let head = whole.split('{').next().unwrap_or_default();
     let head = head.split_whitespace().collect::<Vec<_>>().join(" ");
     let inside = item.assoc_item_list().into_iter();
-    let names = inside.flat_map(|list| list.assoc_items()).filter_map(|item| match item {
-        ast::AssocItem::Fn(item) => item.name(),
-        ast::AssocItem::Const(item) => item.name(),
-        ast::AssocItem::TypeAlias(item) => item.name(),
-        ast::AssocItem::MacroCall(_) => None,
-    });
+    let names = inside
+        .flat_map(|list| list.assoc_items())
+        .filter_map(|item| match item {
+            ast::AssocItem::Fn(item) => item.name(),
+            ast::AssocItem::Const(item) => item.name(),
+            ast::AssocItem::TypeAlias(item) => item.name(),
+            ast::AssocItem::MacroCall(_) => None,
+        });
     let keys = match item.trait_() {
         Some(_) => vec![head.clone()],
         None => names.map(|name| format!("{head}::{name}")).collect(),
     };
-    ("impl", head.trim_start_matches("impl").trim().to_owned(), keys)
+    (
+        "impl",
+        head.trim_start_matches("impl").trim().to_owned(),
+        keys,
+    )
 }
 
 /// What a cell adds to the items before it.
@@ -205,6 +227,16 @@ pub fn settled(items: Vec<Kept>) -> Vec<Kept> {
         .collect()
 }
 
+/// Whether cells see no difference.
+pub fn are_same(before: &[Kept], after: &[Kept]) -> bool {
+    let texts = |items: &[Kept]| {
+        let mut texts: Vec<_> = items.iter().map(|item| item.text.clone()).collect();
+        texts.sort_unstable();
+        texts
+    };
+    texts(before) == texts(after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,7 +254,14 @@ mod tests {
 
     #[test]
     fn a_later_item_replaces_an_earlier_one() {
-        let first = settled(divide("use std::collections::{HashMap, HashSet as Set};\nfn f() {}", 1, 1).items);
+        let first = settled(
+            divide(
+                "use std::collections::{HashMap, HashSet as Set};\nfn f() {}",
+                1,
+                1,
+            )
+            .items,
+        );
         assert_eq!(first.len(), 3);
         let second = divide("struct HashMap;\nimpl HashMap { fn new() {} }", 2, 1).items;
         let all = settled(merged(&first, &second));

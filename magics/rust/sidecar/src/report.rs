@@ -35,8 +35,15 @@ pub fn report(
     cell: &Compile,
     sources: &Sources,
 ) -> (String, String) {
-    let real: Vec<_> = errors.iter().filter(|error| error.level() == "error").collect();
-    let shown = if real.is_empty() { errors.iter().collect() } else { real };
+    let real: Vec<_> = errors
+        .iter()
+        .filter(|error| error.level() == "error")
+        .collect();
+    let shown = if real.is_empty() {
+        errors.iter().collect()
+    } else {
+        real
+    };
     let mut texts = Vec::new();
     let mut summary = String::new();
     for error in shown {
@@ -64,7 +71,10 @@ pub fn about_line(message: &str, line: u32, cell: &Compile) -> (String, String) 
 }
 
 fn summarize(error: &CompilationError, marks: &[Mark]) -> String {
-    let code = error.code().map(|code| format!("{code}: ")).unwrap_or_default();
+    let code = error
+        .code()
+        .map(|code| format!("{code}: "))
+        .unwrap_or_default();
     let at = marks.iter().find(|mark| mark.primary).or(marks.first());
     let place = at.map(|mark| format!(" (In[{}]:{})", mark.cell, mark.line));
     format!("{code}{}{}", error.message(), place.unwrap_or_default())
@@ -85,7 +95,11 @@ fn render(error: &CompilationError, marks: &[Mark], cell: &Compile, sources: &So
         };
         let own = marks.iter().filter(|mark| mark.cell == number);
         let annotations = own.map(|mark| {
-            let kind = if mark.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let kind = if mark.primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
             let label = Some(mark.label.as_str()).filter(|label| !label.is_empty());
             kind.span(mark.range.clone()).label(label)
         });
@@ -126,7 +140,11 @@ fn marks(error: &CompilationError, code: &Code, sources: &Sources) -> Vec<Mark> 
         let (end_cell, end_line) = code.origin(span.end_line as u32)?;
         let source = sources.get(&cell)?;
         let start = offset(source, line, span.start_column)?;
-        let end = if end_cell == cell { offset(source, end_line, span.end_column)? } else { start };
+        let end = if end_cell == cell {
+            offset(source, end_line, span.end_column)?
+        } else {
+            start
+        };
         let label = Some(message.label.as_str()).filter(|label| *label != fallback);
         Some(Mark {
             cell,

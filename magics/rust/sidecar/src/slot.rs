@@ -21,13 +21,15 @@ pub fn take() -> Result<Slot> {
     let root = root()?;
     for number in 0..MOST {
         let folder = root.join(format!("slot-{number}"));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = File::create(folder.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {
                 clean(&folder);
-                return Ok(Slot { folder, _lock: lock });
+                return Ok(Slot {
+                    folder,
+                    _lock: lock,
+                });
             }
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
@@ -46,7 +48,11 @@ fn clean(folder: &Path) {
 
 fn root() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-    let cache = match (set("DIAPHANE_RUST_CACHE"), set("XDG_CACHE_HOME"), set("HOME")) {
+    let cache = match (
+        set("DIAPHANE_RUST_CACHE"),
+        set("XDG_CACHE_HOME"),
+        set("HOME"),
+    ) {
         (Some(own), _, _) => return Ok(PathBuf::from(own)),
         (_, Some(cache), _) => PathBuf::from(cache),
         (_, _, Some(home)) => PathBuf::from(home).join(".cache"),

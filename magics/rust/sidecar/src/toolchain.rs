@@ -26,8 +26,9 @@ pub fn find() -> Result<Toolchain> {
         bail!("no linker was found: install one, with apt install gcc or dnf install gcc");
     }
     let folder = ask(&["--print", "target-libdir"])?;
-    let libstd = shared_std(Path::new(&folder))
-        .with_context(|| format!("{folder} has no libstd-*.so: this Rust cannot build libraries"))?;
+    let libstd = shared_std(Path::new(&folder)).with_context(|| {
+        format!("{folder} has no libstd-*.so: this Rust cannot build libraries")
+    })?;
     Ok(Toolchain { version, libstd })
 }
 

@@ -1,0 +1,206 @@
+//! `%%rust`: a cell in Rust, compiled and loaded into this process, that works on Python's memory where it is.
+//!
+//! `lend` makes values of variables, `client` has the compiler's process make a library of the cell, `library` loads it,
+//! `guard` calls it, `take` makes variables of what it hands over, and `failure` exceptions of what went wrong.
+
+mod client;
+mod failure;
+mod guard;
+mod lend;
+mod library;
+mod run;
+mod state;
+mod take;
+
+use std::time::Instant;
+
+use diaphane_rust_protocol::{Answer, Compile};
+use serde::Serialize;
+
+use crate::cell_body;
+use crate::report::{Column, Report, Show, rows};
+use crate::{Context, Error, Form, Magic, User};
+use lend::{Lent, Wanted};
+pub(crate) use state::{RustReset, RustStatus};
+
+/// Compile the cell as Rust, load it into this process and run it on Python's memory.
+///
+/// Arrays are lent where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
+/// cells, and so do dependencies, which a line such as `:dep rand = "0.9"` adds. The value of the last expression is shown.
+/// A panic, and an error that `?` gives on, become exceptions.
+#[derive(Debug, Clone, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the line")]
+pub(crate) struct Args {
+    /// Lend variables to read: arrays of numbers, numbers, str, bytes
+    #[arg(short = 'i', long = "in", value_name = "NAMES", value_delimiter = ',')]
+    input: Vec<String>,
+    /// Lend arrays to be changed in place
+    #[arg(short = 'm', long = "mut", value_name = "NAMES", value_delimiter = ',')]
+    mutable: Vec<String>,
+    /// Hand variables over to Python when the cell has ended: numbers, String, Vec, arrays of ndarray, Option of these
+    #[arg(short = 'o', long = "out", value_name = "NAMES", value_delimiter = ',')]
+    output: Vec<String>,
+    /// Lend arrays as slices, without `ndarray`
+    #[arg(long)]
+    slices: bool,
+    /// Optimize by this level, 0 to 3, s or z; 2 if it is not given
+    #[arg(
+        short = 'O',
+        long = "opt",
+        value_name = "LEVEL",
+        default_value = "2",
+        hide_default_value = true
+    )]
+    opt: String,
+    /// Use all instructions that this processor has
+    #[arg(long)]
+    native: bool,
+    /// Show how long it took to compile and to run
+    #[arg(long)]
+    time: bool,
+    /// Show the source that is compiled, and do not run it
+    #[arg(long)]
+    show: bool,
+}
+
+/// The magic.
+pub(crate) struct Rust;
+
+const COLUMNS: &[Column] = &[
+    Column::new("cell", Show::Number, 1),
+    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
+    Column::new("bind_ns", Show::Time, 2).titled("lent in"),
+    Column::new("run_ns", Show::Time, 0).titled("ran in"),
+    Column::new("cached", Show::Text, 0).titled("unchanged"),
+    Column::new("library", Show::Path, 1),
+];
+
+/// What `--time` shows.
+#[derive(Debug, Serialize)]
+struct Times {
+    cell: u32,
+    /// Nothing for a cell that was compiled before.
+    compile_ns: Option<u64>,
+    bind_ns: u64,
+    run_ns: Option<u64>,
+    cached: bool,
+    library: String,
+}
+
+impl Magic for Rust {
+    const NAME: &'static str = "rust";
+    const FORM: Form = Form::Cell;
+    type Args = Args;
+
+    fn only_looks(_args: &Args) -> bool {
+        false
+    }
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let user = context.user()?;
+        let source = context.cell.unwrap_or_default();
+        let (cell, lines_above) = cell_body::place(source, user)?;
+        check(args)?;
+        let began = Instant::now();
+        let lent = Lent::gather(&wanted(args), args.slices, user)?;
+        let bind_ns = nanoseconds(began);
+        let asked = Compile {
+            cell,
+            lines_above,
+            source: source.trim_end_matches('\n').to_owned(),
+            binds: lent.binds.clone(),
+            outputs: args.output.clone(),
+            opt_level: args.opt.clone(),
+            native: args.native,
+            names: Vec::new(),
+        };
+        let (loaded, cached) = state::compiled(&asked, user)?;
+        let mut report = Report {
+            name: Self::NAME,
+            columns: COLUMNS,
+            quiet: !args.time && !args.show,
+            ..Report::default()
+        };
+        let mut run_ns = None;
+        if args.show {
+            report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
+        } else {
+            let began = Instant::now();
+            let done = run::run(&loaded, &lent, user.py);
+            run_ns = Some(nanoseconds(began));
+            // The borrows end before Python gets the results.
+            drop(lent);
+            run::deliver(done, &loaded, &asked, user)?;
+        }
+        report.rows = rows([Times {
+            cell,
+            compile_ns: (!cached).then_some(loaded.compiled.took_ns),
+            bind_ns,
+            run_ns,
+            cached,
+            library: loaded.compiled.library.clone(),
+        }])?;
+        Ok(report)
+    }
+}
+
+/// The variables that are lent. One that is named twice is lent once, to be changed if one of the two says so.
+fn wanted(args: &Args) -> Vec<Wanted<'_>> {
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    let mutable = args.mutable.iter().map(|name| (name, true));
+    for (name, mutable) in mutable.chain(args.input.iter().map(|name| (name, false))) {
+        let name = name.trim();
+        if !name.is_empty() && !wanted.iter().any(|one| one.name == name) {
+            wanted.push(Wanted { name, mutable });
+        }
+    }
+    wanted
+}
+
+fn check(args: &Args) -> Result<(), Error> {
+    if !["0", "1", "2", "3", "s", "z"].contains(&args.opt.as_str()) {
+        return Err(Error::Usage(format!(
+            "%%rust: there is no level {:?} to optimize by; there are 0, 1, 2, 3, s and z",
+            args.opt
+        )));
+    }
+    let names = args.input.iter().chain(&args.mutable).chain(&args.output);
+    match names.into_iter().find(|name| !is_name(name)) {
+        Some(name) => Err(Error::Usage(format!(
+            "%%rust: {name:?} is no name of a variable that Rust could have too"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a word is a name in both languages.
+fn is_name(word: &str) -> bool {
+    // Rust has these words for itself, in every form.
+    let taken = ["self", "Self", "super", "crate", "_"];
+    let mut letters = word.chars();
+    let begins = letters
+        .next()
+        .is_some_and(|first| first.is_alphabetic() || first == '_');
+    begins
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+        && !taken.contains(&word)
+        && !word.starts_with("__dia")
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Asks the compiler, and gives its refusals the form of ours.
+fn ask(user: User<'_, '_>, question: &diaphane_rust_protocol::Question) -> Result<Answer, Error> {
+    match client::ask(user.py, question)? {
+        Answer::Refused { reason } => Err(Error::Usage(format!("%%rust: {reason}"))),
+        Answer::Failed { report, summary } => Err(failure::raise(
+            user.py,
+            "RustCompileError",
+            &summary,
+            &report,
+        )),
+        answer => Ok(answer),
+    }
+}

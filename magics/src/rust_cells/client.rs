@@ -1,0 +1,204 @@
+//! The compiler's process: started with the first Rust cell, asked on its standard input, heard on its standard output.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use diaphane_rust_protocol::{Answer, Question};
+use nix::sys::signal::SigSet;
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::prelude::*;
+
+use crate::Error;
+
+/// The name of the compiler's program.
+const PROGRAM: &str = "diaphane-rust";
+/// So often a waiting thread looks whether the user has interrupted.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// So long a cancelled build may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The compiler of this process.
+static COMPILER: Mutex<Option<Compiler>> = Mutex::new(None);
+
+/// A running compiler.
+struct Compiler {
+    child: Child,
+    questions: ChildStdin,
+    answers: Receiver<String>,
+    /// The process that started it. Its children by `fork` have to start their own.
+    process: u32,
+    /// Whether an answer is still to come that nobody waits for.
+    unheard: bool,
+}
+
+/// Asks, and waits for the answer while Python's other threads run. An interrupt cancels.
+pub fn ask(py: Python<'_>, question: &Question) -> Result<Answer, Error> {
+    let mut compiler = lock(py)?;
+    let asked = match begun(&mut compiler) {
+        Ok(running) => running.ask(py, question),
+        Err(error) => Err(error),
+    };
+    let is_useless = |running: &Compiler| {
+        running.unheard || matches!(asked, Err(Error::Usage(_) | Error::Row(_)))
+    };
+    if compiler.as_ref().is_some_and(is_useless) {
+        // What it would answer now belongs to nobody.
+        if let Some(mut gone) = compiler.take() {
+            let _ = gone.child.kill();
+            let _ = gone.child.wait();
+        }
+    }
+    asked
+}
+
+/// The compiler, when no other thread asks it. Whoever has it may wait for the GIL, so the GIL is not held meanwhile.
+fn lock(py: Python<'_>) -> Result<MutexGuard<'static, Option<Compiler>>, Error> {
+    loop {
+        if let Some(compiler) = COMPILER.try_lock() {
+            return Ok(compiler);
+        }
+        py.detach(|| thread::sleep(PATIENCE));
+        py.check_signals()?;
+    }
+}
+
+/// Whether there is a compiler to ask without starting one.
+pub fn is_running() -> bool {
+    COMPILER
+        .try_lock()
+        .is_none_or(|compiler| compiler.as_ref().is_some_and(Compiler::is_ours))
+}
+
+fn begun(compiler: &mut Option<Compiler>) -> Result<&mut Compiler, Error> {
+    if !compiler.as_ref().is_some_and(Compiler::is_ours) {
+        *compiler = None;
+    }
+    match compiler {
+        Some(running) => Ok(running),
+        None => Ok(compiler.insert(Compiler::start()?)),
+    }
+}
+
+/// Where the compiler's program is.
+fn program() -> Result<PathBuf, Error> {
+    if let Some(path) = env::var_os("DIAPHANE_RUST").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Error::Usage(format!(
+                "%%rust: DIAPHANE_RUST is {}, where no program is",
+                path.display()
+            )))
+        };
+    }
+    // The kernel runs under Python's name, so its file is asked.
+    let kernel = env::current_exe().unwrap_or_default();
+    let beside = kernel.with_file_name(PROGRAM);
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    Err(Error::Usage(format!(
+        "%%rust: the compiler of Rust cells is not installed: {} is missing; \
+         build it with install.sh, or set DIAPHANE_RUST to its path",
+        beside.display()
+    )))
+}
+
+impl Compiler {
+    fn start() -> Result<Self, Error> {
+        let program = program()?;
+        let mut child = Command::new(&program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Cargo says there what it compiles, and the answers say what went wrong.
+            .stderr(Stdio::null())
+            // An interrupt of the terminal is the kernel's.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| {
+                Error::Usage(format!(
+                    "%%rust: {} does not start: {error}",
+                    program.display()
+                ))
+            })?;
+        let lost = || Error::Usage("%%rust: the compiler has no pipes".to_owned());
+        let questions = child.stdin.take().ok_or_else(lost)?;
+        let output = child.stdout.take().ok_or_else(lost)?;
+        let (sender, answers) = channel();
+        read(output, sender)?;
+        Ok(Self {
+            child,
+            questions,
+            answers,
+            process: std::process::id(),
+            unheard: false,
+        })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    fn ask(&mut self, py: Python<'_>, question: &Question) -> Result<Answer, Error> {
+        self.say(question)?;
+        loop {
+            if let Some(answer) = self.hear(py, PATIENCE)? {
+                return Ok(answer);
+            }
+            if let Err(interrupt) = py.check_signals() {
+                self.say(&Question::Cancel)?;
+                self.unheard = self.hear(py, GRACE)?.is_none();
+                return Err(interrupt.into());
+            }
+        }
+    }
+
+    fn say(&mut self, question: &Question) -> Result<(), Error> {
+        let mut line = serde_json::to_string(question)?;
+        line.push('\n');
+        self.questions
+            .write_all(line.as_bytes())
+            .map_err(|error| Error::Usage(format!("%%rust: the compiler has ended: {error}")))
+    }
+
+    /// The next answer, if it comes in time.
+    fn hear(&mut self, py: Python<'_>, time: Duration) -> Result<Option<Answer>, Error> {
+        let answers = Mutex::new(&mut self.answers);
+        let heard = py.detach(|| answers.lock().recv_timeout(time));
+        match heard {
+            Ok(line) => Ok(Some(serde_json::from_str(&line)?)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::Usage(
+                "%%rust: the compiler has ended; the next Rust cell starts it again, without the \
+                 items of earlier cells"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+/// Reads answers on a thread of its own, as long as somebody takes them.
+fn read(pipe: ChildStdout, answers: Sender<String>) -> Result<(), Error> {
+    let lines = move || {
+        // Signals are for the threads that run Python. A thread always may block them.
+        let _ = SigSet::all().thread_block();
+        for line in BufReader::new(pipe).lines() {
+            if !line.is_ok_and(|line| answers.send(line).is_ok()) {
+                break;
+            }
+        }
+    };
+    let started = thread::Builder::new()
+        .name("diaphane-rust".to_owned())
+        .spawn(lines);
+    started
+        .map(drop)
+        .map_err(|error| Error::Usage(format!("%%rust: no thread can be started: {error}")))
+}

@@ -1,0 +1,106 @@
+//! What went wrong in a cell, as an exception that shows the cell's own lines.
+
+use std::ffi::CStr;
+
+use diaphane_rust_protocol::Lines;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyModule;
+
+use super::guard::Crash;
+use crate::Error;
+
+/// The source of the exceptions, as Python wants it.
+const SOURCE: &CStr =
+    match CStr::from_bytes_with_nul(concat!(include_str!("errors.py"), "\0").as_bytes()) {
+        Ok(source) => source,
+        Err(_) => panic!("the source has a zero"),
+    };
+
+/// Where an error is in the user's cells.
+pub struct Place<'a> {
+    /// Where the lines of the generated source come from.
+    pub lines: &'a [Lines],
+    /// The number that the cell was compiled under, and the one that it runs under.
+    pub compiled: u32,
+    pub runs: u32,
+    /// The cell, and how many lines stand above it.
+    pub source: &'a str,
+    pub lines_above: u32,
+}
+
+impl Place<'_> {
+    /// The cell and the line of a line of the generated source.
+    fn of(&self, line: u32) -> Option<(u32, u32)> {
+        let holds = |lines: &&Lines| (lines.first..lines.first + lines.count).contains(&line);
+        let found = self.lines.iter().find(holds)?;
+        let cell = if found.cell == self.compiled {
+            self.runs
+        } else {
+            found.cell
+        };
+        Some((cell, found.line + line - found.first))
+    }
+}
+
+/// The exception of a panic or an error.
+pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, place: &Place<'_>) -> Error {
+    let at = place.of(line);
+    let mut report = format!("{kind}: {words}");
+    let mut message = words.to_owned();
+    if let Some((cell, line)) = at {
+        report += &format!("\n --> Cell In[{cell}]:{line}");
+        message += &format!(" (In[{cell}]:{line})");
+        let text = line.checked_sub(place.lines_above + 1);
+        let text = text.and_then(|line| place.source.lines().nth(line as usize));
+        if let Some(text) = text.filter(|_| cell == place.runs) {
+            report += &format!("\n  |\n{line:<2}| {text}");
+        }
+    }
+    raise(py, kind, &message, &report)
+}
+
+/// The exception of a signal.
+pub fn crashed(py: Python<'_>, crash: Crash, what: &str) -> Error {
+    let name = match crash.signal {
+        libc::SIGSEGV => "SIGSEGV, a memory fault (or the stack is used up)",
+        libc::SIGBUS => "SIGBUS, a memory fault",
+        libc::SIGFPE => "SIGFPE, an arithmetic fault",
+        libc::SIGILL => "SIGILL, an illegal instruction",
+        libc::SIGABRT => "SIGABRT, an abort",
+        _ => "the second interrupt",
+    };
+    let mut words = format!("the cell was stopped by {name}");
+    if crash.address != 0 {
+        words += &format!(", at address {:#x}", crash.address);
+    }
+    words += &format!(", in the instruction at {:#x}{what}", crash.pc);
+    let advice = "Its destructors did not run, and locks that it held stay locked: save your work, \
+                  and restart the kernel.";
+    raise(
+        py,
+        "RustCrash",
+        &words,
+        &format!("RustCrash: {words}\n{advice}"),
+    )
+}
+
+/// An exception of one of our classes.
+pub fn raise(py: Python<'_>, class: &str, message: &str, report: &str) -> Error {
+    let made = || -> PyResult<PyErr> {
+        let exception = classes(py)?.getattr(class)?.call1((message,))?;
+        exception.setattr("report", report)?;
+        Ok(PyErr::from_value(exception))
+    };
+    made().unwrap_or_else(|error| error).into()
+}
+
+/// The classes.
+fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static CLASSES: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let make = || {
+        PyModule::from_code(py, SOURCE, c"diaphane_rust_errors.py", c"diaphane.rust")
+            .map(Bound::unbind)
+    };
+    Ok(CLASSES.get_or_try_init(py, make)?.bind(py))
+}

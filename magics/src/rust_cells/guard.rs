@@ -1,0 +1,107 @@
+//! Calls a cell so that a fault in it does not end the process.
+//!
+//! A signal handler moves the thread from the faulting instruction back to the call. The cell's destructors do not run,
+//! and a lock that it held stays held, so whoever asked is told that the process should be restarted soon.
+
+#![allow(
+    unsafe_code,
+    reason = "signals get handlers, which change where a thread goes on"
+)]
+
+mod handlers;
+#[cfg(target_arch = "x86_64")]
+mod jump;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use diaphane_cell::abi::{Ctx, Entry};
+
+/// What ended a cell from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Crash {
+    /// The signal; `SIGINT` where the user's second interrupt did it.
+    pub signal: i32,
+    /// The address that could not be used, of a memory fault.
+    pub address: usize,
+    /// The instruction.
+    pub pc: usize,
+}
+
+/// Set by an interrupt while a cell runs; cells may ask for it.
+pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// How many interrupts there were.
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+
+/// What the handler needs of a call. It lies on the stack of the caller.
+#[repr(C)]
+struct Frame {
+    /// The stack pointer to go back to. The assembly writes it, and knows that it is the first field.
+    stack: usize,
+    /// The code of the cell, in which a thread may be stopped.
+    code: Range<usize>,
+    /// Fires until the thread is found in that code.
+    timer: timer::Timer,
+    crash: Option<Crash>,
+}
+
+thread_local! {
+    /// The call that this thread is in.
+    static FRAME: Cell<*mut Frame> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Calls a cell's entry. Its code lies in `code`.
+///
+/// # Safety
+///
+/// The entry and its context must fit each other.
+pub(crate) unsafe fn call(
+    entry: Entry,
+    context: *const Ctx,
+    code: Range<usize>,
+) -> Result<u32, Crash> {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+    INTERRUPTS.store(0, Ordering::Relaxed);
+    let mut frame = Frame {
+        stack: 0,
+        code,
+        timer: timer::Timer::new(),
+        crash: None,
+    };
+    let installed = handlers::install();
+    let outer = FRAME.replace(&raw mut frame);
+    // SAFETY: the caller's promise; the frame outlives the call.
+    let status = unsafe { jump::guarded(&raw mut frame, entry, context) };
+    FRAME.set(outer);
+    // A signal of the timer's must still meet our handler.
+    frame.timer.stop();
+    drop(installed);
+    match frame.crash {
+        Some(crash) => Err(crash),
+        None => Ok(status),
+    }
+}
+
+/// On other processors a fault ends the process as ever.
+#[cfg(not(target_arch = "x86_64"))]
+mod jump {
+    use super::{Ctx, Entry, Frame};
+
+    pub unsafe fn guarded(_frame: *mut Frame, entry: Entry, context: *const Ctx) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { entry(context) }
+    }
+
+    pub fn pc(_context: *mut libc::c_void) -> usize {
+        0
+    }
+
+    pub unsafe fn leave(_frame: *mut Frame, _context: *mut libc::c_void) -> bool {
+        false
+    }
+}

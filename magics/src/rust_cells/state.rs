@@ -1,0 +1,171 @@
+//! What was compiled in this session: an unchanged cell is not compiled again. `%rust_status` and `%rust_reset`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diaphane_rust_protocol::{Answer, Bind, Compile, Question, Status};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use serde_json::json;
+
+use super::library::{Loaded, load};
+use super::{ask, client};
+use crate::report::{Column, Report, Show, fields, rows};
+use crate::{Context, Error, Magic, User};
+
+/// All that the library of a cell depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    source: String,
+    binds: Vec<Bind>,
+    outputs: Vec<String>,
+    opt_level: String,
+    native: bool,
+    /// What items and dependencies there were.
+    generation: u64,
+}
+
+/// The session.
+#[derive(Debug, Default)]
+struct Session {
+    generation: u64,
+    cells: HashMap<Key, Arc<Loaded>>,
+}
+
+static SESSION: Mutex<Option<Session>> = Mutex::new(None);
+
+/// The library of a cell, and whether it was there before.
+pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<Loaded>, bool), Error> {
+    let mut key = Key {
+        source: asked.source.clone(),
+        binds: asked.binds.clone(),
+        outputs: asked.outputs.clone(),
+        opt_level: asked.opt_level.clone(),
+        native: asked.native,
+        generation: 0,
+    };
+    {
+        let mut session = SESSION.lock();
+        let session = session.get_or_insert_default();
+        key.generation = session.generation;
+        if let Some(loaded) = session.cells.get(&key) {
+            return Ok((Arc::clone(loaded), true));
+        }
+    }
+    let mut asked = asked.clone();
+    let names = user.namespace.keys();
+    asked.names = names
+        .iter()
+        .filter_map(|name| name.extract().ok())
+        .collect();
+    let cell = asked.cell;
+    let answer = ask(user, &Question::Compile(asked))?;
+    let Answer::Compiled(compiled) = answer else {
+        return Err(unexpected());
+    };
+    let has_changed = compiled.items_changed;
+    let loaded = user.py.detach(|| load(compiled, cell))?;
+    let mut session = SESSION.lock();
+    let session = session.get_or_insert_default();
+    if has_changed {
+        session.generation += 1;
+        // Cells that were compiled with other items are compiled again.
+        session.cells.clear();
+    }
+    key.generation = session.generation;
+    session.cells.insert(key, Arc::clone(&loaded));
+    Ok((loaded, false))
+}
+
+fn unexpected() -> Error {
+    Error::Usage("%%rust: the compiler's answer is to another question; %rust_reset".to_owned())
+}
+
+/// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {}
+
+/// The magic.
+pub(crate) struct RustStatus;
+
+const COLUMNS: &[Column] = &[
+    Column::new("kind", Show::Text, 0),
+    Column::new("name", Show::Text, 0),
+    Column::new("cell", Show::Number, 0),
+];
+
+impl Magic for RustStatus {
+    const NAME: &'static str = "rust_status";
+    type Args = StatusArgs;
+
+    fn only_looks(_args: &StatusArgs) -> bool {
+        false
+    }
+
+    fn run(_args: &StatusArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if !client::is_running() {
+            return Ok(Report {
+                name: Self::NAME,
+                summary: vec!["No Rust cell has run yet.".to_owned()],
+                ..Report::default()
+            });
+        }
+        match ask(context.user()?, &Question::Status)? {
+            Answer::Status(status) => report(Self::NAME, status),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn report(name: &'static str, status: Status) -> Result<Report, Error> {
+    let dependencies = status.dependencies.iter().map(|(name, config)| {
+        json!({"kind": "dependency", "name": format!("{name} = {config}"), "cell": null})
+    });
+    let items = status.items.iter().map(|item| json!(item));
+    Ok(Report {
+        name,
+        columns: COLUMNS,
+        rows: rows(items.chain(dependencies))?,
+        facts: fields(json!({
+            "rustc": status.rustc,
+            "folder": status.folder,
+            "cells": status.cells,
+        }))?,
+        summary: vec![format!(
+            "{} cells compiled by {} in {}",
+            status.cells, status.rustc, status.folder
+        )],
+        ..Report::default()
+    })
+}
+
+/// Forget the items and dependencies of all Rust cells; libraries that are loaded stay
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResetArgs {}
+
+/// The magic.
+pub(crate) struct RustReset;
+
+impl Magic for RustReset {
+    const NAME: &'static str = "rust_reset";
+    type Args = ResetArgs;
+
+    fn only_looks(_args: &ResetArgs) -> bool {
+        false
+    }
+
+    fn run(_args: &ResetArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if client::is_running() {
+            ask(context.user()?, &Question::Reset)?;
+        }
+        if let Some(session) = SESSION.lock().as_mut() {
+            session.generation += 1;
+            session.cells.clear();
+        }
+        Ok(Report {
+            name: Self::NAME,
+            summary: vec!["Items and dependencies of Rust cells are forgotten.".to_owned()],
+            ..Report::default()
+        })
+    }
+}
