@@ -14,8 +14,7 @@ import hooks
 import numpy as np
 
 HOOKS = hooks.Hooks()
-# How often hooks come and go below threads that work.
-TURNS = int(os.environ.get("DIAPHANE_TURNS", "250"))
+TURNS = int(os.environ.get("DIAPHANE_TURNS", "250"))  # how often hooks come and go below threads that work
 FOLDER = tempfile.TemporaryDirectory()
 
 
@@ -377,18 +376,17 @@ def test_exceptions_of_cpp_pass():
     import scipy.fft
     from scipy.fft._pocketfft import pypocketfft
 
-    data = np.ones((2, 2))
     for _ in range(2):
         with hooked("pypocketfft", "libscipy_openblas", "_multiarray_umath") as on:
             on.begin()
             for _ in range(100):
                 try:
-                    pypocketfft.c2c(data, axes=(5,))
+                    pypocketfft.c2c(np.ones((2, 2)), axes=(5,))
                 except ValueError as error:
                     assert "axes" in str(error)
                 else:
                     raise AssertionError
-            assert scipy.fft.fft(data)[0, 0] == 2
+            assert scipy.fft.fft(np.ones((2, 2)))[0, 0] == 2
             on.end()
 
 
