@@ -1,10 +1,12 @@
 //! What addresses mean: the function and the library that they lie in, and what a library is to the reader.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use diaphane_sight::code::{Flow, decode};
 use diaphane_sight::demangle::demangle;
 use diaphane_sight::libs::{Kind, Library};
+use diaphane_sight::packages;
 use diaphane_sight::pools::{Api, runtime};
 use diaphane_sight::stacks::function_start;
 use diaphane_sight::symbols::{Symbol, Table, place};
@@ -40,13 +42,29 @@ const REPORTS: &[&str] = &[
 const LONGEST: usize = 4096;
 
 /// Which part of the way a function belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Part {
     Python,
     NumPy,
     Blas,
     Runtime,
-    Other,
+    /// Of another package, or library without one.
+    Other(String),
+    Unknown,
+}
+
+impl Part {
+    /// What a person calls it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Python => "Python",
+            Self::NumPy => "NumPy",
+            Self::Blas => "BLAS",
+            Self::Runtime => "C library",
+            Self::Other(name) => name,
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A function.
@@ -138,7 +156,7 @@ impl Codes {
 
     /// The part that a library is.
     pub fn part(&self, library: Option<usize>) -> Part {
-        library.map_or(Part::Other, |library| self.parts[library])
+        library.map_or(Part::Unknown, |library| self.parts[library].clone())
     }
 
     /// A library's name without what its file name adds.
@@ -221,8 +239,15 @@ fn part(library: &Library) -> Part {
         _ if path.contains("/numpy/") => Part::NumPy,
         Kind::Loader | Kind::Vdso => Part::Runtime,
         _ if is_runtime(library) => Part::Runtime,
-        _ => Part::Other,
+        _ => Part::Other(package(library)),
     }
+}
+
+/// The name of its package, or its own where none is known.
+fn package(library: &Library) -> String {
+    let path = library.path.as_deref().map(Path::new);
+    let package = path.and_then(packages::owner);
+    package.map_or_else(|| short(&library.name), |package| package.name.clone())
 }
 
 /// `_multiarray_umath` for `_multiarray_umath.cpython-311-x86_64-linux-gnu.so`, `libscipy_openblas64_` for

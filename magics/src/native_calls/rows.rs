@@ -126,7 +126,7 @@ pub(super) struct Writer<'a, 'py> {
     pub rows: Vec<Row>,
     /// By name and library.
     pub functions: BTreeMap<(String, String), Sum>,
-    pub parts: BTreeMap<(Part, String), u64>,
+    pub parts: BTreeMap<Part, u64>,
 }
 
 impl Writer<'_, '_> {

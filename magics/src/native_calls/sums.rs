@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::code::Part;
 use super::record::Recorded;
 use super::rows::{Sum, Writer};
 use super::tree::{Kind, Node};
@@ -27,20 +26,18 @@ const BY_LIBRARY: &[Column] = &[
 ];
 /// So many rows of the further tables are shown as text.
 const SHOWN: usize = 5;
+
 impl Writer<'_, '_> {
     /// Adds a node to the tables and to the bar.
     pub(super) fn count(&mut self, node: &Node) -> Result<(), Error> {
         let label = self.label(node)?;
         let own = self.nanoseconds(node.own);
-        let part = match label.part {
-            Part::Python => "Python".to_owned(),
-            Part::NumPy => "NumPy".to_owned(),
-            Part::Blas => "BLAS".to_owned(),
-            Part::Runtime => "C library".to_owned(),
-            Part::Other => label.lib.clone().unwrap_or_else(|| "unknown".into()),
-        };
-        *self.parts.entry((label.part, part)).or_default() += own;
-        if matches!(node.kind, Kind::Place(_) | Kind::Cell | Kind::Display) {
+        // Showing the last value is not what the cell is about.
+        if node.kind == Kind::Display {
+            return Ok(());
+        }
+        *self.parts.entry(label.part).or_default() += own;
+        if matches!(node.kind, Kind::Place(_) | Kind::Cell) {
             return Ok(());
         }
         let key = (label.func, label.lib.unwrap_or_default());
@@ -87,8 +84,8 @@ impl Writer<'_, '_> {
             .parts
             .iter()
             .filter(|(_, own)| **own > 0)
-            .map(|((_, name), &own)| BarPart {
-                name: name.clone(),
+            .map(|(part, &own)| BarPart {
+                name: part.name().to_owned(),
                 words: time(own as f64),
                 amount: own as f64,
             })
