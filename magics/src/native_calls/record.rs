@@ -61,6 +61,8 @@ pub(super) struct Recorded {
     /// How long it took to place the hooks, and to remove them.
     pub on: Duration,
     pub off: Duration,
+    /// How long the cell took.
+    pub took: Duration,
     /// How the cell ended, if the caller has to raise it.
     pub outcome: PyResult<()>,
 }
@@ -104,7 +106,7 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     let boundary = Arc::new(Mutex::new(boundary));
     let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
     let on = started.elapsed();
-    let (outcome, held) = run(body);
+    let (outcome, held, took) = run(body);
     let ended = Instant::now();
     events.stop(py);
     if let Some(watch) = &mut watch {
@@ -141,15 +143,18 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
         limits,
         on,
         off,
+        took,
         outcome,
     })
 }
 
-/// Runs it, with an eye on the GIL.
-fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>) {
+/// Runs it, with an eye on the GIL and on the clock.
+fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
     let gil = GilWatch::begin();
+    let started = Instant::now();
     let outcome = body.run();
-    (outcome, gil.end())
+    let took = started.elapsed();
+    (outcome, gil.end(), took)
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.

@@ -338,7 +338,7 @@ impl Writer<'_, '_> {
         let recording = &recorded.recording;
         let events: usize = recording.logs.iter().map(|log| log.events.len()).sum();
         let lost: u64 = recording.logs.iter().map(|log| log.lost).sum();
-        let elapsed = self.nanoseconds(recording.ended - recording.started);
+        let elapsed = recorded.took.as_nanos() as u64;
         let cost = events as f64 * recording.event_ns;
         let overhead = json!({
             "events": events,

@@ -96,7 +96,7 @@ impl Page<'_> {
         let names: Vec<String> = line
             .rows
             .iter()
-            .map(|row| escape(&label(self.report, row)))
+            .map(|row| breakable(&escape(&label(self.report, row))))
             .collect();
         self.beside(&cells, false) + &names.join(" → ")
     }
@@ -122,6 +122,11 @@ impl Page<'_> {
     }
 }
 
+/// Lets long names break where a reader would break them.
+fn breakable(html: &str) -> String {
+    html.replace('_', "_<wbr>").replace('/', "/<wbr>")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +139,6 @@ mod tests {
         assert_eq!(html.matches("</details>").count(), 4);
         assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
         assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
-        assert!(html.contains("DOUBLE_matmul → DOUBLE_matmul_matrixmatrix"));
+        assert!(html.contains("DOUBLE_<wbr>matmul → DOUBLE_<wbr>matmul_<wbr>matrixmatrix"));
     }
 }
