@@ -5,6 +5,7 @@
 
 mod client;
 mod failure;
+mod function;
 mod guard;
 mod lend;
 mod library;
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     /// Use all instructions that this processor has
     #[arg(long)]
     native: bool,
+    /// Make Python functions of the cell's `pub fn`s
+    #[arg(long)]
+    def: bool,
     /// Show how long it took to compile and to run
     #[arg(long)]
     time: bool,
@@ -112,6 +116,7 @@ impl Magic for Rust {
             outputs: args.output.clone(),
             opt_level: args.opt.clone(),
             native: args.native,
+            exports: args.def,
             names: Vec::new(),
         };
         let (loaded, cached) = state::compiled(&asked, user)?;
@@ -126,11 +131,12 @@ impl Magic for Rust {
             report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
         } else {
             let began = Instant::now();
-            let done = run::run(&loaded, &lent, user.py);
+            let done = run::run(&loaded, loaded.entry, &lent, user.py);
             run_ns = Some(nanoseconds(began));
             // The borrows end before Python gets the results.
             drop(lent);
             run::deliver(done, &loaded, &asked, user)?;
+            function::bind(&loaded, &asked, user)?;
         }
         report.rows = rows([Times {
             cell,

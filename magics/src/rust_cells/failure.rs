@@ -61,7 +61,7 @@ pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, place: &Place<
 }
 
 /// The exception of a signal.
-pub fn crashed(py: Python<'_>, crash: Crash, what: &str) -> Error {
+pub fn crashed(py: Python<'_>, crash: Crash) -> Error {
     let name = match crash.signal {
         libc::SIGSEGV => "SIGSEGV, a memory fault (or the stack is used up)",
         libc::SIGBUS => "SIGBUS, a memory fault",
@@ -74,7 +74,7 @@ pub fn crashed(py: Python<'_>, crash: Crash, what: &str) -> Error {
     if crash.address != 0 {
         words += &format!(", at address {:#x}", crash.address);
     }
-    words += &format!(", in the instruction at {:#x}{what}", crash.pc);
+    words += &format!(", in the instruction at {:#x}", crash.pc);
     let advice = "Its destructors did not run, and locks that it held stay locked: save your work, \
                   and restart the kernel.";
     raise(

@@ -1,15 +1,17 @@
 //! What a cell is lent: variables of Python's as values that Rust can work on where they are.
 
+mod arrays;
+
 use std::any::Any;
 
 use diaphane_cell::abi::{Arg, Kind};
 use diaphane_rust_protocol::{Bind, Form};
-use numpy::{
-    Complex32, Complex64, Element, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods,
-    PyUntypedArray, PyUntypedArrayMethods,
-};
+use numpy::{Complex64, PyUntypedArray};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyComplexMethods, PyFloat, PyInt, PyString};
+
+use arrays::lend_array;
 
 use crate::args::did_you_mean;
 use crate::numpy_array;
@@ -70,6 +72,22 @@ impl<'py> Lent<'py> {
         Ok(lent)
     }
 
+    /// Lends what a function is called with, if it is what the function takes.
+    pub fn for_call(parameters: &[Bind], objects: &[Bound<'py, PyAny>]) -> Result<Self, Error> {
+        let mut lent = Self {
+            binds: Vec::new(),
+            values: Vec::new(),
+        };
+        for (parameter, object) in parameters.iter().zip(objects) {
+            let value = match parameter.form {
+                Form::Number => number_of(object, &parameter.rust)?,
+                _ => lend_parameter(object, parameter)?,
+            };
+            lent.values.push(value);
+        }
+        Ok(lent)
+    }
+
     /// The values as the cell gets them, which live no longer than this.
     pub fn args(&self) -> Vec<Arg> {
         let arg = |value: &Value<'_>| Arg {
@@ -80,6 +98,59 @@ impl<'py> Lent<'py> {
             strides: value.strides.as_ptr(),
         };
         self.values.iter().map(arg).collect()
+    }
+}
+
+/// A number of the type that a function takes; Python says what is wrong with one that does not fit.
+fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, Error> {
+    let (value, _) = match rust {
+        "bool" => number(Kind::Bool, object.extract::<bool>()?),
+        "i8" => number(Kind::I8, object.extract::<i8>()?),
+        "i16" => number(Kind::I16, object.extract::<i16>()?),
+        "i32" => number(Kind::I32, object.extract::<i32>()?),
+        "i64" => number(Kind::I64, object.extract::<i64>()?),
+        "u8" => number(Kind::U8, object.extract::<u8>()?),
+        "u16" => number(Kind::U16, object.extract::<u16>()?),
+        "u32" => number(Kind::U32, object.extract::<u32>()?),
+        "u64" => number(Kind::U64, object.extract::<u64>()?),
+        "f32" => number(Kind::F32, object.extract::<f32>()?),
+        _ => number(Kind::F64, object.extract::<f64>()?),
+    };
+    Ok(value)
+}
+
+/// An array, a text or bytes, if it is just what a function takes.
+fn lend_parameter<'py>(object: &Bound<'py, PyAny>, parameter: &Bind) -> Result<Value<'py>, Error> {
+    let wanted = Wanted {
+        name: &parameter.name,
+        mutable: parameter.mutable,
+    };
+    let (value, form) = lend(object, &wanted, parameter.form == Form::Slice)
+        .map_err(|error| Error::Python(PyTypeError::new_err(plain_words(&error))))?;
+    let is_text = parameter.form == Form::Text && form == Form::Text;
+    if is_text || (form == parameter.form && value.kind.rust() == parameter.rust) {
+        return Ok(value);
+    }
+    Err(Error::Python(PyTypeError::new_err(format!(
+        "{}: {}, and the function takes {}",
+        parameter.name,
+        described(value.kind.rust(), form),
+        described(&parameter.rust, parameter.form)
+    ))))
+}
+
+/// An error without the name of the magic, which a caller of a function does not know.
+fn plain_words(error: &Error) -> String {
+    let words = error.to_string();
+    words.trim_start_matches("%%rust: ").to_owned()
+}
+
+pub fn described(rust: &str, form: Form) -> String {
+    match form {
+        Form::Number => format!("a number ({rust})"),
+        Form::Text => "a str".to_owned(),
+        Form::Slice => format!("an array of {rust} without gaps"),
+        Form::View(rank) => format!("an array of {rust} with {rank} dimensions"),
     }
 }
 
@@ -195,194 +266,4 @@ fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> Value<'py>
         strides: vec![1],
         _holds: vec![Box::new(object.clone())],
     }
-}
-
-fn lend_array<'py>(
-    array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
-    slices: bool,
-) -> Result<(Value<'py>, Form), Error> {
-    let name = wanted.name;
-    let array = &plain(array)?;
-    let kind = kind_of(&array.dtype()).map_err(|why| refuse(name, &why))?;
-    let read = numpy_array::read(array.as_any())?;
-    let read = read.ok_or_else(|| refuse(name, "it is no array"))?;
-    if wanted.mutable && !read.writeable {
-        return Err(refuse(
-            name,
-            "the array is read-only; give it with -i, or a copy with -m",
-        ));
-    }
-    let align = kind.size().min(8) / if kind == Kind::Complex32 { 2 } else { 1 };
-    let item = kind.size().cast_signed();
-    if read.layout.address % align != 0
-        || read.layout.strides.iter().any(|stride| stride % item != 0)
-    {
-        return Err(refuse(
-            name,
-            "its items are not aligned as Rust needs it; numpy.require(a, requirements=\"A\") makes a copy that is",
-        ));
-    }
-    if slices && !read.c_contiguous {
-        return Err(refuse(
-            name,
-            "--slices needs an array without gaps; numpy.ascontiguousarray makes a copy",
-        ));
-    }
-    if wanted.mutable && may_overlap(&read.layout.shape, &read.layout.strides) {
-        return Err(refuse(
-            name,
-            "some of its items share memory; give a copy with -m",
-        ));
-    }
-    if kind == Kind::Bool {
-        check_truths(array, name)?;
-    }
-    let borrow = borrow(array, kind, wanted)?;
-    let form = if slices {
-        Form::Slice
-    } else {
-        Form::View(read.layout.shape.len())
-    };
-    let value = Value {
-        kind,
-        data: std::ptr::with_exposed_provenance_mut(read.layout.address),
-        shape: read.layout.shape,
-        strides: read.layout.strides,
-        _holds: vec![borrow, Box::new(array.clone())],
-    };
-    Ok((value, form))
-}
-
-/// Times are lent as the numbers that they are, in the same memory.
-fn plain<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
-    if matches!(array.dtype().kind(), b'M' | b'm')
-        && array.dtype().is_native_byteorder() != Some(false)
-    {
-        let numbers = array.call_method1("view", ("i8",))?;
-        return Ok(numbers.cast_into::<PyUntypedArray>()?);
-    }
-    Ok(array.clone())
-}
-
-fn kind_of(dtype: &Bound<'_, PyArrayDescr>) -> Result<Kind, String> {
-    if dtype.is_native_byteorder() == Some(false) {
-        return Err(
-            "its bytes are in the other order; a.astype(a.dtype.newbyteorder(\"=\")) makes a copy"
-                .into(),
-        );
-    }
-    Ok(match (dtype.kind(), dtype.itemsize()) {
-        (b'b', 1) => Kind::Bool,
-        (b'i', 1) => Kind::I8,
-        (b'i', 2) => Kind::I16,
-        (b'i', 4) => Kind::I32,
-        (b'i', 8) => Kind::I64,
-        (b'u', 1) => Kind::U8,
-        (b'u', 2) => Kind::U16,
-        (b'u', 4) => Kind::U32,
-        (b'u', 8) => Kind::U64,
-        (b'f', 4) => Kind::F32,
-        (b'f', 8) => Kind::F64,
-        (b'c', 8) => Kind::Complex32,
-        (b'c', 16) => Kind::Complex64,
-        (b'O', _) => {
-            return Err("its items are Python objects, which Rust cells never touch".into());
-        }
-        (b'f', 2) => {
-            return Err(
-                "Rust has no stable type for float16; a.astype(\"f4\") makes a copy".into(),
-            );
-        }
-        (b'f' | b'c', _) => {
-            return Err("Rust has no type for long double; a.astype(\"f8\") makes a copy".into());
-        }
-        (b'S' | b'U' | b'T', _) => {
-            return Err("its items are texts; only arrays of numbers have a form in Rust".into());
-        }
-        _ => {
-            return Err(
-                "its items are records; give the fields one by one, as x = a[\"x\"]".into(),
-            );
-        }
-    })
-}
-
-/// Whether items of an array may share memory. It may say so wrongly of strange strides, and never the other way round.
-fn may_overlap(shape: &[usize], strides: &[isize]) -> bool {
-    if shape.contains(&0) {
-        return false;
-    }
-    let mut axes: Vec<_> = shape
-        .iter()
-        .zip(strides)
-        .filter(|(len, _)| **len > 1)
-        .map(|(len, stride)| (stride.unsigned_abs(), *len))
-        .collect();
-    axes.sort_unstable();
-    let mut reach = 0;
-    for (stride, len) in axes {
-        if stride <= reach {
-            return true;
-        }
-        reach += stride * (len - 1);
-    }
-    false
-}
-
-/// A truth value of Rust's is 0 or 1, and nothing else may be there.
-fn check_truths(array: &Bound<'_, PyUntypedArray>, name: &str) -> Result<(), Error> {
-    if array.is_empty() {
-        return Ok(());
-    }
-    let largest = array.call_method1("view", ("u1",))?.call_method0("max")?;
-    if largest.extract::<u64>()? > 1 {
-        return Err(refuse(
-            name,
-            "some of its truth values are neither 0 nor 1; a.view(\"u1\") gives the bytes",
-        ));
-    }
-    Ok(())
-}
-
-/// Borrows an array from all that uses the flags of rust-numpy, so that no memory is lent to be written to twice.
-fn borrow<'py>(
-    array: &Bound<'py, PyUntypedArray>,
-    kind: Kind,
-    wanted: &Wanted<'_>,
-) -> Result<Box<dyn Holds + 'py>, Error> {
-    match kind {
-        Kind::Bool => hold::<bool>(array, wanted),
-        Kind::I8 => hold::<i8>(array, wanted),
-        Kind::I16 => hold::<i16>(array, wanted),
-        Kind::I32 => hold::<i32>(array, wanted),
-        Kind::I64 => hold::<i64>(array, wanted),
-        Kind::U8 => hold::<u8>(array, wanted),
-        Kind::U16 => hold::<u16>(array, wanted),
-        Kind::U32 => hold::<u32>(array, wanted),
-        Kind::U64 => hold::<u64>(array, wanted),
-        Kind::F32 => hold::<f32>(array, wanted),
-        Kind::F64 => hold::<f64>(array, wanted),
-        Kind::Complex32 => hold::<Complex32>(array, wanted),
-        Kind::Complex64 => hold::<Complex64>(array, wanted),
-        Kind::Text | Kind::Bytes | Kind::Nothing => Ok(Box::new(())),
-    }
-}
-
-fn hold<'py, T: Element + 'static>(
-    array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
-) -> Result<Box<dyn Holds + 'py>, Error> {
-    let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
-    let held: Result<Box<dyn Holds + 'py>, _> = if wanted.mutable {
-        array.try_readwrite().map(|held| Box::new(held) as _)
-    } else {
-        array.try_readonly().map(|held| Box::new(held) as _)
-    };
-    held.map_err(|_| {
-        refuse(
-            wanted.name,
-            "its memory is lent already, and one of the two may be written to; give a copy of one",
-        )
-    })
 }

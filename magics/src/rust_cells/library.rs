@@ -19,8 +19,10 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The number of the cell that it was compiled for.
     pub cell: u32,
-    /// Its function.
+    /// Its statements, as a function.
     pub entry: Entry,
+    /// Its functions for Python, as the compiler lists them.
+    pub functions: Vec<Entry>,
     /// The memory that its code is in.
     pub code: Range<usize>,
 }
@@ -29,27 +31,35 @@ pub struct Loaded {
 pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<Loaded>, Error> {
     open(&compiled.libstd)?;
     let handle = open(&compiled.library)?;
-    let name = CString::new(ENTRY).unwrap_or_default();
-    #[allow(unsafe_code, reason = "the linker is asked for a function")]
-    // SAFETY: the handle is one, and the name ends with a zero.
-    let found = unsafe { libc::dlsym(handle, name.as_ptr()) };
-    if found.is_null() {
-        return Err(Error::Usage(format!(
-            "%%rust: {} has no {ENTRY}",
-            compiled.library
-        )));
-    }
-    #[allow(unsafe_code, reason = "the linker gives functions as data")]
-    // SAFETY: a function of this name has this form in every library that the compiler makes.
-    let entry = unsafe { std::mem::transmute::<*mut libc::c_void, Entry>(found) };
-    let code = Maps::at(found.addr()).ok();
-    let code = code.and_then(|maps| maps.find(found.addr()).map(|region| region.span));
+    let entry = find(handle, ENTRY, &compiled.library)?;
+    let functions = compiled.functions.iter();
+    let functions = functions
+        .map(|function| find(handle, &function.entry, &compiled.library))
+        .collect::<Result<_, _>>()?;
+    let address = entry as usize;
+    let code = Maps::at(address).ok();
+    let code = code.and_then(|maps| maps.find(address).map(|region| region.span));
     Ok(Arc::new(Loaded {
         compiled,
         cell,
         entry,
+        functions,
         code: code.map_or(0..0, |span| span.start..span.end),
     }))
+}
+
+/// The function of a name.
+fn find(handle: *mut libc::c_void, name: &str, library: &str) -> Result<Entry, Error> {
+    let symbol = CString::new(name).unwrap_or_default();
+    #[allow(unsafe_code, reason = "the linker is asked for a function")]
+    // SAFETY: the handle is one, and the name ends with a zero.
+    let found = unsafe { libc::dlsym(handle, symbol.as_ptr()) };
+    if found.is_null() {
+        return Err(Error::Usage(format!("%%rust: {library} has no {name}")));
+    }
+    #[allow(unsafe_code, reason = "the linker gives functions as data")]
+    // SAFETY: a function of such a name has this form in every library that the compiler makes.
+    Ok(unsafe { std::mem::transmute::<*mut libc::c_void, Entry>(found) })
 }
 
 fn open(path: &str) -> Result<*mut libc::c_void, Error> {

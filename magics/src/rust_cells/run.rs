@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use diaphane_cell::abi::{ABI, Ctx, DONE, FAILED, PANICKED};
+use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, PANICKED};
 use diaphane_rust_protocol::Compile;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
@@ -25,6 +25,7 @@ pub struct Done {
 /// A call that may be made without the GIL: what it points to stays where it is.
 struct Call<'a> {
     loaded: &'a Loaded,
+    entry: Entry,
     context: &'a Ctx,
 }
 
@@ -37,13 +38,13 @@ impl Call<'_> {
         #[allow(unsafe_code, reason = "the cell is called")]
         // SAFETY: the cell was compiled for values of these types.
         unsafe {
-            guard::call(self.loaded.entry, self.context, self.loaded.code.clone())
+            guard::call(self.entry, self.context, self.loaded.code.clone())
         }
     }
 }
 
-/// Runs a cell.
-pub fn run(loaded: &Loaded, lent: &Lent<'_>, py: Python<'_>) -> Done {
+/// Runs one of the functions of a cell's library.
+pub fn run(loaded: &Loaded, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Done {
     let args = lent.args();
     let mut taken = Taken::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
@@ -57,6 +58,7 @@ pub fn run(loaded: &Loaded, lent: &Lent<'_>, py: Python<'_>) -> Done {
     };
     let call = Call {
         loaded,
+        entry,
         context: &context,
     };
     let status = py.detach(|| call.make());
@@ -81,32 +83,35 @@ pub fn deliver(
         source: &asked.source,
         lines_above: asked.lines_above,
     };
-    let (words, line) = &done.taken.failure;
-    match done.status {
-        Ok(DONE) => {}
-        Ok(PANICKED) => return Err(failure::failed(py, "RustPanic", words, *line, &place)),
-        Ok(FAILED) => return Err(failure::failed(py, "RustError", words, *line, &place)),
-        Ok(_) => {
-            return Err(Error::Usage(
-                "%%rust: the cell was compiled for another version of diaphane; %rust_reset, and run it again".into(),
-            ));
-        }
-        Err(crash) => {
-            // Of an interrupt Python knows too, and it has its own exception.
-            py.check_signals()?;
-            return Err(failure::crashed(py, crash, ""));
-        }
-    }
-    for (mime, text) in &done.taken.shown {
+    let taken = outcome(done, &place, py)?;
+    for (mime, text) in &taken.shown {
         display(py, mime, text)?;
     }
-    for (number, result) in done.taken.results {
+    for (number, result) in taken.results {
         if let Some(name) = asked.outputs.get(number as usize) {
             user.namespace.set_item(name, result.into_python(py)?)?;
         }
     }
     py.check_signals()?;
     Ok(())
+}
+
+/// What a run handed over, or what went wrong.
+pub fn outcome(done: Done, place: &Place<'_>, py: Python<'_>) -> Result<Taken, Error> {
+    let (words, line) = &done.taken.failure;
+    match done.status {
+        Ok(DONE) => Ok(done.taken),
+        Ok(PANICKED) => Err(failure::failed(py, "RustPanic", words, *line, place)),
+        Ok(FAILED) => Err(failure::failed(py, "RustError", words, *line, place)),
+        Ok(_) => Err(Error::Usage(
+            "%%rust: the cell was compiled for another version of diaphane; %rust_reset, and run it again".into(),
+        )),
+        Err(crash) => {
+            // Of an interrupt Python knows too, and it has its own exception.
+            py.check_signals()?;
+            Err(failure::crashed(py, crash))
+        }
+    }
 }
 
 /// Displays a value as IPython displays values; without IPython it is printed.

@@ -21,6 +21,7 @@ struct Key {
     outputs: Vec<String>,
     opt_level: String,
     native: bool,
+    exports: bool,
     /// What items and dependencies there were.
     generation: u64,
 }
@@ -42,6 +43,7 @@ pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<Loaded>, boo
         outputs: asked.outputs.clone(),
         opt_level: asked.opt_level.clone(),
         native: asked.native,
+        exports: asked.exports,
         generation: 0,
     };
     {

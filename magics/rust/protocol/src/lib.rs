@@ -37,6 +37,8 @@ pub struct Compile {
     pub opt_level: String,
     /// Whether all instructions of this processor may be used.
     pub native: bool,
+    /// Whether Python wants to call its public functions.
+    pub exports: bool,
     /// Names of Python's variables, for advice only.
     pub names: Vec<String>,
 }
@@ -52,6 +54,21 @@ pub struct Bind {
     pub form: Form,
     /// Whether the cell may write to it.
     pub mutable: bool,
+}
+
+/// A function that Python can call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its name in both languages.
+    pub name: String,
+    /// The symbol that it is called by.
+    pub entry: String,
+    /// What it takes.
+    pub parameters: Vec<Bind>,
+    /// The type that it gives.
+    pub gives: String,
+    /// What its comments say.
+    pub doc: String,
 }
 
 /// How a variable is lent.
@@ -104,6 +121,8 @@ pub struct Compiled {
     pub libstd: String,
     /// Where the lines of the generated source come from.
     pub lines: Vec<Lines>,
+    /// What Python can call.
+    pub functions: Vec<Function>,
     /// The source that was given to evcxr.
     pub source: String,
     /// Whether later cells have other items or dependencies than before.

@@ -3,8 +3,9 @@
 //! All of it is one module: evcxr then keeps it as one item and changes nothing in it, and the order of items stays, as
 //! macros need it. No address stands in it, so it depends on nothing but the cell and the types that it is lent.
 
-use diaphane_rust_protocol::{Bind, Compile, Form, Lines};
+use diaphane_rust_protocol::{Bind, Compile, Form, Function, Lines};
 
+use crate::defs;
 use crate::items::{Divided, Kept};
 
 /// A source in the making.
@@ -18,11 +19,14 @@ pub struct Code {
 }
 
 /// Writes the source of a cell.
-pub fn write(cell: &Compile, items: &[Kept], divided: &Divided) -> Code {
+pub fn write(cell: &Compile, items: &[Kept], divided: &Divided, functions: &[Function]) -> Code {
     let mut code = Code::default();
     code.own("#[allow(unused, nonstandard_style)] mod cell {");
     for item in items {
         code.user(&item.text, item.cell, item.line, item.column);
+    }
+    for function in functions {
+        defs::write(&mut code, function);
     }
     code.own("#[unsafe(no_mangle)]");
     code.own("pub extern \"C\" fn diaphane_main(__ctx: *const ::diaphane_cell::abi::Ctx) -> u32 {");
@@ -35,7 +39,7 @@ pub fn write(cell: &Compile, items: &[Kept], divided: &Divided) -> Code {
         code.own(&format!("__dia.put({number}, {});", identifier(name)));
     }
     code.own("; Ok(()) };");
-    code.own("unsafe { ::diaphane_cell::enter(__ctx, &mut __body) } }");
+    code.enter();
     code.own("}");
     code
 }
@@ -66,7 +70,7 @@ fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
 }
 
 /// The statement that makes a variable of what is lent.
-fn lend(number: usize, bind: &Bind) -> String {
+pub fn lend(number: usize, bind: &Bind) -> String {
     let Bind {
         rust,
         form,
@@ -119,10 +123,15 @@ fn identifier(name: &str) -> String {
 
 impl Code {
     /// A line of our own.
-    fn own(&mut self, line: &str) {
+    pub fn own(&mut self, line: &str) {
         self.text += line;
         self.text.push('\n');
         self.count += 1;
+    }
+
+    /// Runs the closure of an entry, and ends the entry.
+    pub fn enter(&mut self) {
+        self.own("unsafe { ::diaphane_cell::enter(__ctx, &mut __body) } }");
     }
 
     /// Lines of a cell, of which the first begins behind so many characters. Columns stay what they are.
@@ -176,7 +185,7 @@ mod tests {
             ..Compile::default()
         };
         let divided = divide(source, 7, 1);
-        let code = write(&cell, &divided.items, &divided);
+        let code = write(&cell, &divided.items, &divided, &[]);
         let line_of = |words: &str| {
             let at = code.text.lines().position(|line| line.contains(words));
             code.origin(at.expect("the words are there") as u32 + 1)

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use diaphane_rust_protocol::{Answer, Compile, Compiled, Form, Lines, Status};
+use diaphane_rust_protocol::{Answer, Compile, Compiled, Form, Function, Lines, Status};
 use evcxr::{Error, EvalContext};
 
 use crate::code::{self, Code};
+use crate::defs;
 use crate::items::{self, Kept};
 use crate::report::{self, Source, Sources};
 use crate::settings::Folders;
@@ -62,8 +63,12 @@ impl Compiler {
             Err((line, message)) => return failed(report::about_line(&message, line, &cell)),
         };
         let divided = items::divide(&cell.source, cell.cell, cell.lines_above);
+        let functions = match exported(&cell, &divided.items) {
+            Ok(functions) => functions,
+            Err((line, message)) => return failed(report::about_line(&message, line, &cell)),
+        };
         let all = items::merged(&self.items, &divided.items);
-        let code = code::write(&cell, &all, &divided);
+        let code = code::write(&cell, &all, &divided, &functions);
         let source = Source {
             text: cell.source.clone(),
             lines_above: cell.lines_above,
@@ -76,6 +81,7 @@ impl Compiler {
         };
         if let Answer::Compiled(compiled) = &mut answer {
             let settled = items::settled(all);
+            compiled.functions = functions;
             compiled.items_changed = !wanted.is_empty() || !items::are_same(&self.items, &settled);
             self.items = settled;
             for dependency in wanted {
@@ -97,7 +103,9 @@ impl Compiler {
             .binds
             .iter()
             .any(|bind| matches!(bind.form, Form::View(_)))
-            || cell.source.contains("ndarray");
+            || ["ndarray", "ArrayView"]
+                .iter()
+                .any(|word| cell.source.contains(word));
         let path = self.folders.support.display();
         let refused = |error: Error| Answer::Refused {
             reason: short(&error.to_string()),
@@ -174,6 +182,7 @@ impl Compiler {
             libstd: self.toolchain.libstd.display().to_string(),
             lines: self.lines_in_crate(&code),
             source: code.text,
+            functions: Vec::new(),
             items_changed: false,
             took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
         })
@@ -217,6 +226,19 @@ impl Compiler {
             cells: self.cells,
         })
     }
+}
+
+/// The functions that Python wants, or the line, from 0, that keeps one from it.
+fn exported(cell: &Compile, items: &[Kept]) -> Result<Vec<Function>, (u32, String)> {
+    if !cell.exports {
+        return Ok(Vec::new());
+    }
+    let functions = defs::functions(items)
+        .map_err(|(line, why)| (line.saturating_sub(cell.lines_above + 1), why))?;
+    if functions.is_empty() {
+        return Err((0, "the cell has no `pub fn` for Python".to_owned()));
+    }
+    Ok(functions)
 }
 
 fn failed((report, summary): (String, String)) -> Answer {

@@ -7,6 +7,7 @@
 mod cancel;
 mod code;
 mod compiler;
+mod defs;
 mod items;
 mod relay;
 mod report;
