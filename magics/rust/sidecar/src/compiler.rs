@@ -97,6 +97,7 @@ impl Compiler {
     }
 
     /// Has evcxr build the source with all dependencies.
+    #[allow(clippy::result_large_err, reason = "it is made once for each build")]
     fn build(&mut self, cell: &Compile, code: &Code, wanted: &[Wanted]) -> Result<(), Answer> {
         let mut state = self.context.state();
         self.with_views |= cell

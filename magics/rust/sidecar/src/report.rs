@@ -109,7 +109,8 @@ fn render(error: &CompilationError, marks: &[Mark], cell: &Compile, sources: &So
             .annotations(annotations);
         group = group.element(snippet);
     }
-    for help in error.help() {
+    // Where rustc lists all that could be meant, a few are enough.
+    for help in error.help().into_iter().take(3) {
         group = group.element(Level::HELP.message(help));
     }
     if let Some(advice) = advice(error, cell) {

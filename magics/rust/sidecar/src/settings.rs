@@ -69,7 +69,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-#[allow(unsafe_code, reason = "there is no safe way, and evcxr reads it there")]
+#[allow(
+    unsafe_code,
+    clippy::disallowed_methods,
+    reason = "there is no safe way, evcxr reads it there, and no Python is in this process"
+)]
 fn set(name: &str, value: impl AsRef<OsStr>) {
     // SAFETY: `prepare` is called before any thread is started.
     unsafe { env::set_var(name, value) }
