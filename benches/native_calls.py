@@ -109,7 +109,7 @@ def switching(kernel, rounds):
             kernel.run(f"{MODES[mode]}\npass")
             facts = kernel.run("answer = __import__('json').dumps(getattr(_, 'facts', {}).get('overhead', {}))")
             for key, value in json.loads(facts.strip("'") if facts else "{}").items():
-                if key.endswith("_ns"):
+                if key.endswith("_ns") and value is not None:
                     taken.setdefault(f"{mode}: {key}", []).append(value)
     return {key: statistics.median(values) for key, values in taken.items()}
 
