@@ -151,7 +151,6 @@ mod tests {
 
     #[test]
     fn types_of_parameters_are_known() {
-        let known = |ty| known(ty).map(|(rust, form, mutable)| (rust, form, mutable));
         assert_eq!(known("f64"), Some(("f64".into(), Form::Number, false)));
         assert_eq!(known("&mut [u8]"), Some(("u8".into(), Form::Slice, true)));
         assert_eq!(
