@@ -161,6 +161,13 @@ def test_errors_have_the_lines_of_the_cell(client: Client):
     assert "-i known" in text
 
 
+def test_a_dependency_that_is_not_there_is_named_at_its_line(client: Client):
+    content = failed(client, '%%rust\n\n:dep nothing = { path = "/nowhere/at/all" }\n1')
+    assert "/nowhere/at/all" in "\n".join(content["traceback"])
+    assert "\x1b" not in content["evalue"]
+    assert ":3)" in content["evalue"]
+
+
 def test_unsafe_code_has_to_say_so(client: Client):
     assert "E0133" in failed(client, "%%rust\n*(8 as *const u8)")["evalue"]
 

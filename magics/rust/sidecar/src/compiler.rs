@@ -58,6 +58,7 @@ impl Compiler {
     /// Compiles a cell.
     pub fn compile(&mut self, mut cell: Compile) -> Answer {
         let started = Instant::now();
+        let original = cell.clone();
         let wanted = match take_commands(&mut cell) {
             Ok(wanted) => wanted,
             Err((line, message)) => return failed(report::about_line(&message, line, &cell)),
@@ -74,7 +75,7 @@ impl Compiler {
             lines_above: cell.lines_above,
         };
         self.sources.insert(cell.cell, source);
-        let outcome = self.build(&cell, &code, &wanted);
+        let outcome = self.build(&cell, &original, &code, &wanted);
         let mut answer = match outcome {
             Ok(()) => self.take_library(&cell, code, started),
             Err(answer) => answer,
@@ -98,7 +99,13 @@ impl Compiler {
 
     /// Has evcxr build the source with all dependencies.
     #[allow(clippy::result_large_err, reason = "it is made once for each build")]
-    fn build(&mut self, cell: &Compile, code: &Code, wanted: &[Wanted]) -> Result<(), Answer> {
+    fn build(
+        &mut self,
+        cell: &Compile,
+        original: &Compile,
+        code: &Code,
+        wanted: &[Wanted],
+    ) -> Result<(), Answer> {
         let mut state = self.context.state();
         self.with_views |= cell
             .binds
@@ -131,7 +138,7 @@ impl Compiler {
                     failed(report::about_line(
                         &short(&error.to_string()),
                         dependency.line,
-                        cell,
+                        original,
                     ))
                 })?;
         }
@@ -248,6 +255,7 @@ fn failed((report, summary): (String, String)) -> Answer {
 
 /// The telling line of a long message.
 fn short(message: &str) -> String {
+    let message = without_colours(message);
     let lines = || {
         message
             .lines()
@@ -257,6 +265,15 @@ fn short(message: &str) -> String {
     let telling = lines().find(|line| line.starts_with("error"));
     let line = telling.or_else(|| lines().next()).unwrap_or_default();
     line.trim_start_matches("error: ").to_owned()
+}
+
+/// A text without the sequences by which a terminal changes colours.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
 }
 
 /// Takes the lines that begin with a colon out of a cell, or says which cannot be obeyed.
@@ -289,4 +306,16 @@ fn take_commands(cell: &mut Compile) -> Result<Vec<Wanted>, (u32, String)> {
     }
     cell.source = rest.join("\n");
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_telling_line_is_plain() {
+        let message = "cargo failed:\n\u{1b}[1m\u{1b}[92m    Updating\u{1b}[0m index\n\u{1b}[1m\u{1b}[91merror\u{1b}[0m: no matching package named `x` found\nlocation searched";
+        assert_eq!(short(message), "no matching package named `x` found");
+        assert_eq!(short("linker `cc` not found"), "linker `cc` not found");
+    }
 }
