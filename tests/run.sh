@@ -116,15 +116,16 @@ ensure_venv() {
   printf %s "$stamp" >"$venv/stamp"
 }
 
-# The unit tests; what each of their binaries counts is added up.
 # The compiler of Rust cells is a workspace of its own, and takes minutes where it was never built.
 rust_cells() {
-  local folder=magics/rust/sidecar
-  timeout 3600 cargo test --release --locked --quiet --manifest-path $folder/Cargo.toml &&
-    timeout 3600 cargo build --release --locked --quiet --manifest-path $folder/Cargo.toml &&
-    mkdir -p target/release && cp $folder/target/release/diaphane-rust target/release/
+  local manifest=magics/rust/sidecar/Cargo.toml
+  cargo fmt --check --manifest-path $manifest &&
+    timeout 1800 cargo test --release --locked --quiet --manifest-path $manifest &&
+    timeout 1800 cargo build --release --locked --quiet --manifest-path $manifest &&
+    mkdir -p target/release && cp "${manifest%/*}/target/release/diaphane-rust" target/release/
 }
 
+# The unit tests; what each of their binaries counts is added up.
 cargo_tests() {
   local log=$work/cargo.log
   echo "--- cargo test"
