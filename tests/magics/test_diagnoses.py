@@ -53,7 +53,8 @@ def test_a_page_shows_its_diagnosis(page: str, launch, tmp_path: Path):
     shown = "".join(str(m["content"]) for m in done.iopub)
     assert (page in shown) == can_be_shown(page), shown
     for diagnosis in diagnoses(done):
-        assert diagnosis["title"].endswith(".") and diagnosis["fix"].endswith("."), diagnosis
+        assert diagnosis["title"].endswith("."), diagnosis
+        assert diagnosis["fix"].endswith("."), diagnosis
 
 
 def diagnoses(done) -> list[dict]:
