@@ -230,6 +230,15 @@ fn signals_reach_the_program_while_it_waits() {
     assert_eq!(signals(), before);
 }
 
+/// Waits until a thread waits.
+fn until_it_sleeps(tid: i32) {
+    let stat = format!("/proc/self/task/{tid}/stat");
+    let sleeps = || std::fs::read_to_string(&stat).unwrap().contains(") S ");
+    while !sleeps() {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_waiting_thread_leaves_when_it_wakes() {
     let _alone = alone();
@@ -243,6 +252,7 @@ fn a_waiting_thread_leaves_when_it_wakes() {
             signals()
         });
         let tid = said.recv().unwrap();
+        until_it_sleeps(tid);
         (worker, tid)
     });
     assert_eq!(found.still_running, 1);
