@@ -51,6 +51,24 @@ def test_a_cell_prints_and_shows_its_last_value(client: Client):
     assert fine(client, "%%rust\nlet a = 1;").all("display_data") == []
 
 
+def test_a_new_compiler_has_new_libraries(client: Client):
+    """Those of the one before may have been for a cell of the same number, and stay loaded."""
+    client.run(
+        "import psutil\nfrom IPython.core.error import UsageError\nrust = get_ipython().run_cell_magic\n"
+        "def again(out, source):\n"
+        "    for _ in range(9):\n"
+        "        try:\n            return rust('rust', '-o ' + out, source)\n"
+        "        except UsageError:\n            pass"
+    )
+    fine(
+        client,
+        "rust('rust', '-o a', 'let a = 1;')\n"
+        "[compiler] = [one for one in psutil.Process().children() if one.name() == 'diaphane-rust']\n"
+        "compiler.kill()\nagain('b', 'let b = 2;')",
+    )
+    assert client.value("(a, b)") == "(1, 2)"
+
+
 def test_an_array_is_changed_where_it_is(numpy: Client):
     numpy.run("a = np.arange(12.).reshape(3, 4)\nbefore = a.ctypes.data")
     code = (

@@ -13,7 +13,6 @@ mod handlers;
 mod jump;
 #[cfg(test)]
 mod tests;
-mod timer;
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -21,6 +20,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use diaphane_cell::abi::{Ctx, Entry};
+use diaphane_trace::sampler::Timer;
 
 /// What ended a cell from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ struct Frame {
     stack: usize,
     /// The code of the cell, in which a thread may be stopped.
     code: Range<usize>,
-    /// Fires until the thread is found in that code.
-    timer: timer::Timer,
+    /// Sends SIGINT to this thread from the second interrupt on, until it is found in that code.
+    timer: Option<Timer>,
     crash: Option<Crash>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) unsafe fn call(
     let mut frame = Frame {
         stack: 0,
         code,
-        timer: timer::Timer::new(),
+        timer: Timer::new(nix::unistd::gettid().as_raw(), libc::SIGINT, 0).ok(),
         crash: None,
     };
     let installed = handlers::install();
@@ -79,7 +79,9 @@ pub(crate) unsafe fn call(
     let status = unsafe { jump::guarded(&raw mut frame, entry, context) };
     FRAME.set(outer);
     // A signal of the timer's must still meet our handler.
-    frame.timer.stop();
+    if let Some(timer) = &frame.timer {
+        timer.pause();
+    }
     drop(installed);
     match frame.crash {
         Some(crash) => Err(crash),

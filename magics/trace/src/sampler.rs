@@ -22,6 +22,7 @@ use diaphane_sight::spans::Span;
 use diaphane_sight::stacks::{Stack, Unwinder};
 use serde::Serialize;
 
+pub use timer::Timer;
 use watch::Watch;
 
 /// How often the copies are taken.

@@ -34,8 +34,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error why there is nothing on standard output.
-#[allow(clippy::print_stderr, reason = "the kernel reads it")]
+/// Says on standard error why there is nothing on standard output. The kernel hears only the latter.
+#[allow(clippy::print_stderr, reason = "for whoever starts it by hand")]
 fn tell(words: &str) {
     eprintln!("diaphane-rust: {words}");
 }

@@ -35,7 +35,9 @@ pub struct Folders {
 pub fn prepare(slot: &Path) -> Result<Folders> {
     let folders = Folders {
         support: slot.join("diaphane-cell"),
-        cells: slot.join("cells"),
+        // The linker takes libraries of one path for one, also after the first file is gone: a compiler that follows
+        // another one in the same kernel must not use its paths again.
+        cells: slot.join("cells").join(std::process::id().to_string()),
         relay: slot.join("library"),
     };
     for (name, text) in SUPPORT {

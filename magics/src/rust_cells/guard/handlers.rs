@@ -4,6 +4,7 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SI_TIMER, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE,
@@ -16,6 +17,9 @@ use super::{Crash, FRAME, INTERRUPTED, INTERRUPTS, jump};
 const SIGNALS: [c_int; 6] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGINT];
 /// What the handlers stand on when the thread's own stack is used up.
 const STACK: usize = 64 << 10;
+
+/// Between two looks at where an interrupted thread stands.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// The handlers that were there before.
 struct Before(UnsafeCell<[MaybeUninit<sigaction>; SIGNALS.len()]>);
@@ -46,11 +50,7 @@ pub fn install() -> Installed {
         for (number, signal) in SIGNALS.into_iter().enumerate() {
             // SAFETY: an all-zero structure is a valid one.
             let mut action: sigaction = unsafe { std::mem::zeroed() };
-            action.sa_sigaction = if signal == SIGINT {
-                on_interrupt as *const () as usize
-            } else {
-                on_fault as *const () as usize
-            };
+            action.sa_sigaction = ours(signal);
             action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
             // SAFETY: no handler reads the table yet, and the lock keeps other writers away.
             let before = unsafe { (*BEFORE.0.get())[number].as_mut_ptr() };
@@ -89,9 +89,25 @@ impl Drop for Installed {
             return;
         }
         for (number, signal) in SIGNALS.into_iter().enumerate() {
-            // SAFETY: what `install` was given is given back.
-            unsafe { libc::sigaction(signal, before(number), ptr::null_mut()) };
+            // SAFETY: an all-zero structure is a valid one.
+            let mut current: sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: it only asks.
+            unsafe { libc::sigaction(signal, ptr::null(), &raw mut current) };
+            // Who has put another handler there meanwhile keeps it.
+            if current.sa_sigaction == ours(signal) {
+                // SAFETY: what `install` was given is given back.
+                unsafe { libc::sigaction(signal, before(number), ptr::null_mut()) };
+            }
         }
+    }
+}
+
+/// Our handler of a signal.
+fn ours(signal: c_int) -> usize {
+    if signal == SIGINT {
+        on_interrupt as *const () as usize
+    } else {
+        on_fault as *const () as usize
     }
 }
 
@@ -147,15 +163,17 @@ unsafe extern "C" fn on_interrupt(signal: c_int, info: *mut siginfo_t, context: 
     let frame_now = unsafe { &mut *frame };
     // SAFETY: as above.
     if frame_now.code.contains(&pc) && unsafe { jump::leave(frame, context) } {
-        frame_now.timer.stop();
+        if let Some(timer) = &frame_now.timer {
+            timer.pause();
+        }
         frame_now.crash = Some(Crash {
             signal,
             address: 0,
             pc,
         });
         FRAME.set(ptr::null_mut());
-    } else {
-        frame_now.timer.start();
+    } else if let Some(timer) = &frame_now.timer {
+        timer.start(AGAIN, AGAIN);
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::time::Duration;
 
 /// A timer, which is deleted with its value.
-pub(super) struct Timer(libc::timer_t);
+pub struct Timer(libc::timer_t);
 
 // SAFETY: the value is a number for the kernel, and no memory of a thread's.
 #[allow(unsafe_code, reason = "the C type is a pointer")]
@@ -12,8 +12,11 @@ unsafe impl Send for Timer {}
 
 impl Timer {
     /// A timer that will send the signal with the value to the thread.
+    ///
+    /// # Errors
+    /// If the system has no more of them.
     #[allow(unsafe_code, reason = "POSIX timers have no safe interface")]
-    pub(super) fn new(tid: i32, signal: c_int, value: usize) -> std::io::Result<Self> {
+    pub fn new(tid: i32, signal: c_int, value: usize) -> std::io::Result<Self> {
         // SAFETY: all zeroes is a valid `sigevent`.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
@@ -30,13 +33,13 @@ impl Timer {
         }
     }
 
-    /// Fires after `first`, and then in each period.
-    pub(super) fn start(&self, first: Duration, period: Duration) {
+    /// Fires after `first`, and then in each period. It may be called in a signal handler.
+    pub fn start(&self, first: Duration, period: Duration) {
         self.set(first, period);
     }
 
-    /// Fires no more.
-    pub(super) fn pause(&self) {
+    /// Fires no more. It may be called in a signal handler.
+    pub fn pause(&self) {
         self.set(Duration::ZERO, Duration::ZERO);
     }
 
