@@ -91,20 +91,23 @@ struct Identity {
     size: u64,
 }
 
-static TABLES: LazyLock<Mutex<HashMap<Identity, Arc<Table>>>> = LazyLock::new(Mutex::default);
+/// The build ID belongs to the key: a file that is right for one process may not be the one that another has mapped.
+type Tables = HashMap<(Identity, Option<String>), Arc<Table>>;
+
+static TABLES: LazyLock<Mutex<Tables>> = LazyLock::new(Mutex::default);
 
 impl Table {
     /// The names of a loaded library. A file that cannot be read or is another one by now gives none.
     pub fn of(library: &Library) -> Arc<Self> {
         let known = || {
             let path = library.file.as_deref()?;
-            let identity = identity(path)?;
+            let key = (identity(path)?, library.image.build_id.clone());
             let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(table) = tables.get(&identity) {
+            if let Some(table) = tables.get(&key) {
                 return Some(Arc::clone(table));
             }
             let table = Arc::new(Self::read(path, library.image.build_id.as_deref())?);
-            tables.insert(identity, Arc::clone(&table));
+            tables.insert(key, Arc::clone(&table));
             Some(table)
         };
         known().unwrap_or_default()
@@ -318,7 +321,15 @@ mod tests {
     fn another_file_in_its_place_is_not_believed() {
         let mut libraries = libs::loaded(&Maps::read().unwrap()).unwrap();
         let mut library = libraries.swap_remove(0);
-        library.file = Some("/bin/sh".into());
+        let shell = Path::new("/bin/sh");
+        let bytes = fs::read(shell).unwrap();
+        let id = object::File::parse(bytes.as_slice()).unwrap().build_id();
+        let mut right = library.clone();
+        library.file = Some(shell.into());
+        right.file = Some(shell.into());
+        Arc::make_mut(&mut right.image).build_id = id.unwrap().map(hexadecimal);
+        // Also when the file was read for a process that has it mapped.
+        assert_ne!(Table::of(&right).source, Source::None);
         assert_eq!(Table::of(&library).source, Source::None);
     }
 }
