@@ -1,4 +1,4 @@
-"""Every notebook of the project runs from top to bottom through nbclient, as it is."""
+"""Notebooks through nbclient: what it stores of outputs, errors, updates and widgets. The tutorials have their own tests."""
 
 from pathlib import Path
 
@@ -9,9 +9,6 @@ from nbclient.exceptions import CellExecutionError
 
 from support import process
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
 
 def execute(notebook, directory: Path):
     client = NotebookClient(
@@ -21,24 +18,6 @@ def execute(notebook, directory: Path):
         resources={"metadata": {"path": str(directory)}},
     )
     return client.execute()
-
-
-@pytest.mark.slow
-@pytest.mark.diaphane
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_tutorial(path: Path, tmp_path: Path):
-    notebook = execute(nbformat.read(path, as_version=4), tmp_path)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code
-    counts = [cell.execution_count for cell in code if cell.source.strip()]
-    assert counts == list(range(1, len(counts) + 1))
-    assert any("text/html" in o.get("data", {}) for cell in code for o in cell.outputs)
-    assert not any(o.output_type == "error" for cell in code for o in cell.outputs)
-
-
-def test_there_are_tutorials():
-    assert NOTEBOOKS
 
 
 def cells(*sources: str):

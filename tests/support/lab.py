@@ -66,14 +66,20 @@ class Server:
 
     def kernel_is_idle(self) -> bool:
         """One kernel, with the page connected, that has said that it is idle."""
+        states = [(k["execution_state"], k["connections"] > 0) for k in self.kernels() or ()]
+        return states == [("idle", True)]
+
+    def has_no_kernel(self) -> bool:
+        return self.kernels() == []
+
+    def kernels(self) -> list[dict] | None:
+        """What the server says of its kernels; nothing in the midst of a restart."""
         url = f"http://127.0.0.1:{self.port}/api/kernels?token={TOKEN}"
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-                kernels = json.load(answer)
+                return json.load(answer)
         except urllib.error.HTTPError:
-            return False  # The server does not answer this in the midst of a restart.
-        states = [(k["execution_state"], k["connections"] > 0) for k in kernels]
-        return states == [("idle", True)]
+            return None
 
     def url(self, notebook: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}&reset"
@@ -131,6 +137,11 @@ class Lab:
 
     def output(self, index: int) -> Locator:
         return self.cell(index).locator(".jp-OutputArea-output")
+
+    def close_kernel(self) -> None:
+        """End the notebook's kernel, so that the next window on this server finds its own only."""
+        self.menu("Kernel", "Shut Down Kernel")
+        wait_until(self.server.has_no_kernel, "the kernel has ended")
 
     def theme(self, name: str) -> None:
         self.menu("Settings", "Theme", name)
