@@ -79,6 +79,7 @@ fn parent_process() -> Option<OwnedFd> {
 impl Io {
     /// Without its sockets the kernel would hang: then it is better gone, and Jupyter starts another one.
     fn run_or_die(self) {
+        diaphane_magics::let_run(rustix::thread::gettid().as_raw_nonzero().get());
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             exit::now(1);
         }

@@ -42,6 +42,9 @@ impl Sockets {
             _context: context,
         };
         keep_from_children()?;
+        queue_threads()?
+            .into_iter()
+            .for_each(diaphane_magics::let_run);
         Ok(sockets)
     }
 
@@ -125,6 +128,22 @@ fn keep_from_children() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The threads that libzmq made for these sockets.
+fn queue_threads() -> anyhow::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let entry = entry?;
+        let name = std::fs::read_to_string(entry.path().join("comm"));
+        let is_queue = name.is_ok_and(|name| name.starts_with("ZMQbg/"));
+        let tid = entry
+            .file_name()
+            .to_str()
+            .and_then(|tid| tid.parse::<i32>().ok());
+        found.extend(tid.filter(|_| is_queue));
+    }
+    Ok(found)
 }
 
 fn encrypt(socket: &Socket, public: &str, secret: &str) -> anyhow::Result<()> {

@@ -47,7 +47,6 @@ pub fn may_be_hooked(library: &Library) -> bool {
 pub fn usual(libraries: &[Library]) -> Vec<&Library> {
     let mut needed: HashSet<&str> = HashSet::new();
     let mut chosen: Vec<&Library> = Vec::new();
-    let is_python = |library: &Library| library.image.exports("Py_InitializeFromConfig");
     // What a library needs was loaded behind it, or earlier for another one: until nothing is added.
     loop {
         let before = chosen.len();
@@ -71,6 +70,11 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
             return chosen;
         }
     }
+}
+
+/// Whether it is the interpreter.
+pub(super) fn is_python(library: &Library) -> bool {
+    library.image.exports("Py_InitializeFromConfig")
 }
 
 /// Whether a library came with a package of Python's, or computes with arrays, as far as its file tells.

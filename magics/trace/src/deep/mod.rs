@@ -32,6 +32,7 @@ pub use choice::{may_be_hooked, usual};
 pub use library::{Ready, Unfit};
 pub use prologue::Reason;
 pub use signal::let_be_stopped;
+pub use sleepers::let_run;
 pub use stop::Refused;
 
 use held::Held;
@@ -229,6 +230,7 @@ fn write(chosen: &[&'static Ready], sleepers: &[Sleeper]) -> Result<(Written, Du
     // Signal handlers may look at the list whenever they run.
     let list: &'static [&'static Ready] = Vec::leak(chosen.to_vec());
     let list: &'static List = Box::leak(Box::new(list));
+    // It stays open as long as the jumps are there: to close and open it again costs as much as all the rest.
     window::open(list).map_err(|()| Refused::Denied)?;
     window::touch(list);
     let done = while_stopped(list, sleepers, PATIENCE, Trust::None, || {
@@ -237,7 +239,9 @@ fn write(chosen: &[&'static Ready], sleepers: &[Sleeper]) -> Result<(Written, Du
         window::synchronize();
         written
     });
-    let _ = window::close(list);
+    if done.is_err() {
+        let _ = window::close(list);
+    }
     done
 }
 
@@ -249,12 +253,15 @@ fn undo(patience: Duration) -> Result<Duration, Refused> {
         return Ok(Duration::ZERO);
     };
     let sleepers = sleepers(list, patience)?;
+    // Somebody else may have closed it meanwhile.
     window::open(list).map_err(|()| Refused::Denied)?;
     let done = while_stopped(list, &sleepers, patience, Trust::Sleeping, || {
         window::write(list, Want::Originals);
         window::synchronize();
         WRITTEN.store(ptr::null_mut(), Ordering::Release);
     });
-    let _ = window::close(list);
+    if done.is_ok() {
+        let _ = window::close(list);
+    }
     done.map(|((), pause)| pause)
 }

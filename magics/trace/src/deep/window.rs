@@ -1,4 +1,5 @@
-//! A window in which the code of libraries can be written, and the writing itself.
+//! A window in which the code of libraries can be written, and the writing itself. It is open from before the first jump
+//! is written until the last one is taken back.
 //!
 //! While the window is open, the code stays executable: a thread that could not be stopped may run other functions of the
 //! same library.
@@ -19,6 +20,9 @@ use super::stubs::Patch;
 /// The numbers of `linux/membarrier.h`.
 const SYNC_CORE: i32 = 1 << 5;
 const REGISTER_SYNC_CORE: i32 = 1 << 6;
+
+/// So many patches ahead, code is brought near.
+const AHEAD: usize = 16;
 
 /// Which bytes are to stand in the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +106,17 @@ fn protect(libraries: &[&Ready], more: MprotectFlags) -> Result<(), ()> {
 pub(super) fn touch(libraries: &[&Ready]) {
     let page = rustix::param::page_size();
     let mut last = 0;
-    for patch in libraries.iter().flat_map(|library| &library.patches) {
+    for (patch, ahead) in with_next(libraries) {
+        fetch(ahead);
         for address in [patch.at, patch.at + JUMP - 1] {
+            if address / page == last {
+                continue;
+            }
+            last = address / page;
             // SAFETY: the window is open, and a byte stays what it is.
             let byte = unsafe { AtomicU8::from_ptr(ptr::with_exposed_provenance_mut(address)) };
             let now = byte.load(Ordering::Relaxed);
-            if address / page != last {
-                last = address / page;
-                let _ = byte.compare_exchange(now, now, Ordering::Relaxed, Ordering::Relaxed);
-            }
+            let _ = byte.compare_exchange(now, now, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }
@@ -118,7 +124,8 @@ pub(super) fn touch(libraries: &[&Ready]) {
 /// Writes all patches. It takes no lock and allocates nothing.
 pub(super) fn write(libraries: &[&Ready], want: Want) -> Written {
     let mut written = Written::default();
-    for patch in libraries.iter().flat_map(|library| &library.patches) {
+    for (patch, ahead) in with_next(libraries) {
+        fetch(ahead);
         match replace(patch, want) {
             Some(true) => written.done += 1,
             Some(false) => {}
@@ -126,6 +133,33 @@ pub(super) fn write(libraries: &[&Ready], want: Want) -> Written {
         }
     }
     written
+}
+
+/// Each patch, with one that comes soon.
+fn with_next<'a>(libraries: &'a [&Ready]) -> impl Iterator<Item = (&'a Patch, &'a Patch)> {
+    libraries.iter().flat_map(|library| {
+        let last = library.patches.last();
+        let ahead = library
+            .patches
+            .iter()
+            .skip(AHEAD)
+            .chain(last.into_iter().cycle());
+        library.patches.iter().zip(ahead)
+    })
+}
+
+/// Has the processor bring the code of a patch near, to be written: the memory answers many such wishes at once.
+#[allow(unsafe_code, reason = "a hint to the processor")]
+fn fetch(patch: &Patch) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        let code = ptr::with_exposed_provenance::<i8>(patch.at);
+        // SAFETY: a hint reads nothing, wherever it points; processors that do not know it pass over it.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(code) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = patch;
 }
 
 /// Makes all threads of the process forget code that they have read already; also those that were not stopped.
