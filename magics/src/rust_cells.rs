@@ -7,6 +7,7 @@ mod client;
 mod failure;
 mod function;
 mod guard;
+mod isolated;
 mod lend;
 mod library;
 mod run;
@@ -22,6 +23,7 @@ use crate::cell_body;
 use crate::report::{Column, Report, Show, rows};
 use crate::{Context, Error, Form, Magic, User};
 use lend::{Lent, Wanted};
+use run::Place;
 pub(crate) use state::{RustReset, RustStatus};
 
 /// Compile the cell as Rust, load it into this process and run it on Python's memory.
@@ -56,6 +58,10 @@ pub(crate) struct Args {
     /// Use all instructions that this processor has
     #[arg(long)]
     native: bool,
+    /// Run the cell in a copy of the kernel's process: its changes count only if it comes to its end, and nothing else
+    /// that it does, be it a fault, reaches the kernel
+    #[arg(long)]
+    isolated: bool,
     /// Make Python functions of the cell's `pub fn`s
     #[arg(long)]
     def: bool,
@@ -79,6 +85,17 @@ const COLUMNS: &[Column] = &[
     Column::new("library", Show::Path, 1),
 ];
 
+/// With `--isolated`: also what the process costs.
+const ISOLATED_COLUMNS: &[Column] = &[
+    Column::new("cell", Show::Number, 1),
+    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
+    Column::new("fork_ns", Show::Time, 0).titled("forked in"),
+    Column::new("run_ns", Show::Time, 0).titled("ran in"),
+    Column::new("back_ns", Show::Time, 0).titled("taken back in"),
+    Column::new("cached", Show::Text, 0).titled("unchanged"),
+    Column::new("library", Show::Path, 1),
+];
+
 /// What `--time` shows.
 #[derive(Debug, Serialize)]
 struct Times {
@@ -86,7 +103,11 @@ struct Times {
     /// Nothing for a cell that was compiled before.
     compile_ns: Option<u64>,
     bind_ns: u64,
+    /// With `--isolated` alone.
+    fork_ns: Option<u64>,
     run_ns: Option<u64>,
+    /// With `--isolated` alone.
+    back_ns: Option<u64>,
     cached: bool,
     library: String,
 }
@@ -122,30 +143,41 @@ impl Magic for Rust {
         let (loaded, cached) = state::compiled(&asked, user)?;
         let mut report = Report {
             name: Self::NAME,
-            columns: COLUMNS,
+            columns: if args.isolated {
+                ISOLATED_COLUMNS
+            } else {
+                COLUMNS
+            },
             quiet: !args.time && !args.show,
             ..Report::default()
         };
-        let mut run_ns = None;
-        if args.show {
-            report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
-        } else {
-            let began = Instant::now();
-            let done = run::run(&loaded, loaded.entry, &lent, user.py);
-            run_ns = Some(nanoseconds(began));
-            // The borrows end before Python gets the results.
-            drop(lent);
-            run::deliver(done, &loaded, &asked, user)?;
-            function::bind(&loaded, &asked, user)?;
-        }
-        report.rows = rows([Times {
+        let mut times = Times {
             cell,
             compile_ns: (!cached).then_some(loaded.compiled.took_ns),
             bind_ns,
-            run_ns,
+            fork_ns: None,
+            run_ns: None,
+            back_ns: None,
             cached,
             library: loaded.compiled.library.clone(),
-        }])?;
+        };
+        if args.show {
+            report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
+        } else {
+            let place = if args.isolated {
+                Place::Apart
+            } else {
+                Place::Here
+            };
+            let done = run::run(&loaded, place, |image| image.entry, &lent, user.py)?;
+            (times.fork_ns, times.run_ns, times.back_ns) =
+                (done.fork_ns, done.run_ns, done.back_ns);
+            // The borrows end before Python gets the results.
+            drop(lent);
+            run::deliver(done, &loaded, &asked, user)?;
+            function::bind(&loaded, place, &asked, user)?;
+        }
+        report.rows = rows([times])?;
         Ok(report)
     }
 }

@@ -6,35 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.client import Client
-from support.exchange import Exchange
 from support.patience import wait_until
+from support.rust import LONG, failed, fine, rust, shown
 
-# The first cell may compile `ndarray`, once in a cache's life.
-LONG = 300
 pytestmark = [pytest.mark.diaphane, pytest.mark.slow]
-
-
-def rust(client: Client, code: str) -> Exchange:
-    """Execute a cell, whatever the outcome, and however long its dependencies take."""
-    begun = client.start(code)
-    client.until(lambda: begun.answered, "the Rust cell", begun, patience=LONG)
-    return begun
-
-
-def fine(client: Client, code: str) -> Exchange:
-    done = rust(client, code)
-    assert done.content["status"] == "ok", done.content
-    return done
-
-
-def failed(client: Client, code: str) -> dict:
-    done = rust(client, code)
-    assert done.content["status"] == "error", done.trace
-    return done.content
-
-
-def shown(done: Exchange) -> str:
-    return done.one("display_data")["data"]["text/plain"]
 
 
 @pytest.fixture

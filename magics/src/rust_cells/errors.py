@@ -20,3 +20,7 @@ class RustCompileError(RustError):
 
 class RustCrash(RustError):
     """A Rust cell was stopped by a signal: a fault, an abort, or a second interrupt."""
+
+
+class RustExit(RustError):
+    """A Rust cell left the process of its own, by `exit`, before its end."""

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 
-use super::guard::Crash;
+use super::run::Ended;
 use crate::Error;
 
 /// The source of the exceptions, as Python wants it.
@@ -18,7 +18,7 @@ const SOURCE: &CStr =
     };
 
 /// Where an error is in the user's cells.
-pub struct Place<'a> {
+pub struct Spot<'a> {
     /// Where the lines of the generated source come from.
     pub lines: &'a [Lines],
     /// The number that the cell was compiled under, and the one that it runs under.
@@ -29,7 +29,7 @@ pub struct Place<'a> {
     pub lines_above: u32,
 }
 
-impl Place<'_> {
+impl Spot<'_> {
     /// The cell and the line of a line of the generated source.
     fn of(&self, line: u32) -> Option<(u32, u32)> {
         let holds = |lines: &&Lines| (lines.first..lines.first + lines.count).contains(&line);
@@ -44,45 +44,63 @@ impl Place<'_> {
 }
 
 /// The exception of a panic or an error.
-pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, place: &Place<'_>) -> Error {
-    let at = place.of(line);
+pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, spot: &Spot<'_>) -> Error {
+    let at = spot.of(line);
     let mut report = format!("{kind}: {words}");
     let mut message = words.to_owned();
     if let Some((cell, line)) = at {
         report += &format!("\n --> Cell In[{cell}]:{line}");
         message += &format!(" (In[{cell}]:{line})");
-        let text = line.checked_sub(place.lines_above + 1);
-        let text = text.and_then(|line| place.source.lines().nth(line as usize));
-        if let Some(text) = text.filter(|_| cell == place.runs) {
+        let text = line.checked_sub(spot.lines_above + 1);
+        let text = text.and_then(|line| spot.source.lines().nth(line as usize));
+        if let Some(text) = text.filter(|_| cell == spot.runs) {
             report += &format!("\n  |\n{line:<2}| {text}");
         }
     }
     raise(py, kind, &message, &report)
 }
 
-/// The exception of a signal.
-pub fn crashed(py: Python<'_>, crash: Crash) -> Error {
-    let name = match crash.signal {
+/// The exception of a run that was ended from outside, here or in a process of its own.
+pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool) -> Error {
+    let (class, words) = match ended {
+        Ended::Crashed(crash) => {
+            let mut words = format!("the cell was stopped by {}", signal(crash.signal));
+            if crash.address != 0 {
+                words += &format!(", at address {:#x}", crash.address);
+            }
+            words += &format!(", in the instruction at {:#x}", crash.pc);
+            ("RustCrash", words)
+        }
+        Ended::Killed(number) => (
+            "RustCrash",
+            format!("the cell's process was killed by {}", signal(number)),
+        ),
+        Ended::Left(code) => (
+            "RustExit",
+            format!("the cell left its process with code {code}, and not by its end"),
+        ),
+    };
+    let advice = if is_apart {
+        "It ran in a process of its own: the kernel and its variables are as they were."
+    } else {
+        "Its destructors did not run, and locks that it held stay locked: save your work, \
+         and restart the kernel."
+    };
+    raise(py, class, &words, &format!("{class}: {words}\n{advice}"))
+}
+
+fn signal(number: i32) -> String {
+    let name = match number {
         libc::SIGSEGV => "SIGSEGV, a memory fault (or the stack is used up)",
         libc::SIGBUS => "SIGBUS, a memory fault",
         libc::SIGFPE => "SIGFPE, an arithmetic fault",
         libc::SIGILL => "SIGILL, an illegal instruction",
         libc::SIGABRT => "SIGABRT, an abort",
-        _ => "the second interrupt",
+        libc::SIGKILL => "SIGKILL, by somebody else, or by Linux for want of memory",
+        libc::SIGINT => "the second interrupt",
+        other => return format!("signal {other}"),
     };
-    let mut words = format!("the cell was stopped by {name}");
-    if crash.address != 0 {
-        words += &format!(", at address {:#x}", crash.address);
-    }
-    words += &format!(", in the instruction at {:#x}", crash.pc);
-    let advice = "Its destructors did not run, and locks that it held stay locked: save your work, \
-                  and restart the kernel.";
-    raise(
-        py,
-        "RustCrash",
-        &words,
-        &format!("RustCrash: {words}\n{advice}"),
-    )
+    name.to_owned()
 }
 
 /// An exception of one of our classes.

@@ -2,35 +2,41 @@
 
 use std::sync::Arc;
 
-use diaphane_cell::abi::Entry;
 use diaphane_rust_protocol::{Compile, Function};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::failure::Place;
+use super::failure::Spot;
 use super::lend::Lent;
-use super::library::Loaded;
-use super::run;
+use super::library::{Image, Loaded};
+use super::run::{self, Place};
 use crate::{Error, User};
 
 // A function in Rust. Other threads of Python run while it does. (With `///` the class would have the only `__doc__`.)
 #[pyclass(name = "RustFunction", module = "diaphane", frozen)]
 struct RustFunction {
     about: Function,
-    entry: Entry,
+    /// Its place among the functions of the library.
+    number: usize,
+    place: Place,
     loaded: Arc<Loaded>,
     source: String,
     lines_above: u32,
 }
 
 /// Gives the functions of a cell their names in Python.
-pub fn bind(loaded: &Arc<Loaded>, asked: &Compile, user: User<'_, '_>) -> Result<(), Error> {
-    let functions = loaded.compiled.functions.iter().zip(&loaded.functions);
-    for (about, entry) in functions {
+pub fn bind(
+    loaded: &Arc<Loaded>,
+    place: Place,
+    asked: &Compile,
+    user: User<'_, '_>,
+) -> Result<(), Error> {
+    for (number, about) in loaded.compiled.functions.iter().enumerate() {
         let function = RustFunction {
             about: about.clone(),
-            entry: *entry,
+            number,
+            place,
             loaded: Arc::clone(loaded),
             source: asked.source.clone(),
             lines_above: asked.lines_above,
@@ -139,16 +145,17 @@ impl RustFunction {
         given: &[Bound<'py, PyAny>],
     ) -> Result<Bound<'py, PyAny>, Error> {
         let lent = Lent::for_call(&self.about.parameters, given)?;
-        let done = run::run(&self.loaded, self.entry, &lent, py);
+        let find = |image: &Image| image.functions[self.number];
+        let done = run::run(&self.loaded, self.place, find, &lent, py)?;
         drop(lent);
-        let place = Place {
+        let spot = Spot {
             lines: &self.loaded.compiled.lines,
             compiled: self.loaded.cell,
             runs: self.loaded.cell,
             source: &self.source,
             lines_above: self.lines_above,
         };
-        let taken = run::outcome(done, &place, py)?;
+        let taken = run::outcome(done, &spot, py)?;
         py.check_signals()?;
         match taken.results.into_iter().next() {
             Some((_, result)) => result.into_python(py),

@@ -33,6 +33,11 @@ pub(crate) struct Crash {
     pub pc: usize,
 }
 
+/// The instruction that a signal came to; 0 where this is not known.
+pub(crate) fn pc(context: *mut libc::c_void) -> usize {
+    jump::pc(context)
+}
+
 /// Set by an interrupt while a cell runs; cells may ask for it.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// How many interrupts there were.

@@ -1,5 +1,6 @@
 //! What a cell is lent: variables of Python's as values that Rust can work on where they are.
 
+mod apart;
 mod arrays;
 
 use std::any::Any;
@@ -27,6 +28,8 @@ pub struct Lent<'py> {
 /// A value, and what keeps it where it is.
 struct Value<'py> {
     kind: Kind,
+    /// Whether the cell may write to it.
+    mutable: bool,
     data: *mut u8,
     shape: Vec<usize>,
     strides: Vec<isize>,
@@ -249,6 +252,7 @@ fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
     let data = (&raw const *held).cast_mut().cast();
     let value = Value {
         kind,
+        mutable: false,
         data,
         shape: Vec::new(),
         strides: Vec::new(),
@@ -261,6 +265,7 @@ fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
 fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> Value<'py> {
     Value {
         kind,
+        mutable: false,
         data: data.as_ptr().cast_mut(),
         shape: vec![data.len()],
         strides: vec![1],

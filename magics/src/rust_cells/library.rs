@@ -2,8 +2,9 @@
 //! run on.
 
 use std::ffi::CString;
+use std::fs;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use diaphane_cell::abi::{ENTRY, Entry};
 use diaphane_rust_protocol::Compiled;
@@ -19,7 +20,16 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The number of the cell that it was compiled for.
     pub cell: u32,
-    /// Its statements, as a function.
+    /// The library, as this process runs it.
+    pub image: Image,
+    /// A second one, which only runs in processes of their own.
+    apart: OnceLock<Image>,
+}
+
+/// The library of a cell in memory.
+#[derive(Debug)]
+pub struct Image {
+    /// The cell's statements, as a function.
     pub entry: Entry,
     /// Its functions for Python, as the compiler lists them.
     pub functions: Vec<Entry>,
@@ -27,25 +37,57 @@ pub struct Loaded {
     pub code: Range<usize>,
 }
 
+impl Loaded {
+    /// The library with its statics as they are in the beginning, for a process of its own.
+    ///
+    /// Threads of a pool that the cell has started in this process do not exist in a child, and a cell would wait for
+    /// them for ever; so what runs in children never runs here.
+    pub fn apart(&self) -> Result<&Image, Error> {
+        if let Some(image) = self.apart.get() {
+            return Ok(image);
+        }
+        let path = self.compiled.library.trim_end_matches(".so");
+        let path = format!("{path}_isolated.so");
+        // The linker takes libraries of one file for one, so it is a copy.
+        fs::copy(&self.compiled.library, &path).map_err(|error| {
+            Error::Usage(format!(
+                "%%rust --isolated: {path} cannot be written: {error}"
+            ))
+        })?;
+        let image = Image::open(&self.compiled, &path)?;
+        Ok(self.apart.get_or_init(|| image))
+    }
+}
+
 /// Loads a cell's library, and Rust's own before it: the path that is written in the cell is not always right.
 pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<Loaded>, Error> {
     open(&compiled.libstd)?;
-    let handle = open(&compiled.library)?;
-    let entry = find(handle, ENTRY, &compiled.library)?;
-    let functions = compiled.functions.iter();
-    let functions = functions
-        .map(|function| find(handle, &function.entry, &compiled.library))
-        .collect::<Result<_, _>>()?;
-    let address = entry as usize;
-    let code = Maps::at(address).ok();
-    let code = code.and_then(|maps| maps.find(address).map(|region| region.span));
+    let image = Image::open(&compiled, &compiled.library)?;
     Ok(Arc::new(Loaded {
         compiled,
         cell,
-        entry,
-        functions,
-        code: code.map_or(0..0, |span| span.start..span.end),
+        image,
+        apart: OnceLock::new(),
     }))
+}
+
+impl Image {
+    fn open(compiled: &Compiled, path: &str) -> Result<Self, Error> {
+        let handle = open(path)?;
+        let entry = find(handle, ENTRY, path)?;
+        let functions = compiled.functions.iter();
+        let functions = functions
+            .map(|function| find(handle, &function.entry, path))
+            .collect::<Result<_, _>>()?;
+        let address = entry as usize;
+        let code = Maps::at(address).ok();
+        let code = code.and_then(|maps| maps.find(address).map(|region| region.span));
+        Ok(Self {
+            entry,
+            functions,
+            code: code.map_or(0..0, |span| span.start..span.end),
+        })
+    }
 }
 
 /// The function of a name.

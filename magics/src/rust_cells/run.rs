@@ -2,29 +2,70 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::time::Instant;
 
 use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, PANICKED};
 use diaphane_rust_protocol::Compile;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
-use super::failure::{self, Place};
+use super::failure::{self, Spot};
 use super::guard::{self, Crash, INTERRUPTED};
 use super::lend::Lent;
-use super::library::Loaded;
+use super::library::{Image, Loaded};
 use super::take::{HOST, Taken};
+use super::{isolated, nanoseconds};
 use crate::python::shell;
 use crate::{Error, User};
 
 /// How a run ended, and what it handed over.
 pub struct Done {
-    status: Result<u32, Crash>,
-    taken: Taken,
+    pub status: Result<u32, Ended>,
+    pub taken: Taken,
+    /// How long it ran, if it came to an end.
+    pub run_ns: Option<u64>,
+    /// How long it took to make a process for it, with copies of what it may change.
+    pub fork_ns: Option<u64>,
+    /// How long it took to take over what that process has left.
+    pub back_ns: Option<u64>,
+}
+
+/// What ended a run from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A fault, or the second interrupt.
+    Crashed(Crash),
+    /// A signal that its own process could not handle.
+    Killed(i32),
+    /// Its own process was left with this code.
+    Left(i32),
+}
+
+/// Where a function runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Here,
+    /// In a process of its own.
+    Apart,
+}
+
+/// Runs a function of a cell's library, which is found in its image.
+pub fn run(
+    loaded: &Loaded,
+    place: Place,
+    find: impl Fn(&Image) -> Entry,
+    lent: &Lent<'_>,
+    py: Python<'_>,
+) -> Result<Done, Error> {
+    match place {
+        Place::Here => Ok(run_here(&loaded.image, find(&loaded.image), lent, py)),
+        Place::Apart => isolated::run(find(loaded.apart()?), lent, py),
+    }
 }
 
 /// A call that may be made without the GIL: what it points to stays where it is.
 struct Call<'a> {
-    loaded: &'a Loaded,
+    image: &'a Image,
     entry: Entry,
     context: &'a Ctx,
 }
@@ -38,13 +79,12 @@ impl Call<'_> {
         #[allow(unsafe_code, reason = "the cell is called")]
         // SAFETY: the cell was compiled for values of these types.
         unsafe {
-            guard::call(self.entry, self.context, self.loaded.code.clone())
+            guard::call(self.entry, self.context, self.image.code.clone())
         }
     }
 }
 
-/// Runs one of the functions of a cell's library.
-pub fn run(loaded: &Loaded, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Done {
+fn run_here(image: &Image, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Done {
     let args = lent.args();
     let mut taken = Taken::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
@@ -57,12 +97,19 @@ pub fn run(loaded: &Loaded, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Do
         interrupted: &raw const INTERRUPTED,
     };
     let call = Call {
-        loaded,
+        image,
         entry,
         context: &context,
     };
+    let began = Instant::now();
     let status = py.detach(|| call.make());
-    Done { status, taken }
+    Done {
+        status: status.map_err(Ended::Crashed),
+        taken,
+        run_ns: Some(nanoseconds(began)),
+        fork_ns: None,
+        back_ns: None,
+    }
 }
 
 /// The functions of the host, at an address.
@@ -76,14 +123,14 @@ pub fn deliver(
     user: User<'_, '_>,
 ) -> Result<(), Error> {
     let py = user.py;
-    let place = Place {
+    let spot = Spot {
         lines: &loaded.compiled.lines,
         compiled: loaded.cell,
         runs: asked.cell,
         source: &asked.source,
         lines_above: asked.lines_above,
     };
-    let taken = outcome(done, &place, py)?;
+    let taken = outcome(done, &spot, py)?;
     for (mime, text) in &taken.shown {
         display(py, mime, text)?;
     }
@@ -97,19 +144,19 @@ pub fn deliver(
 }
 
 /// What a run handed over, or what went wrong.
-pub fn outcome(done: Done, place: &Place<'_>, py: Python<'_>) -> Result<Taken, Error> {
+pub fn outcome(done: Done, spot: &Spot<'_>, py: Python<'_>) -> Result<Taken, Error> {
     let (words, line) = &done.taken.failure;
     match done.status {
         Ok(DONE) => Ok(done.taken),
-        Ok(PANICKED) => Err(failure::failed(py, "RustPanic", words, *line, place)),
-        Ok(FAILED) => Err(failure::failed(py, "RustError", words, *line, place)),
+        Ok(PANICKED) => Err(failure::failed(py, "RustPanic", words, *line, spot)),
+        Ok(FAILED) => Err(failure::failed(py, "RustError", words, *line, spot)),
         Ok(_) => Err(Error::Usage(
             "%%rust: the cell was compiled for another version of diaphane; %rust_reset, and run it again".into(),
         )),
-        Err(crash) => {
+        Err(ended) => {
             // Of an interrupt Python knows too, and it has its own exception.
             py.check_signals()?;
-            Err(failure::crashed(py, crash))
+            Err(failure::ended(py, ended, done.fork_ns.is_some()))
         }
     }
 }

@@ -27,14 +27,14 @@ pub struct Taken {
 
 /// A result.
 pub struct Gifted {
-    kind: Kind,
-    shape: Vec<usize>,
-    strides: Vec<isize>,
-    memory: Memory,
+    pub kind: Kind,
+    pub shape: Vec<usize>,
+    pub strides: Vec<isize>,
+    pub memory: Memory,
 }
 
 /// Where a result's items are.
-enum Memory {
+pub enum Memory {
     /// Copied here.
     Copy(Vec<u8>),
     /// Where the cell made them.
@@ -43,9 +43,19 @@ enum Memory {
 
 /// Memory of a cell's, freed by the cell's library, on any thread.
 #[pyclass(name = "RustMemory", module = "diaphane", frozen)]
-struct Owner {
+pub struct Owner {
     owner: usize,
     free: unsafe extern "C" fn(*mut c_void),
+}
+
+impl Owner {
+    /// The owner of memory, and what frees it, once and on any thread.
+    pub fn new(owner: *mut c_void, free: unsafe extern "C" fn(*mut c_void)) -> Self {
+        Self {
+            owner: owner.expose_provenance(),
+            free,
+        }
+    }
 }
 
 impl Drop for Owner {
@@ -98,10 +108,7 @@ fn result(gift: &Gift) -> Gifted {
     let memory = match gift.free {
         Some(free) => Memory::Lent {
             data: gift.data.expose_provenance(),
-            owner: Owner {
-                owner: gift.owner.expose_provenance(),
-                free,
-            },
+            owner: Owner::new(gift.owner, free),
         },
         None => {
             let len = shape.iter().product::<usize>() * gift.kind.size();

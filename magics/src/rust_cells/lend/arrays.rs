@@ -61,6 +61,7 @@ pub fn lend_array<'py>(
     };
     let value = Value {
         kind,
+        mutable: wanted.mutable,
         data: std::ptr::with_exposed_provenance_mut(read.layout.address),
         shape: read.layout.shape,
         strides: read.layout.strides,
