@@ -10,19 +10,25 @@ mod guard;
 mod isolated;
 mod lend;
 mod library;
+mod progress;
+mod redirect;
 mod run;
 mod state;
 mod take;
+mod words;
 
 use std::time::Instant;
 
-use diaphane_rust_protocol::{Answer, Compile};
+use diaphane_rust_protocol::{Answer, Compile, Question};
+use pyo3::prelude::*;
 use serde::Serialize;
 
 use crate::cell_body;
 use crate::report::{Column, Report, Show, rows};
 use crate::{Context, Error, Form, Magic, User};
 use lend::{Lent, Wanted};
+use library::Loaded;
+use progress::Progress;
 use run::Place;
 pub(crate) use state::{RustReset, RustStatus};
 
@@ -141,6 +147,7 @@ impl Magic for Rust {
             names: Vec::new(),
         };
         let (loaded, cached) = state::compiled(&asked, user)?;
+        warn(&loaded, cell, user)?;
         let mut report = Report {
             name: Self::NAME,
             columns: if args.isolated {
@@ -225,13 +232,29 @@ fn is_name(word: &str) -> bool {
         && !word.starts_with("__dia")
 }
 
+/// Shows what rustc warns of, with every run of the cell, as if it were compiled each time.
+fn warn(loaded: &Loaded, cell: u32, user: User<'_, '_>) -> Result<(), Error> {
+    let warnings = &loaded.compiled.warnings;
+    if !warnings.is_empty() {
+        let compiled = format!("Cell In[{}]:", loaded.cell);
+        let warnings = warnings.replace(&compiled, &format!("Cell In[{cell}]:"));
+        let stderr = user.py.import("sys")?.getattr("stderr")?;
+        stderr.call_method1("write", (warnings + "\n",))?;
+    }
+    Ok(())
+}
+
 fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Asks the compiler, and gives its refusals the form of ours.
-fn ask(user: User<'_, '_>, question: &diaphane_rust_protocol::Question) -> Result<Answer, Error> {
-    match client::ask(user.py, question)? {
+fn ask(user: User<'_, '_>, question: &Question) -> Result<Answer, Error> {
+    let progress = match question {
+        Question::Compile(cell) if cell.lines_above > 0 => Progress::of_cell(user.py)?,
+        _ => Progress::hidden(),
+    };
+    match client::ask(user.py, question, progress)? {
         Answer::Refused { reason } => Err(Error::Usage(format!("%%rust: {reason}"))),
         Answer::Failed { report, summary } => Err(failure::raise(
             user.py,

@@ -14,6 +14,8 @@ use nix::sys::signal::SigSet;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
+use super::progress::Progress;
+use super::words::Words;
 use crate::Error;
 
 /// The name of the compiler's program.
@@ -33,17 +35,24 @@ struct Compiler {
     answers: Receiver<String>,
     /// The process that started it. Its children by `fork` have to start their own.
     process: u32,
+    /// What it says meanwhile.
+    words: Words,
     /// Whether an answer is still to come that nobody waits for.
     unheard: bool,
 }
 
 /// Asks, and waits for the answer while Python's other threads run. An interrupt cancels.
-pub fn ask(py: Python<'_>, question: &Question) -> Result<Answer, Error> {
+pub fn ask(
+    py: Python<'_>,
+    question: &Question,
+    mut progress: Progress<'_>,
+) -> Result<Answer, Error> {
     let mut compiler = lock(py)?;
     let asked = match begun(&mut compiler) {
-        Ok(running) => running.ask(py, question),
+        Ok(running) => running.ask(py, question, &mut progress),
         Err(error) => Err(error),
     };
+    progress.end()?;
     let is_useless = |running: &Compiler| {
         running.unheard || matches!(asked, Err(Error::Usage(_) | Error::Row(_)))
     };
@@ -114,11 +123,13 @@ fn program() -> Result<PathBuf, Error> {
 impl Compiler {
     fn start() -> Result<Self, Error> {
         let program = program()?;
+        let no_words = |error| Error::Usage(format!("%%rust: no memory for its words: {error}"));
+        let words = Words::new().map_err(no_words)?;
+        let writer = words.writer().map_err(no_words)?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Cargo says there what it compiles, and the answers say what went wrong.
-            .stderr(Stdio::null())
+            .stderr(writer)
             // An interrupt of the terminal is the kernel's.
             .process_group(0)
             .spawn()
@@ -138,6 +149,7 @@ impl Compiler {
             questions,
             answers,
             process: std::process::id(),
+            words,
             unheard: false,
         })
     }
@@ -146,13 +158,21 @@ impl Compiler {
         self.process == std::process::id()
     }
 
-    fn ask(&mut self, py: Python<'_>, question: &Question) -> Result<Answer, Error> {
+    fn ask(
+        &mut self,
+        py: Python<'_>,
+        question: &Question,
+        progress: &mut Progress<'_>,
+    ) -> Result<Answer, Error> {
+        // Words that cannot be forgotten are an old line for a moment.
+        let _ = self.words.forget();
         self.say(question)?;
         loop {
             if let Some(answer) = self.hear(py, PATIENCE)? {
                 return Ok(answer);
             }
-            if let Err(interrupt) = py.check_signals() {
+            let shown = self.words.work().map_or(Ok(()), |work| progress.show(work));
+            if let Err(interrupt) = shown.and_then(|()| py.check_signals()) {
                 self.say(&Question::Cancel)?;
                 self.unheard = self.hear(py, GRACE)?.is_none();
                 return Err(interrupt.into());
@@ -175,12 +195,29 @@ impl Compiler {
         match heard {
             Ok(line) => Ok(Some(serde_json::from_str(&line)?)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::Usage(
-                "%%rust: the compiler has ended; the next Rust cell starts it again, without the \
-                 items of earlier cells"
-                    .to_owned(),
-            )),
+            Err(RecvTimeoutError::Disconnected) => Err(self.ended(py)),
         }
+    }
+
+    /// Why there are no more answers.
+    fn ended(&mut self, py: Python<'_>) -> Error {
+        let mut how = String::new();
+        // Its output is closed a moment before it ends.
+        for _ in 0..50 {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                how = format!(" ({status})");
+                break;
+            }
+            py.detach(|| thread::sleep(PATIENCE));
+        }
+        let words = match self.words.others() {
+            words if words.is_empty() => words,
+            words => format!(": {words}"),
+        };
+        Error::Usage(format!(
+            "%%rust: the compiler has ended{how}{words}; the next Rust cell starts it again, without \
+             the items of earlier cells"
+        ))
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Instant;
 use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, PANICKED};
 use diaphane_rust_protocol::Compile;
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict};
+use pyo3::types::PyDict;
 
 use super::failure::{self, Spot};
 use super::guard::{self, Crash, INTERRUPTED};
 use super::lend::Lent;
 use super::library::{Image, Loaded};
+use super::redirect::Bundle;
 use super::take::{HOST, Taken};
 use super::{isolated, nanoseconds};
 use crate::python::shell;
@@ -131,8 +132,8 @@ pub fn deliver(
         lines_above: asked.lines_above,
     };
     let taken = outcome(done, &spot, py)?;
-    for (mime, text) in &taken.shown {
-        display(py, mime, text)?;
+    for bundle in &taken.shown {
+        display(py, bundle)?;
     }
     for (number, result) in taken.results {
         if let Some(name) = asked.outputs.get(number as usize) {
@@ -162,14 +163,33 @@ pub fn outcome(done: Done, spot: &Spot<'_>, py: Python<'_>) -> Result<Taken, Err
 }
 
 /// Displays a value as IPython displays values; without IPython it is printed.
-fn display(py: Python<'_>, mime: &str, text: &str) -> PyResult<()> {
+fn display(py: Python<'_>, bundle: &Bundle) -> PyResult<()> {
     if shell(py)?.is_none() {
         let print = py.import("builtins")?.getattr("print")?;
-        return print.call1((text,)).map(drop);
+        let plain = bundle.iter().find(|(mime, _)| mime == "text/plain");
+        let shown = plain.or_else(|| bundle.first()).map(|(_, text)| text);
+        return shown.map_or(Ok(()), |text| print.call1((text,)).map(drop));
     }
-    let data: Bound<'_, PyDict> = [(mime, text)].into_py_dict(py)?;
+    let data = PyDict::new(py);
+    for (mime, text) in bundle {
+        data.set_item(mime, content(py, mime, text)?)?;
+    }
+    if data.is_empty() {
+        return Ok(());
+    }
     let publish = py
         .import("IPython.display")?
         .getattr("publish_display_data")?;
     publish.call1((data,)).map(drop)
+}
+
+/// A part of a display as a front end wants it: JSON as the object that it is, unless it is none.
+fn content<'py>(py: Python<'py>, mime: &str, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    if mime == "application/json" || mime.ends_with("+json") {
+        let object = py.import("json")?.getattr("loads")?.call1((text,));
+        if let Ok(object) = object {
+            return Ok(object);
+        }
+    }
+    Ok(text.into_pyobject(py)?.into_any())
 }

@@ -12,6 +12,7 @@ use numpy::{Complex32, Complex64, PyArrayDescr, PyArrayDescrMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyString};
 
+use super::redirect::{Bundle, Redirect};
 use crate::Error;
 
 /// What a run has handed over so far. The cell's calls find it by its address.
@@ -19,8 +20,10 @@ use crate::Error;
 pub struct Taken {
     /// The results, by number.
     pub results: Vec<(u32, Gifted)>,
-    /// What is displayed: MIME type and text.
-    pub shown: Vec<(String, String)>,
+    /// What is displayed.
+    pub shown: Vec<Bundle>,
+    /// Descriptor 1, while a value displays itself by writing there.
+    pub redirect: Option<Redirect>,
     /// The words of a panic or an error, and the line in the generated source.
     pub failure: (String, u32),
 }
@@ -66,7 +69,12 @@ impl Drop for Owner {
 }
 
 /// The functions that a cell gets.
-pub const HOST: Host = Host { put, show, fail };
+pub const HOST: Host = Host {
+    put,
+    show,
+    display,
+    fail,
+};
 
 unsafe extern "C" fn put(host: *mut c_void, number: u32, gift: *const Gift) {
     // SAFETY: the cell gives back what it was given, on the thread that runs it.
@@ -79,7 +87,17 @@ unsafe extern "C" fn put(host: *mut c_void, number: u32, gift: *const Gift) {
 unsafe extern "C" fn show(host: *mut c_void, kind: Text, text: Text) {
     // SAFETY: as in `put`.
     let taken = unsafe { &mut *host.cast::<Taken>() };
-    taken.shown.push((string(kind), string(text)));
+    taken.shown.push(vec![(string(kind), string(text))]);
+}
+
+unsafe extern "C" fn display(host: *mut c_void, begins: bool) {
+    // SAFETY: as in `put`.
+    let taken = unsafe { &mut *host.cast::<Taken>() };
+    if begins {
+        taken.redirect = Redirect::begin();
+    } else if let Some(redirect) = taken.redirect.take() {
+        taken.shown.push(redirect.end());
+    }
 }
 
 unsafe extern "C" fn fail(host: *mut c_void, words: Text, line: u32) {

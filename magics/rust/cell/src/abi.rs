@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::AtomicBool;
 
 /// Which agreement this is. It changes with every change of the structures below.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// The name of a cell's entry.
 pub const ENTRY: &str = "diaphane_main";
@@ -153,6 +153,8 @@ pub struct Host {
     pub put: unsafe extern "C" fn(*mut c_void, u32, *const Gift),
     /// Takes what is to be displayed: its MIME type and its text.
     pub show: unsafe extern "C" fn(*mut c_void, Text, Text),
+    /// Says that what is written to descriptor 1 from now on displays a value, until it is said that no longer.
+    pub display: unsafe extern "C" fn(*mut c_void, bool),
     /// Takes the words of a panic or an error, and its line in the generated source, or 0.
     pub fail: unsafe extern "C" fn(*mut c_void, Text, u32),
 }

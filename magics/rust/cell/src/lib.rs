@@ -19,4 +19,4 @@ pub use ndarray;
 #[cfg(feature = "ndarray")]
 pub use num_complex::Complex;
 pub use run::{Outcome, enter, interrupted};
-pub use show::Shown;
+pub use show::{ByDebug, Shown};

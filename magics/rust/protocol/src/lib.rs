@@ -1,8 +1,8 @@
 //! What the kernel and the compiler of Rust cells say to each other: one JSON object a line, questions on the compiler's
-//! standard input, answers on its standard output.
+//! standard input, answers on its standard output. What it does meanwhile stands on its standard error, a line each.
 //!
-//! Each question gets any number of [`Answer::Progress`] and one other answer. [`Question::Cancel`] alone may be asked
-//! before that; it makes the one before fail, and gets no answer of its own.
+//! Each question gets one answer. [`Question::Cancel`] alone may be asked before that; it makes the one before fail, and
+//! gets no answer of its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -89,11 +89,6 @@ pub enum Form {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// It still works; a line for the user.
-    Progress {
-        /// What it does.
-        line: String,
-    },
     /// The cell is compiled.
     Compiled(Compiled),
     /// It is not, and the user can see why.
@@ -125,6 +120,8 @@ pub struct Compiled {
     pub functions: Vec<Function>,
     /// The source that was given to evcxr.
     pub source: String,
+    /// What rustc warns of in the cell, as it shows it, with colours.
+    pub warnings: String,
     /// Whether later cells have other items or dependencies than before.
     pub items_changed: bool,
     /// Wall time in nanoseconds.

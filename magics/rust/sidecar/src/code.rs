@@ -3,6 +3,8 @@
 //! All of it is one module: evcxr then keeps it as one item and changes nothing in it, and the order of items stays, as
 //! macros need it. No address stands in it, so it depends on nothing but the cell and the types that it is lent.
 
+use std::ops::Range;
+
 use diaphane_rust_protocol::{Bind, Compile, Form, Function, Lines};
 
 use crate::defs;
@@ -16,12 +18,15 @@ pub struct Code {
     count: u32,
     /// Where lines come from.
     pub lines: Vec<Lines>,
+    /// The expression of the cell whose value is displayed.
+    pub tail: Option<Range<usize>>,
 }
 
 /// Writes the source of a cell.
 pub fn write(cell: &Compile, items: &[Kept], divided: &Divided, functions: &[Function]) -> Code {
     let mut code = Code::default();
-    code.own("#[allow(unused, nonstandard_style)] mod cell {");
+    // Items are for later cells, so one that nobody uses is nothing to warn of.
+    code.own("#[allow(dead_code, unused_imports, unused_macros)] #[warn(unused_mut)] mod cell {");
     for item in items {
         code.user(&item.text, item.cell, item.line, item.column);
     }
@@ -64,6 +69,7 @@ fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
         .unwrap_or_default()
         .chars()
         .count();
+    code.tail = Some(tail.clone());
     code.own("match (");
     code.user(&divided.rest[tail.clone()], cell.cell, line, column as u32);
     code.own(") { __value => { use ::diaphane_cell::Shown as _; __dia.show(|| __value.evcxr_display()); } }");

@@ -9,6 +9,7 @@ use evcxr::{Error, EvalContext};
 
 use crate::code::{self, Code};
 use crate::defs;
+use crate::diagnosis::{self, Diagnosis};
 use crate::items::{self, Kept};
 use crate::report::{self, Source, Sources};
 use crate::settings::Folders;
@@ -77,7 +78,7 @@ impl Compiler {
         self.sources.insert(cell.cell, source);
         let outcome = self.build(&cell, &original, &code, &wanted);
         let mut answer = match outcome {
-            Ok(()) => self.take_library(&cell, code, started),
+            Ok(warnings) => self.take_library(&cell, code, warnings, started),
             Err(answer) => answer,
         };
         if let Answer::Compiled(compiled) = &mut answer {
@@ -97,7 +98,7 @@ impl Compiler {
         answer
     }
 
-    /// Has evcxr build the source with all dependencies.
+    /// Has evcxr build the source with all dependencies, and gives what rustc warns of.
     #[allow(clippy::result_large_err, reason = "it is made once for each build")]
     fn build(
         &mut self,
@@ -105,7 +106,7 @@ impl Compiler {
         original: &Compile,
         code: &Code,
         wanted: &[Wanted],
-    ) -> Result<(), Answer> {
+    ) -> Result<String, Answer> {
         let mut state = self.context.state();
         self.with_views |= cell
             .binds
@@ -132,6 +133,8 @@ impl Compiler {
             state.add_dep("diaphane-cell", &config).map_err(refused)?;
         }
         for dependency in wanted {
+            // Cargo may have to ask the network, and evcxr hides what it says.
+            crate::tell(&format!("    Resolving {}", dependency.name));
             state
                 .add_dep(&dependency.name, &dependency.config)
                 .map_err(|error| {
@@ -155,17 +158,29 @@ impl Compiler {
         state.set_build_env("CARGO_PROFILE_DEV_CODEGEN_UNITS", "1");
         state.set_build_env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
         state.set_preserve_vars_on_panic(true);
+        diagnosis::forget_warnings(&self.folders.target);
         match self.context.eval_with_state(&code.text, state) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                let above = self.lines_above(code).unwrap_or(0);
+                let all = diagnosis::warnings(&self.folders.target, above);
+                Ok(report::warnings(&all, code, cell, &self.sources))
+            }
             Err(Error::CompilationErrors(errors)) => {
-                Err(failed(report::report(&errors, code, cell, &self.sources)))
+                let all: Vec<_> = errors.iter().map(Diagnosis::from).collect();
+                Err(failed(report::report(&all, code, cell, &self.sources)))
             }
             Err(error) => Err(refused(error)),
         }
     }
 
     /// Gives the library a path of its own, since the linker takes libraries of one path for one.
-    fn take_library(&mut self, cell: &Compile, code: Code, started: Instant) -> Answer {
+    fn take_library(
+        &mut self,
+        cell: &Compile,
+        code: Code,
+        warnings: String,
+        started: Instant,
+    ) -> Answer {
         self.cells += 1;
         let built = fs::read_to_string(&self.folders.relay).map(PathBuf::from);
         let mut library = self
@@ -190,6 +205,7 @@ impl Compiler {
             libstd: self.toolchain.libstd.display().to_string(),
             lines: self.lines_in_crate(&code),
             source: code.text,
+            warnings,
             functions: Vec::new(),
             items_changed: false,
             took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
@@ -198,16 +214,21 @@ impl Compiler {
 
     /// The lines as they stand in the crate that evcxr has made of the source, since panics name those.
     fn lines_in_crate(&self, code: &Code) -> Vec<Lines> {
-        let whole = self.context.last_source().unwrap_or_default();
-        let Some(at) = whole.find(code.text.trim_end()) else {
+        let Some(above) = self.lines_above(code) else {
             return Vec::new();
         };
-        let above = whole[..at].matches('\n').count() as u32;
         let moved = code.lines.iter().map(|lines| Lines {
             first: lines.first + above,
             ..*lines
         });
         moved.collect()
+    }
+
+    /// How many lines evcxr has put above the source.
+    fn lines_above(&self, code: &Code) -> Option<u32> {
+        let whole = self.context.last_source().ok()?;
+        let at = whole.find(code.text.trim_end())?;
+        Some(whole[..at].matches('\n').count() as u32)
     }
 
     /// Forgets items and dependencies.

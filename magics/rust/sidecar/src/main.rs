@@ -8,6 +8,7 @@ mod cancel;
 mod code;
 mod compiler;
 mod defs;
+mod diagnosis;
 mod items;
 mod relay;
 mod report;
@@ -28,14 +29,17 @@ fn main() -> ExitCode {
     match serve::serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("{error:#}"));
+            tell(&format!("diaphane-rust: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says on standard error why there is nothing on standard output. The kernel hears only the latter.
-#[allow(clippy::print_stderr, reason = "for whoever starts it by hand")]
+/// Says on standard error what happens meanwhile, as cargo says there what it compiles, and what went wrong.
+#[allow(
+    clippy::print_stderr,
+    reason = "the kernel reads it, and whoever starts it by hand"
+)]
 fn tell(words: &str) {
-    eprintln!("diaphane-rust: {words}");
+    eprintln!("{words}");
 }

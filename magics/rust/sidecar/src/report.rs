@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::code::Code;
+use crate::diagnosis::Diagnosis;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use diaphane_rust_protocol::Compile;
-use evcxr::CompilationError;
-
-use crate::code::Code;
 
 /// The source of a cell, and how many lines stand above it.
 #[derive(Debug, Clone)]
@@ -30,23 +29,23 @@ struct Mark {
 
 /// The report of all errors, and the first in one line.
 pub fn report(
-    errors: &[CompilationError],
+    all: &[Diagnosis],
     code: &Code,
     cell: &Compile,
     sources: &Sources,
 ) -> (String, String) {
-    let real: Vec<_> = errors
-        .iter()
-        .filter(|error| error.level() == "error")
-        .collect();
-    let shown = if real.is_empty() {
-        errors.iter().collect()
-    } else {
-        real
-    };
+    let mut shown: Vec<_> = all.iter().filter(|one| one.is_error).collect();
+    if shown.is_empty() {
+        shown = all.iter().collect();
+    }
     let mut texts = Vec::new();
     let mut summary = String::new();
     for error in shown {
+        if let Some((text, words)) = about_value(error, code, cell, sources) {
+            summary = if summary.is_empty() { words } else { summary };
+            texts.push(text);
+            continue;
+        }
         let marks = marks(error, code, sources);
         if summary.is_empty() {
             summary = summarize(error, &marks);
@@ -55,6 +54,57 @@ pub fn report(
     }
     texts.dedup();
     (texts.join("\n\n"), summary)
+}
+
+/// The report of a last value that cannot be displayed. Rustc would speak of the method that we call on it.
+fn about_value(
+    error: &Diagnosis,
+    code: &Code,
+    cell: &Compile,
+    sources: &Sources,
+) -> Option<(String, String)> {
+    let tail = code.tail.clone()?;
+    let mut places = error.spans.iter().filter(|span| span.primary);
+    let is_ours = places.all(|span| code.origin(span.line).is_none());
+    if error.code.as_deref() != Some("E0599") || !is_ours {
+        return None;
+    }
+    let source = sources.get(&cell.cell)?;
+    let line = source.text[..tail.start].matches('\n').count() as u32;
+    let mark = Mark {
+        cell: cell.cell,
+        line: source.lines_above + 1 + line,
+        range: tail,
+        label: String::new(),
+        primary: true,
+    };
+    let known = Diagnosis {
+        is_error: true,
+        message: "the last value cannot be displayed: its type has no `Debug`".to_owned(),
+        code: error.code.clone(),
+        spans: Vec::new(),
+        help: vec![
+            "derive `Debug` for it, or end the line with a semicolon to display nothing".to_owned(),
+        ],
+    };
+    let marks = [mark];
+    let summary = summarize(&known, &marks);
+    Some((render(&known, &marks, cell, sources), summary))
+}
+
+/// What rustc warns of in the lines of this cell. Nothing about our own lines, nor about items of earlier cells again.
+pub fn warnings(all: &[Diagnosis], code: &Code, cell: &Compile, sources: &Sources) -> String {
+    let texts = all.iter().filter_map(|warning| {
+        let mut places = warning.spans.iter().filter(|span| span.primary);
+        let is_users = places.all(|span| {
+            code.origin(span.line)
+                .is_some_and(|(number, _)| number == cell.cell)
+        });
+        is_users.then(|| render(warning, &marks(warning, code, sources), cell, sources))
+    });
+    let mut texts: Vec<_> = texts.collect();
+    texts.dedup();
+    texts.join("\n\n")
 }
 
 /// A report about a line of the cell that was never compiled.
@@ -70,20 +120,24 @@ pub fn about_line(message: &str, line: u32, cell: &Compile) -> (String, String) 
     (report, format!("{message} ({place})"))
 }
 
-fn summarize(error: &CompilationError, marks: &[Mark]) -> String {
-    let code = error
-        .code()
-        .map(|code| format!("{code}: "))
-        .unwrap_or_default();
+fn summarize(error: &Diagnosis, marks: &[Mark]) -> String {
+    let code = error.code.as_deref().map(|code| format!("{code}: "));
     let at = marks.iter().find(|mark| mark.primary).or(marks.first());
     let place = at.map(|mark| format!(" (In[{}]:{})", mark.cell, mark.line));
-    format!("{code}{}{}", error.message(), place.unwrap_or_default())
+    let (code, place) = (code.unwrap_or_default(), place.unwrap_or_default());
+    format!("{code}{}{place}", error.message)
 }
 
-fn render(error: &CompilationError, marks: &[Mark], cell: &Compile, sources: &Sources) -> String {
-    let mut title = Level::ERROR.primary_title(error.message());
-    if let Some(code) = error.code() {
-        title = title.id(code.to_owned());
+fn render(error: &Diagnosis, marks: &[Mark], cell: &Compile, sources: &Sources) -> String {
+    let level = if error.is_error {
+        Level::ERROR
+    } else {
+        Level::WARNING
+    };
+    let mut title = level.primary_title(error.message.as_str());
+    // The names of lints are no codes that could be looked up.
+    if let Some(code) = error.code.as_ref().filter(|_| error.is_error) {
+        title = title.id(code.clone());
     }
     let mut group = Group::with_title(title);
     let mut cells: Vec<u32> = marks.iter().map(|mark| mark.cell).collect();
@@ -110,8 +164,8 @@ fn render(error: &CompilationError, marks: &[Mark], cell: &Compile, sources: &So
         group = group.element(snippet);
     }
     // Where rustc lists all that could be meant, a few are enough.
-    for help in error.help().into_iter().take(3) {
-        group = group.element(Level::HELP.message(help));
+    for help in error.help.iter().take(3) {
+        group = group.element(Level::HELP.message(help.as_str()));
     }
     if let Some(advice) = advice(error, cell) {
         group = group.element(Level::HELP.message(advice));
@@ -119,40 +173,36 @@ fn render(error: &CompilationError, marks: &[Mark], cell: &Compile, sources: &So
     Renderer::styled().render(&[group])
 }
 
-/// What rustc cannot know: the name may be one of Python's.
-fn advice(error: &CompilationError, cell: &Compile) -> Option<String> {
-    if error.code() != Some("E0425") {
+/// What rustc cannot know: that a name may be one of Python's.
+fn advice(error: &Diagnosis, cell: &Compile) -> Option<String> {
+    let code = error.code.as_deref()?;
+    if code != "E0425" {
         return None;
     }
-    let message = error.message();
-    let name = message.split('`').nth(1)?;
+    let name = error.message.split('`').nth(1)?;
     cell.names
         .iter()
         .any(|known| known == name)
         .then(|| format!("`{name}` is a variable of Python: lend it to the cell with -i {name}"))
 }
 
-fn marks(error: &CompilationError, code: &Code, sources: &Sources) -> Vec<Mark> {
-    let fallback = format!("error: {}", error.message());
-    let spans = error.spanned_messages().iter();
-    let marks = spans.filter_map(|message| {
-        let span = message.span?;
-        let (cell, line) = code.origin(span.start_line as u32)?;
-        let (end_cell, end_line) = code.origin(span.end_line as u32)?;
+fn marks(error: &Diagnosis, code: &Code, sources: &Sources) -> Vec<Mark> {
+    let marks = error.spans.iter().filter_map(|span| {
+        let (cell, line) = code.origin(span.line)?;
+        let (end_cell, end_line) = code.origin(span.end_line)?;
         let source = sources.get(&cell)?;
-        let start = offset(source, line, span.start_column)?;
+        let start = offset(source, line, span.column)?;
         let end = if end_cell == cell {
             offset(source, end_line, span.end_column)?
         } else {
             start
         };
-        let label = Some(message.label.as_str()).filter(|label| *label != fallback);
         Some(Mark {
             cell,
             line,
             range: start..end.max(start),
-            label: label.unwrap_or_default().to_owned(),
-            primary: message.is_primary,
+            label: span.label.clone(),
+            primary: span.primary,
         })
     });
     marks.collect()

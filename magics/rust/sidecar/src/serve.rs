@@ -47,7 +47,7 @@ type Prepared = (slot::Slot, settings::Folders, toolchain::Toolchain);
 fn prepare() -> Result<Prepared> {
     let toolchain = toolchain::find()?;
     let slot = slot::take()?;
-    let folders = settings::prepare(&slot.folder)?;
+    let folders = settings::prepare(&slot.folder, &toolchain)?;
     Ok((slot, folders, toolchain))
 }
 
@@ -64,7 +64,8 @@ fn begin((slot, folders, toolchain): Prepared) -> Result<Compiler> {
 fn read(shared: &Shared, questions: &Sender<Question>) {
     for line in io::stdin().lock().lines() {
         let Ok(question) = line.map_err(|_| ()).and_then(|line| {
-            serde_json::from_str::<Question>(&line).map_err(|error| crate::tell(&error.to_string()))
+            serde_json::from_str::<Question>(&line)
+                .map_err(|error| crate::tell(&format!("diaphane-rust: {error}")))
         }) else {
             break;
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::relay;
+use crate::toolchain::Toolchain;
 
 /// The support crate as it is written for cells.
 const SUPPORT: &[(&str, &str)] = &[
@@ -29,16 +30,19 @@ pub struct Folders {
     pub cells: PathBuf,
     /// Where the relay writes.
     pub relay: PathBuf,
+    /// What cargo builds for this platform.
+    pub target: PathBuf,
 }
 
 /// Prepares the folders and the environment. No other thread may run yet.
-pub fn prepare(slot: &Path) -> Result<Folders> {
+pub fn prepare(slot: &Path, toolchain: &Toolchain) -> Result<Folders> {
     let folders = Folders {
         support: slot.join("diaphane-cell"),
         // The linker takes libraries of one path for one, also after the first file is gone: a compiler that follows
         // another one in the same kernel must not use its paths again.
         cells: slot.join("cells").join(std::process::id().to_string()),
         relay: slot.join("library"),
+        target: slot.join("target").join(&toolchain.host),
     };
     for (name, text) in SUPPORT {
         write(&folders.support.join(name), text)?;
@@ -55,6 +59,8 @@ pub fn prepare(slot: &Path) -> Result<Folders> {
     set("EVCXR_TMPDIR", slot);
     set("EVCXR_CONFIG_DIR", &home);
     set(relay::FILE, &folders.relay);
+    // A kernel asks for colours, and evcxr knows cargo's lines without them only.
+    set("CARGO_TERM_COLOR", "never");
     // A folder of the user's may have an evcxr.toml.
     env::set_current_dir(&home).context("cannot enter the folder to build in")?;
     Ok(folders)

@@ -10,13 +10,15 @@ use anyhow::{Context, Result, bail};
 pub struct Toolchain {
     /// `rustc --version`.
     pub version: String,
+    /// The platform that it compiles for, which is this one.
+    pub host: String,
     /// Rust's standard library as cells use it.
     pub libstd: PathBuf,
 }
 
 /// Looks for a compiler and a linker.
 pub fn find() -> Result<Toolchain> {
-    let Ok(version) = ask(&["--version"]) else {
+    let Ok(about) = ask(&["-vV"]) else {
         bail!(
             "no Rust compiler was found: install Rust with \
              curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
@@ -29,7 +31,16 @@ pub fn find() -> Result<Toolchain> {
     let libstd = shared_std(Path::new(&folder)).with_context(|| {
         format!("{folder} has no libstd-*.so: this Rust cannot build libraries")
     })?;
-    Ok(Toolchain { version, libstd })
+    let mut lines = about.lines();
+    let version = lines.next().unwrap_or_default().to_owned();
+    let host = lines.find_map(|line| line.strip_prefix("host: "));
+    Ok(Toolchain {
+        version,
+        host: host
+            .context("rustc does not say what it compiles for")?
+            .to_owned(),
+        libstd,
+    })
 }
 
 fn ask(words: &[&str]) -> Result<String> {

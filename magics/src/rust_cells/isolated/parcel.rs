@@ -9,6 +9,7 @@ use std::slice;
 use diaphane_cell::abi::Kind;
 use serde::{Deserialize, Serialize};
 
+use crate::rust_cells::redirect::Bundle;
 use crate::rust_cells::take::{Gifted, Memory, Owner, Taken};
 
 /// All kinds, by the number that they are sent as.
@@ -35,7 +36,7 @@ const KINDS: [Kind; 16] = [
 #[derive(Serialize, Deserialize)]
 struct Description {
     results: Vec<Packed>,
-    shown: Vec<(String, String)>,
+    shown: Vec<Bundle>,
     failure: (String, u32),
 }
 
@@ -124,6 +125,7 @@ pub fn unpack(mut file: File) -> Option<Taken> {
         results: results.collect::<Option<_>>()?,
         shown: described.shown,
         failure: described.failure,
+        redirect: None,
     })
 }
 
