@@ -12,7 +12,7 @@ Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] 
                     [--without-curve] [--without-rust-cells] [--demo] [--uninstall]
 
   --python PYTHON   the Python that the kernel runs (default: the active virtual environment's, else that of .venv,
-                    which is made here with JupyterLab, NumPy, pandas, Arrow and Matplotlib)
+                    which is made here with JupyterLab and the packages of the tutorials)
   --sys-prefix      install the kernelspec into that Python's environment (default where it is one)
   --user            install it for the user (default where it is none)
   --prefix PREFIX   install it into PREFIX/share/jupyter
@@ -202,7 +202,7 @@ ensure_embeddable() {
 ensure_packages() {
   if [[ $python == "$PWD"/.venv/* ]]; then
     cmp --quiet requirements.txt .venv/installed.txt && return
-    say "Installing JupyterLab, NumPy, pandas, Arrow and Matplotlib into .venv"
+    say "Installing JupyterLab and the packages of the tutorials into .venv"
     "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
     cp requirements.txt .venv/installed.txt
     return
