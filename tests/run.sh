@@ -141,6 +141,7 @@ cargo_tests() {
 kernel_tests() {
   local results=$work/pytest.xml
   step "install" target/release/diaphane install --prefix "$work" --python "$PWD/$venv/bin/python" || return
+  step "site" env JUPYTER_PATH="$PWD/$work/share/jupyter" "$venv/bin/python" docs/site/build.py
   rm -f "$results"
   echo "--- pytest"
   JUPYTER_PATH=$PWD/$work/share/jupyter "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \

@@ -127,13 +127,28 @@ fn explain(error: &clap::Error) -> String {
         .map(|meant| format!(", did you mean {meant}?"))
         .unwrap_or_default();
     match error.kind() {
-        ErrorKind::UnknownArgument => format!("unknown argument {given:?}{meant}"),
+        ErrorKind::UnknownArgument if given.starts_with('-') => {
+            format!("unknown argument {given:?}{meant}")
+        }
+        ErrorKind::UnknownArgument => {
+            format!(
+                "{given:?} is one argument too many; --filter {given} keeps the rows that match"
+            )
+        }
         ErrorKind::ArgumentConflict => format!("{given} is given twice"),
         ErrorKind::MissingRequiredArgument => {
             format!("{} is missing", given.trim_matches(['<', '>']))
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("{given} lacks its value"),
-        _ => format!("{value:?} is no value for {given}"),
+        _ => format!("{value:?} is no value for {given}{}", possible(error)),
+    }
+}
+
+/// The values that an option takes, where they are few.
+fn possible(error: &clap::Error) -> String {
+    match error.get(ContextKind::ValidValue) {
+        Some(values) if !values.to_string().is_empty() => format!(", which takes {values}"),
+        _ => String::new(),
     }
 }
 
@@ -201,7 +216,9 @@ pub(crate) fn nearest<'a>(
     let near = candidates
         .into_iter()
         .map(|candidate| (distance(candidate), candidate));
-    near.filter(|(distance, _)| *distance <= 1 + word.chars().count() / 4)
+    // A word of which no letter is left was meant by nobody.
+    let length = word.chars().count();
+    near.filter(|(distance, _)| *distance < length && *distance <= 1 + length / 4)
         .min()
         .map(|(_, candidate)| candidate)
 }

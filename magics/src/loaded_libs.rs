@@ -272,7 +272,14 @@ fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> Strin
                 ),
             };
         }
-        0 => return format!("none of the {loaded} loaded libraries matches"),
+        0 => {
+            return match &args.pattern {
+                Some(pattern) => {
+                    format!("none of the {loaded} loaded libraries matches {pattern:?}")
+                }
+                None => format!("none of the {loaded} loaded libraries matches"),
+            };
+        }
         all if all == loaded => format!("{all} libraries"),
         some => format!("{some} of {loaded} libraries"),
     };

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PyNone, PyString};
@@ -291,8 +291,13 @@ impl PyReport {
     }
 
     /// What differs from another report of the same magic, row by row.
-    fn diff(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        let diff = self.report.diff(&other.report);
+    fn diff(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Ok(other) = other.cast::<Self>() else {
+            let message = "diff compares with another report of the same magic, not with this";
+            let kind = other.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("{message} {kind}")));
+        };
+        let diff = self.report.diff(&other.get().report);
         diff.map(Self::new)
             .map_err(|error| error.into_exception(py))
     }

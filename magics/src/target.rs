@@ -142,8 +142,12 @@ fn head_object<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>
     let names = user.namespace.keys().iter().chain(builtins.keys().iter());
     let known: Vec<String> = names.filter_map(|name| name.extract().ok()).collect();
     let meant = did_you_mean(name, known.iter().map(String::as_str));
+    let remedy = match meant.as_str() {
+        "" => "; assign or import it first",
+        meant => meant,
+    };
     Err(format!(
-        "there is no variable, builtin or imported module {name:?}{meant}"
+        "there is no variable, builtin or imported module {name:?}{remedy}"
     ))
 }
 

@@ -35,6 +35,17 @@ def _native(shell, name, kind, documentation):
     return no_var_expand(run)
 
 
+def nearest(shell, name):
+    """The magic that a mistyped name most likely means, with its signs: it may be `%%` where `%` was written."""
+    import difflib
+
+    known = {
+        name: signs for kind, signs in (("cell", "%%"), ("line", "%")) for name in shell.magics_manager.magics[kind]
+    }
+    near = difflib.get_close_matches(name, known, 1, 0.75)
+    return known[near[0]] + near[0] if near else None
+
+
 @magics_class
 class KernelMagics(Magics):
     """What a front end does for the kernel: editing, paging, connecting."""

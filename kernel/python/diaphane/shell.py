@@ -66,6 +66,19 @@ class ZMQInteractiveShell(InteractiveShell):
 
         magics.register(self)
 
+    def _find_with_lazy_load(self, /, type_, magic_name):
+        """IPython's search for a magic, which helps those who mistyped its name."""
+        found = super()._find_with_lazy_load(type_, magic_name)
+        other, signs = ("cell", "%") if type_ == "line" else ("line", "%%")
+        if found is None and self.find_magic(magic_name, other) is None:
+            from . import magics
+
+            if near := magics.nearest(self, magic_name):
+                raise UsageError(
+                    f"There is no magic {signs}{magic_name}; did you mean {near}? %lsmagic lists all of them."
+                )
+        return found
+
     def enable_gui(self, gui=None):
         from . import gui as loops
 

@@ -130,7 +130,7 @@ pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<Found<'py>
         Ok(None) if named => vec![Found::nothing(
             "",
             format!(
-                "{} lends no memory (no buffer protocol, no __array_interface__, no __dlpack__)",
+                "{} lends no memory; arrays, bytes and other buffers do",
                 type_name(object)
             ),
         )],
