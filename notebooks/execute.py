@@ -73,10 +73,15 @@ def executed(content: dict) -> dict:
     """The notebook with its outputs, run here and now; an error that its cell does not announce ends the program."""
     import nbformat
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
     notebook = nbformat.from_dict(content)
+    # Where JupyterLab has it, since a kernel's command line names it.
+    connection = DATA / "runtime/kernel.json"
+    connection.parent.mkdir()
+    config = Config({"ConnectionFileMixin": {"connection_file": str(connection)}})
     # Times of execution change with every run and tell the reader nothing.
-    NotebookClient(notebook, timeout=600, kernel_name=KERNEL, record_timing=False).execute()
+    NotebookClient(notebook, timeout=600, kernel_name=KERNEL, record_timing=False, config=config).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if "data" in output:
