@@ -129,10 +129,6 @@ def test_a_tutorial_is_exported_whole(number: str, language: str):
     assert page.count("<summary>Solution</summary>") == sum(
         bool(tutorials.solutions(c)) for c in notebook.cells
     )
-    tables = [
-        o
-        for c in tutorials.code_cells(notebook)
-        for o in c.outputs
-        if "text/html" in o.get("data", {})
-    ]
-    assert page.count("jp-RenderedHTMLCommon jp-OutputArea-output") >= len(tables) > 0
+    outputs = [output for cell in tutorials.code_cells(notebook) for output in cell.outputs]
+    reports = [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
+    assert page.count('class="dph"') == sum(report.count('class="dph"') for report in reports) > 0

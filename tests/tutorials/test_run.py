@@ -55,8 +55,13 @@ def broken_promises(client: NotebookClient, cell: NotebookNode) -> list[str]:
 def failure(client: NotebookClient, check: str, name: str) -> str | None:
     """Run statements in the kernel unseen; what they raise."""
     code = SILENT.format(check, f"<check of {name}>")
-    execute = run_sync(client.kc.execute)
-    reply = execute(code, silent=True, store_history=False, reply=True, timeout=120)
+
+    async def ask() -> dict:
+        return await client.kc.execute(
+            code, silent=True, store_history=False, reply=True, timeout=120
+        )
+
+    reply = run_sync(ask)()
     if reply["content"]["status"] == "ok":
         return None
     return "\n".join(reply["content"]["traceback"])

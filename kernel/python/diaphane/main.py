@@ -8,6 +8,7 @@ import faulthandler
 import getpass
 import os
 import sys
+import tempfile
 import threading
 import time
 from typing import ClassVar
@@ -25,6 +26,14 @@ except ModuleNotFoundError as error:
     raise SystemExit(
         f"IPython is not installed for {sys.executable}: "
         f"run `{sys.executable} -m pip install ipython comm matplotlib-inline`"
+    ) from None
+
+try:
+    tempfile.gettempdir()
+except FileNotFoundError:
+    raise SystemExit(
+        "no folder for temporary files can be written, and IPython needs one: "
+        "mount one at /tmp (in a container by --tmpfs /tmp), or name another one by TMPDIR"
     ) from None
 
 from . import comms, shell

@@ -21,8 +21,14 @@ pub fn take() -> Result<Slot> {
     let root = root()?;
     for number in 0..MOST {
         let folder = root.join(format!("slot-{number}"));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let lock = File::create(folder.join("lock"))?;
+        let written = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join("lock")));
+        let lock = written.with_context(|| {
+            format!(
+                "Rust cells are built in {}, which cannot be written: set DIAPHANE_RUST_CACHE to another folder \
+                 before the kernel starts",
+                folder.display()
+            )
+        })?;
         match lock.try_lock() {
             Ok(()) => {
                 clean(&folder);
