@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use diaphane_sight::libs::{self, Library};
 use diaphane_sight::maps::Maps;
 use diaphane_trace::deep;
-use diaphane_trace::recorder::{self, Plan, Recording, Refused};
+use diaphane_trace::recorder::{self, Ahead, Plan, Recording, Refused};
 use pyo3::prelude::*;
 use regex::Regex;
 
@@ -148,12 +148,14 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     })
 }
 
-/// Runs it, with an eye on the GIL and on the clock.
+/// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready.
 fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
+    let ahead = Ahead::begin();
     let gil = GilWatch::begin();
     let started = Instant::now();
     let outcome = body.run();
     let took = started.elapsed();
+    drop(ahead);
     (outcome, gil.end(), took)
 }
 

@@ -5,15 +5,13 @@
 //! GIL. What it runs is read from its stack once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use diaphane_sight::libs;
 use diaphane_sight::maps::Maps;
 use diaphane_sight::spans::Span;
 use diaphane_sight::threads::Task;
+use diaphane_trace::helper::{Helper, Shift};
 
 use super::interpreter::Interpreter;
 use super::scene::{Scene, is_gil_wait};
@@ -31,11 +29,7 @@ const WORTH: Duration = Duration::from_millis(50);
 const MOST_STACKS: usize = 32;
 
 /// The watch; it ends when this is dropped.
-pub(crate) struct GilWatch {
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<Stretch>>>,
-    process: u32,
-}
+pub(crate) struct GilWatch(Helper<Vec<Stretch>>);
 
 /// A while in which one thread held the GIL and another one waited for it.
 struct Stretch {
@@ -58,54 +52,25 @@ struct Look {
 impl GilWatch {
     /// Begins; without a thread to spare nothing is watched.
     pub(crate) fn begin() -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let theirs = Arc::clone(&ended);
-        let builder = std::thread::Builder::new().name("diaphane-gil".into());
-        Self {
-            ended,
-            thread: builder.spawn(move || watch(&theirs)).ok(),
-            process: std::process::id(),
-        }
+        Self(Helper::begin("diaphane-gil", watch))
     }
 
     /// Ends, and says what is remarkable.
-    pub(crate) fn end(mut self) -> Vec<Diagnosis> {
-        findings(&self.stop())
-    }
-
-    fn stop(&mut self) -> Vec<Stretch> {
-        self.ended.store(true, Ordering::Relaxed);
-        let Some(thread) = self.thread.take() else {
-            return Vec::new();
-        };
-        if self.process != std::process::id() {
-            // The child of a fork has no such thread to wait for.
-            std::mem::forget(thread);
-            return Vec::new();
-        }
-        thread.thread().unpark();
-        thread.join().unwrap_or_default()
+    pub(crate) fn end(self) -> Vec<Diagnosis> {
+        findings(&self.0.end().unwrap_or_default())
     }
 }
 
-impl Drop for GilWatch {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn watch(ended: &AtomicBool) -> Vec<Stretch> {
+fn watch(shift: &Shift) -> Vec<Stretch> {
     let mut all = Vec::new();
     // A cell that is over by then pays for the thread and for nothing else.
-    std::thread::park_timeout(STEP);
-    if ended.load(Ordering::Relaxed) {
+    if !shift.goes_on(STEP) {
         return all;
     }
     let Some(runtime) = runtime() else { return all };
     let mut now: Option<Stretch> = None;
     let mut stacks = 0;
-    while !ended.load(Ordering::Relaxed) {
-        std::thread::park_timeout(STEP);
+    while shift.goes_on(STEP) {
         let look = Look::now(runtime);
         if let (Some(stretch), Some(look)) = (&mut now, &look)
             && stretch.goes_on(look)

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod deep;
 pub mod event;
+pub mod helper;
 pub mod loads;
 pub mod recorder;
 pub mod sampler;

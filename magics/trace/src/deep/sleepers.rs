@@ -96,7 +96,7 @@ fn leave_own(blocking: &mut Vec<i32>, libraries: &[&'static Ready]) -> Vec<Sleep
     let own = OWN.lock();
     let linked = LINKED.get_or_init(linked).as_ref();
     let theirs = |one: &&Ready| linked.is_none_or(|linked| one.is_among(linked));
-    if own.0 != std::process::id() || libraries.iter().any(|one| theirs(one)) {
+    if own.0 != std::process::id() || libraries.iter().any(theirs) {
         return Vec::new();
     }
     let left: Vec<i32> = blocking.extract_if(.., |tid| own.1.contains(tid)).collect();

@@ -3,6 +3,7 @@
 //! One recording runs at a time. The recorder neither knows nor places hooks; without any, a recording is empty but for
 //! what is given to `note`.
 
+mod ahead;
 #[cfg_attr(not(target_arch = "x86_64"), path = "elsewhere.rs")]
 mod asm;
 pub mod functions;
@@ -18,6 +19,7 @@ use crate::event::{Event, Log, kind};
 use asm::Saved;
 use writer::{ACTIVE, LEFT_OUT, PLACE, ROOM, Writer, collect, free_ended};
 
+pub use ahead::Ahead;
 pub use asm::{common, common_by_choice, common_with_words};
 
 /// How a recording is to be made.

@@ -19,6 +19,12 @@ const WRITERS: usize = 1024;
 pub(super) const MOST: usize = 1 << 23;
 /// So much of a thread's memory is kept for the next recording.
 const KEPT: usize = 4 << 20;
+/// Who has written so much is given memory ahead.
+const BUSY: usize = 64 << 10;
+/// So much at once, since others wait meanwhile who change the process's mappings.
+const PIECE: usize = 1 << 20;
+/// No more than this is given ahead.
+const FARTHEST: usize = 16 << 20;
 
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
@@ -61,6 +67,8 @@ pub(super) struct Writer {
     /// The thread's number; 0 if the writer is free.
     owner: AtomicI32,
     start: AtomicUsize,
+    /// How much of the memory the system has given ahead.
+    ready: AtomicUsize,
 }
 
 static TABLE: [Writer; WRITERS] = [const { Writer::new() }; WRITERS];
@@ -78,6 +86,7 @@ impl Writer {
             lost: AtomicU64::new(0),
             owner: AtomicI32::new(0),
             start: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
         }
     }
 
@@ -171,9 +180,32 @@ impl Writer {
     /// Has the system give the first part of the memory now, and not page by page while it is written.
     #[allow(unsafe_code, reason = "memory straight from the system")]
     pub(super) fn warm(&self) {
-        let start = self.start.load(Ordering::Relaxed) as *mut _;
+        self.give(0, KEPT);
+    }
+
+    /// Has the system give what may soon be written: the more was written, the more.
+    fn make_room(&self) {
+        let start = self.start.load(Ordering::Acquire);
+        let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
+        if used < BUSY {
+            return;
+        }
+        let room = ROOM.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
+        let most = used + used.clamp(KEPT, FARTHEST);
+        let most = most.min(room.next_multiple_of(PIECE));
+        let mut ready = self.ready.load(Ordering::Relaxed);
+        while ready + PIECE <= most && self.give(ready, PIECE) {
+            ready += PIECE;
+        }
+    }
+
+    #[allow(unsafe_code, reason = "memory straight from the system")]
+    fn give(&self, from: usize, size: usize) -> bool {
+        let start = self.start.load(Ordering::Relaxed) + from;
         // SAFETY: the memory is ours. An older system that cannot do it gives the pages later.
-        let _ = unsafe { madvise(start, KEPT, Advice::LinuxPopulateWrite) };
+        let given = unsafe { madvise(start as *mut _, size, Advice::LinuxPopulateWrite) }.is_ok();
+        self.ready.fetch_max(from + size, Ordering::Relaxed);
+        given
     }
 
     /// Where the log ends, and how many events were lost.
@@ -279,10 +311,12 @@ impl Writer {
         let count = used / size_of::<Event>();
         // SAFETY: so many events were written since `start`; a late one lies behind.
         let events = unsafe { std::slice::from_raw_parts(start as *const Event, count) }.to_vec();
-        if used > KEPT {
+        let given = used.max(self.ready.load(Ordering::Relaxed));
+        if given > KEPT {
             let rest = (start + KEPT) as *mut _;
             // SAFETY: the memory is ours, and what it holds is not needed any more.
-            let _ = unsafe { madvise(rest, used - KEPT, Advice::LinuxDontNeed) };
+            let _ = unsafe { madvise(rest, given - KEPT, Advice::LinuxDontNeed) };
+            self.ready.store(KEPT, Ordering::Relaxed);
         }
         Log {
             tid: self.owner.load(Ordering::Relaxed),
@@ -300,6 +334,17 @@ impl Writer {
 fn word(address: usize) -> usize {
     // SAFETY: the callers follow the chain that `Place` promises, on its own thread.
     unsafe { *(address as *const usize) }
+}
+
+/// Has the system give memory to the threads that write much in the recording that runs.
+pub(super) fn make_room() {
+    let turn = ACTIVE.load(Ordering::Acquire);
+    // The first free writer is taken: behind one that was never used there is none.
+    let used = TABLE
+        .iter()
+        .take_while(|writer| writer.start.load(Ordering::Acquire) != 0);
+    let busy = used.filter(|writer| turn != 0 && writer.has_turn(turn));
+    busy.for_each(Writer::make_room);
 }
 
 /// What the threads wrote in a recording.
