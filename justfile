@@ -47,6 +47,14 @@ install *arguments:
 demo:
     ./install.sh --demo
 
+# Build the documentation as a site.
+site:
+    {{ python }} docs/site/build.py
+
+# Make the pictures of the README anew.
+screenshots:
+    {{ python }} docs/screenshots.py
+
 # Show the API of the crates.
 docs:
     cargo doc --workspace --no-deps --document-private-items --open

@@ -125,9 +125,9 @@ class Pages:
                 source = str(path.relative_to(ROOT))
                 page = self.places[source]
                 self.page(page, tutorials.page(path, self.folder / page), source)
-                lists.append(f"- [{tutorials.title(path)}]({language}/{Path(page).name})")
+                lists.append(f"- [{tutorials.title(path)}]({language}/{path.name})")
             lists.append("")
-        self.page("tutorials/index.md", tutorials.INTRODUCTION + "\n".join(lists), "notebooks/index.md")
+        self.page("tutorials/index.md", tutorials.INTRODUCTION + "\n".join(lists), "notebooks/README.md")
 
     def nav(self) -> list:
         """The order of the pages."""
@@ -135,7 +135,7 @@ class Pages:
         guide = ["index.md", *({titles[page]: page} for page in ("install.md", "how-it-works.md"))]
         inside = ("adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
         languages = [
-            {heading: [{tutorials.title(p): f"tutorials/{language}/{p.stem}.md"} for p in found]}
+            {heading: [{tutorials.title(p).replace("`", ""): f"tutorials/{language}/{p.stem}.md"} for p in found]}
             for language, heading in tutorials.LANGUAGES.items()
             if (found := sorted(ROOT.glob(f"notebooks/{language}/*.ipynb")))
         ]

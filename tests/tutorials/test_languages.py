@@ -19,6 +19,11 @@ LAST = {"en": "what you now know", "fr": "ce que vous savez maintenant"}
 PRIVATE_PATH = re.compile(r"/(?:work|root|home(?!/you/))\b[/\w.-]*|/tmp/(?!ipykernel_)[\w.-]+")
 
 
+def test_each_tutorial_is_there_in_each_language():
+    numbers = [f"{number:02}" for number in range(1, len(EN) + 1)]
+    assert list(EN) == list(FR) == numbers
+
+
 def source(cell) -> str | None:
     """What must be the same in all languages of a cell."""
     return cell.source if cell.cell_type == "code" else None
