@@ -60,7 +60,8 @@ pub use crate::stack::{StackArgs, stack_of_process};
 pub use crate::view::Bundle;
 pub use diaphane_trace::deep::{let_be_stopped, let_run};
 
-/// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell` and the class `Report` to a Python module.
+/// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell`, `rust_complete`, `rust_inspect` and the class
+/// `Report` to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::open();
     loads::listen(module.py());

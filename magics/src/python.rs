@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::report::{Facts, Report};
 use crate::{
-    ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, threads, view,
-    why_import,
+    ALL, Asked, Context, Error, Form, User, args, guarded, journal, native_delta, rust_cells,
+    threads, view, why_import,
 };
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -26,7 +26,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
-    module.add_function(wrap_pyfunction!(end_cell, module)?)
+    module.add_function(wrap_pyfunction!(end_cell, module)?)?;
+    module.add_function(wrap_pyfunction!(rust_cells::rust_complete, module)?)?;
+    module.add_function(wrap_pyfunction!(rust_cells::rust_inspect, module)?)
 }
 
 /// The variables of the user, for questions that come without them.

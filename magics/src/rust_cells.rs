@@ -3,6 +3,7 @@
 //! `lend` makes values of variables, `client` has the compiler's process make a library of the cell, `library` loads it,
 //! `guard` calls it, `take` makes variables of what it hands over, and `failure` exceptions of what went wrong.
 
+mod assist;
 mod client;
 mod failure;
 mod function;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use crate::cell_body;
 use crate::report::{Column, Report, Show, rows};
 use crate::{Context, Error, Form, Magic, User};
+pub(crate) use assist::{rust_complete, rust_inspect};
 use lend::{Lent, Wanted};
 use library::Loaded;
 use progress::Progress;

@@ -125,6 +125,9 @@ class Requests:
 
     def complete(self, code, cursor_pos):
         position = len(code) if cursor_pos is None else cursor_pos
+        rust = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
+        if rust is not None:
+            return rust
         with provisionalcompleter():
             found = list(rectify_completions(code, self._shell.Completer.completions(code, position)))
         typed = [
@@ -141,7 +144,11 @@ class Requests:
         )
 
     def inspect(self, code, cursor_pos, detail_level, omit_sections):
-        name = token_at_cursor(code, len(code) if cursor_pos is None else cursor_pos)
+        position = len(code) if cursor_pos is None else cursor_pos
+        rust = _diaphane.rust_inspect(code, position) if code.startswith("%%rust") else None
+        if rust is not None:
+            return rust
+        name = token_at_cursor(code, position)
         content = {"status": "ok", "found": True, "metadata": {}}
         try:
             data = self._shell.object_inspect_mime(name, detail_level=detail_level, omit_sections=omit_sections)

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use diaphane_rust_protocol::{Answer, Question};
+use diaphane_rust_protocol::{Answer, Found, Look, Question};
 use nix::sys::signal::SigSet;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
@@ -24,6 +24,9 @@ const PROGRAM: &str = "diaphane-rust";
 const PATIENCE: Duration = Duration::from_millis(20);
 /// So long a cancelled build may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// So long somebody who writes a cell waits. JupyterLab waits for a second.
+const MOMENT: Duration = Duration::from_millis(800);
 
 /// The compiler of this process.
 static COMPILER: Mutex<Option<Compiler>> = Mutex::new(None);
@@ -64,6 +67,30 @@ pub fn ask(
         }
     }
     asked
+}
+
+/// Asks what is known about a place of a cell, and gives what is known within a moment: a front end waits for this. While
+/// another thread has something compiled, nothing is known.
+pub fn look(py: Python<'_>, question: Look) -> Result<Option<Found>, Error> {
+    let Some(mut compiler) = COMPILER.try_lock() else {
+        return Ok(None);
+    };
+    let number = question.number;
+    let asked = begun(&mut compiler).and_then(|running| {
+        running.say(&Question::Look(question))?;
+        running.hear_found(py, number)
+    });
+    match asked {
+        Err(Error::Usage(_) | Error::Row(_)) => {
+            // Whoever runs a cell is told why there is no compiler; who writes one is not disturbed.
+            if let Some(mut gone) = compiler.take() {
+                let _ = gone.child.kill();
+                let _ = gone.child.wait();
+            }
+            Ok(None)
+        }
+        asked => asked,
+    }
 }
 
 /// The compiler, when no other thread asks it. Whoever has it may wait for the GIL, so the GIL is not held meanwhile.
@@ -168,16 +195,50 @@ impl Compiler {
         let _ = self.words.forget();
         self.say(question)?;
         loop {
-            if let Some(answer) = self.hear(py, PATIENCE)? {
-                return Ok(answer);
+            match self.hear(py, PATIENCE)? {
+                // It belongs to somebody who no longer waits.
+                Some(Answer::Found(_)) => continue,
+                Some(answer) => return Ok(answer),
+                None => {}
             }
             let shown = self.words.work().map_or(Ok(()), |work| progress.show(work));
             if let Err(interrupt) = shown.and_then(|()| py.check_signals()) {
                 self.say(&Question::Cancel)?;
-                self.unheard = self.hear(py, GRACE)?.is_none();
+                self.unheard = !self.hear_end(py)?;
                 return Err(interrupt.into());
             }
         }
+    }
+
+    /// Waits for the answer of what was cancelled, and tells whether it came.
+    fn hear_end(&mut self, py: Python<'_>) -> Result<bool, Error> {
+        let began = Instant::now();
+        while let Some(left) = GRACE.checked_sub(began.elapsed()) {
+            match self.hear(py, left)? {
+                Some(Answer::Found(_)) => {}
+                answer => return Ok(answer.is_some()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The best of the answers about a place that come within a moment.
+    fn hear_found(&mut self, py: Python<'_>, number: u64) -> Result<Option<Found>, Error> {
+        let began = Instant::now();
+        let mut best = None;
+        while let Some(left) = MOMENT.checked_sub(began.elapsed()) {
+            match self.hear(py, left.min(PATIENCE))? {
+                Some(Answer::Found(found)) if found.number == number => {
+                    let is_all = found.is_all;
+                    best = Some(found);
+                    if is_all {
+                        break;
+                    }
+                }
+                _ => py.check_signals()?,
+            }
+        }
+        Ok(best)
     }
 
     fn say(&mut self, question: &Question) -> Result<(), Error> {

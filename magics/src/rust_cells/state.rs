@@ -124,6 +124,16 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
         json!({"kind": "dependency", "name": format!("{name} = {config}"), "cell": null})
     });
     let items = status.items.iter().map(|item| json!(item));
+    let counted = format!(
+        "{} cells compiled by {} in {}",
+        status.cells, status.rustc, status.folder
+    );
+    let completes = if status.has_sources {
+        "Completion knows the standard library, dependencies, items and what is lent."
+    } else {
+        "Completion knows dependencies, items and what is lent; the standard library too, if you \
+         install its sources: rustup component add rust-src"
+    };
     Ok(Report {
         name,
         columns: COLUMNS,
@@ -131,12 +141,10 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
         facts: fields(json!({
             "rustc": status.rustc,
             "folder": status.folder,
+            "std_sources": status.has_sources,
             "cells": status.cells,
         }))?,
-        summary: vec![format!(
-            "{} cells compiled by {} in {}",
-            status.cells, status.rustc, status.folder
-        )],
+        summary: vec![counted, completes.to_owned()],
         ..Report::default()
     })
 }

@@ -1,8 +1,9 @@
 //! What the kernel and the compiler of Rust cells say to each other: one JSON object a line, questions on the compiler's
 //! standard input, answers on its standard output. What it does meanwhile stands on its standard error, a line each.
 //!
-//! Each question gets one answer. [`Question::Cancel`] alone may be asked before that; it makes the one before fail, and
-//! gets no answer of its own.
+//! Each question gets one answer, and the next is asked after it, with two exceptions. [`Question::Cancel`] makes the one
+//! before fail, and gets no answer of its own. [`Question::Look`] may be asked at any time, and is answered whenever
+//! something is known; whoever asked need not wait for that.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,51 @@ pub enum Question {
     Status,
     /// Stop compiling.
     Cancel,
+    /// Say what could stand, or what stands, at a place of a cell that is being written.
+    Look(Look),
+}
+
+/// A place in a cell that is being written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// Which question this is; its answers have the same number.
+    pub number: u64,
+    /// The cell as far as it is written.
+    pub cell: Compile,
+    /// The place: a byte of its source.
+    pub at: usize,
+    /// Whether it is asked what stands there; otherwise, what could stand there.
+    pub explain: bool,
+}
+
+/// What is known about a place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Which question is answered.
+    pub number: u64,
+    /// Whether all is known; otherwise another answer follows.
+    pub is_all: bool,
+    /// The bytes of the source that a completion replaces.
+    pub start: usize,
+    /// Their end.
+    pub end: usize,
+    /// What could stand there, the likeliest first.
+    pub completions: Vec<Completion>,
+    /// What stands there, as plain text.
+    pub plain: String,
+    /// The same as Markdown.
+    pub markdown: String,
+}
+
+/// What could stand at a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The text.
+    pub text: String,
+    /// What it is, in the words of front ends: `function`, `class`, `module`, `instance`, `keyword`.
+    pub kind: String,
+    /// Its type or its signature, if known.
+    pub signature: String,
 }
 
 /// A cell to be compiled.
@@ -105,6 +151,8 @@ pub enum Answer {
     },
     /// What is known.
     Status(Status),
+    /// What is known about a place.
+    Found(Found),
 }
 
 /// A compiled cell.
@@ -146,6 +194,8 @@ pub struct Lines {
 pub struct Status {
     /// `rustc --version`.
     pub rustc: String,
+    /// Whether the sources of the standard library are there, so that completion knows it.
+    pub has_sources: bool,
     /// Where cells are built.
     pub folder: String,
     /// The items that later cells can use.

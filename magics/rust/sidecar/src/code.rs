@@ -18,6 +18,8 @@ pub struct Code {
     count: u32,
     /// Where lines come from.
     pub lines: Vec<Lines>,
+    /// Where the user's statements begin.
+    pub body: Option<usize>,
     /// The expression of the cell whose value is displayed.
     pub tail: Option<Range<usize>>,
 }
@@ -56,6 +58,7 @@ fn binds(cell: &Compile) -> impl Iterator<Item = (usize, &Bind)> {
 /// The user's statements. They stand in no unsafe block of ours, so they are unsafe only where they say so.
 fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
     let first = cell.lines_above + 1;
+    code.body = Some(code.text.len());
     let Some(tail) = &divided.tail else {
         code.user(&divided.rest, cell.cell, first, 0);
         return;

@@ -1,7 +1,7 @@
 //! One session: what evcxr knows, which items and dependencies there are, and the way of a cell to a library.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use diaphane_rust_protocol::{Answer, Compile, Compiled, Form, Function, Lines, Status};
@@ -11,6 +11,7 @@ use crate::code::{self, Code};
 use crate::defs;
 use crate::diagnosis::{self, Diagnosis};
 use crate::items::{self, Kept};
+use crate::look::{self, Session};
 use crate::report::{self, Source, Sources};
 use crate::settings::Folders;
 use crate::slot::Slot;
@@ -95,7 +96,17 @@ impl Compiler {
         let items = &self.items;
         self.sources
             .retain(|number, _| items.iter().any(|item| item.cell == *number));
+        self.tell_session();
         answer
+    }
+
+    /// Tells the thread that looks around what later cells can use.
+    fn tell_session(&self) {
+        look::remember(Session {
+            items: self.items.clone(),
+            dependencies: dependencies(&self.folders.support, &self.dependencies),
+            with_views: self.with_views,
+        });
     }
 
     /// Has evcxr build the source with all dependencies, and gives what rustc warns of.
@@ -237,6 +248,7 @@ impl Compiler {
         self.sources.clear();
         self.dependencies.clear();
         self.with_views = false;
+        self.tell_session();
         match self.context.clear() {
             Ok(()) => self.status(),
             Err(error) => Answer::Refused {
@@ -249,12 +261,29 @@ impl Compiler {
     pub fn status(&self) -> Answer {
         Answer::Status(Status {
             rustc: self.toolchain.version.clone(),
+            has_sources: self.toolchain.library.is_some(),
             folder: self.slot.folder.display().to_string(),
             items: self.items.iter().map(Kept::known).collect(),
             dependencies: self.dependencies.clone(),
             cells: self.cells,
         })
     }
+}
+
+/// The lines of a manifest for what cells depend on, without arrays and with them.
+pub fn dependencies(support: &Path, more: &[(String, String)]) -> [String; 2] {
+    let path = support.display().to_string();
+    let lines: String = more
+        .iter()
+        .map(|(name, config)| format!("{name} = {config}\n"))
+        .collect();
+    let plain = format!("diaphane-cell = {{ path = {path:?} }}\n{lines}");
+    let mut views =
+        format!("diaphane-cell = {{ path = {path:?}, features = [\"ndarray\"] }}\n{lines}");
+    if !more.iter().any(|(name, _)| name == "ndarray") {
+        views += &format!("ndarray = {NDARRAY}\n");
+    }
+    [plain, views]
 }
 
 /// The functions that Python wants, or the line, from 0, that keeps one from it.

@@ -4,12 +4,14 @@
 //! evcxr's own child is a `relay`, which only says where the library is, and the kernel loads it.
 //! evcxr is used as it is; `settings` keeps it from what a user's process should not suffer.
 
+mod analyzer;
 mod cancel;
 mod code;
 mod compiler;
 mod defs;
 mod diagnosis;
 mod items;
+mod look;
 mod relay;
 mod report;
 mod serve;

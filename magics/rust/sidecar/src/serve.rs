@@ -12,7 +12,8 @@ use anyhow::{Result, anyhow};
 use diaphane_rust_protocol::{Answer, Question};
 use evcxr::EvalContext;
 
-use crate::compiler::Compiler;
+use crate::compiler::{self, Compiler};
+use crate::look::{self, Looker, Places, Session};
 use crate::{cancel, settings, slot, toolchain};
 
 /// What the reading thread knows of the building one.
@@ -26,10 +27,11 @@ struct Shared {
 /// Answers until the kernel closes.
 pub fn serve() -> Result<()> {
     let compiler = prepare();
+    let looker = compiler.as_ref().ok().map(look_around).transpose()?;
     let shared = Arc::new(Shared::default());
     let (sender, questions) = channel();
     let reader = Arc::clone(&shared);
-    thread::spawn(move || read(&reader, &sender));
+    thread::spawn(move || read(&reader, &sender, looker.as_ref()));
     match compiler.and_then(begin) {
         Ok(mut compiler) => {
             let relay = compiler.context.process_handle();
@@ -40,6 +42,23 @@ pub fn serve() -> Result<()> {
         // Without Rust each question gets the reason.
         Err(error) => refuse_all(&format!("{error:#}"), &questions),
     }
+}
+
+/// Begins to answer what could stand in cells.
+fn look_around((slot, folders, toolchain): &Prepared) -> Result<Looker> {
+    look::remember(Session {
+        dependencies: compiler::dependencies(&folders.support, &[]),
+        ..Session::default()
+    });
+    Ok(Looker::start(Places {
+        folder: slot.folder.join("analysis"),
+        lock: slot.folder.join("Cargo.lock"),
+        sysroot: toolchain.sysroot.clone(),
+        library: toolchain
+            .library
+            .clone()
+            .unwrap_or_else(|| folders.no_sources.clone()),
+    })?)
 }
 
 type Prepared = (slot::Slot, settings::Folders, toolchain::Toolchain);
@@ -61,7 +80,7 @@ fn begin((slot, folders, toolchain): Prepared) -> Result<Compiler> {
 }
 
 /// Hands questions on. The end of the input ends the process, and whatever it is building.
-fn read(shared: &Shared, questions: &Sender<Question>) {
+fn read(shared: &Shared, questions: &Sender<Question>, looker: Option<&Looker>) {
     for line in io::stdin().lock().lines() {
         let Ok(question) = line.map_err(|_| ()).and_then(|line| {
             serde_json::from_str::<Question>(&line)
@@ -69,11 +88,21 @@ fn read(shared: &Shared, questions: &Sender<Question>) {
         }) else {
             break;
         };
-        if question == Question::Cancel {
-            shared.cancelled.store(true, Ordering::Relaxed);
-            cancel::end_builds(shared.relay.load(Ordering::Relaxed));
-        } else if questions.send(question).is_err() {
-            break;
+        match question {
+            Question::Cancel => {
+                shared.cancelled.store(true, Ordering::Relaxed);
+                cancel::end_builds(shared.relay.load(Ordering::Relaxed));
+            }
+            Question::Look(look) => match looker {
+                Some(looker) => looker.look(look),
+                // Without Rust nothing is known.
+                None => look::tell(look::nothing(&look)),
+            },
+            question => {
+                if questions.send(question).is_err() {
+                    break;
+                }
+            }
         }
     }
     cancel::end_builds(0);
@@ -91,7 +120,7 @@ fn answer_all(
             Question::Compile(cell) => compiler.compile(cell),
             Question::Reset => compiler.reset(),
             Question::Status => compiler.status(),
-            Question::Cancel => continue,
+            Question::Cancel | Question::Look(_) => continue,
         };
         let is_cancelled = shared.cancelled.load(Ordering::Relaxed);
         let answer = match answer {
@@ -114,7 +143,8 @@ fn refuse_all(reason: &str, questions: &Receiver<Question>) -> Result<()> {
     Ok(())
 }
 
-fn say(answer: &Answer) -> Result<()> {
+/// Writes an answer, as one line whichever thread has it.
+pub fn say(answer: &Answer) -> Result<()> {
     let mut line = serde_json::to_string(answer)?;
     line.push('\n');
     let mut output = io::stdout().lock();

@@ -30,6 +30,8 @@ pub struct Folders {
     pub cells: PathBuf,
     /// Where the relay writes.
     pub relay: PathBuf,
+    /// A standard library without sources.
+    pub no_sources: PathBuf,
     /// What cargo builds for this platform.
     pub target: PathBuf,
 }
@@ -42,20 +44,20 @@ pub fn prepare(slot: &Path, toolchain: &Toolchain) -> Result<Folders> {
         // another one in the same kernel must not use its paths again.
         cells: slot.join("cells").join(std::process::id().to_string()),
         relay: slot.join("library"),
+        no_sources: slot.join("no-sources"),
         target: slot.join("target").join(&toolchain.host),
     };
     for (name, text) in SUPPORT {
         write(&folders.support.join(name), text)?;
     }
     // Without sources of the standard library evcxr would have rustup download them; empty ones are enough for it.
-    let sources = slot.join("no-sources");
     for part in ["core", "alloc", "std"] {
-        fs::create_dir_all(sources.join(part))?;
+        fs::create_dir_all(folders.no_sources.join(part))?;
     }
     let home = slot.join("home");
     fs::create_dir_all(&home)?;
     fs::create_dir_all(&folders.cells)?;
-    set("RUST_SRC_PATH", &sources);
+    set("RUST_SRC_PATH", &folders.no_sources);
     set("EVCXR_TMPDIR", slot);
     set("EVCXR_CONFIG_DIR", &home);
     set(relay::FILE, &folders.relay);

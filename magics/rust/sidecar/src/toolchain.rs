@@ -12,6 +12,10 @@ pub struct Toolchain {
     pub version: String,
     /// The platform that it compiles for, which is this one.
     pub host: String,
+    /// The compiler's own folder.
+    pub sysroot: PathBuf,
+    /// The sources of Rust's standard library, if the user has them.
+    pub library: Option<PathBuf>,
     /// Rust's standard library as cells use it.
     pub libstd: PathBuf,
 }
@@ -31,6 +35,8 @@ pub fn find() -> Result<Toolchain> {
     let libstd = shared_std(Path::new(&folder)).with_context(|| {
         format!("{folder} has no libstd-*.so: this Rust cannot build libraries")
     })?;
+    let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?);
+    let library = sysroot.join("lib/rustlib/src/rust/library");
     let mut lines = about.lines();
     let version = lines.next().unwrap_or_default().to_owned();
     let host = lines.find_map(|line| line.strip_prefix("host: "));
@@ -39,6 +45,8 @@ pub fn find() -> Result<Toolchain> {
         host: host
             .context("rustc does not say what it compiles for")?
             .to_owned(),
+        library: Some(library).filter(|library| library.join("std/src").is_dir()),
+        sysroot,
         libstd,
     })
 }
