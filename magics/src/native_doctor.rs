@@ -20,6 +20,7 @@ const CHECKS: &[(&str, &str)] = &[
     ("threads", ""),
     ("buffer_addr", "--all --pages"),
     ("addr_map", "--group kind"),
+    ("rust_status", "--here"),
 ];
 
 /// The magic.

@@ -15,6 +15,7 @@ mod progress;
 mod redirect;
 mod run;
 mod state;
+mod taint;
 mod take;
 mod words;
 

@@ -4,36 +4,48 @@ One handler for the whole life of the kernel; what it does depends on what runs 
 """
 
 import asyncio
-import contextlib
 import signal
+import threading
+import time
 import types
+
+IDLE = "idle"
+"""No cell runs here and now; one may wait in an `await`, and callbacks of the user may run."""
+CODE = "code"
+"""Code of the user runs, and whoever called it is ready for an exception."""
+OURS = "ours"
+"""The kernel works for a cell, before or after its code."""
+
+SHOWING = 1.0
+"""Seconds in which an error is shown whatever comes: an interrupt would end that, and the imports that it may need."""
 
 
 class Interrupts:
-    """Turns SIGINT into a KeyboardInterrupt where the user expects one."""
+    """Turns SIGINT into a KeyboardInterrupt where the user expects one.
+
+    `state` is set by plain assignments: between one and the exception that a `try` has caught, no signal is handled.
+    """
 
     def __init__(self, loop):
         self._loop = loop
-        self._synchronous = False
         self._cell = None
+        self.state = IDLE
+        self.waits = False
+        """Whether one came before the code of the cell had begun."""
+        self.raised = False
+        """Whether one has ended something in this cell."""
+        self._shown_since = None
 
     def install(self, native):
         signal.signal(signal.SIGINT, native.interrupter(self._decide))
-
-    @contextlib.contextmanager
-    def running(self):
-        """A cell without `await` runs: it is interrupted where it is."""
-        before, self._synchronous = self._synchronous, True
-        try:
-            yield
-        finally:
-            self._synchronous = before
 
     def start_cell(self, coroutine):
         """Runs a cell with `await` as a task that can be interrupted."""
         cell = Interruptible(coroutine)
         cell.task = self._loop.create_task(cell.run())
         self._cell = cell
+        if self.waits:
+            self._loop.call_soon(cell.interrupt)
         cell.task.add_done_callback(self._forget)
         return cell.task
 
@@ -41,13 +53,34 @@ class Interrupts:
         if self._cell is not None and self._cell.task is task:
             self._cell = None
 
+    def show(self, function, *arguments, **options):
+        """Calls what shows an error."""
+        if self._shown_since is not None or threading.current_thread() is not threading.main_thread():
+            function(*arguments, **options)
+            return
+        self._shown_since = time.monotonic()
+        try:
+            function(*arguments, **options)
+        finally:
+            self._shown_since = None
+
     def _decide(self, _signal, frame):
         """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way."""
-        if self._synchronous or asyncio.current_task(self._loop) is not None or not _is_ours(frame):
+        if self.state is OURS:
+            self.waits = True
+            return False
+        if self._shown_since is not None and time.monotonic() - self._shown_since < SHOWING:
+            return False
+        if self.state is CODE or self._is_task(frame) or not _is_ours(frame):
+            self.raised = True
             return True
         if self._cell is not None:
             self._loop.call_soon_threadsafe(self._cell.interrupt)
         return False
+
+    def _is_task(self, frame):
+        """Whether code of the user runs in a task, and not the step of ours that leads to it."""
+        return asyncio.current_task(self._loop) is not None and (frame is None or frame.f_globals is not globals())
 
 
 def _is_ours(frame):
@@ -65,8 +98,9 @@ class Interruptible:
         self.task = None
 
     def interrupt(self):
-        self._interrupted = True
-        self.task.cancel()
+        if not self.task.done():
+            self._interrupted = True
+            self.task.cancel()
 
     async def run(self):
         return await self._steps()

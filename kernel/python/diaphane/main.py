@@ -54,10 +54,11 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     name = "ipython-kernel"
     classes: ClassVar = [ZMQInteractiveShell]
     kernel = None
+    interrupts = None
 
     def init_shell(self):
         self.shell = ZMQInteractiveShell.instance(
-            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, user_ns={}
+            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, interrupts=self.interrupts, user_ns={}
         )
         self.shell.configurables.append(self)
 
@@ -92,12 +93,12 @@ def main(native, arguments):
     _kernel = Kernel(native, comms.install(native))
     change_modules(AfterImport())
     builtins.input, getpass.getpass = _kernel.raw_input, _kernel.getpass
-    app = IPKernelApp.instance()
-    app.prepare(_kernel, arguments)
-
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     interrupts = Interrupts(loop)
+    app = IPKernelApp.instance()
+    app.interrupts = interrupts
+    app.prepare(_kernel, arguments)
+    asyncio.set_event_loop(loop)
     interrupts.install(native)
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
@@ -168,11 +169,11 @@ def debugger():
 class Unsignalled:
     """In the place of `Interrupts` outside of the main thread, which alone gets signals."""
 
+    state = None
+    waits = raised = False
+
     def __init__(self, loop):
         self._loop = loop
-
-    def running(self):
-        return contextlib.nullcontext()
 
     def start_cell(self, coroutine):
         return self._loop.create_task(coroutine)

@@ -10,6 +10,7 @@ from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
 from IPython.utils.tokenutil import token_at_cursor
 
+from .interrupts import CODE, OURS
 from .jsonable import dumps
 
 HISTORY_PAUSE = 0.5
@@ -42,16 +43,30 @@ class Requests:
     def execute(self, parent, code, silent, store_history, expressions, allow_stdin):
         """Runs a cell: the reply at once, or a task for a cell with `await`."""
         self._native.allow_stdin = allow_stdin
-        self._shell.forget_error()
-        cell = self._cell(parent, code, silent, store_history)
-        if cell.asynchronous:
-            return self._interrupts.start_cell(self._execute_later(cell, expressions))
+        interrupts = self._interrupts
+        before, interrupts.state = interrupts.state, OURS
+        interrupts.waits = interrupts.raised = False
         try:
-            with self._interrupts.running():
-                result = self._run(cell)
+            self._shell.forget_error()
+            cell = self._cell(parent, code, silent, store_history)
+            if cell.asynchronous:
+                return interrupts.start_cell(self._execute_later(cell, expressions))
+            return self._execute_now(cell, expressions)
+        finally:
+            interrupts.state = before
+
+    def _execute_now(self, cell, expressions):
+        interrupts = self._interrupts
+        try:
+            interrupts.state = CODE
+            if interrupts.waits:
+                raise KeyboardInterrupt
+            result = self._run(cell)
+            interrupts.state = OURS
         except BaseException:
-            return self._failed_outside(store_history)
-        return self._outcome(result, store_history, expressions)
+            interrupts.state = OURS
+            return self._failed_outside(cell)
+        return self._outcome(result, cell.store_history, expressions)
 
     def _cell(self, parent, code, silent, store_history):
         return Cell(self._shell, code, silent, store_history, parent.metadata() if self._knows_cells else None)
@@ -66,6 +81,7 @@ class Requests:
         return result
 
     async def _execute_later(self, cell, expressions):
+        interrupts = self._interrupts
         try:
             result = None
             cell.begin()
@@ -73,26 +89,56 @@ class Requests:
                 result = await cell.coroutine()
             finally:
                 cell.trigger_events(result)
+            before, interrupts.state = interrupts.state, OURS
         except BaseException:
-            return self._failed_outside(cell.store_history)
-        return self._outcome(result, cell.store_history, expressions)
+            before, interrupts.state = interrupts.state, OURS
+            try:
+                return self._failed_outside(cell)
+            finally:
+                interrupts.state = before
+        try:
+            return self._outcome(result, cell.store_history, expressions)
+        finally:
+            interrupts.state = before
 
-    def _failed_outside(self, store_history):
+    def _failed_outside(self, cell):
         """An interrupt, or an error in a hook, beside the cell's own code."""
-        self._shell.showtraceback()
-        return self._outcome(None, store_history, None)
+        cell.end()
+        error = sys.exc_info()[1]
+        rest = error.__traceback__
+        while rest is not None and rest.tb_frame.f_globals is globals():
+            rest = rest.tb_next
+        shown = (type(error), error, rest)
+        self._interruptible(self._shell.showtraceback, shown, None, None, rest is None)
+        return self._outcome(None, cell.store_history, None, error)
 
-    def _outcome(self, result, store_history, expressions):
+    def _interruptible(self, function, *arguments):
+        """Calls what may lead to code of the user. Nothing comes of it if it is interrupted."""
+        interrupts = self._interrupts
+        try:
+            interrupts.state = CODE
+            value = function(*arguments)
+            interrupts.state = OURS
+        except BaseException as error:
+            interrupts.state = OURS
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            return None
+        return value
+
+    def _outcome(self, result, store_history, expressions, error=None):
         if os.getpid() != self._pid:
             self._leave_child(result)
         shell = self._shell
-        error = shell.last_error
         ok = result is not None and result.success and not shell.display_failed
         content = {"status": "ok" if ok else "error"}
         if not ok:
-            content |= error or describe(result and (result.error_before_exec or result.error_in_exec))
+            error = error or (result and (result.error_before_exec or result.error_in_exec))
+            content |= shell.last_error or self._unshown(error)
         content["execution_count"] = shell.execution_count - 1
-        content["user_expressions"] = shell.user_expressions(json.loads(expressions)) if ok and expressions else {}
+        content["user_expressions"] = {}
+        if ok and expressions:
+            content["user_expressions"] = self._interruptible(shell.user_expressions, json.loads(expressions)) or {}
         content["payload"] = shell.payload_manager.read_payload()
         shell.payload_manager.clear_payload()
         if store_history:
@@ -101,6 +147,13 @@ class Requests:
             # The front end reads in the reply that it is over, and ends the kernel; or else the kernel does.
             self._loop.call_later(FAREWELL, self._native.stop)
         return ok, dumps(content)
+
+    def _unshown(self, error):
+        """An exception without a traceback. If an interrupt has ended that, the user sees the error in a line."""
+        described = describe(error)
+        if self._interrupts.raised:
+            self._native.publish("error", dumps(described))
+        return described
 
     def _leave_child(self, result):
         """A cell has forked, and this is the child: it ends where the cell does, with the code that it asked for."""
@@ -194,8 +247,12 @@ class Requests:
         """A message of a comm; errors in the user's handlers are logged by the package `comm`."""
         message = parent.message()
         handler = getattr(self._shell.kernel.comm_manager, message["msg_type"])
-        with self._interrupts.running():
-            handler(None, None, message)
+        interrupts = self._interrupts
+        before, interrupts.state = interrupts.state, OURS
+        try:
+            self._interruptible(handler, None, None, message)
+        finally:
+            interrupts.state = before
 
 
 class Cell:
@@ -205,6 +262,7 @@ class Cell:
         self._shell = shell
         self._code = code
         self._silent = silent
+        self._begun = False
         self.store_history = store_history
         self._metadata = metadata
         self._refused = None
@@ -249,10 +307,16 @@ class Cell:
     def begin(self):
         """What is loaded and started from now on belongs to this cell. A front end's silent questions are no cells."""
         if not self._silent:
+            self._begun = True
             _diaphane.begin_cell(self._shell.execution_count if self.store_history else None)
 
+    def end(self):
+        """What comes from now on belongs to no cell. What this one has changed, if it has not ended before."""
+        begun, self._begun = self._begun, False
+        return _diaphane.end_cell() if begun else None
+
     def trigger_events(self, result):
-        change = None if self._silent else _diaphane.end_cell()
+        change = self.end()
         self._shell.events.trigger("post_execute")
         if not self._silent:
             self._shell.events.trigger("post_run_cell", result)

@@ -24,6 +24,7 @@ class ZMQInteractiveShell(InteractiveShell):
     displayhook_class = Type(ZMQShellDisplayHook)
     display_pub_class = Type(ZMQDisplayPublisher)
     kernel = Any()
+    interrupts = Any()
     autoindent = CBool(False)
     exiter = Instance(ZMQExitAutocall)
     keepkernel_on_exit = None
@@ -116,6 +117,12 @@ class ZMQInteractiveShell(InteractiveShell):
     def _page(self, text, start=0, screen_lines=0, pager_cmd=None):
         data = text if isinstance(text, dict) else {"text/plain": text}
         self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
+
+    def showtraceback(self, *args, **kwargs):
+        self.interrupts.show(super().showtraceback, *args, **kwargs)
+
+    def showsyntaxerror(self, *args, **kwargs):
+        self.interrupts.show(super().showsyntaxerror, *args, **kwargs)
 
     def _showtraceback(self, etype, evalue, stb):
         stb = [*stb, *explanation(evalue)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diaphane_wire::request::{Execute, reply_type};
 use diaphane_wire::{Outgoing, Request, publish, reply};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
@@ -275,8 +276,12 @@ fn parts(answer: &Bound<'_, PyAny>) -> PyResult<(bool, Option<String>)> {
     Ok((true, answer.extract()?))
 }
 
-/// An exception that our own Python code let through.
+/// An exception that our own Python code let through. An interrupt may end any request that leads to code of the user.
 fn failure(py: Python<'_>, error: &PyErr) -> (bool, Option<String>) {
+    if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        let failed = reply::Failed::new("KeyboardInterrupt", "the request was interrupted");
+        return (false, serde_json::to_string(&failed).ok());
+    }
     let sentence = super::describe(py, error);
     tracing::error!(
         error = sentence,

@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 
 use super::run::Ended;
+use super::taint;
 use crate::Error;
 
 /// The source of the exceptions, as Python wants it.
@@ -60,9 +61,31 @@ pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, spot: &Spot<'_
     raise(py, kind, &message, &report)
 }
 
-/// The exception of a run that was ended from outside, here or in a process of its own.
-pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool) -> Error {
-    let (class, words) = match ended {
+/// The exception of a run that was ended from outside. A fault taints the process that survives it.
+pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool, spot: &Spot<'_>) -> Error {
+    let (class, words) = words(ended);
+    let advice = match ended {
+        _ if is_apart => {
+            "It ran in a process of its own: the kernel and its variables are as they were.".into()
+        }
+        Ended::Crashed(crash) if crash.signal == libc::SIGINT => {
+            "Its destructors did not run, so what it had allocated stays.".into()
+        }
+        _ => match taint::mark(spot.runs, &words) {
+            None => "The kernel is tainted now: destructors did not run, and locks that were held stay locked. \
+                     Save your work and restart the kernel, or use --isolated for such cells."
+                .to_owned(),
+            Some(before) => format!(
+                "The kernel is tainted since In[{}]: save your work and restart it.",
+                before.cell
+            ),
+        },
+    };
+    raise(py, class, &words, &format!("{class}: {words}\n{advice}"))
+}
+
+fn words(ended: Ended) -> (&'static str, String) {
+    match ended {
         Ended::Crashed(crash) => {
             let mut words = format!("the cell was stopped by {}", signal(crash.signal));
             if crash.address != 0 {
@@ -79,14 +102,7 @@ pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool) -> Error {
             "RustExit",
             format!("the cell left its process with code {code}, and not by its end"),
         ),
-    };
-    let advice = if is_apart {
-        "It ran in a process of its own: the kernel and its variables are as they were."
-    } else {
-        "Its destructors did not run, and locks that it held stay locked: save your work, \
-         and restart the kernel."
-    };
-    raise(py, class, &words, &format!("{class}: {words}\n{advice}"))
+    }
 }
 
 fn signal(number: i32) -> String {

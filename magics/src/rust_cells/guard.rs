@@ -52,6 +52,8 @@ struct Frame {
     code: Range<usize>,
     /// Sends SIGINT to this thread from the second interrupt on, until it is found in that code.
     timer: Option<Timer>,
+    /// How often it was looked at since the last interrupt, and not found there.
+    missed: u32,
     crash: Option<Crash>,
 }
 
@@ -76,6 +78,7 @@ pub(crate) unsafe fn call(
         stack: 0,
         code,
         timer: Timer::new(nix::unistd::gettid().as_raw(), libc::SIGINT, 0).ok(),
+        missed: 0,
         crash: None,
     };
     let installed = handlers::install();

@@ -155,9 +155,10 @@ pub fn outcome(done: Done, spot: &Spot<'_>, py: Python<'_>) -> Result<Taken, Err
             "%%rust: the cell was compiled for another version of diaphane; %rust_reset, and run it again".into(),
         )),
         Err(ended) => {
+            let failure = failure::ended(py, ended, done.fork_ns.is_some(), spot);
             // Of an interrupt Python knows too, and it has its own exception.
             py.check_signals()?;
-            Err(failure::ended(py, ended, done.fork_ns.is_some()))
+            Err(failure)
         }
     }
 }

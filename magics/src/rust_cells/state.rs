@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use serde_json::json;
 
 use super::library::{Loaded, load};
+use super::taint::{self, Taint};
 use super::{ask, client};
 use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic, User};
@@ -85,7 +86,11 @@ fn unexpected() -> Error {
 
 /// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies
 #[derive(Debug, clap::Args)]
-pub(crate) struct StatusArgs {}
+pub(crate) struct StatusArgs {
+    /// Do not ask the compiler: tell what is known in this process
+    #[arg(long)]
+    here: bool,
+}
 
 /// The magic.
 pub(crate) struct RustStatus;
@@ -100,22 +105,34 @@ impl Magic for RustStatus {
     const NAME: &'static str = "rust_status";
     type Args = StatusArgs;
 
-    fn only_looks(_args: &StatusArgs) -> bool {
-        false
+    fn only_looks(args: &StatusArgs) -> bool {
+        args.here
     }
 
-    fn run(_args: &StatusArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        if !client::is_running() {
-            return Ok(Report {
+    fn run(args: &StatusArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let mut report = if args.here || !client::is_running() {
+            let cells = SESSION.lock().as_ref().map_or(0, |one| one.cells.len());
+            Report {
                 name: Self::NAME,
-                summary: vec!["No Rust cell has run yet.".to_owned()],
+                summary: vec![match cells {
+                    0 => "No Rust cell is loaded.".to_owned(),
+                    1 => "One Rust cell is loaded.".to_owned(),
+                    more => format!("{more} Rust cells are loaded."),
+                }],
                 ..Report::default()
-            });
-        }
-        match ask(context.user()?, &Question::Status)? {
-            Answer::Status(status) => report(Self::NAME, status),
-            _ => Err(unexpected()),
-        }
+            }
+        } else {
+            match ask(context.user()?, &Question::Status)? {
+                Answer::Status(status) => report(Self::NAME, status)?,
+                _ => return Err(unexpected()),
+            }
+        };
+        let taint = taint::taint();
+        report
+            .facts
+            .insert("tainted".into(), serde_json::to_value(&taint)?);
+        report.diagnoses.extend(taint.iter().map(Taint::diagnosis));
+        Ok(report)
     }
 }
 

@@ -20,6 +20,12 @@ const STACK: usize = 64 << 10;
 
 /// Between two looks at where an interrupted thread stands.
 const AGAIN: Duration = Duration::from_millis(1);
+/// After so many looks the user is told why nothing happens.
+const LOOKS: u32 = 300;
+/// What the user is told.
+const BLOCKED: &str = "%%rust: blocked: the cell waits for a lock or a thread, or runs code of a library, where it cannot \
+be stopped without harm. It is stopped when its own code runs again; restart the kernel if that never comes. \
+With --isolated one interrupt ends a cell at once, wherever it is.\n";
 
 /// The handlers that were there before.
 struct Before(UnsafeCell<[MaybeUninit<sigaction>; SIGNALS.len()]>);
@@ -172,7 +178,14 @@ unsafe extern "C" fn on_interrupt(signal: c_int, info: *mut siginfo_t, context: 
             pc,
         });
         FRAME.set(ptr::null_mut());
-    } else if let Some(timer) = &frame_now.timer {
+        return;
+    }
+    frame_now.missed = if is_timer { frame_now.missed + 1 } else { 0 };
+    if frame_now.missed == LOOKS {
+        // SAFETY: a handler may write; what cannot be written is not said.
+        unsafe { libc::write(libc::STDERR_FILENO, BLOCKED.as_ptr().cast(), BLOCKED.len()) };
+    }
+    if let Some(timer) = frame_now.timer.as_ref().filter(|_| !is_timer) {
         timer.start(AGAIN, AGAIN);
     }
 }
