@@ -10,7 +10,8 @@ use super::Frame;
 // The registers that a function keeps are on the stack while the cell runs, with the two control words of the
 // floating-point units. A fault goes on at the landing, with the stack as it was.
 global_asm!(
-    ".local diaphane_guarded",
+    ".globl diaphane_guarded",
+    ".hidden diaphane_guarded",
     ".type diaphane_guarded, @function",
     "diaphane_guarded:",
     ".cfi_startproc",
@@ -56,7 +57,8 @@ global_asm!(
     "pop rbp",
     ".cfi_adjust_cfa_offset -8",
     "ret",
-    ".local diaphane_landing",
+    ".globl diaphane_landing",
+    ".hidden diaphane_landing",
     "diaphane_landing:",
     ".cfi_restore_state",
     "ldmxcsr [rsp]",
