@@ -305,7 +305,8 @@ say_what_next() {
     printf '  export JUPYTER_PATH=%q   # so that any Jupyter finds the kernel\n' "${kernelspec%/kernels/*}"
   fi
   if [[ $client == *jupyter-lab* ]]; then
-    printf '  %q lab notebooks   # then choose "%s"\n' "$folder/jupyter" "$title"
+    printf '  %q lab notebooks   # open en/01-what-import-numpy-loads.ipynb, or fr for French\n' "$folder/jupyter"
+    printf '                      # in notebooks of your own, choose "%s"\n' "$title"
   fi
   if [[ $client == *jupyter-console* ]]; then
     printf '  %q console --kernel %s\n' "$folder/jupyter" "$name"
