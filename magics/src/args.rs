@@ -289,7 +289,9 @@ mod tests {
         );
         assert_eq!(
             message("a b"),
-            format!("%probe: unknown argument \"b\"; {usage}")
+            format!(
+                "%probe: \"b\" is one argument too many; --filter b keeps the rows that match; {usage}"
+            )
         );
         assert!(message("--top").starts_with("%probe: --top <N> lacks its value; "));
         assert!(message("--json --json").starts_with("%probe: --json is given twice; "));

@@ -5,6 +5,8 @@
 //! is the nearest open function that the return address lies in. Where that function was not hooked, it is shown as a
 //! caller, without a count.
 
+mod times;
+
 use std::collections::HashMap;
 
 use diaphane_trace::event::{Event, Log, kind};
@@ -49,8 +51,8 @@ struct Builder<'a, C> {
     open: Vec<Open>,
     /// Where the interpreter is: the instruction, and the frame of its function.
     place: Option<(usize, usize)>,
-    /// The time of the event before, and the node that the time since then belongs to.
-    then: Option<(u64, usize)>,
+    /// The event before.
+    then: Option<times::Then>,
     /// How deep it is inside something that is not shown.
     hidden: usize,
     only_in_cell: bool,
@@ -63,7 +65,6 @@ impl<C: Code> Builder<'_, C> {
             return;
         }
         self.tree.events += 1;
-        self.pass(event.time);
         match event.id {
             kind::PYTHON_ENTERS => self.python_enters(event),
             kind::PYTHON_LEAVES => {
@@ -78,27 +79,7 @@ impl<C: Code> Builder<'_, C> {
             id if id < kind::FIRST && self.hidden == 0 => self.native(event, index),
             _ => {}
         }
-        let last = self.open.last().copied();
-        self.then = last.map(|open| (event.time, self.owner(&open)));
-    }
-
-    /// The node that time belongs to: what a serving function takes is its caller's, since it has long returned when the
-    /// next event comes.
-    fn owner(&mut self, open: &Open) -> usize {
-        let serves = matches!(open.kind, Kind::Native(_))
-            && open
-                .library
-                .is_some_and(|library| self.code.serves(library));
-        match self.tree.nodes[open.node].parent {
-            Some(parent) if serves => parent,
-            _ => open.node,
-        }
-    }
-
-    fn pass(&mut self, now: u64) {
-        if let Some((then, node)) = self.then {
-            self.tree.nodes[node].own += now.saturating_sub(then);
-        }
+        self.pass(event.time);
     }
 
     fn python_enters(&mut self, event: &Event) {
@@ -339,7 +320,7 @@ impl<C: Code> Builder<'_, C> {
             .is_some_and(|last| matches!(last.kind, Kind::Python(_) | Kind::Cell));
         if let Some((place, frame)) = self.place.filter(|_| is_function) {
             let event = Event {
-                time: self.then.map_or(0, |(time, _)| time),
+                time: self.then.as_ref().map_or(0, |then| then.time),
                 back: frame,
                 ..Event::default()
             };

@@ -356,3 +356,16 @@ fn arguments_are_no_calls_and_belong_to_theirs() {
     assert_eq!(node(&tree, Kind::Native(0x1100)).told, [1]);
     assert_eq!(tree.events, 3);
 }
+
+#[test]
+fn time_behind_the_last_call_of_an_unhooked_caller_is_the_hooked_functions() {
+    let tree = Script::of_cell()
+        .native(0x1500, 0x8000, EVALUATES + 5)
+        .native(0x2100, 0x7f00, 0x1310)
+        .native(0x2100, 0x7f00, 0x1320)
+        .native(0x2200, 0x7f80, 0x1510)
+        .leaves()
+        .tree(true);
+    assert_eq!(node(&tree, Kind::Caller(0x1300)).own, 10);
+    assert_eq!(node(&tree, Kind::Native(0x1500)).own, 30);
+}

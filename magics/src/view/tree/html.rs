@@ -6,14 +6,18 @@
 use super::{Line, Tree, label};
 use crate::report::{Column, Report, Show};
 use crate::view::html::escape;
+use crate::view::text::is_right;
 use crate::view::{cell, columns};
 
 /// Folded lines take no room, so that there may be more of them than of lines of text.
 const FOLDED: usize = 30;
 
-/// How wide a column is: a letter takes about 0.6 em. JupyterLab drops lengths in `ch` from what it does not trust.
+/// How wide a letter is, in em. JupyterLab drops lengths in `ch` from what it does not trust.
+const LETTER: f64 = 0.62;
+/// How wide a column of numbers is.
 const NUMBER: f64 = 5.5;
-const TEXT: f64 = 13.5;
+/// How wide columns of text are at most, by their number: most room is for the names.
+const TEXT: [f64; 3] = [13.5, 11.0, 9.5];
 
 /// The tree.
 pub(in crate::view) fn tree(report: &Report) -> String {
@@ -23,6 +27,7 @@ pub(in crate::view) fn tree(report: &Report) -> String {
     };
     let tree = Tree::of(report);
     let page = Page {
+        widths: widths(report, others),
         open: tree.heaviest(report.shown),
         marked: tree.heaviest(report.shown.saturating_mul(FOLDED)),
         report,
@@ -45,6 +50,8 @@ pub(in crate::view) fn tree(report: &Report) -> String {
 struct Page<'a> {
     report: &'a Report,
     others: &'a [&'static Column],
+    /// Theirs, in em.
+    widths: Vec<f64>,
     tree: Tree<'a>,
     marked: Vec<bool>,
     open: Vec<bool>,
@@ -104,22 +111,39 @@ impl Page<'_> {
     /// The cells to the right: the last one comes first, since they float.
     fn beside(&self, cells: &[String], is_heading: bool) -> String {
         let mut html = String::new();
-        for (column, text) in self.others.iter().zip(cells).rev() {
-            let (align, width) = match crate::view::text::is_right(column.show) {
-                true => ("right", NUMBER),
-                false => ("left", TEXT),
+        let cells = self.others.iter().zip(&self.widths).zip(cells);
+        for ((column, width), text) in cells.rev() {
+            let align = match is_right(column.show) {
+                true => "right",
+                false => "left",
             };
             let title = match column.show {
                 Show::Text if !is_heading => format!(" title=\"{}\"", escape(text)),
                 _ => String::new(),
             };
             html += &format!(
-                "<span style=\"float:right;width:{width}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
+                "<span style=\"float:right;width:{width:.1}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
                 escape(text)
             );
         }
         html
     }
+}
+
+/// As wide as what stands in a column, within bounds.
+fn widths(report: &Report, columns: &[&'static Column]) -> Vec<f64> {
+    let texts = columns.iter().filter(|one| !is_right(one.show)).count();
+    let most = TEXT[texts.saturating_sub(1).min(TEXT.len() - 1)];
+    let width = |column: &&'static Column| {
+        if is_right(column.show) {
+            return NUMBER;
+        }
+        let rows = report.rows.iter().map(|row| cell(row, column));
+        let letters = rows.map(|text| text.chars().count()).max().unwrap_or(0);
+        let letters = letters.max(column.title.chars().count());
+        (letters as f64 * LETTER).min(most)
+    };
+    columns.iter().map(width).collect()
 }
 
 /// Lets long names break where a reader would break them.
