@@ -17,7 +17,7 @@ const LETTER: f64 = 0.62;
 /// How wide a column of numbers is.
 const NUMBER: f64 = 5.5;
 /// How wide columns of text are at most, by their number: most room is for the names.
-const TEXT: [f64; 3] = [13.5, 11.0, 9.5];
+const TEXT: [f64; 3] = [13.5, 12.0, 10.6];
 
 /// The tree.
 pub(in crate::view) fn tree(report: &Report) -> String {
