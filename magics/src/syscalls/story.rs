@@ -22,7 +22,7 @@ pub(super) fn summary(
     let shown = if seen.len() == recording.calls.len() {
         String::new()
     } else {
-        format!(", of which {} are shown", seen.len())
+        format!(", of which {} were asked for", seen.len())
     };
     let times = format!(
         "{calls} in {}{shown}, {} in the kernel",

@@ -3,11 +3,15 @@
 //! Front ends that do not trust a notebook drop `<style>` and most custom properties, so alignment and the colours that
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
+use std::collections::HashMap;
+
+use unicode_width::UnicodeWidthStr;
+
 use crate::report::{Column, Diagnosis, Report, Row, Severity, Show, Table};
 use crate::view::bar::Bar;
 use crate::view::svg::Drawing;
 use crate::view::text::is_right;
-use crate::view::{cell, columns, printable, rest, shown, tree};
+use crate::view::{cell, columns, leave_out, printable, rest, shown, tree};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
@@ -16,6 +20,13 @@ const STYLE: &str = "\
 
 /// No folded table shows more rows.
 const MOST_FOLDED: usize = 200;
+
+/// How wide a table may be, in letters: as wide as JupyterLab's page in a window of 1280 pixels.
+const WIDTH: usize = 146;
+/// What a column takes besides its letters.
+const PADDING: usize = 2;
+/// The style sheet cuts texts that are longer.
+const LONGEST: usize = 62;
 
 /// The whole report.
 pub(crate) fn report(report: &Report) -> String {
@@ -55,9 +66,35 @@ fn table(all: &'static [Column], rows: &[Row]) -> String {
     if rows.is_empty() || all.is_empty() {
         return String::new();
     }
-    let columns = columns(all, rows);
+    let mut kept = columns(all, rows);
+    let width = |column: &&'static Column| {
+        let letters = rows.iter().map(|row| cell(row, column).width());
+        let letters = letters.max().unwrap_or(0).max(column.title.width());
+        letters.min(LONGEST) + PADDING
+    };
+    let widths: HashMap<&str, usize> = kept.iter().map(|one| (one.key, width(one))).collect();
+    let fits =
+        |columns: &[&Column]| columns.iter().map(|one| widths[one.key]).sum::<usize>() <= WIDTH;
+    let mut more = leave_out(&mut kept, |column| column.rank, fits);
+    let mut html = grid(&kept, rows);
+    if !more.is_empty() {
+        // Each row is known by its name.
+        more.insert(0, kept[0]);
+        let title = match more.len() - 1 {
+            1 => "1 more column".to_owned(),
+            count => format!("{count} more columns"),
+        };
+        html += &format!(
+            "<details><summary>{title}</summary>{}</details>",
+            grid(&more, rows)
+        );
+    }
+    html
+}
+
+fn grid(columns: &[&'static Column], rows: &[Row]) -> String {
     let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
-    for column in &columns {
+    for column in columns {
         html += &format!(
             "<th style=\"{}\">{}</th>",
             align(column),
@@ -187,6 +224,25 @@ mod tests {
             ..Report::default()
         };
         insta::assert_snapshot!(table(sample.columns, &sample.rows), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
+    }
+
+    #[test]
+    fn what_does_not_fit_can_be_opened() {
+        const MANY: &[Column] = &[
+            Column::new("name", Show::Text, 0),
+            Column::new("useful", Show::Text, 1),
+            Column::new("least", Show::Text, 9),
+            Column::new("less", Show::Text, 2),
+        ];
+        let long = "x".repeat(60);
+        let all = [json!({"name": "n", "useful": long, "less": long, "least": long})];
+        let html = table(MANY, &rows(all).unwrap());
+        let titles: Vec<&str> = html
+            .split("</th>")
+            .filter_map(|part| part.rsplit('>').next())
+            .collect();
+        assert_eq!(&titles[..5], ["name", "useful", "less", "name", "least"]);
+        assert!(html.contains("<summary>1 more column</summary>"));
     }
 
     #[test]

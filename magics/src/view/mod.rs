@@ -86,6 +86,20 @@ fn columns(all: &'static [Column], rows: &[Row]) -> Vec<&'static Column> {
         .collect()
 }
 
+/// Takes away the least useful columns until the others fit, and gives those that were taken, the most useful first. Of
+/// rank 0 none is taken.
+fn leave_out<T>(kept: &mut Vec<T>, rank: impl Fn(&T) -> u8, fits: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut left = Vec::new();
+    while !fits(kept)
+        && let Some(last) = (0..kept.len()).max_by_key(|&index| rank(&kept[index]))
+        && rank(&kept[last]) > 0
+    {
+        left.push(kept.remove(last));
+    }
+    left.reverse();
+    left
+}
+
 /// The rows that are shown.
 fn shown(report: &Report) -> &[Row] {
     &report.rows[..report.rows.len().min(report.shown)]

@@ -5,7 +5,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::report::{Column, Diagnosis, Report, Row, Show, Table};
-use crate::view::{cell, columns, printable, rest, shown, tree};
+use crate::view::{cell, columns, leave_out, printable, rest, shown, tree};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -116,15 +116,11 @@ impl Place {
 
 fn fit(places: &mut Vec<Place>, width: usize) {
     let gaps = |places: &[Place]| GAP * places.len().saturating_sub(1);
-    while places.iter().map(Place::least).sum::<usize>() + gaps(places) > width {
-        let Some(last) = (0..places.len()).max_by_key(|&index| places[index].column.rank) else {
-            return;
-        };
-        if places[last].column.rank == 0 {
-            break;
-        }
-        places.remove(last);
-    }
+    leave_out(
+        places,
+        |place| place.column.rank,
+        |places| places.iter().map(Place::least).sum::<usize>() + gaps(places) <= width,
+    );
     while places.iter().map(|place| place.width).sum::<usize>() + gaps(places) > width {
         let can_shrink = places
             .iter_mut()
