@@ -22,7 +22,7 @@ const STYLE: &str = "\
 const MOST_FOLDED: usize = 200;
 
 /// How wide a table may be, in letters: as wide as JupyterLab's page in a window of 1280 pixels.
-const WIDTH: usize = 146;
+const WIDTH: usize = 156;
 /// What a column takes besides its letters.
 const PADDING: usize = 2;
 /// The style sheet cuts texts that are longer.
