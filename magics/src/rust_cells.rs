@@ -9,6 +9,7 @@ mod failure;
 mod function;
 mod guard;
 mod isolated;
+mod kept;
 mod lend;
 mod library;
 mod progress;
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// Hand variables over to Python when the cell has ended: numbers, String, Vec, arrays of ndarray, Option of these
     #[arg(short = 'o', long = "out", value_name = "NAMES", value_delimiter = ',')]
     output: Vec<String>,
+    /// Keep variables of the cell for later Rust cells, which have them as `&mut`; each needs its type: `let n: T = ...`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    keep: Vec<String>,
     /// Lend arrays as slices, without `ndarray`
     #[arg(long)]
     slices: bool,
@@ -136,7 +140,7 @@ impl Magic for Rust {
         let (cell, lines_above) = cell_body::place(source, user)?;
         check(args)?;
         let began = Instant::now();
-        let lent = Lent::gather(&wanted(args), args.slices, user)?;
+        let mut lent = Lent::gather(&wanted(args), args.slices, user)?;
         let bind_ns = nanoseconds(began);
         let asked = Compile {
             cell,
@@ -144,6 +148,8 @@ impl Magic for Rust {
             source: source.trim_end_matches('\n').to_owned(),
             binds: lent.binds.clone(),
             outputs: args.output.clone(),
+            keeps: args.keep.clone(),
+            kept: kept::known(&args.keep),
             opt_level: args.opt.clone(),
             native: args.native,
             exports: args.def,
@@ -174,6 +180,9 @@ impl Magic for Rust {
         if args.show {
             report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
         } else {
+            for one in &loaded.compiled.kept {
+                lent.add_kept(kept::borrow(&one.name)?);
+            }
             let place = if args.isolated {
                 Place::Apart
             } else {
@@ -212,7 +221,25 @@ fn check(args: &Args) -> Result<(), Error> {
             args.opt
         )));
     }
-    let names = args.input.iter().chain(&args.mutable).chain(&args.output);
+    if let Some(name) = args
+        .keep
+        .iter()
+        .find(|name| args.isolated || args.output.contains(name))
+    {
+        let (other, why) = if args.isolated {
+            (
+                "--isolated",
+                "a cell apart has gone with its variables when it ends",
+            )
+        } else {
+            ("-o", "a variable can be given to one side only")
+        };
+        return Err(Error::Usage(format!(
+            "%%rust: --keep {name} does not go with {other}: {why}"
+        )));
+    }
+    let names = args.input.iter().chain(&args.mutable);
+    let names = names.chain(&args.output).chain(&args.keep);
     match names.into_iter().find(|name| !is_name(name)) {
         Some(name) => Err(Error::Usage(format!(
             "%%rust: {name:?} is no name of a variable that Rust could have too"

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyComplex, PyFloat, PyInt, PyString};
 use serde_json::{Value, json};
 
 use super::lend::Lent;
-use super::{Args, client, wanted};
+use super::{Args, client, kept, wanted};
 use crate::python::namespace;
 use crate::{Error, User, args, numpy_array};
 
@@ -113,6 +113,7 @@ impl<'a> Place<'a> {
             _ if word.starts_with('-') => (word, options()),
             "-i" | "--in" => (last_name(word), names(user, false)?),
             "-m" | "--mut" => (last_name(word), names(user, true)?),
+            "--keep" => (last_name(word), variables(self.body)),
             "-o" | "--out" => {
                 let mut all = variables(self.body);
                 all.extend(names(user, false)?);
@@ -205,6 +206,7 @@ fn look(place: &Place<'_>, at: usize, explain: bool, user: User<'_, '_>) -> Resu
     let mut cell = Compile {
         lines_above: 1,
         source: place.body.to_owned(),
+        kept: kept::known(&[]),
         ..Compile::default()
     };
     if let Ok(line) = args::parse::<Args>(HEAD, place.line) {

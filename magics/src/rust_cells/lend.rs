@@ -14,6 +14,7 @@ use pyo3::types::{PyBool, PyBytes, PyComplex, PyComplexMethods, PyFloat, PyInt, 
 
 use arrays::lend_array;
 
+use super::kept::Borrowed;
 use crate::args::did_you_mean;
 use crate::numpy_array;
 use crate::{Error, User};
@@ -73,6 +74,18 @@ impl<'py> Lent<'py> {
             lent.values.push(value);
         }
         Ok(lent)
+    }
+
+    /// Adds a variable that a cell before has kept.
+    pub fn add_kept(&mut self, borrowed: Borrowed) {
+        self.values.push(Value {
+            kind: Kind::Nothing,
+            data: std::ptr::with_exposed_provenance_mut(borrowed.data()),
+            shape: Vec::new(),
+            strides: Vec::new(),
+            mutable: false,
+            _holds: vec![Box::new(borrowed)],
+        });
     }
 
     /// Lends what a function is called with, if it is what the function takes.

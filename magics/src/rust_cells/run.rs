@@ -15,7 +15,7 @@ use super::lend::Lent;
 use super::library::{Image, Loaded};
 use super::redirect::Bundle;
 use super::take::{HOST, Taken};
-use super::{isolated, nanoseconds};
+use super::{isolated, kept, nanoseconds};
 use crate::python::shell;
 use crate::{Error, User};
 
@@ -138,6 +138,12 @@ pub fn deliver(
     for (number, result) in taken.results {
         if let Some(name) = asked.outputs.get(number as usize) {
             user.namespace.set_item(name, result.into_python(py)?)?;
+        } else if let Some(about) = loaded
+            .compiled
+            .keeps
+            .get(number as usize - asked.outputs.len())
+        {
+            kept::keep(about, asked.cell, result);
         }
     }
     py.check_signals()?;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::library::{Loaded, load};
 use super::taint::{self, Taint};
-use super::{ask, client};
+use super::{ask, client, kept};
 use crate::report::{Column, Report, Show, fields, rows};
 use crate::{Context, Error, Magic, User};
 
@@ -20,6 +20,7 @@ struct Key {
     source: String,
     binds: Vec<Bind>,
     outputs: Vec<String>,
+    keeps: Vec<String>,
     opt_level: String,
     native: bool,
     exports: bool,
@@ -42,6 +43,7 @@ pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<Loaded>, boo
         source: asked.source.clone(),
         binds: asked.binds.clone(),
         outputs: asked.outputs.clone(),
+        keeps: asked.keeps.clone(),
         opt_level: asked.opt_level.clone(),
         native: asked.native,
         exports: asked.exports,
@@ -51,7 +53,8 @@ pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<Loaded>, boo
         let mut session = SESSION.lock();
         let session = session.get_or_insert_default();
         key.generation = session.generation;
-        if let Some(loaded) = session.cells.get(&key) {
+        let known = session.cells.get(&key);
+        if let Some(loaded) = known.filter(|loaded| kept::fits(&loaded.compiled.kept)) {
             return Ok((Arc::clone(loaded), true));
         }
     }
@@ -84,7 +87,7 @@ fn unexpected() -> Error {
     Error::Usage("%%rust: the compiler's answer is to another question; %rust_reset".to_owned())
 }
 
-/// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies
+/// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies, kept variables
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
     /// Do not ask the compiler: tell what is known in this process
@@ -141,6 +144,11 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
         json!({"kind": "dependency", "name": format!("{name} = {config}"), "cell": null})
     });
     let items = status.items.iter().map(|item| json!(item));
+    let kept = kept::all();
+    let kept = kept.iter().map(|one| {
+        let name = format!("{}: {}", one.about.name, one.about.rust);
+        json!({"kind": "kept", "name": name, "cell": one.cell})
+    });
     let counted = format!(
         "{} cells compiled by {} in {}",
         status.cells, status.rustc, status.folder
@@ -154,7 +162,7 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
     Ok(Report {
         name,
         columns: COLUMNS,
-        rows: rows(items.chain(dependencies))?,
+        rows: rows(items.chain(dependencies).chain(kept))?,
         facts: fields(json!({
             "rustc": status.rustc,
             "folder": status.folder,
@@ -166,7 +174,7 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
     })
 }
 
-/// Forget the items and dependencies of all Rust cells; libraries that are loaded stay
+/// Forget the items and dependencies of all Rust cells and drop what they kept; libraries that are loaded stay
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResetArgs {}
 
@@ -185,13 +193,17 @@ impl Magic for RustReset {
         if client::is_running() {
             ask(context.user()?, &Question::Reset)?;
         }
+        kept::clear();
         if let Some(session) = SESSION.lock().as_mut() {
             session.generation += 1;
             session.cells.clear();
         }
         Ok(Report {
             name: Self::NAME,
-            summary: vec!["Items and dependencies of Rust cells are forgotten.".to_owned()],
+            summary: vec![
+                "Items and dependencies of Rust cells are forgotten, and kept variables dropped."
+                    .to_owned(),
+            ],
             ..Report::default()
         })
     }

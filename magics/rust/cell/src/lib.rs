@@ -7,6 +7,7 @@
 pub mod abi;
 mod cell;
 mod give;
+mod keep;
 mod run;
 mod show;
 #[cfg(feature = "ndarray")]

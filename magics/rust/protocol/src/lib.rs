@@ -79,6 +79,10 @@ pub struct Compile {
     pub binds: Vec<Bind>,
     /// The variables that it hands over, in the order of the results.
     pub outputs: Vec<String>,
+    /// The variables that it keeps for later cells, in the order of the results behind those.
+    pub keeps: Vec<String>,
+    /// The variables that earlier cells have kept.
+    pub kept: Vec<Kept>,
     /// `0` to `3`, `s` or `z`; as a crate of cells is compiled by default if empty.
     pub opt_level: String,
     /// Whether all instructions of this processor may be used.
@@ -87,6 +91,17 @@ pub struct Compile {
     pub exports: bool,
     /// Names of Python's variables, for advice only.
     pub names: Vec<String>,
+}
+
+/// A variable of Rust that outlives its cell.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its name.
+    pub name: String,
+    /// Its type, as the cell that made it has it.
+    pub rust: String,
+    /// A number for all that the type is made from.
+    pub made_from: String,
 }
 
 /// A variable that a cell is lent.
@@ -166,6 +181,10 @@ pub struct Compiled {
     pub lines: Vec<Lines>,
     /// What Python can call.
     pub functions: Vec<Function>,
+    /// The variables of earlier cells that it is lent, behind what Python lends.
+    pub kept: Vec<Kept>,
+    /// The variables that it keeps.
+    pub keeps: Vec<Kept>,
     /// The source that was given to evcxr.
     pub source: String,
     /// What rustc warns of in the cell, as it shows it, with colours.

@@ -41,9 +41,18 @@ pub fn write(cell: &Compile, items: &[Kept], divided: &Divided, functions: &[Fun
     for (number, bind) in binds(cell) {
         code.own(&lend(number, bind));
     }
+    for (number, variable) in (cell.binds.len()..).zip(&cell.kept) {
+        let (name, rust) = (identifier(&variable.name), &variable.rust);
+        code.own(&format!(
+            "let {name}: &mut {rust} = unsafe {{ __dia.kept({number}) }};"
+        ));
+    }
     body(&mut code, cell, divided);
     for (number, name) in cell.outputs.iter().enumerate() {
         code.own(&format!("__dia.put({number}, {});", identifier(name)));
+    }
+    for (number, name) in (cell.outputs.len()..).zip(&cell.keeps) {
+        code.own(&format!("__dia.keep({number}, {});", identifier(name)));
     }
     code.own("; Ok(()) };");
     code.enter();

@@ -4,13 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use diaphane_rust_protocol::{Answer, Compile, Compiled, Form, Function, Lines, Status};
+use diaphane_rust_protocol::{
+    Answer, Compile, Compiled, Form, Function, Kept as Variable, Lines, Status,
+};
 use evcxr::{Error, EvalContext};
 
 use crate::code::{self, Code};
 use crate::defs;
 use crate::diagnosis::{self, Diagnosis};
-use crate::items::{self, Kept};
+use crate::items::{self, Divided, Kept};
+use crate::kept;
 use crate::look::{self, Session};
 use crate::report::{self, Source, Sources};
 use crate::settings::Folders;
@@ -71,6 +74,10 @@ impl Compiler {
             Err((line, message)) => return failed(report::about_line(&message, line, &cell)),
         };
         let all = items::merged(&self.items, &divided.items);
+        let keeps = match self.variables(&mut cell, &divided, &all, &wanted) {
+            Ok(keeps) => keeps,
+            Err((line, message)) => return failed(report::about_line(&message, line, &original)),
+        };
         let code = code::write(&cell, &all, &divided, &functions);
         let source = Source {
             text: cell.source.clone(),
@@ -85,6 +92,7 @@ impl Compiler {
         if let Answer::Compiled(compiled) = &mut answer {
             let settled = items::settled(all);
             compiled.functions = functions;
+            (compiled.kept, compiled.keeps) = (cell.kept, keeps);
             compiled.items_changed = !wanted.is_empty() || !items::are_same(&self.items, &settled);
             self.items = settled;
             for dependency in wanted {
@@ -107,6 +115,25 @@ impl Compiler {
             dependencies: dependencies(&self.folders.support, &self.dependencies),
             with_views: self.with_views,
         });
+    }
+
+    /// The variables that a cell keeps; of those that are kept already, only what the cell names stays in it.
+    fn variables(
+        &self,
+        cell: &mut Compile,
+        divided: &Divided,
+        all: &[Kept],
+        wanted: &[Wanted],
+    ) -> Result<Vec<Variable>, kept::Wrong> {
+        let items = items::settled(all.to_vec());
+        let mut dependencies = self.dependencies.clone();
+        let new = wanted
+            .iter()
+            .map(|one| (one.name.clone(), one.config.clone()));
+        dependencies.retain(|(name, _)| !wanted.iter().any(|one| one.name == *name));
+        dependencies.extend(new);
+        cell.kept = kept::used(cell, &items, &dependencies)?;
+        kept::keeps(cell, divided, &items, &dependencies)
     }
 
     /// Has evcxr build the source with all dependencies, and gives what rustc warns of.
@@ -218,6 +245,8 @@ impl Compiler {
             source: code.text,
             warnings,
             functions: Vec::new(),
+            kept: Vec::new(),
+            keeps: Vec::new(),
             items_changed: false,
             took_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
         })

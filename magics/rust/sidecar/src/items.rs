@@ -13,10 +13,20 @@ use crate::uses;
 pub struct Divided {
     /// The items, in their order.
     pub items: Vec<Kept>,
+    /// The variables of its outermost level.
+    pub lets: Vec<Let>,
     /// Where the last expression stands, if it has a value to display.
     pub tail: Option<Range<usize>>,
     /// The cell with blanks in the place of items.
     pub rest: String,
+}
+
+/// A variable, with its type where that is written.
+pub struct Let {
+    pub name: String,
+    pub rust: Option<String>,
+    /// From 0, in the cell.
+    pub line: u32,
 }
 
 /// An item, and where it comes from.
@@ -58,6 +68,7 @@ pub fn divide(source: &str, cell: u32, lines_above: u32) -> Divided {
     let parsed = SourceFile::parse(&whole, Edition::Edition2024);
     let mut divided = Divided {
         items: Vec::new(),
+        lets: Vec::new(),
         tail: None,
         rest: source.to_owned(),
     };
@@ -69,6 +80,9 @@ pub fn divide(source: &str, cell: u32, lines_above: u32) -> Divided {
         return divided;
     };
     for statement in statements.statements() {
+        if let Stmt::LetStmt(statement) = &statement {
+            divided.lets.extend(variable(statement, source));
+        }
         if let Stmt::Item(item) = statement
             && let Some((kind, name, keys)) = describe(&item)
         {
@@ -95,6 +109,19 @@ pub fn divide(source: &str, cell: u32, lines_above: u32) -> Divided {
     let tail = statements.tail_expr().filter(|tail| !never_ends(tail));
     divided.tail = tail.map(|tail| place(&tail));
     divided
+}
+
+/// The variable of a statement that makes just one.
+fn variable(statement: &ast::LetStmt, source: &str) -> Option<Let> {
+    let Some(ast::Pat::IdentPat(name)) = statement.pat() else {
+        return None;
+    };
+    let above = &source[..place(statement).start];
+    Some(Let {
+        name: name.name()?.text().trim_start_matches("r#").to_owned(),
+        rust: statement.ty().map(|ty| ty.syntax().text().to_string()),
+        line: above.matches('\n').count() as u32,
+    })
 }
 
 /// Whether an expression has no value that could be displayed, since nothing comes behind it.

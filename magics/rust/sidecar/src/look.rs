@@ -180,6 +180,7 @@ fn answer(
     let (analyzer, _) = loaded.as_mut()?;
     let divided = Divided {
         items: Vec::new(),
+        lets: Vec::new(),
         tail: None,
         rest: without_commands(&look.cell.source),
     };

@@ -11,6 +11,7 @@ mod compiler;
 mod defs;
 mod diagnosis;
 mod items;
+mod kept;
 mod look;
 mod relay;
 mod report;

@@ -16,6 +16,7 @@ const SUPPORT: &[(&str, &str)] = &[
     ("src/abi.rs", include_str!("../../cell/src/abi.rs")),
     ("src/cell.rs", include_str!("../../cell/src/cell.rs")),
     ("src/give.rs", include_str!("../../cell/src/give.rs")),
+    ("src/keep.rs", include_str!("../../cell/src/keep.rs")),
     ("src/lib.rs", include_str!("../../cell/src/lib.rs")),
     ("src/run.rs", include_str!("../../cell/src/run.rs")),
     ("src/show.rs", include_str!("../../cell/src/show.rs")),
