@@ -27,7 +27,9 @@ def failed(client: Client, code: str) -> dict:
 
 
 def shown(done: Exchange) -> str:
-    return done.one("display_data")["data"]["text/plain"]
+    """The value of the last expression; a line about dependencies may have stood there before."""
+    *_, last = done.all("display_data")
+    return last["data"]["text/plain"]
 
 
 def running(client: Client, code: str) -> Exchange:

@@ -1,7 +1,7 @@
 //! One session: what evcxr knows, which items and dependencies there are, and the way of a cell to a library.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use diaphane_rust_protocol::{
@@ -11,6 +11,7 @@ use evcxr::{Error, EvalContext};
 
 use crate::code::{self, Code};
 use crate::defs;
+use crate::dependencies::{self, NDARRAY, Wanted, about_dependency, short, take_commands};
 use crate::diagnosis::{self, Diagnosis};
 use crate::items::{self, Divided, Kept};
 use crate::kept;
@@ -20,8 +21,6 @@ use crate::settings::Folders;
 use crate::slot::Slot;
 use crate::toolchain::Toolchain;
 
-/// The version of `ndarray` that views are made with.
-const NDARRAY: &str = "\"0.17\"";
 /// As evcxr optimizes by default.
 const OPT_LEVEL: &str = "2";
 
@@ -36,13 +35,6 @@ pub struct Compiler {
     dependencies: Vec<(String, String)>,
     with_views: bool,
     cells: u32,
-}
-
-/// A `:dep` line.
-struct Wanted {
-    line: u32,
-    name: String,
-    config: String,
 }
 
 impl Compiler {
@@ -112,7 +104,7 @@ impl Compiler {
     fn tell_session(&self) {
         look::remember(Session {
             items: self.items.clone(),
-            dependencies: dependencies(&self.folders.support, &self.dependencies),
+            dependencies: dependencies::manifest(&self.folders.support, &self.dependencies),
             with_views: self.with_views,
         });
     }
@@ -176,11 +168,8 @@ impl Compiler {
             state
                 .add_dep(&dependency.name, &dependency.config)
                 .map_err(|error| {
-                    failed(report::about_line(
-                        &short(&error.to_string()),
-                        dependency.line,
-                        original,
-                    ))
+                    let why = about_dependency(&error.to_string());
+                    failed(report::about_line(&why, dependency.line, original))
                 })?;
         }
         let level = Some(cell.opt_level.as_str()).filter(|level| !level.is_empty());
@@ -299,22 +288,6 @@ impl Compiler {
     }
 }
 
-/// The lines of a manifest for what cells depend on, without arrays and with them.
-pub fn dependencies(support: &Path, more: &[(String, String)]) -> [String; 2] {
-    let path = support.display().to_string();
-    let lines: String = more
-        .iter()
-        .map(|(name, config)| format!("{name} = {config}\n"))
-        .collect();
-    let plain = format!("diaphane-cell = {{ path = {path:?} }}\n{lines}");
-    let mut views =
-        format!("diaphane-cell = {{ path = {path:?}, features = [\"ndarray\"] }}\n{lines}");
-    if !more.iter().any(|(name, _)| name == "ndarray") {
-        views += &format!("ndarray = {NDARRAY}\n");
-    }
-    [plain, views]
-}
-
 /// The functions that Python wants, or the line, from 0, that keeps one from it.
 fn exported(cell: &Compile, items: &[Kept]) -> Result<Vec<Function>, (u32, String)> {
     if !cell.exports {
@@ -330,71 +303,4 @@ fn exported(cell: &Compile, items: &[Kept]) -> Result<Vec<Function>, (u32, Strin
 
 fn failed((report, summary): (String, String)) -> Answer {
     Answer::Failed { report, summary }
-}
-
-/// The telling line of a long message.
-fn short(message: &str) -> String {
-    let message = without_colours(message);
-    let lines = || {
-        message
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-    };
-    let telling = lines().find(|line| line.starts_with("error"));
-    let line = telling.or_else(|| lines().next()).unwrap_or_default();
-    line.trim_start_matches("error: ").to_owned()
-}
-
-/// A text without the sequences by which a terminal changes colours.
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split('\u{1b}');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| {
-        plain + part.split_once('m').map_or("", |(_, rest)| rest)
-    })
-}
-
-/// Takes the lines that begin with a colon out of a cell, or says which cannot be obeyed.
-fn take_commands(cell: &mut Compile) -> Result<Vec<Wanted>, (u32, String)> {
-    let mut wanted = Vec::new();
-    let mut rest = Vec::new();
-    for (number, line) in cell.source.lines().enumerate() {
-        let Some(command) = line.strip_prefix(':') else {
-            rest.push(line);
-            continue;
-        };
-        let number = number as u32;
-        let Some(dependency) = command.strip_prefix("dep ") else {
-            let word = command.split_whitespace().next().unwrap_or_default();
-            return Err((
-                number,
-                format!("`:{word}` is not known here; `:dep name = \"version\"` is"),
-            ));
-        };
-        let (name, config) = match dependency.split_once('=') {
-            Some((name, config)) => (name.trim(), config.trim()),
-            None => (dependency.trim(), "\"*\""),
-        };
-        wanted.push(Wanted {
-            line: number,
-            name: name.to_owned(),
-            config: config.trim_end_matches(';').to_owned(),
-        });
-        rest.push("");
-    }
-    cell.source = rest.join("\n");
-    Ok(wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_telling_line_is_plain() {
-        let message = "cargo failed:\n\u{1b}[1m\u{1b}[92m    Updating\u{1b}[0m index\n\u{1b}[1m\u{1b}[91merror\u{1b}[0m: no matching package named `x` found\nlocation searched";
-        assert_eq!(short(message), "no matching package named `x` found");
-        assert_eq!(short("linker `cc` not found"), "linker `cc` not found");
-    }
 }

@@ -9,6 +9,7 @@ mod cancel;
 mod code;
 mod compiler;
 mod defs;
+mod dependencies;
 mod diagnosis;
 mod items;
 mod kept;

@@ -12,9 +12,9 @@ use anyhow::{Result, anyhow};
 use diaphane_rust_protocol::{Answer, Question};
 use evcxr::EvalContext;
 
-use crate::compiler::{self, Compiler};
+use crate::compiler::Compiler;
 use crate::look::{self, Looker, Places, Session};
-use crate::{cancel, settings, slot, toolchain};
+use crate::{cancel, dependencies, settings, slot, toolchain};
 
 /// What the reading thread knows of the building one.
 #[derive(Default)]
@@ -47,7 +47,7 @@ pub fn serve() -> Result<()> {
 /// Begins to answer what could stand in cells.
 fn look_around((slot, folders, toolchain): &Prepared) -> Result<Looker> {
     look::remember(Session {
-        dependencies: compiler::dependencies(&folders.support, &[]),
+        dependencies: dependencies::manifest(&folders.support, &[]),
         ..Session::default()
     });
     Ok(Looker::start(Places {
