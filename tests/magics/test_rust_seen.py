@@ -87,5 +87,7 @@ def test_samples_and_stacks_name_the_functions(numpy: Client):
     fine(numpy, FUNCTIONS)
     numpy.run("b = np.ones(200_000)")
     found = report(numpy.run("%%native_prof\nfor _ in range(300): add_up(b)"), "native_prof")
-    own = [row for row in found["rows"] if row["library"] and row["library"].startswith("rust_cell_")]
+    own = [
+        row for row in found["rows"] if row["library"] and row["library"].startswith("rust_cell_")
+    ]
     assert any(row["function"] == "helper" for row in own), found["rows"]

@@ -69,17 +69,23 @@ class Server:
         states = [(k["execution_state"], k["connections"] > 0) for k in self.kernels() or ()]
         return states == [("idle", True)]
 
-    def has_no_kernel(self) -> bool:
-        return self.kernels() == []
+    def end_kernels(self) -> None:
+        """So that the next window on this server finds its own kernel only."""
+        for kernel in self.kernels() or ():
+            self.ask(f"kernels/{kernel['id']}", "DELETE")
 
     def kernels(self) -> list[dict] | None:
         """What the server says of its kernels; nothing in the midst of a restart."""
-        url = f"http://127.0.0.1:{self.port}/api/kernels?token={TOKEN}"
         try:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-                return json.load(answer)
+            return json.loads(self.ask("kernels", "GET"))
         except urllib.error.HTTPError:
             return None
+
+    def ask(self, path: str, method: str) -> bytes:
+        url = f"http://127.0.0.1:{self.port}/api/{path}?token={TOKEN}"
+        request = urllib.request.Request(url, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.read()
 
     def url(self, notebook: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}&reset"
@@ -137,11 +143,6 @@ class Lab:
 
     def output(self, index: int) -> Locator:
         return self.cell(index).locator(".jp-OutputArea-output")
-
-    def close_kernel(self) -> None:
-        """End the notebook's kernel, so that the next window on this server finds its own only."""
-        self.menu("Kernel", "Shut Down Kernel")
-        wait_until(self.server.has_no_kernel, "the kernel has ended")
 
     def theme(self, name: str) -> None:
         self.menu("Settings", "Theme", name)

@@ -73,7 +73,7 @@ FAINT = """
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def running(tmp_path_factory):
     root = tmp_path_factory.mktemp("tutorials")
     for folder in ("fr", "pictures"):
         shutil.copytree(tutorials.FOLDER / folder, root / folder)
@@ -85,6 +85,12 @@ def server(tmp_path_factory):
         nbformat.write(notebook, root / "fr" / f"{number}.ipynb")
     with Server(root) as server:
         yield server
+
+
+@pytest.fixture
+def server(running: Server):
+    yield running
+    running.end_kernels()
 
 
 @pytest.mark.slow
@@ -110,7 +116,6 @@ def test_a_tutorial_runs_in_jupyterlab(server: Server, number: str):
             assert window.page.evaluate(TOO_WIDE) == []
             assert window.page.evaluate(FAINT, LEAST) == []
             window.screenshot(SCREENS / f"tutorial-{number}-{name}.png")
-        window.close_kernel()
 
 
 @pytest.mark.parametrize("number", BOTH)
