@@ -12,7 +12,7 @@ use pyo3::types::{PyCFunction, PyCapsule, PyFunction, PyType};
 
 use crate::buffers::type_name;
 use crate::python::imported;
-use crate::ufunc;
+use crate::{rust_cells, ufunc};
 
 /// One step on the way from an object to machine code.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +65,22 @@ pub(crate) fn follow(
     Ok(trail)
 }
 
+/// Follows a function of a Rust cell, if it is one.
+fn rust(name: &str, object: &Bound<'_, PyAny>, trail: &mut Trail) -> bool {
+    let functions = rust_cells::behind(object);
+    let step = |(role, code): (&str, usize)| Step {
+        role: role.into(),
+        object: name.into(),
+        code: Some(code),
+        ..Step::default()
+    };
+    let is_one = functions.is_some();
+    trail
+        .steps
+        .extend(functions.into_iter().flatten().map(step));
+    is_one
+}
+
 type Next<'py> = Option<(String, Bound<'py, PyAny>)>;
 
 /// Takes one step and tells what stands behind it.
@@ -74,6 +90,9 @@ fn step<'py>(
     dtype: Option<&str>,
     trail: &mut Trail,
 ) -> PyResult<Next<'py>> {
+    if rust(name, object, trail) {
+        return Ok(None);
+    }
     let mut add = |role: &str, code: Option<usize>| {
         trail.steps.push(Step {
             role: role.into(),

@@ -30,6 +30,7 @@ use crate::cell_body;
 use crate::report::{Column, Report, Show, rows};
 use crate::{Context, Error, Form, Magic, User};
 pub(crate) use assist::{rust_complete, rust_inspect};
+pub(crate) use function::behind;
 use lend::{Lent, Wanted};
 use library::Loaded;
 use progress::Progress;

@@ -17,6 +17,8 @@ FUNCTIONS = (
 @pytest.fixture
 def numpy(client: Client) -> Client:
     client.run("import numpy as np\na = np.ones(1000)")
+    # A cell that was compiled before has the number that it had then.
+    fine(client, "%rust_reset")
     return client
 
 
@@ -33,7 +35,7 @@ def test_libraries_have_their_cell(numpy: Client):
     cell = int(numpy.value("len(In) - 1"))
     rows = report(numpy.run("%loaded_libs rust_cell"), "loaded_libs")["rows"]
     [own] = [row for row in rows if row["name"].startswith(f"rust_cell_{cell}.")]
-    assert (own["kind"], own["cell"]) == ("Rust cell", cell)
+    assert (own["kind"], own["first_cell"]) == ("Rust cell", cell)
 
 
 def test_threads_have_the_cell_that_started_them(numpy: Client):
@@ -44,7 +46,7 @@ def test_threads_have_the_cell_that_started_them(numpy: Client):
     )
     cell = int(numpy.value("len(In) - 1"))
     rows = report(numpy.run("%threads"), "threads")["rows"]
-    own = [row for row in rows if row["kind"] == "rust" and row["cell"] == cell]
+    own = [row for row in rows if row["kind"] == "rust" and row["created_in"] == cell]
     assert len(own) == 2, rows
     assert "named" in [row["name"] for row in own]
     assert all(row["owner"].startswith(f"rust_cell_{cell}.") for row in own)
@@ -55,7 +57,7 @@ def test_the_code_of_a_function_is_found(numpy: Client):
     cell = int(numpy.value("len(In) - 1"))
     steps = report(numpy.run("%where add_up"), "where")["rows"]
     assert [step["role"] for step in steps] == ["entry of the Rust cell", "Rust function"]
-    assert all(step["library"].startswith(f"rust_cell_{cell}.") for step in steps)
+    assert all(step["lib"].startswith(f"rust_cell_{cell}.") for step in steps)
     done = numpy.run("%disasm add_up --top 0")
     assert "helper" in done.one("execute_result")["data"]["text/plain"]
 
@@ -65,12 +67,12 @@ def test_calls_of_a_function_are_seen(numpy: Client, line: str, seen: list[str])
     fine(numpy, FUNCTIONS)
     for _ in range(2):
         found = report(numpy.run(f"%%native_calls {line}\nadd_up(a)"), "native_calls")
-        functions = [row["function"] for row in found["rows"]]
+        functions = [row["func"] for row in found["rows"]]
         for name in ["diaphane_def_add_up", *seen]:
             assert functions.count(name) == 1, functions
-        [own] = [row for row in found["rows"] if row["function"] == "diaphane_def_add_up"]
+        [own] = [row for row in found["rows"] if row["func"] == "diaphane_def_add_up"]
         assert own["calls"] == 1
-        assert own["library"].startswith("rust_cell_")
+        assert own["lib"].startswith("rust_cell_")
 
 
 @pytest.mark.parametrize("line", ["", "--deep"])
@@ -78,7 +80,7 @@ def test_a_rust_cell_is_recorded_below_another_magic(numpy: Client, line: str):
     code = f"%%native_calls {line}\n%%rust -i a -o total\nlet total = a.sum();"
     for _ in range(2):
         found = report(fine(numpy, code), "native_calls")
-        functions = [row["function"] for row in found["rows"]]
+        functions = [row["func"] for row in found["rows"]]
         assert any("diaphane_main" in function for function in functions), functions
         assert numpy.value("total") == "1000.0"
 

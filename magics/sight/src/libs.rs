@@ -20,6 +20,9 @@ use crate::spans::Span;
 
 pub use outside::loaded_by;
 
+/// The entry of a Rust cell.
+const CELL_ENTRY: &str = "diaphane_main";
+
 /// What a loaded image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -28,6 +31,8 @@ pub enum Kind {
     Program,
     /// It exports the function by which Python imports a module of its name.
     Extension,
+    /// A Rust cell that was compiled and loaded: it exports a cell's entry.
+    Cell,
     /// Any other shared library.
     Library,
     /// The dynamic linker.
@@ -110,6 +115,7 @@ fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxilia
         _ if holds(auxiliary.vdso) => Kind::Vdso,
         _ if holds(auxiliary.loader) => Kind::Loader,
         image if image.is_python_module => Kind::Extension,
+        image if image.exports(CELL_ENTRY) => Kind::Cell,
         _ => Kind::Library,
     };
     let segments = segments(maps, span);

@@ -1,4 +1,4 @@
-//! Out of which libraries calls are hooked: extension modules, and what was loaded for them alone.
+//! Out of which libraries calls are hooked: extension modules, Rust cells, and what was loaded for them alone.
 //!
 //! Calls within the interpreter, the C library and the runtimes of languages are their own business, and far too many.
 
@@ -16,6 +16,7 @@ const RUNTIMES: &[&str] = &[
     "ld-linux",
     "libgcc_s",
     "libstdc++",
+    "libstd-",
     "libc++",
     "libgfortran",
     "libquadmath",
@@ -29,7 +30,7 @@ enum Role {
     Apart,
     /// An extension module of the standard library: a part of the interpreter, so only calls out of that count.
     Standard,
-    /// An extension module, or a library that came with one.
+    /// An extension module or a Rust cell, or a library that came with one.
     Foreign,
 }
 
@@ -86,7 +87,7 @@ fn first(library: &Library) -> Role {
     let path = library.path.as_deref().unwrap_or_default();
     match library.kind {
         Kind::Extension if path.contains("/lib-dynload/") => Role::Standard,
-        Kind::Extension => Role::Foreign,
+        Kind::Extension | Kind::Cell => Role::Foreign,
         _ => Role::Apart,
     }
 }

@@ -167,6 +167,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Program => "program",
         Kind::Extension => "extension module",
+        Kind::Cell => "Rust cell",
         Kind::Library => "shared library",
         Kind::Loader => "loader",
         Kind::Vdso => "vdso",

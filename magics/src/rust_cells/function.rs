@@ -7,6 +7,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use diaphane_sight::demangle::demangle;
+use diaphane_sight::libs;
+use diaphane_sight::maps::Maps;
+use diaphane_sight::symbols::{Symbol, Table};
+
 use super::failure::Spot;
 use super::lend::Lent;
 use super::library::{Image, Loaded};
@@ -162,4 +167,31 @@ impl RustFunction {
             None => Ok(py.None().into_bound(py)),
         }
     }
+}
+
+/// The functions behind one of Python's that a cell has made: its entry, and the user's own, if the compiler has not built
+/// it into that.
+pub(crate) fn behind(object: &Bound<'_, PyAny>) -> Option<Vec<(&'static str, usize)>> {
+    let function = object.cast::<RustFunction>().ok()?.get();
+    let entry = function
+        .loaded
+        .image
+        .functions
+        .get(function.number)
+        .copied()? as usize;
+    let mut found = vec![("entry of the Rust cell", entry)];
+    found.extend(own(entry, &function.about).map(|own| ("Rust function", own)));
+    Some(found)
+}
+
+/// Where the user's function is. Where the compiler has built it into the body of its entry, that has its name.
+fn own(entry: usize, about: &Function) -> Option<usize> {
+    let libraries = libs::loaded(&Maps::read().ok()?).ok()?;
+    let library = libraries.iter().find(|one| one.span.contains(entry))?;
+    let table = Table::of(library);
+    let is_named = |symbol: &Symbol| demangle(&symbol.name) == about.name;
+    let found = table.all(library.image.bias()).filter(is_named);
+    found
+        .max_by_key(|symbol| symbol.size)
+        .map(|symbol| symbol.start)
 }

@@ -20,6 +20,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use diaphane_cell::abi::{Ctx, Entry};
+use diaphane_trace::event::Event;
+use diaphane_trace::recorder;
 use diaphane_trace::sampler::Timer;
 
 /// What ended a cell from outside.
@@ -62,7 +64,7 @@ thread_local! {
     static FRAME: Cell<*mut Frame> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Calls a cell's entry. Its code lies in `code`.
+/// Calls a cell's entry. Its code lies in `code`; with a number a recording learns of the call.
 ///
 /// # Safety
 ///
@@ -71,6 +73,7 @@ pub(crate) unsafe fn call(
     entry: Entry,
     context: *const Ctx,
     code: Range<usize>,
+    number: Option<u32>,
 ) -> Result<u32, Crash> {
     INTERRUPTED.store(false, Ordering::Relaxed);
     INTERRUPTS.store(0, Ordering::Relaxed);
@@ -83,6 +86,9 @@ pub(crate) unsafe fn call(
     };
     let installed = handlers::install();
     let outer = FRAME.replace(&raw mut frame);
+    if let Some(number) = number {
+        note(number, (&raw const frame).addr());
+    }
     // SAFETY: the caller's promise; the frame outlives the call.
     let status = unsafe { jump::guarded(&raw mut frame, entry, context) };
     FRAME.set(outer);
@@ -95,6 +101,16 @@ pub(crate) unsafe fn call(
         Some(crash) => Err(crash),
         None => Ok(status),
     }
+}
+
+/// Writes down that a function begins, as a hook at its entry would. Whatever it calls has a stack below this one. It has
+/// no return address, since calls out of the kernel's own code are not told.
+fn note(number: u32, stack: usize) {
+    recorder::note(Event {
+        id: number,
+        stack,
+        ..Event::default()
+    });
 }
 
 /// On other processors a fault ends the process as ever.

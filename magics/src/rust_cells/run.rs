@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, PANICKED};
 use diaphane_rust_protocol::Compile;
+use diaphane_trace::recorder::{self, functions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -77,10 +78,16 @@ unsafe impl Send for Call<'_> {}
 
 impl Call<'_> {
     fn make(self) -> Result<u32, Crash> {
+        let number = recorder::is_running().then(|| functions::register(self.entry as usize));
         #[allow(unsafe_code, reason = "the cell is called")]
         // SAFETY: the cell was compiled for values of these types.
         unsafe {
-            guard::call(self.entry, self.context, self.image.code.clone())
+            guard::call(
+                self.entry,
+                self.context,
+                self.image.code.clone(),
+                number.flatten(),
+            )
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Blas,
     OpenMp,
     Arrow,
+    Rust,
     Unknown,
 }
 
@@ -113,6 +114,7 @@ impl Scene {
                 None if owner.is_some_and(|library| library.name.starts_with("libarrow")) => {
                     Kind::Arrow
                 }
+                None if owner.is_some_and(|library| library.kind == libs::Kind::Cell) => Kind::Rust,
                 None => Kind::Unknown,
             }
         }

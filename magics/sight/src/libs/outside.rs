@@ -9,7 +9,7 @@ use object::NativeEndian as Native;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
 
-use super::{Kind, Library, link, segments};
+use super::{CELL_ENTRY, Kind, Library, link, segments};
 use crate::elf::{Image, Part};
 use crate::maps::{Maps, Region};
 use crate::spans::Span;
@@ -58,6 +58,7 @@ fn library(
         () if is_here(auxiliary.entry) => Kind::Program,
         () if is_here(auxiliary.loader) => Kind::Loader,
         () if image.is_python_module => Kind::Extension,
+        () if image.exports(CELL_ENTRY) => Kind::Cell,
         () => Kind::Library,
     };
     has_code.then(|| Library {

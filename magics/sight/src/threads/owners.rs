@@ -43,12 +43,16 @@ pub struct Owner {
     pub confidence: Confidence,
 }
 
+/// Rust's standard library. What it starts its threads with is gone when they run.
+const RUST: &str = "libstd-";
+
 /// Libraries through which every thread starts, whoever asked for it.
 const RUNTIMES: &[&str] = &[
     "libc.",
     "libc-",
     "libpthread",
     "libstdc++",
+    RUST,
     "libc++",
     "libgcc_s",
     "ld-musl",
@@ -114,7 +118,10 @@ impl<'a> Owners<'a> {
     /// The library and the function that a thread was born for.
     fn started_with(&self, birth: &Birth) -> Option<(usize, usize)> {
         let own = |address| Some((self.code.library(address)?, address));
-        own(birth.start).or_else(|| own(cpp_task(birth.argument)?))
+        let mut libraries = self.libraries.iter();
+        let starter = libraries.find(|library| library.span.contains(birth.start));
+        let is_rust = starter.is_some_and(|library| library.name.starts_with(RUST));
+        own(birth.start).or_else(|| own(cpp_task(birth.argument).filter(|_| !is_rust)?))
     }
 
     /// The outermost word on a stack that points into the code of an owner.

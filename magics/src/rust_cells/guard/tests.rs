@@ -13,7 +13,7 @@ const NOWHERE: Range<usize> = 0..0;
 
 fn run(entry: unsafe extern "C" fn(*const Ctx) -> u32) -> Result<u32, Crash> {
     // SAFETY: these entries do not look at their context.
-    unsafe { call(entry, ptr::null(), NOWHERE) }
+    unsafe { call(entry, ptr::null(), NOWHERE, None) }
 }
 
 unsafe extern "C" fn fine(_: *const Ctx) -> u32 {

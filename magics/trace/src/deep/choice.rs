@@ -33,7 +33,7 @@ const SYSTEM: [&str; 3] = ["/lib", "/usr/lib", "/usr/local/lib"];
 #[must_use]
 pub fn may_be_hooked(library: &Library) -> bool {
     let own = may_be_hooked as *const () as usize;
-    let is_file = matches!(library.kind, Kind::Extension | Kind::Library);
+    let is_file = matches!(library.kind, Kind::Extension | Kind::Cell | Kind::Library);
     let named = |name: &&str| library.name.starts_with(name);
     let exports = |name: &&str| library.image.exports(name);
     is_file
@@ -42,7 +42,7 @@ pub fn may_be_hooked(library: &Library) -> bool {
         && !NEEDED.iter().any(exports)
 }
 
-/// The libraries that are hooked unless somebody chooses: Python, its extension modules, and what came with these.
+/// The libraries that are hooked unless somebody chooses: Python, its extension modules, Rust cells, and what came with these.
 #[must_use]
 pub fn usual(libraries: &[Library]) -> Vec<&Library> {
     let mut needed: HashSet<&str> = HashSet::new();
@@ -52,7 +52,7 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
         let before = chosen.len();
         for library in libraries {
             let names = [Some(library.name.as_str()), library.image.soname.as_deref()];
-            let wanted = library.kind == Kind::Extension
+            let wanted = matches!(library.kind, Kind::Extension | Kind::Cell)
                 || is_python(library)
                 || names
                     .into_iter()
