@@ -44,8 +44,10 @@ impl Taint {
     /// For whoever looks for what is remarkable.
     pub fn diagnosis(&self) -> Diagnosis {
         let mut evidence = vec![format!("In[{}]: {}", self.cell, self.fault)];
-        if self.faults > 1 {
-            evidence.push(format!("{} faults since then", self.faults - 1));
+        match self.faults - 1 {
+            0 => {}
+            1 => evidence.push("one more fault since then".into()),
+            more => evidence.push(format!("{more} more faults since then")),
         }
         Diagnosis {
             code: "R001",
