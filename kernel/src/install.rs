@@ -2,6 +2,8 @@
 //!
 //! The copy makes an installed kernel independent of the build folder. Nothing is built here; see `install.sh`.
 
+mod command;
+
 use crate::python;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -87,9 +89,16 @@ pub fn install(args: &InstallArgs) -> Result<String> {
             directory.display()
         )
     })?;
+    // Without the command, the kernel is as good.
+    let command = command::link(&directory).ok().flatten();
+    let command = command.map_or_else(
+        || "none: another program has its name or place".to_owned(),
+        |path| path.display().to_string(),
+    );
     Ok(format!(
         "Installed \"{}\" as {name}.\n\
          \x20 kernelspec  {}\n\
+         \x20 command     {command}\n\
          \x20 python      {} (CPython {}, IPython {})\n\
          \x20 encryption  {}",
         spec.display_name,
@@ -112,6 +121,7 @@ pub fn uninstall(args: &UninstallArgs) -> Result<String> {
         return Ok(format!("There is no kernel in {}.", directory.display()));
     }
     ensure_free(&directory)?;
+    command::unlink(&directory);
     fs::remove_dir_all(&directory)
         .with_context(|| format!("cannot remove {}", directory.display()))?;
     Ok(format!("Removed {}.", directory.display()))

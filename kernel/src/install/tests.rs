@@ -53,6 +53,9 @@ fn an_installed_kernel_is_whole_and_starts_its_own_copy() {
         ]
     );
 
+    let command = root.path().join("bin/diaphane");
+    assert_eq!(fs::read_link(&command).unwrap(), directory.join("diaphane"));
+
     let spec = spec_in(&directory);
     assert_eq!(Path::new(&spec.argv[0]), directory.join("diaphane"));
     assert_eq!(Path::new(&spec.argv[3]), root.path().join("python"));
@@ -205,4 +208,38 @@ fn the_users_directory_follows_jupyters_variables() {
         Some("/jupyter".into())
     );
     assert_eq!(directory(&[]), None);
+}
+
+#[test]
+fn the_command_goes_with_its_kernel_and_no_other_program_is_replaced() {
+    let root = TempDir::new().unwrap();
+    let command = root.path().join("bin/diaphane");
+    install_into(root.path(), &[]).unwrap();
+    let second = install_into(root.path(), &["--name", "second"]).unwrap();
+    assert!(second.contains(command.to_str().unwrap()), "{second}");
+    let remove = |name: &str| {
+        let python = root.path().join("python");
+        let words = [
+            "--name",
+            name,
+            "--python",
+            python.to_str().unwrap(),
+            "--prefix",
+        ];
+        uninstall(&parse(
+            &[&words[..], &[root.path().to_str().unwrap()]].concat(),
+        ))
+        .unwrap()
+    };
+    remove("diaphane");
+    let kept = root.path().join("share/jupyter/kernels/second/diaphane");
+    assert_eq!(fs::read_link(&command).unwrap(), kept);
+    remove("second");
+    assert!(fs::read_link(&command).is_err());
+
+    fs::write(&command, "another program").unwrap();
+    let said = install_into(root.path(), &[]).unwrap();
+    assert!(said.contains("another program has its name"), "{said}");
+    remove("diaphane");
+    assert_eq!(fs::read_to_string(&command).unwrap(), "another program");
 }
