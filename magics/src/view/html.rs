@@ -21,8 +21,8 @@ const STYLE: &str = "\
 /// No folded table shows more rows.
 const MOST_FOLDED: usize = 200;
 
-/// How wide a table may be, in letters: as wide as JupyterLab's page in a window of 1280 pixels.
-const WIDTH: usize = 156;
+/// How wide a table may be, in letters: what fits in a window of 1280 pixels beside JupyterLab's list of files.
+const WIDTH: usize = 106;
 /// What a column takes besides its letters.
 const PADDING: usize = 2;
 /// The style sheet cuts texts that are longer.
@@ -234,7 +234,7 @@ mod tests {
             Column::new("least", Show::Text, 9),
             Column::new("less", Show::Text, 2),
         ];
-        let long = "x".repeat(60);
+        let long = "x".repeat(40);
         let all = [json!({"name": "n", "useful": long, "less": long, "least": long})];
         let html = table(MANY, &rows(all).unwrap());
         let titles: Vec<&str> = html
