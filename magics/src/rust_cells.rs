@@ -143,19 +143,7 @@ impl Magic for Rust {
         let began = Instant::now();
         let mut lent = Lent::gather(&wanted(args), args.slices, user)?;
         let bind_ns = nanoseconds(began);
-        let asked = Compile {
-            cell,
-            lines_above,
-            source: source.trim_end_matches('\n').to_owned(),
-            binds: lent.binds.clone(),
-            outputs: args.output.clone(),
-            keeps: args.keep.clone(),
-            kept: kept::known(&args.keep),
-            opt_level: args.opt.clone(),
-            native: args.native,
-            exports: args.def,
-            names: Vec::new(),
-        };
+        let asked = asked(args, &lent, source, (cell, lines_above));
         let (loaded, cached) = state::compiled(&asked, user)?;
         warn(&loaded, cell, user)?;
         let mut report = Report {
@@ -199,6 +187,23 @@ impl Magic for Rust {
         }
         report.rows = rows([times])?;
         Ok(report)
+    }
+}
+
+/// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.
+fn asked(args: &Args, lent: &Lent<'_>, source: &str, (cell, lines_above): (u32, u32)) -> Compile {
+    Compile {
+        cell,
+        lines_above,
+        source: source.trim_end_matches('\n').to_owned(),
+        binds: lent.binds.clone(),
+        outputs: args.output.clone(),
+        keeps: args.keep.clone(),
+        kept: kept::known(&args.keep),
+        opt_level: args.opt.clone(),
+        native: args.native,
+        exports: args.def,
+        names: Vec::new(),
     }
 }
 
