@@ -56,7 +56,7 @@ def test_run_all_and_look(lab):
         2: ["MainThread"],
         3: ["float64", "B001"],
     }.items():
-        table = window.output(index).locator("table")
+        table = window.output(index).locator("table").first
         assert table.is_visible()
         for word in words:
             assert word in window.output(index).inner_text()
