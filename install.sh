@@ -292,7 +292,7 @@ END
 run_demo() {
   say "Running the first tutorial through the kernel"
   "$python" -m nbconvert --log-level=WARN --to html --execute --ExecutePreprocessor.kernel_name="$name" \
-    --HTMLExporter.embed_images=True --output-dir notebooks/out notebooks/en/01-*.ipynb
+    --output-dir notebooks/out notebooks/en/01-*.ipynb
   printf 'Its outputs are in %s\n' notebooks/out/01-*.html
 }
 

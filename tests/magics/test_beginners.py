@@ -141,6 +141,16 @@ def test_a_kernel_without_the_compiler_of_rust_cells(launch, tmp_path: Path):
     assert str(tmp_path / "nothing") in answer
 
 
+def test_a_compiler_of_rust_cells_of_another_version(launch, tmp_path: Path):
+    other = tmp_path / "diaphane-rust"
+    other.write_text("#!/bin/sh\necho '{\"Other\": 1}'\nexec cat\n")
+    other.chmod(0o755)
+    client = launch(env={"DIAPHANE_RUST": str(other)}).connect()
+    answer = said(client, "%%rust\n1 + 1")
+    assert f"{other} is of another version" in answer
+    assert "run ./install.sh again" in answer
+
+
 def test_no_folder_for_temporary_files(tmp_path: Path):
     """As in a container whose files cannot be written; the kernel must say what it needs, and end."""
     binary = KernelSpecManager().get_kernel_spec(process.NAME).argv[0]

@@ -254,7 +254,9 @@ impl Compiler {
         let answers = Mutex::new(&mut self.answers);
         let heard = py.detach(|| answers.lock().recv_timeout(time));
         match heard {
-            Ok(line) => Ok(Some(serde_json::from_str(&line)?)),
+            Ok(line) => serde_json::from_str(&line)
+                .map(Some)
+                .map_err(|_| other_version()),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(self.ended(py)),
         }
@@ -280,6 +282,15 @@ impl Compiler {
              the items of earlier cells"
         ))
     }
+}
+
+/// An answer that is not understood was meant for another kernel.
+fn other_version() -> Error {
+    let program = program().unwrap_or_default();
+    Error::Usage(format!(
+        "%%rust: {} is of another version than this kernel: run ./install.sh again, and restart the kernel",
+        program.display()
+    ))
 }
 
 /// Reads answers on a thread of its own, as long as somebody takes them.

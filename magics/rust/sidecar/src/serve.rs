@@ -83,8 +83,11 @@ fn begin((slot, folders, toolchain): Prepared) -> Result<Compiler> {
 fn read(shared: &Shared, questions: &Sender<Question>, looker: Option<&Looker>) {
     for line in io::stdin().lock().lines() {
         let Ok(question) = line.map_err(|_| ()).and_then(|line| {
-            serde_json::from_str::<Question>(&line)
-                .map_err(|error| crate::tell(&format!("diaphane-rust: {error}")))
+            serde_json::from_str::<Question>(&line).map_err(|error| {
+                crate::tell(&format!(
+                    "diaphane-rust: not this version's question ({error}); run ./install.sh again"
+                ))
+            })
         }) else {
             break;
         };

@@ -41,7 +41,7 @@ pub fn lend_array<'py>(
     if slices && !read.c_contiguous {
         return Err(refuse(
             name,
-            "--slices needs an array without gaps; numpy.ascontiguousarray makes a copy",
+            "a slice needs an array without gaps; numpy.ascontiguousarray makes a copy",
         ));
     }
     if wanted.mutable && may_overlap(&read.layout.shape, &read.layout.strides) {
