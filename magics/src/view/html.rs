@@ -3,15 +3,13 @@
 //! Front ends that do not trust a notebook drop `<style>` and most custom properties, so alignment and the colours that
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
-use std::collections::HashMap;
-
 use unicode_width::UnicodeWidthStr;
 
 use crate::report::{Column, Diagnosis, Report, Row, Severity, Show, Table};
 use crate::view::bar::Bar;
 use crate::view::svg::Drawing;
 use crate::view::text::is_right;
-use crate::view::{cell, columns, leave_out, printable, rest, shown, tree};
+use crate::view::{cell, columns, leave_out, printable, rest, shown, shrink, tree};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
@@ -22,11 +20,15 @@ const STYLE: &str = "\
 const MOST_FOLDED: usize = 200;
 
 /// How wide a table may be, in letters: what fits in a window of 1280 pixels beside JupyterLab's list of files.
-const WIDTH: usize = 106;
+const WIDTH: usize = 112;
 /// What a column takes besides its letters.
 const PADDING: usize = 2;
 /// The style sheet cuts texts that are longer.
 const LONGEST: usize = 62;
+/// No text is cut to less; the pointer shows the whole.
+const SHORTEST: usize = 20;
+/// How wide a letter is, in em.
+const LETTER: f64 = 0.56;
 
 /// The whole report.
 pub(crate) fn report(report: &Report) -> String {
@@ -66,20 +68,23 @@ fn table(all: &'static [Column], rows: &[Row]) -> String {
     if rows.is_empty() || all.is_empty() {
         return String::new();
     }
-    let mut kept = columns(all, rows);
-    let width = |column: &&'static Column| {
-        let letters = rows.iter().map(|row| cell(row, column).width());
-        let letters = letters.max().unwrap_or(0).max(column.title.width());
-        letters.min(LONGEST) + PADDING
-    };
-    let widths: HashMap<&str, usize> = kept.iter().map(|one| (one.key, width(one))).collect();
-    let fits =
-        |columns: &[&Column]| columns.iter().map(|one| widths[one.key]).sum::<usize>() <= WIDTH;
-    let mut more = leave_out(&mut kept, |column| column.rank, fits);
+    let mut kept: Vec<Place> = columns(all, rows)
+        .into_iter()
+        .map(|column| Place::of(column, rows))
+        .collect();
+    let room = |places: &[Place]| WIDTH.saturating_sub(PADDING * places.len());
+    let fits = |places: &[Place]| places.iter().map(|one| one.least).sum::<usize>() <= room(places);
+    let mut more = leave_out(&mut kept, |place| place.column.rank, fits);
+    let mut widths: Vec<(usize, usize)> = kept.iter().map(|one| (one.width, one.least)).collect();
+    shrink(&mut widths, room(&kept));
+    for (place, (width, _)) in kept.iter_mut().zip(widths) {
+        place.is_cut = width < place.width;
+        place.width = width;
+    }
     let mut html = grid(&kept, rows);
     if !more.is_empty() {
         // Each row is known by its name.
-        more.insert(0, kept[0]);
+        more.insert(0, Place::of(kept[0].column, rows));
         let title = match more.len() - 1 {
             1 => "1 more column".to_owned(),
             count => format!("{count} more columns"),
@@ -92,19 +97,63 @@ fn table(all: &'static [Column], rows: &[Row]) -> String {
     html
 }
 
-fn grid(columns: &[&'static Column], rows: &[Row]) -> String {
+/// A column on its way to the page; its widths in letters.
+struct Place {
+    column: &'static Column,
+    least: usize,
+    width: usize,
+    /// Whether some of its texts are longer than it is wide.
+    is_cut: bool,
+}
+
+impl Place {
+    fn of(column: &'static Column, rows: &[Row]) -> Self {
+        let letters = rows.iter().map(|row| cell(row, column).width());
+        let letters = letters.max().unwrap_or(0).max(column.title.width());
+        let letters = letters.min(LONGEST);
+        // Letters of code are wider than others.
+        let width = match is_code(column.show) {
+            true => letters * 9 / 8,
+            false => letters,
+        };
+        let may_be_cut = column.rank > 0 && !is_right(column.show);
+        Self {
+            column,
+            least: if may_be_cut {
+                width.min(SHORTEST)
+            } else {
+                width
+            },
+            width,
+            is_cut: false,
+        }
+    }
+
+    fn style(&self) -> String {
+        let mut style = align(self.column).to_owned();
+        if self.is_cut {
+            let em = self.width as f64 * LETTER;
+            style += &format!(
+                ";max-width:{em:.1}em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
+            );
+        }
+        style
+    }
+}
+
+fn grid(places: &[Place], rows: &[Row]) -> String {
     let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
-    for column in columns {
+    for place in places {
         html += &format!(
             "<th style=\"{}\">{}</th>",
-            align(column),
-            escape(column.title)
+            align(place.column),
+            escape(place.column.title)
         );
     }
     html += "</tr></thead><tbody>";
     for row in rows {
         html += "<tr>";
-        html.extend(columns.iter().map(|column| data(row, column)));
+        html.extend(places.iter().map(|place| data(row, place)));
         html += "</tr>";
     }
     html + "</tbody></table></div>"
@@ -117,20 +166,20 @@ fn listing(lines: &[String]) -> Option<String> {
     (!lines.is_empty()).then(|| format!("<pre style=\"{style}\">{}</pre>", escaped.join("\n")))
 }
 
-fn data(row: &Row, column: &Column) -> String {
-    let text = escape(&cell(row, column));
-    let code = if is_code(column.show) {
+fn data(row: &Row, place: &Place) -> String {
+    let text = escape(&cell(row, place.column));
+    let code = if is_code(place.column.show) {
         " class=\"m\""
     } else {
         ""
     };
-    // Long texts are cut by the style sheet; the pointer shows the whole.
-    let title = if text.len() > 30 {
+    // Long texts are cut; the pointer shows the whole.
+    let title = if place.is_cut || text.len() > 30 {
         format!(" title=\"{text}\"")
     } else {
         String::new()
     };
-    format!("<td{code} style=\"{}\"{title}>{text}</td>", align(column))
+    format!("<td{code} style=\"{}\"{title}>{text}</td>", place.style())
 }
 
 fn align(column: &Column) -> &'static str {
@@ -235,7 +284,8 @@ mod tests {
             Column::new("less", Show::Text, 2),
         ];
         let long = "x".repeat(40);
-        let all = [json!({"name": "n", "useful": long, "less": long, "least": long})];
+        let name = "n".repeat(60);
+        let all = [json!({"name": name, "useful": long, "less": long, "least": long})];
         let html = table(MANY, &rows(all).unwrap());
         let titles: Vec<&str> = html
             .split("</th>")
@@ -243,6 +293,7 @@ mod tests {
             .collect();
         assert_eq!(&titles[..5], ["name", "useful", "less", "name", "least"]);
         assert!(html.contains("<summary>1 more column</summary>"));
+        assert_eq!(html.matches(";max-width:12.9em").count(), 2);
     }
 
     #[test]

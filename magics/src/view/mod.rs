@@ -100,6 +100,17 @@ fn leave_out<T>(kept: &mut Vec<T>, rank: impl Fn(&T) -> u8, fits: impl Fn(&[T]) 
     left
 }
 
+/// Takes from those columns that have most to spare until all fit; each has its width and the least that it needs.
+fn shrink(columns: &mut [(usize, usize)], room: usize) {
+    while columns.iter().map(|(width, _)| width).sum::<usize>() > room {
+        let spare = |(width, least): &(usize, usize)| width.saturating_sub(*least);
+        match columns.iter_mut().max_by_key(|column| spare(column)) {
+            Some(column) if spare(column) > 0 => column.0 -= 1,
+            _ => return,
+        }
+    }
+}
+
 /// The rows that are shown.
 fn shown(report: &Report) -> &[Row] {
     &report.rows[..report.rows.len().min(report.shown)]

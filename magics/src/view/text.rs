@@ -5,7 +5,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::report::{Column, Diagnosis, Report, Row, Show, Table};
-use crate::view::{cell, columns, leave_out, printable, rest, shown, tree};
+use crate::view::{cell, columns, leave_out, printable, rest, shown, shrink, tree};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -121,14 +121,13 @@ fn fit(places: &mut Vec<Place>, width: usize) {
         |place| place.column.rank,
         |places| places.iter().map(Place::least).sum::<usize>() + gaps(places) <= width,
     );
-    while places.iter().map(|place| place.width).sum::<usize>() + gaps(places) > width {
-        let can_shrink = places
-            .iter_mut()
-            .filter(|place| place.width > place.least());
-        match can_shrink.max_by_key(|place| place.width - place.least()) {
-            Some(place) => place.width -= 1,
-            None => return,
-        }
+    let mut widths: Vec<(usize, usize)> = places
+        .iter()
+        .map(|place| (place.width, place.least()))
+        .collect();
+    shrink(&mut widths, width.saturating_sub(gaps(places)));
+    for (place, (width, _)) in places.iter_mut().zip(widths) {
+        place.width = width;
     }
 }
 
