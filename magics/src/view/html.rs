@@ -20,13 +20,13 @@ const STYLE: &str = "\
 const MOST_FOLDED: usize = 200;
 
 /// How wide a table may be, in letters: what fits in a window of 1280 pixels beside JupyterLab's list of files.
-const WIDTH: usize = 112;
+const WIDTH: usize = 116;
 /// What a column takes besides its letters.
 const PADDING: usize = 2;
 /// The style sheet cuts texts that are longer.
 const LONGEST: usize = 62;
 /// No text is cut to less; the pointer shows the whole.
-const SHORTEST: usize = 20;
+const SHORTEST: usize = 28;
 /// How wide a letter is, in em.
 const LETTER: f64 = 0.56;
 
@@ -284,7 +284,7 @@ mod tests {
             Column::new("less", Show::Text, 2),
         ];
         let long = "x".repeat(40);
-        let name = "n".repeat(60);
+        let name = "n".repeat(50);
         let all = [json!({"name": name, "useful": long, "less": long, "least": long})];
         let html = table(MANY, &rows(all).unwrap());
         let titles: Vec<&str> = html
@@ -293,7 +293,7 @@ mod tests {
             .collect();
         assert_eq!(&titles[..5], ["name", "useful", "less", "name", "least"]);
         assert!(html.contains("<summary>1 more column</summary>"));
-        assert_eq!(html.matches(";max-width:12.9em").count(), 2);
+        assert_eq!(html.matches(";max-width:16.8em").count(), 2);
     }
 
     #[test]
