@@ -3,6 +3,7 @@
 //! The recorder keeps words; signatures and the tables of ufuncs make arguments of them, and the arrays before, in and
 //! after the cell make names of addresses.
 
+mod cpu;
 pub(crate) mod findings;
 pub(crate) mod given;
 pub(crate) mod lives;
@@ -12,7 +13,6 @@ mod words;
 
 use std::collections::{BTreeSet, HashMap};
 
-use diaphane_sight::toll;
 use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 use pyo3::prelude::*;
@@ -22,6 +22,7 @@ use crate::buffer_trace::handler::Installed;
 use crate::signatures::Access;
 use crate::{Error, User, numpy_array};
 
+use cpu::Times;
 pub(crate) use given::{Given, What};
 pub(crate) use lives::{Life, Lives, Owned};
 pub(crate) use snapshot::Snapshot;
@@ -31,8 +32,8 @@ pub(crate) struct Watch<'py> {
     names: Vec<String>,
     before: Snapshot,
     handler: Option<Installed<'py>>,
-    /// The CPU time of this thread and of all, when the cell began and when it ended.
-    cpu: [Option<(u64, u64)>; 2],
+    /// The CPU time of all threads when the cell began and when it ended.
+    cpu: [Option<Times>; 2],
 }
 
 /// What was there before and after the cell.
@@ -57,13 +58,15 @@ impl<'py> Watch<'py> {
             names: names.to_vec(),
             before: Snapshot::take(user, names)?,
             handler,
-            cpu: [toll::cpu(), None],
+            cpu: [Times::now(), None],
         })
     }
 
     /// No allocation is noted any more.
     pub fn stop(&mut self) -> PyResult<bool> {
-        self.cpu[1] = self.cpu[1].or_else(toll::cpu);
+        if self.cpu[1].is_none() {
+            self.cpu[1] = Times::now();
+        }
         match &mut self.handler {
             Some(handler) => handler.take_out(),
             None => Ok(true),
@@ -71,11 +74,8 @@ impl<'py> Watch<'py> {
     }
 
     fn cpu(&self) -> Option<(u64, u64)> {
-        let (own, all) = self.cpu[0]?;
-        let (own_after, all_after) = self.cpu[1]?;
-        let here = own_after.saturating_sub(own);
-        let everywhere = all_after.saturating_sub(all);
-        Some((here, everywhere.saturating_sub(here)))
+        let [before, after] = &self.cpu;
+        Some(after.as_ref()?.since(before.as_ref()?))
     }
 
     /// Ends.

@@ -23,11 +23,11 @@ use self::profile::Profile;
 use self::summary::{Spent, report, usage};
 use crate::cell_body::Body;
 use crate::report::Report;
-use crate::threads::{Interpreter, begin_above, check_interpreter, note_above, python_names};
+use crate::threads::{
+    Interpreter, KERNELS, begin_above, check_interpreter, note_above, python_names,
+};
 use crate::{Context, Error, Form, Magic, User};
 
-/// The kernel's own threads are no part of the user's work.
-const OWN_THREADS: &[&str] = &["diaphane-", "ZMQbg/"];
 /// No more samples a second.
 const FASTEST: u32 = 5000;
 
@@ -104,7 +104,7 @@ impl Settings {
         Ok(Self {
             hz,
             clock: Clock::Busy,
-            threads: Threads::Except(OWN_THREADS),
+            threads: Threads::Except(KERNELS),
             lines: false,
             files: Vec::new(),
         })
@@ -137,7 +137,7 @@ impl Args {
                 _ => Clock::Busy,
             },
             threads: match self.threads {
-                Which::All => Threads::Except(OWN_THREADS),
+                Which::All => Threads::Except(KERNELS),
                 Which::Main => Threads::Main,
             },
             lines: self.lines,

@@ -50,16 +50,6 @@ impl Toll {
     }
 }
 
-/// The CPU time of the calling thread and of all threads, in nanoseconds.
-pub fn cpu() -> Option<(u64, u64)> {
-    let of = |who: UsageWho| {
-        let usage = getrusage(who).ok()?;
-        let time = usage.user_time() + usage.system_time();
-        Some(u64::try_from(time.num_microseconds()).ok()? * 1000)
-    };
-    Some((of(UsageWho::RUSAGE_THREAD)?, of(UsageWho::RUSAGE_SELF)?))
-}
-
 /// The bytes of anonymous memory that lie in huge pages. The kernel walks all mappings for it: milliseconds.
 pub fn huge() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;

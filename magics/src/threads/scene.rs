@@ -100,7 +100,7 @@ impl Scene {
         let in_python = self.interpreter.states.contains_key(&thread.tid);
         if u32::try_from(thread.tid) == Ok(std::process::id()) {
             Kind::Main
-        } else if thread.comm.starts_with("diaphane-") || thread.comm.starts_with("ZMQbg/") {
+        } else if super::is_kernels(&thread.comm) {
             Kind::Kernel
         } else if has_python_name
             || in_python
