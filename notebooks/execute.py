@@ -30,7 +30,7 @@ CLONE = HOME / "diaphane"
 ENVIRONMENT = CLONE / ".venv"
 DATA = HOME / ".local/share/jupyter"
 # Folders in which a path says something about who made the outputs.
-PRIVATE = ("/home", "/root", "/tmp", "/work")
+PRIVATE = ("/home", "/root", "/tmp", "/srv")
 # What pages can show; the report's own JSON has every row and is not needed to read.
 SHOWN = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/svg+xml")
 
