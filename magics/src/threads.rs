@@ -42,7 +42,7 @@ use pools::summary;
 pub(crate) use python_frames::{Functions, PythonFrame};
 pub(crate) use reader::unpack;
 use sample::Sample;
-pub(crate) use scene::Gil;
+pub(crate) use scene::{Gil, KERNELS, is_kernels};
 use scene::{Kind, Names, Scene};
 use stack::{Call, Merged, Wanted, stacks};
 pub(crate) use stack::{Woven, is_interpreter, woven};
@@ -51,8 +51,6 @@ pub(crate) use stack::{Woven, is_interpreter, woven};
 const LONGEST: u64 = 60_000;
 /// How many functions of a stack are shown.
 const DEPTH: usize = 16;
-/// The kernel's own threads are no part of the user's work: so their names begin.
-pub(crate) const KERNELS: &[&str] = &["diaphane-", "ZMQbg/"];
 const DEPTH_TEXT: &str = "16";
 
 /// List the threads of this process, with the library each one belongs to.
@@ -194,11 +192,6 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
     }
     let scene = context.without_gil(Scene::look)?;
     Sample::watch(context, &scene, Duration::from_millis(time))
-}
-
-/// Whether a thread of this name belongs to the kernel.
-pub(crate) fn is_kernels(name: &str) -> bool {
-    KERNELS.iter().any(|own| name.starts_with(own))
 }
 
 /// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.

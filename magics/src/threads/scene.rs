@@ -19,6 +19,14 @@ use super::interpreter::Interpreter;
 use super::pools::{Pool, pools};
 use crate::Error;
 
+/// The kernel's own threads are no part of the user's work: so their names begin.
+pub(crate) const KERNELS: &[&str] = &["diaphane-", "ZMQbg/"];
+
+/// Whether a thread of this name belongs to the kernel.
+pub(crate) fn is_kernels(name: &str) -> bool {
+    KERNELS.iter().any(|own| name.starts_with(own))
+}
+
 /// What a thread is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,7 +108,7 @@ impl Scene {
         let in_python = self.interpreter.states.contains_key(&thread.tid);
         if u32::try_from(thread.tid) == Ok(std::process::id()) {
             Kind::Main
-        } else if super::is_kernels(&thread.comm) {
+        } else if is_kernels(&thread.comm) {
             Kind::Kernel
         } else if has_python_name
             || in_python
