@@ -2,12 +2,13 @@
 //! who started which.
 //!
 //! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
-//! The work is done by the C library's function; `diaphane_sight::births` keeps the records.
+//! The work is done by the C library's function; `diaphane_sight::threads::creation_records` keeps the records.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use diaphane_sight::births::{self, Create, Start};
+use diaphane_sight::threads::creation_records;
+use diaphane_sight::threads::creation_records::{Create, Start};
 
 /// The C library's function; 0 before the first call.
 static REAL: AtomicUsize = AtomicUsize::new(0);
@@ -60,7 +61,7 @@ unsafe extern "C" fn create(
         return libc::EAGAIN;
     };
     // SAFETY: the arguments are those of the one who called `pthread_create`.
-    unsafe { births::create(real, thread, attributes, start, argument, caller) }
+    unsafe { creation_records::create(real, thread, attributes, start, argument, caller) }
 }
 
 /// The next function of this name behind the program's.

@@ -82,7 +82,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     python::quick_check(&python)?;
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
-    diaphane_sight::births::begin();
+    diaphane_sight::threads::creation_records::begin();
 
     // debugpy is the debugger; it is imported by the first request for it.
     let features = if python::has_package(&python, "debugpy") {

@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::python::imported;
+use diaphane_cpython::modules::imported;
 
 /// Why a magic has no report.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,24 @@ pub enum Error {
     /// The magic panicked.
     #[error("diaphane bug: %{0} panicked on {1:?}; please report it with the lines above")]
     Panic(String, String),
-    /// A row has no form in JSON.
-    #[error("diaphane bug: a row cannot be written as JSON: {0}")]
-    Row(#[from] serde_json::Error),
+    /// The report could not be made.
+    #[error(transparent)]
+    Report(diaphane_report::Error),
+}
+
+impl From<diaphane_report::Error> for Error {
+    fn from(error: diaphane_report::Error) -> Self {
+        match error {
+            diaphane_report::Error::Usage(message) => Self::Usage(message),
+            other => Self::Report(other),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Report(error.into())
+    }
 }
 
 impl Error {

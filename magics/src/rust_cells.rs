@@ -5,19 +5,19 @@
 
 mod assist;
 mod client;
+mod export;
 mod failure;
 mod function;
 mod guard;
 mod isolated;
 mod kept;
-mod lend;
 mod library;
 mod progress;
 mod redirect;
+mod results;
 mod run;
 mod state;
 mod taint;
-mod take;
 mod words;
 
 use std::time::Instant;
@@ -26,12 +26,13 @@ use diaphane_rust_protocol::{Answer, Compile, Question};
 use pyo3::prelude::*;
 use serde::Serialize;
 
-use crate::cell_body;
-use crate::report::{Column, Report, Show, rows};
-use crate::{Context, Error, Form, Magic, User};
+use crate::error::Error;
+use crate::magic::{Context, Form, Magic, User};
+use crate::rust_cells::export::{Lent, Wanted};
+use crate::session::cell_body;
 pub(crate) use assist::{rust_complete, rust_inspect};
+use diaphane_report::{Column, Report, Show, rows};
 pub(crate) use function::behind;
-use lend::{Lent, Wanted};
 use library::Loaded;
 use progress::Progress;
 use run::Place;

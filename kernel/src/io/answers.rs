@@ -1,6 +1,6 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
-use diaphane_sight::host::UsageMeter;
+use diaphane_sight::proc::host::UsageMeter;
 use diaphane_wire::request::Magic;
 use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
-use diaphane_sight::host::UsageMeter;
+use diaphane_sight::proc::host::UsageMeter;
 use diaphane_wire::request::reply_type;
 use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publish, reply};
 

@@ -2,7 +2,10 @@
 
 /// Where unsafe code may stand, and why it must.
 pub const UNSAFE: &[(&str, &str)] = &[
-    ("magics/sight/src/malloc.rs", "malloc reports to a C stream"),
+    (
+        "magics/sight/src/runtimes/malloc.rs",
+        "malloc reports to a C stream",
+    ),
     (
         "magics/rust/cell/src/",
         "memory of Python's objects becomes Rust's types",
@@ -20,7 +23,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "code of the user's is loaded and called, and its faults are survived",
     ),
     (
-        "magics/src/array_functions.rs",
+        "magics/src/numpy/dtype_functions.rs",
         "NumPy's own function for the table of a dtype",
     ),
     (
@@ -41,78 +44,84 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "one socket option that the zmq crate lacks",
     ),
     (
-        "magics/sight/src/births.rs",
+        "magics/sight/src/threads/creation_records.rs",
         "it stands between a thread's creator and the C library",
     ),
     (
-        "magics/sight/src/getters.rs",
+        "magics/sight/src/runtimes/getters.rs",
         "libraries are asked for the size of their pools",
     ),
     (
-        "magics/sight/src/float.rs",
+        "magics/sight/src/arch/float.rs",
         "the control register of the floating-point unit",
     ),
-    ("magics/sight/src/host.rs", "sysconf"),
+    ("magics/sight/src/proc/host.rs", "sysconf"),
     (
-        "magics/sight/src/linker/",
+        "magics/sight/src/linker/forks.rs",
         "a fork waits for a walk over the linker's list",
     ),
     (
-        "magics/sight/src/linker.rs",
+        "magics/sight/src/linker/link_map.rs",
         "the dynamic linker's list of libraries",
     ),
     (
-        "magics/sight/src/maps/queried.rs",
+        "magics/sight/src/proc/maps/queried.rs",
         "the kernel is asked for single regions by an ioctl",
     ),
     (
-        "magics/sight/src/pages.rs",
+        "magics/sight/src/proc/pages.rs",
         "PAGEMAP_SCAN and move_pages are system calls without a safe form",
     ),
     (
-        "magics/sight/src/subject.rs",
+        "magics/sight/src/proc/target_process.rs",
         "memory is read through the kernel",
     ),
     (
-        "magics/src/extensions.rs",
+        "magics/cpython/src/extensions.rs",
         "the slots of CPython's C struct for a module",
     ),
     (
-        "magics/src/loads.rs",
+        "magics/src/session/import_audit.rs",
         "CPython's audit hooks, and the frames of who asked",
     ),
     (
-        "magics/src/allocated.rs",
+        "magics/src/memory/allocated.rs",
         "a function of tracemalloc that no header declares",
     ),
     (
-        "magics/src/buffer_trace/",
+        "magics/src/numpy/memory_handler",
         "NumPy's memory handlers are C functions, called with or without the GIL",
     ),
-    ("magics/src/buffers/dlpack.rs", "DLPack is a C struct"),
     (
-        "magics/src/numpy_array.rs",
+        "magics/src/memory/buffers/dlpack.rs",
+        "DLPack is a C struct",
+    ),
+    (
+        "magics/src/numpy/arrays.rs",
         "the fields of NumPy's C structs",
     ),
-    ("magics/src/python.rs", "an object's reference count"),
     (
-        "magics/src/reach",
+        "magics/src/python/objects.rs",
+        "an object's reference count",
+    ),
+    (
+        "magics/src/memory/object_graph",
         "what objects hold is read as the garbage collector reads it",
     ),
     (
-        "magics/sight/src/stacks/stopped.rs",
+        "magics/sight/src/unwind/stopped.rs",
         "threads of another process are stopped by ptrace",
     ),
     (
-        "magics/sight/src/stacks/signal.rs",
+        "magics/sight/src/unwind/signal.rs",
         "threads copy their stacks in a signal handler",
     ),
     (
-        "magics/src/python_events/",
+        "magics/cpython/src/events/",
         "CPython calls back with raw pointers",
     ),
     (
-        "magics/sight/src/stacks/handler.rs",
+        "magics/sight/src/unwind/handler.rs",
         "a signal gets a handler",
     ),
     (
@@ -128,11 +137,11 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "a test steps through native code by the processor's trap flag",
     ),
     (
-        "magics/trace/src/deep/",
+        "magics/trace/src/inline_hooks/",
         "the code of loaded libraries is changed while all threads are stopped",
     ),
     (
-        "magics/trace/src/loads/",
+        "magics/trace/src/linker_events/",
         "the linker's structures are read, and its function for debuggers leads to ours",
     ),
     ("magics/trace/tests/loads.rs", "the tests load libraries"),
@@ -141,7 +150,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "hooks call assembly, which writes events into memory of the thread",
     ),
     (
-        "magics/trace/src/slots/",
+        "magics/trace/src/got_hooks/",
         "pointers in tables of libraries are replaced",
     ),
     (
@@ -157,15 +166,15 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "the tests call through pointers",
     ),
     (
-        "magics/trace/src/stubs.rs",
+        "magics/trace/src/trampolines.rs",
         "machine code is written for hooks",
     ),
     (
-        "magics/src/threads/here.rs",
+        "magics/cpython/src/here.rs",
         "frames are read on their own thread, in a signal handler",
     ),
     (
-        "magics/src/threads/interpreter.rs",
+        "magics/cpython/src/interpreter.rs",
         "CPython's own structures are compared with its C interface",
     ),
 ];

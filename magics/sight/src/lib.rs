@@ -6,74 +6,16 @@
 //! no library is opened, no function called but the few documented ones that only read (`pools`), and foreign memory is read through the kernel, so that a bad address is an
 //! error and not a crash.
 
-pub mod births;
-pub mod ceilings;
-mod cgroups;
+pub mod arch;
 pub mod code;
-pub mod cpus;
-pub mod demangle;
-mod descriptors;
 pub mod elf;
-pub mod file;
-pub mod float;
-mod getters;
-pub mod host;
-pub mod libs;
-pub mod lines;
+mod error;
 pub mod linker;
-pub mod malloc;
-pub mod maps;
-pub mod mounts;
 pub mod packages;
-pub mod pages;
-pub mod pools;
-pub mod processes;
+pub mod proc;
 pub mod regions;
-pub mod search;
-pub mod slots;
-pub mod spans;
-pub mod stacks;
-pub mod subject;
-pub mod symbols;
-pub mod tasks_allowed;
+pub mod runtimes;
 pub mod threads;
-pub mod toll;
-pub mod usage;
+pub mod unwind;
 
-use std::io;
-use std::path::{Path, PathBuf};
-
-/// Why a probe has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A file of the kernel could not be read.
-    #[error("cannot read {path}: {source}; is /proc mounted and visible here?")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel answered.
-        #[source]
-        source: io::Error,
-    },
-    /// A file of the kernel has a line that this version does not understand.
-    #[error("cannot understand this line of {path}: {line:?}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: String,
-    },
-}
-
-/// The outcome of a probe.
-pub type Result<T> = std::result::Result<T, Error>;
-
-/// Reads a whole file of the kernel.
-fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    let path = path.as_ref();
-    std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
+pub use error::{Error, Result};

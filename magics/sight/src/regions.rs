@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::descriptors::descriptors;
-use crate::libs::Library;
-use crate::maps::{Kind as Origin, Maps, Region};
-use crate::spans::word;
+use crate::linker::libraries::Library;
+use crate::proc::descriptors::descriptors;
+use crate::proc::maps::{Kind as Origin, Maps, Region};
+use crate::proc::spans::word;
 
 /// What a region is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -157,7 +157,7 @@ fn is_arena(region: &Region) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libs;
+    use crate::linker::libraries;
 
     #[test]
     fn well_known_places_are_recognised() {
@@ -179,7 +179,7 @@ mod tests {
         });
         let (number, stack, arena) = said.recv().unwrap();
         let maps = Maps::read().unwrap();
-        let libraries = libs::loaded(&maps).unwrap();
+        let libraries = libraries::loaded(&maps).unwrap();
         let purposes = purposes(&maps, &libraries);
         let at = |address: usize| {
             purposes[maps

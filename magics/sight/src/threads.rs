@@ -2,6 +2,7 @@
 //!
 //! Everything is read from the kernel's files and from memory; no thread is stopped or signalled (`stacks` may).
 
+pub mod creation_records;
 mod owners;
 mod task;
 
@@ -10,11 +11,11 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::births::{Birth, births};
-use crate::libs::Library;
-use crate::maps::Maps;
-use crate::subject::Subject;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::linker::libraries::Library;
+use crate::proc::maps::Maps;
+use crate::proc::target_process::Subject;
+use crate::threads::creation_records::{Birth, births};
 
 pub use owners::{Confidence, Owner};
 pub use task::{Run, Task};
@@ -160,7 +161,8 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::libs::{self, Kind};
+    use crate::linker::libraries;
+    use crate::linker::libraries::Kind;
 
     #[test]
     fn a_thread_of_this_program_is_owned_by_it() {
@@ -176,7 +178,7 @@ mod tests {
         // The worker says that it is ready just before it sleeps, so it is asked until it does.
         let ask = |_| {
             let maps = Maps::read().unwrap();
-            let libraries = libs::loaded(&maps).unwrap();
+            let libraries = libraries::loaded(&maps).unwrap();
             let found = threads(&libraries, &maps).unwrap();
             let thread = found
                 .threads

@@ -10,10 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyFloat, PyInt, PyString};
 use serde_json::{Value, json};
 
-use super::lend::Lent;
 use super::{Args, client, kept, wanted};
-use crate::python::namespace;
-use crate::{Error, User, args, numpy_array};
+use crate::cli;
+use crate::error::Error;
+use crate::magic::User;
+use crate::numpy::arrays;
+use crate::python::ipython::namespace;
+use crate::rust_cells::export::Lent;
 
 const HEAD: &str = "%%rust";
 
@@ -147,7 +150,7 @@ fn named(text: &str, kind: &str) -> Completion {
 
 /// What the line may have.
 fn options() -> Vec<Completion> {
-    let command = args::command::<Args>();
+    let command = cli::command::<Args>();
     let described = command.get_arguments().flat_map(|one| {
         let long = one.get_long().map(|long| format!("--{long}"));
         let short = one.get_short().map(|short| format!("-{short}"));
@@ -165,7 +168,7 @@ fn options() -> Vec<Completion> {
 
 /// Python's variables that can be lent.
 fn names(user: User<'_, '_>, only_arrays: bool) -> PyResult<Vec<Completion>> {
-    let has_arrays = numpy_array::is_imported(user.py)?;
+    let has_arrays = arrays::is_imported(user.py)?;
     let mut names = Vec::new();
     for (name, value) in user.namespace.iter() {
         let is_array = has_arrays && value.cast::<PyUntypedArray>().is_ok();
@@ -209,7 +212,7 @@ fn look(place: &Place<'_>, at: usize, explain: bool, user: User<'_, '_>) -> Resu
         kept: kept::known(&[]),
         ..Compile::default()
     };
-    if let Ok(line) = args::parse::<Args>(HEAD, place.line) {
+    if let Ok(line) = cli::parse::<Args>(HEAD, place.line) {
         for one in wanted(&line.own) {
             if let Ok(lent) = Lent::gather(&[one], line.own.slices, user) {
                 cell.binds.extend(lent.binds.iter().cloned());

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use super::progress::Progress;
 use super::words::Words;
-use crate::Error;
+use crate::error::Error;
 
 /// The name of the compiler's program.
 const PROGRAM: &str = "diaphane-rust";
@@ -57,7 +57,7 @@ pub fn ask(
     };
     progress.end()?;
     let is_useless = |running: &Compiler| {
-        running.unheard || matches!(asked, Err(Error::Usage(_) | Error::Row(_)))
+        running.unheard || matches!(asked, Err(Error::Usage(_) | Error::Report(_)))
     };
     if compiler.as_ref().is_some_and(is_useless) {
         // What it would answer now belongs to nobody.
@@ -81,7 +81,7 @@ pub fn look(py: Python<'_>, question: Look) -> Result<Option<Found>, Error> {
         running.hear_found(py, number)
     });
     match asked {
-        Err(Error::Usage(_) | Error::Row(_)) => {
+        Err(Error::Usage(_) | Error::Report(_)) => {
             // Whoever runs a cell is told why there is no compiler; who writes one is not disturbed.
             if let Some(mut gone) = compiler.take() {
                 let _ = gone.child.kill();

@@ -9,7 +9,7 @@ use pyo3::types::PyModule;
 
 use super::run::Ended;
 use super::taint;
-use crate::Error;
+use crate::error::Error;
 
 /// The source of the exceptions, as Python wants it.
 const SOURCE: &CStr =

@@ -7,16 +7,17 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use diaphane_sight::demangle::demangle;
-use diaphane_sight::libs;
-use diaphane_sight::maps::Maps;
-use diaphane_sight::symbols::{Symbol, Table};
+use diaphane_sight::code::symbols::{Symbol, Table};
+use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::maps::Maps;
 
 use super::failure::Spot;
-use super::lend::Lent;
 use super::library::{Image, Loaded};
 use super::run::{self, Place};
-use crate::{Error, User};
+use crate::error::Error;
+use crate::magic::User;
+use crate::rust_cells::export::Lent;
 
 // A function in Rust. Other threads of Python run while it does. (With `///` the class would have the only `__doc__`.)
 #[pyclass(name = "RustFunction", module = "diaphane", frozen)]
@@ -84,7 +85,10 @@ impl RustFunction {
         let kind = class.getattr("POSITIONAL_OR_KEYWORD")?;
         let parameters = self.about.parameters.iter().map(|one| {
             let known = PyDict::new(py);
-            known.set_item("annotation", super::lend::described(&one.rust, one.form))?;
+            known.set_item(
+                "annotation",
+                crate::rust_cells::export::described(&one.rust, one.form),
+            )?;
             class.call((&one.name, &kind), Some(&known))
         });
         let parameters = parameters.collect::<PyResult<Vec<_>>>()?;
@@ -186,7 +190,7 @@ pub(crate) fn behind(object: &Bound<'_, PyAny>) -> Option<Vec<(&'static str, usi
 
 /// Where the user's function is. Where the compiler has built it into the body of its entry, that has its name.
 fn own(entry: usize, about: &Function) -> Option<usize> {
-    let libraries = libs::loaded(&Maps::read().ok()?).ok()?;
+    let libraries = libraries::loaded(&Maps::read().ok()?).ok()?;
     let library = libraries.iter().find(|one| one.span.contains(entry))?;
     let table = Table::of(library);
     let is_named = |symbol: &Symbol| demangle(&symbol.name) == about.name;

@@ -4,8 +4,8 @@
 #![allow(unsafe_code, reason = "the kernel forks, and a process shares memory")]
 
 mod child;
-mod parcel;
-mod slate;
+mod payload;
+mod status_page;
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -27,15 +27,15 @@ use rustix::process::{
 };
 
 use super::guard::INTERRUPTED;
-use super::lend::Lent;
 use super::nanoseconds;
 use super::run::{Done, Ended};
-use super::take::{HOST, Taken};
-use crate::Error;
+use crate::error::Error;
+use crate::rust_cells::export::Lent;
+use crate::rust_cells::isolated::status_page::{Phase, Slate};
+use crate::rust_cells::results::{HOST, Taken};
 use child::Task;
-use slate::{Phase, Slate};
 
-pub use slate::Shared;
+pub use crate::rust_cells::isolated::status_page::Shared;
 
 /// What a child's handlers stand on when the thread's own stack is used up.
 const STACK: usize = 64 << 10;
@@ -155,7 +155,7 @@ fn ending(
     let (phase, said) = slate.read();
     let ended = match phase {
         Phase::Finished => {
-            let taken = parcel::unpack(File::from(parcel));
+            let taken = payload::unpack(File::from(parcel));
             let taken = taken.ok_or_else(|| {
                 unable(
                     "cannot read the cell's results",

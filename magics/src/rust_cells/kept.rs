@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use diaphane_rust_protocol::Kept;
 use parking_lot::Mutex;
 
-use super::take::{Gifted, Memory, Owner};
-use crate::Error;
+use crate::error::Error;
+use crate::rust_cells::results::{Gifted, Memory, Owner};
 
 /// A variable.
 pub struct Variable {

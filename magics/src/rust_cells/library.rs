@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use diaphane_cell::abi::{ENTRY, Entry};
 use diaphane_rust_protocol::Compiled;
-use diaphane_sight::maps::Maps;
+use diaphane_sight::proc::maps::Maps;
 use libc::{RTLD_LOCAL, RTLD_NOW};
 
-use crate::Error;
+use crate::error::Error;
 
 /// A compiled cell that is loaded.
 #[derive(Debug)]

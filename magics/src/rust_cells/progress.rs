@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
-use crate::python::shell;
+use crate::python::ipython::shell;
 
 /// So long the compiler may take before anything is shown.
 const PATIENCE: Duration = Duration::from_millis(700);

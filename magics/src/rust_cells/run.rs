@@ -12,13 +12,14 @@ use pyo3::types::PyDict;
 
 use super::failure::{self, Spot};
 use super::guard::{self, Crash, INTERRUPTED};
-use super::lend::Lent;
 use super::library::{Image, Loaded};
 use super::redirect::Bundle;
-use super::take::{HOST, Taken};
 use super::{isolated, kept, nanoseconds};
-use crate::python::shell;
-use crate::{Error, User};
+use crate::error::Error;
+use crate::magic::User;
+use crate::python::ipython::shell;
+use crate::rust_cells::export::Lent;
+use crate::rust_cells::results::{HOST, Taken};
 
 /// How a run ended, and what it handed over.
 pub struct Done {

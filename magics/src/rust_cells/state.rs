@@ -11,8 +11,9 @@ use serde_json::json;
 use super::library::{Loaded, load};
 use super::taint::{self, Taint};
 use super::{ask, client, kept};
-use crate::report::{Column, Report, Show, fields, rows};
-use crate::{Context, Error, Magic, User};
+use crate::error::Error;
+use crate::magic::{Context, Magic, User};
+use diaphane_report::{Column, Report, Show, fields, rows};
 
 /// All that the library of a cell depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::report::{Diagnosis, Severity};
+use diaphane_report::{Diagnosis, Severity};
 
 /// What was survived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,10 +6,12 @@ use std::collections::HashSet;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use diaphane_sight::libs::{self, Library};
-use diaphane_sight::maps::Maps;
-use diaphane_sight::symbols;
-use diaphane_trace::deep::{self, Applied};
+use diaphane_sight::code::symbols;
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_trace::inline_hooks;
+use diaphane_trace::inline_hooks::Applied;
 use diaphane_trace::recorder::{self, Plan, Running, functions};
 use nix::sys::signal::SigSet;
 use pyo3::exceptions::PyRuntimeError;
@@ -32,14 +34,14 @@ struct Hooks {
 fn chosen<'a>(libraries: &'a [Library], names: &[String]) -> Vec<&'a Library> {
     let wanted = |library: &&Library| names.iter().any(|name| library.name.starts_with(name));
     if names.is_empty() {
-        return deep::usual(libraries);
+        return inline_hooks::usual(libraries);
     }
     libraries.iter().filter(wanted).collect()
 }
 
 fn loaded() -> PyResult<Vec<Library>> {
     let maps = Maps::query().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    libs::loaded(&maps).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    libraries::loaded(&maps).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
 #[pymethods]
@@ -56,7 +58,7 @@ impl Hooks {
     #[pyo3(signature = (*names))]
     fn on<'py>(&mut self, py: Python<'py>, names: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
         let libraries = loaded()?;
-        let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
+        let prepared = inline_hooks::prepare(&chosen(&libraries, &names), |_| HashSet::new());
         let applied = prepared.apply();
         let applied = applied.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let about = PyDict::new(py);
@@ -122,7 +124,7 @@ impl Hooks {
 #[pyo3(signature = (*names))]
 fn prepared(names: Vec<String>) -> PyResult<Vec<About>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
+    let prepared = inline_hooks::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.ready.iter().map(|ready| {
         let reasons = ready.skipped.iter();
         let reasons = reasons.map(|(reason, count)| (format!("{reason:?}"), *count));
@@ -144,7 +146,7 @@ fn prepared(names: Vec<String>) -> PyResult<Vec<About>> {
 #[pyo3(signature = (*names))]
 fn skipped(names: Vec<String>) -> PyResult<Vec<(String, usize, String)>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
+    let prepared = inline_hooks::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.ready.iter().flat_map(|ready| {
         let all = ready.skipped_at.iter();
         all.map(|(at, reason)| (ready.name.clone(), *at, format!("{reason:?}")))
@@ -157,7 +159,7 @@ fn skipped(names: Vec<String>) -> PyResult<Vec<(String, usize, String)>> {
 #[pyo3(signature = (*names))]
 fn unfit(names: Vec<String>) -> PyResult<Vec<(String, String)>> {
     let libraries = loaded()?;
-    let prepared = deep::prepare(&chosen(&libraries, &names), |_| HashSet::new());
+    let prepared = inline_hooks::prepare(&chosen(&libraries, &names), |_| HashSet::new());
     let about = prepared.unfit.into_iter();
     Ok(about.map(|(name, why)| (name, why.to_string())).collect())
 }

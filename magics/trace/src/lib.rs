@@ -5,12 +5,13 @@
 //! Python nor Jupyter, and renders nothing.
 
 pub mod clock;
-pub mod deep;
 pub mod event;
+pub mod got_hooks;
 pub mod helper;
-pub mod loads;
+pub mod inline_hooks;
+pub mod linker_events;
 pub mod recorder;
 pub mod sampler;
-pub mod slots;
-pub mod stubs;
+
 pub mod syscalls;
+pub mod trampolines;

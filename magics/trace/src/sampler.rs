@@ -15,11 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use diaphane_sight::libs::{self, Library};
-use diaphane_sight::linker::{self, Counters};
-use diaphane_sight::maps::Maps;
-use diaphane_sight::spans::Span;
-use diaphane_sight::stacks::{Stack, Unwinder};
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::linker::link_map;
+use diaphane_sight::linker::link_map::Counters;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::unwind::{Stack, Unwinder};
 use serde::Serialize;
 
 pub use timer::Timer;
@@ -235,8 +237,8 @@ struct Worker<S: Sink> {
 impl<S: Sink> Worker<S> {
     fn prepare(plan: Plan, mut sink: S, signal: i32) -> Result<Self, Refused> {
         let maps = Maps::query()?;
-        let libraries = Arc::new(libs::loaded(&maps)?);
-        let counters = linker::counters();
+        let libraries = Arc::new(libraries::loaded(&maps)?);
+        let counters = link_map::counters();
         sink.loaded(&libraries);
         let mut watch = Watch::new(&plan, signal);
         watch.look(&plan);
@@ -252,7 +254,7 @@ impl<S: Sink> Worker<S> {
 
     /// Takes what is there. No fork happens meanwhile, since a child would inherit the locks that are held.
     fn tick(&mut self) {
-        linker::while_nobody_forks(|| {
+        link_map::while_nobody_forks(|| {
             self.take();
             self.ticks += 1;
             if self.ticks.is_multiple_of(TICKS_A_LOOK) {
@@ -297,11 +299,11 @@ impl<S: Sink> Worker<S> {
 
     /// Looks whether libraries came or went.
     fn refresh(&mut self) {
-        let now = linker::counters();
+        let now = link_map::counters();
         if now == self.counters {
             return;
         }
-        let found = Maps::query().and_then(|maps| libs::loaded(&maps));
+        let found = Maps::query().and_then(|maps| libraries::loaded(&maps));
         if let Ok(libraries) = found {
             let libraries = Arc::new(libraries);
             self.unwinder = Unwinder::new(&libraries);

@@ -6,13 +6,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use diaphane_sight::libs::{Library, loaded};
-use diaphane_sight::maps::Maps;
-use diaphane_sight::spans;
+use diaphane_sight::linker::libraries::{Library, loaded};
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans;
 use diaphane_trace::event::kind;
+use diaphane_trace::got_hooks::{Hooks, Prepared, Site, got};
 use diaphane_trace::recorder::words::{Take, learn};
 use diaphane_trace::recorder::{Plan, Recording, begin, functions};
-use diaphane_trace::slots::{Hooks, Prepared, Site, got};
 
 const PLAN: Plan = Plan {
     room: 1 << 20,

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use diaphane_sight::libs::{Library, loaded};
-use diaphane_sight::maps::Maps;
-use diaphane_sight::spans;
-use diaphane_trace::loads::{Event, Recording, Refused, What, begin};
+use diaphane_sight::linker::libraries::{Library, loaded};
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans;
+use diaphane_trace::linker_events::{Event, Recording, Refused, What, begin};
 
 /// There is one book, and there are other threads that load.
 fn alone() -> MutexGuard<'static, ()> {

@@ -9,14 +9,14 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::births::Birth;
-use crate::demangle::demangle;
-use crate::descriptors::descriptors;
-use crate::libs::{Kind, Library};
-use crate::maps::Maps;
-use crate::spans::{Span, bytes};
-use crate::symbols::Table;
+use crate::code::symbols::Table;
+use crate::elf::demangle::demangle;
+use crate::linker::libraries::{Kind, Library};
+use crate::proc::descriptors::descriptors;
+use crate::proc::maps::Maps;
+use crate::proc::spans::{Span, bytes};
 use crate::threads::Position;
+use crate::threads::creation_records::Birth;
 
 /// How an owner was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::read;
-use crate::subject::Subject;
+use crate::error::read;
+use crate::proc::target_process::Subject;
 use crate::threads::{Call, Position};
 
 /// A thread's files, by its number.

@@ -16,11 +16,11 @@ use libc::{
     c_int, siginfo_t, sigset_t, stack_t,
 };
 
-use super::parcel;
-use super::slate::{Phase, Slate};
 use crate::rust_cells::guard::{Crash, INTERRUPTED, pc};
+use crate::rust_cells::isolated::payload;
+use crate::rust_cells::isolated::status_page::{Phase, Slate};
 use crate::rust_cells::nanoseconds;
-use crate::rust_cells::take::Taken;
+use crate::rust_cells::results::Taken;
 
 /// Signals that are a fault of the cell's.
 const FAULTS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT];
@@ -83,7 +83,7 @@ unsafe fn run(task: Task<'_>) {
     let status = unsafe { (task.entry)(task.context) };
     task.slate.took(nanoseconds(began));
     // SAFETY: the cell no longer writes to it.
-    let packed = parcel::pack(unsafe { &*task.taken }, &parcel);
+    let packed = payload::pack(unsafe { &*task.taken }, &parcel);
     flush();
     let phase = match packed {
         Ok(()) => Phase::Finished,

@@ -9,8 +9,8 @@ use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-use diaphane_sight::spans;
-use diaphane_sight::stacks::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted};
+use diaphane_sight::proc::spans;
+use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted};
 
 use super::timer::own_cpu;
 use super::{Clock, Refused, Totals};

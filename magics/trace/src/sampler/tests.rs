@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use diaphane_sight::libs::Library;
-use diaphane_sight::symbols::place;
+use diaphane_sight::code::symbols::place;
+use diaphane_sight::linker::libraries::Library;
 
 use super::*;
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use diaphane_sight::maps::Maps;
-use diaphane_sight::stacks::{Snapshot, asleep_copy};
+use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::threads::{Run, Task, tasks};
+use diaphane_sight::unwind::{Snapshot, asleep_copy};
 
 use super::ring::{SEATS, Seat, seat, value};
 use super::timer::{Timer, cpu};
@@ -259,7 +259,7 @@ fn copy(
         *maps = fresh();
         copied = asleep_copy(task, maps.as_ref()?);
     }
-    let mut words = vec![0; diaphane_sight::stacks::WORDS];
+    let mut words = vec![0; diaphane_sight::unwind::WORDS];
     let argument = seat(index).argument.load(Ordering::Relaxed);
     let noted = (plan.note)(argument, &mut words);
     words.truncate(noted);

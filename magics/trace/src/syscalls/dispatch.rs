@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use super::asm::{allowed, call, gate, own, return_from};
 use super::masks::{change, handle_signal, peek, previous, wait};
 use super::state::{Record, State, piece};
-use super::takes::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, is_wanted, witness};
+use crate::syscalls::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 
 /// `si_code` of a dispatched call.
 const SYS_USER_DISPATCH: i32 = 2;

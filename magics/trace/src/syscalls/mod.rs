@@ -9,6 +9,8 @@
 #[cfg(target_arch = "x86_64")]
 mod asm;
 #[cfg(target_arch = "x86_64")]
+mod capture_spec;
+#[cfg(target_arch = "x86_64")]
 mod dispatch;
 #[cfg(target_arch = "x86_64")]
 mod masks;
@@ -17,8 +19,6 @@ mod read;
 mod running;
 #[cfg(target_arch = "x86_64")]
 mod state;
-#[cfg(target_arch = "x86_64")]
-mod takes;
 
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "elsewhere.rs"]

@@ -1,0 +1,173 @@
+//! What Python itself reports while a cell runs: functions that begin and end, and calls of functions that are written
+//! in C. The callbacks are native, and append to the recorder's log.
+//!
+//! CPython 3.11 reports to a profile function of each thread, later versions to tools of `sys.monitoring`. Operators,
+//! subscripts and attributes are reported by neither; the places that the recorder notes tell of those.
+
+mod callables;
+mod cell;
+mod last;
+mod places;
+#[cfg_attr(Py_3_12, path = "monitoring.rs")]
+#[cfg_attr(not(Py_3_12), path = "profile.rs")]
+mod source;
+mod table;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diaphane_trace::event::{Event, kind};
+use diaphane_trace::recorder;
+use parking_lot::ReentrantMutex;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+pub use places::Places;
+pub use table::{CodeObject, Known};
+
+use table::Table;
+
+/// What is done when an extension module was loaded.
+pub type AfterLoad = Box<dyn FnMut(Python<'_>) + Send>;
+
+/// Python's reports, for as long as this lives.
+#[must_use]
+pub struct PythonEvents {
+    source: Option<source::Source>,
+    limits: Vec<String>,
+}
+
+/// What the callbacks share. The GIL is held by whoever takes the lock, so nobody waits for it; the same thread may take
+/// it again, since `after_load` may run Python.
+struct Shared {
+    table: RefCell<Table>,
+    after_load: RefCell<Option<AfterLoad>>,
+}
+
+static SHARED: ReentrantMutex<Shared> = ReentrantMutex::new(Shared {
+    table: RefCell::new(Table::EMPTY),
+    after_load: RefCell::new(None),
+});
+/// The call that began last: most return before another one begins.
+static LAST: last::Call = last::Call::none();
+/// Whether reports are wanted.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+impl PythonEvents {
+    /// Begins. Where Python's reports are not to be had, the reason is among the limits.
+    pub fn begin(
+        py: Python<'_>,
+        cell: &Bound<'_, PyString>,
+        after_load: AfterLoad,
+    ) -> PyResult<Self> {
+        let old = SHARED.lock().table.replace(Table::EMPTY);
+        drop(old);
+        LAST.forget();
+        cell::begin(cell)?;
+        SHARED.lock().after_load.replace(Some(after_load));
+        WANTED.store(true, Ordering::Relaxed);
+        let mut limits = Vec::new();
+        let source = source::Source::begin(py, &mut limits)?;
+        Ok(Self { source, limits })
+    }
+
+    /// Tells what the numbers in the events stand for. Python code may run.
+    pub fn known(mut self, py: Python<'_>) -> PyResult<Known> {
+        self.stop(py);
+        let table = SHARED.lock().table.replace(Table::EMPTY);
+        let mut known = table.known(py)?;
+        known.limits = std::mem::take(&mut self.limits);
+        Ok(known)
+    }
+
+    /// Ends; nothing is reported any more.
+    pub fn stop(&mut self, py: Python<'_>) {
+        WANTED.store(false, Ordering::Relaxed);
+        cell::end();
+        if let Some(source) = self.source.take() {
+            source.end(py);
+        }
+        // What it holds may be Python's, and is given back without the lock.
+        let after_load = SHARED.lock().after_load.take();
+        drop(after_load);
+    }
+}
+
+impl Drop for PythonEvents {
+    fn drop(&mut self) {
+        if self.source.is_some() {
+            Python::attach(|py| self.stop(py));
+        }
+    }
+}
+
+/// A Python function begins or goes on.
+#[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
+unsafe fn function_enters(py: Python<'_>, code: *mut ffi::PyObject) {
+    // SAFETY: Python reports a code object that is alive.
+    let code = unsafe { Bound::from_borrowed_ptr(py, code) };
+    let (number, is_new) = SHARED.lock().table.borrow_mut().code(&code);
+    cell::enters(&code, is_new);
+    append(kind::PYTHON_ENTERS, number);
+}
+
+/// A Python function ends or waits.
+fn function_leaves(code: *mut ffi::PyObject) {
+    append(kind::PYTHON_LEAVES, 0);
+    cell::leaves(code.addr());
+}
+
+/// Python calls something that is no Python function.
+fn call_enters(callable: &Bound<'_, PyAny>) {
+    let (number, loads) = find(callable);
+    LAST.begins(callable.as_ptr(), (!loads).then_some(number));
+    append(kind::C_ENTERS, number);
+}
+
+/// That call returns.
+fn call_leaves(callable: &Bound<'_, PyAny>) {
+    if let Some(number) = LAST.number(callable.as_ptr()) {
+        return append(kind::C_LEAVES, number);
+    }
+    let (number, loads) = find(callable);
+    append(kind::C_LEAVES, number);
+    if loads {
+        after_load(callable.py());
+    }
+}
+
+/// The number of a callable, and whether it loads libraries.
+fn find(callable: &Bound<'_, PyAny>) -> (u32, bool) {
+    let shared = SHARED.lock();
+    let mut table = shared.table.borrow_mut();
+    let number = table.callable(callable);
+    (number, table.loads(number))
+}
+
+/// Runs what is to be done after a load, without the lock: it may run Python, and so another thread. A module that loads
+/// another one meanwhile is done with that.
+fn after_load(py: Python<'_>) {
+    let taken = SHARED.lock().after_load.take();
+    if let Some(mut run) = taken {
+        run(py);
+        if WANTED.load(Ordering::Relaxed) {
+            SHARED.lock().after_load.replace(Some(run));
+        }
+    }
+}
+
+fn append(id: u32, number: u32) {
+    // How deep the stack is, which tells native frames that are still there from those that are not.
+    let here = 0_u8;
+    let event = Event {
+        id,
+        stack: number as usize,
+        back: (&raw const here).addr(),
+        ..Event::default()
+    };
+    match id {
+        kind::PYTHON_ENTERS => recorder::note_entry(event),
+        _ => recorder::note(event),
+    }
+}

@@ -1,0 +1,103 @@
+//! CPython 3.11: a profile function for each thread.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
+
+use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
+use crate::modules::imported;
+
+/// The profile functions that are set.
+pub struct Source {
+    /// What new threads were given before.
+    threads: Option<Py<PyAny>>,
+}
+
+impl Source {
+    /// Sets them, unless somebody else has set one.
+    pub fn begin(py: Python<'_>, limits: &mut Vec<String>) -> PyResult<Option<Self>> {
+        let other = py.import("sys")?.call_method0("getprofile")?;
+        if !other.is_none() {
+            limits.push(
+                "Python functions are not shown: a profiler is running (sys.setprofile); end it first"
+                    .into(),
+            );
+            return Ok(None);
+        }
+        let mut source = Self { threads: None };
+        if let Some(threading) = imported(py, "threading")? {
+            let before = threading.call_method0("getprofile")?;
+            if before.is_none() {
+                let starter = PyCFunction::new_closure(py, None, None, |_, _| start_here())?;
+                threading.call_method1("setprofile", (starter,))?;
+                source.threads = Some(before.unbind());
+            }
+        }
+        start_here();
+        Ok(Some(source))
+    }
+
+    /// Takes them away from this thread and from those that begin; others do it themselves at their next event.
+    #[allow(unsafe_code, reason = "CPython's C interface")]
+    pub fn end(self, py: Python<'_>) {
+        // SAFETY: the GIL is held, as `py` proves.
+        unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
+        if let Some(before) = self.threads
+            && let Ok(Some(threading)) = imported(py, "threading")
+        {
+            let _ = threading.call_method1("setprofile", (before,));
+        }
+    }
+}
+
+/// Sets the function for the calling thread, which holds the GIL.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+fn start_here() {
+    // SAFETY: the caller was called by Python, and `report` has the right signature.
+    unsafe { ffi::PyEval_SetProfile(Some(report), ptr::null_mut()) };
+}
+
+#[allow(unsafe_code, reason = "called by CPython")]
+unsafe extern "C" fn report(
+    _own: *mut ffi::PyObject,
+    frame: *mut ffi::PyFrameObject,
+    what: c_int,
+    about: *mut ffi::PyObject,
+) -> c_int {
+    // SAFETY: Python calls with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    if !WANTED.load(Ordering::Relaxed) {
+        // SAFETY: as above.
+        unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
+        return 0;
+    }
+    match what {
+        ffi::PyTrace_CALL => {
+            // SAFETY: Python passes a frame that is alive; the result is a new reference.
+            let code = unsafe { ffi::PyFrame_GetCode(frame) }.cast();
+            // SAFETY: it is alive until it is given back.
+            unsafe { function_enters(py, code) };
+            // SAFETY: it is ours.
+            unsafe { ffi::Py_DECREF(code) };
+        }
+        ffi::PyTrace_RETURN => {
+            // SAFETY: as above.
+            let code = unsafe { ffi::PyFrame_GetCode(frame) }.cast();
+            function_leaves(code);
+            // SAFETY: it is ours.
+            unsafe { ffi::Py_DECREF(code) };
+        }
+        // SAFETY: Python passes the function that it calls.
+        ffi::PyTrace_C_CALL => call_enters(&unsafe { Bound::from_borrowed_ptr(py, about) }),
+        ffi::PyTrace_C_RETURN | ffi::PyTrace_C_EXCEPTION => {
+            // SAFETY: as above.
+            call_leaves(&unsafe { Bound::from_borrowed_ptr(py, about) });
+        }
+        _ => {}
+    }
+    0
+}

@@ -1,0 +1,234 @@
+//! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
+
+pub mod bar;
+pub mod html;
+pub mod json;
+pub mod svg;
+pub mod text;
+pub mod tree;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use json::Envelope;
+
+use crate::error::Error;
+use crate::{Column, Report, Row, Show};
+
+/// What stands for an unknown value.
+const UNKNOWN: &str = "-";
+
+/// A report by MIME type.
+pub struct Bundle {
+    pub text: String,
+    pub html: Option<String>,
+    /// The MIME type of the report as JSON.
+    pub kind: String,
+    pub json: Box<RawValue>,
+}
+
+impl Bundle {
+    /// All views of a report; the text is so many columns wide.
+    pub fn of(report: &Report, width: usize) -> Result<Self, Error> {
+        Ok(Self {
+            text: plain(report, width),
+            html: (!report.as_json).then(|| html::report(report)),
+            kind: format!("application/vnd.diaphane.{}+json", report.name),
+            json: to_raw_value(&Envelope(report))?,
+        })
+    }
+}
+
+impl Serialize for Bundle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bundle = serializer.serialize_map(None)?;
+        bundle.serialize_entry("text/plain", &self.text)?;
+        if let Some(html) = &self.html {
+            bundle.serialize_entry("text/html", html)?;
+        }
+        bundle.serialize_entry(&self.kind, &self.json)?;
+        bundle.end()
+    }
+}
+
+/// A remark of one line, which stays in the background, by MIME type.
+pub fn line(text: &str) -> Map<String, Value> {
+    let mut bundle = Map::new();
+    bundle.insert("text/plain".into(), printable(text).into());
+    bundle.insert("text/html".into(), html::remark(text).into());
+    bundle
+}
+
+/// A report as text: a table, or JSON if the user asked for it.
+pub fn plain(report: &Report, width: usize) -> String {
+    if report.as_json {
+        whole(report)
+    } else {
+        text::report(report, width)
+    }
+}
+
+/// A report as JSON that people can read.
+pub fn whole(report: &Report) -> String {
+    let text = serde_json::to_string_pretty(&Envelope(report));
+    text.unwrap_or_else(|error| {
+        format!("diaphane bug: this report cannot be written as JSON: {error}")
+    })
+}
+
+/// The columns that have something to say in some row.
+fn columns(all: &'static [Column], rows: &[Row]) -> Vec<&'static Column> {
+    let has_value = |column: &Column| rows.iter().any(|row| !value(row, column.key).is_null());
+    all.iter()
+        .filter(|column| !column.optional || has_value(column))
+        .collect()
+}
+
+/// Takes away the least useful columns until the others fit, and gives those that were taken, the most useful first. Of
+/// rank 0 none is taken.
+fn leave_out<T>(kept: &mut Vec<T>, rank: impl Fn(&T) -> u8, fits: impl Fn(&[T]) -> bool) -> Vec<T> {
+    let mut left = Vec::new();
+    while !fits(kept)
+        && let Some(last) = (0..kept.len()).max_by_key(|&index| rank(&kept[index]))
+        && rank(&kept[last]) > 0
+    {
+        left.push(kept.remove(last));
+    }
+    left.reverse();
+    left
+}
+
+/// Takes from those columns that have most to spare until all fit; each has its width and the least that it needs.
+fn shrink(columns: &mut [(usize, usize)], room: usize) {
+    while columns.iter().map(|(width, _)| width).sum::<usize>() > room {
+        let spare = |(width, least): &(usize, usize)| width.saturating_sub(*least);
+        match columns.iter_mut().max_by_key(|column| spare(column)) {
+            Some(column) if spare(column) > 0 => column.0 -= 1,
+            _ => return,
+        }
+    }
+}
+
+/// The rows that are shown.
+fn shown(report: &Report) -> &[Row] {
+    &report.rows[..report.rows.len().min(report.shown)]
+}
+
+/// What is said about the rows that are not shown.
+fn rest(report: &Report) -> Option<String> {
+    if report.tree || report.columns.is_empty() {
+        // A tree says at each place what is left out there.
+        return None;
+    }
+    let hidden = report.rows.len() - shown(report).len();
+    (hidden > 0).then(|| format!("and {hidden} more; --top 0 shows all"))
+}
+
+/// A field as people read it, on one line.
+pub fn cell(row: &Row, column: &Column) -> String {
+    let mut cell = write(value(row, column.key), column.show);
+    if let Some(second) = column
+        .with
+        .map(|key| value(row, key))
+        .filter(|second| !second.is_null())
+    {
+        cell = format!("{cell} {}", write(second, column.show));
+    }
+    cell
+}
+
+fn value<'a>(row: &'a Row, key: &str) -> &'a Value {
+    row.get(key).unwrap_or(&Value::Null)
+}
+
+fn write(value: &Value, show: Show) -> String {
+    match (show, value) {
+        (_, Value::Null) => UNKNOWN.into(),
+        (Show::Bytes, Value::Number(number)) => bytes(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Change, Value::Number(number)) => change(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Time, Value::Number(number)) => time(number.as_f64().unwrap_or(f64::NAN)),
+        (Show::Tuple, Value::Array(items)) if items.len() == 1 => format!("({},)", items[0]),
+        (Show::Tuple, Value::Array(items)) => format!("({})", join(items)),
+        (_, Value::Array(items)) if items.is_empty() => UNKNOWN.into(),
+        (_, Value::Array(items)) => join(items),
+        (_, Value::String(text)) => printable(text),
+        (_, Value::Bool(true)) => "yes".into(),
+        (_, Value::Bool(false)) => "no".into(),
+        (_, other) => other.to_string(),
+    }
+}
+
+fn join(items: &[Value]) -> String {
+    let words: Vec<String> = items.iter().map(|item| write(item, Show::Text)).collect();
+    words.join(", ")
+}
+
+/// Control characters, which could move a terminal's cursor, are written as escapes.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default())
+        } else {
+            printable.push(letter)
+        }
+    }
+    printable
+}
+
+/// A number of bytes with its sign.
+pub fn change(count: f64) -> String {
+    let sign = match count {
+        _ if count > 0.0 => "+",
+        _ if count < 0.0 => "-",
+        _ => "",
+    };
+    format!("{sign}{}", bytes(count.abs()))
+}
+
+/// Decimal units, as disks and NumPy's users count.
+pub fn bytes(count: f64) -> String {
+    scaled(count, 1000.0, &[" B", " kB", " MB", " GB", " TB"])
+}
+
+/// A time in the largest unit that leaves a number before the point.
+pub fn time(nanoseconds: f64) -> String {
+    scaled(nanoseconds, 1000.0, &[" ns", " us", " ms", " s"])
+}
+
+/// One digit behind the point, but none for the smallest unit.
+fn scaled(mut number: f64, factor: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    while number >= factor && unit + 1 < units.len() {
+        number /= factor;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0);
+    format!("{number:.digits$}{}", units[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_for_people() {
+        assert_eq!(write(&json!(999), Show::Bytes), "999 B");
+        assert_eq!(write(&json!(80_000_000), Show::Bytes), "80.0 MB");
+        assert_eq!(write(&json!(-2_000), Show::Change), "-2.0 kB");
+        assert_eq!(write(&json!(2_000), Show::Change), "+2.0 kB");
+        assert_eq!(write(&json!(1_900_000_000u64), Show::Time), "1.9 s");
+        assert_eq!(write(&json!(0), Show::Time), "0 ns");
+        assert_eq!(write(&json!([3]), Show::Tuple), "(3,)");
+        assert_eq!(write(&json!([3, -8]), Show::Tuple), "(3, -8)");
+        assert_eq!(write(&json!([]), Show::Tuple), "()");
+        assert_eq!(write(&json!([]), Show::List), "-");
+        assert_eq!(write(&json!(["a", "b"]), Show::List), "a, b");
+        assert_eq!(write(&json!("a\n\u{1b}[2J"), Show::Text), "a\\n\\u{1b}[2J");
+        assert_eq!(write(&Value::Null, Show::Number), "-");
+    }
+}

@@ -1,0 +1,286 @@
+//! A report as plain text: aligned columns that fit a width, without colours.
+//!
+//! Where the width is too small, long texts are shortened first; then the least useful columns are left out.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::view::{cell, columns, leave_out, printable, rest, shown, shrink, tree};
+use crate::{Column, Diagnosis, Report, Row, Show, Table};
+
+/// What stands between two columns.
+const GAP: usize = 2;
+
+/// The whole report in at most `width` columns.
+pub fn report(report: &Report, width: usize) -> String {
+    let mut lines = match report.tree {
+        true => tree::text::lines(report, width),
+        false => table(report.columns, shown(report), width),
+    };
+    lines.extend(report.bars.iter().flat_map(|bar| bar.lines(width)));
+    lines.extend(rest(report));
+    for table in &report.tables {
+        lines.extend(titled(table, width));
+    }
+    lines.extend(report.listing.iter().map(|line| printable(line)));
+    for sentence in &report.summary {
+        lines.extend(wrap(sentence, "", width));
+    }
+    // A report without a table is its diagnoses, which then stand in full.
+    let whole = report.columns.is_empty();
+    for one in &report.diagnoses {
+        lines.extend(diagnosis(one, whole, width));
+    }
+    for limit in &report.limits {
+        lines.extend(wrap(&format!("limit: {limit}"), "  ", width));
+    }
+    lines.join("\n")
+}
+
+/// What is remarkable: in one paragraph, or with its evidence.
+fn diagnosis(diagnosis: &Diagnosis, whole: bool, width: usize) -> Vec<String> {
+    let (word, code) = (diagnosis.severity.word(), diagnosis.code);
+    let title = format!("{word} {code}: {}", diagnosis.title);
+    if !whole {
+        return wrap(&format!("{title} {}", diagnosis.fix), "  ", width);
+    }
+    let mut lines = vec![String::new()];
+    lines.extend(wrap(&title, "  ", width));
+    for evidence in &diagnosis.evidence {
+        let wrapped = wrap(evidence, "", width - 4).into_iter().enumerate();
+        let bullet = |number| if number == 0 { "-" } else { " " };
+        lines.extend(wrapped.map(|(number, line)| format!("  {} {line}", bullet(number))));
+    }
+    let fix = wrap(&diagnosis.fix, "", width - 2);
+    lines.extend(fix.into_iter().map(|line| format!("  {line}")));
+    lines
+}
+
+/// A further table, as many of its rows as are shown.
+fn titled(table: &Table, width: usize) -> Vec<String> {
+    let rows = &table.rows[..table.rows.len().min(table.shown)];
+    let mut lines = vec![table.title.clone()];
+    lines.extend(self::table(table.columns, rows, width));
+    lines
+}
+
+fn table(all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
+    if rows.is_empty() || all.is_empty() {
+        return Vec::new();
+    }
+    let mut places: Vec<Place> = columns(all, rows)
+        .into_iter()
+        .map(|column| {
+            let cells: Vec<String> = rows.iter().map(|row| cell(row, column)).collect();
+            let natural = cells
+                .iter()
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+                .max(column.title.width());
+            Place {
+                column,
+                cells,
+                natural,
+                width: natural,
+            }
+        })
+        .collect();
+    fit(&mut places, width);
+    let heading = line(places.iter().map(|place| (place, place.column.title)));
+    let body = (0..rows.len()).map(|row| {
+        line(
+            places
+                .iter()
+                .map(move |place| (place, place.cells[row].as_str())),
+        )
+    });
+    std::iter::once(heading).chain(body).collect()
+}
+
+/// A column on its way to the page.
+struct Place {
+    column: &'static Column,
+    cells: Vec<String>,
+    natural: usize,
+    width: usize,
+}
+
+impl Place {
+    fn least(&self) -> usize {
+        self.column
+            .least
+            .max(self.column.title.width())
+            .min(self.natural)
+    }
+}
+
+fn fit(places: &mut Vec<Place>, width: usize) {
+    let gaps = |places: &[Place]| GAP * places.len().saturating_sub(1);
+    leave_out(
+        places,
+        |place| place.column.rank,
+        |places| places.iter().map(Place::least).sum::<usize>() + gaps(places) <= width,
+    );
+    let mut widths: Vec<(usize, usize)> = places
+        .iter()
+        .map(|place| (place.width, place.least()))
+        .collect();
+    shrink(&mut widths, width.saturating_sub(gaps(places)));
+    for (place, (width, _)) in places.iter_mut().zip(widths) {
+        place.width = width;
+    }
+}
+
+fn line<'a>(cells: impl Iterator<Item = (&'a Place, &'a str)>) -> String {
+    let mut line = String::new();
+    for (index, (place, text)) in cells.enumerate() {
+        let text = shorten(text, place.width, place.column.show);
+        let padding = " ".repeat(place.width - text.width());
+        line.push_str(if index > 0 { "  " } else { "" });
+        match is_right(place.column.show) {
+            true => line.extend([padding.as_str(), text.as_str()]),
+            false => line.extend([text.as_str(), padding.as_str()]),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// Whether a column is set to the right, so that digits stand under digits.
+pub fn is_right(show: Show) -> bool {
+    matches!(
+        show,
+        Show::Number | Show::Bytes | Show::Change | Show::Time | Show::Address
+    )
+}
+
+/// Leaves out the end of a text, or the start of a path, whose end says most.
+pub fn shorten(text: &str, width: usize, show: Show) -> String {
+    let room = width.saturating_sub(1);
+    match show {
+        _ if text.width() <= width => text.to_owned(),
+        Show::Path => {
+            let end: Vec<char> = head(text.chars().rev(), room).collect();
+            std::iter::once('…').chain(end.into_iter().rev()).collect()
+        }
+        _ => head(text.chars(), room)
+            .chain(std::iter::once('…'))
+            .collect(),
+    }
+}
+
+/// As many letters as fit.
+fn head(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+    letters.scan(0, move |used, letter| {
+        *used += letter.width().unwrap_or(0);
+        (*used <= width).then_some(letter)
+    })
+}
+
+/// Breaks a sentence at blanks; the lines after the first start with `indent`.
+pub fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in printable(sentence).split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > width {
+            lines.push(format!("{indent}{word}"));
+        } else {
+            let blank = if lines[last].is_empty() { "" } else { " " };
+            lines[last] += &format!("{blank}{word}");
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Diagnosis, Severity, rows};
+
+    const COLUMNS: &[Column] = &[
+        Column::new("name", Show::Text, 0),
+        Column::new("package", Show::Text, 1).with("version"),
+        Column::new("size", Show::Bytes, 2),
+        Column::new("base", Show::Address, 3),
+        Column::new("rss", Show::Bytes, 2).optional(),
+        Column::new("path", Show::Path, 4),
+    ];
+
+    fn sample() -> Report {
+        let all = [
+            json!({
+                "name": "libscipy_openblas64_-fdde5778.so", "package": "numpy", "version": "2.4.6", "size": 25_000_000,
+                "base": "0x7f0000000000", "rss": null,
+                "path": "/home/someone/project/.venv/lib/python3.11/site-packages/numpy.libs/libscipy_openblas64_-fdde5778.so",
+            }),
+            json!({"name": "変数.so", "package": null, "size": 12, "base": "0x400000", "path": "/opt/a\u{7}b.so"}),
+            json!({"name": "hidden.so"}),
+        ];
+        Report {
+            name: "probe",
+            columns: COLUMNS,
+            rows: rows(all).unwrap(),
+            summary: vec!["3 libraries, 25.0 MB mapped".into()],
+            diagnoses: vec![Diagnosis {
+                code: "X001",
+                severity: Severity::Warn,
+                title: "this is remarkable in more than one way and needs a line of its own."
+                    .into(),
+                evidence: vec![],
+                fix: "Do something about it.".into(),
+            }],
+            limits: vec!["the kernel does not tell".into()],
+            shown: 2,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn wide() {
+        insta::assert_snapshot!(report(&sample(), 100), @r"
+        name                      package         size            base  path
+        libscipy_openblas64_-fd…  numpy 2.4.6  25.0 MB  0x7f0000000000  …bs/libscipy_openblas64_-fdde5778.so
+        変数.so                   -               12 B        0x400000  /opt/a\u{7}b.so
+        and 1 more; --top 0 shows all
+        3 libraries, 25.0 MB mapped
+        warn X001: this is remarkable in more than one way and needs a line of its own. Do something about
+          it.
+        limit: the kernel does not tell
+        ");
+    }
+
+    #[test]
+    fn narrow() {
+        insta::assert_snapshot!(report(&sample(), 60), @r"
+        name                    package         size            base
+        libscipy_openblas64_-…  numpy 2.4.6  25.0 MB  0x7f0000000000
+        変数.so                 -               12 B        0x400000
+        and 1 more; --top 0 shows all
+        3 libraries, 25.0 MB mapped
+        warn X001: this is remarkable in more than one way and needs
+          a line of its own. Do something about it.
+        limit: the kernel does not tell
+        ");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked() {
+        for width in 40..=140 {
+            let text = report(&sample(), width);
+            let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
+            assert!(widest <= width, "{widest} > {width}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_report_still_says_something() {
+        let empty = Report {
+            summary: vec!["nothing is loaded".into()],
+            columns: COLUMNS,
+            ..Report::default()
+        };
+        assert_eq!(report(&empty, 80), "nothing is loaded");
+    }
+}

@@ -1,0 +1,168 @@
+//! A tree as HTML: `<details>` that fold by a click or a key, without a script, in the colours of the page.
+//!
+//! The columns to the right float, so that they stand below each other at any depth; where a front end drops that, they
+//! follow the names.
+
+use super::{Line, Tree, label};
+use crate::view::html::escape;
+use crate::view::text::is_right;
+use crate::view::{cell, columns};
+use crate::{Column, Report, Show};
+
+/// Folded lines take no room, so that there may be more of them than of lines of text.
+const FOLDED: usize = 30;
+
+/// How wide a letter is, in em. JupyterLab drops lengths in `ch` from what it does not trust.
+const LETTER: f64 = 0.62;
+/// How wide a column of numbers is.
+const NUMBER: f64 = 5.5;
+/// How wide columns of text are at most, by their number: most room is for the names.
+const TEXT: [f64; 3] = [13.5, 12.0, 10.6];
+
+/// The tree.
+pub(in crate::view) fn tree(report: &Report) -> String {
+    let all = columns(report.columns, &report.rows);
+    let Some((name, others)) = all.split_first().filter(|_| !report.rows.is_empty()) else {
+        return String::new();
+    };
+    let tree = Tree::of(report);
+    let page = Page {
+        widths: widths(report, others),
+        open: tree.heaviest(report.shown),
+        marked: tree.heaviest(report.shown.saturating_mul(FOLDED)),
+        report,
+        others,
+        tree,
+    };
+    let titles: Vec<String> = others
+        .iter()
+        .map(|column| column.title.to_owned())
+        .collect();
+    let heading = page.beside(&titles, true);
+    let mut html = format!(
+        "<div style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div style=\"font-weight:bold\">{heading}{}</div>",
+        escape(name.title)
+    );
+    page.siblings(&page.tree.roots, &mut html);
+    html + "</div>"
+}
+
+struct Page<'a> {
+    report: &'a Report,
+    others: &'a [&'static Column],
+    /// Theirs, in em.
+    widths: Vec<f64>,
+    tree: Tree<'a>,
+    marked: Vec<bool>,
+    open: Vec<bool>,
+}
+
+impl Page<'_> {
+    fn siblings(&self, places: &[usize], html: &mut String) {
+        for &place in places.iter().filter(|&&place| self.marked[place]) {
+            self.line(place, html);
+        }
+        let hidden: Vec<usize> = places
+            .iter()
+            .copied()
+            .filter(|&place| !self.marked[place])
+            .collect();
+        if !hidden.is_empty() {
+            let count = self.tree.count(&hidden);
+            *html += &format!("<div style=\"padding-left:16px\">+ {count} more</div>");
+        }
+    }
+
+    fn line(&self, place: usize, html: &mut String) {
+        let line = &self.tree.lines[place];
+        let content = self.content(line);
+        if line.children.is_empty() {
+            *html += &format!("<div style=\"padding-left:16px\">{content}</div>");
+            return;
+        }
+        // What the text shows is open.
+        let open = match line.children.iter().any(|&child| self.open[child]) {
+            true => " open",
+            false => "",
+        };
+        // A single line below does not make the tree deeper.
+        let indent = if line.children.len() == 1 { 4 } else { 16 };
+        *html += &format!(
+            "<details{open}><summary>{content}</summary><div style=\"margin-left:{indent}px;border-left:1px solid #8888\">"
+        );
+        self.siblings(&line.children, html);
+        *html += "</div></details>";
+    }
+
+    fn content(&self, line: &Line<'_>) -> String {
+        let cells: Vec<String> = self
+            .others
+            .iter()
+            .map(|column| cell(line.rows[0], column))
+            .collect();
+        let names: Vec<String> = line
+            .rows
+            .iter()
+            .map(|row| breakable(&escape(&label(self.report, row))))
+            .collect();
+        self.beside(&cells, false) + &names.join(" → ")
+    }
+
+    /// The cells to the right: the last one comes first, since they float.
+    fn beside(&self, cells: &[String], is_heading: bool) -> String {
+        let mut html = String::new();
+        let cells = self.others.iter().zip(&self.widths).zip(cells);
+        for ((column, width), text) in cells.rev() {
+            let align = match is_right(column.show) {
+                true => "right",
+                false => "left",
+            };
+            let title = match column.show {
+                Show::Text if !is_heading => format!(" title=\"{}\"", escape(text)),
+                _ => String::new(),
+            };
+            html += &format!(
+                "<span style=\"float:right;width:{width:.1}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
+                escape(text)
+            );
+        }
+        html
+    }
+}
+
+/// As wide as what stands in a column, within bounds.
+fn widths(report: &Report, columns: &[&'static Column]) -> Vec<f64> {
+    let texts = columns.iter().filter(|one| !is_right(one.show)).count();
+    let most = TEXT[texts.saturating_sub(1).min(TEXT.len() - 1)];
+    let width = |column: &&'static Column| {
+        if is_right(column.show) {
+            return NUMBER;
+        }
+        let rows = report.rows.iter().map(|row| cell(row, column));
+        let letters = rows.map(|text| text.chars().count()).max().unwrap_or(0);
+        let letters = letters.max(column.title.chars().count());
+        (letters as f64 * LETTER).min(most)
+    };
+    columns.iter().map(width).collect()
+}
+
+/// Lets long names break where a reader would break them.
+fn breakable(html: &str) -> String {
+    html.replace('_', "_<wbr>").replace('/', "/<wbr>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::tree::tests::sample;
+
+    #[test]
+    fn it_folds_without_a_script_and_nothing_escapes() {
+        let html = tree(&sample());
+        assert_eq!(html.matches("<details").count(), 4);
+        assert_eq!(html.matches("</details>").count(), 4);
+        assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
+        assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
+        assert!(html.contains("DOUBLE_<wbr>matmul → DOUBLE_<wbr>matmul_<wbr>matrixmatrix"));
+    }
+}

@@ -1,0 +1,4 @@
+//! ELF images in memory, and the names in them.
+
+pub mod demangle;
+pub mod image;

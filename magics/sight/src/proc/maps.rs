@@ -1,0 +1,320 @@
+//! The regions of memory as the kernel lists them in a process's `maps` and, with resident sizes, in `smaps`.
+//!
+//! A region is what the kernel calls a mapping; which library or array lies in it is for others to say.
+
+mod queried;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result, read};
+use crate::proc::spans::Span;
+use crate::proc::target_process::Subject;
+
+/// What the kernel says about the origin of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A file is mapped.
+    File,
+    /// The area that `brk` grows.
+    Heap,
+    /// The main thread's stack.
+    Stack,
+    /// Memory without a file: arenas, large arrays, thread stacks.
+    Anonymous,
+    /// The kernel's own, such as `[vdso]`.
+    Special,
+}
+
+/// One line of `maps`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// Its addresses.
+    pub span: Span,
+    /// The four letters `rwxp`, with `-` where a right is missing and `s` where the mapping is shared.
+    pub perms: String,
+    /// Where in the file it starts.
+    pub offset: u64,
+    /// The inode of the file; 0 without one.
+    pub inode: u64,
+    /// The path, or the kernel's name in brackets, without the mark of a deleted file.
+    pub name: Option<String>,
+    /// Whether the file's name is gone from the file system.
+    pub deleted: bool,
+}
+
+impl Region {
+    /// What the region is, by its name.
+    pub fn kind(&self) -> Kind {
+        match self.name.as_deref() {
+            None => Kind::Anonymous,
+            Some("[heap]") => Kind::Heap,
+            Some("[stack]") => Kind::Stack,
+            Some(name) if name.starts_with("[anon") => Kind::Anonymous,
+            Some(name) if name.starts_with('[') => Kind::Special,
+            Some(_) => Kind::File,
+        }
+    }
+
+    /// The path of the mapped file.
+    pub fn path(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.kind() == Kind::File)
+    }
+
+    /// Whether code may run here.
+    pub fn is_executable(&self) -> bool {
+        self.perms.as_bytes().get(2) == Some(&b'x')
+    }
+}
+
+/// All regions, in the order of their addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Maps {
+    /// The regions.
+    pub regions: Vec<Region>,
+}
+
+impl Maps {
+    /// Reads the regions of this process.
+    pub fn read() -> Result<Self> {
+        Self::of(Subject::OWN)
+    }
+
+    /// Reads the regions of a process.
+    pub fn of(subject: Subject) -> Result<Self> {
+        let text = read(subject.folder().join("maps"))?;
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// The regions without the kernel's own page behind the end of user memory; faster, where the kernel can be asked
+    /// for single ones.
+    pub fn query() -> Result<Self> {
+        match queried::all() {
+            Some(regions) => Ok(Self { regions }),
+            None => Self::read(),
+        }
+    }
+
+    /// The region in which an address lies, alone in its list; empty if nothing is mapped there.
+    pub fn at(address: usize) -> Result<Self> {
+        let found = match queried::at(address) {
+            // The page of old system calls is in the list and belongs to no process, so the query does not know it.
+            Some(None) if address.cast_signed() < 0 => Self::read()?.find(address).cloned(),
+            Some(found) => found,
+            None => Self::read()?.find(address).cloned(),
+        };
+        Ok(Self {
+            regions: found.into_iter().collect(),
+        })
+    }
+
+    /// Parses the text of a `maps` file.
+    pub fn parse(text: &str) -> Result<Self> {
+        let unknown = |line: &str| Error::Line {
+            path: MAPS.into(),
+            line: line.to_owned(),
+        };
+        let regions = text
+            .lines()
+            .map(|line| region(line).ok_or_else(|| unknown(line)));
+        Ok(Self {
+            regions: regions.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The region in which an address lies.
+    pub fn find(&self, address: usize) -> Option<&Region> {
+        let after = self
+            .regions
+            .partition_point(|region| region.span.start <= address);
+        self.regions[..after]
+            .last()
+            .filter(|region| region.span.contains(address))
+    }
+
+    /// The regions that share a byte with a span.
+    pub fn within(&self, span: Span) -> impl Iterator<Item = &Region> {
+        let first = self
+            .regions
+            .partition_point(|region| region.span.end <= span.start);
+        self.regions[first..]
+            .iter()
+            .take_while(move |region| region.span.start < span.end)
+    }
+}
+
+/// Reads which bytes of each region are in physical memory (slow: the kernel walks the page tables).
+pub fn resident() -> Result<Vec<(Span, u64)>> {
+    Ok(parse_resident(&String::from_utf8_lossy(&read(
+        "/proc/self/smaps",
+    )?)))
+}
+
+fn parse_resident(text: &str) -> Vec<(Span, u64)> {
+    let mut sizes: Vec<(Span, u64)> = Vec::new();
+    for line in text.lines() {
+        if let Some(size) = line.strip_prefix("Rss:") {
+            let kib: Option<u64> = size
+                .trim()
+                .strip_suffix(" kB")
+                .and_then(|number| number.parse().ok());
+            if let (Some(last), Some(kib)) = (sizes.last_mut(), kib) {
+                last.1 = kib * 1024;
+            }
+        } else if let Some(region) = region(line) {
+            sizes.push((region.span, 0));
+        }
+    }
+    sizes
+}
+
+const MAPS: &str = "/proc/self/maps";
+
+/// Parses `start-end perms offset major:minor inode   name`.
+pub(crate) fn region(line: &str) -> Option<Region> {
+    let mut rest = line;
+    let mut field = || {
+        let (field, tail) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = tail.trim_start_matches(' ');
+        field
+    };
+    let (start, end) = field().split_once('-')?;
+    let perms = field();
+    let offset = u64::from_str_radix(field(), 16).ok()?;
+    field().split_once(':')?;
+    let inode = field().parse().ok()?;
+    // The kernel escapes only the line feed.
+    let name = rest.replace("\\012", "\n");
+    let (name, deleted) = unmarked(name);
+    Some(Region {
+        span: Span::new(
+            usize::from_str_radix(start, 16).ok()?,
+            usize::from_str_radix(end, 16).ok()?,
+        ),
+        perms: Some(perms).filter(|perms| perms.len() == 4)?.to_owned(),
+        offset,
+        inode,
+        name: Some(name).filter(|name| !name.is_empty()),
+        deleted,
+    })
+}
+
+/// Takes the kernel's mark off the name of a deleted file, and says whether it was there.
+fn unmarked(name: String) -> (String, bool) {
+    match name.strip_suffix(" (deleted)") {
+        Some(gone) if !std::path::Path::new(&name).exists() => (gone.to_owned(), true),
+        _ => (name, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_region_is_the_same_as_in_the_list() {
+        let local = 0u8;
+        let here = one_region_is_the_same_as_in_the_list as *const () as usize;
+        let maps = Maps::read().unwrap();
+        for address in [(&raw const local).addr(), here] {
+            let one = Maps::at(address).unwrap();
+            assert_eq!(one.regions.first(), maps.find(address));
+        }
+        assert!(Maps::at(8).unwrap().regions.is_empty());
+    }
+
+    #[test]
+    fn parses_what_the_kernel_writes() {
+        let maps = Maps::parse(
+            "55d0c0a00000-55d0c0a01000 r-xp 00002000 fe:00 1234   /usr/bin/a name\n\
+             55d0c0b00000-55d0c0b21000 rw-p 00000000 00:00 0      [heap]\n\
+             7f0000000000-7f0000001000 rw-s 00000000 00:01 77     /memfd:x (deleted)\n\
+             7f0000001000-7f0000002000 ---p 00000000 00:00 0 \n\
+             7f0000002000-7f0000003000 r--p 00000000 00:00 0      [vdso]\n",
+        )
+        .unwrap();
+        let kinds: Vec<Kind> = maps.regions.iter().map(Region::kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                Kind::File,
+                Kind::Heap,
+                Kind::File,
+                Kind::Anonymous,
+                Kind::Special
+            ]
+        );
+        assert_eq!(maps.regions[0].path(), Some("/usr/bin/a name"));
+        assert!(maps.regions[0].is_executable());
+        assert_eq!(
+            (maps.regions[2].path(), maps.regions[2].deleted),
+            (Some("/memfd:x"), true)
+        );
+        assert_eq!(maps.find(0x7f00_0000_0fff).unwrap().inode, 77);
+        assert_eq!(maps.find(0x7f00_0000_3000), None);
+        assert_eq!(maps.find(0), None);
+        assert_eq!(
+            maps.within(Span::new(0x7f00_0000_0800, 0x7f00_0000_1800))
+                .count(),
+            2
+        );
+    }
+
+    #[test]
+    fn refuses_a_line_it_does_not_know() {
+        let error = Maps::parse("nothing like it\n").unwrap_err();
+        assert!(error.to_string().contains("nothing like it"));
+    }
+
+    #[test]
+    fn finds_own_code_and_stack() {
+        let maps = Maps::read().unwrap();
+        let code = maps
+            .find(finds_own_code_and_stack as *const () as usize)
+            .unwrap();
+        assert!(code.is_executable());
+        assert_eq!(code.path(), std::env::current_exe().unwrap().to_str());
+        assert!(
+            maps.find((&raw const maps).addr())
+                .unwrap()
+                .perms
+                .starts_with("rw")
+        );
+    }
+
+    #[test]
+    fn a_page_that_was_touched_is_resident() {
+        let page = vec![1u8; 1 << 20];
+        let address = page.as_ptr().addr();
+        let sizes = resident().unwrap();
+        let (span, rss) = sizes
+            .iter()
+            .find(|(span, _)| span.contains(address))
+            .unwrap();
+        assert!(*rss >= 1 << 20 && *rss <= span.len() as u64);
+    }
+
+    proptest! {
+        #[test]
+        fn parse_reads_back_what_was_written(
+            start in 0usize..1 << 46, pages in 1usize..4096, offset: u32, inode: u64,
+            perms in "[r-][w-][x-][ps]", name in "(/[a-z \\[\\].+-]{1,30}[a-z])?",
+        ) {
+            let end = start + pages * 4096;
+            let line = format!("{start:x}-{end:x} {perms} {offset:08x} fe:01 {inode} {name:>20}");
+            let region = &Maps::parse(&line).unwrap().regions[0];
+            prop_assert_eq!(region.span, Span::new(start, end));
+            prop_assert_eq!(&region.perms, &perms);
+            prop_assert_eq!((region.offset, region.inode), (u64::from(offset), inode));
+            prop_assert_eq!(region.name.as_deref().unwrap_or(""), name);
+        }
+
+        #[test]
+        fn any_text_is_parsed_or_refused(text in ".{0,200}") {
+            let _ = Maps::parse(&text);
+            let _ = parse_resident(&text);
+        }
+    }
+}

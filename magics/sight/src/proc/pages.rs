@@ -1,0 +1,374 @@
+//! Which pages of a range are in physical memory, which of them are huge, and on which NUMA node they lie.
+//!
+//! Linux 6.7 and later tell it for any range in one call (`PAGEMAP_SCAN`); before that `/proc/self/pagemap` has one
+//! number a page, which does not say what is huge. Neither needs a privilege.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use serde::Serialize;
+
+use crate::proc::spans::Span;
+
+/// How the bytes of a range are backed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Backing {
+    /// In physical memory.
+    pub present: usize,
+    /// Of these, in huge pages; `None` where the kernel does not tell.
+    pub huge: Option<usize>,
+    /// Of these, never written, and so all one page of zeros; `None` where the kernel does not tell.
+    pub zero: Option<usize>,
+    /// In swap.
+    pub swapped: usize,
+}
+
+/// What this process may know about its pages.
+pub struct Pages {
+    file: File,
+    can_scan: bool,
+}
+
+impl Pages {
+    /// Opens the kernel's table; fails where it is hidden.
+    pub fn open() -> io::Result<Self> {
+        let file = File::open("/proc/self/pagemap")?;
+        let nothing = Span::new(0, 0);
+        let can_scan = scan(&file, nothing, |_, _| ()).is_ok();
+        Ok(Self { file, can_scan })
+    }
+
+    /// The same without `PAGEMAP_SCAN`, as before Linux 6.7.
+    pub fn open_without_scan() -> io::Result<Self> {
+        let file = File::open("/proc/self/pagemap")?;
+        Ok(Self {
+            file,
+            can_scan: false,
+        })
+    }
+
+    /// Whether the kernel tells what is huge and what is the page of zeros.
+    pub fn knows_huge(&self) -> bool {
+        self.can_scan
+    }
+
+    /// How a range is backed, to the byte: of a page at its ends only what lies in the range counts.
+    pub fn of(&self, span: Span) -> io::Result<Backing> {
+        if self.can_scan {
+            self.scanned(span)
+        } else {
+            self.counted(span)
+        }
+    }
+
+    fn scanned(&self, span: Span) -> io::Result<Backing> {
+        let mut backing = Backing {
+            huge: Some(0),
+            zero: Some(0),
+            ..Backing::default()
+        };
+        scan(&self.file, whole_pages(span), |part, categories| {
+            let bytes = part.intersection(span).len();
+            let counts = |bit: u64| if categories & bit != 0 { bytes } else { 0 };
+            backing.present += counts(PRESENT);
+            backing.swapped += counts(SWAPPED);
+            backing.huge = backing.huge.map(|huge| huge + counts(HUGE));
+            backing.zero = backing.zero.map(|zero| zero + counts(ZERO));
+        })?;
+        Ok(backing)
+    }
+
+    fn counted(&self, span: Span) -> io::Result<Backing> {
+        const AT_ONCE: usize = 8192;
+        let (page, pages) = (page_size(), whole_pages(span));
+        let mut backing = Backing::default();
+        let mut at = pages.start;
+        let mut entries = vec![0u8; 8 * AT_ONCE.min(pages.len() / page)];
+        while at < pages.end {
+            let want = 8 * AT_ONCE.min((pages.end - at) / page);
+            let place = u64::try_from(at / page * 8).map_err(io::Error::other)?;
+            self.file.read_exact_at(&mut entries[..want], place)?;
+            for entry in entries[..want].chunks_exact(8) {
+                // The two highest bits of a little-endian number.
+                let flags = entry[7];
+                let bytes = Span::new(at, at + page).intersection(span).len();
+                backing.present += if flags & 0x80 != 0 { bytes } else { 0 };
+                backing.swapped += if flags & 0x40 != 0 { bytes } else { 0 };
+                at += page;
+            }
+        }
+        Ok(backing)
+    }
+}
+
+/// The NUMA nodes on which the present pages of a range lie, in order.
+///
+/// Of a large range so many pages are asked, evenly spread; the second value says whether that was all of them.
+pub fn nodes(span: Span) -> io::Result<(Vec<usize>, bool)> {
+    const ASKED: usize = 4096;
+    let (page, pages) = (page_size(), whole_pages(span));
+    let count = pages.len() / page;
+    let step = count.div_ceil(ASKED).max(1);
+    let asked: Vec<usize> = (0..count)
+        .step_by(step)
+        .map(|index| pages.start + index * page)
+        .collect();
+    let mut nodes: Vec<usize> = Vec::new();
+    for status in statuses(&asked)? {
+        // A negative status says why a page lies nowhere: most often since it was never touched.
+        if let Ok(node) = usize::try_from(status)
+            && !nodes.contains(&node)
+        {
+            nodes.push(node);
+        }
+    }
+    nodes.sort_unstable();
+    Ok((nodes, step == 1))
+}
+
+/// The only NUMA node of this machine, if it has one.
+pub fn only_node() -> Option<usize> {
+    let online = fs::read_to_string("/sys/devices/system/node/online").ok()?;
+    online.trim().parse().ok()
+}
+
+/// Whether the kernel gives transparent huge pages: the word in brackets, such as `madvise`.
+pub fn huge_page_policy() -> Option<String> {
+    let text = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}
+
+/// The size of a page.
+pub fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+fn whole_pages(span: Span) -> Span {
+    let page = page_size();
+    if span.is_empty() {
+        return Span::new(0, 0);
+    }
+    Span::new(span.start / page * page, span.end.next_multiple_of(page))
+}
+
+/// The kernel's `struct pm_scan_arg`.
+#[repr(C)]
+#[derive(Default)]
+struct ScanArgument {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vec: u64,
+    vec_len: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+/// The kernel's `struct page_region`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct ScannedRegion {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+
+const PRESENT: u64 = 1 << 3;
+const SWAPPED: u64 = 1 << 4;
+const ZERO: u64 = 1 << 5;
+const HUGE: u64 = 1 << 6;
+
+/// Calls `each` with every part of a range that is present or swapped, and what it is.
+#[allow(unsafe_code, reason = "the ioctl has no safe form")]
+fn scan(file: &File, span: Span, mut each: impl FnMut(Span, u64)) -> io::Result<()> {
+    /// `_IOWR('f', 16, struct pm_scan_arg)`.
+    const PAGEMAP_SCAN: libc::c_ulong =
+        0xC000_0000 | (size_of::<ScanArgument>() as libc::c_ulong) << 16 | 0x6610;
+    let mut regions = [ScannedRegion::default(); 256];
+    let mut at = span.start as u64;
+    loop {
+        let mut argument = ScanArgument {
+            size: size_of::<ScanArgument>() as u64,
+            start: at,
+            end: span.end as u64,
+            vec: regions.as_mut_ptr().addr() as u64,
+            vec_len: regions.len() as u64,
+            category_anyof_mask: PRESENT | SWAPPED,
+            return_mask: PRESENT | SWAPPED | ZERO | HUGE,
+            ..ScanArgument::default()
+        };
+        // SAFETY: the kernel writes into `argument`, which has the size that it states, and into `regions`, whose
+        // address and length it states; both outlive the call.
+        let found = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN as _, &mut argument) };
+        let found = usize::try_from(found).map_err(|_| io::Error::last_os_error())?;
+        for region in regions.iter().take(found) {
+            each(
+                Span::new(region.start as usize, region.end as usize),
+                region.categories,
+            );
+        }
+        if argument.walk_end >= span.end as u64 || argument.walk_end <= at {
+            return Ok(());
+        }
+        at = argument.walk_end;
+    }
+}
+
+/// The node of each page, or a negative error number.
+#[allow(unsafe_code, reason = "the system call has no safe form")]
+fn statuses(pages: &[usize]) -> io::Result<Vec<i32>> {
+    let mut statuses = vec![-libc::ENOENT; pages.len()];
+    if pages.is_empty() {
+        return Ok(statuses);
+    }
+    // SAFETY: without nodes the call moves nothing; it reads `pages` and writes as many numbers into `statuses`.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_move_pages,
+            0,
+            pages.len(),
+            pages.as_ptr(),
+            std::ptr::null::<i32>(),
+            statuses.as_mut_ptr(),
+            0,
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(statuses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// Address space of its own, without any page yet.
+    struct Area(Span);
+
+    #[allow(unsafe_code, reason = "mmap has no safe form")]
+    impl Area {
+        fn new(len: usize, advice: libc::c_int) -> Self {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            // SAFETY: a new mapping replaces nothing, and the advice is about that mapping.
+            let start = unsafe {
+                let start = libc::mmap(std::ptr::null_mut(), len, rights, flags, -1, 0);
+                assert_ne!(start, libc::MAP_FAILED);
+                assert_eq!(libc::madvise(start, len, advice), 0);
+                start.addr()
+            };
+            Self(Span::new(start, start + len))
+        }
+
+        /// Writes to the first pages, and to the last: other tests look for descriptors of threads at the end of every
+        /// region, and a page that was read is present too.
+        fn write(&self, len: usize) {
+            let first = (self.0.start..self.0.start + len).step_by(page_size());
+            for at in first.chain([self.0.end - page_size()]) {
+                // SAFETY: the address lies in a writable mapping of ours, which no reference points into.
+                unsafe { std::ptr::with_exposed_provenance_mut::<u8>(at).write_volatile(1) };
+            }
+        }
+
+        fn read(&self, at: usize) -> u8 {
+            // SAFETY: as above.
+            unsafe { std::ptr::with_exposed_provenance::<u8>(self.0.start + at).read_volatile() }
+        }
+    }
+
+    #[allow(unsafe_code, reason = "munmap has no safe form")]
+    impl Drop for Area {
+        fn drop(&mut self) {
+            let start = std::ptr::with_exposed_provenance_mut(self.0.start);
+            // SAFETY: the mapping is ours, and nothing points into it any more.
+            unsafe { libc::munmap(start, self.0.len()) };
+        }
+    }
+
+    /// A field of the region in `smaps` that begins at an address, in bytes.
+    fn smaps(start: usize, field: &str) -> usize {
+        let text = fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = text.lines();
+        lines
+            .find(|line| line.starts_with(&format!("{start:x}-")))
+            .unwrap();
+        let line = lines.find(|line| line.starts_with(field)).unwrap();
+        let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib * 1024
+    }
+
+    #[test]
+    fn what_was_written_is_present_and_the_rest_is_not() {
+        let area = Area::new(8 * MIB, libc::MADV_NOHUGEPAGE);
+        area.write(3 * MIB);
+        for pages in [Pages::open().unwrap(), Pages::open_without_scan().unwrap()] {
+            assert_eq!(pages.of(area.0).unwrap().present, 3 * MIB + page_size());
+            let part = Span::new(area.0.start + 3 * MIB - 5, area.0.start + 4 * MIB);
+            assert_eq!(pages.of(part).unwrap().present, 5, "counted to the byte");
+            assert_eq!(pages.of(Span::new(7, 7)).unwrap().present, 0);
+        }
+        let scanned = Pages::open().unwrap().of(area.0).unwrap();
+        assert!(matches!(scanned.huge, Some(0) | None));
+    }
+
+    #[test]
+    fn huge_pages_are_those_of_smaps() {
+        let area = Area::new(32 * MIB, libc::MADV_HUGEPAGE);
+        area.write(32 * MIB);
+        let pages = Pages::open().unwrap();
+        let told = || {
+            let field = |name| smaps(area.0.start, name);
+            (field("AnonHugePages:"), field("Rss:"))
+        };
+        // The kernel may put small pages together at any time, so a moment without a change is waited for.
+        let (backing, (huge, present)) = std::iter::repeat_with(|| {
+            let before = told();
+            (pages.of(area.0).unwrap(), before, told())
+        })
+        .find_map(|(backing, before, after)| (before == after).then_some((backing, after)))
+        .unwrap();
+        if pages.knows_huge() {
+            assert_eq!(backing.huge, Some(huge), "{backing:?}");
+        }
+        assert_eq!(backing.present, present);
+    }
+
+    #[test]
+    fn what_was_only_read_is_the_page_of_zeros() {
+        let area = Area::new(MIB, libc::MADV_NOHUGEPAGE);
+        assert_eq!((area.read(0), area.read(MIB - 1)), (0, 0));
+        let backing = Pages::open().unwrap().of(area.0).unwrap();
+        assert_eq!(backing.present, 2 * page_size());
+        assert!(matches!(backing.zero, None | Some(4096..)), "{backing:?}");
+    }
+
+    #[test]
+    fn nodes_are_asked_page_by_page() {
+        let area = Area::new(64 * MIB, libc::MADV_NOHUGEPAGE);
+        assert_eq!(nodes(area.0).unwrap(), (vec![], false), "nothing touched");
+        area.write(MIB);
+        let part = Span::new(area.0.start, area.0.start + MIB);
+        let (found, all) = nodes(part).unwrap();
+        assert!(all && !found.is_empty());
+        if let Some(only) = only_node() {
+            assert_eq!(found, [only]);
+        }
+    }
+
+    #[test]
+    fn addresses_without_memory_are_no_error_and_no_page() {
+        let pages = Pages::open().unwrap();
+        assert_eq!(pages.of(Span::new(4096, 8192)).unwrap().present, 0);
+    }
+}

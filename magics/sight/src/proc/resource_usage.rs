@@ -1,0 +1,107 @@
+//! What this process has taken so far, cheap enough to be asked before and after every cell: memory, CPU time, page
+//! faults, and the calling thread's mode of floating-point arithmetic.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::Serialize;
+
+use crate::arch::float;
+
+/// What was taken up to a moment. Two of them are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Toll {
+    /// Bytes in physical memory.
+    pub rss: Option<u64>,
+    /// Those of them that belong to no file.
+    pub anonymous: Option<u64>,
+    /// CPU time of all threads, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Page faults that needed no disk.
+    pub minor_faults: u64,
+    /// Page faults that needed one.
+    pub major_faults: u64,
+    /// Whether subnormal numbers are taken for zero on the calling thread; `None` on CPUs without this question.
+    pub flushes_subnormals: Option<bool>,
+}
+
+impl Toll {
+    /// Asks the kernel and the CPU; it takes some ten microseconds.
+    pub fn now() -> Self {
+        let mut toll = Self {
+            flushes_subnormals: flushes_subnormals(),
+            ..Self::default()
+        };
+        if let Some((resident, shared)) = pages() {
+            toll.rss = Some(resident);
+            toll.anonymous = Some(resident.saturating_sub(shared));
+        }
+        if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
+            let time = usage.user_time() + usage.system_time();
+            let positive = |count: i64| u64::try_from(count).unwrap_or_default();
+            toll.cpu_ns = positive(time.num_microseconds()) * 1000;
+            toll.minor_faults = positive(usage.minor_page_faults());
+            toll.major_faults = positive(usage.major_page_faults());
+        }
+        toll
+    }
+}
+
+/// The bytes of anonymous memory that lie in huge pages. The kernel walks all mappings for it: milliseconds.
+pub fn huge() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Resident bytes, and those that belong to files or are shared.
+fn pages() -> Option<(u64, u64)> {
+    // Kept open: a read is a fraction of opening the file.
+    static STATM: LazyLock<Option<File>> = LazyLock::new(|| File::open("/proc/self/statm").ok());
+    let mut text = [0; 128];
+    let length = STATM.as_ref()?.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    let mut fields = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+    let mut bytes = || Some(fields.next()?.ok()? * rustix::param::page_size() as u64);
+    Some((bytes()?, bytes()?))
+}
+
+/// Whether one of the two settings is on by which subnormal numbers are lost.
+pub fn flushes_subnormals() -> Option<bool> {
+    float::subnormals().map(|setting| setting.flushed || setting.ignored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_written_is_counted() {
+        const SIZE: usize = 64 << 20;
+        let before = Toll::now();
+        let memory = std::hint::black_box(vec![1u8; SIZE]);
+        let after = Toll::now();
+        let grown = |field: fn(&Toll) -> Option<u64>| {
+            field(&after)
+                .unwrap()
+                .saturating_sub(field(&before).unwrap())
+        };
+        let least = (SIZE - (8 << 20)) as u64;
+        assert!(grown(|toll| toll.rss) > least && grown(|toll| toll.anonymous) > least);
+        assert!(after.minor_faults > before.minor_faults);
+        assert!(after.cpu_ns >= before.cpu_ns && memory.len() == SIZE);
+        assert!(huge().is_some());
+    }
+
+    #[test]
+    fn a_new_thread_computes_with_subnormals() {
+        let is_known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+        assert_eq!(flushes_subnormals(), is_known.then_some(false));
+    }
+}

@@ -1,0 +1,5 @@
+//! Runtime libraries: thread pools and malloc.
+
+pub mod getters;
+pub mod malloc;
+pub mod pools;

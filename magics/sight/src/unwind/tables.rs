@@ -1,0 +1,147 @@
+//! The call frame information of a library, as its exceptions use it: `.eh_frame`, found through `.eh_frame_hdr`.
+//!
+//! It is copied from the mapped image once, since the library may be unloaded while somebody reads.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use gimli::{
+    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, NativeEndian, Pointer, UnwindContext,
+    UnwindSection,
+};
+use object::elf;
+
+use super::registers::STACK;
+use crate::elf::image::Image;
+use crate::proc::spans::Span;
+
+/// A piece of code that one entry describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it lies.
+    pub span: Span,
+    /// Whether the stack holds nothing but the return address at its beginning, as behind a call.
+    pub called: bool,
+}
+
+/// The pieces of code of an image, as its call frame information describes them; empty where it has none.
+pub fn pieces(image: &Arc<Image>) -> Vec<Piece> {
+    Tables::of(image).pieces()
+}
+
+/// Where the function begins that an address lies in, as the tables for exceptions tell; also of code without a name.
+pub fn function_start(image: &Arc<Image>, address: usize) -> Option<usize> {
+    let tables = Tables::of(image);
+    let entry = tables.entry(address)?;
+    usize::try_from(entry.initial_address()).ok()
+}
+
+/// Where a frame ends at the first instruction of a function.
+const CALLED: CfaRule<usize> = CfaRule::RegisterAndOffset {
+    register: gimli::Register(STACK),
+    offset: size_of::<usize>() as i64,
+};
+
+/// Copies of the two sections.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    bases: BaseAddresses,
+    header: Vec<u8>,
+    frames: Vec<u8>,
+}
+
+type Known = HashMap<usize, (Weak<Image>, Arc<Tables>)>;
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// A section of ours.
+pub(super) type Bytes<'a> = gimli::EndianSlice<'a, NativeEndian>;
+
+impl Tables {
+    /// The information of an image; empty where it has none.
+    pub(super) fn of(image: &Arc<Image>) -> Arc<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        if let Some((owner, tables)) = known.get(&image.bias())
+            && owner
+                .upgrade()
+                .is_some_and(|owner| Arc::ptr_eq(&owner, image))
+        {
+            return Arc::clone(tables);
+        }
+        let tables = Arc::new(Self::read(image).unwrap_or_default());
+        // What was unloaded is not coming back at its place.
+        known.retain(|_, (owner, _)| owner.strong_count() > 0);
+        known.insert(image.bias(), (Arc::downgrade(image), Arc::clone(&tables)));
+        tables
+    }
+
+    fn read(image: &Image) -> Option<Self> {
+        let part = |kind| image.parts().iter().find(move |part| part.kind == kind);
+        let header = part(elf::PT_GNU_EH_FRAME)?.span;
+        let mut bases = BaseAddresses::default().set_eh_frame_hdr(header.start as u64);
+        let copy = image.subject().bytes(header.start, header.len());
+        let parsed = EhFrameHdr::new(&copy, NativeEndian).parse(&bases, 8).ok()?;
+        let Pointer::Direct(start) = parsed.eh_frame_ptr() else {
+            return None;
+        };
+        let start = usize::try_from(start).ok()?;
+        // The length is written nowhere in the image, but the section does not leave its segment.
+        let mut loaded = image
+            .parts()
+            .iter()
+            .filter(|part| part.kind == elf::PT_LOAD);
+        let segment = loaded.find(|part| part.span.contains(start))?.span;
+        bases = bases.set_eh_frame(start as u64);
+        Some(Self {
+            frames: image.subject().bytes(start, segment.end - start),
+            header: copy,
+            bases,
+        })
+    }
+
+    /// The entry of the function in which an address lies.
+    pub(super) fn entry(&self, address: usize) -> Option<gimli::FrameDescriptionEntry<Bytes<'_>>> {
+        let header = EhFrameHdr::new(&self.header, NativeEndian);
+        let header = header.parse(&self.bases, 8).ok()?;
+        let entry = header.table()?.fde_for_address(
+            &self.frames(),
+            &self.bases,
+            address as u64,
+            gimli::UnwindSection::cie_from_offset,
+        );
+        entry.ok()
+    }
+
+    /// What the information says about each piece of code.
+    pub(super) fn pieces(&self) -> Vec<Piece> {
+        let mut context = UnwindContext::new();
+        let (frames, bases) = (self.frames(), self.bases());
+        let mut entries = frames.entries(bases);
+        let mut pieces = Vec::new();
+        while let Ok(Some(entry)) = entries.next() {
+            let CieOrFde::Fde(partial) = entry else {
+                continue;
+            };
+            let Ok(entry) = partial.parse(EhFrame::cie_from_offset) else {
+                continue;
+            };
+            let rows = entry.rows(&frames, bases, &mut context).ok();
+            let called = rows.is_some_and(|mut rows| {
+                let first = rows.next_row().ok().flatten();
+                first.is_some_and(|row| *row.cfa() == CALLED)
+            });
+            let start = entry.initial_address() as usize;
+            let span = Span::new(start, start.saturating_add(entry.len() as usize));
+            pieces.push(Piece { span, called });
+        }
+        pieces
+    }
+
+    pub(super) fn frames(&self) -> EhFrame<Bytes<'_>> {
+        EhFrame::new(&self.frames, NativeEndian)
+    }
+
+    pub(super) fn bases(&self) -> &BaseAddresses {
+        &self.bases
+    }
+}

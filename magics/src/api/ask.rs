@@ -1,0 +1,62 @@
+//! A magic that is asked by a message and not in a cell: the answer as JSON, with or without Python.
+//!
+//! While a cell holds the GIL, everything that is not a Python object can still be looked at.
+
+use pyo3::prelude::*;
+
+use crate::error::Error;
+use crate::magic::{Context, User};
+use crate::python::ipython;
+use crate::registry::{ALL, guarded};
+use diaphane_report::view::Bundle;
+
+/// How wide the text is: as a terminal that nobody made wider.
+const WIDTH: usize = 80;
+
+/// Why there is no answer: an exception's name, and a sentence.
+#[derive(Debug)]
+pub struct Refusal {
+    /// `UsageError` where the line is to blame, `GilHeld` where only Python could have answered.
+    pub ename: &'static str,
+    /// What is wrong, and what to do.
+    pub evalue: String,
+}
+
+/// Whether a magic may be asked this line twice and be as if it was asked once.
+#[must_use]
+pub fn may_ask_twice(name: &str, line: &str) -> bool {
+    let magic = ALL.iter().find(|magic| magic.name == name);
+    magic.is_some_and(|magic| (magic.only_looks)(line))
+}
+
+/// Asks a magic. With Python it sees the user's variables; without, the magic does what it can.
+///
+/// The answer is the report by MIME type.
+///
+/// # Errors
+/// When the line cannot be understood, the process cannot be looked at, or the magic needs Python and has none.
+pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Refusal> {
+    let refuse = |error: Error| Refusal {
+        ename: error.name(),
+        evalue: error.to_string(),
+    };
+    let Some(py) = py else {
+        return answer(name, line, None).map_err(refuse);
+    };
+    let namespace = ipython::namespace(py).map_err(|error| refuse(error.into()))?;
+    let user = User {
+        py,
+        namespace: &namespace,
+    };
+    answer(name, line, Some(user)).map_err(refuse)
+}
+
+fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
+    let asked = guarded(name, line, &Context { user, cell: None })?;
+    match asked.bind {
+        None => Ok(Bundle::of(&asked.report, WIDTH)?),
+        Some(_) => Err(Error::Usage(format!(
+            "%{name}: --as binds a variable, which only a cell can do"
+        ))),
+    }
+}

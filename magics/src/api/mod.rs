@@ -1,0 +1,5 @@
+//! How a magic is reached: from Python, or by a message while Python is busy.
+
+pub(crate) mod ask;
+pub(crate) mod module;
+pub(crate) mod report;

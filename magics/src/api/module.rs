@@ -1,0 +1,132 @@
+//! What Python sees: the functions of the module. Errors become exceptions here.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::api::report::PyReport;
+use crate::error::Error;
+use crate::host;
+use crate::magic::{Context, Form, User};
+use crate::magics::{native_delta, why_import};
+use crate::python::ipython::{keep_namespace, namespace};
+use crate::python::objects::{is_name, named, object};
+use crate::registry::{ALL, Asked, guarded};
+use crate::session::{deltas, journal};
+use crate::{cli, rust_cells};
+use diaphane_cpython::interpreter;
+use diaphane_report::view;
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let version = module.py().version_info();
+    let version = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    view::json::set_host(host::described(Some(&version)));
+    module.add_class::<PyReport>()?;
+    module.add_function(wrap_pyfunction!(run_magic, module)?)?;
+    module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(explain_import, module)?)?;
+    module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
+    module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
+    module.add_function(wrap_pyfunction!(end_cell, module)?)?;
+    module.add_function(wrap_pyfunction!(rust_cells::rust_complete, module)?)?;
+    module.add_function(wrap_pyfunction!(rust_cells::rust_inspect, module)?)
+}
+
+/// Say which variables are the user's, for questions that no cell asks.
+#[pyfunction]
+fn set_namespace(user_ns: &Bound<'_, PyDict>) {
+    keep_namespace(user_ns);
+}
+
+/// Say that a cell begins: what is loaded and started from now on came with it.
+#[pyfunction]
+#[pyo3(signature = (number=None))]
+fn begin_cell(py: Python<'_>, number: Option<u32>) -> PyResult<()> {
+    interpreter::check(py);
+    journal::begin_cell(number);
+    deltas::begin(number, &namespace(py)?);
+    Ok(())
+}
+
+/// Say that the cell has ended. What to show below it, by MIME type, if the user asked for it.
+#[pyfunction]
+fn end_cell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let changes = journal::end_cell();
+    let delta = deltas::end(&changes, &namespace(py)?);
+    let shown = delta.and_then(native_delta::note);
+    shown.map(|bundle| object(py, named(&bundle))).transpose()
+}
+
+/// Say why an import or the loading of a library failed, in a few lines; None for an exception of another kind.
+#[pyfunction]
+fn explain_import(
+    py: Python<'_>,
+    exception: &Bound<'_, pyo3::exceptions::PyBaseException>,
+) -> PyResult<Option<String>> {
+    let namespace = namespace(py)?;
+    let user = User {
+        py,
+        namespace: &namespace,
+    };
+    why_import::note(user, exception).map_err(|error| error.into_exception(py))
+}
+
+/// Run a magic and return its report, or None if the line bound the rows to a name.
+#[pyfunction]
+#[pyo3(signature = (name, line, cell=None, user_ns=None))]
+fn run_magic<'py>(
+    py: Python<'py>,
+    name: &str,
+    line: &str,
+    cell: Option<&str>,
+    user_ns: Option<Bound<'py, PyDict>>,
+) -> PyResult<Option<PyReport>> {
+    let namespace = match user_ns {
+        Some(namespace) => namespace,
+        None => namespace(py)?,
+    };
+    let user = User {
+        py,
+        namespace: &namespace,
+    };
+    let context = Context {
+        user: Some(user),
+        cell,
+    };
+    guarded(name, line, &context)
+        .and_then(|asked| deliver(name, asked, user))
+        .map_err(|error| error.into_exception(py))
+}
+
+/// Hands a report to Python, or binds its rows to the name that the line gave.
+fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyReport>, Error> {
+    let is_quiet = asked.report.quiet && !asked.report.as_json;
+    let report = PyReport::new(asked.report);
+    match asked.bind {
+        None if is_quiet => Ok(None),
+        None => Ok(Some(report)),
+        Some(variable) if is_name(user.py, &variable)? => {
+            user.namespace.set_item(variable, report.list(user.py)?)?;
+            Ok(None)
+        }
+        Some(other) => Err(Error::Usage(format!(
+            "%{name}: --as needs the name of a variable, not {other:?}"
+        ))),
+    }
+}
+
+/// List all magics as (name, "line" or "cell", help).
+#[pyfunction]
+fn magic_list() -> Vec<(&'static str, &'static str, String)> {
+    ALL.iter()
+        .map(|magic| {
+            (
+                magic.name,
+                match magic.form {
+                    Form::Line => "line",
+                    Form::Cell => "cell",
+                },
+                cli::help(&magic.form.write(magic.name), (magic.command)()),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,278 @@
+//! The line behind a magic: splitting it into words, the options that all magics share, usage and help.
+//!
+//! The grammar of each magic is its `clap` type; usage line, help and error messages are made from it.
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Command, CommandFactory, Parser};
+
+use crate::error::Error;
+use diaphane_report::Arrangement;
+use diaphane_report::view::text::wrap;
+
+/// A whole line: the magic's own words and the options that all magics share.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct Line<A: Args> {
+    #[command(flatten)]
+    pub own: A,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options that every magic has.
+#[derive(Debug, Default, Args)]
+#[command(next_display_order = 1000)]
+pub(crate) struct Common {
+    /// Keep the rows in which some field matches, in any case
+    #[arg(long, value_name = "REGEX")]
+    pub filter: Option<String>,
+    /// Sort by this column: sizes and times from the largest, the rest from the smallest
+    #[arg(long, value_name = "COL")]
+    pub sort: Option<String>,
+    /// Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub top: Option<usize>,
+    /// Show the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Bind the rows, a list of dicts, to a variable instead of showing them
+    #[arg(long = "as", value_name = "NAME")]
+    pub bind: Option<String>,
+    /// Without diagnoses
+    #[arg(long)]
+    pub no_diag: bool,
+}
+
+impl Common {
+    /// What they ask to do with the rows.
+    pub fn arrangement(&self) -> Arrangement {
+        Arrangement {
+            filter: self.filter.clone(),
+            sort: self.sort.clone(),
+            top: self.top,
+            json: self.json,
+            no_diag: self.no_diag,
+        }
+    }
+}
+
+/// Parses the line of a magic, which is named with its percent signs.
+pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> {
+    let refuse = |what: String| {
+        Error::Usage(format!(
+            "{magic}: {what}; usage: {}",
+            usage(magic, &command::<A>())
+        ))
+    };
+    let words = split(line).map_err(refuse)?;
+    Line::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+}
+
+/// The grammar of a whole line, with the magic's own documentation.
+pub(crate) fn command<A: Args>() -> Command {
+    let own = A::augment_args(Command::default());
+    let about = own.get_long_about().or(own.get_about());
+    Line::<A>::command().long_about(about.cloned().unwrap_or_default())
+}
+
+/// One line that shows everything that may be given.
+pub(crate) fn usage(magic: &str, command: &Command) -> String {
+    let mut usage = magic.to_owned();
+    for argument in command.get_arguments() {
+        let value = argument
+            .get_value_names()
+            .map(|names| names.join(" "))
+            .unwrap_or_default();
+        let many = argument
+            .get_num_args()
+            .is_some_and(|range| range.max_values() > 1);
+        usage += &match argument.get_long() {
+            Some(long) if argument.get_action().takes_values() => format!(" [--{long} {value}]"),
+            Some(long) => format!(" [--{long}]"),
+            None if argument.is_required_set() => format!(" {value}"),
+            None => format!(" [{value}{}]", if many { " ..." } else { "" }),
+        };
+    }
+    usage
+}
+
+/// The text behind `%name?`.
+pub(crate) fn help(magic: &str, command: Command) -> String {
+    const WIDTH: usize = 88;
+    let usage = usage(magic, &command);
+    let about = command
+        .get_long_about()
+        .or(command.get_about())
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let about: Vec<String> = about
+        .lines()
+        .flat_map(|line| wrap(line, "", WIDTH))
+        .collect();
+    let options = command
+        .help_template("{all-args}")
+        .term_width(WIDTH)
+        .render_help();
+    format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"))
+}
+
+/// Says in a few words what the parser did not like.
+fn explain(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let given = context(ContextKind::InvalidArg).unwrap_or_default();
+    let value = context(ContextKind::InvalidValue).unwrap_or_default();
+    let meant = context(ContextKind::SuggestedArg)
+        .map(|meant| format!(", did you mean {meant}?"))
+        .unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if given.starts_with('-') => {
+            format!("unknown argument {given:?}{meant}")
+        }
+        ErrorKind::UnknownArgument => {
+            format!(
+                "{given:?} is one argument too many; --filter {given} keeps the rows that match"
+            )
+        }
+        ErrorKind::ArgumentConflict => format!("{given} is given twice"),
+        ErrorKind::MissingRequiredArgument => {
+            format!("{} is missing", given.trim_matches(['<', '>']))
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("{given} lacks its value"),
+        _ => format!("{value:?} is no value for {given}{}", possible(error)),
+    }
+}
+
+/// The values that an option takes, where they are few.
+fn possible(error: &clap::Error) -> String {
+    match error.get(ContextKind::ValidValue) {
+        Some(values) if !values.to_string().is_empty() => format!(", which takes {values}"),
+        _ => String::new(),
+    }
+}
+
+/// A number of bytes such as `4096`, `64kB` or `1.5 MB`, in units of 1000, or of 1024 with an i (`MiB`).
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let at = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != '_')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = unit.trim().to_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (unit, base) = match unit.strip_suffix('i') {
+        Some(unit) => (unit, 1024f64),
+        None => (unit, 1000f64),
+    };
+    let power = ["", "k", "m", "g", "t"]
+        .iter()
+        .position(|known| *known == unit);
+    let number: Option<f64> = number.replace('_', "").parse().ok();
+    match (number, power) {
+        (Some(number), Some(power)) => Ok((number * base.powi(power as i32)) as usize),
+        _ => Err("a size is a number of bytes, or one with a unit: 64kB, 1MB".into()),
+    }
+}
+
+/// Splits at blanks. Quotes group and vanish, except behind a bracket, where they are Python's: `d['x']`; a backslash is
+/// kept, since it belongs to a regular expression.
+fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    // The quote that is open, and whether it is Python's.
+    let mut quote: Option<(char, bool)> = None;
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some((open, is_python)), _) if letter == open => {
+                quote = None;
+                word.get_or_insert_default()
+                    .extend(is_python.then_some(letter));
+            }
+            (None, '"' | '\'') => {
+                let word = word.get_or_insert_default();
+                let is_python = word.ends_with('[');
+                quote = Some((letter, is_python));
+                word.extend(is_python.then_some(letter));
+            }
+            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    match quote {
+        Some((open, _)) => Err(format!("the quote {open} is not closed")),
+        None => Ok(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Look for something.
+    #[derive(Debug, Args)]
+    struct Probe {
+        /// What to look for
+        #[arg(value_name = "REGEX")]
+        pattern: Option<String>,
+    }
+
+    fn message(line: &str) -> String {
+        parse::<Probe>("%probe", line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn words_keep_backslashes_and_lose_quotes() {
+        assert_eq!(
+            split(r#"a\.so "b c" '' --x='y z'"#).unwrap(),
+            [r"a\.so", "b c", "", "--x=y z"]
+        );
+        assert_eq!(split("d['a b'].x c").unwrap(), ["d['a b'].x", "c"]);
+        assert!(split("'a").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn options_are_understood() {
+        let line = parse::<Probe>("%probe", r"\.so$ --top 3 --as rows --json").unwrap();
+        assert_eq!(line.own.pattern.as_deref(), Some(r"\.so$"));
+        let common = line.common;
+        assert_eq!(
+            (common.top, common.bind.as_deref(), common.json),
+            (Some(3), Some("rows"), true)
+        );
+    }
+
+    #[test]
+    fn the_help_is_about_the_magic() {
+        let help = help("%probe", command::<Probe>());
+        assert!(help.starts_with("Look for something\n"), "{help}");
+    }
+
+    #[test]
+    fn a_mistake_gets_one_line_with_the_usage() {
+        let usage = "usage: %probe [REGEX] [--filter REGEX] [--sort COL] [--top N] [--json] [--as NAME] [--no-diag]";
+        assert_eq!(
+            message("--jsn"),
+            format!("%probe: unknown argument \"--jsn\", did you mean --json?; {usage}")
+        );
+        assert_eq!(
+            message("--top x"),
+            format!("%probe: \"x\" is no value for --top <N>; {usage}")
+        );
+        assert_eq!(
+            message("a b"),
+            format!(
+                "%probe: \"b\" is one argument too many; --filter b keeps the rows that match; {usage}"
+            )
+        );
+        assert!(message("--top").starts_with("%probe: --top <N> lacks its value; "));
+        assert!(message("--json --json").starts_with("%probe: --json is given twice; "));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("1.5 MB"), Ok(1_500_000));
+        assert_eq!(size("64KiB"), Ok(65536));
+        assert_eq!(size("2g"), Ok(2_000_000_000));
+        assert!(size("").is_err() && size("3 apples").is_err() && size("1.2.3").is_err());
+    }
+}

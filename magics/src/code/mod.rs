@@ -1,0 +1,7 @@
+//! Code behind Python's callables: the functions that they lead to, their names, lines and variants.
+
+pub(crate) mod callable;
+pub(crate) mod symbolize;
+pub(crate) mod target;
+pub(crate) mod trail;
+pub(crate) mod variants;

@@ -1,0 +1,3 @@
+//! What is known of each loaded library.
+
+pub(crate) mod inventory;

@@ -1,0 +1,76 @@
+//! What a magic is, and what it may look at. It knows no magic.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::Error;
+use diaphane_report::Report;
+
+/// A question that can be asked.
+pub(crate) trait Magic {
+    /// The name after the percent sign.
+    const NAME: &'static str;
+    /// Whether it stands on a line or above a cell.
+    const FORM: Form = Form::Line;
+    /// What may stand on the line; its documentation is the magic's.
+    type Args: clap::Args;
+
+    /// Whether the question may be asked twice: it leaves nothing behind, takes its time only for looking, and its
+    /// answer does not depend on when it was asked last.
+    fn only_looks(_args: &Self::Args) -> bool {
+        true
+    }
+
+    /// Answers.
+    fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;
+}
+
+/// How a magic is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `%name`, on one line.
+    Line,
+    /// `%%name`, above the cell that it runs.
+    Cell,
+}
+
+impl Form {
+    /// The name with its percent signs.
+    pub fn write(self, name: &str) -> String {
+        match self {
+            Self::Line => format!("%{name}"),
+            Self::Cell => format!("%%{name}"),
+        }
+    }
+}
+
+/// What a magic may look at besides the process.
+pub(crate) struct Context<'a, 'py> {
+    /// Python, unless the question came from a thread that does not hold the GIL.
+    pub user: Option<User<'a, 'py>>,
+    /// The cell below the magic.
+    pub cell: Option<&'a str>,
+}
+
+/// Python and what the user made in it.
+#[derive(Clone, Copy)]
+pub(crate) struct User<'a, 'py> {
+    pub py: Python<'py>,
+    /// The user's variables.
+    pub namespace: &'a Bound<'py, PyDict>,
+}
+
+impl<'a, 'py> Context<'a, 'py> {
+    /// Python, for a magic that cannot answer without.
+    pub fn user(&self) -> Result<User<'a, 'py>, Error> {
+        self.user.ok_or(Error::NeedsPython)
+    }
+
+    /// Looks at the process while Python's other threads go on.
+    pub fn without_gil<T: Send>(&self, look: impl FnOnce() -> T + Send) -> T {
+        match self.user {
+            Some(user) => user.py.detach(look),
+            None => look(),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `%addr_map`: what lies where in the address space of this process, and how much of it is in physical memory.
+//!
+//! The kernel lists the regions; what each is for comes from the linker's list, the C library's own structures, and the
+//! arrays that the user's variables hold.
+
+mod arrays;
+mod at;
+mod changes;
+mod findings;
+mod regions;
+mod track;
+
+use clap::ValueEnum;
+use diaphane_sight::proc::memory_limits;
+use diaphane_sight::runtimes::malloc::Malloc;
+use serde_json::json;
+
+use self::arrays::Arrays;
+use self::regions::{Map, Row};
+use crate::error::Error;
+use crate::magic::{Context, Magic};
+use diaphane_report::view::bytes;
+use diaphane_report::{Column, Report, Show, fields, rows};
+
+/// Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
+///
+/// Sizes are addresses that are taken; rss is what is in physical memory, huge what is in huge pages,
+/// and pss (with --pss) the first with shared pages counted in part. An array is named where it fills most of a region; a report in a notebook has a
+/// picture, in which the filled part of a box is in physical memory.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Add up the regions of each library or kind
+    #[arg(long, value_name = "WHAT")]
+    group: Option<Group>,
+    /// Say what lies at one address, such as 0x7f0012345678
+    #[arg(long, value_name = "ADDR")]
+    at: Option<String>,
+    /// Show only what is different from the last time
+    #[arg(long, conflicts_with = "group")]
+    diff: bool,
+    /// Also what is in physical memory with shared pages counted in part (slower)
+    #[arg(long)]
+    pss: bool,
+}
+
+/// What regions are added up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Of one library, array or thread.
+    Lib,
+    /// Of one kind.
+    Kind,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("change", Show::Text, 1).optional(),
+    Column::new("lo", Show::Address, 2)
+        .titled("start")
+        .optional(),
+    Column::new("hi", Show::Address, 9).titled("end").optional(),
+    Column::new("regions", Show::Number, 6).optional(),
+    Column::new("kind", Show::Text, 0).optional(),
+    Column::new("owner", Show::Text, 0).at_least(16).optional(),
+    Column::new("perms", Show::Text, 5).optional(),
+    Column::new("size", Show::Bytes, 1),
+    Column::new("size_delta", Show::Number, 4)
+        .titled("size change")
+        .optional(),
+    Column::new("rss", Show::Bytes, 1).optional(),
+    Column::new("rss_delta", Show::Number, 4)
+        .titled("rss change")
+        .optional(),
+    Column::new("pss", Show::Bytes, 7).optional(),
+    Column::new("huge", Show::Bytes, 6).optional(),
+    Column::new("swap", Show::Bytes, 8).optional(),
+    Column::new("name", Show::Path, 10).optional(),
+];
+
+/// The magic.
+pub(crate) struct AddrMap;
+
+impl Magic for AddrMap {
+    const NAME: &'static str = "addr_map";
+    type Args = Args;
+
+    /// The next `--diff` compares with this one.
+    fn only_looks(args: &Args) -> bool {
+        !args.diff
+    }
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let arrays = context.user.map(Arrays::of);
+        if let Some(address) = &args.at {
+            return at::report(address, &arrays.unwrap_or_default());
+        }
+        let mut limits = Vec::new();
+        if arrays.is_none() {
+            limits.push("Python runs something else, so arrays have no names".to_owned());
+        }
+        let arrays = arrays.unwrap_or_default();
+        context.without_gil(|| report(args, &arrays, limits))
+    }
+}
+
+fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
+    let map = Map::read(arrays, args.pss, &mut limits)?;
+    let malloc = Malloc::read();
+    let ceilings = memory_limits::memory();
+    let totals = regions::totals(&map.rows);
+    // Sums are no list to compare with.
+    let earlier = args
+        .group
+        .is_none()
+        .then(|| changes::replace(&map.rows))
+        .flatten();
+    let shown = match (args.diff, args.group, earlier) {
+        (true, _, Some(earlier)) => rows(changes::between(&earlier, &map.rows))?,
+        (true, _, None) => {
+            limits.push(
+                "there was no earlier %addr_map to compare with; the next one compares with this"
+                    .into(),
+            );
+            Vec::new()
+        }
+        (false, Some(Group::Kind), _) => rows(&totals)?,
+        (false, Some(Group::Lib), _) => rows(regions::by_owner(&map.rows))?,
+        (false, None, _) => rows(&map.rows)?,
+    };
+    let malloc_facts = malloc.as_ref().map(|malloc| {
+        json!({"arena": malloc.system(), "in_use": malloc.system().saturating_sub(malloc.free()),
+            "free": malloc.free(), "mmap": malloc.mapped, "arenas": malloc.arenas})
+    });
+    Ok(Report {
+        name: AddrMap::NAME,
+        columns: COLUMNS,
+        rows: shown,
+        figure: (!args.diff).then(|| track::draw(&map.rows, &totals)),
+        summary: summary(&map.rows, &totals, malloc.as_ref()),
+        diagnoses: findings::all(&map.rows, malloc.as_ref(), &ceilings),
+        facts: fields(
+            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": ceilings,
+            "max_map_count": memory_limits::regions()}),
+        )?,
+        limits,
+        ..Report::default()
+    })
+}
+
+/// How much of what there is, the largest first.
+fn summary(all: &[Row], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
+    let is_taken = |row: &&Row| row.kind != "reserved";
+    let size: usize = all.iter().filter(is_taken).map(|row| row.size).sum();
+    let written = |total: &regions::Total| match total.rss {
+        Some(rss) => format!(
+            "{} {} of {}",
+            total.kind,
+            bytes(rss as f64),
+            bytes(total.size as f64)
+        ),
+        None => format!("{} {}", total.kind, bytes(total.size as f64)),
+    };
+    let parts: Vec<String> = totals
+        .iter()
+        .filter(|total| total.kind != "reserved")
+        .map(written)
+        .collect();
+    let rss: Option<u64> = all.iter().map(|row| row.rss).sum();
+    let present = rss
+        .map(|rss| format!("{} in memory of ", bytes(rss as f64)))
+        .unwrap_or_default();
+    let first = format!(
+        "{} regions, {present}{}: {}",
+        all.len(),
+        bytes(size as f64),
+        parts.join(", ")
+    );
+    let second = malloc.map(|malloc| {
+        let (system, free) = (malloc.system() as f64, malloc.free() as f64);
+        let large = format!(
+            "{} large blocks take {}",
+            malloc.mapped_blocks,
+            bytes(malloc.mapped as f64)
+        );
+        format!(
+            "malloc: {} arenas hold {}, {} of it free; {large}",
+            malloc.arenas.len(),
+            bytes(system),
+            bytes(free)
+        )
+    });
+    std::iter::once(first).chain(second).collect()
+}

@@ -1,0 +1,118 @@
+//! What lies at one address: asked of the kernel for this address alone, so that the answer takes microseconds.
+
+use diaphane_sight::code::symbols;
+use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::regions::purposes;
+use serde::Serialize;
+use serde_json::json;
+
+use super::AddrMap;
+use super::arrays::Arrays;
+use super::regions::{ARRAY, word};
+use crate::error::Error;
+use crate::magic::Magic;
+use diaphane_report::{Address, Column, Report, Show, fields, rows};
+
+const COLUMNS: &[Column] = &[
+    Column::new("address", Show::Address, 0),
+    Column::new("kind", Show::Text, 0),
+    Column::new("owner", Show::Text, 0).at_least(16),
+    Column::new("symbol", Show::Text, 1).at_least(16).optional(),
+    Column::new("offset", Show::Number, 1).optional(),
+    Column::new("perms", Show::Text, 3),
+    Column::new("lo", Show::Address, 2).titled("start"),
+    Column::new("hi", Show::Address, 4).titled("end"),
+];
+
+#[derive(Serialize)]
+struct Row {
+    address: Address,
+    kind: &'static str,
+    owner: Option<String>,
+    symbol: Option<String>,
+    offset: Option<usize>,
+    perms: String,
+    lo: Address,
+    hi: Address,
+    name: Option<String>,
+}
+
+/// The report on an address.
+pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => usize::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    let address = number.map_err(|_| {
+        Error::Usage(format!(
+            "%addr_map: --at: {text:?} is no address, such as 0x7f0012345678"
+        ))
+    })?;
+    let row = find(address, arrays)?;
+    let summary = row
+        .as_ref()
+        .map_or_else(|| format!("nothing is mapped at {address:#x}"), sentence);
+    Ok(Report {
+        name: AddrMap::NAME,
+        columns: COLUMNS,
+        rows: rows(row)?,
+        summary: vec![summary],
+        facts: fields(json!({"at": Address(address)}))?,
+        ..Report::default()
+    })
+}
+
+fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
+    let maps = Maps::at(address)?;
+    let Some(region) = maps.regions.first() else {
+        return Ok(None);
+    };
+    let libraries = libraries::loaded(&maps)?;
+    let Some(purpose) = purposes(&maps, &libraries).into_iter().next() else {
+        return Ok(None);
+    };
+    let mut row = Row {
+        address: Address(address),
+        kind: word(purpose.kind),
+        owner: purpose.thread.map(|thread| format!("thread {thread}")),
+        symbol: None,
+        offset: None,
+        perms: region.perms.clone(),
+        lo: Address(region.span.start),
+        hi: Address(region.span.end),
+        name: region.name.clone(),
+    };
+    if let Some((span, name)) = arrays.at(address) {
+        (row.kind, row.owner, row.offset) = (ARRAY, Some(name.clone()), Some(address - span.start));
+    } else if let Some(place) = symbols::place(address, &libraries) {
+        row.owner = Some(libraries[place.library].name.clone());
+        row.symbol = place.symbol.map(|symbol| demangle(&symbol.name));
+        row.offset = Some(place.offset);
+    }
+    Ok(Some(row))
+}
+
+/// The same in words.
+fn sentence(row: &Row) -> String {
+    let address = format!("{:#x}", row.address.0);
+    let offset = row.offset.unwrap_or(0);
+    match (row.kind, &row.owner, &row.symbol) {
+        (ARRAY, Some(name), _) => format!("{address} is byte {offset} of {name}"),
+        (_, Some(library), Some(symbol)) => {
+            format!("{address} is {symbol}+{offset:#x} in {library}")
+        }
+        ("stack", Some(thread), _) => format!("{address} is on the stack of {thread}"),
+        (kind, Some(library), None) => {
+            format!("{address} is {kind} of {library}, {offset:#x} from its start")
+        }
+        (kind, None, _) => format!(
+            "{address} is in {kind} memory{}",
+            row.name
+                .as_ref()
+                .map(|name| format!(" ({name})"))
+                .unwrap_or_default()
+        ),
+    }
+}

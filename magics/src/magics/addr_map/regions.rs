@@ -1,0 +1,185 @@
+//! The rows: one for each region, and their sums.
+
+use std::collections::BTreeMap;
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::maps::{Maps, Region};
+use diaphane_sight::proc::residency::{Usage, usage};
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::regions::{Kind, Purpose, purposes};
+use serde::Serialize;
+
+use super::arrays::{Arrays, filled};
+use crate::error::Error;
+use diaphane_report::Address;
+
+/// One region.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub lo: Address,
+    pub hi: Address,
+    pub size: usize,
+    pub rss: Option<u64>,
+    pub pss: Option<u64>,
+    pub swap: Option<u64>,
+    pub huge: Option<u64>,
+    pub perms: String,
+    pub kind: &'static str,
+    pub owner: Option<String>,
+    pub name: Option<String>,
+    pub arrays: Vec<String>,
+}
+
+/// The regions of one kind, or of one owner.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Total {
+    pub kind: &'static str,
+    pub owner: Option<String>,
+    pub regions: usize,
+    pub size: usize,
+    pub rss: Option<u64>,
+    pub pss: Option<u64>,
+    pub swap: Option<u64>,
+    pub huge: Option<u64>,
+}
+
+/// The address space.
+pub(super) struct Map {
+    pub rows: Vec<Row>,
+}
+
+impl Map {
+    /// Reads it. Where the kernel does not tell usage, regions alone are known.
+    pub fn read(arrays: &Arrays, shares: bool, limits: &mut Vec<String>) -> Result<Self, Error> {
+        let (maps, usages) = match usage(shares) {
+            Ok((maps, usages)) if !usages.is_empty() => (maps, Some(usages)),
+            _ => {
+                limits.push("neither /proc/self/pagemap nor /proc/self/smaps can be read here, so what is in physical memory is unknown".into());
+                (Maps::read()?, None)
+            }
+        };
+        let libraries = libraries::loaded(&maps)?;
+        let purposes = purposes(&maps, &libraries);
+        let arrays = arrays.by_region(&maps);
+        let one = |(index, region): (usize, &Region)| {
+            let usage = usages.as_ref().map(|usages| usages[index]);
+            row(region, purposes[index], usage, &libraries, &arrays[index])
+        };
+        Ok(Self {
+            rows: maps.regions.iter().enumerate().map(one).collect(),
+        })
+    }
+}
+
+fn row(
+    region: &Region,
+    purpose: Purpose,
+    usage: Option<Usage>,
+    libraries: &[Library],
+    arrays: &[&(Span, String)],
+) -> Row {
+    let is_array =
+        purpose.kind == Kind::Anonymous && filled(region.span, arrays) * 2 >= region.span.len();
+    let names: Vec<String> = arrays.iter().map(|(_, name)| name.clone()).collect();
+    let library = purpose.library.map(|index| libraries[index].name.clone());
+    let thread = purpose.thread.map(|thread| format!("thread {thread}"));
+    Row {
+        lo: Address(region.span.start),
+        hi: Address(region.span.end),
+        size: region.span.len(),
+        rss: usage.map(|usage| usage.rss),
+        pss: usage.and_then(|usage| usage.pss),
+        swap: usage.map(|usage| usage.swap),
+        huge: usage.map(|usage| usage.huge),
+        perms: region.perms.clone(),
+        kind: if is_array { ARRAY } else { word(purpose.kind) },
+        owner: library
+            .or(thread)
+            .or_else(|| is_array.then(|| listed(&names)).flatten()),
+        name: region.name.clone(),
+        arrays: names,
+    }
+}
+
+/// The kind of a region that arrays fill.
+pub(super) const ARRAY: &str = "array";
+
+/// The word for a kind.
+pub(super) fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Code => "code",
+        Kind::Data => "data",
+        Kind::Heap => "heap",
+        Kind::Arena => "thread arena",
+        Kind::Stack => "stack",
+        Kind::File => "file",
+        Kind::Shared => "shared",
+        Kind::Jit => "jit",
+        Kind::Kernel => "kernel",
+        Kind::Reserved => "reserved",
+        Kind::Anonymous => "anonymous",
+    }
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 3;
+    let more = names.len().saturating_sub(SHOWN);
+    let first = names
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match (names.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(first),
+        (false, more) => Some(format!("{first}, +{more}")),
+    }
+}
+
+/// The sums by kind, the largest in physical memory first.
+pub(super) fn totals(rows: &[Row]) -> Vec<Total> {
+    sums(rows, |row| (row.kind, None))
+}
+
+/// The sums by owner; regions without one are added up by kind.
+pub(super) fn by_owner(rows: &[Row]) -> Vec<Total> {
+    let key = |row: &Row| match (&row.owner, row.kind) {
+        // A library's parts are one thing here.
+        (Some(owner), "code" | "data" | "reserved") => ("library", Some(owner.clone())),
+        (owner, kind) => (kind, owner.clone()),
+    };
+    sums(rows, key)
+}
+
+fn sums(rows: &[Row], key: impl Fn(&Row) -> (&'static str, Option<String>)) -> Vec<Total> {
+    let mut groups: BTreeMap<(&'static str, Option<String>), Total> = BTreeMap::new();
+    let add = |sum: &mut Option<u64>, more: Option<u64>| {
+        *sum = sum.zip(more).map(|(sum, more)| sum + more)
+    };
+    for row in rows {
+        let (kind, owner) = key(row);
+        let empty = || Total {
+            kind,
+            owner: owner.clone(),
+            regions: 0,
+            size: 0,
+            rss: Some(0),
+            pss: Some(0),
+            swap: Some(0),
+            huge: Some(0),
+        };
+        let total = groups.entry((kind, owner.clone())).or_insert_with(empty);
+        total.regions += 1;
+        total.size += row.size;
+        add(&mut total.rss, row.rss);
+        add(&mut total.pss, row.pss);
+        add(&mut total.swap, row.swap);
+        add(&mut total.huge, row.huge);
+    }
+    let mut totals: Vec<Total> = groups.into_values().collect();
+    totals.sort_by_key(|total| std::cmp::Reverse((total.rss, total.size)));
+    totals
+}

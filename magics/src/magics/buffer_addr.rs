@@ -1,0 +1,326 @@
+//! `%buffer_addr`: where the memory of variables lies, whose it is, and which variables share it.
+//!
+//! Addresses come from NumPy's structure or the buffer protocol, mappings and pages from the kernel, and whether two
+//! strided buffers share a byte from NumPy's own solver.
+
+mod findings;
+mod groups;
+mod overlap;
+mod place;
+mod row;
+mod targets;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diaphane_sight::proc::spans;
+use diaphane_sight::proc::spans::{Layout, Span};
+use pyo3::prelude::*;
+use serde_json::json;
+
+use self::place::{Backed, Memory};
+use self::targets::Target;
+use crate::cli;
+use crate::error::Error;
+use crate::magic::{Context, Magic, User};
+use crate::memory::allocated::Tracemalloc;
+use crate::memory::buffers;
+use crate::memory::buffers::{Buffer, Found};
+use crate::numpy::memory_handler::origins;
+use crate::python::objects::type_name;
+use diaphane_report::view::bytes;
+use diaphane_report::{Report, fields, rows};
+
+/// Show where the memory of variables lies, whose it is, and who shares it.
+///
+/// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
+/// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
+/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
+/// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Variables to look at
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Also what lists, dicts and other objects hold
+    #[arg(long)]
+    all: bool,
+    /// Draw who lies where in whose memory, with the chain of bases
+    #[arg(long)]
+    graph: bool,
+    /// How the memory is backed: bytes that are present, in huge pages, and the NUMA nodes
+    #[arg(long)]
+    pages: bool,
+    /// Leave out smaller buffers; a number of bytes, or with a unit: 64kB, 1MB
+    #[arg(long, value_name = "SIZE", value_parser = cli::size)]
+    min: Option<usize>,
+}
+
+/// One line of the report before it is written.
+struct Listed<'py> {
+    name: String,
+    buffer: Result<Buffer<'py>, String>,
+    owner: Owner,
+    refs: Option<isize>,
+    mapping: Option<Arc<str>>,
+    backed: Backed,
+    allocated_at: Option<String>,
+    shares_with: Vec<usize>,
+}
+
+/// Whose memory it is.
+#[derive(Default)]
+struct Owner {
+    /// Its variable, if it has one.
+    name: Option<String>,
+    kind: String,
+    /// Which object it is.
+    id: usize,
+    /// Its memory, if it lends it.
+    span: Option<Span>,
+    allocator: Option<String>,
+    /// Whether the listed object is the owner.
+    is_self: bool,
+}
+
+impl Listed<'_> {
+    /// The layout of a buffer that was found.
+    fn layout(&self) -> Option<&Layout> {
+        self.buffer.as_ref().ok().map(|buffer| &buffer.layout)
+    }
+
+    /// From its lowest to behind its highest byte.
+    fn bounds(&self) -> Option<Span> {
+        self.layout().map(Layout::bounds)
+    }
+
+    /// The variable that owns the memory.
+    fn owner_name(&self) -> Option<&str> {
+        match self.owner.is_self {
+            true => Some(&self.name),
+            false => self.owner.name.as_deref(),
+        }
+    }
+}
+
+/// The magic.
+pub(crate) struct BufferAddr;
+
+impl Magic for BufferAddr {
+    const NAME: &'static str = "buffer_addr";
+    type Args = Args;
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let user = context.user()?;
+        let mut memory = context.without_gil(|| Memory::read(args.pages))?;
+        let (targets, limit) = targets::of(args, user)?;
+        let names = Names::of(user, &targets);
+        let mut listed = list(args, &targets, &names, user.py)?;
+        name_owners(&mut listed);
+        for one in &mut listed {
+            look_at_memory(one, &mut memory);
+        }
+        let mut limits = memory.limits();
+        limits.extend(limit);
+        limits.extend(overlap::find(user.py, &mut listed)?);
+        let sizes = Sizes::of(&listed);
+        let has_view = listed.iter().any(|one| !one.owner.is_self);
+        let groups = match args.graph || has_view {
+            true => groups::of(&listed),
+            false => Vec::new(),
+        };
+        Ok(Report {
+            name: Self::NAME,
+            columns: row::COLUMNS,
+            rows: rows(listed.iter().map(|one| row::of(one, &listed)))?,
+            facts: fields(json!({
+                "listed_bytes": sizes.listed,
+                "distinct_bytes": sizes.distinct,
+                "distinct_is_exact": sizes.exact,
+            }))?,
+            listing: match args.graph {
+                true => groups::listing(&groups),
+                false => Vec::new(),
+            },
+            figure: groups::ruler(&groups, args.graph),
+            summary: vec![sizes.sentence(listed.len())],
+            diagnoses: findings::all(&listed),
+            limits,
+            ..Report::default()
+        })
+    }
+}
+
+/// The variables by the object they hold; those that the user can see come first.
+struct Names(HashMap<usize, String>);
+
+impl Names {
+    fn of(user: User<'_, '_>, targets: &[Target<'_>]) -> Self {
+        let mut variables: Vec<(String, usize)> = user
+            .namespace
+            .iter()
+            .filter_map(|(name, value)| Some((name.extract().ok()?, value.as_ptr().addr())))
+            .collect();
+        variables.sort_by_key(|(name, _)| name.starts_with('_'));
+        let mut names = HashMap::new();
+        for (name, id) in variables {
+            names.entry(id).or_insert(name);
+        }
+        for target in targets {
+            let id = target.object.as_ptr().addr();
+            names.entry(id).or_insert_with(|| target.name.clone());
+        }
+        Self(names)
+    }
+}
+
+fn list<'py>(
+    args: &Args,
+    targets: &[Target<'py>],
+    names: &Names,
+    py: Python<'py>,
+) -> Result<Vec<Listed<'py>>, Error> {
+    let tracemalloc = Tracemalloc::ask(py)?;
+    let is_large = |found: &Found<'_>| match (args.min, &found.buffer) {
+        (Some(min), Ok(buffer)) => buffer.layout.listed() >= min,
+        _ => true,
+    };
+    let mut listed = Vec::new();
+    for target in targets {
+        for found in buffers::of(&target.object, target.is_named) {
+            if !is_large(&found) {
+                continue;
+            }
+            let owner = match &found.buffer {
+                Ok(buffer) => owner(buffer, names),
+                Err(_) => Owner::default(),
+            };
+            let allocated_at = match owner.span {
+                Some(span) => match origins::of(span.start) {
+                    Some(place) => Some(place),
+                    None => tracemalloc.place(span.start)?,
+                },
+                None => None,
+            };
+            listed.push(Listed {
+                name: format!("{}{}", target.name, found.part),
+                // A part is made for this report, and says nothing about the user's references.
+                refs: found.part.is_empty().then_some(target.refs),
+                buffer: found.buffer,
+                owner,
+                mapping: None,
+                backed: Backed::default(),
+                allocated_at,
+                shares_with: Vec::new(),
+            });
+        }
+    }
+    Ok(listed)
+}
+
+/// An owner without a variable may be listed as a part of one: the block of a DataFrame.
+fn name_owners(listed: &mut [Listed<'_>]) {
+    let is_nameless = |one: &Listed<'_>| !one.owner.is_self && one.owner.name.is_none();
+    if !listed.iter().any(is_nameless) {
+        return;
+    }
+    let owners = listed.iter().filter(|one| one.owner.is_self);
+    let names: HashMap<usize, String> =
+        owners.map(|one| (one.owner.id, one.name.clone())).collect();
+    for one in listed.iter_mut().filter(|one| is_nameless(one)) {
+        one.owner.name = names.get(&one.owner.id).cloned();
+    }
+}
+
+fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
+    if let Some(span) = one.bounds().filter(|span| !span.is_empty()) {
+        one.mapping = memory.mapping(span.start);
+        one.backed = memory.backed(span);
+    }
+}
+
+fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
+    let owner = buffer.owner();
+    let lent = match buffer.is_owner() {
+        true => None,
+        false => lent_at(owner, buffer.layout.bounds().start),
+    };
+    let lender = if buffer.is_owner() {
+        Some(buffer)
+    } else {
+        lent.as_ref()
+    };
+    Owner {
+        name: names.0.get(&owner.as_ptr().addr()).cloned(),
+        kind: type_name(owner),
+        id: match &lent {
+            Some(lent) => lent.owner_id(),
+            None => buffer.owner_id(),
+        },
+        span: buffer
+            .owner_span
+            .or_else(|| lender.map(|lender| lender.layout.bounds())),
+        allocator: lender.and_then(|lender| lender.allocator.clone()),
+        is_self: buffer.is_owner(),
+    }
+}
+
+/// What an object lends that has an address in it; an array of Arrow lends several buffers.
+fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
+    let found = buffers::of(object, false).into_iter();
+    let mut lent: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
+    let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
+    let place = lent.iter().position(holds).unwrap_or(0);
+    (!lent.is_empty()).then(|| lent.swap_remove(place))
+}
+
+/// How much is listed, and how much memory that is.
+struct Sizes {
+    listed: usize,
+    distinct: usize,
+    exact: bool,
+}
+
+impl Sizes {
+    /// Beyond so many pieces, a strided buffer counts with its bounds.
+    const PIECES: usize = 100_000;
+
+    fn of(listed: &[Listed<'_>]) -> Self {
+        let layouts = || listed.iter().filter_map(Listed::layout);
+        let (dense, strided): (Vec<_>, Vec<_>) = layouts().partition(|layout| layout.is_dense());
+        let mut pieces = spans::union(dense.into_iter().map(Layout::bounds).collect());
+        let mut exact = true;
+        let inside = |span: Span, pieces: &[Span]| {
+            let after = pieces.partition_point(|piece| piece.start <= span.start);
+            pieces[..after]
+                .last()
+                .is_some_and(|piece| piece.intersection(span) == span)
+        };
+        for layout in strided
+            .into_iter()
+            .filter(|layout| !inside(layout.bounds(), &pieces))
+            .collect::<Vec<_>>()
+        {
+            let touched = layout.touched(Self::PIECES);
+            exact &= touched.is_some();
+            pieces.extend(touched.unwrap_or_else(|| vec![layout.bounds()]));
+        }
+        Self {
+            listed: layouts().map(Layout::listed).fold(0, usize::saturating_add),
+            distinct: spans::union(pieces).into_iter().map(Span::len).sum(),
+            exact,
+        }
+    }
+
+    fn sentence(&self, rows: usize) -> String {
+        if rows == 0 {
+            return "no variable lends memory".into();
+        }
+        let about = if self.exact { "" } else { "at most " };
+        format!(
+            "{} listed, {about}{} distinct",
+            bytes(self.listed as f64),
+            bytes(self.distinct as f64)
+        )
+    }
+}

@@ -1,0 +1,152 @@
+//! The fields of a row, and the columns that show them.
+
+use diaphane_sight::proc::spans::Layout;
+use serde::Serialize;
+
+use super::Listed;
+use diaphane_report::view::bytes;
+use diaphane_report::{Address, Column, Show};
+
+pub(super) const COLUMNS: &[Column] = &[
+    Column::new("name", Show::Text, 0).at_least(16),
+    Column::new("error", Show::Text, 1).at_least(60).optional(),
+    Column::new("type", Show::Text, 6).optional(),
+    Column::new("dtype", Show::Text, 5).optional(),
+    Column::new("shape", Show::Tuple, 7).optional(),
+    Column::new("strides", Show::Tuple, 11).optional(),
+    Column::new("addr", Show::Address, 1).optional(),
+    Column::new("end", Show::Address, 13).optional(),
+    Column::new("nbytes", Show::Bytes, 1)
+        .titled("size")
+        .optional(),
+    Column::new("present", Show::Bytes, 2).optional(),
+    Column::new("huge", Show::Bytes, 3).optional(),
+    Column::new("numa", Show::List, 8)
+        .titled("NUMA")
+        .at_least(4)
+        .optional(),
+    Column::new("holder", Show::Text, 4)
+        .titled("owner")
+        .optional(),
+    Column::new("offset", Show::Number, 5).optional(),
+    Column::new("flags", Show::List, 10).optional(),
+    Column::new("mapping", Show::Path, 12).optional(),
+    Column::new("shares_with", Show::List, 3)
+        .titled("shares with")
+        .optional(),
+    Column::new("allocated_at", Show::Text, 4)
+        .titled("allocated at")
+        .optional(),
+    Column::new("refs", Show::Number, 14).optional(),
+    Column::new("allocator", Show::Text, 15).optional(),
+];
+
+#[derive(Serialize, Default)]
+pub(super) struct Row<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
+    dtype: Option<&'a str>,
+    shape: Option<&'a [usize]>,
+    strides: Option<&'a [isize]>,
+    addr: Option<Address>,
+    end: Option<Address>,
+    nbytes: Option<usize>,
+    owner: Option<&'a str>,
+    owner_type: Option<&'a str>,
+    owner_addr: Option<Address>,
+    owner_nbytes: Option<usize>,
+    holder: Option<String>,
+    offset: Option<isize>,
+    flags: Option<Vec<&'static str>>,
+    alignment: Option<usize>,
+    mapping: Option<&'a str>,
+    allocator: Option<&'a str>,
+    refs: Option<isize>,
+    allocated_at: Option<&'a str>,
+    present: Option<usize>,
+    huge: Option<usize>,
+    zero: Option<usize>,
+    swapped: Option<usize>,
+    numa: Option<&'a [usize]>,
+    shares_with: Option<Vec<&'a str>>,
+    error: Option<&'a str>,
+}
+
+/// The fields of one line.
+pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> Row<'a> {
+    let buffer = match &one.buffer {
+        Ok(buffer) => buffer,
+        Err(error) => {
+            return Row {
+                name: &one.name,
+                error: Some(error),
+                ..Row::default()
+            };
+        }
+    };
+    let layout = &buffer.layout;
+    let backing = one.backed.backing;
+    let shares = one.shares_with.iter();
+    Row {
+        name: &one.name,
+        kind: Some(&buffer.kind),
+        dtype: Some(&buffer.dtype),
+        shape: Some(&layout.shape),
+        strides: Some(&layout.strides),
+        addr: Some(Address(layout.address)),
+        end: Some(Address(layout.bounds().end)),
+        nbytes: Some(layout.listed()),
+        owner: one.owner_name(),
+        owner_type: Some(&one.owner.kind),
+        owner_addr: one.owner.span.map(|span| Address(span.start)),
+        owner_nbytes: one.owner.span.map(|span| span.len()),
+        holder: Some(holder(one)),
+        offset: one
+            .owner
+            .span
+            .map(|span| layout.address.wrapping_sub(span.start).cast_signed()),
+        flags: Some(flags(one, layout)),
+        alignment: Some(alignment(layout.address)),
+        mapping: one.mapping.as_deref(),
+        allocator: one.owner.allocator.as_deref(),
+        refs: one.refs,
+        allocated_at: one.allocated_at.as_deref(),
+        present: backing.map(|backing| backing.present),
+        huge: backing.and_then(|backing| backing.huge),
+        zero: backing.and_then(|backing| backing.zero),
+        swapped: backing.map(|backing| backing.swapped),
+        numa: one.backed.nodes.as_deref(),
+        shares_with: Some(shares.map(|&other| all[other].name.as_str()).collect()),
+        error: None,
+    }
+}
+
+/// The owner by its name, or what it is.
+fn holder(one: &Listed<'_>) -> String {
+    match (one.owner_name(), one.owner.span) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(span)) => format!("{} {}", one.owner.kind, bytes(span.len() as f64)),
+        (None, None) => one.owner.kind.clone(),
+    }
+}
+
+fn flags(one: &Listed<'_>, layout: &Layout) -> Vec<&'static str> {
+    let Ok(buffer) = &one.buffer else {
+        return Vec::new();
+    };
+    let flag = |is_set: bool, word| is_set.then_some(word);
+    let flags = [
+        flag(buffer.c_contiguous, "C"),
+        flag(buffer.f_contiguous, "F"),
+        flag(buffer.writeable, "W"),
+        flag(layout.address.is_multiple_of(64), "A64"),
+    ];
+    flags.into_iter().flatten().collect()
+}
+
+/// The largest power of two up to a page that divides an address.
+pub(super) fn alignment(address: usize) -> usize {
+    const PAGE: usize = 4096;
+    1 << (address | PAGE).trailing_zeros()
+}

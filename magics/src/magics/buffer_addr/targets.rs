@@ -1,0 +1,148 @@
+//! Which objects are looked at: the named ones, the user's variables, or with `--all` what these hold.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyString};
+
+use super::Args;
+use crate::error::Error;
+use crate::magic::User;
+use crate::memory::{buffers, object_graph};
+use crate::python::objects::{references, type_name};
+use diaphane_report::spelling::did_you_mean;
+
+/// An object to ask for its memory.
+pub(super) struct Target<'py> {
+    /// How the user reaches it.
+    pub name: String,
+    /// The object.
+    pub object: Bound<'py, PyAny>,
+    /// The references to it, besides those of this report.
+    pub refs: isize,
+    /// Whether the user wrote the name.
+    pub is_named: bool,
+}
+
+/// The objects of a line, and what could not be looked at.
+pub(super) fn of<'py>(
+    args: &Args,
+    user: User<'_, 'py>,
+) -> Result<(Vec<Target<'py>>, Option<String>), Error> {
+    let is_named = !args.names.is_empty();
+    let roots = if is_named {
+        let object = |name: &String| Ok((name.clone(), named(name, user)?));
+        args.names
+            .iter()
+            .map(object)
+            .collect::<Result<_, Error>>()?
+    } else {
+        visible(user)
+    };
+    let (objects, limit) = match args.all {
+        true => inside(user, roots)?,
+        false => (roots, None),
+    };
+    let mut held = HashMap::new();
+    for (_, object) in &objects {
+        *held.entry(object.as_ptr()).or_insert(0) += 1;
+    }
+    let target = |(name, object): Named<'py>| Target {
+        refs: references(&object) - held.get(&object.as_ptr()).copied().unwrap_or(0),
+        name,
+        object,
+        is_named,
+    };
+    // The count is taken of each before any of them is given away.
+    Ok((objects.into_iter().map(target).collect(), limit))
+}
+
+type Named<'py> = (String, Bound<'py, PyAny>);
+
+/// What lends memory inside some objects.
+fn inside<'py>(
+    user: User<'_, 'py>,
+    roots: Vec<Named<'py>>,
+) -> PyResult<(Vec<Named<'py>>, Option<String>)> {
+    let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+    let found = reach.found.into_iter();
+    let found = found.map(|reached| (reached.name, reached.object));
+    let limit = reach
+        .is_cut
+        .then(|| "there are too many objects to look into all of them".to_owned());
+    Ok((found.collect(), limit))
+}
+
+/// The user's variables but those whose names begin with an underscore.
+fn visible<'py>(user: User<'_, 'py>) -> Vec<Named<'py>> {
+    let text = |key: Bound<'py, PyAny>| {
+        let key = key.cast_into::<PyString>().ok()?;
+        Some(key.to_string_lossy().into_owned())
+    };
+    let variables = user
+        .namespace
+        .iter()
+        .filter_map(|(key, value)| Some((text(key)?, value)));
+    variables
+        .filter(|(name, _)| !name.starts_with('_'))
+        .collect()
+}
+
+/// A variable, or what attributes and subscripts lead to from one.
+fn named<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>, Error> {
+    if let Some(object) = user.namespace.get_item(name)? {
+        return Ok(object);
+    }
+    let Some(first) = path(name, user)? else {
+        return Err(Error::Usage(format!(
+            "%buffer_addr: {name:?} is no name; assign it to a variable first"
+        )));
+    };
+    if !user.namespace.contains(&first)? {
+        let known: Vec<String> = user
+            .namespace
+            .keys()
+            .iter()
+            .filter_map(|name| name.extract().ok())
+            .collect();
+        let meant = did_you_mean(&first, known.iter().map(String::as_str));
+        return Err(Error::Usage(format!(
+            "%buffer_addr: there is no variable {first:?}{meant}"
+        )));
+    }
+    let eval = user.py.import("builtins")?.getattr("eval")?;
+    let value = eval.call1((name, user.namespace));
+    value.map_err(|error| {
+        let why = buffers::words(user.py, &error);
+        Error::Usage(format!("%buffer_addr: {name:?} leads nowhere: {why}"))
+    })
+}
+
+/// The variable that a path such as `d['x'][3].w` begins with; `None` if the text is anything else.
+fn path(text: &str, user: User<'_, '_>) -> Result<Option<String>, Error> {
+    /// What may stand in brackets.
+    const CONSTANTS: [&str; 6] = ["Constant", "UnaryOp", "USub", "Tuple", "Slice", "Load"];
+    let ast = user.py.import("ast")?;
+    let Ok(tree) = ast.call_method1("parse", (text, "<magic>", "eval")) else {
+        return Ok(None);
+    };
+    let mut node = tree.getattr("body")?;
+    loop {
+        match type_name(&node).as_str() {
+            "Name" => return Ok(Some(node.getattr("id")?.extract()?)),
+            "Attribute" => {}
+            "Subscript" => {
+                for part in ast
+                    .call_method1("walk", (node.getattr("slice")?,))?
+                    .try_iter()?
+                {
+                    if !CONSTANTS.contains(&type_name(&part?).as_str()) {
+                        return Ok(None);
+                    }
+                }
+            }
+            _ => return Ok(None),
+        }
+        node = node.getattr("value")?;
+    }
+}

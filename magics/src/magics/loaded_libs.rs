@@ -1,0 +1,294 @@
+//! `%loaded_libs`: which native libraries are in this process, whose they are, and who needs them.
+//!
+//! The facts come from the dynamic linker, the kernel and the mapped images; the packages from installers' lists.
+
+mod binding;
+mod chart;
+mod findings;
+mod row;
+mod tree;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Kind;
+use diaphane_sight::proc::maps::{Kind as RegionKind, Maps, Region};
+use diaphane_sight::proc::spans::Span;
+
+use regex::Regex;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::libraries::inventory;
+use crate::libraries::inventory::Item;
+use crate::magic::{Context, Magic};
+use crate::session::{import_audit, journal};
+use diaphane_cpython::extensions;
+use diaphane_report::regex;
+use diaphane_report::view::bytes;
+use diaphane_report::{Report, fields, rows};
+use row::{COLUMNS, Resident, Row};
+
+/// List the native libraries that are loaded into this process.
+///
+/// For each one: what it is, the package that brought it, how much memory it maps, in which cell and by whom it was
+/// loaded, and where the linker found it. The rows also hold soname, build ID, what it needs, its search paths, its
+/// segments, and for BLAS and OpenMP runtimes the version, the kernels in use and the size of the pool.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only libraries whose name, path or package matches, in any case
+    #[arg(value_name = "REGEX")]
+    pattern: Option<String>,
+    /// Only what was loaded since the last cell began
+    #[arg(long)]
+    new: bool,
+    /// Show who needs whom as a tree
+    #[arg(long)]
+    tree: bool,
+    /// Show the chain of causes for one library, from the cell to the file
+    #[arg(long, value_name = "LIB")]
+    why: Option<String>,
+    /// Show which libraries define or use a symbol, and which definition each use got
+    #[arg(long, value_name = "NAME")]
+    sym: Option<String>,
+    /// Only libraries that are there more than once
+    #[arg(long)]
+    dup: bool,
+    /// Also the code that the operating system maps into every process, and generated code
+    #[arg(long)]
+    all: bool,
+    /// Also how much of each is in physical memory (slower)
+    #[arg(long)]
+    rss: bool,
+}
+
+/// What was loaded when this magic last ran, for processes in which nobody counts cells.
+static SEEN: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
+
+/// What tells one loaded library from another: its base and its path.
+type Identity = (usize, Option<String>);
+
+/// Takes note of what is loaded already, so that the first `--new` does not list Python itself.
+pub(crate) fn remember_what_is_loaded() {
+    if let Ok(loaded) = Maps::read().and_then(|maps| libraries::loaded(&maps)) {
+        exchange_seen(loaded.iter().map(identity).collect());
+    }
+}
+
+fn exchange_seen(now: HashSet<Identity>) -> HashSet<Identity> {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.replace(now).unwrap_or_default()
+}
+
+fn identity(library: &libraries::Library) -> Identity {
+    (library.span.start, library.path.clone())
+}
+
+/// The magic.
+pub(crate) struct LoadedLibs;
+
+impl Magic for LoadedLibs {
+    const NAME: &'static str = "loaded_libs";
+    type Args = Args;
+
+    fn only_looks(args: &Args) -> bool {
+        !args.new
+    }
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let compile = |pattern: &String| regex("%loaded_libs", pattern);
+        let pattern = args.pattern.as_ref().map(compile).transpose()?;
+        let declared = match context.user {
+            Some(user) => extensions::declared(user.py)?,
+            None => Arc::default(),
+        };
+        let interpreter = context
+            .user
+            .map(|user| findings::Interpreter::ask(user.py))
+            .transpose()?;
+        let items = context.without_gil(|| inventory::all(&declared))?;
+        let mut report = context.without_gil(|| match &args.sym {
+            Some(name) => binding::report(name, &items, pattern.as_ref()),
+            None => report(args, pattern.as_ref(), &items, interpreter.as_ref()),
+        })?;
+        if let Some(wanted) = &args.why {
+            tree::why(&mut report, wanted, &items, context)?;
+        }
+        if !import_audit::is_listening() {
+            report.limits.push(
+                "Python let no audit hook be added: which line asked for a library is not known"
+                    .into(),
+            );
+        }
+        if context.user.is_none() {
+            report
+                .limits
+                .push("asked without Python: what extension modules declare is not known".into());
+        }
+        Ok(report)
+    }
+}
+
+fn report(
+    args: &Args,
+    pattern: Option<&Regex>,
+    items: &[Item],
+    interpreter: Option<&findings::Interpreter>,
+) -> Result<Report, Error> {
+    let listed = listed(args, pattern, items)?;
+    let resident = args.rss.then(Resident::read).transpose()?;
+    let resident = resident.as_ref();
+    let generated = if args.all {
+        generated(items)?
+    } else {
+        Vec::new()
+    };
+    let mapped: usize = listed.iter().map(|item| item.facts.size()).sum();
+    let of_items = listed.iter().map(|item| Row::of(item, items, resident));
+    let of_code = generated.iter().map(|region| Row::code(region, resident));
+    let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
+    let counted = items.iter().filter(is_counted).count();
+    let asks_for_one = args.why.is_some();
+    let groups = groups(&listed);
+    let in_json = |&(package, libs, bytes): &(&str, usize, usize)| json!({"package": package, "libs": libs, "bytes": bytes});
+    Ok(Report {
+        name: LoadedLibs::NAME,
+        columns: COLUMNS,
+        facts: fields(json!({
+            "totals": {"libs": listed.len(), "loaded": counted, "bytes": mapped},
+            "groups": groups.iter().map(in_json).collect::<Vec<_>>(),
+            "found_by": "computed again by the rules of ld.so from what the ELF images say",
+        }))?,
+        figure: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
+        summary: vec![summary(&listed, counted, mapped, args)],
+        listing: if args.tree {
+            tree::tree(&listed, items)
+        } else {
+            Vec::new()
+        },
+        diagnoses: match asks_for_one {
+            true => Vec::new(),
+            false => findings::all(&listed, items, interpreter),
+        },
+        rows: rows(of_items.chain(of_code))?,
+        ..Report::default()
+    })
+}
+
+fn listed<'a>(
+    args: &Args,
+    pattern: Option<&Regex>,
+    items: &'a [Item],
+) -> Result<Vec<&'a Item>, Error> {
+    let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
+    let since = journal::last_cell();
+    let is_new = |item: &Item| match since {
+        Some(cell) => item.cell.is_some_and(|own| own >= cell),
+        None => !seen.contains(&identity(&item.facts)),
+    };
+    let duplicates = if args.dup {
+        findings::duplicates(items)
+    } else {
+        HashSet::new()
+    };
+    let why = match &args.why {
+        Some(wanted) => Some(tree::causes(tree::find(wanted, items)?, items)),
+        None => None,
+    };
+    let all = items.iter().enumerate();
+    let wanted = all
+        .filter(|(_, item)| args.all || item.facts.kind != Kind::Vdso)
+        .filter(|(_, item)| !args.new || is_new(item))
+        .filter(|(index, _)| !args.dup || duplicates.contains(index))
+        .filter(|(index, _)| why.as_ref().is_none_or(|chain| chain.contains(index)))
+        .map(|(_, item)| item)
+        .filter(|item| matches(pattern, item));
+    Ok(wanted.collect())
+}
+
+fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
+    let package = item
+        .fixed
+        .package
+        .as_ref()
+        .map(|package| package.name.as_str());
+    let texts = [
+        Some(item.facts.name.as_str()),
+        item.facts.path.as_deref(),
+        package,
+    ];
+    pattern.is_none_or(|pattern| {
+        texts
+            .into_iter()
+            .flatten()
+            .any(|text| pattern.is_match(text))
+    })
+}
+
+/// Regions that may run and belong to no library.
+fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
+    let is_free = |span: Span| items.iter().all(|item| !item.facts.span.overlaps(span));
+    let regions = Maps::read()?.regions.into_iter();
+    let code = regions.filter(|region| {
+        region.is_executable() && region.kind() != RegionKind::Special && is_free(region.span)
+    });
+    Ok(code.collect())
+}
+
+/// The packages with the number of their libraries and the bytes that these map, the largest first.
+fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
+    let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for item in listed {
+        if let Some(package) = &item.fixed.package {
+            let group = groups.entry(&package.name).or_default();
+            *group = (group.0 + 1, group.1 + item.facts.size());
+        }
+    }
+    let mut groups: Vec<_> = groups
+        .into_iter()
+        .map(|(package, (libs, bytes))| (package, libs, bytes))
+        .collect();
+    groups.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    groups
+}
+
+fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> String {
+    let packages: HashSet<&str> = listed
+        .iter()
+        .filter_map(|item| item.fixed.package.as_ref())
+        .map(|package| package.name.as_str())
+        .collect();
+    let count = match listed.len() {
+        0 if args.new => {
+            return match journal::last_cell() {
+                Some(cell) => format!(
+                    "nothing was loaded since In[{cell}] began; {loaded} libraries are loaded"
+                ),
+                None => format!(
+                    "nothing was loaded since %loaded_libs last ran; {loaded} libraries are loaded"
+                ),
+            };
+        }
+        0 => {
+            return match &args.pattern {
+                Some(pattern) => {
+                    format!("none of the {loaded} loaded libraries matches {pattern:?}")
+                }
+                None => format!("none of the {loaded} loaded libraries matches"),
+            };
+        }
+        all if all == loaded => format!("{all} libraries"),
+        some => format!("{some} of {loaded} libraries"),
+    };
+    let owned = listed
+        .iter()
+        .filter(|item| item.fixed.package.is_some())
+        .count();
+    let mapped = bytes(mapped as f64);
+    match packages.len() {
+        0 => format!("{count}, {mapped} mapped; none belongs to a package"),
+        1 => format!("{count}, {mapped} mapped; {owned} belong to 1 package"),
+        many => format!("{count}, {mapped} mapped; {owned} belong to {many} packages"),
+    }
+}

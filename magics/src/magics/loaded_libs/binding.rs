@@ -1,0 +1,121 @@
+//! Who defines a symbol, who uses it, and which definition each use got: read from the tables that the linker filled.
+
+use regex::Regex;
+use serde::Serialize;
+
+use super::matches;
+use crate::error::Error;
+use crate::libraries::inventory::Item;
+use crate::magic::Magic;
+use diaphane_report::{Address, Column, Report, Show, fields, rows};
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", Show::Text, 0).at_least(24),
+    Column::new("role", Show::Text, 0),
+    Column::new("bound_to", Show::Text, 1)
+        .titled("bound to")
+        .at_least(20),
+    Column::new("version", Show::Text, 3).optional(),
+    Column::new("binding", Show::Text, 4),
+    Column::new("address", Show::Address, 2),
+    Column::new("package", Show::Text, 5),
+    Column::new("path", Show::Path, 6),
+];
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    role: &'static str,
+    version: Option<String>,
+    binding: &'static str,
+    address: Option<Address>,
+    bound_to: Option<String>,
+    package: Option<&'a str>,
+    path: Option<&'a str>,
+}
+
+pub(super) fn report(
+    symbol: &str,
+    items: &[Item],
+    pattern: Option<&Regex>,
+) -> Result<Report, Error> {
+    let mut found = Vec::new();
+    for item in items {
+        for export in item.facts.image.export(symbol) {
+            found.push((
+                item,
+                "defines",
+                export.version,
+                export.is_weak,
+                Some(export.address),
+                export.targets,
+            ));
+        }
+    }
+    let definitions = found.len();
+    for item in items {
+        if let Some(import) = item.facts.image.import(symbol) {
+            found.push((
+                item,
+                "uses",
+                import.version,
+                import.is_weak,
+                None,
+                import.targets,
+            ));
+        }
+    }
+    let uses = found.len() - definitions;
+    let listed = found
+        .into_iter()
+        .filter(|(item, ..)| matches(pattern, item));
+    let listed = listed.map(|(item, role, version, is_weak, address, targets)| Row {
+        name: &item.facts.name,
+        role,
+        version,
+        binding: if is_weak { "weak" } else { "global" },
+        address: address
+            .or_else(|| targets.first().copied().filter(|&target| target != 0))
+            .map(Address),
+        bound_to: bound(item, role == "uses", &targets, items),
+        package: item
+            .fixed
+            .package
+            .as_ref()
+            .map(|package| package.name.as_str()),
+        path: item.facts.path.as_deref(),
+    });
+    Ok(Report {
+        name: super::LoadedLibs::NAME,
+        columns: COLUMNS,
+        rows: rows(listed)?,
+        facts: fields(
+            serde_json::json!({"symbol": symbol, "definitions": definitions, "uses": uses}),
+        )?,
+        summary: vec![match (definitions, uses) {
+            (0, 0) => format!("no loaded library defines or uses {symbol}"),
+            _ => format!("{symbol}: {definitions} definitions, used by {uses} libraries"),
+        }],
+        ..Report::default()
+    })
+}
+
+/// The library in which the address lies that the linker wrote; before the first call it may be a stub of its own.
+fn bound(item: &Item, is_use: bool, targets: &[usize], items: &[Item]) -> Option<String> {
+    let target = *targets.first()?;
+    if target == 0 {
+        return Some("nothing".into());
+    }
+    let home = items.iter().find(|other| {
+        other
+            .facts
+            .segments
+            .iter()
+            .any(|piece| piece.span.contains(target))
+    });
+    Some(match home {
+        Some(home) if std::ptr::eq(home, item) && is_use => "not bound yet".into(),
+        Some(home) => home.facts.name.clone(),
+        None => "code outside of all libraries".into(),
+    })
+}

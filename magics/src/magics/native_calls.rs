@@ -1,0 +1,91 @@
+//! `%%native_calls`: the way from Python to the inner loops of a cell, with every native call on it.
+//!
+//! `record` runs the cell, `builder` makes trees of what was recorded, `code` and `labels` name it, `rows` and `sums` turn it
+//! into a report.
+
+mod arguments;
+mod builder;
+#[cfg(test)]
+mod builder_tests;
+mod code;
+mod events;
+mod labels;
+mod record;
+mod rows;
+mod sums;
+mod tree;
+
+use crate::error::Error;
+use crate::magic::{Context, Form, Magic};
+use crate::magics::native_prof;
+use crate::session::cell_body::Body;
+use diaphane_report::Report;
+use diaphane_report::regex;
+
+use record::{How, record};
+
+/// Show the native calls that a cell makes: from Python over the C functions that it calls and the libraries behind them
+/// down to the inner loops, on every thread
+///
+/// Python's own functions and the C functions that it calls are reported by Python. Calls from one library into another
+/// and the inner loops of ufuncs are seen by hooks in the tables through which they go; functions that a library calls
+/// inside itself by hooks at their entries, with --deep. All hooks are removed when the cell has ended, however it ended.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Record every function of Python, of extension modules and of the libraries that came with them, local ones too
+    #[arg(long)]
+    deep: bool,
+    /// Only calls out of libraries (with --deep: functions of libraries) whose file name matches
+    #[arg(long, value_name = "REGEX")]
+    libs: Option<String>,
+    /// Record no calls but samples, so many times a second: for cells that run long
+    #[arg(long, value_name = "HZ", num_args = 0..=1, default_missing_value = "499", conflicts_with_all = ["deep", "args", "all", "depth"])]
+    sample: Option<u32>,
+    /// Keep the arguments of functions that are known by name, and say which arrays they are
+    #[arg(long)]
+    args: bool,
+    /// Show the calls into the C library and into Python's C interface one by one
+    #[arg(long)]
+    all: bool,
+    /// Show no more levels than these
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+    /// How many events each thread may record; what comes behind them is counted only
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    limit: usize,
+}
+
+/// The magic.
+pub(crate) struct NativeCalls;
+
+impl Magic for NativeCalls {
+    const NAME: &'static str = "native_calls";
+    const FORM: Form = Form::Cell;
+    type Args = Args;
+
+    fn only_looks(_args: &Args) -> bool {
+        false
+    }
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let user = context.user()?;
+        let pattern = args.libs.as_deref();
+        let libraries = pattern
+            .map(|pattern| regex("%%native_calls: --libs", pattern))
+            .transpose()?;
+        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
+        if let Some(hz) = args.sample {
+            let settings = native_prof::Settings::at(Self::NAME, hz)?;
+            return native_prof::run(Self::NAME, &settings, &body, user);
+        }
+        let how = How {
+            deep: args.deep,
+            libraries,
+            arguments: args.args,
+            room: args.limit,
+        };
+        let mut recorded = record(user, &body, how)?;
+        std::mem::replace(&mut recorded.outcome, Ok(()))?;
+        rows::report(user, &body, &recorded, args)
+    }
+}

@@ -1,0 +1,284 @@
+//! What addresses mean: the function and the library that they lie in, and what a library is to the reader.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use diaphane_sight::code::instructions::{Flow, decode};
+use diaphane_sight::code::symbols::{Symbol, Table, place};
+use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::packages;
+use diaphane_sight::runtimes::pools::{Api, runtime};
+use diaphane_sight::unwind::function_start;
+
+use super::record::Recorded;
+use super::tree::{Code, Role};
+use crate::recording::hook_plan::{is_interpreter, is_runtime};
+
+/// The interpreter's C function, which runs Python functions.
+const EVALUATE: &str = "_PyEval_EvalFrameDefault";
+/// How the interpreter reports to profilers, in 3.11 and later.
+const REPORTS: &[&str] = &[
+    "call_trace",
+    "call_trace_protected",
+    "trace_function_entry",
+    "PyThreadState_EnterTracing",
+    "PyThreadState_LeaveTracing",
+    "call_instrumentation_vector",
+    "call_instrumentation_vector_protected",
+    "_Py_call_instrumentation",
+    "_Py_call_instrumentation_arg",
+    "_Py_call_instrumentation_2args",
+    "_Py_call_instrumentation_exc2",
+    "_Py_call_instrumentation_jump",
+    "_Py_Instrumentation_GetLine",
+    "_Py_Instrument",
+    "force_instrument_lock_held",
+    "monitor_unwind",
+    "monitor_raise",
+    "monitor_throw",
+];
+/// Functions that end with a jump are short; the ends of long ones are not looked at.
+const LONGEST: usize = 4096;
+
+/// Which part of the way a function belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Part {
+    Python,
+    NumPy,
+    Blas,
+    Runtime,
+    /// Of another package, or library without one.
+    Other(String),
+    Unknown,
+}
+
+impl Part {
+    /// What a person calls it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Python => "Python",
+            Self::NumPy => "NumPy",
+            Self::Blas => "BLAS",
+            Self::Runtime => "C library",
+            Self::Other(name) => name,
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A function.
+#[derive(Debug, Clone)]
+pub(super) struct Function {
+    /// The symbol, demangled; of unnamed code the distance from the library's base.
+    pub name: String,
+    pub start: usize,
+    /// Its library's place in the list.
+    pub library: Option<usize>,
+}
+
+/// What is known of the code of this process at the end of a recording.
+pub(super) struct Codes {
+    pub libraries: Vec<Library>,
+    /// Names by which functions were asked for.
+    names: HashMap<usize, String>,
+    functions: HashMap<usize, Option<Function>>,
+    /// By a function's start.
+    pub known: HashMap<usize, Function>,
+    jumps: HashMap<usize, Vec<Option<usize>>>,
+    roles: Vec<Role>,
+    parts: Vec<Part>,
+    /// The libraries whose functions are all hooked.
+    covered: Vec<bool>,
+    ours: Option<usize>,
+}
+
+impl Codes {
+    pub fn new(libraries: Vec<Library>, recorded: &Recorded, roles: Vec<Role>) -> Self {
+        let parts = libraries.iter().map(part).collect();
+        let own = short as *const () as usize;
+        let is_covered = |library: &Library| recorded.covered.contains(&library.image.bias());
+        Self {
+            covered: libraries.iter().map(is_covered).collect(),
+            ours: libraries
+                .iter()
+                .position(|library| library.span.contains(own)),
+            names: recorded.names.clone(),
+            libraries,
+            functions: HashMap::new(),
+            known: HashMap::new(),
+            jumps: HashMap::new(),
+            roles,
+            parts,
+        }
+    }
+
+    /// The function that an address lies in.
+    pub fn at(&mut self, address: usize) -> Option<&Function> {
+        if !self.functions.contains_key(&address) {
+            let function = self.look(address);
+            if let Some(function) = &function {
+                self.known
+                    .entry(function.start)
+                    .or_insert_with(|| function.clone());
+            }
+            self.functions.insert(address, function);
+        }
+        self.functions.get(&address)?.as_ref()
+    }
+
+    fn look(&self, address: usize) -> Option<Function> {
+        let place = place(address, &self.libraries)?;
+        let library = &self.libraries[place.library];
+        // Where there is no symbol, the tables for exceptions tell where functions begin.
+        let symbol = place.symbol.map(|symbol| whole(symbol, library));
+        let start = match &symbol {
+            Some(symbol) => symbol.start,
+            None => function_start(&library.image, address).unwrap_or(address),
+        };
+        let name = match (self.names.get(&start), &symbol) {
+            (Some(name), None) => name.clone(),
+            (_, Some(symbol)) => demangle(&symbol.name),
+            (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
+        };
+        Some(Function {
+            name,
+            start,
+            library: Some(place.library),
+        })
+    }
+
+    /// The symbol at an address, as the file has it, and its library.
+    pub fn symbol(&self, address: usize) -> Option<(String, &Library)> {
+        let place = place(address, &self.libraries)?;
+        Some((place.symbol?.name, &self.libraries[place.library]))
+    }
+
+    /// The part that a library is.
+    pub fn part(&self, library: Option<usize>) -> Part {
+        library.map_or(Part::Unknown, |library| self.parts[library].clone())
+    }
+
+    /// A library's name without what its file name adds.
+    pub fn short(&self, library: usize) -> String {
+        short(&self.libraries[library].name)
+    }
+
+    fn jumps_of(&mut self, function: usize) -> &[Option<usize>] {
+        let libraries = &self.libraries;
+        self.jumps.entry(function).or_insert_with(|| {
+            let size = place(function, libraries).and_then(|place| {
+                let library = &libraries[place.library];
+                Some(Table::of(library).at(function, library.image.bias())?.size)
+            });
+            let code = decode(function, size.unwrap_or(0).min(LONGEST), LONGEST);
+            let ends = code.into_iter();
+            ends.filter(|one| matches!(one.flow, Flow::Jump | Flow::Branch))
+                .map(|one| one.target)
+                .collect()
+        })
+    }
+}
+
+impl Code for Codes {
+    fn function(&mut self, address: usize) -> Option<(usize, usize)> {
+        let function = self.at(address)?;
+        Some((function.start, function.library?))
+    }
+
+    fn evaluates(&mut self, function: usize) -> bool {
+        let known = self.at(function);
+        known.is_some_and(|known| known.name.split('.').next() == Some(EVALUATE))
+    }
+
+    fn serves(&mut self, library: usize) -> bool {
+        matches!(self.parts[library], Part::Python | Part::Runtime)
+    }
+
+    fn reports(&mut self, function: usize) -> bool {
+        let known = self.at(function);
+        known.is_some_and(|known| {
+            let stem = known.name.split('.').next().unwrap_or_default();
+            REPORTS.contains(&stem)
+        })
+    }
+
+    fn is_covered(&self, library: usize) -> bool {
+        self.covered[library]
+    }
+
+    fn is_ours(&self, library: usize) -> bool {
+        self.ours == Some(library)
+    }
+
+    fn jumps_to(&mut self, from: usize, to: usize) -> bool {
+        // A jump through a register or a table may lead anywhere.
+        let leads = |target: &Option<usize>| target.is_none_or(|target| target == to);
+        self.jumps_of(from).iter().any(leads)
+    }
+
+    fn role(&self, code: usize) -> Role {
+        self.roles.get(code).copied().unwrap_or(Role::Function)
+    }
+}
+
+/// The function that a rarely used part belongs to, which compilers move away under a name of its own.
+fn whole(symbol: Symbol, library: &Library) -> Symbol {
+    let Some((stem, _)) = symbol.name.split_once(".cold") else {
+        return symbol;
+    };
+    let whole = Table::of(library).named(stem, library.image.bias());
+    whole.into_iter().next().unwrap_or(symbol)
+}
+
+fn part(library: &Library) -> Part {
+    let path = library.path.as_deref().unwrap_or_default();
+    match library.kind {
+        _ if is_interpreter(library) || path.contains("/lib-dynload/") => Part::Python,
+        _ if runtime(library).is_some_and(|runtime| runtime.api == Api::Blas) => Part::Blas,
+        _ if path.contains("/numpy/") => Part::NumPy,
+        Kind::Loader | Kind::Vdso => Part::Runtime,
+        _ if is_runtime(library) => Part::Runtime,
+        _ => Part::Other(package(library)),
+    }
+}
+
+/// The name of its package, or its own where none is known.
+fn package(library: &Library) -> String {
+    let path = library.path.as_deref().map(Path::new);
+    let package = path.and_then(packages::owner);
+    package.map_or_else(|| short(&library.name), |package| package.name.clone())
+}
+
+/// `_multiarray_umath` for `_multiarray_umath.cpython-311-x86_64-linux-gnu.so`, `libscipy_openblas64_` for
+/// `libscipy_openblas64_-32a4b2a6.so`, `libc` for `libc.so.6`.
+pub(super) fn short(name: &str) -> String {
+    let stem = name.split(".so").next().unwrap_or(name);
+    let stem = match stem.split_once(".cpython-") {
+        Some((module, _)) => module,
+        None => stem,
+    };
+    match stem.rsplit_once('-') {
+        Some((before, hash)) if hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
+            before.to_owned()
+        }
+        _ => stem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_file_names_add() {
+        let long = "_multiarray_umath.cpython-311-x86_64-linux-gnu.so";
+        assert_eq!(short(long), "_multiarray_umath");
+        assert_eq!(
+            short("libscipy_openblas64_-32a4b2a6.so"),
+            "libscipy_openblas64_"
+        );
+        assert_eq!(short("libpython3.11.so.1.0"), "libpython3.11");
+        assert_eq!(short("libgomp-e985bcbb.so.1.0.0"), "libgomp");
+    }
+}

@@ -1,0 +1,114 @@
+//! What the nodes of a tree are called.
+
+use super::code::Part;
+use super::rows::Writer;
+use super::tree::{Kind, Node};
+use crate::error::Error;
+use crate::python::ipython::place as place_in_code;
+
+/// What a node is called.
+pub(super) struct Label {
+    pub func: String,
+    pub lib: Option<String>,
+    pub via: &'static str,
+    pub place: Option<String>,
+    pub part: Part,
+}
+
+impl Writer<'_, '_> {
+    pub(super) fn label(&mut self, node: &Node) -> Result<Label, Error> {
+        let py = self.user.py;
+        let known = &self.recorded.known;
+        let python = |func: String, via, place| Label {
+            func,
+            lib: Some("Python".into()),
+            via,
+            place,
+            part: Part::Python,
+        };
+        Ok(match node.kind {
+            Kind::Report => python("Python's reports".into(), "python", None),
+            Kind::Cell => python("the cell".into(), "python", None),
+            Kind::Display => python("show the last value".into(), "python", None),
+            Kind::Python(number) => {
+                let code = &known.codes[number];
+                let (place, _) = place_in_code(py, &code.file, code.line)?;
+                python(code.function.clone(), "python", Some(short_path(&place)))
+            }
+            Kind::Place(instruction) => self.place(instruction)?,
+            Kind::Callable(number) => {
+                let callable = &known.callables[number];
+                let function = callable.code.and_then(|code| self.codes.at(code).cloned());
+                let library = function.and_then(|function| function.library);
+                let name = callable.name.replace("._core._multiarray_umath", "");
+                let label = self.native(name, library, "c call");
+                match library {
+                    Some(_) => label,
+                    None => Label {
+                        part: Part::Python,
+                        ..label
+                    },
+                }
+            }
+            Kind::Native(address) | Kind::Caller(address) => {
+                let function = self.codes.at(address).cloned();
+                let (name, library) = match function {
+                    Some(function) => (function.name, function.library),
+                    None => (format!("{address:#x}"), None),
+                };
+                let via = match node.kind {
+                    Kind::Caller(_) => "caller",
+                    _ if self.recorded.is_loop(address) => "ufunc loop",
+                    _ => "call",
+                };
+                self.native(name, library, via)
+            }
+        })
+    }
+
+    fn native(&self, func: String, library: Option<usize>, via: &'static str) -> Label {
+        Label {
+            func,
+            lib: library.map(|library| self.codes.short(library)),
+            via,
+            place: None,
+            part: self.codes.part(library),
+        }
+    }
+
+    fn place(&self, instruction: usize) -> Result<Label, Error> {
+        let site = self.places.at(instruction);
+        let (func, place) = match site {
+            None => ("Python's own work".to_owned(), None),
+            Some(site) => {
+                let file = &self.recorded.known.codes[site.code].file;
+                let place = match site.line {
+                    Some(line) => Some(short_path(&place_in_code(self.user.py, file, line)?.0)),
+                    None => None,
+                };
+                let words = site.text.or(site.operator).unwrap_or(site.operation);
+                (words, place)
+            }
+        };
+        Ok(Label {
+            func,
+            lib: Some("Python".into()),
+            via: "operator",
+            place,
+            part: Part::Python,
+        })
+    }
+}
+
+/// A path from its last folder on; cells stay as they are.
+fn short_path(place: &str) -> String {
+    if place.starts_with("In[") {
+        return place.to_owned();
+    }
+    let mut parts = place.rsplitn(3, '/');
+    let (file, folder) = (parts.next().unwrap_or(place), parts.next());
+    match folder {
+        Some(folder) if !folder.is_empty() => format!("{folder}/{file}"),
+        _ => file.to_owned(),
+    }
+}

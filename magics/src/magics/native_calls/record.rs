@@ -1,0 +1,310 @@
+//! Runs a cell while everything is recorded. What was changed for it is undone before anything else happens, whatever
+//! becomes of the cell.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_trace::inline_hooks;
+use diaphane_trace::recorder::{self, Ahead, Plan, Recording, Refused};
+use pyo3::prelude::*;
+use regex::Regex;
+
+use crate::error::Error;
+use crate::magic::User;
+use crate::recording::arguments::{Arguments, Watch, Watched};
+use crate::recording::gil_watch::GilWatch;
+use crate::recording::hook_plan::{Boundary, Wanted};
+use crate::recording::signatures;
+use crate::session::cell_body::Body;
+use diaphane_cpython::events::{Known, PythonEvents};
+use diaphane_cpython::interpreter::{self, place};
+use diaphane_report::Diagnosis;
+
+/// There is one recorder.
+const BUSY: &str = "%%native_calls: another recording is running, and there is one recorder; \
+                    take the magic away inside of a recorded cell";
+/// They are far too many.
+const NOT_WITH_DEEP: &str = "what Python's own allocators were given is not kept with --deep";
+
+/// How a cell is recorded.
+pub(super) struct How {
+    /// Whether every function is hooked at its entry.
+    pub deep: bool,
+    /// Only libraries whose file name matches.
+    pub libraries: Option<Regex>,
+    /// Whether arguments are kept.
+    pub arguments: bool,
+    /// How many events each thread may write.
+    pub room: usize,
+}
+
+/// What was recorded of a cell.
+pub(super) struct Recorded {
+    pub recording: Recording,
+    pub known: Known,
+    /// How many calls between libraries were hooked, and how many inner loops.
+    pub calls: usize,
+    pub loops: usize,
+    /// The names by which functions were asked for.
+    pub names: HashMap<usize, String>,
+    /// The inner loops of ufuncs.
+    pub loop_addresses: HashSet<usize>,
+    pub deep: Option<Deep>,
+    /// What was handed to the functions, where it was kept.
+    pub arguments: Option<(Arguments, Watched)>,
+    /// The biases of libraries whose functions were all hooked.
+    pub covered: Vec<usize>,
+    /// Native functions that kept the GIL while others waited for it.
+    pub held: Vec<Diagnosis>,
+    /// What could not be seen, in words.
+    pub limits: Vec<String>,
+    /// How long it took to place the hooks, and to remove them.
+    pub on: Duration,
+    pub off: Duration,
+    /// How long the cell took.
+    pub took: Duration,
+    /// How the cell ended, if the caller has to raise it.
+    pub outcome: PyResult<()>,
+}
+
+impl Recorded {
+    /// Whether a function is an inner loop of a ufunc.
+    pub fn is_loop(&self, address: usize) -> bool {
+        self.loop_addresses.contains(&address)
+    }
+}
+
+/// What became of the hooks at entries.
+pub(super) struct Deep {
+    /// How many functions were hooked.
+    pub hooked: usize,
+    /// How many could not be.
+    pub skipped: usize,
+    /// How long the other threads stood still, at the beginning and at the end.
+    pub pauses: [Duration; 2],
+}
+
+/// Runs the cell.
+pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Result<Recorded, Error> {
+    let py = user.py;
+    interpreter::check(py);
+    let mut limits: Vec<String> = Vec::new();
+    limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
+    let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
+    let plan = Plan {
+        room: how.room,
+        place: place(py),
+        words: how.arguments,
+    };
+    let begin = || Watch::begin(user, &body.names);
+    let mut watch = how.arguments.then(begin).transpose()?;
+    let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
+    let started = Instant::now();
+    let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
+    let covered = covered(prepared.as_ref(), applied.as_ref());
+    let boundary = Boundary::place(user, wanted(&covered, &how))?;
+    let boundary = Arc::new(Mutex::new(boundary));
+    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
+    let on = started.elapsed();
+    let (outcome, held, took) = run(body);
+    let ended = Instant::now();
+    events.stop(py);
+    if let Some(watch) = &mut watch {
+        watch.stop()?;
+    }
+    restore(applied, &mut about, &mut limits);
+    let (calls, loops, names, loop_addresses) = {
+        let mut boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
+        boundary.remove();
+        limits.append(&mut boundary.limits);
+        (
+            boundary.calls(),
+            boundary.loops(),
+            boundary.names(),
+            boundary.loop_addresses(),
+        )
+    };
+    let off = ended.elapsed();
+    let recording = running.end();
+    let arguments = arguments(user, watch, &boundary, &recording, &mut limits)?;
+    let mut known = events.known(py)?;
+    limits.append(&mut known.limits);
+    Ok(Recorded {
+        recording,
+        known,
+        calls,
+        loops,
+        names,
+        loop_addresses,
+        deep: about,
+        arguments,
+        covered,
+        held,
+        limits,
+        on,
+        off,
+        took,
+        outcome,
+    })
+}
+
+/// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready.
+fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
+    let ahead = Ahead::begin();
+    let gil = GilWatch::begin();
+    let started = Instant::now();
+    let outcome = body.run();
+    let took = started.elapsed();
+    drop(ahead);
+    (outcome, gil.end(), took)
+}
+
+/// What is hooked in tables: not what is hooked at its entries already.
+fn wanted(covered: &[usize], how: &How) -> Wanted {
+    Wanted {
+        covered: covered.to_vec(),
+        libraries: how.libraries.clone(),
+        arguments: how.arguments,
+    }
+}
+
+/// Writes the hooks at entries, if there are to be any.
+fn apply(
+    prepared: Option<&inline_hooks::Prepared>,
+    limits: &mut Vec<String>,
+) -> (Option<inline_hooks::Applied>, Option<Deep>) {
+    let Some(prepared) = prepared else {
+        return (None, None);
+    };
+    match prepared.apply() {
+        Ok(applied) => {
+            let about = about(prepared, &applied, limits);
+            (Some(applied), Some(about))
+        }
+        Err(refused) => {
+            limits.push(format!(
+                "functions inside libraries were not hooked: {refused}"
+            ));
+            (None, None)
+        }
+    }
+}
+
+/// Takes them back.
+fn restore(
+    applied: Option<inline_hooks::Applied>,
+    about: &mut Option<Deep>,
+    limits: &mut Vec<String>,
+) {
+    let Some(applied) = applied else { return };
+    match (applied.restore(), about) {
+        (Ok(pause), Some(about)) => about.pauses[1] = pause,
+        (Err(stays), _) => limits.push(stays.to_string()),
+        _ => {}
+    }
+}
+
+/// What the words of the recording mean, where they were kept.
+fn arguments(
+    user: User<'_, '_>,
+    watch: Option<Watch<'_>>,
+    boundary: &Mutex<Boundary>,
+    recording: &Recording,
+    limits: &mut Vec<String>,
+) -> Result<Option<(Arguments, Watched)>, Error> {
+    let Some(watch) = watch else {
+        return Ok(None);
+    };
+    let mut watched = watch.end(user)?;
+    limits.append(&mut watched.limits);
+    let boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
+    let arguments = Arguments::of(&recording.logs, &boundary, &watched);
+    Ok(Some((arguments, watched)))
+}
+
+/// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.
+fn prepare(user: User<'_, '_>, how: &How) -> Result<inline_hooks::Prepared, Error> {
+    let libraries = libraries::loaded(&Maps::read()?)?;
+    let mut chosen = inline_hooks::usual(&libraries);
+    if let Some(pattern) = &how.libraries {
+        chosen = libraries
+            .iter()
+            .filter(|library| pattern.is_match(&library.name))
+            .collect();
+        if chosen.is_empty() {
+            let names: Vec<&str> = libraries.iter().map(|one| one.name.as_str()).collect();
+            return Err(Error::Usage(format!(
+                "%%native_calls: --libs {:?} matches none of the {} loaded libraries; %loaded_libs lists them",
+                pattern.as_str(),
+                names.len()
+            )));
+        }
+    }
+    let words = |library: &Library| signatures::algebra_in(library).into_keys().collect();
+    Ok(user.py.detach(|| inline_hooks::prepare(&chosen, words)))
+}
+
+/// The biases of the libraries all of whose functions are hooked.
+fn covered(
+    prepared: Option<&inline_hooks::Prepared>,
+    applied: Option<&inline_hooks::Applied>,
+) -> Vec<usize> {
+    let (Some(prepared), Some(applied)) = (prepared, applied) else {
+        return Vec::new();
+    };
+    let is_left_out = |name: &String| applied.left_out.iter().any(|(left, _)| left == name);
+    let hooked = prepared
+        .ready
+        .iter()
+        .filter(|ready| !is_left_out(&ready.name));
+    hooked.map(|ready| ready.bias).collect()
+}
+
+fn about(
+    prepared: &inline_hooks::Prepared,
+    applied: &inline_hooks::Applied,
+    limits: &mut Vec<String>,
+) -> Deep {
+    for (library, unfit) in &prepared.unfit {
+        limits.push(format!("{library}: its functions were not hooked: {unfit}"));
+    }
+    for (library, tid) in &applied.left_out {
+        limits.push(format!(
+            "{library}: its functions were not hooked, because thread {tid} runs them and cannot be stopped"
+        ));
+    }
+    let skipped = prepared
+        .ready
+        .iter()
+        .flat_map(|ready| ready.skipped.values())
+        .sum();
+    Deep {
+        hooked: applied.hooked,
+        skipped,
+        pauses: [applied.pause, Duration::ZERO],
+    }
+}
+
+/// What is loaded while the cell runs is hooked too.
+fn after_load(
+    user: User<'_, '_>,
+    boundary: &Arc<Mutex<Boundary>>,
+) -> diaphane_cpython::events::AfterLoad {
+    let boundary = Arc::clone(boundary);
+    let namespace = user.namespace.clone().unbind();
+    Box::new(move |py| {
+        let user = User {
+            py,
+            namespace: namespace.bind(py),
+        };
+        // Who waits for the lock would hold the GIL; there is only this one and the end of the cell.
+        if let Ok(mut boundary) = boundary.try_lock() {
+            // A failure costs what the new library does, and nothing else.
+            let _ = boundary.extend(user);
+        }
+    })
+}

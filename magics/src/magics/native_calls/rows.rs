@@ -1,0 +1,378 @@
+//! Turns trees into a report: rows, tables by function and by library, the division of time, and what was not seen.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_trace::event::Log;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Args;
+use super::arguments::Told;
+use super::builder::build;
+use super::code::{Codes, Part};
+use super::record::Recorded;
+use super::tree::{Kind, Node, Role, Tree};
+use crate::error::Error;
+use crate::magic::User;
+use crate::session::cell_body::Body;
+use diaphane_cpython::events::{Known, Places};
+use diaphane_report::{Column, Report, Show, fields, rows};
+
+const COLUMNS: &[Column] = &[
+    Column::new("func", Show::Text, 0)
+        .titled("function")
+        .with("place"),
+    Column::new("calls", Show::Number, 1),
+    Column::new("total_ns", Show::Time, 0).titled("time"),
+    Column::new("lib", Show::Text, 2).titled("library"),
+    Column::new("args", Show::Text, 1)
+        .titled("with")
+        .at_least(40)
+        .optional(),
+    Column::new("helpers", Show::Text, 3)
+        .titled("and calls")
+        .optional(),
+];
+/// Callers that took less than this part of their parent's time stand together on one row.
+const SMALL: u64 = 20;
+
+/// One row of the tree.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    id: usize,
+    parent: Option<usize>,
+    depth: usize,
+    func: String,
+    lib: Option<String>,
+    via: &'static str,
+    place: Option<String>,
+    calls: Option<u64>,
+    total_ns: Option<u64>,
+    self_ns: Option<u64>,
+    thread: i32,
+    helpers: Option<String>,
+    #[serde(flatten)]
+    told: Told,
+}
+
+/// The whole report.
+pub(super) fn report(
+    user: User<'_, '_>,
+    body: &Body<'_, '_>,
+    recorded: &Recorded,
+    args: &Args,
+) -> Result<Report, Error> {
+    let known = &recorded.known;
+    let roles = roles(known, &body.file.to_string());
+    let libraries = libraries::loaded(&Maps::read()?)?;
+    let mut codes = Codes::new(libraries, recorded, roles);
+    let own = nix::unistd::gettid().as_raw();
+    let mut trees: Vec<(&Log, Tree)> = Vec::new();
+    for log in &recorded.recording.logs {
+        let tree = build(log, log.tid == own, &mut codes);
+        if !tree.nodes.is_empty() {
+            trees.push((log, tree));
+        }
+    }
+    // The cell's own thread comes first.
+    trees.sort_by_key(|(log, tree)| (log.tid != own, tree.nodes[0].first));
+    let mut writer = Writer {
+        user,
+        recorded,
+        places: Places::of(user.py, known)?,
+        codes,
+        all: args.all,
+        depth: args.depth.unwrap_or(usize::MAX),
+        rows: Vec::new(),
+        functions: BTreeMap::new(),
+        parts: BTreeMap::new(),
+    };
+    for (log, tree) in &trees {
+        writer.thread(log, tree, log.tid == own)?;
+    }
+    writer.report(&trees)
+}
+
+/// What each Python function is to the cell.
+fn roles(known: &Known, cell: &str) -> Vec<Role> {
+    let role = |code: &diaphane_cpython::events::CodeObject| {
+        let is_display =
+            code.file.ends_with("displayhook.py") && code.function.ends_with(".__call__");
+        match code.function.as_str() {
+            "<module>" if code.file == cell => Role::Cell,
+            _ if is_display => Role::Display,
+            _ => Role::Function,
+        }
+    };
+    known.codes.iter().map(role).collect()
+}
+
+/// What is known of one function, over all places and threads.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sum {
+    pub calls: u64,
+    pub own: u64,
+}
+
+pub(super) struct Writer<'a, 'py> {
+    pub user: User<'a, 'py>,
+    pub recorded: &'a Recorded,
+    pub places: Places<'a, 'py>,
+    pub codes: Codes,
+    pub all: bool,
+    pub depth: usize,
+    pub rows: Vec<Row>,
+    /// By name and library.
+    pub functions: BTreeMap<(String, String), Sum>,
+    pub parts: BTreeMap<Part, u64>,
+}
+
+impl Writer<'_, '_> {
+    fn thread(&mut self, log: &Log, tree: &Tree, is_own: bool) -> Result<(), Error> {
+        let mut parent = None;
+        if !is_own {
+            let name = fs::read_to_string(format!("/proc/self/task/{}/comm", log.tid));
+            let name = name.map_or("ended".into(), |name| name.trim_end().to_owned());
+            parent = Some(self.rows.len());
+            let roots = tree.nodes.iter().filter(|node| node.parent.is_none());
+            let total = roots.map(|node| node.total).sum();
+            self.rows.push(Row {
+                id: self.rows.len(),
+                parent: None,
+                depth: 0,
+                func: format!("thread {} ({name})", log.tid),
+                lib: None,
+                via: "thread",
+                place: None,
+                calls: None,
+                total_ns: Some(self.nanoseconds(total)),
+                self_ns: None,
+                thread: log.tid,
+                helpers: None,
+                told: Told::default(),
+            });
+        }
+        for (index, node) in tree.nodes.iter().enumerate() {
+            self.count(node)?;
+            if node.parent.is_none() {
+                self.node(log, tree, index, parent, usize::from(!is_own))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn node(
+        &mut self,
+        log: &Log,
+        tree: &Tree,
+        index: usize,
+        parent: Option<usize>,
+        depth: usize,
+    ) -> Result<(), Error> {
+        if depth >= self.depth {
+            return Ok(());
+        }
+        let node = &tree.nodes[index];
+        let label = self.label(node)?;
+        let (helpers, children) = self.divide(tree, node)?;
+        let is_counted = matches!(
+            node.kind,
+            Kind::Python(_) | Kind::Callable(_) | Kind::Native(_)
+        );
+        let id = self.rows.len();
+        self.rows.push(Row {
+            id,
+            parent,
+            depth,
+            func: label.func,
+            lib: label.lib,
+            via: label.via,
+            place: label.place,
+            calls: is_counted.then_some(node.calls),
+            total_ns: Some(self.nanoseconds(node.total)),
+            self_ns: Some(self.nanoseconds(node.own)),
+            thread: log.tid,
+            helpers,
+            told: self.told(log, node),
+        });
+        let (single, together) = self.gather(tree, node, children);
+        for child in single {
+            self.node(log, tree, child, Some(id), depth + 1)?;
+        }
+        if depth + 1 < self.depth {
+            for (library, members) in together {
+                self.together(log, tree, id, depth + 1, library, &members)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Callers that did little, by library; and the children that stand alone.
+    fn gather(
+        &self,
+        tree: &Tree,
+        node: &Node,
+        children: Vec<usize>,
+    ) -> (Vec<usize>, BTreeMap<Option<usize>, Vec<usize>>) {
+        let mut together: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+        for &child in &children {
+            let one = &tree.nodes[child];
+            let Kind::Caller(start) = one.kind else {
+                continue;
+            };
+            let is_leaf = one
+                .children
+                .iter()
+                .all(|&below| self.serves(&tree.nodes[below]));
+            if !self.all && is_leaf && one.total.saturating_mul(SMALL) < node.total {
+                let library = self.codes.known.get(&start);
+                let library = library.and_then(|function| function.library);
+                together.entry(library).or_default().push(child);
+            }
+        }
+        together.retain(|_, members| members.len() > 1);
+        let is_single = |child: &usize| !together.values().flatten().any(|one| one == child);
+        (children.into_iter().filter(is_single).collect(), together)
+    }
+
+    fn together(
+        &mut self,
+        log: &Log,
+        tree: &Tree,
+        parent: usize,
+        depth: usize,
+        library: Option<usize>,
+        members: &[usize],
+    ) -> Result<(), Error> {
+        let mut names = Vec::new();
+        for &member in members {
+            names.push(self.label(&tree.nodes[member])?.func);
+        }
+        let total = members.iter().map(|&member| tree.nodes[member].total).sum();
+        let lib = library.map(|library| self.codes.short(library));
+        self.rows.push(Row {
+            id: self.rows.len(),
+            parent: Some(parent),
+            depth,
+            func: format!("{} other functions", members.len()),
+            lib,
+            via: "caller",
+            place: None,
+            calls: None,
+            total_ns: Some(self.nanoseconds(total)),
+            self_ns: None,
+            thread: log.tid,
+            helpers: Some(names.join(", ")),
+            told: Told::default(),
+        });
+        Ok(())
+    }
+
+    /// Whether a node is a call into the C library or Python's C interface that leads nowhere else.
+    fn serves(&self, node: &Node) -> bool {
+        let Kind::Native(address) = node.kind else {
+            return false;
+        };
+        let library = self.codes.known.get(&address).and_then(|one| one.library);
+        node.children.is_empty() && matches!(self.codes.part(library), Part::Python | Part::Runtime)
+    }
+
+    /// The calls that only serve, in words, and the children that are shown.
+    fn divide(&mut self, tree: &Tree, node: &Node) -> Result<(Option<String>, Vec<usize>), Error> {
+        if self.all {
+            return Ok((None, node.children.clone()));
+        }
+        let mut shown = Vec::new();
+        let mut helpers: Vec<(String, u64)> = Vec::new();
+        for &child in &node.children {
+            let one = &tree.nodes[child];
+            let label = self.label(one)?;
+            if !self.serves(one) {
+                shown.push(child);
+                continue;
+            }
+            match helpers.iter_mut().find(|(name, _)| *name == label.func) {
+                Some((_, calls)) => *calls += one.calls,
+                None => helpers.push((label.func, one.calls)),
+            }
+        }
+        helpers.sort_by_key(|(_, calls)| std::cmp::Reverse(*calls));
+        let words: Vec<String> = helpers
+            .iter()
+            .map(|(name, calls)| match calls {
+                1 => name.clone(),
+                calls => format!("{name} x{calls}"),
+            })
+            .collect();
+        Ok(((!words.is_empty()).then(|| words.join(", ")), shown))
+    }
+
+    pub(super) fn nanoseconds(&self, ticks: u64) -> u64 {
+        self.recorded.recording.scale.nanoseconds(ticks)
+    }
+
+    /// From where on a thread's events were only counted.
+    fn full(&self, log: &Log) -> String {
+        let last = log
+            .events
+            .iter()
+            .rev()
+            .map(|event| event.time)
+            .find(|&time| time > 0);
+        let last = last.map_or(0, |last| {
+            last.saturating_sub(self.recorded.recording.started)
+        });
+        format!(
+            "thread {}: from {} after the beginning on, {} events were only counted, because --limit gives room for {}",
+            log.tid,
+            diaphane_report::view::time(self.nanoseconds(last) as f64),
+            log.lost,
+            log.events.len()
+        )
+    }
+
+    fn report(self, trees: &[(&Log, Tree)]) -> Result<Report, Error> {
+        let recorded = self.recorded;
+        let recording = &recorded.recording;
+        let events: usize = recording.logs.iter().map(|log| log.events.len()).sum();
+        let lost: u64 = recording.logs.iter().map(|log| log.lost).sum();
+        let elapsed = recorded.took.as_nanos() as u64;
+        let cost = events as f64 * recording.event_ns;
+        let overhead = json!({
+            "events": events,
+            "lost": lost,
+            "event_ns": recording.event_ns,
+            "cost_ns": cost.round() as u64,
+            "elapsed_ns": elapsed,
+            "hooks": recorded.calls + recorded.loops + recorded.deep.as_ref().map_or(0, |deep| deep.hooked),
+            "on_ns": recorded.on.as_nanos() as u64,
+            "off_ns": recorded.off.as_nanos() as u64,
+            "pause_ns": recorded.deep.as_ref().map(|deep| deep.pauses.map(|pause| pause.as_nanos() as u64).iter().max().copied()),
+        });
+        let mut limits = recorded.limits.clone();
+        let full = recording.logs.iter().filter(|log| log.lost > 0);
+        limits.extend(full.map(|log| self.full(log)));
+        if recording.left_out > 0 {
+            limits.push(format!(
+                "{} threads could not take part",
+                recording.left_out
+            ));
+        }
+        Ok(Report {
+            name: "native_calls",
+            columns: COLUMNS,
+            tables: self.tables()?,
+            bars: self.bar().into_iter().collect(),
+            diagnoses: self.findings(trees)?,
+            summary: self.summary(trees.len(), events, cost, elapsed),
+            facts: fields(json!({ "overhead": overhead }))?,
+            rows: rows(self.rows)?,
+            tree: true,
+            limits,
+            ..Report::default()
+        })
+    }
+}

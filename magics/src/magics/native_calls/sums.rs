@@ -1,0 +1,146 @@
+//! Sums over a recording: by function, by library, by part of the way; and what is said about the recording itself.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::record::Recorded;
+use super::rows::{Sum, Writer};
+use super::tree::{Kind, Node};
+use crate::error::Error;
+use diaphane_report::view::bar::{Bar, Part as BarPart};
+use diaphane_report::view::time;
+use diaphane_report::{Column, Show, Table, rows};
+
+const BY_FUNCTION: &[Column] = &[
+    Column::new("func", Show::Text, 0).titled("function"),
+    Column::new("lib", Show::Text, 1).titled("library"),
+    Column::new("calls", Show::Number, 0),
+    Column::new("self_ns", Show::Time, 0).titled("own time"),
+];
+const BY_LIBRARY: &[Column] = &[
+    Column::new("lib", Show::Text, 0).titled("library"),
+    Column::new("functions", Show::Number, 1),
+    Column::new("calls", Show::Number, 0),
+    Column::new("self_ns", Show::Time, 0).titled("own time"),
+];
+/// So many rows of the further tables are shown as text.
+const SHOWN: usize = 5;
+
+impl Writer<'_, '_> {
+    /// Adds a node to the tables and to the bar.
+    pub(super) fn count(&mut self, node: &Node) -> Result<(), Error> {
+        let label = self.label(node)?;
+        let own = self.nanoseconds(node.own);
+        // Showing the last value is not what the cell is about.
+        if node.kind == Kind::Display {
+            return Ok(());
+        }
+        *self.parts.entry(label.part).or_default() += own;
+        if matches!(node.kind, Kind::Place(_) | Kind::Cell) {
+            return Ok(());
+        }
+        let key = (label.func, label.lib.unwrap_or_default());
+        let sum = self.functions.entry(key).or_default();
+        sum.calls += node.calls;
+        sum.own += own;
+        Ok(())
+    }
+
+    /// The further tables.
+    pub(super) fn tables(&self) -> Result<Vec<Table>, Error> {
+        let mut functions: Vec<_> = self.functions.iter().collect();
+        functions.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.own, sum.calls)));
+        let mut libraries: BTreeMap<&str, (usize, Sum)> = BTreeMap::new();
+        for ((_, lib), sum) in &functions {
+            let (count, all) = libraries.entry(lib).or_default();
+            *count += 1;
+            all.calls += sum.calls;
+            all.own += sum.own;
+        }
+        let by_function = functions.iter().map(|((func, lib), sum)| {
+            json!({"func": func, "lib": lib, "calls": (sum.calls > 0).then_some(sum.calls), "self_ns": sum.own})
+        });
+        let mut by_library: Vec<_> = libraries.into_iter().collect();
+        by_library.sort_by_key(|(_, (_, sum))| std::cmp::Reverse(sum.own));
+        let by_library = by_library.into_iter().map(|(lib, (count, sum))| {
+            json!({"lib": lib, "functions": count, "calls": sum.calls, "self_ns": sum.own})
+        });
+        let table = |title: &str, columns, rows| Table {
+            title: title.into(),
+            columns,
+            rows,
+            shown: SHOWN,
+        };
+        Ok(vec![
+            table("by library", BY_LIBRARY, rows(by_library)?),
+            table("by function", BY_FUNCTION, rows(by_function)?),
+        ])
+    }
+
+    /// How the time divides.
+    pub(super) fn bar(&self) -> Option<Bar> {
+        let mut parts: Vec<BarPart> = self
+            .parts
+            .iter()
+            .filter(|(_, own)| **own > 0)
+            .map(|(part, &own)| BarPart {
+                name: part.name().to_owned(),
+                words: time(own as f64),
+                amount: own as f64,
+            })
+            .collect();
+        parts.sort_by(|one, other| other.amount.total_cmp(&one.amount));
+        (!parts.is_empty()).then(|| Bar {
+            title: "time".into(),
+            parts,
+        })
+    }
+}
+
+/// What is said about the recording.
+pub(super) fn summary(
+    recorded: &Recorded,
+    threads: usize,
+    events: usize,
+    cost: f64,
+    elapsed: u64,
+) -> Vec<String> {
+    let on = match threads {
+        0 | 1 => String::new(),
+        many => format!(" on {many} threads"),
+    };
+    let hooks = match &recorded.deep {
+        Some(deep) => format!(
+            "{} functions were hooked, {} could not be; other threads stood still for {}",
+            deep.hooked,
+            deep.skipped,
+            time(
+                deep.pauses
+                    .iter()
+                    .max()
+                    .map_or(0.0, |pause| pause.as_nanos() as f64)
+            ),
+        ),
+        None => format!(
+            "{} calls between libraries and {} inner loops were hooked",
+            recorded.calls, recorded.loops
+        ),
+    };
+    let first = format!(
+        "{events} events{on} in {}, of which recording took about {} ({:.0} ns each, and what Python needs to report its own calls); {hooks}.",
+        time(elapsed as f64),
+        time(cost),
+        recorded.recording.event_ns,
+    );
+    let times = "Times of native functions run to the next event on their thread, since only entries are recorded.";
+    let unseen = match &recorded.deep {
+        Some(_) => {
+            "Not seen: functions that the compiler has built into others, and what the C library calls inside itself."
+        }
+        None => {
+            "Not seen: functions that a library calls inside itself (--deep shows them), and operators of Python's own types."
+        }
+    };
+    vec![first, format!("{times} {unseen}")]
+}

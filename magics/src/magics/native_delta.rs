@@ -1,0 +1,141 @@
+//! `%native_delta`: what a cell changed under the surface: libraries, threads, memory, buffers, CPU time, page faults.
+//!
+//! Every cell is measured, since that takes some ten microseconds; only `on` shows the line.
+
+use std::sync::Mutex;
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::magic::{Context, Magic};
+use crate::session::deltas::Delta;
+use diaphane_report::view;
+use diaphane_report::{Column, Report, Show, rows};
+
+/// Show what each cell changed under the surface.
+///
+/// `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before
+/// this one, whether a line was written or not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// on, off or last
+    #[arg(
+        value_name = "on|off|last",
+        default_value = "last",
+        hide_possible_values = true
+    )]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    On,
+    Off,
+    Last,
+}
+
+/// What was asked for, and the cell that ended last.
+#[derive(Debug, Default)]
+struct State {
+    on: bool,
+    /// The cell that switches it on has no line of its own.
+    begins: bool,
+    last: Option<Delta>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    on: false,
+    begins: false,
+    last: None,
+});
+
+const COLUMNS: &[Column] = &[
+    Column::new("cell", Show::Number, 0),
+    Column::new("libs_added", Show::List, 1)
+        .titled("loaded")
+        .optional(),
+    Column::new("libs_removed", Show::List, 2)
+        .titled("unloaded")
+        .optional(),
+    Column::new("threads_added", Show::List, 1)
+        .titled("threads")
+        .optional(),
+    Column::new("buffers_new", Show::List, 1)
+        .titled("buffers")
+        .optional(),
+    Column::new("rss", Show::Change, 0),
+    Column::new("anon", Show::Change, 4).titled("of it anonymous"),
+    Column::new("huge", Show::Change, 5)
+        .titled("of it huge")
+        .optional(),
+    Column::new("wall_ns", Show::Time, 0).titled("time"),
+    Column::new("cpu_ns", Show::Time, 0).titled("cpu"),
+    Column::new("minor_faults", Show::Number, 3).titled("faults"),
+    Column::new("major_faults", Show::Number, 6).titled("from disk"),
+];
+
+/// The magic.
+pub(crate) struct NativeDelta;
+
+impl Magic for NativeDelta {
+    const NAME: &'static str = "native_delta";
+    type Args = Args;
+
+    fn only_looks(args: &Args) -> bool {
+        args.what == What::Last
+    }
+
+    fn run(args: &Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
+        let mut state = lock();
+        let report = match args.what {
+            What::Last => return last(state.last.as_ref()),
+            What::On => "from the next cell on, a line says what each cell changed",
+            What::Off => "no line is written any more; %native_delta last still tells",
+        };
+        state.on = args.what == What::On;
+        state.begins = state.on;
+        Ok(Report {
+            name: Self::NAME,
+            summary: vec![report.into()],
+            ..Report::default()
+        })
+    }
+}
+
+fn last(delta: Option<&Delta>) -> Result<Report, Error> {
+    let Some(delta) = delta else {
+        return Err(Error::Usage(
+            "%native_delta: no cell has ended yet, or nobody says when cells begin and end".into(),
+        ));
+    };
+    Ok(Report {
+        name: NativeDelta::NAME,
+        columns: COLUMNS,
+        rows: rows([delta])?,
+        summary: vec![delta.sentence()],
+        ..Report::default()
+    })
+}
+
+/// A cell has ended: the line to show, by MIME type, if the user wants one.
+pub(crate) fn note(delta: Delta) -> Option<Map<String, Value>> {
+    let mut state = lock();
+    let shown = state.on && !std::mem::take(&mut state.begins);
+    let line = shown.then(|| view::line(&delta.sentence()));
+    state.last = Some(delta);
+    line
+}
+
+/// What the cell that ended last has changed, if the user wants to be told.
+pub(crate) fn for_the_reply() -> Option<Value> {
+    let state = lock();
+    let delta = state.last.as_ref().filter(|_| state.on)?;
+    serde_json::to_value(delta).ok()
+}
+
+fn lock() -> std::sync::MutexGuard<'static, State> {
+    STATE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

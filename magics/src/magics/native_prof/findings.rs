@@ -1,0 +1,242 @@
+//! What is remarkable about where the time went.
+
+use std::time::Duration;
+
+use super::gather::{Id, Path};
+use super::kinds::Kind;
+use super::profile::Profile;
+use diaphane_report::{Diagnosis, Severity};
+
+/// Below so many samples, shares say nothing.
+const ENOUGH: u64 = 50;
+/// How many of the innermost functions are looked at for what a leaf belongs to.
+const NEAR: usize = 12;
+
+/// What the system counted while the cell ran.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub user: Duration,
+    pub system: Duration,
+    pub faults: u64,
+}
+
+/// Everything that is remarkable.
+pub(crate) fn findings(profile: &Profile, usage: Usage) -> Vec<Diagnosis> {
+    if profile.samples < ENOUGH {
+        return Vec::new();
+    }
+    let all = [
+        memory(profile, usage),
+        spin(profile),
+        gil(profile),
+        copy(profile),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn percent(part: f64, whole: f64) -> f64 {
+    (part * 1000.0 / whole.max(f64::MIN_POSITIVE)).round() / 10.0
+}
+
+/// P001: memory is taken and given back all the time.
+fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
+    let own = near(profile, is_malloc, |kind| kind == Kind::Libc);
+    let share = profile.percent(own);
+    let cpu = (usage.user + usage.system).as_secs_f64();
+    let system = percent(usage.system.as_secs_f64(), cpu);
+    // A fault takes about a microsecond with the page that it clears; where they cannot be most of it, something else is.
+    let by_faults = usage.faults as f64 * 1e-6 > 0.25 * usage.system.as_secs_f64();
+    let kernel = system > 30.0 && by_faults;
+    if share <= 30.0 && !kernel {
+        return None;
+    }
+    let title = if share > 30.0 {
+        format!("{share} % of the samples are in malloc and free.")
+    } else {
+        format!(
+            "{system} % of the CPU time is the kernel's, with {} page faults: memory is fetched and given back again and again.",
+            usage.faults
+        )
+    };
+    Some(Diagnosis {
+        code: "P001",
+        severity: Severity::Warn,
+        title,
+        evidence: vec![
+            format!("{own} of {} samples are in malloc's functions", profile.samples),
+            format!(
+                "the process used {:.2} s of CPU, {:.2} s of it in the kernel, and had {} page faults",
+                cpu,
+                usage.system.as_secs_f64(),
+                usage.faults
+            ),
+        ],
+        fix: "Keep arrays and write into them: out=, np.add(a, b, out=a), a buffer that lives across the loop."
+            .into(),
+    })
+}
+
+/// P002: threads wait by spinning.
+fn spin(profile: &Profile) -> Option<Diagnosis> {
+    // What such a function calls is work: only its own instructions wait.
+    let own = profile.count(|path| {
+        let innermost = path.calls.last().map(|id| profile.function(*id));
+        innermost.is_some_and(|one| one.kind != Kind::Python && is_spin(&one.name))
+    });
+    let share = profile.percent(own);
+    (share > 30.0).then(|| Diagnosis {
+        code: "P002",
+        severity: Severity::Warn,
+        title: format!("{share} % of the samples wait by spinning: they use a CPU and compute nothing."),
+        evidence: top(profile, is_spin),
+        fix: "Use fewer threads for this size: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or threadpoolctl; OMP_WAIT_POLICY=passive lets OpenMP's threads sleep."
+            .into(),
+    })
+}
+
+/// P003: threads wait for the GIL.
+fn gil(profile: &Profile) -> Option<Diagnosis> {
+    let waits = profile.count(|path| last(profile, path) == Some(Kind::GilWait));
+    let share = profile.percent(waits);
+    (share > 20.0).then(|| {
+        let mut evidence: Vec<String> = profile
+            .threads
+            .keys()
+            .filter_map(|tid| {
+                let own = profile.count(|path| {
+                    path.tid == *tid && last(profile, path) == Some(Kind::GilWait)
+                });
+                let all = profile.count(|path| path.tid == *tid);
+                let text = format!("{} waited in {own} of its {all} samples", profile.thread(*tid));
+                (own > 0).then_some(text)
+            })
+            .collect();
+        evidence.truncate(8);
+        Diagnosis {
+            code: "P003",
+            severity: Severity::Warn,
+            title: format!("{share} % of the samples wait for the GIL."),
+            evidence,
+            fix: "Threads that compute in Python take turns: use processes, or functions that release the GIL."
+                .into(),
+        }
+    })
+}
+
+/// P004: data are copied or converted.
+fn copy(profile: &Profile) -> Option<Diagnosis> {
+    let own = near(profile, is_copy, |kind| kind != Kind::Python);
+    let share = profile.percent(own);
+    (share > 30.0).then(|| Diagnosis {
+        code: "P004",
+        severity: Severity::Warn,
+        title: format!("{share} % of the samples copy or convert data."),
+        evidence: top(profile, is_copy),
+        fix: "Keep one dtype and one memory order: np.asarray with the dtype once, astype(copy=False), order='F' where a library wants it; %buffer_addr shows who shares memory."
+            .into(),
+    })
+}
+
+fn last(profile: &Profile, path: &Path) -> Option<Kind> {
+    Some(profile.function(*path.calls.last()?).kind)
+}
+
+/// How many samples have such a function among the innermost ones, with nothing but code of such kinds inside of it.
+fn near(profile: &Profile, is_it: fn(&str) -> bool, may_be_inside: fn(Kind) -> bool) -> u64 {
+    profile.count(|path| {
+        for id in path.calls.iter().rev().take(NEAR) {
+            let function = profile.function(*id);
+            if function.kind != Kind::Python && is_it(&function.name) {
+                return true;
+            }
+            let waits = matches!(function.kind, Kind::Wait | Kind::GilWait);
+            if waits || function.kind == Kind::Python || !may_be_inside(function.kind) {
+                return false;
+            }
+        }
+        false
+    })
+}
+
+/// The functions of such names that have the most samples.
+fn top(profile: &Profile, is_it: fn(&str) -> bool) -> Vec<String> {
+    let line = |(id, share): &(Id, super::profile::Share)| {
+        let function = profile.function(*id);
+        is_it(&function.name).then(|| {
+            format!(
+                "{}: {} samples, {} % by itself",
+                profile.label(*id),
+                share.total,
+                profile.percent(share.own)
+            )
+        })
+    };
+    profile.shares().iter().filter_map(line).take(5).collect()
+}
+
+fn is_malloc(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "malloc",
+        "free",
+        "cfree",
+        "calloc",
+        "realloc",
+        "_int_malloc",
+        "_int_free",
+        "_int_realloc",
+        "malloc_consolidate",
+        "sysmalloc",
+        "systrim",
+        "mmap",
+        "munmap",
+        "madvise",
+        "brk",
+        "sbrk",
+    ];
+    let bare = name.trim_start_matches("__libc_").trim_start_matches("__");
+    NAMES.contains(&name) || NAMES.contains(&bare)
+}
+
+fn is_spin(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "sched_yield",
+        // OpenBLAS's way to divide work waits in line for the other threads.
+        "exec_blas",
+        "__sched_yield",
+        "pthread_spin_lock",
+        "exec_blas_async_wait",
+        "blas_thread_server",
+        "do_spin",
+        "gomp_barrier_wait_end",
+        "gomp_team_barrier_wait_end",
+    ];
+    NAMES.contains(&name) || name.starts_with("__kmp_wait_") || name.starts_with("__kmp_flag_")
+}
+
+fn is_copy(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "raw_array_assign_array",
+        "PyArray_AssignArray",
+        "PyArray_NewCopy",
+        "PyArray_CopyInto",
+        "memcpy",
+        "memmove",
+        "PyArray_CastToType",
+        "PyArray_FlattenInto",
+    ];
+    let moves = ["__memmove_", "__memcpy_"];
+    NAMES.contains(&name) || moves.iter().any(|start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_a_function_does() {
+        assert!(is_malloc("malloc") && is_malloc("__libc_calloc") && is_malloc("__munmap"));
+        assert!(!is_malloc("mallinfo") && is_spin("__sched_yield") && !is_spin("dgemm_nn"));
+        assert!(is_spin("exec_blas") && !is_spin("exec_blas_async"));
+        assert!(is_copy("__memmove_avx_unaligned_erms") && !is_copy("DOUBLE_copyswap"));
+    }
+}

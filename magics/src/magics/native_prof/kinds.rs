@@ -1,0 +1,127 @@
+//! What kind of code a function is, by its library and its name.
+
+use diaphane_sight::linker::libraries::{Kind as Library_, Library};
+use diaphane_sight::runtimes::pools::{Api, runtime};
+use serde::Serialize;
+
+use diaphane_report::view::svg::Ink;
+
+/// Whose code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Python,
+    Interpreter,
+    Extension,
+    Blas,
+    OpenMp,
+    Rust,
+    Libc,
+    Native,
+    #[serde(rename = "GIL wait")]
+    GilWait,
+    Wait,
+}
+
+impl Kind {
+    /// Every kind, in the order of reports.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Python,
+        Self::Interpreter,
+        Self::Extension,
+        Self::Blas,
+        Self::OpenMp,
+        Self::Rust,
+        Self::Libc,
+        Self::Native,
+        Self::GilWait,
+        Self::Wait,
+    ];
+
+    /// In one or two words.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+            Self::Interpreter => "interpreter",
+            Self::Extension => "extension",
+            Self::Blas => "BLAS",
+            Self::OpenMp => "OpenMP",
+            Self::Rust => "Rust",
+            Self::Libc => "libc",
+            Self::Native => "native",
+            Self::GilWait => "GIL wait",
+            Self::Wait => "wait",
+        }
+    }
+
+    /// Its colour.
+    pub(crate) fn ink(self) -> Ink {
+        match self {
+            Self::Python => Ink::Tone(0),
+            Self::Interpreter => Ink::Tone(5),
+            Self::Extension => Ink::Tone(2),
+            Self::Blas => Ink::Tone(1),
+            Self::OpenMp | Self::Rust => Ink::Tone(3),
+            Self::Libc => Ink::Tone(6),
+            Self::Native | Self::Wait => Ink::Tone(7),
+            Self::GilWait => Ink::Tone(4),
+        }
+    }
+
+    /// The kind of a function with this name, which may be unknown, in a library.
+    pub(crate) fn of(name: Option<&str>, library: &Library) -> Self {
+        const RUNTIMES: [&str; 8] = [
+            "libc.",
+            "libc-",
+            "libm.",
+            "libm-",
+            "libpthread",
+            "ld-linux",
+            "libgcc_s",
+            "libstdc++",
+        ];
+        let api = runtime(library).map(|runtime| runtime.api);
+        if name.is_some_and(is_rust) {
+            return Self::Rust;
+        }
+        match api {
+            Some(Api::Blas) => return Self::Blas,
+            Some(Api::OpenMp) => return Self::OpenMp,
+            None => {}
+        }
+        if library.image.exports("PyThread_start_new_thread") {
+            return Self::Interpreter;
+        }
+        let is_runtime = RUNTIMES.iter().any(|start| library.name.starts_with(start));
+        match library.kind {
+            _ if is_runtime => Self::Libc,
+            Library_::Loader | Library_::Vdso => Self::Libc,
+            Library_::Extension => Self::Extension,
+            _ => Self::Native,
+        }
+    }
+}
+
+/// Whether a symbol is one of rustc's: `_R...`, or with a hash at its end.
+fn is_rust(name: &str) -> bool {
+    let hashed = || {
+        let end = name.strip_suffix('E')?;
+        let hash = end.get(end.len().checked_sub(16)?..)?;
+        let before = end.get(..end.len() - 16)?;
+        let is_hash = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(name.starts_with("_ZN") && before.ends_with("17h") && is_hash)
+    };
+    name.starts_with("_R") || hashed() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_is_known_by_its_names() {
+        assert!(is_rust("_ZN3std2io5Write9write_all17h0123456789abcdefE"));
+        assert!(is_rust("_RNvCs1_4core3foo"));
+        assert!(!is_rust("_ZN9pocketfft6detail4execE") && !is_rust("dgemm_") && !is_rust("E"));
+    }
+}

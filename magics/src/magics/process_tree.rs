@@ -1,0 +1,196 @@
+//! `%process_tree`: this kernel and the processes that it started, with their threads and memory.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use diaphane_sight::proc::processes::{Kind, Process, family};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::magic::{Context, Magic};
+use diaphane_report::view::bytes;
+use diaphane_report::{Column, Report, Show, fields, rows};
+
+/// List this process and all that it started, with what has changed since the last time.
+///
+/// Code of NumPy and of other libraries runs inside of this process; a child is a copy of it (fork, multiprocessing), or
+/// another program (subprocess, spawn).
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+const COLUMNS: &[Column] = &[
+    Column::new("tree", Show::Text, 0)
+        .titled("process")
+        .at_least(16),
+    Column::new("pid", Show::Number, 0),
+    Column::new("what", Show::Text, 0),
+    Column::new("change", Show::Text, 1).optional().at_least(3),
+    Column::new("threads", Show::Number, 0),
+    Column::new("rss", Show::Bytes, 2),
+    Column::new("private", Show::Bytes, 1),
+    Column::new("shared", Show::Bytes, 1),
+    Column::new("command", Show::List, 3),
+];
+
+/// What tells one process from another that has its number later.
+type Identity = (i32, u64);
+
+/// The processes of the last look, with their threads.
+static LAST: Mutex<Option<Vec<(Identity, usize)>>> = Mutex::new(None);
+
+#[derive(Serialize)]
+struct Row {
+    tree: String,
+    pid: i32,
+    parent: i32,
+    depth: usize,
+    name: String,
+    what: String,
+    kind: Kind,
+    /// `new` if it was not there at the last look.
+    change: Option<&'static str>,
+    state: String,
+    threads: usize,
+    rss: Option<u64>,
+    pss: Option<u64>,
+    private: Option<u64>,
+    shared: Option<u64>,
+    command: Vec<String>,
+}
+
+/// The magic.
+pub(crate) struct ProcessTree;
+
+impl Magic for ProcessTree {
+    const NAME: &'static str = "process_tree";
+    type Args = Args;
+
+    fn only_looks(_args: &Args) -> bool {
+        // It remembers the look.
+        false
+    }
+
+    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let family = context.without_gil(family);
+        let now: Vec<(Identity, usize)> = family
+            .iter()
+            .map(|one| (identity(one), one.threads))
+            .collect();
+        let before = {
+            let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+            last.replace(now.clone())
+        };
+        let known: Option<HashSet<Identity>> = before
+            .as_ref()
+            .map(|before| before.iter().map(|(identity, _)| *identity).collect());
+        let is_new = |one: &Process| {
+            known
+                .as_ref()
+                .is_some_and(|known| !known.contains(&identity(one)))
+        };
+        let all = family.iter().map(|one| row(one, is_new(one)));
+        let gone = before.as_ref().map_or(0, |before| {
+            let stays =
+                |one: &&(Identity, usize)| now.iter().all(|(identity, _)| *identity != one.0);
+            before.iter().filter(stays).count()
+        });
+        let hidden = family
+            .iter()
+            .filter(|one| one.kind != Kind::Zombie && one.private.is_none())
+            .count();
+        let mut limits = Vec::new();
+        if hidden > 0 {
+            limits.push(format!(
+                "processes whose memory the kernel does not show us: {hidden}"
+            ));
+        }
+        Ok(Report {
+            name: Self::NAME,
+            columns: COLUMNS,
+            rows: rows(all)?,
+            facts: fields(json!({
+                "processes": family.len(),
+                "threads": family.iter().map(|one| one.threads).sum::<usize>(),
+                "private": family.iter().filter_map(|one| one.private).sum::<u64>(),
+                "gone": gone,
+            }))?,
+            summary: summary(&family, before.as_deref(), gone, is_new),
+            limits,
+            ..Report::default()
+        })
+    }
+}
+
+fn identity(process: &Process) -> Identity {
+    (process.pid, process.started)
+}
+
+fn row(one: &Process, is_new: bool) -> Row {
+    Row {
+        tree: "  ".repeat(one.depth) + &one.name,
+        pid: one.pid,
+        parent: one.parent,
+        depth: one.depth,
+        name: one.name.clone(),
+        what: what(one),
+        kind: one.kind,
+        change: is_new.then_some("new"),
+        state: one.state.clone(),
+        threads: one.threads,
+        rss: one.rss,
+        pss: one.pss,
+        private: one.private,
+        shared: one.shared,
+        command: one.command.clone(),
+    }
+}
+
+/// What a process is, as far as its command line says.
+fn what(one: &Process) -> String {
+    let says = |word: &str| one.command.iter().any(|part| part.contains(word));
+    match one.kind {
+        Kind::Own => "this kernel".into(),
+        Kind::Fork => "a fork: a copy of its parent".into(),
+        Kind::Zombie => "ended, and not waited for".into(),
+        Kind::Program if says("multiprocessing.resource_tracker") => {
+            "multiprocessing's resource tracker".into()
+        }
+        Kind::Program if says("multiprocessing.spawn") => "multiprocessing, spawned".into(),
+        Kind::Program if says("multiprocessing.forkserver") => {
+            "multiprocessing's fork server, or its copy".into()
+        }
+        Kind::Program => "another program".into(),
+    }
+}
+
+fn summary(
+    family: &[Process],
+    before: Option<&[(Identity, usize)]>,
+    gone: usize,
+    is_new: impl Fn(&Process) -> bool,
+) -> Vec<String> {
+    let threads: usize = family.iter().map(|one| one.threads).sum();
+    let private: u64 = family.iter().filter_map(|one| one.private).sum();
+    let memory = bytes(private as f64);
+    let state = match family.len() {
+        0 | 1 => format!("one process with {threads} threads and no child, {memory} of its own"),
+        count => format!("{count} processes with {threads} threads, {memory} of their own"),
+    };
+    let Some(before) = before else {
+        return vec![state];
+    };
+    let new = family.iter().filter(|one| is_new(one)).count();
+    let threads_before: usize = before.iter().map(|(_, threads)| threads).sum();
+    let since = match (new, gone, threads == threads_before) {
+        (0, 0, true) => "nothing came or went since the last look".to_owned(),
+        (0, 0, false) => format!(
+            "since the last look no process came or went, and threads went from {threads_before} to {threads}"
+        ),
+        _ => format!(
+            "since the last look: processes that came {new}, that went {gone}; threads went from {threads_before} to \
+             {threads}"
+        ),
+    };
+    vec![state, since]
+}

@@ -1,0 +1,92 @@
+//! `%stack`: what the process runs at this moment, Python and native functions in one; also while a cell hangs.
+
+mod outside;
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::error::Error;
+use crate::magic::{Context, Magic};
+use crate::magics::threads::python_names;
+use crate::stacks::now::{ThreadNow, threads_now};
+use crate::stacks::snapshot::Gil;
+use diaphane_cpython::interpreter::{self, Interpreter};
+use diaphane_report::view::text::shorten;
+use diaphane_report::{Report, Show, fields, rows};
+
+/// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
+///
+/// In a cell this is the line itself. In a terminal, `diaphane ask stack` answers while a cell runs or hangs, and
+/// `diaphane stack PID` also where the kernel answers nothing any more.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show the interpreter's and the C library's own functions too
+    #[arg(long)]
+    native: bool,
+    /// Show all threads
+    #[arg(long)]
+    all: bool,
+}
+
+pub use outside::{StackArgs, stack_of_process};
+
+/// No line is wider; the rows have the whole names.
+const WIDEST: usize = 100;
+
+/// The magic.
+pub(crate) struct Stack;
+
+impl Magic for Stack {
+    const NAME: &'static str = "stack";
+    type Args = Args;
+
+    /// Threads may get a signal.
+    fn only_looks(_args: &Args) -> bool {
+        false
+    }
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let names = match context.user {
+            Some(user) => {
+                interpreter::check(user.py);
+                python_names(user.py)?
+            }
+            None => HashMap::new(),
+        };
+        // The GIL is kept, so that no Python function returns meanwhile.
+        let asks_python = context.user.is_some();
+        let threads = threads_now(&names, asks_python)?;
+        let mut limits = Vec::new();
+        if !Interpreter::look().known {
+            limits.push(
+                "this Python's own structures are not known, so its functions are not shown".into(),
+            );
+        }
+        let mut report = report(threads, args.all, args.native, !asks_python)?;
+        report.limits = limits;
+        Ok(report)
+    }
+}
+
+/// The report of the main thread, or of all; where Python is not asked, also of who has the GIL.
+fn report(
+    mut threads: Vec<ThreadNow>,
+    all: bool,
+    native: bool,
+    holder: bool,
+) -> Result<Report, Error> {
+    let has_gil = |thread: &ThreadNow| holder && thread.gil == Some(Gil::Holder);
+    threads.retain(|thread| all || thread.is_main || has_gil(thread));
+    Ok(Report {
+        name: Stack::NAME,
+        rows: rows(threads.iter().flat_map(ThreadNow::rows))?,
+        listing: threads
+            .iter()
+            .flat_map(|thread| thread.lines(native))
+            .map(|line| shorten(&line, WIDEST, Show::Text))
+            .collect(),
+        facts: fields(json!({"threads": threads.len()}))?,
+        ..Report::default()
+    })
+}

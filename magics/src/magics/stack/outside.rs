@@ -1,0 +1,182 @@
+//! `diaphane stack PID`: the same report about another process, which need not be a kernel and need not answer.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
+
+use diaphane_sight::code::file::{Class, class};
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::target_process::Subject;
+use serde_json::json;
+
+use super::report;
+use crate::error::Error;
+use crate::host;
+use crate::stacks::outside::look;
+use diaphane_report::Report;
+use diaphane_report::view;
+
+/// How wide the text is: no line of a stack is wider.
+const WIDTH: usize = super::WIDEST;
+
+/// What `diaphane stack` is asked.
+#[derive(Debug, clap::Args)]
+pub struct StackArgs {
+    /// The number of the process, as `ps` shows it
+    pid: i32,
+    /// Show the interpreter's and the C library's own functions too
+    #[arg(long)]
+    native: bool,
+    /// Show all threads, and not only the main thread and the one that has the GIL
+    #[arg(long)]
+    all: bool,
+    /// Show the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Stop no thread: of those that run, only Python's functions are shown
+    #[arg(long)]
+    no_stop: bool,
+}
+
+/// Says what a process runs at this moment, as text.
+///
+/// # Errors
+/// Where the process is none of Python, or may not be looked at; the message names the process and the remedy.
+pub fn stack_of_process(args: &StackArgs) -> Result<String, String> {
+    let started = Instant::now();
+    let mut report = answer(args).map_err(|error| error.to_string())?;
+    report.took = started.elapsed();
+    report.as_json = args.json;
+    report.shown = usize::MAX;
+    Ok(view::plain(&report, WIDTH))
+}
+
+fn answer(args: &StackArgs) -> Result<Report, Error> {
+    let process = Process::of(args.pid)?;
+    process.check()?;
+    let found = look(process.pid, !args.no_stop)?.ok_or_else(|| process.is_no_python())?;
+    let mut report = report(found.threads, args.all, args.native, true)?;
+    report.limits = found.limits;
+    report.limits.extend(process.is_debugged());
+    report.host = Some(host::described(found.version.as_deref()));
+    report.facts.insert("pid".into(), json!(process.pid));
+    Ok(report)
+}
+
+/// The process that is asked about.
+struct Process {
+    pid: i32,
+    /// With its name, for messages.
+    shown: String,
+    /// The user that it runs as.
+    user: Option<u32>,
+    /// The process that traces it.
+    tracer: Option<i32>,
+}
+
+impl Process {
+    fn of(number: i32) -> Result<Self, Error> {
+        let status = fs::read_to_string(format!("/proc/{number}/status"));
+        let Some(status) = status.ok().filter(|_| number > 0) else {
+            return refuse(format!(
+                "there is no process {number} here; `pgrep -a diaphane` lists the kernels, and `ps` all processes"
+            ));
+        };
+        let field = |key: &str| {
+            let mut lines = status.lines();
+            let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(":\t"))?;
+            Some(value.split('\t').next().unwrap_or_default())
+        };
+        // Each thread has such a file too.
+        let pid = field("Tgid").and_then(|pid| pid.parse().ok());
+        let pid = pid.unwrap_or(number);
+        let name = field("Name").unwrap_or("?").escape_default();
+        Ok(Self {
+            pid,
+            shown: format!("process {pid} ({name})"),
+            user: field("Uid").and_then(|user| user.parse().ok()),
+            tracer: field("TracerPid")
+                .and_then(|tracer| tracer.parse().ok())
+                .filter(|&tracer| tracer > 0),
+        })
+    }
+
+    /// Whether its memory can be read, and is a program of our kind.
+    fn check(&self) -> Result<(), Error> {
+        let subject = Subject::process(self.pid);
+        let maps = match fs::read(subject.folder().join("maps")) {
+            Ok(_) => Maps::of(subject)?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.denied(),
+            Err(error) => return refuse(format!("{} cannot be looked at: {error}", self.shown)),
+        };
+        let readable = maps
+            .regions
+            .iter()
+            .find(|region| region.perms.starts_with('r'));
+        let Some(region) = readable else {
+            return refuse(format!(
+                "{} has ended, or belongs to the kernel: it has no memory",
+                self.shown
+            ));
+        };
+        if subject.read(region.span.start, &mut [0]).is_err() {
+            return self.denied();
+        }
+        let own = Class::of_this_process();
+        match class(&subject.folder().join("exe")) {
+            Some(other) if own.is_some_and(|own| own != other) => refuse(format!(
+                "{} is a program of another kind ({other}), which this one cannot read",
+                self.shown
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn denied(&self) -> Result<(), Error> {
+        let own = fs::metadata("/proc/self").map_or(0, |about| about.uid());
+        let who = &self.shown;
+        if own != 0 && self.user != Some(own) {
+            let user = self.user.map_or("?".to_owned(), |user| user.to_string());
+            return refuse(format!(
+                "{who} belongs to the user {user}: ask as that user, or by sudo"
+            ));
+        }
+        let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+        match yama.as_deref().map(str::trim) {
+            Ok(scope) if scope != "0" => refuse(format!(
+                "{who} may not be looked at, since kernel.yama.ptrace_scope is {scope} on this system: use sudo, \
+                 or `sudo sysctl kernel.yama.ptrace_scope=0` for the time until the next start"
+            )),
+            _ => refuse(format!(
+                "{who} may not be looked at: use sudo, or in a container give it the capability SYS_PTRACE \
+                 (`docker run --cap-add=SYS_PTRACE`)"
+            )),
+        }
+    }
+
+    /// Nobody else can stop the threads of a process that somebody traces.
+    fn is_debugged(&self) -> Option<String> {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.tracer?)).unwrap_or_default();
+        Some(format!(
+            "a debugger ({}, process {}) has hold of the process, so none of its threads that run can be stopped",
+            name.trim().escape_default(),
+            self.tracer?
+        ))
+    }
+
+    fn is_no_python(&self) -> Error {
+        let folder = Subject::process(self.pid).folder();
+        let program = fs::read_link(folder.join("exe")).unwrap_or_default();
+        let program = program.to_string_lossy();
+        Error::Usage(format!(
+            "{} runs no CPython ({}); for a program that started Python, name the child process: `ps --forest`",
+            self.shown,
+            program.escape_default()
+        ))
+    }
+}
+
+fn refuse<T>(what: String) -> Result<T, Error> {
+    Err(Error::Usage(what))
+}

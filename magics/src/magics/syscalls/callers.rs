@@ -1,0 +1,122 @@
+//! Who made a system call: the library whose code asked the C library for it.
+//!
+//! The kernel stands between a library and the C library where threads are started, so it is passed over there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diaphane_sight::code::symbols;
+use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::unwind::{Registers, Unwinder};
+use diaphane_trace::syscalls::Call;
+use serde::Serialize;
+
+/// Libraries that make calls for others.
+const RUNTIMES: [&str; 5] = ["libc.so", "libc-", "libpthread", "ld-linux", "librt."];
+/// rbx, rbp, r12 to r15, in DWARF's numbering.
+const KEPT: [u16; 6] = [3, 6, 12, 13, 14, 15];
+
+/// The code that made a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub(super) struct Maker {
+    pub library: Option<String>,
+    pub function: Option<String>,
+}
+
+/// Finds makers.
+pub(super) struct Makers<'a> {
+    libraries: &'a [Library],
+    unwinder: Unwinder,
+    runtimes: Vec<Span>,
+    /// The program, which is the kernel, or else a Python.
+    program: Option<Span>,
+    known: HashMap<usize, Arc<Maker>>,
+}
+
+impl<'a> Makers<'a> {
+    pub fn new(libraries: &'a [Library]) -> Self {
+        let is_runtime = |library: &&Library| {
+            let mut names = RUNTIMES.iter();
+            names.any(|name| library.name.starts_with(name))
+        };
+        let runtimes = libraries.iter().filter(is_runtime);
+        Self {
+            libraries,
+            unwinder: Unwinder::new(libraries),
+            runtimes: runtimes.map(|library| library.span).collect(),
+            program: libraries
+                .iter()
+                .find(|library| library.kind == Kind::Program)
+                .map(|library| library.span),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The first code outside of the C library and the linker, or else theirs.
+    pub fn of(&mut self, call: &Call) -> Arc<Maker> {
+        let address = self.caller(call, None);
+        let first = self.maker(address.unwrap_or(call.registers.code.wrapping_sub(1)));
+        if !first.passes_on_births() {
+            return first;
+        }
+        let behind = self.caller(call, self.program);
+        behind.map_or(first, |address| self.maker(address))
+    }
+
+    /// The first address outside of the C library, the linker, and a span.
+    fn caller(&mut self, call: &Call, but: Option<Span>) -> Option<usize> {
+        let libraries = self.libraries;
+        let is_code = |address: &usize| libraries.iter().any(|one| one.span.contains(*address));
+        if let Some(back) = taken_along(call) {
+            return Some(back - 1).filter(is_code);
+        }
+        let from = &call.registers;
+        let mut registers = Registers::new(from.stack, from.code.wrapping_sub(1));
+        for (number, value) in KEPT.into_iter().zip(from.kept) {
+            registers.set(number, Some(value));
+        }
+        let inside = self.runtimes.iter().chain(&but);
+        let is_inside = |address| inside.clone().any(|span| span.contains(address));
+        let copy = from.copy.clone();
+        let found = self.unwinder.caller(registers, from.stack, copy, is_inside);
+        found.filter(is_code)
+    }
+
+    fn maker(&mut self, address: usize) -> Arc<Maker> {
+        let libraries = self.libraries;
+        let known = self.known.entry(address);
+        Arc::clone(known.or_insert_with(|| Arc::new(maker(address, libraries))))
+    }
+}
+
+impl Maker {
+    /// Whether it is the kernel's own `pthread_create`.
+    fn passes_on_births(&self) -> bool {
+        let mut function = self.function.iter();
+        function.any(|function| function.contains("births::create"))
+    }
+}
+
+/// The address that a call returns to where the C library holds it in a register: the child of `vfork` works on the
+/// same stack, and so would lose it.
+fn taken_along(call: &Call) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if call.number == libc::SYS_vfork {
+        return Some(call.arguments[0]).filter(|&back| back > 0);
+    }
+    let _ = call;
+    None
+}
+
+fn maker(address: usize, libraries: &[Library]) -> Maker {
+    let place = symbols::place(address, libraries);
+    let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+    Maker {
+        library: place
+            .as_ref()
+            .map(|place| libraries[place.library].name.clone()),
+        function: symbol.map(|symbol| demangle(&symbol.name)),
+    }
+}

@@ -1,0 +1,136 @@
+//! The sentences of `%%syscalls`, and what it cannot see.
+
+use diaphane_trace::syscalls::Recording;
+
+use super::events::{Birth, Open};
+use crate::magics::syscalls::snapshot::Seen;
+use diaphane_report::view::time;
+
+/// What happened.
+pub(super) fn summary(
+    recording: &Recording,
+    seen: &[Seen<'_>],
+    opens: &[Open],
+    births: &[Birth],
+) -> Vec<String> {
+    let total: u64 = seen.iter().filter_map(|one| one.call.took_ns).sum();
+    let calls = match recording.calls.len() {
+        0 => "no system call".to_owned(),
+        1 => "1 system call".to_owned(),
+        count => format!("{count} system calls"),
+    };
+    let shown = if seen.len() == recording.calls.len() {
+        String::new()
+    } else {
+        format!(", of which {} were asked for", seen.len())
+    };
+    let times = format!(
+        "{calls} in {}{shown}, {} in the kernel",
+        time(recording.elapsed_ns as f64),
+        time(total as f64)
+    );
+    vec![times, files(opens), started(recording, seen, births)]
+}
+
+fn files(opens: &[Open]) -> String {
+    let failed = opens.iter().filter(|open| open.error.is_some()).count();
+    let missing = opens
+        .iter()
+        .filter(|open| open.error.as_deref() == Some("ENOENT"))
+        .count();
+    let written = opens
+        .iter()
+        .filter(|open| open.writes && open.error.is_none())
+        .count();
+    let opened = match opens.len() - failed {
+        0 => "no file was opened".to_owned(),
+        1 => "1 file was opened".to_owned(),
+        count => format!("{count} files were opened"),
+    };
+    let mut parts = vec![opened];
+    if written > 0 {
+        parts.push(format!("{written} of them to write"));
+    }
+    if missing > 0 {
+        parts.push(format!("{missing} not found"));
+    }
+    if failed > missing {
+        parts.push(format!("{} failed otherwise", failed - missing));
+    }
+    parts.join(", ")
+}
+
+fn started(recording: &Recording, seen: &[Seen<'_>], births: &[Birth]) -> String {
+    let say = |kind: &str, many: &str| {
+        let own: Vec<&Birth> = births.iter().filter(|birth| birth.kind == kind).collect();
+        let count = match own.len() {
+            0 => return None,
+            1 => format!("1 {kind}"),
+            count => format!("{count} {many}"),
+        };
+        let mut makers: Vec<String> = own
+            .iter()
+            .filter_map(|birth| {
+                let maker = seen.iter().find(|one| one.index == birth.index)?;
+                maker.maker.library.clone()
+            })
+            .collect();
+        makers.sort_unstable();
+        makers.dedup();
+        if makers.is_empty() {
+            return Some(count);
+        }
+        Some(format!("{count} (by {})", makers.join(", ")))
+    };
+    match (say("process", "processes"), say("thread", "threads")) {
+        (None, None) if recording.lost > 0 => {
+            "no process and no thread was seen to be started".to_owned()
+        }
+        (None, None) => "no process and no thread was started".to_owned(),
+        (Some(one), None) => format!("started: {one}, and no thread"),
+        (None, Some(one)) => format!("started: no process, and {one}"),
+        (Some(one), Some(other)) => format!("started: {one}, and {other}"),
+    }
+}
+
+/// What is not seen.
+pub(super) fn limits(recording: &Recording) -> Vec<String> {
+    let mut limits = Vec::new();
+    if recording.forked {
+        limits.push(
+            "this is a child process, which was forked in the cell: its calls are not seen".into(),
+        );
+        return limits;
+    }
+    if recording.lost > 0 {
+        limits.push(format!(
+            "calls that found no room and are missing: {}",
+            recording.lost
+        ));
+    }
+    if recording.left_out > 0 {
+        limits.push(format!(
+            "threads that could not be followed to their ends: {}",
+            recording.left_out
+        ));
+    }
+    if recording.still_running > 0 {
+        limits.push(format!(
+            "threads of the cell that run on, and are not seen from now on: {}",
+            recording.still_running
+        ));
+    }
+    let children = recording.calls.iter().any(|call| {
+        matches!(
+            super::decode::name_of(call).as_str(),
+            "fork" | "vfork" | "wait4" | "waitid"
+        )
+    });
+    if children {
+        limits.push("what child processes do is not seen".into());
+    }
+    limits.push(
+        "threads that were there before the cell are not seen, and reading a clock is mostly no system call".into(),
+    );
+    limits
+}

@@ -1,0 +1,211 @@
+//! What is remarkable about the threads.
+
+use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::threads::Thread;
+
+use super::sample::Sample;
+use crate::stacks::merged;
+use crate::stacks::merged::Merged;
+use crate::stacks::pools::Pool;
+use crate::stacks::snapshot::{Kind, Scene};
+use diaphane_cpython::frames::Functions;
+use diaphane_report::{Diagnosis, Severity};
+
+/// Everything that is sure of a scene, and of what was watched.
+pub(super) fn findings(
+    scene: &Scene,
+    sample: Option<&Sample>,
+    stack_of: &dyn Fn(i32) -> Option<Merged>,
+    kind_of: &dyn Fn(&Thread) -> Kind,
+) -> Vec<Diagnosis> {
+    let mut found: Vec<Diagnosis> = Vec::new();
+    found.extend(
+        scene
+            .pools
+            .iter()
+            .filter_map(|pool| oversubscribed(pool, scene)),
+    );
+    let pools = scene.pools.iter();
+    found.extend(pools.filter_map(|pool| spinning(pool, scene, sample?)));
+    found.extend(scene.pools.iter().filter_map(fork_hazard));
+    found.extend(sample.and_then(|sample| gil_wait(scene, sample)));
+    found.extend(few_tasks_left(scene));
+    found.extend(deadlock(scene, stack_of, kind_of));
+    found
+}
+
+/// A pool computes with its threads and the one that calls it; more of them than CPUs wait for each other.
+fn oversubscribed(pool: &Pool, scene: &Scene) -> Option<Diagnosis> {
+    let cpus = &scene.cpus;
+    let size = pool.computes_with();
+    let usable = cpus.usable.filter(|&usable| size > usable)?;
+    let library = pool.path.clone().unwrap_or_else(|| pool.library.clone());
+    let fix = format!(
+        "Set {}={usable} before it is loaded, or use threadpoolctl.threadpool_limits({usable}).",
+        pool.variable
+    );
+    // The size is the one that the library finds where nobody sets another and the quota is not looked at.
+    let seen_by_it = [cpus.online, cpus.affinity].into_iter().flatten().min();
+    let quota = cpus.quota.filter(|quota| quota.ceil() as usize <= usable);
+    match (quota, seen_by_it) {
+        (Some(quota), Some(seen)) if size == seen => Some(Diagnosis {
+            code: "T002",
+            severity: Severity::Warn,
+            title: format!(
+                "{} took its {size} threads from the {seen} CPUs of the machine, and not from the quota of {quota:.1} CPUs.",
+                pool.title()
+            ),
+            evidence: vec![
+                library,
+                format!("cgroup quota {quota:.2}, usable CPUs {usable}"),
+            ],
+            fix,
+        }),
+        _ => Some(Diagnosis {
+            code: "T001",
+            severity: Severity::Warn,
+            title: format!(
+                "{} computes with {size} threads on {usable} usable CPUs.",
+                pool.title()
+            ),
+            evidence: vec![
+                library,
+                format!("{} pool threads and the caller", pool.live),
+            ],
+            fix,
+        }),
+    }
+}
+
+/// Threads of a pool that keep CPUs busy while nobody gives them work.
+fn spinning(pool: &Pool, scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+    let idle = sample.idle_runs(pool)?;
+    let mut evidence = vec![format!("seen {idle} times, and never with work")];
+    let own = scene.threads.iter().filter(|thread| pool.owns(thread));
+    evidence.extend(own.map(|thread| {
+        let percent = sample.cpu_percent(thread.tid).unwrap_or(0.0);
+        format!("thread {}: {percent:.0} % of a CPU", thread.tid)
+    }));
+    Some(Diagnosis {
+        code: "T003",
+        severity: Severity::Warn,
+        title: format!("The threads of {} keep CPUs busy while nobody computes with it.", pool.title()),
+        evidence,
+        fix: match pool.api {
+            Api::OpenMp => "Set OMP_WAIT_POLICY=passive before it is loaded, so that they sleep between their work.".into(),
+            Api::Blas => "Set OPENBLAS_THREAD_TIMEOUT to a small number before it is loaded, so that they sleep sooner.".into(),
+        },
+    })
+}
+
+/// libgomp does not start its threads anew after a fork; the others that are known do.
+fn fork_hazard(pool: &Pool) -> Option<Diagnosis> {
+    (pool.runtime == "GNU OpenMP" && pool.live > 0).then(|| Diagnosis {
+        code: "T004",
+        severity: Severity::Info,
+        title: format!(
+            "{} has started its threads: a forked child that computes with it will hang.",
+            pool.title()
+        ),
+        evidence: vec![
+            pool.path.clone().unwrap_or_else(|| pool.library.clone()),
+            format!("{} pool threads, which fork does not copy", pool.live),
+        ],
+        fix:
+            "Start processes by multiprocessing's methods spawn or forkserver, or by joblib's loky."
+                .into(),
+    })
+}
+
+/// The thread that waits most, if it waits more than it works.
+fn gil_wait(scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+    const MUCH: f64 = 0.5;
+    let waits = |thread: &&Thread| sample.gil_wait(thread.tid);
+    let most = scene
+        .threads
+        .iter()
+        .max_by(|left, right| waits(left).total_cmp(&waits(right)))?;
+    let share = waits(&most);
+    (share > MUCH).then_some(())?;
+    let mut evidence = vec![format!(
+        "{} of {} looks",
+        (share * sample.looks as f64).round(),
+        sample.looks
+    )];
+    if let Some((tid, function, count)) = sample.usual_holder(most.tid) {
+        evidence.push(format!(
+            "thread {tid} held it in {function} at {count} of them"
+        ));
+    }
+    Some(Diagnosis {
+        code: "T005",
+        severity: Severity::Warn,
+        title: format!("Thread {} waits for the GIL {:.0} % of the time.", most.tid, share * 100.0),
+        evidence,
+        fix: "Run pure Python work in processes; functions that release the GIL, as most of NumPy's do, run side by side.".into(),
+    })
+}
+
+/// Starting a thread fails at the limit.
+fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
+    let limit = scene.tasks.as_ref()?;
+    let near = limit.now.saturating_mul(10) >= limit.most.saturating_mul(8);
+    near.then(|| Diagnosis {
+        code: "T006",
+        severity: Severity::Warn,
+        title: format!(
+            "{} of the {} threads and processes that are allowed here exist already.",
+            limit.now, limit.most
+        ),
+        evidence: vec![limit.source.clone()],
+        fix: "Make the pools smaller (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS), or have the limit raised.".into(),
+    })
+}
+
+/// The main thread waits for a lock without an end, and nobody is there who could give it.
+fn deadlock(
+    scene: &Scene,
+    stack_of: &dyn Fn(i32) -> Option<Merged>,
+    kind_of: &dyn Fn(&Thread) -> Kind,
+) -> Option<Diagnosis> {
+    let waits = |thread: &Thread| {
+        let call = thread.call.as_ref();
+        call.is_some_and(|call| {
+            call.name == Some("futex") && !call.timed && !scene.waits_for_the_gil(call)
+        })
+    };
+    // The kernel's threads and the one who asks wake nobody who waits for a lock of the user's.
+    let could = |thread: &&Thread| {
+        thread.tid != scene.asks && kind_of(thread) != Kind::Kernel && !saves_history(scene, thread)
+    };
+    let asked_by_main = scene.asks == std::process::id().cast_signed();
+    if asked_by_main || !scene.threads.iter().filter(could).all(waits) {
+        return None;
+    }
+    let main = stack_of(std::process::id().cast_signed())?;
+    let call = main.calls.iter().find(|call| !call.plumbing)?;
+    let place = match call.kind {
+        merged::Kind::Python => call.line(),
+        merged::Kind::Native => format!(
+            "{} of {}",
+            call.function.as_deref().unwrap_or("a function"),
+            call.library.as_deref().unwrap_or("no library")
+        ),
+    };
+    Some(Diagnosis {
+        code: "T007",
+        severity: Severity::Warn,
+        title: format!("Perhaps a deadlock: the main thread waits for a lock in {place}, and every other thread waits too."),
+        evidence: main.listing(12, true),
+        fix: "Interrupt the cell, or restart the kernel where that does not help; look at who took the lock last.".into(),
+    })
+}
+
+/// Whether a thread is the one by which IPython writes its history.
+fn saves_history(scene: &Scene, thread: &Thread) -> bool {
+    let frames = scene.interpreter.frames(thread.tid);
+    let functions = Functions::default().of(&frames).unwrap_or_default();
+    functions
+        .iter()
+        .any(|function| function.function == "HistorySavingThread.run")
+}

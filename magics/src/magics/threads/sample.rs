@@ -1,0 +1,161 @@
+//! What threads do over a while: how much of a CPU each uses, and how often it waits for the GIL.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use diaphane_sight::threads::{Task, tasks};
+
+use crate::error::Error;
+use crate::magic::Context;
+use crate::stacks::merged::{Call, Merged, Wanted, stacks};
+use crate::stacks::pools::Pool;
+use crate::stacks::snapshot::Scene;
+use diaphane_cpython::frames::Functions;
+use diaphane_cpython::interpreter::Interpreter;
+
+/// How often it is looked.
+const STEP: Duration = Duration::from_millis(5);
+/// How often Ctrl-C is heard.
+const PIECE: Duration = Duration::from_millis(50);
+
+/// What was seen of the threads.
+#[derive(Default)]
+pub(super) struct Sample {
+    /// How long it was looked.
+    pub time: Duration,
+    /// How often.
+    pub looks: usize,
+    /// The CPU time of each thread at the beginning and at the end, in nanoseconds.
+    used: HashMap<i32, (u64, u64)>,
+    /// How often each waited for the GIL.
+    waits: HashMap<i32, usize>,
+    /// How often which thread was seen to hold the GIL in which function.
+    holders: HashMap<(i32, String), usize>,
+    /// For each pool's library: how often its threads ran without work.
+    idle_runs: HashMap<usize, usize>,
+    /// How often it was looked at the pools.
+    pool_looks: usize,
+}
+
+impl Sample {
+    /// Watches the process. Ctrl-C ends it.
+    pub(super) fn watch(
+        context: &Context<'_, '_>,
+        scene: &Scene,
+        time: Duration,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        let mut sample = Self::default();
+        sample.count(|entry, now| *entry = (now, now))?;
+        while started.elapsed() < time {
+            context.without_gil(|| {
+                let piece = Instant::now();
+                while piece.elapsed() < PIECE && started.elapsed() < time {
+                    std::thread::sleep(STEP.min(time));
+                    sample.look(scene);
+                }
+                sample.look_at_pools();
+            });
+            if let Some(user) = context.user {
+                user.py.check_signals()?;
+            }
+        }
+        sample.count(|entry, now| entry.1 = now)?;
+        sample.time = started.elapsed();
+        Ok(sample)
+    }
+
+    fn count(&mut self, set: impl Fn(&mut (u64, u64), u64)) -> Result<(), Error> {
+        for task in tasks()? {
+            if let Some(run) = task.run() {
+                // A thread that was not there at the beginning has used all of its time since.
+                set(self.used.entry(task.tid).or_default(), run.cpu_ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, scene: &Scene) {
+        let now = Interpreter::look();
+        self.looks += 1;
+        for &tid in now.states.keys() {
+            let call = Task::new(tid).call();
+            if call.is_some_and(|call| scene.waits_for_the_gil(&call)) {
+                *self.waits.entry(tid).or_default() += 1;
+            }
+        }
+        if let Some(holder) = now.holder {
+            let top = now.frames(holder).into_iter().take(1).collect::<Vec<_>>();
+            let function = Functions::default().of(&top).and_then(|mut top| top.pop());
+            let function = function.map_or("?".into(), |function| function.function);
+            *self.holders.entry((holder, function)).or_default() += 1;
+        }
+    }
+
+    /// Looks whether the threads of pools that run have work.
+    fn look_at_pools(&mut self) {
+        let Ok(scene) = Scene::look() else { return };
+        self.pool_looks += 1;
+        let running = |pool: &&Pool| {
+            scene
+                .threads
+                .iter()
+                .any(|thread| thread.state == 'R' && pool.owns(thread))
+        };
+        let pools: Vec<&Pool> = scene.pools.iter().filter(running).collect();
+        if pools.is_empty() {
+            return;
+        }
+        let stacks = stacks(&scene, Wanted::default());
+        for pool in pools {
+            if !has_work(pool, &scene, &stacks) {
+                *self.idle_runs.entry(pool.index).or_default() += 1;
+            }
+        }
+    }
+
+    /// How often the threads of a pool were seen to run without work, if that was always so.
+    pub(super) fn idle_runs(&self, pool: &Pool) -> Option<usize> {
+        let idle = *self.idle_runs.get(&pool.index)?;
+        (idle == self.pool_looks && idle > 2).then_some(idle)
+    }
+
+    /// How much of one CPU a thread used, in percent.
+    pub(super) fn cpu_percent(&self, tid: i32) -> Option<f64> {
+        let (before, after) = self.used.get(&tid)?;
+        let share = after.saturating_sub(*before) as f64 / self.time.as_nanos() as f64;
+        Some((share * 1000.0).round() / 10.0)
+    }
+
+    /// In which share of the looks a thread waited for the GIL.
+    pub(super) fn gil_wait(&self, tid: i32) -> f64 {
+        self.waits.get(&tid).copied().unwrap_or(0) as f64 / self.looks.max(1) as f64
+    }
+
+    /// Who was seen most often with the GIL, besides one thread, and how often.
+    pub(super) fn usual_holder(&self, besides: i32) -> Option<(i32, &str, usize)> {
+        let others = self.holders.iter().filter(|((tid, _), _)| *tid != besides);
+        let ((tid, function), count) = others.max_by_key(|(_, count)| **count)?;
+        Some((*tid, function, *count))
+    }
+}
+
+/// Whether somebody may compute with a pool: a thread of others is in its library, or one of its own is in other code.
+fn has_work(pool: &Pool, scene: &Scene, stacks: &HashMap<i32, Merged>) -> bool {
+    let inside = |call: &Call| call.index == Some(pool.index);
+    scene
+        .threads
+        .iter()
+        .filter(|thread| thread.tid != scene.asks)
+        .any(|thread| {
+            let stack = stacks.get(&thread.tid).filter(|stack| stack.native);
+            match (pool.owns(thread), stack) {
+                (false, stack) => stack.is_some_and(|stack| stack.calls.iter().any(inside)),
+                (true, Some(stack)) => !stack
+                    .calls
+                    .iter()
+                    .all(|call| call.plumbing || pool.waits_in(call)),
+                (true, None) => true,
+            }
+        })
+}

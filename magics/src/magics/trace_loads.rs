@@ -1,0 +1,313 @@
+//! `%%trace_loads`: which libraries a cell made the dynamic linker load, in their order: for whom, by which rule they
+//! were found, and how long that took.
+
+mod findings;
+mod opens;
+mod row;
+mod seen;
+mod snapshot;
+mod timeline;
+mod tree;
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_trace::linker_events as recorder;
+use diaphane_trace::linker_events::{Recording, Refused, Running};
+use serde_json::json;
+
+use self::row::{COLUMNS, FILE_COLUMNS};
+use self::seen::{Seeing, Seen};
+use crate::error::Error;
+use crate::magic::{Context, Form, Magic};
+use crate::magics::trace_loads::snapshot::Scene;
+use crate::magics::trace_loads::timeline::Story;
+use crate::session::cell_body::Body;
+use crate::session::import_audit;
+use diaphane_report::view::bytes;
+use diaphane_report::{Report, fields, rows};
+
+/// Run the cell, and show which native libraries were loaded for it.
+///
+/// In the order in which the dynamic linker mapped them: what caused each load (an import, a call of dlopen, another
+/// library that needs it), the rule by which the file was found, how long the linker and the library's initialisers
+/// took, and which files were looked for in vain. The cell runs as it would without the magic.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// List the files that were tried, instead of the libraries
+    #[arg(long)]
+    files: bool,
+    /// Only what failed: files that were not there, calls that loaded nothing
+    #[arg(long)]
+    fail: bool,
+    /// Show who caused what as a tree
+    #[arg(long)]
+    tree: bool,
+    /// The slowest first
+    #[arg(long)]
+    time: bool,
+    /// Write the files that were tried as strace does
+    #[arg(long)]
+    strace: bool,
+}
+
+/// The magic.
+pub(crate) struct TraceLoads;
+
+impl Magic for TraceLoads {
+    const NAME: &'static str = "trace_loads";
+    const FORM: Form = Form::Cell;
+    type Args = Args;
+
+    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let user = context.user()?;
+        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
+        let before = libraries::loaded(&Maps::query()?)?;
+        let mut watch = Watch::begin(&before)?;
+        let outcome = body.run();
+        watch.end();
+        outcome?;
+        let scene = Scene::of(user.py, &before, &watch)?;
+        report(args, &scene, &watch)
+    }
+}
+
+/// What is seen while the cell runs.
+pub(super) struct Watch {
+    running: Option<Running>,
+    opens: Option<Seeing>,
+    recording: Recording,
+    refused: Option<Refused>,
+    requests: Vec<std::sync::Arc<import_audit::Load>>,
+    opened: Option<Seen>,
+}
+
+impl Watch {
+    fn begin(before: &[Library]) -> Result<Self, Error> {
+        let running = match recorder::begin(before) {
+            Err(Refused::Busy) => {
+                return Err(Error::Usage(
+                    "%%trace_loads: the loads of another cell are being traced; wait until it ends"
+                        .into(),
+                ));
+            }
+            other => other,
+        };
+        let refused = running.as_ref().err().copied();
+        import_audit::follow();
+        Ok(Self {
+            running: running.ok(),
+            recording: Recording::default(),
+            refused,
+            requests: Vec::new(),
+            opened: None,
+            opens: Seeing::begin(),
+        })
+    }
+
+    fn end(&mut self) {
+        self.opened = self.opens.take().map(Seeing::end);
+        self.requests = import_audit::followed_since();
+        if let Some(running) = self.running.take() {
+            self.recording = running.end();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
+    let opens = scene.opens();
+    let counts = Counts::of(scene, &opens);
+    let listed = match args {
+        Args { strace: true, .. } => Vec::new(),
+        Args { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
+        Args { tree: true, .. } => rows(tree::tree(scene))?,
+        _ => rows(row::libraries(scene, &opens, args.fail, args.time))?,
+    };
+    let columns = match args {
+        Args { files: true, .. } => FILE_COLUMNS,
+        Args { tree: true, .. } => tree::COLUMNS,
+        _ => COLUMNS,
+    };
+    let listing = args.strace.then(|| opens::strace(&opens, args.fail));
+    Ok(Report {
+        name: TraceLoads::NAME,
+        columns,
+        tree: args.tree && !args.files && !args.strace,
+        rows: listed,
+        facts: fields(json!({
+            "counts": counts,
+            "elapsed_ns": watch.recording.lasted,
+            "source": if watch.refused.is_some() { "list" } else { "hook" },
+            "opens_source": if watch.opened.is_some() { "syscall" } else { "inferred" },
+        }))?,
+        summary: vec![counts.sentence(watch)],
+        listing: listing.unwrap_or_default(),
+        diagnoses: findings::all(scene, &opens),
+        limits: limits(scene, watch),
+        ..Report::default()
+    })
+}
+
+/// What the summary counts.
+#[derive(Debug, serde::Serialize)]
+struct Counts {
+    libraries: usize,
+    unloaded: usize,
+    bytes: usize,
+    calls: usize,
+    calls_failed: usize,
+    opens: usize,
+    opens_failed: usize,
+    linker_opens: usize,
+    linker_opens_failed: usize,
+    processes: Option<usize>,
+    threads: Option<usize>,
+}
+
+impl Counts {
+    fn of(scene: &Scene, opens: &[opens::Open]) -> Self {
+        let by_linker = opens.iter().filter(|open| open.by_linker);
+        Self {
+            libraries: scene.story.loaded.len(),
+            unloaded: scene
+                .story
+                .loaded
+                .iter()
+                .filter(|one| one.gone_at.is_some())
+                .count(),
+            bytes: scene
+                .story
+                .loaded
+                .iter()
+                .filter_map(|one| scene.bytes(one))
+                .sum(),
+            calls: scene.story.calls.len(),
+            calls_failed: scene.failed_calls().count(),
+            opens: opens.len(),
+            opens_failed: opens.iter().filter(|open| open.failed).count(),
+            linker_opens: by_linker.clone().count(),
+            linker_opens_failed: by_linker.filter(|open| open.failed).count(),
+            processes: scene.births.map(|births| births.processes),
+            threads: scene.births.map(|births| births.threads),
+        }
+    }
+
+    fn sentence(&self, watch: &Watch) -> String {
+        let many = |count: usize, one: &str, more: &str| match count {
+            1 => format!("1 {one}"),
+            _ => format!("{count} {more}"),
+        };
+        let mut parts = vec![match self.libraries {
+            0 => "no library was loaded".to_owned(),
+            count => format!(
+                "{}, {} mapped",
+                many(count, "library", "libraries"),
+                bytes(self.bytes as f64)
+            ),
+        }];
+        let about = if watch.opened.is_some() {
+            ""
+        } else {
+            " by the linker's rules"
+        };
+        parts.push(format!(
+            "{}{about}, {} of them failed",
+            many(self.opens, "open", "opens"),
+            self.opens_failed
+        ));
+        if self.calls_failed > 0 {
+            parts.push(format!(
+                "{} loaded nothing",
+                many(self.calls_failed, "call", "calls")
+            ));
+        }
+        let first = parts.join(", ");
+        std::iter::once(first)
+            .chain(self.started())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    /// What was started, where it could be seen.
+    fn started(&self) -> Option<String> {
+        let threads = match self.threads? {
+            0 => String::new(),
+            1 => ", and 1 thread".to_owned(),
+            many => format!(", and {many} threads"),
+        };
+        Some(match self.processes? {
+            0 if threads.is_empty() => "no process was started".to_owned(),
+            0 => format!("no process was started{}", threads.replace("and", "but")),
+            1 => format!("1 process was started{threads}"),
+            many => format!("{many} processes were started{threads}"),
+        })
+    }
+}
+
+/// What was not seen, in words.
+fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
+    let mut limits = Vec::new();
+    if let Some(refused) = watch.refused {
+        limits.push(format!(
+            "{refused}: libraries are those that are there after the cell, without times, and without those that were \
+             unloaded"
+        ));
+    } else if watch.recording.callers.is_none() {
+        limits.push(
+            "calls of dlopen could not be hooked: which native code asked is not known".into(),
+        );
+    }
+    if watch.recording.lost > 0 {
+        limits.push(format!(
+            "{} events found no room and are missing",
+            watch.recording.lost
+        ));
+    }
+    if !import_audit::is_listening() {
+        limits.push(
+            "Python let no audit hook be added: imports are not told from other calls".into(),
+        );
+    }
+    match &watch.opened {
+        None => limits.push(
+            "opens are computed again by the rules of ld.so(8), and only those of libraries: real ones are seen where \
+             the kernel dispatches system calls to the program"
+                .into(),
+        ),
+        Some(opened) => limits.extend(opened.limits()),
+    }
+    let untimed = scene
+        .story
+        .loaded
+        .iter()
+        .filter(|one| one.init_ns.is_none() && one.gone_at.is_none());
+    let untimed = untimed.count();
+    if untimed > 0 && watch.refused.is_none() {
+        limits.push(format!(
+            "the initialisers of {untimed} libraries could not be timed"
+        ));
+    }
+    limits
+}
+
+/// The story where the linker could not be hooked: what is new in its list.
+fn story_without_hook(before: &[Library], after: &[&Library]) -> Story {
+    let is_new = |library: &&&Library| {
+        let same = |old: &Library| {
+            old.image.bias() == library.image.bias() && old.linker_name == library.linker_name
+        };
+        !before.iter().any(same)
+    };
+    Story::from_list(
+        after
+            .iter()
+            .filter(is_new)
+            .map(|library| (library.image.bias(), library.linker_name.clone())),
+    )
+}

@@ -1,0 +1,135 @@
+//! Who caused what, as a tree: the modules of an import, the libraries below them, and what those needed.
+
+use serde::Serialize;
+
+use crate::magics::trace_loads::snapshot::{Scene, name_of};
+use diaphane_report::{Column, Show};
+
+pub(super) const COLUMNS: &[Column] = &[
+    Column::new("name", Show::Text, 0).at_least(30),
+    Column::new("took_ns", Show::Time, 1)
+        .titled("took")
+        .optional(),
+    Column::new("init_ns", Show::Time, 3)
+        .titled("init")
+        .optional(),
+    Column::new("bytes", Show::Bytes, 4),
+    Column::new("missed", Show::Number, 5).optional(),
+    Column::new("why", Show::Text, 2)
+        .titled("found by")
+        .at_least(16),
+    Column::new("result", Show::Text, 6).optional(),
+];
+
+/// One line of the tree. Each comes behind the one that it is below.
+#[derive(Serialize)]
+pub(super) struct Line {
+    id: usize,
+    parent: Option<usize>,
+    event: &'static str,
+    name: String,
+    path: Option<String>,
+    /// The whole call for a library that was asked for, the initialisers for one that was needed, and the sum of what is
+    /// below for an import.
+    took_ns: Option<u64>,
+    init_ns: Option<u64>,
+    bytes: Option<usize>,
+    missed: Option<usize>,
+    why: Option<String>,
+    result: Option<&'static str>,
+}
+
+/// The lines of all loads.
+pub(super) fn tree(scene: &Scene) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (index, one) in scene.story.loaded.iter().enumerate() {
+        if one.is_first || scene.call(one).is_none() {
+            let above = above(scene, index, &mut lines);
+            library(scene, index, above, &mut lines);
+        }
+    }
+    // Parents come first, so that going backwards adds up everything below an import.
+    for id in (0..lines.len()).rev() {
+        let (Some(parent), took) = (lines[id].parent, lines[id].took_ns) else {
+            continue;
+        };
+        if lines[parent].event == "import" {
+            let sum = &mut lines[parent].took_ns;
+            *sum = sum
+                .zip(took)
+                .map(|(sum, took)| sum + took)
+                .or(took)
+                .or(*sum);
+        }
+    }
+    lines
+}
+
+/// The line of the module or call that asked, below those that led there; made where it is not there yet.
+fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
+    let one = &scene.story.loaded[index];
+    let request = scene.call(one).and_then(|call| scene.request(call));
+    let modules = request
+        .map(|load| load.chain.as_slice())
+        .unwrap_or_default();
+    let mut way: Vec<String> = modules
+        .iter()
+        .map(|module| format!("import {module}"))
+        .collect();
+    let cause = scene.cause(index).unwrap_or_else(|| "not known".into());
+    if way.last() != Some(&cause) {
+        way.push(cause);
+    }
+    let mut parent = None;
+    for name in way {
+        let is_it = |line: &Line| line.parent == parent && line.name == name;
+        let known = lines.iter().position(is_it);
+        parent = Some(known.unwrap_or_else(|| {
+            lines.push(Line::new(lines.len(), parent, name));
+            lines.len() - 1
+        }));
+    }
+    parent
+}
+
+/// The line of a library, and those of the libraries that it needed.
+fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<Line>) {
+    let one = &scene.story.loaded[index];
+    let name = name_of(&one.path);
+    let id = lines.len();
+    let call = scene.call(one).filter(|_| one.is_first);
+    lines.push(Line {
+        event: "map",
+        path: Some(one.path.clone()),
+        took_ns: call.and_then(|call| call.total_ns).or(one.init_ns),
+        init_ns: one.init_ns,
+        bytes: scene.bytes(one),
+        missed: Some(scene.missed(index).len()).filter(|count| *count > 0),
+        why: scene.rule(index),
+        result: one.gone_at.map(|_| "unloaded"),
+        ..Line::new(id, parent, name.to_owned())
+    });
+    for (other, loaded) in scene.story.loaded.iter().enumerate().skip(index + 1) {
+        if loaded.call == one.call && scene.parent(other).as_deref() == Some(name) {
+            library(scene, other, Some(id), lines);
+        }
+    }
+}
+
+impl Line {
+    fn new(id: usize, parent: Option<usize>, name: String) -> Self {
+        Self {
+            id,
+            parent,
+            event: "import",
+            name,
+            path: None,
+            took_ns: None,
+            init_ns: None,
+            bytes: None,
+            missed: None,
+            why: None,
+            result: None,
+        }
+    }
+}

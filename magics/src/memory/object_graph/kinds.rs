@@ -1,0 +1,162 @@
+//! What the walk does with an object, by its type: each type is judged once, by its C structure alone.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+
+use pyo3::ffi::{self, PyTypeObject};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use diaphane_cpython::modules::imported;
+
+/// What the walk does with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It lends memory, and is not looked into.
+    Memory,
+    /// It holds others.
+    Dict,
+    List,
+    Tuple,
+    Other,
+    /// It is of no interest.
+    Nothing,
+}
+
+/// Types whose objects hold half of the process, and no data of the user that is not reached otherwise.
+const CODE: [&str; 18] = [
+    "module",
+    "function",
+    "builtin_function_or_method",
+    "method",
+    "method-wrapper",
+    "method_descriptor",
+    "wrapper_descriptor",
+    "getset_descriptor",
+    "member_descriptor",
+    "classmethod",
+    "staticmethod",
+    "property",
+    "code",
+    "frame",
+    "traceback",
+    "generator",
+    "coroutine",
+    "weakref.ReferenceType",
+];
+
+/// Packages whose objects belong to the notebook's machinery.
+const MACHINERY: [&str; 7] = [
+    "IPython",
+    "traitlets",
+    "diaphane",
+    "_diaphane",
+    "ipykernel",
+    "comm",
+    "asyncio",
+];
+
+/// Classes whose memory is in parts; `crate::memory::buffers` knows them.
+const IN_PARTS: [(&str, &[&str]); 3] = [
+    ("pandas", &["DataFrame", "Series", "Index"]),
+    (
+        "pyarrow.lib",
+        &["Array", "ChunkedArray", "Table", "RecordBatch"],
+    ),
+    ("torch", &["Tensor"]),
+];
+
+/// The judgements so far.
+pub(super) struct Kinds {
+    known: HashMap<usize, Kind>,
+    in_parts: Vec<Py<PyType>>,
+}
+
+#[allow(unsafe_code, reason = "the structure of a type is read")]
+impl Kinds {
+    pub fn of(py: Python<'_>) -> PyResult<Self> {
+        let mut in_parts = Vec::new();
+        for (module, classes) in IN_PARTS {
+            let Some(module) = imported(py, module)? else {
+                continue;
+            };
+            for class in classes {
+                let class = module.getattr_opt(*class)?;
+                let class = class.and_then(|class| class.cast_into::<PyType>().ok());
+                in_parts.extend(class.map(Bound::unbind));
+            }
+        }
+        Ok(Self {
+            known: HashMap::new(),
+            in_parts,
+        })
+    }
+
+    /// The kind of the objects of a type.
+    pub fn of_type(&mut self, class: *mut PyTypeObject) -> Kind {
+        if let Some(kind) = self.known.get(&class.addr()) {
+            return *kind;
+        }
+        let kind = self.judge(class);
+        self.known.insert(class.addr(), kind);
+        kind
+    }
+
+    fn judge(&self, class: *mut PyTypeObject) -> Kind {
+        // SAFETY: the type of a living object is alive and ready; its fields and flags are read, and its bases compared.
+        // No function of the type is called.
+        unsafe {
+            let is = |flag| ffi::PyType_FastSubclass(class, flag) != 0;
+            let extends = |other: &Py<PyType>| {
+                ffi::PyType_IsSubtype(class, other.as_ptr().cast::<PyTypeObject>()) != 0
+            };
+            let buffer = (*class).tp_as_buffer;
+            if is(ffi::Py_TPFLAGS_BYTES_SUBCLASS) || is(ffi::Py_TPFLAGS_TYPE_SUBCLASS) {
+                Kind::Nothing
+            } else if self.in_parts.iter().any(extends)
+                || !buffer.is_null() && (*buffer).bf_getbuffer.is_some()
+            {
+                Kind::Memory
+            } else if is(ffi::Py_TPFLAGS_DICT_SUBCLASS) {
+                Kind::Dict
+            } else if is(ffi::Py_TPFLAGS_LIST_SUBCLASS) {
+                Kind::List
+            } else if is(ffi::Py_TPFLAGS_TUPLE_SUBCLASS) {
+                Kind::Tuple
+            } else if (*class).tp_traverse.is_none() || is_machinery(class) {
+                Kind::Nothing
+            } else {
+                Kind::Other
+            }
+        }
+    }
+}
+
+/// Whether the walk would leave the user's data through objects of this type.
+#[allow(unsafe_code, reason = "the structure of a type is read")]
+fn is_machinery(class: *mut PyTypeObject) -> bool {
+    // SAFETY: as in `judge`; the name of a type ends with a zero, and `__module__` is a text where it is one.
+    let (name, module) = unsafe {
+        let name = CStr::from_ptr((*class).tp_name).to_string_lossy();
+        let dict = (*class).tp_dict;
+        let module = match dict.is_null() {
+            true => std::ptr::null_mut(),
+            false => ffi::PyDict_GetItemString(dict, c"__module__".as_ptr()),
+        };
+        let is_text = !module.is_null() && ffi::PyUnicode_Check(module) != 0;
+        let text = match is_text {
+            true => ffi::PyUnicode_AsUTF8(module),
+            false => std::ptr::null(),
+        };
+        if text.is_null() {
+            ffi::PyErr_Clear();
+            (name, None)
+        } else {
+            (name, Some(CStr::from_ptr(text).to_string_lossy()))
+        }
+    };
+    // The name of a type that C made has the module in front of it.
+    let package = module.as_deref().unwrap_or(&name);
+    let package = package.split('.').next().unwrap_or_default();
+    CODE.contains(&&*name) || MACHINERY.contains(&package)
+}

@@ -1,0 +1,6 @@
+//! What recordings of a cell share: what is hooked, the arguments that are kept, and who held the GIL.
+
+pub(crate) mod arguments;
+pub(crate) mod gil_watch;
+pub(crate) mod hook_plan;
+pub(crate) mod signatures;

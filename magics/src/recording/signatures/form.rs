@@ -1,0 +1,225 @@
+//! How a library calls a known function: the symbol's name tells the language, and how wide integers are.
+
+use diaphane_sight::linker::libraries::Library;
+use diaphane_trace::recorder::words::Take;
+
+use super::table::{Item, Kind, Level, Signature, all};
+
+/// The language that a function was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Every argument by its address.
+    Fortran,
+    /// Integers and real numbers by value; whether the order of the matrices comes first.
+    Cblas {
+        ordered: bool,
+    },
+    C,
+}
+
+/// A function of a library whose signature is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub signature: &'static Signature,
+    pub(super) form: Form,
+    /// Whether integers have 64 bits.
+    pub(super) is_wide: bool,
+}
+
+/// A symbol that tells a library with BLAS or LAPACK, as `plain` writes names.
+const SIGNS: [&str; 3] = ["dgemm", "dgetrf", "cblas_dgemm"];
+
+/// The function behind a symbol of a library. A name alone could mean anything elsewhere.
+pub(crate) fn known(symbol: &str, owner: &Library) -> Option<Known> {
+    let known = by_name(symbol)?;
+    let is_algebra = || {
+        let names = SIGNS.iter().flat_map(|sign| spellings(sign));
+        names.into_iter().any(|name| owner.image.exports(&name))
+    };
+    (known.form == Form::C || is_algebra()).then_some(known)
+}
+
+fn by_name(symbol: &str) -> Option<Known> {
+    if let Some(signature) = all().get(symbol)
+        && signature.level == Level::C
+    {
+        return Some(Known {
+            signature,
+            form: Form::C,
+            is_wide: true,
+        });
+    }
+    let name = symbol.strip_prefix("scipy_").unwrap_or(symbol);
+    let wide = name
+        .strip_suffix("64_")
+        .or_else(|| name.strip_suffix("_64"));
+    let short = wide.unwrap_or(name);
+    let (plain, form) = match short.strip_prefix("cblas_") {
+        Some(plain) => (plain, None),
+        // Without its underscore it could be anybody's function.
+        None if wide.is_some() || short.ends_with('_') => {
+            (short.trim_end_matches('_'), Some(Form::Fortran))
+        }
+        None => return None,
+    };
+    let signature = all().get(plain)?;
+    let form = match (form, signature.level) {
+        (None, Level::One | Level::Cblas) => Form::Cblas { ordered: false },
+        (None, Level::Two) => Form::Cblas { ordered: true },
+        (Some(form), Level::One | Level::Two | Level::Fortran) => form,
+        _ => return None,
+    };
+    Some(Known {
+        signature,
+        form,
+        is_wide: wide.is_some(),
+    })
+}
+
+/// The names under which libraries export a function.
+fn spellings(plain: &str) -> Vec<String> {
+    let ends: &[&str] = match plain.starts_with("cblas_") {
+        true => &["", "64_", "_64"],
+        false => &["_", "_64_", "64_"],
+    };
+    let names = ["", "scipy_"].iter().flat_map(|before| {
+        ends.iter()
+            .map(move |after| format!("{before}{plain}{after}"))
+    });
+    names.collect()
+}
+
+impl Known {
+    /// Whether its callers' matrices lie row by row as a rule: C's do, Fortran's never.
+    pub(crate) fn is_usually_by_rows(&self) -> bool {
+        self.form == (Form::Cblas { ordered: true })
+    }
+
+    /// Whether every argument is given by its address.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.form == Form::Fortran
+    }
+
+    /// Whether it is LAPACK's, whose functions write into what they are given.
+    pub(crate) fn is_of_lapack(&self) -> bool {
+        self.signature.level == Level::Fortran && !self.signature.name[1..].starts_with("dot")
+    }
+
+    /// The bytes of a number of its type.
+    pub(crate) fn item_size(&self) -> usize {
+        self.signature.item.size(self.is_wide)
+    }
+
+    /// NumPy's name of its type.
+    pub(crate) fn dtype(&self) -> Option<&'static str> {
+        Some(match self.signature.item {
+            Item::Single => "float32",
+            Item::Double => "float64",
+            Item::ComplexSingle => "complex64",
+            Item::ComplexDouble => "complex128",
+            Item::Integer | Item::Byte => return None,
+        })
+    }
+
+    /// What is to be kept of a call, in the order of the arguments.
+    pub(super) fn takes(&self) -> Vec<Take> {
+        let mut takes = Vec::new();
+        let (mut place, mut float) = (0, 0);
+        if self.form == (Form::Cblas { ordered: true }) {
+            takes.push(Take::Integer(0));
+            place = 1;
+        }
+        for argument in &self.signature.arguments {
+            let by_address = self.form == Form::Fortran;
+            let take = match &argument.kind {
+                Kind::Skip => None,
+                Kind::Memory(..) | Kind::Size => Some(Take::Integer(place)),
+                Kind::Letter if by_address => Some(Take::Pointed8(place)),
+                Kind::Integer if by_address && !self.is_wide => Some(Take::Pointed32(place)),
+                Kind::Integer if by_address => Some(Take::Pointed(place, 1)),
+                Kind::Letter | Kind::Integer => Some(Take::Integer(place)),
+                Kind::Scalar(item) if by_address || item.is_complex() => Some(match item {
+                    Item::Single => Take::Pointed32(place),
+                    Item::ComplexDouble => Take::Pointed(place, 2),
+                    _ => Take::Pointed(place, 1),
+                }),
+                Kind::Scalar(_) => {
+                    takes.push(Take::Float(float));
+                    float += 1;
+                    continue;
+                }
+            };
+            takes.extend(take);
+            place += 1;
+        }
+        takes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(symbol: &str) -> Option<(&'static str, Form, bool)> {
+        let known = by_name(symbol)?;
+        Some((&known.signature.name, known.form, known.is_wide))
+    }
+
+    #[test]
+    fn a_symbol_tells_the_language_and_the_integers() {
+        let ordered = Form::Cblas { ordered: true };
+        let cases = [
+            ("scipy_cblas_dgemm64_", Some(("dgemm", ordered, true))),
+            ("cblas_sgemv", Some(("sgemv", ordered, false))),
+            (
+                "cblas_zdotc_sub64_",
+                Some(("zdotc_sub", Form::Cblas { ordered: false }, true)),
+            ),
+            ("scipy_dgesv_64_", Some(("dgesv", Form::Fortran, true))),
+            ("dgemm_", Some(("dgemm", Form::Fortran, false))),
+            ("scipy_zgesdd_", Some(("zgesdd", Form::Fortran, false))),
+            ("memcpy", Some(("memcpy", Form::C, true))),
+            ("dcopy", None),
+            ("cblas_dgesv", None),
+            ("cblas_memcpy", None),
+            ("memcpy_", None),
+            ("dgemm_thread_nn", None),
+        ];
+        for (symbol, expected) in cases {
+            assert_eq!(plain(symbol), expected, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_found_where_the_language_puts_them() {
+        use Take::{Float, Integer, Pointed, Pointed8, Pointed32};
+        let takes = |symbol: &str| by_name(symbol).unwrap().takes();
+        let through = (0..=5).map(Integer);
+        let mut cblas: Vec<Take> = through.collect();
+        cblas.push(Float(0));
+        cblas.extend((6..=9).map(Integer));
+        cblas.push(Float(1));
+        cblas.extend([Integer(10), Integer(11)]);
+        assert_eq!(takes("cblas_dgemm"), cblas);
+        let copy = [
+            Integer(0),
+            Pointed(1, 2),
+            Integer(2),
+            Integer(3),
+            Integer(4),
+            Integer(5),
+        ];
+        assert_eq!(takes("cblas_zaxpy64_"), copy);
+        let solve = [
+            Pointed32(0),
+            Pointed32(1),
+            Integer(2),
+            Pointed32(3),
+            Integer(4),
+            Integer(5),
+            Pointed32(6),
+        ];
+        assert_eq!(takes("sgesv_"), solve);
+        assert_eq!(takes("scipy_dpotrf_64_")[..2], [Pointed8(0), Pointed(1, 1)]);
+    }
+}

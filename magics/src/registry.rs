@@ -1,0 +1,101 @@
+//! The list of all magics, and how one of them answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::error::Error;
+use crate::magic::{Context, Form, Magic};
+use crate::magics::{
+    addr_map, buffer_addr, buffer_trace, disasm, loaded_libs, native_calls, native_delta,
+    native_doctor, native_prof, process_tree, stack, syscalls, threads, trace_loads, where_func,
+    why_import,
+};
+use crate::{cli, rust_cells};
+use diaphane_report::Report;
+
+/// A magic without its type, as one line of [`ALL`].
+pub(crate) struct Entry {
+    pub name: &'static str,
+    pub form: Form,
+    pub command: fn() -> clap::Command,
+    pub only_looks: fn(&str) -> bool,
+    run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
+}
+
+/// A report and what the user asked to do with it.
+pub(crate) struct Asked {
+    pub report: Report,
+    pub bind: Option<String>,
+}
+
+/// Every magic there is.
+pub(crate) const ALL: &[Entry] = &[
+    entry::<loaded_libs::LoadedLibs>(),
+    entry::<why_import::WhyImport>(),
+    entry::<threads::Threads>(),
+    entry::<buffer_addr::BufferAddr>(),
+    entry::<buffer_trace::BufferTrace>(),
+    entry::<native_calls::NativeCalls>(),
+    entry::<native_delta::NativeDelta>(),
+    entry::<native_doctor::NativeDoctor>(),
+    entry::<where_func::Where>(),
+    entry::<disasm::Disasm>(),
+    entry::<addr_map::AddrMap>(),
+    entry::<trace_loads::TraceLoads>(),
+    entry::<native_prof::NativeProf>(),
+    entry::<syscalls::Syscalls>(),
+    entry::<process_tree::ProcessTree>(),
+    entry::<stack::Stack>(),
+    entry::<rust_cells::Rust>(),
+    entry::<rust_cells::RustStatus>(),
+    entry::<rust_cells::RustReset>(),
+];
+
+const fn entry<M: Magic>() -> Entry {
+    Entry {
+        name: M::NAME,
+        form: M::FORM,
+        command: cli::command::<M::Args>,
+        only_looks: only_looks::<M>,
+        run: run::<M>,
+    }
+}
+
+/// Asks the magic of a name; a panic is an error too.
+pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_owned()));
+    catch_unwind(AssertUnwindSafe(|| answer(name, line, context))).unwrap_or_else(panicked)
+}
+
+pub(crate) fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
+        let meant =
+            diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));
+        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
+    };
+    match (magic.form, context.cell) {
+        (Form::Line, Some(_)) => Err(Error::Usage(format!(
+            "%{name} is a line magic: write it with one percent sign, on one line"
+        ))),
+        (Form::Cell, None) => Err(Error::Usage(format!(
+            "%%{name} is a cell magic: write it with two percent signs, above the code that it runs"
+        ))),
+        _ => (magic.run)(line, context),
+    }
+}
+
+fn only_looks<M: Magic>(line: &str) -> bool {
+    cli::parse::<M::Args>(M::NAME, line).is_ok_and(|line| M::only_looks(&line.own))
+}
+
+fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let started = Instant::now();
+    let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
+    let mut report = M::run(&line.own, context)?;
+    report.arrange(&line.common.arrangement())?;
+    report.took = started.elapsed();
+    Ok(Asked {
+        report,
+        bind: line.common.bind,
+    })
+}

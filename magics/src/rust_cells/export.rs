@@ -1,0 +1,287 @@
+//! What a cell is lent: variables of Python's as values that Rust can work on where they are.
+
+mod arrays;
+mod isolated;
+
+use std::any::Any;
+
+use diaphane_cell::abi::{Arg, Kind};
+use diaphane_rust_protocol::{Bind, Form};
+use numpy::{Complex64, PyUntypedArray};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyComplex, PyComplexMethods, PyFloat, PyInt, PyString};
+
+use arrays::lend_array;
+
+use super::kept::Borrowed;
+use crate::error::Error;
+use crate::magic::User;
+use diaphane_report::spelling::did_you_mean;
+
+/// All that a cell is lent. It holds the borrows and the objects as long as it lives.
+pub struct Lent<'py> {
+    /// The types.
+    pub binds: Vec<Bind>,
+    values: Vec<Value<'py>>,
+}
+
+/// A value, and what keeps it where it is.
+struct Value<'py> {
+    kind: Kind,
+    /// Whether the cell may write to it.
+    mutable: bool,
+    data: *mut u8,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+    _holds: Vec<Box<dyn Holds + 'py>>,
+}
+
+/// What is kept.
+trait Holds {}
+impl<T> Holds for T {}
+
+/// A variable that the line names.
+pub struct Wanted<'a> {
+    pub name: &'a str,
+    pub mutable: bool,
+}
+
+impl<'py> Lent<'py> {
+    /// Looks the variables up.
+    pub fn gather(wanted: &[Wanted<'_>], slices: bool, user: User<'_, 'py>) -> Result<Self, Error> {
+        let mut lent = Self {
+            binds: Vec::new(),
+            values: Vec::new(),
+        };
+        for one in wanted {
+            let Some(object) = user.namespace.get_item(one.name)? else {
+                let keys = user.namespace.keys();
+                let names: Vec<String> = keys.iter().filter_map(|key| key.extract().ok()).collect();
+                let meant = did_you_mean(one.name, names.iter().map(String::as_str));
+                return Err(refuse(
+                    one.name,
+                    &format!("there is no variable of this name{meant}"),
+                ));
+            };
+            let (value, form) = lend(&object, one, slices)?;
+            lent.binds.push(Bind {
+                name: one.name.to_owned(),
+                rust: value.kind.rust().to_owned(),
+                form,
+                mutable: one.mutable,
+            });
+            lent.values.push(value);
+        }
+        Ok(lent)
+    }
+
+    /// Adds a variable that a cell before has kept.
+    pub fn add_kept(&mut self, borrowed: Borrowed) {
+        self.values.push(Value {
+            kind: Kind::Nothing,
+            data: std::ptr::with_exposed_provenance_mut(borrowed.data()),
+            shape: Vec::new(),
+            strides: Vec::new(),
+            mutable: false,
+            _holds: vec![Box::new(borrowed)],
+        });
+    }
+
+    /// Lends what a function is called with, if it is what the function takes.
+    pub fn for_call(parameters: &[Bind], objects: &[Bound<'py, PyAny>]) -> Result<Self, Error> {
+        let mut lent = Self {
+            binds: Vec::new(),
+            values: Vec::new(),
+        };
+        for (parameter, object) in parameters.iter().zip(objects) {
+            let value = match parameter.form {
+                Form::Number => number_of(object, &parameter.rust)?,
+                _ => lend_parameter(object, parameter)?,
+            };
+            lent.values.push(value);
+        }
+        Ok(lent)
+    }
+
+    /// The values as the cell gets them, which live no longer than this.
+    pub fn args(&self) -> Vec<Arg> {
+        let arg = |value: &Value<'_>| Arg {
+            kind: value.kind,
+            ndim: value.shape.len() as u32,
+            data: value.data,
+            shape: value.shape.as_ptr(),
+            strides: value.strides.as_ptr(),
+        };
+        self.values.iter().map(arg).collect()
+    }
+}
+
+/// A number of the type that a function takes; Python says what is wrong with one that does not fit.
+fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, Error> {
+    let (value, _) = match rust {
+        "bool" => number(Kind::Bool, object.extract::<bool>()?),
+        "i8" => number(Kind::I8, object.extract::<i8>()?),
+        "i16" => number(Kind::I16, object.extract::<i16>()?),
+        "i32" => number(Kind::I32, object.extract::<i32>()?),
+        "i64" => number(Kind::I64, object.extract::<i64>()?),
+        "u8" => number(Kind::U8, object.extract::<u8>()?),
+        "u16" => number(Kind::U16, object.extract::<u16>()?),
+        "u32" => number(Kind::U32, object.extract::<u32>()?),
+        "u64" => number(Kind::U64, object.extract::<u64>()?),
+        "f32" => number(Kind::F32, object.extract::<f32>()?),
+        _ => number(Kind::F64, object.extract::<f64>()?),
+    };
+    Ok(value)
+}
+
+/// An array, a text or bytes, if it is just what a function takes.
+fn lend_parameter<'py>(object: &Bound<'py, PyAny>, parameter: &Bind) -> Result<Value<'py>, Error> {
+    let wanted = Wanted {
+        name: &parameter.name,
+        mutable: parameter.mutable,
+    };
+    let (value, form) = lend(object, &wanted, parameter.form == Form::Slice)
+        .map_err(|error| Error::Python(PyTypeError::new_err(plain_words(&error))))?;
+    let is_text = parameter.form == Form::Text && form == Form::Text;
+    if is_text || (form == parameter.form && value.kind.rust() == parameter.rust) {
+        return Ok(value);
+    }
+    Err(Error::Python(PyTypeError::new_err(format!(
+        "{}: {}, and the function takes {}",
+        parameter.name,
+        described(value.kind.rust(), form),
+        described(&parameter.rust, parameter.form)
+    ))))
+}
+
+/// An error without the name of the magic, which a caller of a function does not know.
+fn plain_words(error: &Error) -> String {
+    let words = error.to_string();
+    words.trim_start_matches("%%rust: ").to_owned()
+}
+
+pub fn described(rust: &str, form: Form) -> String {
+    match form {
+        Form::Number => format!("a number ({rust})"),
+        Form::Text => "a str".to_owned(),
+        Form::Slice => format!("an array of {rust} without gaps"),
+        Form::View(rank) => format!("an array of {rust} with {rank} dimensions"),
+    }
+}
+
+fn refuse(name: &str, why: &str) -> Error {
+    Error::Usage(format!("%%rust: {name}: {why}"))
+}
+
+fn lend<'py>(
+    object: &Bound<'py, PyAny>,
+    wanted: &Wanted<'_>,
+    slices: bool,
+) -> Result<(Value<'py>, Form), Error> {
+    if crate::numpy::arrays::is_imported(object.py())?
+        && let Ok(array) = object.cast::<PyUntypedArray>()
+    {
+        return lend_array(array, wanted, slices);
+    }
+    if wanted.mutable {
+        return Err(refuse(
+            wanted.name,
+            &format!(
+                "{} cannot be changed in place; give it with -i, and hand a result over with -o",
+                type_name(object)
+            ),
+        ));
+    }
+    lend_scalar(object, wanted.name)
+}
+
+fn type_name(object: &Bound<'_, PyAny>) -> String {
+    let name = object.get_type().name();
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|_| "this object".to_owned());
+    format!("a value of type {name}")
+}
+
+/// Numbers, texts and bytes, of Python's own types and NumPy's that are made from them.
+fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+    if let Ok(text) = object.cast::<PyString>() {
+        let text = text
+            .to_str()
+            .map_err(|_| refuse(name, "its text is no Unicode"))?;
+        return Ok((bytes(object, Kind::Text, text.as_bytes()), Form::Text));
+    }
+    if let Ok(data) = object.cast::<PyBytes>() {
+        return Ok((bytes(object, Kind::U8, data.as_bytes()), Form::Slice));
+    }
+    if let Ok(truth) = object.cast::<PyBool>() {
+        return Ok(number(Kind::Bool, truth.is_true()));
+    }
+    if object.is_instance_of::<PyInt>() {
+        return integer(object, name);
+    }
+    if let Ok(value) = object.cast::<PyFloat>() {
+        return Ok(number(Kind::F64, value.value()));
+    }
+    if let Ok(value) = object.cast::<PyComplex>() {
+        return Ok(number(
+            Kind::Complex64,
+            Complex64::new(value.real(), value.imag()),
+        ));
+    }
+    if is_numpy_scalar(object)? {
+        return lend_scalar(&object.call_method0("item")?, name);
+    }
+    Err(refuse(
+        name,
+        &format!(
+            "{} has no form in Rust; numbers, str, bytes and NumPy arrays of numbers have one",
+            type_name(object)
+        ),
+    ))
+}
+
+fn integer<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+    if let Ok(value) = object.extract::<i64>() {
+        return Ok(number(Kind::I64, value));
+    }
+    match object.extract::<u64>() {
+        Ok(value) => Ok(number(Kind::U64, value)),
+        Err(_) => Err(refuse(name, "the number has more than 64 bits")),
+    }
+}
+
+fn is_numpy_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if !crate::numpy::arrays::is_imported(object.py())? {
+        return Ok(false);
+    }
+    let generic = object.py().import("numpy")?.getattr("generic")?;
+    object.is_instance(&generic)
+}
+
+/// A number, in memory of its own.
+fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
+    let held = Box::new(value);
+    let data = (&raw const *held).cast_mut().cast();
+    let value = Value {
+        kind,
+        mutable: false,
+        data,
+        shape: Vec::new(),
+        strides: Vec::new(),
+        _holds: vec![Box::new(held as Box<dyn Any>)],
+    };
+    (value, Form::Number)
+}
+
+/// Bytes where they are.
+fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> Value<'py> {
+    Value {
+        kind,
+        mutable: false,
+        data: data.as_ptr().cast_mut(),
+        shape: vec![data.len()],
+        strides: vec![1],
+        _holds: vec![Box::new(object.clone())],
+    }
+}

@@ -1,0 +1,212 @@
+//! Runs the cell below a cell magic, as if the magic were not there.
+//!
+//! In IPython the shell runs it: the last value is displayed, an error is shown and makes the whole cell fail, and lines
+//! have the numbers that they have in the notebook. In any other Python it is compiled and executed, and an error is the
+//! caller's to raise.
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyList, PyString};
+
+use crate::error::Error;
+use crate::magic::User;
+use crate::python::ipython::shell;
+
+/// A cell that is ready to run.
+pub(crate) struct Body<'a, 'py> {
+    user: User<'a, 'py>,
+    /// The file name of its code.
+    pub file: Bound<'py, PyString>,
+    /// The variables that it names.
+    pub names: Vec<String>,
+    /// Its text, in which the lines have the numbers of the notebook.
+    pub source: String,
+    tree: Bound<'py, PyAny>,
+    shell: Option<Bound<'py, PyAny>>,
+}
+
+impl<'a, 'py> Body<'a, 'py> {
+    /// Parses a cell; the magic's name is for messages.
+    pub fn prepare(magic: &str, cell: &str, user: User<'a, 'py>) -> Result<Self, Error> {
+        match shell(user.py)?.filter(|shell| is_shell_of(shell, user)) {
+            Some(shell) => Self::of_shell(magic, cell, user, shell),
+            None => Self::plain(cell, user),
+        }
+    }
+
+    fn of_shell(
+        magic: &str,
+        cell: &str,
+        user: User<'a, 'py>,
+        shell: Bound<'py, PyAny>,
+    ) -> Result<Self, Error> {
+        let transformed: String = shell.call_method1("transform_cell", (cell,))?.extract()?;
+        let known = [("transformed_cell", &transformed)].into_py_dict(user.py)?;
+        let is_asynchronous: bool = shell
+            .call_method("should_run_async", (cell,), Some(&known))?
+            .extract()?;
+        if is_asynchronous {
+            return Err(Error::Usage(format!(
+                "%%{magic}: a cell below a magic cannot use `await` outside of a function; \
+                 call asyncio.run in a thread, or trace the function that does the work"
+            )));
+        }
+        let (whole, lines_before) = whole_cell(&shell, cell)?;
+        // IPython drops the blank lines at the beginning.
+        let blank = cell.lines().take_while(|line| line.trim().is_empty());
+        let source = "\n".repeat(lines_before + blank.count()) + &transformed;
+        let compiler = shell.getattr("compile")?;
+        let number = number(&shell)?;
+        let file = compiler
+            .call_method1("cache", (&source, number, whole))?
+            .cast_into::<PyString>()
+            .map_err(PyErr::from)?;
+        let tree = compiler.call_method1("ast_parse", (&source, &file))?;
+        let tree = shell.call_method1("transform_ast", (tree,))?;
+        Ok(Self {
+            user,
+            names: names(&tree)?,
+            file,
+            source,
+            tree,
+            shell: Some(shell),
+        })
+    }
+
+    fn plain(cell: &str, user: User<'a, 'py>) -> Result<Self, Error> {
+        let file = PyString::new(user.py, "<cell>");
+        let tree = user
+            .py
+            .import("ast")?
+            .call_method1("parse", (cell, &file))?;
+        Ok(Self {
+            user,
+            names: names(&tree)?,
+            file,
+            source: cell.to_owned(),
+            tree,
+            shell: None,
+        })
+    }
+
+    /// Runs it. The outcome is the error that the caller has to raise; IPython has shown its own.
+    pub fn run(&self) -> PyResult<()> {
+        match &self.shell {
+            Some(shell) => self.run_in_shell(shell),
+            None => self.run_plain(),
+        }
+    }
+
+    fn run_in_shell(&self, shell: &Bound<'py, PyAny>) -> PyResult<()> {
+        let result = outer_result(shell)?;
+        let coroutine = shell.call_method1(
+            "run_ast_nodes",
+            (
+                self.tree.getattr("body")?,
+                &self.file,
+                shell.getattr("ast_node_interactivity")?,
+                shell.getattr("compile")?,
+                result,
+            ),
+        )?;
+        // Without an `await` in the cell it never waits.
+        match coroutine.call_method1("send", (self.user.py.None(),)) {
+            Err(end) if end.is_instance_of::<PyStopIteration>(self.user.py) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => coroutine.call_method0("close").map(drop),
+        }
+    }
+
+    fn run_plain(&self) -> PyResult<()> {
+        let py = self.user.py;
+        let builtins = py.import("builtins")?;
+        let ast = py.import("ast")?;
+        for (nodes, mode) in self.halves(&ast)? {
+            let code = builtins.call_method1("compile", (nodes, &self.file, mode))?;
+            builtins.call_method1("exec", (code, self.user.namespace))?;
+        }
+        Ok(())
+    }
+
+    /// All but the last statement, and that one so that its value is displayed.
+    fn halves(&self, ast: &Bound<'py, PyModule>) -> PyResult<Vec<(Bound<'py, PyAny>, &str)>> {
+        let body = self.tree.getattr("body")?.cast_into::<PyList>()?;
+        let is_value = |last: &Bound<'_, PyAny>| last.is_instance(&ast.getattr("Expr")?);
+        let mut first = body.len();
+        if first > 0 && is_value(&body.get_item(first - 1)?)? {
+            first -= 1;
+        }
+        let no_ignores = PyList::empty(self.user.py);
+        let module = ast.call_method1("Module", (body.get_slice(0, first), no_ignores))?;
+        let shown = ast.call_method1("Interactive", (body.get_slice(first, body.len()),))?;
+        Ok(vec![(module, "exec"), (shown, "single")])
+    }
+}
+
+/// The number of the cell that runs, and how many of its lines stand above its body; 0 and 0 without a shell.
+pub(crate) fn place(cell: &str, user: User<'_, '_>) -> PyResult<(u32, u32)> {
+    let Some(shell) = shell(user.py)? else {
+        return Ok((0, 0));
+    };
+    let (_, above) = whole_cell(&shell, cell)?;
+    Ok((number(&shell)?.extract().unwrap_or(0), above as u32))
+}
+
+/// Whether the shell's variables are those that the magic was given.
+fn is_shell_of(shell: &Bound<'_, PyAny>, user: User<'_, '_>) -> bool {
+    let namespace = shell.getattr("user_ns");
+    namespace.is_ok_and(|namespace| namespace.is(user.namespace))
+}
+
+/// The number of the cell that runs. IPython counts on when it begins, or when it ends, by its version.
+fn number<'py>(shell: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let running = outer_result(shell)?.getattr_opt("execution_count")?;
+    match running.filter(|number| !number.is_none()) {
+        Some(number) => Ok(number),
+        None => shell.getattr("execution_count"),
+    }
+}
+
+/// What IPython knows of the cell that runs; a fresh one if none does. A failure is written there.
+fn outer_result<'py>(shell: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let outer = shell.getattr("displayhook")?.getattr_opt("exec_result")?;
+    if let Some(outer) = outer.filter(|outer| !outer.is_none()) {
+        return Ok(outer);
+    }
+    let module = shell.py().import("IPython.core.interactiveshell")?;
+    module.call_method1("ExecutionResult", (shell.py().None(),))
+}
+
+/// The text of the cell with the magic's own line, if this is known, and how many lines stand before the body.
+///
+/// Under the name of the whole cell a debugger and a traceback find the body where the user sees it.
+fn whole_cell(shell: &Bound<'_, PyAny>, body: &str) -> PyResult<(String, usize)> {
+    let info = outer_result(shell)?.getattr_opt("info")?;
+    let raw = match info {
+        Some(info) => info.getattr_opt("raw_cell")?,
+        None => None,
+    };
+    let whole: Option<String> = raw.and_then(|raw| raw.extract().ok());
+    let body_end = body.trim_end_matches('\n');
+    let found = whole.and_then(|whole| {
+        let before = whole.trim_end_matches('\n').strip_suffix(body_end)?;
+        let lines = before.lines().count();
+        before.ends_with('\n').then_some((whole, lines))
+    });
+    Ok(found.unwrap_or_else(|| (body.to_owned(), 0)))
+}
+
+/// The names of variables in the code, each once.
+fn names(tree: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let ast = tree.py().import("ast")?;
+    let mut names: Vec<String> = Vec::new();
+    for node in ast.call_method1("walk", (tree,))?.try_iter()? {
+        let node = node?;
+        if node.is_instance(&ast.getattr("Name")?)? {
+            names.push(node.getattr("id")?.extract()?);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}

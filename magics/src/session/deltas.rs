@@ -1,0 +1,225 @@
+//! The measurement: what there is when a cell begins, and what is different when it ends.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::resource_usage;
+use diaphane_sight::proc::resource_usage::Toll;
+use diaphane_sight::{packages, threads};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::Serialize;
+
+use crate::session::array_deltas;
+use crate::session::array_deltas::Known;
+use crate::session::journal::{Changes, Image};
+use diaphane_report::view::{bytes, change, time};
+
+/// Memory that grew or shrank by less cannot hold one huge page more or less, and the kernel is not asked.
+const HUGE_PAGE: u64 = 2 << 20;
+
+/// What a cell changed. Bytes are changes and may be negative.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Delta {
+    cell: Option<u32>,
+    libs_added: Vec<String>,
+    libs_removed: Vec<String>,
+    threads_added: Vec<String>,
+    rss: Option<i64>,
+    anon: Option<i64>,
+    huge: Option<i64>,
+    buffers_new: Vec<String>,
+    buffers_new_bytes: usize,
+    wall_ns: u64,
+    cpu_ns: u64,
+    minor_faults: u64,
+    major_faults: u64,
+    flushes_subnormals: Option<bool>,
+    flushing_changed: bool,
+    #[serde(skip)]
+    packages: BTreeSet<String>,
+}
+
+/// What there was when the cell began.
+struct Begin {
+    cell: Option<u32>,
+    at: Instant,
+    toll: Toll,
+    arrays: Known,
+}
+
+static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);
+/// The bytes in huge pages when they were last asked for.
+static HUGE: Mutex<Option<u64>> = Mutex::new(None);
+
+/// A cell begins.
+pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
+    let begin = Begin {
+        cell,
+        arrays: array_deltas::known(namespace),
+        toll: Toll::now(),
+        at: Instant::now(),
+    };
+    *BEGIN.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
+}
+
+/// The cell has ended; without a beginning there is nothing to tell.
+pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<Delta> {
+    let wall = Instant::now();
+    let now = Toll::now();
+    let begin = BEGIN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()?;
+    let before = begin.toll;
+    let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
+    let new = array_deltas::new(namespace, &begin.arrays);
+    let rss = grown(now.rss, before.rss);
+    // In a forked child the kernel counts anew, so that nothing is subtracted without a floor.
+    let mut delta = Delta {
+        cell: begin.cell,
+        rss,
+        anon: grown(now.anonymous, before.anonymous),
+        huge: rss
+            .filter(|rss| rss.unsigned_abs() >= HUGE_PAGE)
+            .and_then(|_| huge_change()),
+        buffers_new_bytes: new.iter().map(|held| held.nbytes).sum(),
+        buffers_new: new.into_iter().map(|held| held.name).collect(),
+        wall_ns: u64::try_from((wall - begin.at).as_nanos()).unwrap_or(u64::MAX),
+        cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
+        minor_faults: now.minor_faults.saturating_sub(before.minor_faults),
+        major_faults: now.major_faults.saturating_sub(before.major_faults),
+        flushes_subnormals: now.flushes_subnormals,
+        flushing_changed: now.flushes_subnormals != before.flushes_subnormals,
+        ..Delta::default()
+    };
+    if !(changes.loaded.is_empty() && changes.unloaded.is_empty() && changes.started.is_empty()) {
+        delta.name(changes);
+    }
+    Some(delta)
+}
+
+fn difference((now, before): (u64, u64)) -> i64 {
+    i64::try_from(i128::from(now) - i128::from(before)).unwrap_or_default()
+}
+
+/// How the bytes in huge pages changed since they were asked for; the first time there is nothing to compare.
+fn huge_change() -> Option<i64> {
+    let now = resource_usage::huge();
+    let before = std::mem::replace(
+        &mut *HUGE.lock().unwrap_or_else(PoisonError::into_inner),
+        now,
+    );
+    now.zip(before).map(difference)
+}
+
+impl Delta {
+    /// Finds names for what came and went; it takes a millisecond, and is done when something did.
+    fn name(&mut self, changes: &Changes) {
+        self.libs_removed = changes.unloaded.iter().map(file_name).collect();
+        self.libs_added = changes.loaded.iter().map(file_name).collect();
+        for (_, path) in &changes.loaded {
+            if let Some(package) = packages::owner(Path::new(path)) {
+                self.packages.insert(package.name.clone());
+            }
+        }
+        if changes.started.is_empty() {
+            return;
+        }
+        let found = Maps::query().and_then(|maps| {
+            let libraries = libraries::loaded(&maps)?;
+            let found = threads::threads(&libraries, &maps)?;
+            Ok((libraries, found))
+        });
+        if let Ok((libraries, found)) = found {
+            let mut started = found.threads;
+            started.retain(|thread| changes.started.contains(&thread.tid));
+            self.threads_added = started
+                .iter()
+                .map(|thread| thread_name(thread, &libraries))
+                .collect();
+        }
+    }
+
+    /// The change in one line.
+    pub fn sentence(&self) -> String {
+        let cell = self
+            .cell
+            .map_or("cell".into(), |cell| format!("In[{cell}]"));
+        let mut parts = vec![];
+        parts.extend(counted("+", &self.libs_added, "lib", &join(&self.packages)));
+        parts.extend(counted("-", &self.libs_removed, "lib", ""));
+        let owners: BTreeSet<String> = self.threads_added.iter().cloned().collect();
+        parts.extend(counted("+", &self.threads_added, "thread", &join(&owners)));
+        if let Some(rss) = self.rss.filter(|rss| *rss != 0) {
+            let huge = self.huge.filter(|huge| *huge != 0);
+            let huge = huge.map(|huge| format!(" ({} huge)", change(huge as f64)));
+            parts.push(format!(
+                "RSS {}{}",
+                change(rss as f64),
+                huge.unwrap_or_default()
+            ));
+        }
+        if !self.buffers_new.is_empty() {
+            let count = self.buffers_new.len();
+            let noun = if count == 1 { "buffer" } else { "buffers" };
+            let size = bytes(self.buffers_new_bytes as f64);
+            parts.push(format!("{count} new {noun} {size}"));
+        }
+        parts.push(self.time());
+        if self.major_faults > 0 {
+            parts.push(format!("{} pages from disk", self.major_faults));
+        }
+        if self.flushing_changed {
+            let now = self.flushes_subnormals.unwrap_or_default();
+            parts.push(format!("FTZ {} (L008)", if now { "on" } else { "off" }));
+        }
+        format!("{cell}: {}", parts.join(", "))
+    }
+
+    fn time(&self) -> String {
+        let wall = time(self.wall_ns as f64);
+        let cpus = self.cpu_ns as f64 / (self.wall_ns.max(1)) as f64;
+        // Below a millisecond the kernel's clock is too coarse for a ratio.
+        if self.wall_ns > 1_000_000 && cpus > 1.05 {
+            let cpu = time(self.cpu_ns as f64);
+            format!("{wall}, CPU {cpu} ({cpus:.1} CPUs)")
+        } else {
+            wall
+        }
+    }
+}
+
+fn counted(sign: &str, what: &[String], noun: &str, whose: &str) -> Option<String> {
+    let count = what.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let whose = match whose {
+        "" => String::new(),
+        whose => format!(" ({whose})"),
+    };
+    (count > 0).then(|| format!("{sign}{count} {noun}{plural}{whose}"))
+}
+
+fn join(names: &BTreeSet<String>) -> String {
+    names
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn file_name((_, path): &Image) -> String {
+    let name = Path::new(path).file_name();
+    name.map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The library that a thread belongs to, else the kernel's name for it.
+fn thread_name(thread: &threads::Thread, libraries: &[Library]) -> String {
+    let owner = thread.owner.as_ref().map(|owner| &libraries[owner.library]);
+    owner.map_or_else(|| thread.comm.clone(), |library| library.name.clone())
+}

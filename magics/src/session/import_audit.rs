@@ -1,0 +1,276 @@
+//! Who asked for a library: each import of an extension module and each `ctypes` load, with the modules that were being
+//! imported and the user's line.
+//!
+//! An audit hook of CPython (PEP 578) hears of both before they happen. It only notes; where Python let none be added,
+//! the list stays empty and reports say what they know otherwise.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::linker::link_map;
+use diaphane_trace::linker_events as recorded;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::session::audit_events;
+use crate::session::journal;
+
+/// A program that loads more libraries than this loads the same ones over and over.
+const MOST: usize = 16_384;
+
+/// How a library was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// By `import`.
+    Import,
+    /// By `ctypes`.
+    Ctypes,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub means: Means,
+    /// The module, or the name that `ctypes` was given.
+    pub what: String,
+    /// The cell that ran.
+    pub cell: Option<u32>,
+    /// The modules that were being imported, the one that the user named first.
+    pub chain: Vec<String>,
+    /// The file and the number of the user's line.
+    pub line: Option<(String, u32)>,
+}
+
+/// The first request for each file or name.
+type Loads = HashMap<String, Arc<Load>>;
+
+static LOADS: LazyLock<Mutex<Loads>> = LazyLock::new(Mutex::default);
+/// The process whose requests are noted; 0 as long as there is no hook. A forked child has no business with our locks,
+/// which another thread may have held at the fork.
+static LISTENER: AtomicU32 = AtomicU32::new(0);
+
+#[allow(unsafe_code, reason = "PyO3 does not declare this function of CPython")]
+unsafe extern "C" {
+    fn PySys_AddAuditHook(
+        hook: unsafe extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int,
+        data: *mut c_void,
+    ) -> c_int;
+}
+
+/// An event of our own, which tells whether a hook is really there: CPython may leave it out without a word.
+const TRIAL: &str = "diaphane.listen";
+
+/// Begins to listen; a hook of somebody else may forbid it.
+#[allow(unsafe_code, reason = "PyO3 has no function for audit hooks")]
+pub(crate) fn listen(py: Python<'_>) {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // SAFETY: `hear` has the signature that is asked for, needs no data, and stays in memory with the process.
+    let added = unsafe { PySys_AddAuditHook(hear, std::ptr::null_mut()) };
+    if added != 0 {
+        drop(PyErr::take(py));
+    }
+    // Whoever forbids this event too leaves us without a hook, which is known then.
+    let sys = py.import("sys");
+    drop(sys.and_then(|sys| sys.call_method1("audit", (TRIAL,))));
+}
+
+/// Whether requests are noted.
+pub(crate) fn is_listening() -> bool {
+    LISTENER.load(Ordering::Relaxed) != 0
+}
+
+/// Who asked for a library first.
+pub(crate) fn of(library: &Library) -> Option<Arc<Load>> {
+    let loads = loads();
+    let soname = library.image.soname.as_deref();
+    let names = [
+        library.path.as_deref(),
+        Some(&library.linker_name),
+        soname,
+        Some(&library.name),
+    ];
+    names
+        .into_iter()
+        .flatten()
+        .find_map(|name| loads.get(name).cloned())
+}
+
+/// What `ctypes` was asked for last, be it in vain.
+pub(crate) fn latest_of_ctypes() -> Option<String> {
+    latest().clone()
+}
+
+/// The requests while somebody follows them, in their order.
+static FOLLOWED: Mutex<Option<Vec<Arc<Load>>>> = Mutex::new(None);
+
+/// Keeps every request from now on, also those for what is loaded already, and notes its number among the events of the
+/// linker.
+pub(crate) fn follow() {
+    *followed() = Some(Vec::new());
+}
+
+/// The requests since `follow`; they are kept no longer.
+pub(crate) fn followed_since() -> Vec<Arc<Load>> {
+    followed().take().unwrap_or_default()
+}
+
+fn followed() -> MutexGuard<'static, Option<Vec<Arc<Load>>>> {
+    FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn latest() -> MutexGuard<'static, Option<String>> {
+    static LATEST: Mutex<Option<String>> = Mutex::new(None);
+    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the linker has something under a path, a soname or the name of a file.
+fn is_loaded(key: &str) -> bool {
+    link_map::entries().iter().any(|entry| {
+        entry.name == key
+            || entry.image.soname.as_deref() == Some(key)
+            || entry.name.rsplit('/').next() == Some(key)
+    })
+}
+
+fn loads() -> MutexGuard<'static, Loads> {
+    LOADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Called for every audit event of the process, and so decides by the first letters.
+#[allow(unsafe_code, reason = "called by CPython with raw pointers")]
+unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: CPython passes the name of the event as text that ends with NUL.
+    let event = unsafe { CStr::from_ptr(event) };
+    let means = match event.to_bytes() {
+        b"import" => Means::Import,
+        b"ctypes.dlopen" => Means::Ctypes,
+        trial if trial == TRIAL.as_bytes() => {
+            LISTENER.store(std::process::id(), Ordering::Relaxed);
+            return 0;
+        }
+        _ if audit_events::wants(event) => {
+            announce(event, args);
+            return 0;
+        }
+        _ => return 0,
+    };
+    // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: events are raised by threads that hold the GIL.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
+        let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
+        args.and_then(|args| note(means, &args))
+    }));
+    0
+}
+
+/// Notes an event that stands for a system call, where those cannot be seen.
+#[allow(unsafe_code, reason = "called by CPython with raw pointers")]
+fn announce(event: &CStr, args: *mut ffi::PyObject) {
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: events are raised by threads that hold the GIL.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
+        let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
+        audit_events::note(event, args.as_ref());
+    }));
+}
+
+fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
+    let text = |index: usize| {
+        let item = args.get_item(index).ok()?;
+        item.extract::<String>().ok()
+    };
+    let what = text(0)?;
+    let key = match means {
+        // The import of a module has no path unless it is an extension that is about to be loaded.
+        Means::Import => text(1)?,
+        Means::Ctypes if what.contains('/') => fs::canonicalize(&what)
+            .map_or_else(|_| what.clone(), |path| path.to_string_lossy().into_owned()),
+        Means::Ctypes => what.clone(),
+    };
+    // It asks the kernel, and most imports have gone by here.
+    if LISTENER.load(Ordering::Relaxed) != std::process::id() {
+        return None;
+    }
+    if means == Means::Ctypes {
+        *latest() = Some(key.clone());
+    }
+    let (is_known, has_room) = {
+        let loads = loads();
+        (loads.contains_key(&key), loads.len() < MOST)
+    };
+    let is_followed = followed().is_some();
+    // A request that failed says nothing about the one that succeeds later.
+    let is_new = has_room && !(is_known && is_loaded(&key));
+    if is_new || is_followed {
+        let (chain, line) = frames(args.py());
+        let cell = journal::running_cell();
+        let load = Arc::new(Load {
+            means,
+            what,
+            cell,
+            chain,
+            line,
+        });
+        if let Some(followed) = &mut *followed() {
+            recorded::note(followed.len());
+            followed.push(Arc::clone(&load));
+        }
+        if is_new {
+            loads().insert(key, load);
+        }
+    }
+    Some(())
+}
+
+/// The modules whose code runs, from the outermost, and the user's line: the innermost one of `__main__`, or else the
+/// outermost one of all.
+#[allow(unsafe_code, reason = "PyO3 has no frames")]
+fn frames(py: Python<'_>) -> (Vec<String>, Option<(String, u32)>) {
+    let mut chain = Vec::new();
+    let mut line = None;
+    // SAFETY: the GIL is held; the frame is borrowed or NULL.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: as above; a reference of our own is made.
+    let mut next = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
+    while let Some(frame) = next {
+        let raw: *mut ffi::PyFrameObject = frame.as_ptr().cast();
+        // SAFETY: `frame` is a frame and alive; the functions give new references.
+        let (code, globals, number, back) = unsafe {
+            (
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(raw).cast()),
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetGlobals(raw)),
+                ffi::PyFrame_GetLineNumber(raw),
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(raw).cast()),
+            )
+        };
+        next = back;
+        let text =
+            |name: &str| -> Option<String> { code.as_ref()?.getattr(name).ok()?.extract().ok() };
+        let Some(file) = text("co_filename").filter(|file| !file.starts_with("<frozen importlib"))
+        else {
+            continue;
+        };
+        line = Some((file, u32::try_from(number).unwrap_or(0)));
+        let module = globals.and_then(|globals| {
+            let globals = globals.cast_into_exact::<pyo3::types::PyDict>().ok()?;
+            globals.get_item("__name__").ok()??.extract::<String>().ok()
+        });
+        if module.as_deref() == Some("__main__") {
+            break;
+        }
+        chain.extend(module.filter(|_| text("co_name").as_deref() == Some("<module>")));
+    }
+    chain.reverse();
+    (chain, line)
+}

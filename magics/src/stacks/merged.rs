@@ -1,0 +1,361 @@
+//! Stacks of Python and native functions in one: each call of the interpreter's C function is replaced by the Python
+//! functions that it runs.
+
+use std::collections::HashMap;
+
+use diaphane_sight::code::lines::Lines;
+use diaphane_sight::code::symbols::{Place, place};
+use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::threads::Task;
+use diaphane_sight::unwind;
+use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
+use serde::Serialize;
+
+use crate::stacks::snapshot::Scene;
+use diaphane_cpython::frames::{Functions, PythonFrame};
+use diaphane_cpython::interpreter::note;
+use diaphane_cpython::locals::{Local, locals};
+use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
+
+/// The interpreter's C function, which runs Python functions.
+const EVALUATE: &str = "_PyEval_EvalFrameDefault";
+
+/// What a frame runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Python,
+    Native,
+}
+
+/// One function of a stack, for JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Call {
+    pub kind: Kind,
+    pub function: Option<String>,
+    pub library: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    /// How far into the function, or into the library where the function has no name.
+    pub offset: Option<usize>,
+    pub found: Option<Found>,
+    /// The variables of a Python function; with `--locals`.
+    pub locals: Option<Vec<Local>>,
+    /// Its library's place in the list.
+    #[serde(skip)]
+    pub index: Option<usize>,
+    /// Whether it is a part of the interpreter or of the C library, which says little.
+    #[serde(skip)]
+    pub plumbing: bool,
+}
+
+/// The stack of one thread.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Merged {
+    /// The functions, the innermost first.
+    pub calls: Vec<Call>,
+    /// What is not as it should be, in a few words.
+    pub remarks: Vec<&'static str>,
+    /// Whether there is a native stack at all.
+    pub native: bool,
+}
+
+/// How stacks are to be taken.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// With the local variables of Python functions.
+    pub locals: bool,
+    /// Whether the GIL is held, so that no other thread can run Python.
+    pub gil: bool,
+}
+
+/// The stacks of all threads of a scene, by their numbers.
+pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
+    let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
+    let witness = Witness {
+        note,
+        argument: &state,
+    };
+    let found = unwind::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
+    let mut functions = Functions::default();
+    let mut lines = Lines::default();
+    let threads = scene.threads.iter().zip(found);
+    threads
+        .map(|(thread, stack)| {
+            let task = Task::new(thread.tid);
+            let before = task.run();
+            let frames = match &stack {
+                Ok(stack) if stack.signalled => unpack(&stack.noted),
+                _ => scene.interpreter.frames(thread.tid),
+            };
+            let mut python = functions.of(&frames);
+            if wanted.locals {
+                read_locals(python.as_deref_mut().unwrap_or_default(), &frames);
+            }
+            let signalled = stack.as_ref().is_ok_and(|stack| stack.signalled);
+            let stood = wanted.gil || (!signalled && before.is_some() && task.run() == before);
+            if !stood {
+                python
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|function| function.locals = None);
+            }
+            let mut merged = merge(&scene.libraries, &mut lines, stack, python);
+            merged.is_a_part(frames.len() >= unwind::WORDS / WORDS);
+            (thread.tid, merged)
+        })
+        .collect()
+}
+
+fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
+    for (function, frame) in functions.iter_mut().zip(frames) {
+        function.locals = locals(frame.frame, frame.code);
+    }
+}
+
+/// One stack of the native functions and Python's; without these where they changed while they were read.
+pub(crate) fn merge(
+    libraries: &[Library],
+    lines: &mut Lines,
+    stack: Result<Stack, Missing>,
+    python: Option<Vec<PythonFrame>>,
+) -> Merged {
+    let mut merged = Merged::default();
+    let mut python = python
+        .unwrap_or_else(|| {
+            merged
+                .remarks
+                .push("its Python functions changed while they were read");
+            Vec::new()
+        })
+        .into_iter();
+    match stack {
+        Ok(stack) => {
+            merged.native = true;
+            weave((libraries, lines), &stack, &mut python, &mut merged);
+            if !stack.complete {
+                merged.remarks.push("unwound up to here");
+            }
+        }
+        Err(missing) => merged.remarks.push(why(missing)),
+    }
+    // What no call of the interpreter stands for, or all of it where there is no native stack.
+    let rest: Vec<Call> = python.map(Call::of_python).collect();
+    if merged.native && !rest.is_empty() {
+        merged
+            .remarks
+            .push("the Python functions at the end could not be placed");
+    }
+    merged.calls.extend(rest);
+    merged
+}
+
+/// Adds the native functions, and Python's in place of the interpreter.
+fn weave(
+    (libraries, lines): (&[Library], &mut Lines),
+    stack: &Stack,
+    python: &mut impl Iterator<Item = PythonFrame>,
+    merged: &mut Merged,
+) {
+    let places = stack
+        .frames
+        .iter()
+        .map(|frame| (frame, place(frame.lookup, libraries)));
+    let evaluates = |(_, place): &(&Frame, Option<Place>)| {
+        let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+        symbol.is_some_and(|symbol| is_interpreter(&symbol.name))
+    };
+    let woven = woven(places, evaluates, python, |function| function.entry);
+    merged.calls.extend(woven.into_iter().map(|one| match one {
+        Woven::Python(function) => Call::of_python(function),
+        Woven::Native((frame, place)) => Call::of_native(libraries, lines, frame, place),
+    }));
+}
+
+/// One function of a stack.
+pub(crate) enum Woven<N, P> {
+    Native(N),
+    Python(P),
+}
+
+/// Whether this is the interpreter's C function. The compiler may have moved a part of it elsewhere, under a longer name.
+pub(crate) fn is_interpreter(name: &str) -> bool {
+    name.split('.').next() == Some(EVALUATE)
+}
+
+/// Puts Python's functions in place of the calls of the interpreter's C function: each stands for those up to the next
+/// one for which it was entered. What is left of them is left in the iterator.
+pub(crate) fn woven<N, P>(
+    natives: impl Iterator<Item = N>,
+    evaluates: impl Fn(&N) -> bool,
+    python: &mut impl Iterator<Item = P>,
+    is_entry: impl Fn(&P) -> bool,
+) -> Vec<Woven<N, P>> {
+    let mut woven = Vec::new();
+    for native in natives {
+        if !evaluates(&native) {
+            woven.push(Woven::Native(native));
+            continue;
+        }
+        let before = woven.len();
+        for function in python.by_ref() {
+            let entry = is_entry(&function);
+            woven.push(Woven::Python(function));
+            if entry {
+                break;
+            }
+        }
+        if woven.len() == before {
+            // It begins or ends just now, and has no function yet.
+            woven.push(Woven::Native(native));
+        }
+    }
+    woven
+}
+
+fn why(missing: Missing) -> &'static str {
+    match missing {
+        Missing::Asks => "it is the one who asks, so only its Python functions are shown",
+        Missing::Blocked => "it blocks signals, and its sleep could not be followed",
+        Missing::Silent => "it did not answer a signal in time",
+        Missing::Refused => "no signal could be sent to it",
+        Missing::Gone => "it ended",
+        Missing::Runs => {
+            "it runs, and no thread was to be stopped, so its native functions are not known"
+        }
+        Missing::Forbidden => {
+            "it runs, and may not be stopped for a moment, so its native functions are not known"
+        }
+    }
+}
+
+impl Call {
+    fn of_python(function: PythonFrame) -> Self {
+        Self {
+            kind: Kind::Python,
+            function: Some(function.function),
+            library: None,
+            file: Some(function.file),
+            line: function.line,
+            offset: None,
+            found: None,
+            locals: function.locals,
+            index: None,
+            plumbing: false,
+        }
+    }
+
+    fn of_native(
+        libraries: &[Library],
+        lines: &mut Lines,
+        frame: &Frame,
+        place: Option<Place>,
+    ) -> Self {
+        let library = place.as_ref().map(|place| &libraries[place.library]);
+        let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+        let is_plumbing = library.is_some_and(|library| {
+            let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];
+            library.image.exports("PyThread_start_new_thread")
+                || runtimes
+                    .iter()
+                    .any(|runtime| library.name.starts_with(runtime))
+        });
+        // Of the interpreter and the C library nobody wants to see more.
+        let line = library
+            .filter(|_| !is_plumbing)
+            .and_then(|library| lines.line(frame.lookup, library));
+        let (file, line) = line.map(|line| (line.file, line.line)).unzip();
+        Self {
+            kind: Kind::Native,
+            function: symbol.map(|symbol| demangle(&symbol.name)),
+            library: library.map(|library| library.name.clone()),
+            file,
+            line,
+            // From the place where the call returns, as other tools count.
+            offset: place
+                .as_ref()
+                .map(|place| place.offset + (frame.address - frame.lookup)),
+            found: Some(frame.found),
+            locals: None,
+            index: place.map(|place| place.library),
+            plumbing: is_plumbing,
+        }
+    }
+
+    /// On one line.
+    pub(crate) fn line(&self) -> String {
+        let function = self.function.as_deref().unwrap_or("?");
+        match self.kind {
+            Kind::Python => {
+                let line = self.line.map_or("?".into(), |line| line.to_string());
+                format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
+            }
+            Kind::Native => self.native_line(function),
+        }
+    }
+
+    fn native_line(&self, function: &str) -> String {
+        let mut text = function.to_owned();
+        if let Some(offset) = self.offset {
+            text += &format!("+{offset:#x}");
+        }
+        let library = self.library.as_deref();
+        text += &format!("  {}", library.unwrap_or("outside of all libraries"));
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            // Compilers write whole paths, which the rows have.
+            let name = file.rsplit('/').next().unwrap_or(file);
+            text += &format!("  {name}:{line}");
+        }
+        if self.found == Some(Found::Guess) {
+            text += "  (a guess)";
+        }
+        text
+    }
+}
+
+impl Merged {
+    /// Remarks that there may be more functions of Python's than were read.
+    pub(crate) fn is_a_part(&mut self, is_full: bool) {
+        if is_full {
+            self.remarks
+                .push("Python has more functions than were read; the outermost are missing");
+        }
+    }
+
+    /// The innermost function that says what the thread does.
+    pub(crate) fn top(&self) -> Option<String> {
+        let says = self.calls.iter().find(|call| !call.plumbing);
+        let call = says.or(self.calls.first())?;
+        Some(match call.kind {
+            Kind::Python => call.line(),
+            Kind::Native => {
+                let function = call.function.as_deref().unwrap_or("?");
+                format!("{function}  {}", call.library.as_deref().unwrap_or("?"))
+            }
+        })
+    }
+
+    /// Lines for people: the innermost functions, without the interpreter's own unless everything is asked for.
+    pub(crate) fn listing(&self, most: usize, everything: bool) -> Vec<String> {
+        let is_shown = |call: &&Call| everything || !call.plumbing;
+        let shown = self.calls.iter().filter(is_shown);
+        let count = shown.clone().count();
+        let mut lines = Vec::new();
+        for call in shown.take(most) {
+            let mark = if call.kind == Kind::Python {
+                "py"
+            } else {
+                "  "
+            };
+            lines.push(format!("  {mark} {}", call.line()));
+            let locals = call.locals.iter().flatten();
+            lines.extend(locals.map(|local| format!("       {}", local.line())));
+        }
+        if count > most {
+            lines.push(format!("     and {} more", count - most));
+        }
+        lines.extend(self.remarks.iter().map(|remark| format!("     ({remark})")));
+        lines
+    }
+}

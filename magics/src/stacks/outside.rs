@@ -1,0 +1,92 @@
+//! The threads of another process, as they are at this moment: what `now` is for this one.
+//!
+//! Nothing runs in the process, and no signal is sent to it: its memory and its files are read, and threads that run are
+//! stopped for the moment of the copy.
+
+use std::collections::HashMap;
+
+use diaphane_sight::code::lines::Lines;
+use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::threads::{Task, tasks_of};
+use diaphane_sight::unwind;
+use diaphane_sight::unwind::Seen;
+
+use super::now::ThreadNow;
+use crate::error::Error;
+use crate::stacks::merged::merge;
+use crate::stacks::snapshot::Gil;
+use diaphane_cpython::frames::Functions;
+use diaphane_cpython::outside::Inside;
+use diaphane_cpython::reader::unpack;
+
+/// No more of a thread's frames is read: as many words as 16,384 frames take.
+const WORDS: usize = 1 << 16;
+
+/// What is known of another process.
+pub(crate) struct Outside {
+    pub threads: Vec<ThreadNow>,
+    /// Which Python it runs, as `3.11.7`.
+    pub version: Option<String>,
+    /// What is not known of it, and why.
+    pub limits: Vec<String>,
+}
+
+/// Looks at a process; `None` where no Python is in it.
+pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
+    let subject = Subject::process(pid);
+    let maps = Maps::of(subject)?;
+    let libraries = libraries::loaded_by(subject, &maps);
+    let Some(inside) = Inside::find(subject, &libraries) else {
+        return Ok(None);
+    };
+    let mut tasks = tasks_of(subject)?;
+    tasks.sort_unstable_by_key(|task| task.tid);
+    let numbers: HashMap<i32, i32> = tasks
+        .iter()
+        .map(|task| (task.tid, task.inner_number().unwrap_or(task.tid)))
+        .collect();
+    let interpreters = inside.interpreters(&numbers, pid);
+    let note = |task: &Task| {
+        let mut words = vec![0; WORDS];
+        let count = interpreters.note(numbers[&task.tid], &mut words);
+        words.truncate(count);
+        words
+    };
+    let seen = unwind::of_process(&tasks, &libraries, &maps, may_stop, &note);
+    let mut functions = Functions::read_by(inside.reader);
+    let mut lines = Lines::default();
+    let now = |(task, seen): (&Task, Seen)| {
+        let (name, state) = task.name_and_state()?;
+        let number = numbers[&task.tid];
+        let noted = match &seen.stack {
+            Ok(stack) => stack.noted.clone(),
+            // Without a stop they may change meanwhile, which their types give away.
+            Err(_) => note(task),
+        };
+        let python = functions.of(&unpack(&noted));
+        let mut merged = merge(&libraries, &mut lines, seen.stack, python);
+        merged.is_a_part(noted.len() >= WORDS);
+        let waits = || task.call().is_some_and(|call| inside.is_gil(&call));
+        Some(ThreadNow {
+            tid: task.tid,
+            name,
+            state,
+            is_main: task.tid == pid,
+            gil: inside.reader.map(|_| match () {
+                () if interpreters.holders.contains(&number) => Gil::Holder,
+                () if waits() => Gil::Waiting,
+                () => Gil::None,
+            }),
+            stopped: seen.stopped,
+            merged,
+        })
+    };
+    let threads = tasks.iter().zip(seen).filter_map(now).collect();
+    Ok(Some(Outside {
+        threads,
+        limits: inside.limits(&interpreters),
+        version: inside.version,
+    }))
+}

@@ -1,0 +1,183 @@
+//! Everything that is known of the process at the moment of the question.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::packages::{self, Package};
+use diaphane_sight::proc::cpus::Cpus;
+use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::proc::task_limit::{TaskLimit, task_limit};
+use diaphane_sight::runtimes::pools as runtimes;
+use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::threads::{self, Call, Thread};
+use serde::Serialize;
+
+use super::pools::{Pool, pools};
+use crate::error::Error;
+use diaphane_cpython::interpreter::Interpreter;
+
+/// The kernel's own threads are no part of the user's work: so their names begin.
+pub(crate) const KERNELS: &[&str] = &["diaphane-", "ZMQbg/"];
+
+/// Whether a thread of this name belongs to the kernel.
+pub(crate) fn is_kernels(name: &str) -> bool {
+    KERNELS.iter().any(|own| name.starts_with(own))
+}
+
+/// What a thread is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Main,
+    Python,
+    Kernel,
+    Blas,
+    OpenMp,
+    Arrow,
+    Rust,
+    Unknown,
+}
+
+/// What a thread has to do with the GIL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Gil {
+    Holder,
+    Waiting,
+    None,
+}
+
+/// The process, looked at once.
+pub(crate) struct Scene {
+    pub maps: Maps,
+    pub libraries: Vec<Library>,
+    /// The packages of the libraries that own a thread or a pool.
+    packages: HashMap<usize, Arc<Package>>,
+    pub threads: Vec<Thread>,
+    pub vanished: usize,
+    pub pools: Vec<Pool>,
+    pub cpus: Cpus,
+    pub tasks: Option<TaskLimit>,
+    pub interpreter: Interpreter,
+    /// Who asks.
+    pub asks: i32,
+    /// Where the interpreter keeps the GIL, among other things.
+    runtime: Option<Span>,
+}
+
+impl Scene {
+    /// Looks.
+    pub(crate) fn look() -> Result<Self, Error> {
+        let interpreter = Interpreter::look();
+        let maps = Maps::query()?;
+        let libraries = libraries::loaded(&maps)?;
+        let found = threads::threads(&libraries, &maps)?;
+        let owners = found
+            .threads
+            .iter()
+            .filter_map(|thread| Some(thread.owner.as_ref()?.library));
+        let packages = packages_of(&libraries, owners);
+        let mut images = libraries.iter().map(|library| &library.image);
+        Ok(Self {
+            pools: pools(&libraries, &packages, &found.threads),
+            cpus: Cpus::read(),
+            tasks: task_limit(),
+            asks: nix::unistd::gettid().as_raw(),
+            runtime: images.find_map(|image| image.data("_PyRuntime")),
+            interpreter,
+            maps,
+            libraries,
+            packages,
+            threads: found.threads,
+            vanished: found.vanished,
+        })
+    }
+
+    /// The library that a thread belongs to.
+    pub(crate) fn owner(&self, thread: &Thread) -> Option<&Library> {
+        Some(&self.libraries[thread.owner.as_ref()?.library])
+    }
+
+    /// What a thread is for.
+    pub(crate) fn kind(&self, thread: &Thread, has_python_name: bool) -> Kind {
+        let owner = self.owner(thread);
+        let runtime = owner.and_then(runtimes::runtime);
+        let in_python = self.interpreter.states.contains_key(&thread.tid);
+        if u32::try_from(thread.tid) == Ok(std::process::id()) {
+            Kind::Main
+        } else if is_kernels(&thread.comm) {
+            Kind::Kernel
+        } else if has_python_name
+            || in_python
+            || owner.is_some_and(|library| library.image.exports("PyThread_start_new_thread"))
+        {
+            Kind::Python
+        } else {
+            match runtime.map(|runtime| runtime.api) {
+                Some(Api::Blas) => Kind::Blas,
+                Some(Api::OpenMp) => Kind::OpenMp,
+                None if owner.is_some_and(|library| library.name.starts_with("libarrow")) => {
+                    Kind::Arrow
+                }
+                None if owner.is_some_and(|library| library.kind == libraries::Kind::Cell) => {
+                    Kind::Rust
+                }
+                None => Kind::Unknown,
+            }
+        }
+    }
+
+    /// What a thread has to do with the GIL, if that is known.
+    pub(crate) fn gil(&self, thread: &Thread) -> Option<Gil> {
+        if !self.interpreter.known {
+            return None;
+        }
+        let call = thread.call.as_ref();
+        Some(if self.interpreter.holder == Some(thread.tid) {
+            Gil::Holder
+        } else if call.is_some_and(|call| self.waits_for_the_gil(call)) {
+            Gil::Waiting
+        } else {
+            Gil::None
+        })
+    }
+
+    /// Whether a system call waits for the GIL: no other lock lies in the interpreter's own memory.
+    pub(crate) fn waits_for_the_gil(&self, call: &Call) -> bool {
+        is_gil_wait(self.runtime, call)
+    }
+
+    /// The libraries by their owners, for the names behind functions.
+    pub(crate) fn package_of(&self, library: usize) -> Option<&Package> {
+        self.packages.get(&library).map(AsRef::as_ref)
+    }
+}
+
+/// Whether a system call waits for a lock in the interpreter's own memory.
+pub(crate) fn is_gil_wait(runtime: Option<Span>, call: &Call) -> bool {
+    let inside = runtime.is_some_and(|runtime| runtime.contains(call.first));
+    inside && call.name == Some("futex")
+}
+
+/// Looking for a package reads files, so only those of the libraries in question are looked for.
+fn packages_of(
+    libraries: &[Library],
+    owners: impl Iterator<Item = usize>,
+) -> HashMap<usize, Arc<Package>> {
+    let has_pool = |index: &usize| runtimes::runtime(&libraries[*index]).is_some();
+    let wanted: BTreeSet<usize> = owners
+        .chain((0..libraries.len()).filter(has_pool))
+        .collect();
+    let package = |index: usize| {
+        let path = libraries[index].path.as_deref()?;
+        Some((index, packages::owner(Path::new(path))?))
+    };
+    wanted.into_iter().filter_map(package).collect()
+}
+
+/// The names that Python gave to its threads, by the kernel's numbers.
+pub(crate) type Names = HashMap<i32, String>;

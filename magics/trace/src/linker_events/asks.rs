@@ -1,0 +1,96 @@
+//! Who asks the linker for a library: calls of `dlopen` and `dlmopen` lead through a piece of code that notes the path
+//! and the caller, and goes on to the function.
+//!
+//! The caller's return address stays where it is, since the linker looks there for whose search path to use.
+
+use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+
+use diaphane_sight::linker::libraries::Library;
+
+use crate::got_hooks::{Hooks, Prepared, Site, got};
+use crate::linker_events::event_buffer;
+use crate::linker_events::event_buffer::Kind;
+use crate::trampolines::publish;
+
+/// The functions, and whether the path is their second argument.
+const FUNCTIONS: [(&str, bool); 2] = [("dlopen", false), ("dlmopen", true)];
+/// Stands for the path of a call that asks for the program itself.
+const ITSELF: usize = 1 << 40;
+
+/// Hooks the calls of all libraries; how many there are, too.
+pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
+    let mut sites: Vec<(Site, bool)> = Vec::new();
+    for library in libraries {
+        let named = got::calls_of(library, &FUNCTIONS.map(|(function, _)| function));
+        sites.extend(named.into_iter().filter_map(|(site, name)| {
+            let known = FUNCTIONS.iter().find(|(function, _)| *function == name)?;
+            Some((site, known.1))
+        }));
+    }
+    let mut pieces: Vec<((usize, bool), usize)> = Vec::new();
+    for key in sites.iter().map(|(site, second)| (site.target, *second)) {
+        if pieces.iter().all(|(known, _)| *known != key) {
+            pieces.push((key, piece(key.0, key.1)?));
+        }
+    }
+    let with_piece = sites.iter().filter_map(|(site, second)| {
+        let own = pieces
+            .iter()
+            .find(|(key, _)| *key == (site.target, *second))?;
+        Some((*site, own.1))
+    });
+    let prepared = Prepared::leading(with_piece).ok()?;
+    Some((Hooks::place(Arc::new(prepared)), sites.len()))
+}
+
+/// The code for one function, made once for each.
+fn piece(target: usize, is_second: bool) -> Option<usize> {
+    static MADE: parking_lot::Mutex<Vec<((usize, bool), usize)>> =
+        parking_lot::Mutex::new(Vec::new());
+    let mut made = MADE.lock();
+    if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, is_second)) {
+        return Some(*known);
+    }
+    let new = publish(&code(target, is_second))?;
+    made.push(((target, is_second), new));
+    Some(new)
+}
+
+/// Keeps the three arguments, gives path, flags and return address to `asked`, and goes on.
+fn code(target: usize, is_second: bool) -> Vec<u8> {
+    // push rdi; push rsi; push rdx: the stack is aligned then.
+    let mut code = vec![0x57, 0x56, 0x52];
+    if is_second {
+        // mov rdi, rsi; mov rsi, rdx
+        code.extend([0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6]);
+    }
+    // mov rdx, [rsp + 24]; movabs rax, asked
+    code.extend([0x48, 0x8b, 0x54, 0x24, 0x18, 0x48, 0xb8]);
+    code.extend((asked as *const ()).addr().to_le_bytes());
+    // call rax; pop rdx; pop rsi; pop rdi; movabs rax, target
+    code.extend([0xff, 0xd0, 0x5a, 0x5e, 0x5f, 0x48, 0xb8]);
+    code.extend(target.to_le_bytes());
+    // jmp rax
+    code.extend([0xff, 0xe0]);
+    code
+}
+
+#[allow(unsafe_code, reason = "called in place of dlopen, with its arguments")]
+unsafe extern "C" fn asked(path: *const c_char, flags: i32, back: usize) {
+    if !super::is_active() {
+        return;
+    }
+    if path.is_null() {
+        event_buffer::write(Kind::Asked, [flags as u32 as usize | ITSELF, back], b"");
+        return;
+    }
+    // SAFETY: who calls `dlopen` gives a text that ends with NUL, or no text at all.
+    let path = unsafe { CStr::from_ptr(path) };
+    event_buffer::write(Kind::Asked, [flags as u32 as usize, back], path.to_bytes());
+}
+
+/// Whether a call's flags say that it had no path.
+pub(super) fn is_for_itself(flags: usize) -> bool {
+    flags & ITSELF != 0
+}
