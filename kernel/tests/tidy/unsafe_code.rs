@@ -4,6 +4,10 @@
 pub const UNSAFE: &[(&str, &str)] = &[
     ("magics/sight/src/malloc.rs", "malloc reports to a C stream"),
     (
+        "magics/sight/src/stdio.rs",
+        "C's standard streams are written out",
+    ),
+    (
         "magics/rust/cell/src/",
         "memory of Python's objects becomes Rust's types",
     ),

@@ -33,6 +33,7 @@ pub mod search;
 pub mod slots;
 pub mod spans;
 pub mod stacks;
+pub mod stdio;
 pub mod subject;
 pub mod symbols;
 pub mod tasks_allowed;
