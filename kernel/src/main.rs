@@ -2,6 +2,8 @@
 
 mod ask;
 mod births;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+mod handlers;
 mod install;
 mod python;
 

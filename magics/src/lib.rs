@@ -59,6 +59,8 @@ use crate::report::Report;
 pub use crate::stack::{StackArgs, stack_of_process};
 pub use crate::view::Bundle;
 pub use diaphane_trace::deep::{let_be_stopped, let_run};
+#[cfg(target_arch = "x86_64")]
+pub use diaphane_trace::syscalls::install_handler;
 
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell`, `rust_complete`, `rust_inspect` and the class
 /// `Report` to a Python module.

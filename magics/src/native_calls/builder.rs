@@ -210,10 +210,7 @@ impl<C: Code> Builder<'_, C> {
         self.leave_place();
         let is_called_again = self.is_called_again(event, entered);
         while let Some(last) = self.open.last().copied()
-            && matches!(
-                last.kind,
-                Kind::Native(_) | Kind::Caller(_) | Kind::Report
-            )
+            && matches!(last.kind, Kind::Native(_) | Kind::Caller(_) | Kind::Report)
             && last.stack <= event.stack
         {
             if let Kind::Native(function) = last.kind

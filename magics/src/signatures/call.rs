@@ -93,7 +93,9 @@ impl Known {
         let kept = kept.filter(|argument| argument.kind != Kind::Skip);
         // Who asks for room to work in need not have set these yet.
         let is_set = |kind: &Kind| !(raw.is_question() && matches!(kind, Kind::Scalar(_)));
-        let set = kept.zip(&raw.0).filter(|(argument, _)| is_set(&argument.kind));
+        let set = kept
+            .zip(&raw.0)
+            .filter(|(argument, _)| is_set(&argument.kind));
         let arguments = set.map(|(argument, (name, value))| Argument {
             name,
             value: match (value, &argument.kind) {

@@ -229,6 +229,10 @@ mod tests {
         let least_squares = takes("scipy_dgelsd_64_");
         assert_eq!(least_squares[0], Asks(11, true));
         assert_eq!(least_squares[9..], [Real(8, 8), Pointed(11, 1)]);
-        assert!(!takes("scipy_dgesv_64_").iter().any(|take| matches!(take, Asks(..))));
+        assert!(
+            !takes("scipy_dgesv_64_")
+                .iter()
+                .any(|take| matches!(take, Asks(..)))
+        );
     }
 }

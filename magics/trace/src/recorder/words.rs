@@ -165,7 +165,10 @@ impl Reader {
 
     /// What lies there, and nothing where that cannot be read: a function need not look at all of its arguments, so
     /// that a caller may leave some unset. Behind a null pointer are zeros.
-    #[allow(unsafe_code, reason = "arguments are read as the function will read them")]
+    #[allow(
+        unsafe_code,
+        reason = "arguments are read as the function will read them"
+    )]
     fn at<T: Copy + Default>(&mut self, place: *const T) -> Option<T> {
         if place.is_null() {
             return Some(T::default());
@@ -218,7 +221,10 @@ fn integer(saved: &Saved, number: u8) -> usize {
     on_the_stack(saved, usize::from(number - IN_REGISTERS))
 }
 
-#[allow(unsafe_code, reason = "arguments are read as the function will read them")]
+#[allow(
+    unsafe_code,
+    reason = "arguments are read as the function will read them"
+)]
 fn on_the_stack(saved: &Saved, number: usize) -> usize {
     // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
     unsafe { (&raw const saved.back).add(1 + number).read() }
