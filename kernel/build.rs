@@ -11,8 +11,10 @@ fn main() {
     println!("cargo:rerun-if-env-changed=CXXFLAGS");
     // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
     pyo3_build_config::add_libpython_rpath_link_args();
-    // Libraries that are loaded later find this function of the program first (kernel/src/births.rs).
-    println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol=pthread_create");
+    // Libraries that are loaded later find these functions of the program first (kernel/src/births.rs, handlers.rs).
+    for name in ["pthread_create", "sigaction"] {
+        println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
+    }
     name_the_python();
     compile_modules();
     link_statically("libstdc++.a", "install g++");

@@ -97,7 +97,7 @@ impl Capture {
 
     /// A cell ends: C's buffers are flushed, and all that was written is in the outbox.
     pub fn end_cell(&self, outbox: &Outbox, parent: Option<&Parent>) {
-        flush_stdio();
+        diaphane_sight::runtimes::stdio::flush();
         self.drain(outbox, parent);
     }
 }
@@ -156,12 +156,6 @@ unsafe extern "C" {
 fn line_buffer_stdout() {
     // SAFETY: libc's `stdout` is set before `main`, and no other thread writes to it yet.
     unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IOLBF, 0) };
-}
-
-/// Writes out what C's stdio holds back.
-fn flush_stdio() {
-    // SAFETY: a null pointer asks for all streams; stdio locks each.
-    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 #[cfg(test)]

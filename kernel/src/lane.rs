@@ -100,6 +100,12 @@ impl Lane {
         !state.running && state.jobs.is_empty()
     }
 
+    /// Whether a cell waits.
+    pub fn has_cell(&self) -> bool {
+        let is_cell = |job: &Job| matches!(job.request, Request::Execute(_));
+        self.state.lock().jobs.iter().any(is_cell)
+    }
+
     /// Takes out the execute requests that wait.
     pub fn abort(&self) -> Vec<Job> {
         let mut state = self.state.lock();

@@ -2,6 +2,8 @@
 
 mod ask;
 mod births;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+mod handlers;
 mod install;
 mod python;
 
@@ -92,7 +94,8 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     };
     let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), &host::python_version(), features);
     let info = serde_json::to_vec(&info)?;
-    // Clients can connect from here on; what they send waits until Python is there.
+    // Clients can connect from here on; what they send waits until Python is there, and so does an interrupt.
+    signals::hold_interrupts();
     let io = signals::with_all_blocked(|| -> anyhow::Result<_> {
         let sockets = Sockets::bind(&connection)?;
         let kernel = Kernel::new(connection, info)?;

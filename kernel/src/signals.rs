@@ -1,7 +1,7 @@
 //! Signals: they belong to the main thread, where CPython handles them.
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
 use nix::unistd::{getpgrp, getpid};
 
 /// The main thread, to be interrupted.
@@ -30,9 +30,26 @@ impl MainThread {
     }
 }
 
+/// Lets interrupts wait until `take_interrupts`: they would end the process while nothing handles them yet.
+pub fn hold_interrupts() {
+    change_mask(SigmaskHow::SIG_BLOCK);
+}
+
+/// Lets interrupts come, also those that wait.
+pub fn take_interrupts() {
+    change_mask(SigmaskHow::SIG_UNBLOCK);
+}
+
+fn change_mask(how: SigmaskHow) {
+    let interrupts: SigSet = Signal::SIGINT.into();
+    if let Err(error) = interrupts.thread_swap_mask(how) {
+        tracing::warn!(%error, "the signal mask could not be changed");
+    }
+}
+
 /// Runs something with all signals blocked: threads that it starts never get one.
 pub fn with_all_blocked<T>(run: impl FnOnce() -> T) -> T {
-    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let result = run();
     if let Ok(before) = before
         && let Err(error) = before.thread_set_mask()

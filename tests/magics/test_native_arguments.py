@@ -146,3 +146,17 @@ def test_deep_tells_of_calls_inside_a_library(numpy: Client):
     assert {name: calls(answer, name) for name in names} == {
         name: calls(plain, name) for name in names
     }
+
+
+@pytest.mark.parametrize("options", ["", "--deep"])
+@pytest.mark.parametrize(
+    "code", ["np.linalg.lstsq(np.eye(3), np.ones(3), rcond=None)[0]", "np.polyfit(x, x, 1)"]
+)
+def test_what_a_question_leaves_unset_is_not_followed(numpy: Client, code: str, options: str):
+    """LAPACK is asked for the size of its room before all arguments are set: one is no address then."""
+    numpy.run("x = np.arange(5.)")
+    answer = report(numpy, code, options)
+    solved = told(answer, "gelsd")
+    assert solved["args"].endswith("; and 1 other")
+    assert 0 < solved["named"]["rcond"]["value"] < 1e-10
+    assert numpy.value("1 + 1") == "2"

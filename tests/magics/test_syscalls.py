@@ -213,3 +213,53 @@ def test_a_sandbox_without_dispatch_says_what_is_not_seen(launch, tmp_path):
     assert [row["path"] for row in found["rows"] if row["call"] == "open"] == ["/dev/null"]
     assert found["source"] == "audit events"
     assert "not seen" in found["limits"][0]
+
+
+def test_a_handler_that_another_thread_installs_meanwhile(client: Client):
+    """It blocks every signal, SIGSYS too, and makes a system call on the thread that is recorded."""
+    client.run(
+        """
+import ctypes, signal, threading
+libc = ctypes.CDLL(None)
+
+class Action(ctypes.Structure):
+    _fields_ = [
+        ("handler", ctypes.c_void_p), ("mask", ctypes.c_ulong * 16),
+        ("flags", ctypes.c_int), ("restorer", ctypes.c_void_p),
+    ]
+
+def install():
+    go.wait()
+    action = Action(ctypes.cast(libc.getppid, ctypes.c_void_p).value)
+    ctypes.memset(action.mask, 255, ctypes.sizeof(action.mask))
+    libc.sigaction(signal.SIGUSR1, ctypes.byref(action), None)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+    done.set()
+
+def blocks():
+    action = Action()
+    libc.sigaction(signal.SIGUSR1, None, ctypes.byref(action))
+    return action.mask[0] >> (signal.SIGSYS - 1) & 1
+
+go, done = threading.Event(), threading.Event()
+installer = threading.Thread(target=install)
+installer.start()
+"""
+    )
+    calls = traced(client, "go.set(); done.wait(); during = blocks()")["rows"]
+    assert any(call["call"] == "getppid" for call in calls)
+    assert client.value("during, blocks()") == "(1, 1)"
+    client.run("installer.join(); signal.signal(signal.SIGUSR1, signal.SIG_DFL)")
+
+
+def test_the_first_deep_recording_beside(launch):
+    """It installs a handler by which it stops all threads, that of the subshell too."""
+    client = launch().connect()
+    made = client.request("create_subshell_request", {}, "control")
+    client.run("import time\nover = False")
+    cell = "%%syscalls\nprint('begun', flush=True)\nwhile not over: time.sleep(0.001)"
+    beside = client.start(cell, header={"subshell_id": made.content["subshell_id"]})
+    client.until(lambda: "begun" in beside.text(), "begun", beside)
+    client.run("%%native_calls --deep\nsum(range(10))")
+    client.run("over = True")
+    assert client.finish(beside).content["status"] == "ok"

@@ -122,3 +122,37 @@ def test_the_terminal_of_the_kernel_stays_clean(client: Client, kernel):
 def test_starting_says_nothing(kernel, client: Client):
     client.run("pass")
     assert kernel.log == ""
+
+
+def test_a_stream_that_another_thread_reads_is_not_waited_for(client: Client):
+    """The reader has the stream's lock until the next cell writes, and that comes only if this one ends."""
+    client.run(
+        """
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+ours, theirs = os.pipe()
+stream = ctypes.c_void_p(libc.fdopen(ours, b"r"))
+line = ctypes.create_string_buffer(16)
+reader = threading.Thread(target=libc.fgets, args=(line, 16, stream))
+reader.start()
+while libc.ftrylockfile(stream) == 0:
+    libc.funlockfile(stream)
+"""
+    )
+    done = client.run("_ = libc.printf(b'meanwhile')\nos.write(theirs, b'x\\n')\nreader.join()")
+    assert done.text() == "meanwhile"
+    assert client.value("line.value") == r"b'x\n'"
+
+
+def test_a_file_of_the_users_is_left_to_its_owner(client: Client, tmp_path):
+    """What C holds back for a file is written when the program says so, as without a kernel."""
+    path = tmp_path / "file"
+    client.run(
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.fopen.restype = ctypes.c_void_p\n"
+        f"file = ctypes.c_void_p(libc.fopen({str(path).encode()!r}, b'w'))\n"
+        "_ = libc.fputs(b'text', file)"
+    )
+    assert path.read_text() == ""
+    client.run("_ = libc.fclose(file)")
+    assert path.read_text() == "text"

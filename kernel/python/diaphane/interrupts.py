@@ -29,7 +29,9 @@ class Interrupts:
     def __init__(self, loop):
         self._loop = loop
         self._cell = None
-        self.state = IDLE
+        self.state = OURS
+        self.kept = False
+        """Whether one came for the first cell while Python started."""
         self.waits = False
         """Whether one came before the code of the cell had begun."""
         self.raised = False
@@ -38,6 +40,12 @@ class Interrupts:
 
     def install(self, native):
         signal.signal(signal.SIGINT, native.interrupter(self._decide))
+        self.kept = native.take_interrupt()
+
+    def begin_cell(self):
+        """One that came earlier was for another cell, unless this is the first one."""
+        self.waits, self.kept = self.kept, False
+        self.raised = False
 
     def start_cell(self, coroutine):
         """Runs a cell with `await` as a task that can be interrupted."""

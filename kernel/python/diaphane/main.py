@@ -14,7 +14,7 @@ import time
 from typing import ClassVar
 
 from . import threads
-from .interrupts import Interrupts
+from .interrupts import IDLE, Interrupts
 from .streams import OutStream
 
 try:
@@ -103,6 +103,7 @@ def main(native, arguments):
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
     native.ready()
+    interrupts.state = IDLE
     serve(loop, runner)
     farewell()
 
@@ -174,6 +175,9 @@ class Unsignalled:
 
     def __init__(self, loop):
         self._loop = loop
+
+    def begin_cell(self):
+        """Nothing came, and nothing will."""
 
     def start_cell(self, coroutine):
         return self._loop.create_task(coroutine)

@@ -45,7 +45,7 @@ class Requests:
         self._native.allow_stdin = allow_stdin
         interrupts = self._interrupts
         before, interrupts.state = interrupts.state, OURS
-        interrupts.waits = interrupts.raised = False
+        interrupts.begin_cell()
         try:
             self._shell.forget_error()
             cell = self._cell(parent, code, silent, store_history)

@@ -58,6 +58,7 @@ pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<()> {
 fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<()> {
     embedded::install(py)?;
     let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
+    native.get().keep_interrupts(py)?;
     py.import("diaphane.main")?
         .call_method1("main", (native, options.arguments.to_vec()))?;
     Ok(())

@@ -18,6 +18,7 @@ use crate::exit;
 use crate::kernel::Kernel;
 use crate::murmur;
 use crate::outbox::Item;
+use crate::signals;
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -40,7 +41,11 @@ pub struct Native {
     #[pyo3(get)]
     stderr: RawFd,
     allow_stdin: AtomicBool,
+    /// Whether an interrupt came for a cell that waits for Python to be there.
+    interrupted: Arc<AtomicBool>,
 }
+
+type Keywords<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
 
 impl Native {
     pub(super) fn new(
@@ -54,7 +59,22 @@ impl Native {
             connection_file: options.connection_file.to_string_lossy().into_owned(),
             stderr: options.stderr,
             allow_stdin: AtomicBool::new(false),
+            interrupted: Arc::default(),
         })
+    }
+
+    /// Lets interrupts come, of which none may end Python's start: it is for the cell that waits, or for nobody.
+    pub(super) fn keep_interrupts(&self, py: Python<'_>) -> PyResult<()> {
+        let interrupted = Arc::clone(&self.interrupted);
+        let lane = Arc::clone(self.kernel.lanes.main());
+        let keep = move |_: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| {
+            interrupted.fetch_or(lane.has_cell(), Ordering::Relaxed);
+        };
+        let handler = PyCFunction::new_closure(py, None, None, keep)?;
+        py.import("signal")?
+            .call_method1("signal", (libc::SIGINT, handler))?;
+        signals::take_interrupts();
+        Ok(())
     }
 }
 
@@ -164,7 +184,6 @@ impl Native {
         py: Python<'py>,
         decide: Py<PyAny>,
     ) -> PyResult<Bound<'py, PyCFunction>> {
-        type Keywords<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
             if decide.bind(arguments.py()).call1(arguments)?.is_truthy()? {
                 return Err(PyKeyboardInterrupt::new_err(()));
@@ -172,6 +191,11 @@ impl Native {
             Ok(())
         };
         PyCFunction::new_closure(py, None, None, handle)
+    }
+
+    /// Whether an interrupt came while Python started, for the cell that waited then.
+    fn take_interrupt(&self) -> bool {
+        self.interrupted.swap(false, Ordering::Relaxed)
     }
 
     /// Ends the kernel after the request that runs.

@@ -7,6 +7,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "malloc reports to a C stream",
     ),
     (
+        "magics/sight/src/runtimes/stdio.rs",
+        "C's standard streams are written out",
+    ),
+    (
         "magics/rust/cell/src/",
         "memory of Python's objects becomes Rust's types",
     ),
@@ -33,6 +37,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "kernel/src/capture.rs",
         "the descriptors 1 and 2 are replaced",
+    ),
+    (
+        "kernel/src/handlers.rs",
+        "a function of C's is the program's own, so that no handler blocks what a recording needs",
     ),
     ("kernel/src/exit.rs", "the process ends without destructors"),
     (

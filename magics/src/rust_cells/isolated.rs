@@ -73,8 +73,7 @@ pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error>
         interrupted: &raw const INTERRUPTED,
     };
     // What C has not written yet would be written twice.
-    // SAFETY: a null pointer asks for all streams.
-    py.detach(|| unsafe { libc::fflush(ptr::null_mut()) });
+    py.detach(diaphane_sight::runtimes::stdio::flush);
     let mut stack = Box::new_uninit_slice(STACK);
     let mut child = begin(entry, &context, &taken, slate, &parcel, &mut stack)?;
     let fork_ns = nanoseconds(began);

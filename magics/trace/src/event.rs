@@ -26,6 +26,8 @@ pub mod kind {
     pub const PLACE: u32 = 0xffff_ff00;
     /// Words that a function was given, three in each event: `time`, `stack`, `back`.
     pub const WORDS: u32 = 0xffff_ff01;
+    /// In place of words: one of them could not be read.
+    pub const UNREADABLE: u32 = 0xffff_ff02;
     /// A Python function begins; `stack` is the number that the caller of `recorder::note` gave it, `back` how deep the
     /// stack is.
     pub const PYTHON_ENTERS: u32 = 0xffff_ff10;

@@ -125,6 +125,50 @@ fn arguments_are_kept_where_asked() {
 }
 
 #[test]
+fn an_argument_that_is_no_address_is_not_followed() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let number = functions::register(table.0).unwrap();
+    let page = rustix::param::page_size();
+    let text = 0x1234_5678_9abc_def0_usize;
+    let good = (&raw const text).addr();
+    for bad in [7, page, usize::MAX - 2, 0xdead_beef_dead_0000] {
+        for take in [Take::Pointed(1, 2), Take::Pointed32(1), Take::Pointed8(1)] {
+            learn([(number, vec![Take::Integer(0), take])]);
+            let running = begin(PLAN).unwrap();
+            let hooks = place(&[table.site(true)]);
+            table.call(7, bad.cast_signed() as i64);
+            table.call(7, good.cast_signed() as i64);
+            drop(hooks);
+            let log = running.end().logs.pop().unwrap();
+            let kinds: Vec<u32> = log.events.iter().map(|event| event.id).collect();
+            assert_eq!(kinds, [number, kind::UNREADABLE, number, kind::WORDS]);
+        }
+    }
+}
+
+#[test]
+fn what_a_question_leaves_unset_is_not_read() {
+    let _alone = alone();
+    let table = Table::of(add as *const ());
+    let number = functions::register(table.0).unwrap();
+    let size = -1_i64;
+    let wanted = (&raw const size).addr().cast_signed() as i64;
+    learn([(
+        number,
+        vec![Take::Asks(1, true), Take::Real(0, 16), Take::Pointed(1, 1)],
+    )]);
+    let running = begin(PLAN).unwrap();
+    let hooks = place(&[table.site(true)]);
+    table.call(7, wanted);
+    drop(hooks);
+    let log = running.end().logs.pop().unwrap();
+    let words = log.events[1];
+    assert_eq!((words.time, words.stack), (0, 0));
+    assert_eq!((words.id, words.back), (kind::WORDS, usize::MAX));
+}
+
+#[test]
 fn other_threads_take_part() {
     let _alone = alone();
     let table = Table::of(add as *const ());

@@ -230,6 +230,36 @@ fn signals_reach_the_program_while_it_waits() {
     assert_eq!(signals(), before);
 }
 
+/// A handler that has everything blocked when it returns.
+extern "C" fn block_all(_: i32, _: *const libc::siginfo_t, context: *mut libc::ucontext_t) {
+    // SAFETY: the kernel passes the context.
+    unsafe { libc::sigfillset(&raw mut (*context).uc_sigmask) };
+}
+
+#[test]
+fn a_handler_may_leave_everything_blocked() {
+    let _alone = alone();
+    let before = signals();
+    let (blocked, found) = record(|| {
+        // SAFETY: the structures are valid, and the handler is safe in a signal.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = block_all as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+            libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
+            libc::raise(libc::SIGUSR1);
+            libc::getppid();
+            let (none, mut was): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, &raw mut was);
+            libc::signal(libc::SIGUSR1, libc::SIG_DFL);
+            libc::sigismember(&raw const was, libc::SIGSYS)
+        }
+    });
+    assert_eq!(blocked, 1);
+    assert_eq!(of(&found, libc::SYS_getppid).len(), 1);
+    assert_eq!(signals(), before);
+}
+
 /// Waits until a thread waits.
 fn until_it_sleeps(tid: i32) {
     let stat = format!("/proc/self/task/{tid}/stat");

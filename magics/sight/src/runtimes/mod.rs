@@ -3,3 +3,4 @@
 pub mod getters;
 pub mod malloc;
 pub mod pools;
+pub mod stdio;

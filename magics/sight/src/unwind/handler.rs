@@ -35,6 +35,9 @@ pub fn claim(known: &AtomicI32, handler: Handler) -> Option<c_int> {
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: the set is writable.
     unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    // Who records system calls gets them by this signal, and its handler does not mind where.
+    // SAFETY: as above.
+    unsafe { libc::sigdelset(&raw mut action.sa_mask, libc::SIGSYS) };
     // SAFETY: `handler` has the signature that SA_SIGINFO asks for.
     let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
     known.store(if installed { free } else { 0 }, Ordering::Relaxed);

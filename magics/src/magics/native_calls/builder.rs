@@ -208,14 +208,15 @@ impl<C: Code> Builder<'_, C> {
         caller: Option<(usize, usize)>,
     ) -> bool {
         self.leave_place();
+        let is_called_again = self.is_called_again(event, entered);
         while let Some(last) = self.open.last().copied()
-            && matches!(last.kind, Kind::Native(_) | Kind::Report)
+            && matches!(last.kind, Kind::Native(_) | Kind::Caller(_) | Kind::Report)
             && last.stack <= event.stack
         {
             if let Kind::Native(function) = last.kind
                 && last.stack == event.stack
                 && last.back == event.back
-                && function != entered
+                && !is_called_again
                 && self.code.jumps_to(function, entered)
             {
                 return true;
@@ -243,6 +244,18 @@ impl<C: Code> Builder<'_, C> {
             None => self.leave_library(library),
         }
         false
+    }
+
+    /// Whether a function that was called from this very place, or jumped to then, is entered once more. That is
+    /// another call: of functions that jump to one another in a circle it cannot be told from a jump, but where one
+    /// jumps to an address that is not known, each call in a loop would stand below the last.
+    fn is_called_again(&self, event: &Event, entered: usize) -> bool {
+        let natives = self.open[self.natives()..].iter().rev();
+        let mut here = natives
+            .filter(|open| !matches!(open.kind, Kind::Caller(_)))
+            .skip_while(|open| open.stack < event.stack)
+            .take_while(|open| open.stack == event.stack && open.back == event.back);
+        here.any(|open| open.kind == Kind::Native(entered))
     }
 
     /// Where the native calls begin that no function of Python's stands above.

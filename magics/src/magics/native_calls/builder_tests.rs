@@ -42,7 +42,7 @@ impl Code for Fake {
         library == OURS
     }
     fn jumps_to(&mut self, from: usize, _to: usize) -> bool {
-        from == 0x1700
+        matches!(from, 0x1700 | 0x1900)
     }
     fn role(&self, code: usize) -> Role {
         match code {
@@ -181,6 +181,40 @@ fn a_jump_to_another_function_is_a_tail_call() {
         shape(&jump(0x1600)),
         ["Cell 1", "  native 1600 1", "  native 1800 1"]
     );
+}
+
+#[test]
+fn what_is_called_in_a_loop_does_not_stand_below_itself() {
+    // Each may have jumped to the other, as far as their code tells.
+    let mut log = Script::of_cell();
+    for _ in 0..1000 {
+        log = log
+            .native(0x1700, 0x8000, EVALUATES + 5)
+            .native(0x1900, 0x8000, EVALUATES + 5)
+            .native(0x1100, 0x7f00, 0x1910);
+    }
+    assert_eq!(
+        shape(&log.tree(true)),
+        [
+            "Cell 1",
+            "  native 1700 1000",
+            "    native 1900 1000",
+            "      native 1100 1000"
+        ]
+    );
+}
+
+#[test]
+fn a_caller_without_an_entry_ends_with_what_it_has_called() {
+    // Where all is hooked, it is not known who called it, and what called that stands higher on the stack.
+    let inside = COVERED * 0x1000;
+    let mut log = Script::of_cell();
+    for built_in in 0..3 {
+        let built_in = inside + 0x400 + 0x100 * built_in;
+        log = log.native(inside + 0x100, 0x7f00, built_in + 0x10);
+    }
+    let tree = log.tree(true);
+    assert_eq!(node(&tree, Kind::Cell).children.len(), 3);
 }
 
 #[test]

@@ -36,6 +36,8 @@ const COLUMNS: &[Column] = &[
         .titled("and calls")
         .optional(),
 ];
+/// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses goes on for ever.
+pub(super) const DEEPEST: usize = 1000;
 /// Callers that took less than this part of their parent's time stand together on one row.
 const SMALL: u64 = 20;
 
@@ -85,7 +87,8 @@ pub(super) fn report(
         places: Places::of(user.py, known)?,
         codes,
         all: args.all,
-        depth: args.depth.unwrap_or(usize::MAX),
+        depth: args.depth.unwrap_or(DEEPEST),
+        is_cut: false,
         rows: Vec::new(),
         functions: BTreeMap::new(),
         parts: BTreeMap::new(),
@@ -117,6 +120,14 @@ pub(super) struct Sum {
     pub own: u64,
 }
 
+/// What gets a row.
+enum Step {
+    /// A node.
+    One(usize),
+    /// Callers in a library that did little.
+    Together(Option<usize>, Vec<usize>),
+}
+
 pub(super) struct Writer<'a, 'py> {
     pub user: User<'a, 'py>,
     pub recorded: &'a Recorded,
@@ -124,6 +135,8 @@ pub(super) struct Writer<'a, 'py> {
     pub codes: Codes,
     pub all: bool,
     pub depth: usize,
+    /// Whether there is something below those.
+    pub is_cut: bool,
     pub rows: Vec<Row>,
     /// By name and library.
     pub functions: BTreeMap<(String, String), Sum>,
@@ -158,12 +171,43 @@ impl Writer<'_, '_> {
         for (index, node) in tree.nodes.iter().enumerate() {
             self.count(node)?;
             if node.parent.is_none() {
-                self.node(log, tree, index, parent, usize::from(!is_own))?;
+                self.tree(log, tree, index, parent, usize::from(!is_own))?;
             }
         }
         Ok(())
     }
 
+    /// The rows of a call and of all below it. The way down is as long as the data makes it, so it takes no room on
+    /// the stack.
+    fn tree(
+        &mut self,
+        log: &Log,
+        tree: &Tree,
+        root: usize,
+        parent: Option<usize>,
+        depth: usize,
+    ) -> Result<(), Error> {
+        let mut open = vec![(parent, depth, Step::One(root))];
+        while let Some((parent, depth, step)) = open.pop() {
+            if depth >= self.depth {
+                self.is_cut = true;
+                continue;
+            }
+            let id = self.rows.len();
+            let below = match step {
+                Step::One(index) => self.node(log, tree, index, parent, depth)?,
+                Step::Together(library, members) => {
+                    self.together(log, tree, parent, depth, library, &members)?;
+                    Vec::new()
+                }
+            };
+            let below = below.into_iter().rev();
+            open.extend(below.map(|step| (Some(id), depth + 1, step)));
+        }
+        Ok(())
+    }
+
+    /// The row of one call; gives what stands below it, in order.
     fn node(
         &mut self,
         log: &Log,
@@ -171,10 +215,7 @@ impl Writer<'_, '_> {
         index: usize,
         parent: Option<usize>,
         depth: usize,
-    ) -> Result<(), Error> {
-        if depth >= self.depth {
-            return Ok(());
-        }
+    ) -> Result<Vec<Step>, Error> {
         let node = &tree.nodes[index];
         let label = self.label(node)?;
         let (helpers, children) = self.divide(tree, node)?;
@@ -182,9 +223,8 @@ impl Writer<'_, '_> {
             node.kind,
             Kind::Python(_) | Kind::Callable(_) | Kind::Native(_)
         );
-        let id = self.rows.len();
         self.rows.push(Row {
-            id,
+            id: self.rows.len(),
             parent,
             depth,
             func: label.func,
@@ -199,15 +239,10 @@ impl Writer<'_, '_> {
             told: self.told(log, node),
         });
         let (single, together) = self.gather(tree, node, children);
-        for child in single {
-            self.node(log, tree, child, Some(id), depth + 1)?;
-        }
-        if depth + 1 < self.depth {
-            for (library, members) in together {
-                self.together(log, tree, id, depth + 1, library, &members)?;
-            }
-        }
-        Ok(())
+        let single = single.into_iter().map(Step::One);
+        let together = together.into_iter();
+        let together = together.map(|(library, members)| Step::Together(library, members));
+        Ok(single.chain(together).collect())
     }
 
     /// Callers that did little, by library; and the children that stand alone.
@@ -242,7 +277,7 @@ impl Writer<'_, '_> {
         &mut self,
         log: &Log,
         tree: &Tree,
-        parent: usize,
+        parent: Option<usize>,
         depth: usize,
         library: Option<usize>,
         members: &[usize],
@@ -255,7 +290,7 @@ impl Writer<'_, '_> {
         let lib = library.map(|library| self.codes.short(library));
         self.rows.push(Row {
             id: self.rows.len(),
-            parent: Some(parent),
+            parent,
             depth,
             func: format!("{} other functions", members.len()),
             lib,
@@ -314,26 +349,6 @@ impl Writer<'_, '_> {
         self.recorded.recording.scale.nanoseconds(ticks)
     }
 
-    /// From where on a thread's events were only counted.
-    fn full(&self, log: &Log) -> String {
-        let last = log
-            .events
-            .iter()
-            .rev()
-            .map(|event| event.time)
-            .find(|&time| time > 0);
-        let last = last.map_or(0, |last| {
-            last.saturating_sub(self.recorded.recording.started)
-        });
-        format!(
-            "thread {}: from {} after the beginning on, {} events were only counted, because --limit gives room for {}",
-            log.tid,
-            diaphane_report::view::time(self.nanoseconds(last) as f64),
-            log.lost,
-            log.events.len()
-        )
-    }
-
     fn report(self, trees: &[(&Log, Tree)]) -> Result<Report, Error> {
         let recorded = self.recorded;
         let recording = &recorded.recording;
@@ -355,6 +370,7 @@ impl Writer<'_, '_> {
         let mut limits = recorded.limits.clone();
         let full = recording.logs.iter().filter(|log| log.lost > 0);
         limits.extend(full.map(|log| self.full(log)));
+        limits.extend(self.too_deep());
         if recording.left_out > 0 {
             limits.push(format!(
                 "{} threads could not take part",

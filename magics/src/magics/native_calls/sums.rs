@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use diaphane_trace::event::Log;
 use serde_json::json;
 
 use super::record::Recorded;
-use super::rows::{Sum, Writer};
+use super::rows::{DEEPEST, Sum, Writer};
 use super::tree::{Kind, Node};
 use crate::error::Error;
 use diaphane_report::view::bar::{Bar, Part as BarPart};
@@ -76,6 +77,33 @@ impl Writer<'_, '_> {
             table("by library", BY_LIBRARY, rows(by_library)?),
             table("by function", BY_FUNCTION, rows(by_function)?),
         ])
+    }
+
+    /// From where on a thread's events were only counted.
+    pub(super) fn full(&self, log: &Log) -> String {
+        let last = log
+            .events
+            .iter()
+            .rev()
+            .map(|event| event.time)
+            .find(|&time| time > 0);
+        let last = last.map_or(0, |last| {
+            last.saturating_sub(self.recorded.recording.started)
+        });
+        format!(
+            "thread {}: from {} after the beginning on, {} events were only counted, because --limit gives room for {}",
+            log.tid,
+            time(self.nanoseconds(last) as f64),
+            log.lost,
+            log.events.len()
+        )
+    }
+
+    /// That rows are missing, unless that was asked for.
+    pub(super) fn too_deep(&self) -> Option<String> {
+        (self.depth == DEEPEST && self.is_cut).then(|| {
+            format!("what is nested deeper than {DEEPEST} levels has no rows, but counts in all sums; --depth shows it")
+        })
     }
 
     /// How the time divides.

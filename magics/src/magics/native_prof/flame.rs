@@ -28,10 +28,13 @@ struct Node {
 }
 
 impl Node {
+    /// As deep as it is drawn.
     fn add(&mut self, calls: &[Id], count: u64) {
-        self.count += count;
-        if let Some((first, rest)) = calls.split_first() {
-            self.calls.entry(*first).or_default().add(rest, count);
+        let mut node = self;
+        node.count += count;
+        for call in calls.iter().take(DEEPEST) {
+            node = node.calls.entry(*call).or_default();
+            node.count += count;
         }
     }
 

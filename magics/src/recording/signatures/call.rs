@@ -91,7 +91,12 @@ impl Known {
     fn arguments(&self, raw: &Arguments, is_by_rows: bool) -> Vec<Argument> {
         let kept = self.signature.arguments.iter();
         let kept = kept.filter(|argument| argument.kind != Kind::Skip);
-        let arguments = kept.zip(&raw.0).map(|(argument, (name, value))| Argument {
+        // Who asks for room to work in need not have set these yet.
+        let is_set = |kind: &Kind| !(raw.is_question() && matches!(kind, Kind::Scalar(_)));
+        let set = kept
+            .zip(&raw.0)
+            .filter(|(argument, _)| is_set(&argument.kind));
+        let arguments = set.map(|(argument, (name, value))| Argument {
             name,
             value: match (value, &argument.kind) {
                 (&Raw::Address(address), Kind::Memory(access, item, extent)) => {

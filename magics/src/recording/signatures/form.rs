@@ -121,9 +121,16 @@ impl Known {
         })
     }
 
+    /// What tells whether a call only asks how much room to work in is needed.
+    fn asks(&self) -> Option<Take> {
+        let mut names = self.signature.arguments.iter();
+        let place = names.position(|argument| argument.name == "lwork")?;
+        Some(Take::Asks(place as u8, self.is_wide))
+    }
+
     /// What is to be kept of a call, in the order of the arguments.
     pub(super) fn takes(&self) -> Vec<Take> {
-        let mut takes = Vec::new();
+        let mut takes: Vec<Take> = self.asks().into_iter().collect();
         let (mut place, mut float) = (0, 0);
         if self.form == (Form::Cblas { ordered: true }) {
             takes.push(Take::Integer(0));
@@ -138,11 +145,9 @@ impl Known {
                 Kind::Integer if by_address && !self.is_wide => Some(Take::Pointed32(place)),
                 Kind::Integer if by_address => Some(Take::Pointed(place, 1)),
                 Kind::Letter | Kind::Integer => Some(Take::Integer(place)),
-                Kind::Scalar(item) if by_address || item.is_complex() => Some(match item {
-                    Item::Single => Take::Pointed32(place),
-                    Item::ComplexDouble => Take::Pointed(place, 2),
-                    _ => Take::Pointed(place, 1),
-                }),
+                Kind::Scalar(item) if by_address || item.is_complex() => {
+                    Some(Take::Real(place, item.size(self.is_wide) as u8))
+                }
                 Kind::Scalar(_) => {
                     takes.push(Take::Float(float));
                     float += 1;
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn arguments_are_found_where_the_language_puts_them() {
-        use Take::{Float, Integer, Pointed, Pointed8, Pointed32};
+        use Take::{Asks, Float, Integer, Pointed, Pointed8, Pointed32, Real};
         let takes = |symbol: &str| by_name(symbol).unwrap().takes();
         let through = (0..=5).map(Integer);
         let mut cblas: Vec<Take> = through.collect();
@@ -203,7 +208,7 @@ mod tests {
         assert_eq!(takes("cblas_dgemm"), cblas);
         let copy = [
             Integer(0),
-            Pointed(1, 2),
+            Real(1, 16),
             Integer(2),
             Integer(3),
             Integer(4),
@@ -221,5 +226,13 @@ mod tests {
         ];
         assert_eq!(takes("sgesv_"), solve);
         assert_eq!(takes("scipy_dpotrf_64_")[..2], [Pointed8(0), Pointed(1, 1)]);
+        let least_squares = takes("scipy_dgelsd_64_");
+        assert_eq!(least_squares[0], Asks(11, true));
+        assert_eq!(least_squares[9..], [Real(8, 8), Pointed(11, 1)]);
+        assert!(
+            !takes("scipy_dgesv_64_")
+                .iter()
+                .any(|take| matches!(take, Asks(..)))
+        );
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Instant;
 
 use diaphane_cell::abi::{Ctx, Entry};
+use diaphane_sight::runtimes::stdio;
 use libc::{
     SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV,
     c_int, siginfo_t, sigset_t, stack_t,
@@ -84,7 +85,7 @@ unsafe fn run(task: Task<'_>) {
     task.slate.took(nanoseconds(began));
     // SAFETY: the cell no longer writes to it.
     let packed = payload::pack(unsafe { &*task.taken }, &parcel);
-    flush();
+    stdio::flush();
     let phase = match packed {
         Ok(()) => Phase::Finished,
         Err(_) => Phase::Unwritten,
@@ -183,7 +184,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
 
 /// The first of all exit handlers to run, and the last: those of the kernel would wait for threads that are not here.
 unsafe extern "C" fn on_leaving(code: c_int, _: *mut c_void) {
-    flush();
+    stdio::flush();
     if let Some(slate) = slate() {
         slate.end(Phase::Left, code.cast_unsigned());
     }
@@ -193,12 +194,6 @@ unsafe extern "C" fn on_leaving(code: c_int, _: *mut c_void) {
 fn slate() -> Option<&'static Slate> {
     // SAFETY: it is null, or the child's until it ends.
     unsafe { SLATE.load(Ordering::Acquire).as_ref() }
-}
-
-/// Writes what C has not written yet; Rust's own output was written when the cell ended.
-fn flush() {
-    // SAFETY: a null pointer asks for all streams.
-    unsafe { libc::fflush(ptr::null_mut()) };
 }
 
 unsafe extern "C" {

@@ -226,7 +226,11 @@ unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
     let mut event = saved.event(0);
     let mut found = words::Words::default();
     words::read(event.id, saved, state, &mut found);
-    let chunks = found.as_slice().chunks(3);
+    let (id, words) = match found.as_slice() {
+        [] => (kind::UNREADABLE, &[0][..]),
+        words => (kind::WORDS, words),
+    };
+    let chunks = words.chunks(3);
     event.extra = chunks.len() as u32;
     let Some(at) = writer.take(1 + chunks.len()) else {
         return;
@@ -237,7 +241,7 @@ unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
         let word = |index: usize| chunk.get(index).copied().unwrap_or(0);
         let more = Event {
             time: word(0) as u64,
-            id: kind::WORDS,
+            id,
             extra: 0,
             stack: word(1),
             back: word(2),

@@ -1,7 +1,7 @@
 //! Which arguments of a function are kept, and how they are read when it is entered.
 //!
-//! The reading follows the C calling convention and the function's own signature: what is followed as a pointer here is
-//! followed by the function itself a moment later.
+//! The reading follows the C calling convention and the function's own signature. A function need not look at every
+//! argument, though, so that one may hold anything: what is no address is seen before it is followed.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -26,6 +26,12 @@ pub enum Take {
     Pointed32(u8),
     /// The byte where this argument points to.
     Pointed8(u8),
+    /// The floating-point number of so many bytes where this argument points to. It is not read, and zeros are kept,
+    /// where the call only asks how much room to work in is needed: it may be unset then.
+    Real(u8, u8),
+    /// Nothing: the integer, of 64 bits or not, where this argument points to is -1 if the call only asks. It comes
+    /// before what depends on it.
+    Asks(u8, bool),
 }
 
 /// The vector registers as the processor saves them.
@@ -100,28 +106,109 @@ fn known() -> Option<&'static Recipes> {
     unsafe { RECIPES.load(Ordering::Acquire).as_ref() }
 }
 
-/// Reads what is to be kept of a call.
+/// Reads what is to be kept of a call; all of it, or nothing.
 pub(super) fn read(function: u32, saved: &Saved, state: &State, words: &mut Words) {
+    let mut reader = Reader::default();
     for &take in takes(function).unwrap_or_default() {
+        if reader.keep(take, saved, state, words).is_none() {
+            words.count = 0;
+            return;
+        }
+    }
+}
+
+/// What was found out about the arguments of one call.
+#[derive(Default)]
+struct Reader {
+    /// Whether it only asks how much room to work in is needed.
+    asks: bool,
+    /// The piece of memory that was looked at last, and is there.
+    known: Option<usize>,
+}
+
+impl Reader {
+    fn keep(&mut self, take: Take, saved: &Saved, state: &State, words: &mut Words) -> Option<()> {
         match take {
             Take::Integer(number) => words.push(integer(saved, number)),
             Take::Float(number) => words.push(state.vectors[usize::from(number & 15)][0]),
             Take::Pointed(number, count) => {
                 let from = integer(saved, number) as *const usize;
                 for index in 0..usize::from(count) {
-                    words.push(at(from.wrapping_add(index)).unwrap_or(0));
+                    words.push(self.at(from.wrapping_add(index))?);
                 }
             }
             Take::Pointed32(number) => {
-                let from = integer(saved, number) as *const i32;
-                words.push(at(from).unwrap_or(0) as isize as usize);
+                words.push(self.at(integer(saved, number) as *const i32)? as isize as usize);
             }
             Take::Pointed8(number) => {
-                let from = integer(saved, number) as *const u8;
-                words.push(usize::from(at(from).unwrap_or(0)));
+                words.push(usize::from(self.at(integer(saved, number) as *const u8)?));
+            }
+            Take::Asks(number, is_wide) => {
+                let from = integer(saved, number);
+                self.asks = match is_wide {
+                    true => self.at(from as *const i64)? == -1,
+                    false => self.at(from as *const i32)? == -1,
+                };
+            }
+            Take::Real(_, size) if self.asks => {
+                (0..size.div_ceil(8)).for_each(|_| words.push(0));
+            }
+            Take::Real(number, 4) => {
+                words.push(self.at(integer(saved, number) as *const u32)? as usize);
+            }
+            Take::Real(number, size) => {
+                return self.keep(Take::Pointed(number, size / 8), saved, state, words);
             }
         }
+        Some(())
     }
+
+    /// What lies there, and nothing where that cannot be read: a function need not look at all of its arguments, so
+    /// that a caller may leave some unset. Behind a null pointer are zeros.
+    #[allow(
+        unsafe_code,
+        reason = "arguments are read as the function will read them"
+    )]
+    fn at<T: Copy + Default>(&mut self, place: *const T) -> Option<T> {
+        if place.is_null() {
+            return Some(T::default());
+        }
+        let (first, last) = (place.addr(), place.addr().checked_add(size_of::<T>() - 1)?);
+        if !self.is_there(first) || !self.is_there(last) {
+            return None;
+        }
+        // SAFETY: the kernel could read both ends a moment ago, and they are in one page or in two neighbours; memory
+        // that a function is given is not taken away while it is called.
+        Some(unsafe { place.read_unaligned() })
+    }
+
+    fn is_there(&mut self, address: usize) -> bool {
+        let piece = address / PIECE;
+        let is_there = self.known == Some(piece) || is_readable(address);
+        self.known = is_there.then_some(piece);
+        is_there
+    }
+}
+
+/// Memory is there or not in pieces of this size, the smallest that pages have.
+const PIECE: usize = 4096;
+
+/// Whether the kernel can read at this address. It is asked by a call that no sandbox denies: one that reads a set of
+/// signals before it finds that nothing is to be done with it.
+#[allow(unsafe_code, reason = "the kernel looks at an address")]
+fn is_readable(address: usize) -> bool {
+    const NOTHING: i32 = -1;
+    // A set has eight bytes, which must not reach into the next page.
+    let set = address & !7;
+    // SAFETY: it is the calling thread's own.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    // SAFETY: the kernel checks the address, and changes nothing since it is not said what to change.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NOTHING, set, 0_usize, 8_usize) };
+    // SAFETY: as above. The call has failed: what to do was no valid wish.
+    let why = unsafe { std::mem::replace(&mut *errno, before) };
+    why == libc::EINVAL
 }
 
 fn integer(saved: &Saved, number: u8) -> usize {
@@ -131,16 +218,14 @@ fn integer(saved: &Saved, number: u8) -> usize {
     if let Some(&register) = registers.get(usize::from(number)) {
         return register;
     }
-    let behind = usize::from(number - IN_REGISTERS) + 1;
-    at((&raw const saved.back).wrapping_add(behind)).unwrap_or(0)
+    on_the_stack(saved, usize::from(number - IN_REGISTERS))
 }
 
 #[allow(
     unsafe_code,
-    reason = "arguments are read as the function itself will read them"
+    reason = "arguments are read as the function will read them"
 )]
-fn at<T: Copy>(place: *const T) -> Option<T> {
-    // SAFETY: the recipe belongs to the function that was called, whose signature says that a pointer which is not null
-    // leads to so much memory; the stack behind the return address is the caller's.
-    (!place.is_null()).then(|| unsafe { place.read_unaligned() })
+fn on_the_stack(saved: &Saved, number: usize) -> usize {
+    // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
+    unsafe { (&raw const saved.back).add(1 + number).read() }
 }

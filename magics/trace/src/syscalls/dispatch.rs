@@ -11,7 +11,7 @@
 use std::sync::atomic::Ordering;
 
 use super::asm::{allowed, call, gate, own, return_from};
-use super::masks::{change, handle_signal, peek, previous, wait};
+use super::masks::{change, handle_signal, keep_open, peek, previous, wait};
 use super::state::{Record, State, piece};
 use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, is_wanted, witness};
 use crate::syscalls::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
@@ -173,7 +173,9 @@ fn make(
     match number {
         libc::SYS_rt_sigreturn => {
             end(record, 0);
-            return_from(interrupted.get(libc::REG_RSP))
+            let context = interrupted.get(libc::REG_RSP);
+            keep_open(context, state);
+            return_from(context)
         }
         libc::SYS_exit => {
             end(record, 0);

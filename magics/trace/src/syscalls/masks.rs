@@ -25,7 +25,7 @@ type Action = [usize; 4];
 /// The action for SIGSYS that the program believes to have.
 static PREVIOUS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 /// The signals whose handlers block SIGSYS as the program believes.
-static STRIPPED: AtomicU64 = AtomicU64::new(0);
+pub(super) static STRIPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Reads a word of the program's, or says that there is none, without ever faulting.
 pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
@@ -118,6 +118,18 @@ pub(super) fn uninstall(handler: usize) {
 /// The action for SIGSYS that the program believes to have.
 pub(super) fn previous() -> Action {
     std::array::from_fn(|index| PREVIOUS[index].load(Ordering::Relaxed))
+}
+
+/// A handler is about to return, and may have written SIGSYS into the set of signals that are blocked then.
+pub(super) fn keep_open(context: usize, state: &State) {
+    let set = context + std::mem::offset_of!(libc::ucontext_t, uc_sigmask);
+    if let Some([blocked]) = peek::<1>(set)
+        && blocked as u64 & OURS != 0
+    {
+        state.blocks.store(true, Ordering::Relaxed);
+        // SAFETY: the kernel put the set there for the handler, and reads it when that returns.
+        unsafe { *(set as *mut u64) &= !OURS };
+    }
 }
 
 /// The signals that the calling thread blocks.

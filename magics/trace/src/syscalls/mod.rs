@@ -13,6 +13,8 @@ mod capture_spec;
 #[cfg(target_arch = "x86_64")]
 mod dispatch;
 #[cfg(target_arch = "x86_64")]
+mod handlers;
+#[cfg(target_arch = "x86_64")]
 mod masks;
 mod read;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +26,8 @@ mod state;
 #[path = "elsewhere.rs"]
 mod running;
 
+#[cfg(target_arch = "x86_64")]
+pub use handlers::install_handler;
 pub use read::{Call, Recording, Registers};
 pub use running::{Running, begin};
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize
 
 use super::asm::call;
 use super::dispatch::{arm, disarm, handle};
+use super::handlers::{forget_others, settle};
 use super::masks::{OURS, block, blocked, install, uninstall};
 use super::read::{Recording, read};
 use super::state::{State, free_all, free_ended, live, of_turn, piece};
@@ -59,6 +60,7 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     }
     let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
     claim(u64::MAX)?;
+    settle();
     free_ended();
     ROOM.store(plan.room.next_multiple_of(4096), Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
@@ -186,6 +188,7 @@ fn is_own() -> bool {
 pub(super) fn forget_in_child() {
     ACTIVE.store(0, Ordering::Release);
     free_all();
+    forget_others();
 }
 
 /// Whether a call is written down.

@@ -1,0 +1,27 @@
+//! `sigaction`, by which every library that is loaded later installs its signal handlers, so that none blocks the signal
+//! that `%%syscalls` needs on the threads that it records.
+//!
+//! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
+
+use std::ffi::c_int;
+
+/// Installs a signal handler.
+#[allow(unsafe_code, reason = "the name is C's")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sigaction(
+    signal: c_int,
+    action: *const libc::sigaction,
+    before: *mut libc::sigaction,
+) -> c_int {
+    // SAFETY: the arguments are those of the one who called `sigaction`.
+    unsafe { diaphane_magics::install_handler(__sigaction, signal, action, before) }
+}
+
+#[allow(unsafe_code, reason = "the C library's own name for its function")]
+unsafe extern "C" {
+    fn __sigaction(
+        signal: c_int,
+        action: *const libc::sigaction,
+        before: *mut libc::sigaction,
+    ) -> c_int;
+}
