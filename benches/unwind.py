@@ -4,7 +4,8 @@
     tests/.venv/bin/python benches/unwind.py --stops 300
 
 It needs cargo and gdb, x86-64, and NumPy. Each scene is a process of its own that gdb stops at random moments; what it
-copies there is unwound by both, once with all registers and once with the two that the kernel tells of a sleeping thread.
+copies there is unwound by both, once with all registers and once with the two that are known of a sleeping thread. With
+UNWIND_WHY set, each walk that is not gdb's says where it left it.
 """
 
 import argparse
@@ -55,7 +56,8 @@ big = bytearray(8 << 20); other = bytearray(8 << 20); text = b'x' * (1 << 20)
 view, more, room = memoryview(big), memoryview(other), ctypes.create_string_buffer(1 << 22)
 def once():
     view[:] = more; big.count(b'y'); text.find(b'xy'); big == other
-    libc.memset(room, 1, len(room)); libc.memcpy(room, text, len(text)); libc.strlen(text); libc.memchr(text, 1, len(text))
+    libc.memset(room, 1, len(room)); libc.memcpy(room, text, len(text))
+    libc.strlen(text); libc.memchr(text, 1, len(text))
 """,
     "waiting threads": """
 def wait(gate): gate.wait()
@@ -81,7 +83,9 @@ def measure(scene: str, stops: int, program: pathlib.Path, environment: dict) ->
         with tempfile.TemporaryDirectory() as folder:
             gdb = ["gdb", "-q", "-nx", "--batch", "-p", str(process.pid), "-x", str(FOLDER / "stops.py")]
             settings = {**os.environ, "UNWIND_FOLDER": folder, "UNWIND_STOPS": str(stops)}
-            subprocess.run(gdb, env=settings, check=True, timeout=60 + stops, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                gdb, env=settings, check=True, timeout=60 + stops, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             process.send_signal(signal.SIGSTOP)
             command = [str(program), str(process.pid), folder]
             return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -109,7 +113,8 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     for name, result in found.items():
-        print(f"\n{name}: {result['stacks']} stacks that gdb followed to their first function, {result['frames']} frames")
+        cut = f"{result['cut']} more are longer than a copy"
+        print(f"\n{name}: {result['stacks']} stacks, {result['frames']} frames; {cut}")
         for way in result["ways"]:
             figures = ", ".join(f"{key} {value}" for key, value in way.items() if key != "way")
             print(f"  {way['way']:24} {figures}")

@@ -15,7 +15,7 @@ import time
 import gdb
 
 DEPTH = 256 * 1024
-NAMES = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".split()
+NAMES = ["rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)), "rip"]
 MASK = (1 << 64) - 1
 
 
@@ -35,13 +35,16 @@ def seen(maps: list[tuple[int, int]], stacks) -> dict | None:
     size = min(DEPTH, end - start)
     place = stacks.tell()
     stacks.write(gdb.selected_inferior().read_memory(start, size))
-    codes, names = [], []
+    codes, names, last = [], [], start
     while frame is not None:
         if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
             codes.append(frame.pc() & MASK)
             names.append(frame.name())
+            last = int(frame.read_register("rsp")) & MASK
         frame = frame.older()
-    return {"registers": registers, "start": start, "place": place, "size": size, "codes": codes, "names": names}
+    seen = {"registers": registers, "start": start, "place": place, "size": size, "codes": codes, "names": names}
+    # Nobody finds what lies beyond the copy.
+    return {**seen, "is_cut": last > start + size}
 
 
 def stop_soon(pid: int) -> None:

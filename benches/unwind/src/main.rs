@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let maps = Maps::of(subject)?;
     let libraries = loaded_by(subject, &maps);
     let all = stops::read(&folder)?;
+    let cut = all.iter().filter(|stop| stop.is_cut).count();
     let stops: Vec<Stop> = all.into_iter().filter(Stop::is_witnessed).collect();
     let frames: usize = stops.iter().map(|stop| stop.codes.len()).sum();
     let mut ways = Vec::new();
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ways.push(peers(name, &stops, &copies, &Peer::new(&libraries)));
     }
     let result = json!({
-        "stacks": stops.len(), "frames": frames, "ways": ways, "rows": rows::count(&libraries),
+        "stacks": stops.len(), "cut": cut, "frames": frames, "ways": ways, "rows": rows::count(&libraries),
     });
     println!("{result}");
     Ok(())

@@ -22,6 +22,8 @@ pub struct Stop {
     pub codes: Vec<usize>,
     /// The names that gdb gives them.
     pub names: Vec<Option<String>>,
+    /// Whether the copy ends before the stack does.
+    pub is_cut: bool,
     #[serde(skip)]
     stack: Vec<u8>,
 }
@@ -40,10 +42,10 @@ pub fn read(folder: &str) -> io::Result<Vec<Stop>> {
 }
 
 impl Stop {
-    /// Whether gdb found its way to the thread's first function, so that its word counts.
+    /// Whether gdb found its way to the thread's first function, so that its word counts, and the copy reaches so far.
     pub fn is_witnessed(&self) -> bool {
         let last = self.names.last().and_then(Option::as_deref);
-        last.is_some_and(|name| FIRST.contains(&name))
+        !self.is_cut && last.is_some_and(|name| FIRST.contains(&name))
     }
 
     /// The copy, with all registers or with those that the kernel tells of a sleeping thread.
