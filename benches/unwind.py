@@ -79,7 +79,8 @@ def measure(scene: str, stops: int, program: pathlib.Path, environment: dict) ->
         [sys.executable, "-c", BEGIN + SCENES[scene] + END], stdout=subprocess.PIPE, env=environment
     )
     try:
-        process.stdout.readline()
+        if not process.stdout.readline():
+            sys.exit(f"the scene {scene!r} did not start")
         with tempfile.TemporaryDirectory() as folder:
             gdb = ["gdb", "-q", "-nx", "--batch", "-p", str(process.pid), "-x", str(FOLDER / "stops.py")]
             settings = {**os.environ, "UNWIND_FOLDER": folder, "UNWIND_STOPS": str(stops)}
