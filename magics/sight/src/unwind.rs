@@ -8,6 +8,8 @@
 mod asleep;
 mod code;
 mod handler;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod hostile;
 mod machine;
 mod outside;
 mod registers;

@@ -1,14 +1,25 @@
 //! Where code lies, and whether an address in it may be one that a call returns to.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use super::rows::Spread;
 use crate::elf::image::Image;
 use crate::linker::libraries::Library;
 use crate::proc::spans::Span;
 use crate::proc::target_process::Subject;
 
+/// No more answers are remembered.
+const MOST: usize = 1 << 16;
+
 /// The executable segments, ordered by address.
-pub(super) struct Code(Vec<(Span, Arc<Image>)>);
+pub(super) struct Code {
+    segments: Vec<(Span, Arc<Image>)>,
+    /// Whether calls end at addresses: each answer is a question to the kernel, and searches ask for the same words again.
+    calls: RefCell<HashMap<usize, bool, BuildHasherDefault<Spread>>>,
+}
 
 impl Code {
     pub(super) fn of(libraries: &[Library]) -> Self {
@@ -21,19 +32,32 @@ impl Code {
             spans.extend(code.map(|part| (part.span, Arc::clone(&library.image))));
         }
         spans.sort_unstable_by_key(|(span, _)| *span);
-        Self(spans)
+        Self {
+            segments: spans,
+            calls: RefCell::default(),
+        }
     }
 
     /// The image whose code an address lies in.
     pub(super) fn image(&self, address: usize) -> Option<&Arc<Image>> {
-        let after = self.0.partition_point(|(span, _)| span.start <= address);
-        let (span, image) = self.0[..after].last()?;
+        let after = self
+            .segments
+            .partition_point(|(span, _)| span.start <= address);
+        let (span, image) = self.segments[..after].last()?;
         span.contains(address).then_some(image)
     }
 
     /// Whether a call instruction ends at this address of code.
     pub(super) fn follows_a_call(&self, address: usize) -> bool {
-        self.before(address).is_some_and(|(_, code)| is_call(&code))
+        if self.image(address).is_none() {
+            return false;
+        }
+        let mut calls = self.calls.borrow_mut();
+        if calls.len() >= MOST {
+            calls.clear();
+        }
+        let look = || self.before(address).is_some_and(|(_, code)| is_call(&code));
+        *calls.entry(address).or_insert_with(look)
     }
 
     /// The function that the call before this address calls, also through the tables of the dynamic linker; `None` where

@@ -24,7 +24,10 @@ pub(super) use numbers::{KEPT, RETURN, STACK};
 /// What is known of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registers {
-    values: [Option<usize>; COUNT],
+    /// 0 where it is unknown.
+    values: [usize; COUNT],
+    /// One bit for each that is known.
+    known: u64,
     /// The next instruction.
     pub code: usize,
 }
@@ -32,26 +35,29 @@ pub struct Registers {
 impl Registers {
     /// Nothing is known.
     pub const NONE: Self = Self {
-        values: [None; COUNT],
+        values: [0; COUNT],
+        known: 0,
         code: 0,
     };
 
     /// The two that the kernel tells of a sleeping thread.
     pub fn new(stack: usize, code: usize) -> Self {
-        let mut values = [None; COUNT];
-        values[usize::from(STACK)] = Some(stack);
-        Self { values, code }
+        let mut registers = Self { code, ..Self::NONE };
+        registers.set(STACK, Some(stack));
+        registers
     }
 
     /// The value of one.
     pub fn get(&self, number: u16) -> Option<usize> {
-        *self.values.get(usize::from(number))?
+        let value = *self.values.get(usize::from(number))?;
+        (self.known >> number & 1 == 1).then_some(value)
     }
 
     /// Sets one, or forgets it.
     pub fn set(&mut self, number: u16, value: Option<usize>) {
         if let Some(place) = self.values.get_mut(usize::from(number)) {
-            *place = value;
+            *place = value.unwrap_or(0);
+            self.known = self.known & !(1 << number) | u64::from(value.is_some()) << number;
         }
     }
 

@@ -2,6 +2,7 @@
 //! thousands of stacks can be followed without reading the tables each time.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use gimli::{CfaRule, RegisterRule, UnwindTableRow};
 
@@ -14,7 +15,29 @@ const MOST: usize = 1 << 16;
 
 /// Rows by address.
 #[derive(Default)]
-pub(super) struct Rows(HashMap<usize, Known>);
+pub(super) struct Rows(HashMap<usize, Known, BuildHasherDefault<Spread>>);
+
+/// Spreads addresses: a hash that nobody can foresee takes longer than the rest of a step.
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_usize(usize::from(byte));
+        }
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        // By the golden ratio, as Fibonacci hashing has it.
+        self.0 = (self.0 ^ word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its place from the lowest bits, which know least of the word.
+        self.0.rotate_left(26)
+    }
+}
 
 /// What is known of an address.
 #[derive(Clone, Copy)]
@@ -34,8 +57,8 @@ pub(super) enum Known {
 pub(super) struct Simple {
     start: Option<usize>,
     base: u16,
-    distance: isize,
-    back: isize,
+    distance: i32,
+    back: i32,
     kept: [Saved; KEPT.len()],
     signal: bool,
 }
@@ -43,7 +66,7 @@ pub(super) struct Simple {
 #[derive(Clone, Copy)]
 enum Saved {
     Same,
-    At(isize),
+    At(i32),
     Lost,
 }
 
@@ -80,7 +103,7 @@ impl Simple {
         for (saved, number) in kept.iter_mut().zip(KEPT) {
             *saved = match row.register(gimli::Register(number)) {
                 None | Some(RegisterRule::SameValue) => Saved::Same,
-                Some(RegisterRule::Offset(offset)) => Saved::At(offset as isize),
+                Some(RegisterRule::Offset(offset)) => Saved::At(i32::try_from(offset).ok()?),
                 Some(RegisterRule::Undefined) => Saved::Lost,
                 Some(_) => return None,
             };
@@ -88,8 +111,8 @@ impl Simple {
         Some(Self {
             start,
             base: register.0,
-            distance: *offset as isize,
-            back: *back as isize,
+            distance: i32::try_from(*offset).ok()?,
+            back: i32::try_from(*back).ok()?,
             kept,
             signal,
         })
@@ -107,10 +130,10 @@ impl Simple {
                 RETURN => Some(registers.code),
                 number => registers.get(number),
             };
-            Some(base?.wrapping_add_signed(self.distance))
+            Some(base?.wrapping_add_signed(self.distance as isize))
         };
         let frame = assumed.or_else(computed).ok_or(Stop::Unknown(self.start))?;
-        let saved = |offset: isize| copy.word(frame.wrapping_add_signed(offset));
+        let saved = |offset: i32| copy.word(frame.wrapping_add_signed(offset as isize));
         let code = saved(self.back).ok_or(Stop::Lost)?;
         let mut outer = Registers::new(frame, code);
         for (kept, number) in self.kept.iter().zip(KEPT) {

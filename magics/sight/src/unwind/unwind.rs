@@ -22,7 +22,7 @@ use crate::linker::libraries::Library;
 const MOST: usize = 512;
 /// How far a search looks for a return address.
 const REACH: usize = 64 * 1024;
-/// How many return addresses the searches in one stack try.
+/// How many return addresses the searches in one stack try, one inside the other at worst.
 const TRIES: usize = 200;
 
 /// What is needed to follow stacks.
@@ -263,6 +263,9 @@ impl Unwinder {
         // Outside of code, nothing was called.
         self.code.image(lookup)?;
         self.searched = true;
+        if self.tries == 0 {
+            return None;
+        }
         let stack = registers.stack()?;
         if start.is_none()
             && let Some(way) = self.as_before(copy, registers, lookup)
@@ -322,11 +325,14 @@ impl Unwinder {
 
     /// The way on if the return address lies where it was found the last time at this instruction.
     fn as_before(&mut self, copy: &Snapshot, registers: &Registers, lookup: usize) -> Option<Way> {
-        let end = registers.stack()? + self.distances.get(&lookup)?;
-        let address = copy.word(end - size_of::<usize>())?;
+        let end = registers
+            .stack()?
+            .checked_add(*self.distances.get(&lookup)?)?;
+        let address = copy.word(end.checked_sub(size_of::<usize>())?)?;
         if !self.code.follows_a_call(address) {
             return None;
         }
+        self.tries = self.tries.checked_sub(1)?;
         self.guessing += 1;
         let (mut frames, complete) = self.walk(copy, registers.returned(end, address), true);
         self.guessing -= 1;
