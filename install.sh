@@ -144,21 +144,17 @@ choose_python() {
     .venv/bin/python -c '' 2>/dev/null || make_environment
     python=$PWD/.venv/bin/python
   fi
-  is_supported "$python" || fail "$python is not CPython 3.11, 3.12 or 3.13; choose another one by --python PATH"
+  is_supported "$python" || fail "$python is not CPython 3.11 to 3.15; choose another one by --python PATH"
   # A version manager's script is not the program that is to be embedded.
   python=$(fact executable)
 }
 
-is_supported() {
-  "$1" -c 'import sys
-known = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 13)
-sys.exit(not known)' 2>/dev/null
-}
+is_supported() { [[ -n $(python=$1 fact supported 2>/dev/null) ]]; }
 
 make_environment() {
   local base
   base=$(find_base) || apt_install python3 python3-venv
-  base=$(find_base) || fail "there is no CPython 3.11, 3.12 or 3.13 on PATH; name one by --python PATH"
+  base=$(find_base) || fail "there is no CPython 3.11 to 3.15 on PATH; name one by --python PATH"
   "$base" -c 'import ensurepip' 2>/dev/null || apt_install "python$("$base" kernel/src/python/facts.py minor)-venv"
   say "Making the environment .venv with $base"
   "$base" -m venv --clear .venv
@@ -167,7 +163,7 @@ make_environment() {
 # A Python that can be embedded is preferred to one that cannot yet.
 find_base() {
   local candidate suitable=()
-  for candidate in python3 python3.13 python3.12 python3.11; do
+  for candidate in python3 python3.{15..11}; do
     candidate=$(command -v "$candidate") || continue
     is_supported "$candidate" || continue
     suitable+=("$candidate")

@@ -2,32 +2,38 @@
 # The test command of this project: everything that must hold, from the format of the sources to JupyterLab in a browser.
 #
 #   tests/run.sh                 all of it, from a clean checkout, in less than half an hour on two cores
+#   tests/run.sh --python 3.14   the same with that Python, 3.11 to 3.15, found or made, beside the default one
+#   tests/run.sh --core          what a new Python could break: the kernel, the protocol, every magic once
 #   tests/run.sh --quick         without the slow tests
 #   tests/run.sh -k EXPRESSION   only the tests of the kernel that match; passed to pytest
 #
 # It needs Rust and Python, and makes the rest: a virtual environment in tests/.venv, the Debian packages that are
-# missing, the kernel in release mode, a kernelspec in tests/.work. Its last line is `N passed, N failed`.
+# missing, the kernel in release mode, a kernelspec in tests/.work (with --python 3.14, tests/.venv-3.14 and so on).
+# Its last line is `N passed, N failed`. It exits with 3 where the wanted Python cannot be had.
 
 set -uo pipefail
 script=$(realpath "${BASH_SOURCE[0]}")
 cd "$(dirname "$script")/.." || exit 1
 
-venv=tests/.venv
-work=tests/.work
+source tests/support/pythons.sh
+
+sidecar=magics/rust/sidecar
 passed=0
 failed=0
+core=no
 selection=()
 
 main() {
   parse "$@"
+  name_folders
   mkdir -p "$work"
   ensure_packages
+  go_to_python "$@"
   ensure_venv
   export PYO3_PYTHON=$PWD/$venv/bin/python
-  step "format" cargo fmt --all --check
-  step "ruff" "$venv/bin/ruff" check .
-  step "ruff format" "$venv/bin/ruff" format --check .
-  step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+  if [[ $core == no ]]; then
+    source_checks
+  fi
   cargo_tests
   step "rust cells" rust_cells
   if step "build" cargo build --release -p diaphane; then
@@ -40,17 +46,31 @@ main() {
 parse() {
   while (($#)); do
     case $1 in
+      --python)
+        (($# > 1)) || fail "--python needs a version, as 3.14"
+        wanted=$2
+        shift
+        ;;
+      --core) core=yes selection+=(-m core) ;;
       --quick) selection+=(-m "not slow") ;;
       -k)
         (($# > 1)) || fail "-k needs an expression"
         selection+=(-k "$2")
         shift
         ;;
-      -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$script" && exit ;;
-      *) fail "unknown option $1; there are --quick and -k EXPRESSION" ;;
+      -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$script" && exit ;;
+      *) fail "unknown option $1; there are --python VERSION, --core, --quick and -k EXPRESSION" ;;
     esac
     shift
   done
+}
+
+# What does not depend on the Python.
+source_checks() {
+  step "format" cargo fmt --all --check
+  step "ruff" "$venv/bin/ruff" check .
+  step "ruff format" "$venv/bin/ruff" format --check .
+  step "clippy" cargo clippy --workspace --all-targets -- -D warnings
 }
 
 # Runs one check; what it prints is shown, and it counts as one test.
@@ -69,12 +89,12 @@ step() {
 ensure_packages() {
   local missing=()
   command -v g++ >/dev/null || missing+=(g++)
-  command -v chromium >/dev/null || missing+=(chromium)
+  [[ $core == yes ]] || command -v chromium >/dev/null || missing+=(chromium)
   command -v strace >/dev/null || missing+=(strace)
   command -v squashfuse >/dev/null || missing+=(squashfuse squashfs-tools fuse3)
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
-  [[ -n $(shared_python) ]] || missing+=(libpython3-dev)
-  python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+  [[ -n $wanted || -n $(shared_python) ]] || missing+=(libpython3-dev)
+  [[ -n $wanted ]] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || fail "please install ${missing[*]}: this machine has no apt-get"
   local root=()
@@ -85,44 +105,29 @@ ensure_packages() {
     fail "apt-get could not install ${missing[*]}"
 }
 
-# The first Python at hand that the kernel can embed: CPython 3.11 to 3.13 with a shared library.
-shared_python() {
-  local candidate path
-  for candidate in "${DIAPHANE_PYTHON:-}" "${VIRTUAL_ENV:+$VIRTUAL_ENV/bin/python}" python3 python3.11 python3.12 python3.13; do
-    path=$(command -v "${candidate:-/nowhere}") || continue
-    "$path" - <<'END' 2>/dev/null && echo "$path" && return
-import os, platform, sys, sysconfig
-name, folder = (sysconfig.get_config_var(x) for x in ("INSTSONAME", "LIBDIR"))
-library = os.path.join(folder, name)
-multiarch = os.path.join(folder, sysconfig.get_config_var("MULTIARCH") or "", name)
-shared = sysconfig.get_config_var("Py_ENABLE_SHARED") and (os.path.exists(library) or os.path.exists(multiarch))
-sys.exit(not (platform.python_implementation() == "CPython" and (3, 11) <= sys.version_info < (3, 14) and shared))
-END
-  done
-}
-
-# tests/.venv with the pinned requirements, made anew when they or the Python change.
-ensure_venv() {
-  local python stamp
-  python=$(shared_python)
-  [[ -n $python ]] || fail "no CPython 3.11, 3.12 or 3.13 with a shared library; name one by DIAPHANE_PYTHON"
-  stamp=$("$python" -c 'import sys; print(sys.base_prefix, sys.version)')$(cat tests/requirements.txt)
-  [[ -f $venv/stamp && $(<"$venv/stamp") == "$stamp" ]] && return
-  echo "--- making $venv of $python"
-  rm -rf "$venv"
-  "$python" -m venv "$venv" || fail "$python cannot make a virtual environment"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt ||
-    fail "pip could not install tests/requirements.txt"
-  printf %s "$stamp" >"$venv/stamp"
+# Goes on in Debian testing where the wanted Python is not on this machine.
+go_to_python() {
+  [[ -z $wanted || -n $(shared_python) ]] && return
+  if [[ -z ${DIAPHANE_DEBIAN_ROOT:-} ]] && is_in_debian_root; then
+    # It knows no Python, and what is compiled here runs there, but not the other way round.
+    compiler build || fail "the compiler of Rust cells does not build"
+    exec tests/support/debian_root.sh "$script" "$@"
+  fi
+  echo "Python $wanted cannot be had on this machine, and nothing was tested with it"
+  exit 3
 }
 
 # The compiler of Rust cells is a workspace of its own, and takes minutes where it was never built.
 rust_cells() {
-  local manifest=magics/rust/sidecar/Cargo.toml
-  cargo fmt --check --manifest-path $manifest &&
-    timeout 1800 cargo test --release --locked --quiet --manifest-path $manifest &&
-    timeout 1800 cargo build --release --locked --quiet --manifest-path $manifest &&
-    mkdir -p target/release && cp "${manifest%/*}/target/release/diaphane-rust" target/release/
+  if [[ $core == no ]]; then
+    cargo fmt --check --manifest-path $sidecar/Cargo.toml && compiler test || return
+  fi
+  [[ -n ${DIAPHANE_DEBIAN_ROOT:-} ]] || compiler build || return
+  mkdir -p "$target/release" && cp $sidecar/target/release/diaphane-rust "$target/release/"
+}
+
+compiler() {
+  timeout 1800 cargo "$1" --release --locked --quiet --manifest-path $sidecar/Cargo.toml --target-dir $sidecar/target
 }
 
 # The unit tests; what each of their binaries counts is added up.
@@ -140,8 +145,8 @@ cargo_tests() {
 # The tests of the built kernel, through the kernelspec that it installs.
 kernel_tests() {
   local results=$work/pytest.xml
-  step "install" target/release/diaphane install --prefix "$work" --python "$PWD/$venv/bin/python" || return
-  step "site" env JUPYTER_PATH="$PWD/$work/share/jupyter" "$venv/bin/python" docs/site/build.py
+  step "install" "$target/release/diaphane" install --prefix "$work" --python "$PWD/$venv/bin/python" || return
+  [[ $core == yes ]] || step "site" env JUPYTER_PATH="$PWD/$work/share/jupyter" "$venv/bin/python" docs/site/build.py
   rm -f "$results"
   echo "--- pytest"
   JUPYTER_PATH=$PWD/$work/share/jupyter "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \

@@ -64,6 +64,8 @@ def remedy():
 
 
 facts = {
+    # Whether diaphane can be built for it; which binary fits is another question.
+    "supported": platform.python_implementation() == "CPython" and (3, 11) <= sys.version_info[:2] <= (3, 15),
     "implementation": platform.python_implementation(),
     "version": platform.python_version(),
     "minor": "%d.%d" % sys.version_info[:2],
