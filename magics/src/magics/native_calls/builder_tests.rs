@@ -193,28 +193,19 @@ fn what_is_called_in_a_loop_does_not_stand_below_itself() {
             .native(0x1900, 0x8000, EVALUATES + 5)
             .native(0x1100, 0x7f00, 0x1910);
     }
-    assert_eq!(
-        shape(&log.tree(true)),
-        [
-            "Cell 1",
-            "  native 1700 1000",
-            "    native 1900 1000",
-            "      native 1100 1000"
-        ]
-    );
+    let tree = log.tree(true);
+    assert_eq!(tree.nodes.len(), 4);
+    assert_eq!(node(&tree, Kind::Native(0x1900)).calls, 1000);
 }
 
 #[test]
 fn a_caller_without_an_entry_ends_with_what_it_has_called() {
-    // Where all is hooked, it is not known who called it, and what called that stands higher on the stack.
     let inside = COVERED * 0x1000;
-    let mut log = Script::of_cell();
-    for built_in in 0..3 {
-        let built_in = inside + 0x400 + 0x100 * built_in;
-        log = log.native(inside + 0x100, 0x7f00, built_in + 0x10);
-    }
-    let tree = log.tree(true);
-    assert_eq!(node(&tree, Kind::Cell).children.len(), 3);
+    let tree = Script::of_cell()
+        .native(inside + 0x100, 0x7f00, inside + 0x410)
+        .native(inside + 0x100, 0x7f08, inside + 0x510)
+        .tree(true);
+    assert_eq!(node(&tree, Kind::Cell).children.len(), 2);
 }
 
 #[test]

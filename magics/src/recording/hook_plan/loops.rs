@@ -121,9 +121,9 @@ pub(super) fn recipes(tables: &[Owned]) -> Vec<(u32, Vec<Take>)> {
     let of = |table: &LoopTable| {
         let count = u8::try_from(table.arguments).unwrap_or(u8::MAX).min(8);
         vec![
-            Take::Pointed(1, 1),
-            Take::Pointed(0, count),
-            Take::Pointed(2, count),
+            Take::Array(1, 1),
+            Take::Array(0, count),
+            Take::Array(2, count),
         ]
     };
     let functions = tables.iter().flat_map(|owned| {

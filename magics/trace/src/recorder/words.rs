@@ -22,6 +22,9 @@ pub enum Take {
     Float(u8),
     /// So many words where this argument points to.
     Pointed(u8, u8),
+    /// The same where its caller always hands over an array of so many, as NumPy does to inner loops. It is not looked
+    /// at before, which takes longer than many a loop.
+    Array(u8, u8),
     /// The 32-bit number where this argument points to.
     Pointed32(u8),
     /// The byte where this argument points to.
@@ -137,6 +140,12 @@ impl Reader {
                     words.push(self.at(from.wrapping_add(index))?);
                 }
             }
+            Take::Array(number, count) => {
+                let from = integer(saved, number) as *const usize;
+                for index in 0..usize::from(count) {
+                    words.push(item(from, index));
+                }
+            }
             Take::Pointed32(number) => {
                 words.push(self.at(integer(saved, number) as *const i32)? as isize as usize);
             }
@@ -219,6 +228,12 @@ fn integer(saved: &Saved, number: u8) -> usize {
         return register;
     }
     on_the_stack(saved, usize::from(number - IN_REGISTERS))
+}
+
+#[allow(unsafe_code, reason = "arrays are read as the function will read them")]
+fn item(array: *const usize, index: usize) -> usize {
+    // SAFETY: who gave the recipe knows that all callers hand over an array with so many items.
+    unsafe { array.add(index).read_unaligned() }
 }
 
 #[allow(
