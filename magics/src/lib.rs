@@ -8,7 +8,6 @@ mod api;
 mod cli;
 mod code;
 mod error;
-mod host;
 mod libraries;
 mod magic;
 mod magics;

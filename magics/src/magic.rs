@@ -50,7 +50,12 @@ pub(crate) struct Context<'a, 'py> {
     pub user: Option<User<'a, 'py>>,
     /// The cell below the magic.
     pub cell: Option<&'a str>,
+    /// Asks another magic by its name, with a line of its own and this context.
+    pub ask: Ask,
 }
+
+/// How a magic asks another one, which it knows by name only.
+pub(crate) type Ask = fn(&str, &str, &Context<'_, '_>) -> Result<Report, Error>;
 
 /// Python and what the user made in it.
 #[derive(Clone, Copy)]

@@ -3,14 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
 use crate::magics::{
     addr_map, buffer_addr, buffer_trace, disasm, loaded_libs, native_calls, native_delta,
-    native_doctor, native_prof, process_tree, stack, syscalls, threads, trace_loads, where_func,
-    why_import,
+    native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack, syscalls,
+    threads, trace_loads, where_func, why_import,
 };
-use crate::{cli, rust_cells};
 use diaphane_report::Report;
 
 /// A magic without its type, as one line of [`ALL`].
@@ -46,9 +46,9 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<syscalls::Syscalls>(),
     entry::<process_tree::ProcessTree>(),
     entry::<stack::Stack>(),
-    entry::<rust_cells::Rust>(),
-    entry::<rust_cells::RustStatus>(),
-    entry::<rust_cells::RustReset>(),
+    entry::<rust::Rust>(),
+    entry::<rust_status::RustStatus>(),
+    entry::<rust_reset::RustReset>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {
@@ -67,7 +67,12 @@ pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Resu
     catch_unwind(AssertUnwindSafe(|| answer(name, line, context))).unwrap_or_else(panicked)
 }
 
-pub(crate) fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+/// What another magic answers, for a magic that asks it.
+pub(crate) fn ask(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Report, Error> {
+    answer(name, line, context).map(|asked| asked.report)
+}
+
+fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
         let meant =
             diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::error::Error;
 use crate::magic::{Context, User};
 use crate::python::ipython;
-use crate::registry::{ALL, guarded};
+use crate::registry::{self, ALL, guarded};
 use diaphane_report::view::Bundle;
 
 /// How wide the text is: as a terminal that nobody made wider.
@@ -52,7 +52,12 @@ pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Ref
 }
 
 fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
-    let asked = guarded(name, line, &Context { user, cell: None })?;
+    let context = Context {
+        user,
+        cell: None,
+        ask: registry::ask,
+    };
+    let asked = guarded(name, line, &context)?;
     match asked.bind {
         None => Ok(Bundle::of(&asked.report, WIDTH)?),
         Some(_) => Err(Error::Usage(format!(

@@ -134,7 +134,7 @@ fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Repor
         name: AddrMap::NAME,
         columns: COLUMNS,
         rows: shown,
-        figure: (!args.diff).then(|| track::draw(&map.rows, &totals)),
+        chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
         summary: summary(&map.rows, &totals, malloc.as_ref()),
         diagnoses: findings::all(&map.rows, malloc.as_ref(), &ceilings),
         facts: fields(

@@ -142,7 +142,7 @@ impl Magic for BufferAddr {
                 true => groups::listing(&groups),
                 false => Vec::new(),
             },
-            figure: groups::ruler(&groups, args.graph),
+            chart: groups::ruler(&groups, args.graph),
             summary: vec![sizes.sentence(listed.len())],
             diagnoses: findings::all(&listed),
             limits,

@@ -160,7 +160,7 @@ fn report(
             "groups": groups.iter().map(in_json).collect::<Vec<_>>(),
             "found_by": "computed again by the rules of ld.so from what the ELF images say",
         }))?,
-        figure: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
+        chart: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
         summary: vec![summary(&listed, counted, mapped, args)],
         listing: if args.tree {
             tree::tree(&listed, items)

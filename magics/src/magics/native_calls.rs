@@ -17,7 +17,7 @@ mod tree;
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
-use crate::magics::native_prof;
+use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use diaphane_report::Report;
 use diaphane_report::regex;
@@ -68,16 +68,15 @@ impl Magic for NativeCalls {
     }
 
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(hz) = args.sample {
+            return sampled(hz, context);
+        }
         let user = context.user()?;
         let pattern = args.libs.as_deref();
         let libraries = pattern
             .map(|pattern| regex("%%native_calls: --libs", pattern))
             .transpose()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        if let Some(hz) = args.sample {
-            let settings = native_prof::Settings::at(Self::NAME, hz)?;
-            return native_prof::run(Self::NAME, &settings, &body, user);
-        }
         let how = How {
             deep: args.deep,
             libraries,
@@ -88,4 +87,13 @@ impl Magic for NativeCalls {
         std::mem::replace(&mut recorded.outcome, Ok(()))?;
         rows::report(user, &body, &recorded, args)
     }
+}
+
+/// What the magic for samples answers about the cell, as an answer of this one.
+fn sampled(hz: u32, context: &Context<'_, '_>) -> Result<Report, Error> {
+    sample_rate::check(NativeCalls::NAME, "--sample", hz)?;
+    Ok(Report {
+        name: NativeCalls::NAME,
+        ..(context.ask)("native_prof", &format!("--hz {hz}"), context)?
+    })
 }

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
-use crate::registry::answer;
 use diaphane_report::{Diagnosis, Report, Row, Severity, fields};
 
 /// Run every check and list what is remarkable, the worst first.
@@ -36,10 +35,10 @@ impl Magic for NativeDoctor {
         let mut found: Vec<(&str, Diagnosis)> = Vec::new();
         let mut limits = Vec::new();
         for &(name, line) in CHECKS {
-            match answer(name, line, context) {
-                Ok(asked) => {
-                    found.extend(asked.report.diagnoses.into_iter().map(|one| (name, one)));
-                    limits.extend(asked.report.limits);
+            match (context.ask)(name, line, context) {
+                Ok(report) => {
+                    found.extend(report.diagnoses.into_iter().map(|one| (name, one)));
+                    limits.extend(report.limits);
                 }
                 // One that cannot answer does not keep the others from it.
                 Err(error) => limits.push(format!("%{name} could not answer: {error}")),

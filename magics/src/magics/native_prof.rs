@@ -23,14 +23,12 @@ use self::profile::Profile;
 use self::summary::{Spent, report, usage};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
-use crate::magics::threads::python_names;
+use crate::python::threads::thread_names;
+use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::KERNELS;
 use diaphane_cpython::interpreter::{self, Interpreter, begin_above, note_above};
 use diaphane_report::Report;
-
-/// No more samples a second.
-const FASTEST: u32 = 5000;
 
 /// Which threads are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,12 +83,12 @@ impl Magic for NativeProf {
         let user = context.user()?;
         let settings = args.settings()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        run(Self::NAME, &settings, &body, user)
+        run(&settings, &body, user)
     }
 }
 
 /// How a cell is sampled.
-pub(crate) struct Settings {
+struct Settings {
     hz: u32,
     clock: Clock,
     threads: Threads,
@@ -98,23 +96,9 @@ pub(crate) struct Settings {
     files: Vec<Wanted>,
 }
 
-impl Settings {
-    /// As without any option, so many times a second.
-    pub(crate) fn at(magic: &str, hz: u32) -> Result<Self, Error> {
-        check_hz(magic, "--sample", hz)?;
-        Ok(Self {
-            hz,
-            clock: Clock::Busy,
-            threads: Threads::Except(KERNELS),
-            lines: false,
-            files: Vec::new(),
-        })
-    }
-}
-
 impl Args {
     fn settings(&self) -> Result<Settings, Error> {
-        check_hz(NativeProf::NAME, "--hz", self.hz)?;
+        sample_rate::check(NativeProf::NAME, "--hz", self.hz)?;
         let asked = [
             (Format::Svg, &self.svg),
             (Format::Speedscope, &self.speedscope),
@@ -147,22 +131,8 @@ impl Args {
     }
 }
 
-fn check_hz(magic: &str, option: &str, hz: u32) -> Result<(), Error> {
-    if (1..=FASTEST).contains(&hz) {
-        return Ok(());
-    }
-    Err(Error::Usage(format!(
-        "%%{magic}: {option} takes 1 to {FASTEST} samples a second, not {hz}"
-    )))
-}
-
 /// Runs a cell while it is sampled.
-pub(crate) fn run(
-    magic: &'static str,
-    settings: &Settings,
-    body: &Body<'_, '_>,
-    user: User<'_, '_>,
-) -> Result<Report, Error> {
+fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<Report, Error> {
     interpreter::check(user.py);
     let file = body.file.to_string();
     let known = Interpreter::look().known;
@@ -171,24 +141,25 @@ pub(crate) fn run(
     let gather = Gather::new(main, &file, settings.lines);
     let plan = plan(settings, main, stack_pointer())?;
     let running = sampler::begin(plan, gather)
-        .map_err(|refused| Error::Usage(format!("%%{magic}: {refused}")))?;
+        .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
     let (started, before) = (Instant::now(), usage());
     let outcome = body.run();
     let (elapsed, after) = (started.elapsed(), usage());
     let ended = user.py.detach(|| running.end());
     outcome?;
     let Some((gather, totals)) = ended else {
-        return Err(Error::Usage(format!(
-            "%%{magic}: this process is a child of the one that was sampled; the samples are there"
-        )));
+        return Err(Error::Usage(
+            "%%native_prof: this process is a child of the one that was sampled; the samples are there"
+                .into(),
+        ));
     };
-    let names = python_names(user.py)?;
+    let names = thread_names(user.py)?;
     let profile = Profile::of(gather, totals, &names);
     let spent = Spent {
         elapsed,
         usage: after.since(before),
     };
-    report(magic, settings, &profile, &spent, known)
+    report(settings, &profile, &spent, known)
 }
 
 /// About the caller's stack pointer: everything that the caller calls lies below.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
-use crate::magics::threads::python_names;
+use crate::python::threads::thread_names;
 use crate::stacks::now::{ThreadNow, threads_now};
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::interpreter::{self, Interpreter};
@@ -50,7 +50,7 @@ impl Magic for Stack {
         let names = match context.user {
             Some(user) => {
                 interpreter::check(user.py);
-                python_names(user.py)?
+                thread_names(user.py)?
             }
             None => HashMap::new(),
         };

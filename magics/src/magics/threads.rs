@@ -12,15 +12,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diaphane_sight::threads::{Confidence, Thread};
-use pyo3::prelude::*;
-use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
+use crate::python::threads::thread_names;
 use crate::session::journal;
-use diaphane_cpython::modules::imported;
 use diaphane_report::{Column, Report, Show, fields, rows};
 
 use crate::stacks::merged::{Call, Merged, Wanted, stacks};
@@ -150,7 +148,7 @@ impl Magic for Threads {
         let names = match context.user {
             Some(user) => {
                 check(user.py);
-                python_names(user.py)?
+                thread_names(user.py)?
             }
             None => Names::new(),
         };
@@ -175,26 +173,6 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
     }
     let scene = context.without_gil(Scene::look)?;
     Sample::watch(context, &scene, Duration::from_millis(time))
-}
-
-/// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
-pub(crate) fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
-    let Some(threading) = imported(py, "threading")? else {
-        return Ok(HashMap::new());
-    };
-    let mut names = HashMap::new();
-    for thread in threading.call_method0("enumerate")?.try_iter()? {
-        let thread = thread?;
-        // A thread that was made but not started has no number yet; a subclass may answer anything.
-        let tid = thread.getattr("native_id").and_then(|tid| tid.extract());
-        let name = thread
-            .getattr("name")
-            .and_then(|name| Ok(name.cast_into::<PyString>()?.to_string_lossy().into()));
-        if let (Ok(tid), Ok(name)) = (tid, name) {
-            names.insert(tid, name);
-        }
-    }
-    Ok(names)
 }
 
 /// Everything that the report is made of.
@@ -249,7 +227,7 @@ impl Answer {
             ("tid", listed.iter().map(lines).collect())
         });
         let kind_of = |thread: &Thread| self.kind(thread);
-        let figure = self
+        let chart = self
             .sample
             .as_ref()
             .map(|sample| chart::bars(scene, &listed, &self.names, sample));
@@ -259,7 +237,7 @@ impl Answer {
             columns: COLUMNS,
             rows: rows(all)?,
             row_listings,
-            figure,
+            chart,
             summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
             diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
             facts: fields(json!({

@@ -7,7 +7,7 @@ use diaphane_sight::proc::spans::Span;
 
 use super::regions::{Row, Total};
 use diaphane_report::view::bytes;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 22.0;

@@ -7,7 +7,7 @@ use diaphane_sight::proc::spans::{Layout, Span};
 use super::Listed;
 use crate::python::objects::type_name;
 use diaphane_report::view::bytes;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 /// One owner's memory, and who shows what of it.
 pub(super) struct Group<'a, 'py> {

@@ -9,8 +9,8 @@ use super::record::Recorded;
 use super::rows::{DEEPEST, Sum, Writer};
 use super::tree::{Kind, Node};
 use crate::error::Error;
-use diaphane_report::view::bar::{Bar, Part as BarPart};
 use diaphane_report::view::time;
+use diaphane_report::{Bar, Part as BarPart};
 use diaphane_report::{Column, Show, Table, rows};
 
 const BY_FUNCTION: &[Column] = &[

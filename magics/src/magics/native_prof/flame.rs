@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::gather::Id;
 use super::profile::Profile;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 940.0;
 const LINE: f64 = 17.0;

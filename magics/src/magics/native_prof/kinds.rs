@@ -4,7 +4,7 @@ use diaphane_sight::linker::libraries::{Kind as Library_, Library};
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use serde::Serialize;
 
-use diaphane_report::view::svg::Ink;
+use diaphane_report::Ink;
 
 /// Whose code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

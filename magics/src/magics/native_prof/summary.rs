@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::findings::{self, Usage};
 use super::kinds::Kind;
 use super::profile::Profile;
+use super::{NativeProf, Settings};
 use super::{flame, gather};
 use crate::error::Error;
-use diaphane_report::view::time;
+use crate::magic::Magic;
+use diaphane_report::view::{svg::svg, time};
 use diaphane_report::{Column, Report, Show, fields, rows};
 
 /// No more stacks in the facts.
@@ -72,7 +73,6 @@ impl Usage {
 }
 
 pub(super) fn report(
-    magic: &'static str,
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
@@ -82,10 +82,10 @@ pub(super) fn report(
     let svg = if settings.files.is_empty() {
         String::new()
     } else {
-        drawing.to_svg()
+        svg(&drawing)
     };
     for file in &settings.files {
-        file.write(magic, profile, &svg)?;
+        file.write(NativeProf::NAME, profile, &svg)?;
     }
     let shares = profile.shares();
     let all = shares.iter().map(|(id, share)| {
@@ -104,10 +104,10 @@ pub(super) fn report(
         }
     });
     Ok(Report {
-        name: magic,
+        name: NativeProf::NAME,
         columns: COLUMNS,
         rows: rows(all)?,
-        figure: (profile.samples > 0).then_some(drawing),
+        chart: (profile.samples > 0).then_some(drawing),
         summary: summary(settings, profile, spent),
         diagnoses: findings::findings(profile, spent.usage),
         facts: fields(facts(settings, profile, spent))?,

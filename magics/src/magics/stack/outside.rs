@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::report;
 use crate::error::Error;
-use crate::host;
+use crate::python::host;
 use crate::stacks::outside::look;
 use diaphane_report::Report;
 use diaphane_report::view;

@@ -8,7 +8,7 @@ use diaphane_sight::threads::Thread;
 use super::Names;
 use super::sample::Sample;
 use crate::stacks::snapshot::Scene;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 /// The room for names, and for a whole CPU, in pixels.
 const NAMES: f64 = 230.0;

@@ -10,13 +10,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyFloat, PyInt, PyString};
 use serde_json::{Value, json};
 
-use super::{Args, client, kept, wanted};
+use super::{Args, wanted};
 use crate::cli;
 use crate::error::Error;
 use crate::magic::User;
 use crate::numpy::arrays;
 use crate::python::ipython::namespace;
 use crate::rust_cells::export::Lent;
+use crate::rust_cells::{client, kept};
 
 const HEAD: &str = "%%rust";
 
