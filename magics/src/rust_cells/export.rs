@@ -17,6 +17,7 @@ use arrays::lend_array;
 use super::kept::Borrowed;
 use crate::error::Error;
 use crate::magic::User;
+use crate::python::objects::type_name;
 use diaphane_report::spelling::did_you_mean;
 
 /// All that a cell is lent. It holds the borrows and the objects as long as it lives.
@@ -188,19 +189,12 @@ fn lend<'py>(
         return Err(refuse(
             wanted.name,
             &format!(
-                "{} cannot be changed in place; give it with -i, and hand a result over with -o",
+                "a value of type {} cannot be changed in place; give it with -i, and hand a result over with -o",
                 type_name(object)
             ),
         ));
     }
     lend_scalar(object, wanted.name)
-}
-
-fn type_name(object: &Bound<'_, PyAny>) -> String {
-    let name = object.get_type().name();
-    let name = name.map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|_| "this object".to_owned());
-    format!("a value of type {name}")
 }
 
 /// Numbers, texts and bytes, of Python's own types and NumPy's that are made from them.
@@ -235,7 +229,7 @@ fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py
     Err(refuse(
         name,
         &format!(
-            "{} has no form in Rust; numbers, str, bytes and NumPy arrays of numbers have one",
+            "a value of type {} has no form in Rust; numbers, str, bytes and NumPy arrays of numbers have one",
             type_name(object)
         ),
     ))

@@ -7,11 +7,13 @@ use diaphane_sight::code::lines::Lines;
 use diaphane_sight::code::symbols::{Place, place};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::threads::Task;
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
 use serde::Serialize;
 
+use crate::libraries::names::file_name;
 use crate::stacks::snapshot::Scene;
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
@@ -255,11 +257,11 @@ impl Call {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
-            let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];
             library.image.exports("PyThread_start_new_thread")
-                || runtimes
-                    .iter()
-                    .any(|runtime| library.name.starts_with(runtime))
+                || matches!(
+                    family(library),
+                    Some(Family::C | Family::Linker | Family::Compiler)
+                )
         });
         // Of the interpreter and the C library nobody wants to see more.
         let line = library
@@ -304,7 +306,7 @@ impl Call {
         text += &format!("  {}", library.unwrap_or("outside of all libraries"));
         if let (Some(file), Some(line)) = (&self.file, self.line) {
             // Compilers write whole paths, which the rows have.
-            let name = file.rsplit('/').next().unwrap_or(file);
+            let name = file_name(file);
             text += &format!("  {name}:{line}");
         }
         if self.found == Some(Found::Guess) {

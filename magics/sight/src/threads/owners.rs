@@ -15,6 +15,7 @@ use crate::linker::libraries::{Kind, Library};
 use crate::proc::descriptors::descriptors;
 use crate::proc::maps::Maps;
 use crate::proc::spans::{Span, bytes};
+use crate::runtimes::families::{Family, family};
 use crate::threads::Position;
 use crate::threads::creation_records::Birth;
 
@@ -43,20 +44,14 @@ pub struct Owner {
     pub confidence: Confidence,
 }
 
-/// Rust's standard library. What it starts its threads with is gone when they run.
-const RUST: &str = "libstd-";
-
-/// Libraries through which every thread starts, whoever asked for it.
-const RUNTIMES: &[&str] = &[
-    "libc.",
-    "libc-",
-    "libpthread",
-    "libstdc++",
-    RUST,
-    "libc++",
-    "libgcc_s",
-    "ld-musl",
-];
+/// Whether every thread starts through this library, whoever asked for it.
+fn starts_all_threads(library: &Library) -> bool {
+    matches!(library.kind, Kind::Loader | Kind::Vdso)
+        || matches!(
+            family(library),
+            Some(Family::C | Family::Cpp | Family::Rust | Family::Compiler | Family::Linker)
+        )
+}
 
 /// How much of a stack's outer end is looked at.
 const OUTER_END: usize = 256 * 1024;
@@ -120,7 +115,8 @@ impl<'a> Owners<'a> {
         let own = |address| Some((self.code.library(address)?, address));
         let mut libraries = self.libraries.iter();
         let starter = libraries.find(|library| library.span.contains(birth.start));
-        let is_rust = starter.is_some_and(|library| library.name.starts_with(RUST));
+        // What Rust's standard library starts its threads with is gone when they run.
+        let is_rust = starter.and_then(family) == Some(Family::Rust);
         own(birth.start).or_else(|| own(cpp_task(birth.argument).filter(|_| !is_rust)?))
     }
 
@@ -155,12 +151,7 @@ struct Code(Vec<(Span, usize)>);
 
 impl Code {
     fn of(libraries: &[Library]) -> Self {
-        let may_own = |library: &Library| {
-            !matches!(library.kind, Kind::Loader | Kind::Vdso)
-                && !RUNTIMES
-                    .iter()
-                    .any(|runtime| library.name.starts_with(runtime))
-        };
+        let may_own = |library: &Library| !starts_all_threads(library);
         let owners = libraries
             .iter()
             .enumerate()

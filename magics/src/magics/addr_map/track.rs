@@ -3,6 +3,7 @@
 //! The width of a box grows with the logarithm of its size, so that a page and a gigabyte are both seen. The filled part
 //! of its height is what lies in physical memory.
 
+use crate::libraries::names::file_name;
 use diaphane_sight::proc::spans::Span;
 
 use super::regions::{Row, Total};
@@ -218,15 +219,7 @@ fn kind(row: &Row) -> &'static str {
 
 /// The owner or the file, up to the first point of its name.
 fn label(row: &Row) -> String {
-    let stem = |name: &str| {
-        name.rsplit('/')
-            .next()
-            .unwrap_or(name)
-            .split('.')
-            .next()
-            .unwrap_or(name)
-            .to_owned()
-    };
+    let stem = |name: &str| file_name(name).split('.').next().unwrap_or(name).to_owned();
     let name = match row.kind {
         "code" | "data" | "file" => row.owner.as_deref().or(row.name.as_deref()).map(stem),
         _ => row.owner.clone(),

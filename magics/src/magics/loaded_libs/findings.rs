@@ -11,7 +11,7 @@ use diaphane_sight::runtimes::pools::Api;
 use pyo3::prelude::*;
 
 use crate::libraries::inventory::Item;
-use crate::libraries::inventory::stem;
+use crate::libraries::names::stem;
 use diaphane_report::{Diagnosis, Severity};
 
 /// What Python and the thread that asks know and no library says.

@@ -13,7 +13,8 @@ use diaphane_sight::runtimes::pools::Api;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::libraries::inventory::{Item, stem};
+use crate::libraries::inventory::Item;
+use crate::libraries::names::stem;
 use diaphane_report::{Address, Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[

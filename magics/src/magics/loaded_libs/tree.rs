@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use pyo3::prelude::*;
 
 use crate::error::Error;
-use crate::libraries::inventory::{Item, stem};
+use crate::libraries::inventory::Item;
+use crate::libraries::names::stem;
 use crate::magic::Context;
 use diaphane_report::Report;
 use diaphane_report::spelling::did_you_mean;

@@ -8,12 +8,14 @@ use diaphane_sight::code::symbols::{Symbol, Table, place};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::packages;
+use diaphane_sight::runtimes::families::family;
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use diaphane_sight::unwind::function_start;
 
 use super::record::Recorded;
 use super::tree::{Code, Role};
-use crate::recording::hook_plan::{is_interpreter, is_runtime};
+use crate::libraries::names::short;
+use crate::recording::hook_plan::is_interpreter;
 
 /// The interpreter's C function, which runs Python functions.
 const EVALUATE: &str = "_PyEval_EvalFrameDefault";
@@ -161,7 +163,7 @@ impl Codes {
 
     /// A library's name without what its file name adds.
     pub fn short(&self, library: usize) -> String {
-        short(&self.libraries[library].name)
+        short(&self.libraries[library].name).to_owned()
     }
 
     fn jumps_of(&mut self, function: usize) -> &[Option<usize>] {
@@ -237,8 +239,8 @@ fn part(library: &Library) -> Part {
         _ if is_interpreter(library) || path.contains("/lib-dynload/") => Part::Python,
         _ if runtime(library).is_some_and(|runtime| runtime.api == Api::Blas) => Part::Blas,
         _ if path.contains("/numpy/") => Part::NumPy,
-        Kind::Loader | Kind::Vdso => Part::Runtime,
-        _ if is_runtime(library) => Part::Runtime,
+        Kind::Vdso => Part::Runtime,
+        _ if family(library).is_some() => Part::Runtime,
         _ => Part::Other(package(library)),
     }
 }
@@ -247,38 +249,8 @@ fn part(library: &Library) -> Part {
 fn package(library: &Library) -> String {
     let path = library.path.as_deref().map(Path::new);
     let package = path.and_then(packages::owner);
-    package.map_or_else(|| short(&library.name), |package| package.name.clone())
-}
-
-/// `_multiarray_umath` for `_multiarray_umath.cpython-311-x86_64-linux-gnu.so`, `libscipy_openblas64_` for
-/// `libscipy_openblas64_-32a4b2a6.so`, `libc` for `libc.so.6`.
-pub(super) fn short(name: &str) -> String {
-    let stem = name.split(".so").next().unwrap_or(name);
-    let stem = match stem.split_once(".cpython-") {
-        Some((module, _)) => module,
-        None => stem,
-    };
-    match stem.rsplit_once('-') {
-        Some((before, hash)) if hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
-            before.to_owned()
-        }
-        _ => stem.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_what_file_names_add() {
-        let long = "_multiarray_umath.cpython-311-x86_64-linux-gnu.so";
-        assert_eq!(short(long), "_multiarray_umath");
-        assert_eq!(
-            short("libscipy_openblas64_-32a4b2a6.so"),
-            "libscipy_openblas64_"
-        );
-        assert_eq!(short("libpython3.11.so.1.0"), "libpython3.11");
-        assert_eq!(short("libgomp-e985bcbb.so.1.0.0"), "libgomp");
-    }
+    package.map_or_else(
+        || short(&library.name).to_owned(),
+        |package| package.name.clone(),
+    )
 }

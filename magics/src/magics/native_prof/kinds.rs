@@ -1,6 +1,7 @@
 //! What kind of code a function is, by its library and its name.
 
 use diaphane_sight::linker::libraries::{Kind as Library_, Library};
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use serde::Serialize;
 
@@ -70,16 +71,6 @@ impl Kind {
 
     /// The kind of a function with this name, which may be unknown, in a library.
     pub(crate) fn of(name: Option<&str>, library: &Library) -> Self {
-        const RUNTIMES: [&str; 8] = [
-            "libc.",
-            "libc-",
-            "libm.",
-            "libm-",
-            "libpthread",
-            "ld-linux",
-            "libgcc_s",
-            "libstdc++",
-        ];
         let api = runtime(library).map(|runtime| runtime.api);
         if name.is_some_and(is_rust) {
             return Self::Rust;
@@ -92,10 +83,11 @@ impl Kind {
         if library.image.exports("PyThread_start_new_thread") {
             return Self::Interpreter;
         }
-        let is_runtime = RUNTIMES.iter().any(|start| library.name.starts_with(start));
+        // Rust's and Fortran's libraries compute for those who call them.
+        let computes = matches!(family(library), Some(Family::Rust | Family::Fortran));
         match library.kind {
-            _ if is_runtime => Self::Libc,
-            Library_::Loader | Library_::Vdso => Self::Libc,
+            _ if family(library).is_some() && !computes => Self::Libc,
+            Library_::Vdso => Self::Libc,
             Library_::Extension => Self::Extension,
             _ => Self::Native,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
 use super::gather::{Function, Gather, Id, Path};
@@ -106,9 +107,9 @@ impl Profile {
         match (&function.library, &function.file, function.line) {
             (Some(library), _, _) => format!("{} [{library}]", function.name),
             (None, Some(file), Some(line)) => {
-                format!("{} ({}:{line})", function.name, short(file))
+                format!("{} ({}:{line})", function.name, file_name(file))
             }
-            (None, Some(file), None) => format!("{} ({})", function.name, short(file)),
+            (None, Some(file), None) => format!("{} ({})", function.name, file_name(file)),
             (None, None, _) => function.name.clone(),
         }
     }
@@ -118,9 +119,4 @@ impl Profile {
         let name = self.threads.get(&tid).map_or("", String::as_str);
         format!("thread {tid} {name}")
     }
-}
-
-/// The last part of a path.
-fn short(file: &str) -> &str {
-    file.rsplit('/').next().unwrap_or(file)
 }

@@ -9,12 +9,11 @@ use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::proc::spans::Span;
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::unwind::{Registers, Unwinder};
 use diaphane_trace::syscalls::Call;
 use serde::Serialize;
 
-/// Libraries that make calls for others.
-const RUNTIMES: [&str; 5] = ["libc.so", "libc-", "libpthread", "ld-linux", "librt."];
 /// rbx, rbp, r12 to r15, in DWARF's numbering.
 const KEPT: [u16; 6] = [3, 6, 12, 13, 14, 15];
 
@@ -37,11 +36,9 @@ pub(super) struct Makers<'a> {
 
 impl<'a> Makers<'a> {
     pub fn new(libraries: &'a [Library]) -> Self {
-        let is_runtime = |library: &&Library| {
-            let mut names = RUNTIMES.iter();
-            names.any(|name| library.name.starts_with(name))
-        };
-        let runtimes = libraries.iter().filter(is_runtime);
+        // These make calls for others.
+        let serves = |one: &&Library| matches!(family(one), Some(Family::C | Family::Linker));
+        let runtimes = libraries.iter().filter(serves);
         Self {
             libraries,
             unwinder: Unwinder::new(libraries),

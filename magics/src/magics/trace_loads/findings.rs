@@ -6,7 +6,8 @@ use diaphane_sight::proc::mounts;
 use diaphane_sight::proc::mounts::Mount;
 
 use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::Scene;
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -134,7 +135,7 @@ fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
         severity: Severity::Warn,
         title: format!(
             "The initialisers of {} took {} of the cell's {}.",
-            name_of(&slow.path),
+            file_name(&slow.path),
             time(took as f64),
             time(scene.elapsed_ns as f64)
         ),

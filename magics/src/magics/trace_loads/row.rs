@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::Scene;
 use diaphane_report::{Address, Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -98,7 +99,7 @@ pub(super) fn libraries(
         Library {
             t_ns: Some(call.at),
             event: "dlopen",
-            name: name_of(&path).to_owned(),
+            name: file_name(&path).to_owned(),
             requester: scene.caller(call),
             line: scene.request(call).and_then(line),
             tid: Some(call.tid),
@@ -157,7 +158,7 @@ fn library(scene: &Scene, index: usize, opens: &[Open]) -> Library {
     let took: u64 = took.filter_map(|open| open.took_ns).sum();
     Library {
         t_ns: call.map(|_| one.at),
-        name: name_of(&one.path).to_owned(),
+        name: file_name(&one.path).to_owned(),
         package: item.and_then(|item| Some(item.fixed.package.as_ref()?.name.clone())),
         package_version: item.and_then(|item| item.fixed.package_version.clone()),
         requester: scene.cause(index),
@@ -194,7 +195,7 @@ fn line(load: &crate::session::import_audit::Load) -> Option<String> {
     let (file, number) = load.line.as_ref()?;
     Some(match load.cell {
         Some(cell) if load.chain.is_empty() || is_of_cell(file) => format!("In[{cell}]:{number}"),
-        _ => format!("{}:{number}", name_of(file)),
+        _ => format!("{}:{number}", file_name(file)),
     })
 }
 
@@ -229,7 +230,7 @@ pub(super) fn files(scene: &Scene, opens: &[Open], only_failed: bool) -> Vec<Fil
             .filter(|_| !open.failed)
             .and_then(|index| scene.rule(index)),
         requester: match open.library {
-            Some(index) => Some(name_of(&scene.story.loaded[index].path).to_owned()),
+            Some(index) => Some(file_name(&scene.story.loaded[index].path).to_owned()),
             None => open.by_linker.then(|| "the dynamic linker".to_owned()),
         },
         result: open.word(),

@@ -11,7 +11,8 @@ use super::opens::{self, Open, Source, Way};
 use super::seen::{Births, Seen};
 use super::{Watch, story_without_hook};
 use crate::error::Error;
-use crate::libraries::inventory::{Item, items, short};
+use crate::libraries::inventory::{Item, items};
+use crate::libraries::names::{file_name, short};
 use crate::magics::trace_loads::timeline::{Call, Loaded, Story};
 use crate::session::import_audit::{Load, Means};
 
@@ -138,7 +139,7 @@ impl Scene {
         known.or_else(|| {
             let mut all = self.story.loaded.iter();
             let first = all.find(|other| other.is_first && other.call == one.call)?;
-            Some(name_of(&first.path).to_owned())
+            Some(file_name(&first.path).to_owned())
         })
     }
 
@@ -245,9 +246,4 @@ impl Scene {
         };
         (0..self.story.loaded.len()).flat_map(of).collect()
     }
-}
-
-/// The name of the file behind a path.
-pub(super) fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

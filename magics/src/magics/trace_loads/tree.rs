@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::Scene;
 use diaphane_report::{Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -95,7 +96,7 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
 /// The line of a library, and those of the libraries that it needed.
 fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<Line>) {
     let one = &scene.story.loaded[index];
-    let name = name_of(&one.path);
+    let name = file_name(&one.path);
     let id = lines.len();
     let call = scene.call(one).filter(|_| one.is_first);
     lines.push(Line {

@@ -9,13 +9,15 @@ use std::path::Path;
 use diaphane_sight::code::file;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::search::Rules;
+use diaphane_sight::runtimes::families::{Family, family_of_name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::exception::Cause;
 use super::message::{Failure, Kind};
 use super::places::Places;
-use crate::libraries::inventory::{Item, newest, stem};
+use crate::libraries::inventory::{Item, newest};
+use crate::libraries::names::file_name;
 
 /// What is there to look at.
 pub(super) struct Scene {
@@ -89,10 +91,6 @@ pub(super) fn explain(cause: &Cause, scene: &Scene) -> Explanation {
     told
 }
 
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -103,7 +101,7 @@ fn loaded<'a>(name: &str, scene: &'a Scene) -> Option<&'a Item> {
         let facts = &item.facts;
         facts.path.as_deref() == Some(name)
             || facts.linker_name == name
-            || facts.image.soname.as_deref() == Some(name_of(name))
+            || facts.image.soname.as_deref() == Some(file_name(name))
     };
     scene.items.iter().find(is_it)
 }
@@ -121,7 +119,7 @@ fn family(version: &str) -> &str {
 
 fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     let (wanted, family) = (failure.missing.as_str(), family(&failure.missing));
-    let library = name_of(&failure.file);
+    let library = file_name(&failure.file);
     let item = loaded(&failure.file, scene);
     tell_loaded(item, scene, told);
     let provides = |versions: &[String]| match versions.iter().any(|version| version == wanted) {
@@ -147,7 +145,10 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
             would_do: facts.versions.iter().any(|version| version == wanted),
         })
         .collect();
-    let by = failure.required_by.as_deref().map_or("a library", name_of);
+    let by = failure
+        .required_by
+        .as_deref()
+        .map_or("a library", file_name);
     let has = provides(&own).unwrap_or_else(|| "has no versions of this kind".into());
     let first = match &told.loaded_by {
         Some(by) => format!(", which is loaded already ({by})"),
@@ -169,7 +170,7 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
 fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     let symbol = failure.missing.as_str();
     told.required_by = Some(failure.file.clone());
-    let by = name_of(&failure.file);
+    let by = file_name(&failure.file);
     let facts = file::facts(Path::new(&failure.file)).unwrap_or_default();
     let defining = scene
         .items
@@ -228,12 +229,13 @@ fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
 }
 
 fn needs(needed: &[String]) -> String {
-    let own = needed.iter().filter(|name| {
-        !matches!(
-            stem(name),
-            "libc" | "libm" | "libpthread" | "ld-linux-x86-64"
+    let is_system = |name: &str| {
+        matches!(
+            family_of_name(name),
+            Some(Family::C | Family::Math | Family::Linker)
         )
-    });
+    };
+    let own = needed.iter().filter(|name| !is_system(name));
     let names: Vec<&str> = own.map(String::as_str).collect();
     match names.is_empty() {
         true => "none but the system's are named".into(),
@@ -253,7 +255,7 @@ fn static_tls(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     told.required_by = Some(failure.file.clone());
     told.reason = format!(
         "{} wants {size} bytes in the block that every thread got at its start, and the reserve for libraries that come later is used up; {} loaded libraries took from it.",
-        name_of(&failure.file),
+        file_name(&failure.file),
         users.len(),
     );
     told.fix = format!(

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use super::kinds::Kind;
 use super::{Node, Step};
+use crate::python::objects::type_name;
 
 /// The way to a node, from the name of its root.
 pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny>)]) -> String {
@@ -48,7 +49,7 @@ fn subscript(key: *mut PyObject) -> String {
     match (text(key), number(key)) {
         (Some(text), _) => format!("['{}']", text.escape_debug()),
         (None, Some(number)) => format!("[{number}]"),
-        (None, None) => format!("[<{}>]", type_name(key)),
+        (None, None) => format!("[<{}>]", type_name_at(key)),
     }
 }
 
@@ -58,7 +59,7 @@ fn inside(holder: *mut PyObject, object: *mut PyObject) -> String {
     let name = in_dict.or_else(|| slot(holder, object));
     match name.and_then(text) {
         Some(name) => format!(".{name}"),
-        None => format!(".<{}>", type_name(object)),
+        None => format!(".<{}>", type_name_at(object)),
     }
 }
 
@@ -160,9 +161,7 @@ fn number(object: *mut PyObject) -> Option<i64> {
 }
 
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
-fn type_name(object: *mut PyObject) -> String {
-    // SAFETY: the object is alive, and the name of a type ends with a zero.
-    let name = unsafe { CStr::from_ptr((*ffi::Py_TYPE(object)).tp_name) };
-    let name = name.to_string_lossy();
-    name.rsplit('.').next().unwrap_or_default().to_owned()
+fn type_name_at(object: *mut PyObject) -> String {
+    // SAFETY: the object is alive, and the graph is walked with the GIL held.
+    unsafe { type_name(&Bound::from_borrowed_ptr(Python::assume_attached(), object)) }
 }

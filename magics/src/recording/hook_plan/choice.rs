@@ -3,25 +3,7 @@
 //! Calls within the interpreter, the C library and the runtimes of languages are their own business, and far too many.
 
 use diaphane_sight::linker::libraries::{Kind, Library};
-
-/// Libraries that every compiled program brings along.
-const RUNTIMES: &[&str] = &[
-    "libc.",
-    "libc-",
-    "libm.",
-    "libm-",
-    "libdl",
-    "librt",
-    "libpthread",
-    "ld-linux",
-    "libgcc_s",
-    "libstdc++",
-    "libstd-",
-    "libc++",
-    "libgfortran",
-    "libquadmath",
-    "libutil",
-];
+use diaphane_sight::runtimes::families::family;
 
 /// What a library is to a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +31,7 @@ impl Choice {
                     |name: &String| named(name).is_some_and(|user| roles[user] == Role::Foreign);
                 roles[index] == Role::Apart
                     && library.kind == Kind::Library
-                    && !is_runtime(library)
+                    && family(library).is_none()
                     && !library.needed_by.is_empty()
                     && library.needed_by.iter().all(is_foreign)
             };
@@ -77,7 +59,7 @@ impl Choice {
     pub(super) fn crosses(&self, index: usize, into: &Library) -> bool {
         match self.0[index] {
             Role::Apart => false,
-            Role::Standard => !is_interpreter(into) && !is_runtime(into),
+            Role::Standard => !is_interpreter(into) && family(into).is_none(),
             Role::Foreign => true,
         }
     }
@@ -95,12 +77,4 @@ fn first(library: &Library) -> Role {
 /// Whether it is a part of Python itself.
 pub(crate) fn is_interpreter(library: &Library) -> bool {
     library.image.exports("PyThread_start_new_thread")
-}
-
-/// Whether it is what every compiled program brings along.
-pub(crate) fn is_runtime(library: &Library) -> bool {
-    library.kind == Kind::Loader
-        || RUNTIMES
-            .iter()
-            .any(|runtime| library.name.starts_with(runtime))
 }

@@ -8,8 +8,9 @@ use diaphane_sight::code::file;
 use diaphane_sight::code::file::Class;
 use diaphane_sight::linker::search::{Attempt, Requester, Rules};
 
-use super::{Candidate, Explanation, Scene, Tried, name_of, shown};
+use super::{Candidate, Explanation, Scene, Tried, shown};
 use crate::libraries::inventory::Item;
+use crate::libraries::names::file_name;
 use crate::magics::why_import::exception::Cause;
 use crate::session::import_audit;
 
@@ -51,7 +52,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
         .collect();
     let who = told.required_by.as_deref().map_or_else(
         || "it was asked for by that name".to_owned(),
-        |by| format!("{} needs it", name_of(by)),
+        |by| format!("{} needs it", file_name(by)),
     );
     told.reason = format!(
         "{wanted} is in none of the {} places where the linker looks; {who}.",
@@ -72,7 +73,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
         ),
         (None, Some(other)) => format!(
             "only another version is here ({}): install the package that has {wanted}, or a build of the module for the version that is here.",
-            name_of(&other.path),
+            file_name(&other.path),
         ),
         (None, None) => {
             format!("no file of that name was found: install the package that has {wanted}.")
@@ -122,7 +123,7 @@ fn requester(root: &Path, wanted: &str, rules: &Rules) -> Option<(PathBuf, Vec<A
             continue;
         };
         let own = Requester {
-            name: name_of(&shown(&path)).to_owned(),
+            name: file_name(&shown(&path)).to_owned(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             rpath: facts.rpath,
             runpath: facts.runpath,
