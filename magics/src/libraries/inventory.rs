@@ -14,7 +14,6 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::linker::search;
 use diaphane_sight::linker::search::{Rule, Rules};
 use diaphane_sight::packages::{self, Package};
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::runtimes::pools;
 use diaphane_sight::runtimes::pools::Runtime;
 
@@ -133,7 +132,7 @@ static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 /// Looks at all libraries.
 pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<Item>> {
     journal::observe();
-    let loaded = libraries::loaded(&Maps::query()?)?;
+    let loaded = libraries::now()?;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.renew(&loaded);
     let items = loaded.into_iter().enumerate().map(|(index, facts)| Item {

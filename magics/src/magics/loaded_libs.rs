@@ -71,7 +71,7 @@ type Identity = (usize, Option<String>);
 
 /// Takes note of what is loaded already, so that the first `--new` does not list Python itself.
 pub(crate) fn remember_what_is_loaded() {
-    if let Ok(loaded) = Maps::read().and_then(|maps| libraries::loaded(&maps)) {
+    if let Ok(loaded) = libraries::now() {
         exchange_seen(loaded.iter().map(identity).collect());
     }
 }

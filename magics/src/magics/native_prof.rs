@@ -14,7 +14,6 @@ mod summary;
 use std::time::Instant;
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::sampler::{self, Clock, Plan, Threads};
 
 use self::export::{Format, Wanted};
@@ -170,7 +169,7 @@ fn stack_pointer() -> usize {
 }
 
 fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
-    let libraries = libraries::loaded(&Maps::query()?)?;
+    let libraries = libraries::now()?;
     let mut images = libraries.iter().map(|library| &library.image);
     Ok(Plan {
         hz: settings.hz,

@@ -15,6 +15,7 @@ mod timeline;
 use std::collections::HashMap;
 
 use clap::ValueEnum;
+use diaphane_sight::linker::libraries;
 use diaphane_trace::syscalls::{Plan, Recording, Refused, Witness, begin};
 use serde_json::json;
 
@@ -151,7 +152,7 @@ fn report(
     recording: &Recording,
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
-    let libraries = snapshot::libraries()?;
+    let libraries = libraries::now()?;
     let cell = journal::running_cell();
     let seen = snapshot::seen(recording, choice, &libraries, cell, user)?;
     let opens = opens(recording);

@@ -11,7 +11,6 @@ mod tree;
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::linker_events as recorder;
 use diaphane_trace::linker_events::{Recording, Refused, Running};
 use serde_json::json;
@@ -62,7 +61,7 @@ impl Magic for TraceLoads {
     fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        let before = libraries::loaded(&Maps::query()?)?;
+        let before = libraries::now()?;
         let mut watch = Watch::begin(&before)?;
         let outcome = body.run();
         watch.end();

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
 use diaphane_trace::helper::{Helper, Shift};
@@ -135,7 +134,7 @@ impl Look {
 
 /// Where the interpreter's own memory is.
 fn runtime() -> Option<Span> {
-    let libraries = libraries::loaded(&Maps::query().ok()?).ok()?;
+    let libraries = libraries::now().ok()?;
     let mut images = libraries.iter().map(|library| &library.image);
     images.find_map(|image| image.data("_PyRuntime"))
 }

@@ -10,7 +10,6 @@ use pyo3::types::{PyDict, PyTuple};
 use diaphane_sight::code::symbols::{Symbol, Table};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 
 use super::failure::Spot;
 use super::library::{Image, Loaded};
@@ -190,7 +189,7 @@ pub(crate) fn behind(object: &Bound<'_, PyAny>) -> Option<Vec<(&'static str, usi
 
 /// Where the user's function is. Where the compiler has built it into the body of its entry, that has its name.
 fn own(entry: usize, about: &Function) -> Option<usize> {
-    let libraries = libraries::loaded(&Maps::read().ok()?).ok()?;
+    let libraries = libraries::now().ok()?;
     let library = libraries.iter().find(|one| one.span.contains(entry))?;
     let table = Table::of(library);
     let is_named = |symbol: &Symbol| demangle(&symbol.name) == about.name;

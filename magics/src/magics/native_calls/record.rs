@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::inline_hooks;
 use diaphane_trace::recorder::{self, Ahead, Plan, Recording, Refused};
 use pyo3::prelude::*;
@@ -228,7 +227,7 @@ fn arguments(
 
 /// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.
 fn prepare(user: User<'_, '_>, how: &How) -> Result<inline_hooks::Prepared, Error> {
-    let libraries = libraries::loaded(&Maps::read()?)?;
+    let libraries = libraries::now()?;
     let mut chosen = inline_hooks::usual(&libraries);
     if let Some(pattern) = &how.libraries {
         chosen = libraries

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::event::Log;
 use serde::Serialize;
 use serde_json::json;
@@ -69,7 +68,7 @@ pub(super) fn report(
 ) -> Result<Report, Error> {
     let known = &recorded.known;
     let roles = roles(known, &body.file.to_string());
-    let libraries = libraries::loaded(&Maps::read()?)?;
+    let libraries = libraries::now()?;
     let mut codes = Codes::new(libraries, recorded, roles);
     let own = nix::unistd::gettid().as_raw();
     let mut trees: Vec<(&Log, Tree)> = Vec::new();

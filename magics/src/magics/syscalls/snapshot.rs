@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use diaphane_sight::linker::libraries::{Library, loaded};
-use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::syscalls::{Call, Recording};
 use pyo3::prelude::*;
 
 use super::callers::{Maker, Makers};
 use super::choice::Choice;
 use super::decode::name_of;
-use crate::error::Error;
 use crate::magic::User;
 use crate::python::ipython::place;
 use diaphane_cpython::here;
@@ -35,11 +33,6 @@ pub(super) fn path_of(call: &Call) -> Option<String> {
     // An empty one means what the descriptor in front of it stands for.
     let text = call.text(index).filter(|text| !text.is_empty())?;
     Some(String::from_utf8_lossy(text).into_owned())
-}
-
-/// The libraries that are loaded now.
-pub(super) fn libraries() -> Result<Vec<Library>, Error> {
-    Ok(loaded(&Maps::read()?)?)
 }
 
 /// The calls that are wanted.

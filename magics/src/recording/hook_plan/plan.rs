@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map::Counters;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_trace::got_hooks::{Prepared, Site, got};
 use diaphane_trace::recorder::words;
@@ -92,7 +91,7 @@ impl Plan {
     }
 
     fn make(wanted: &Wanted, tables: Vec<loops::Owned>) -> Result<Self, Error> {
-        let libraries = libraries::loaded(&Maps::read()?)?;
+        let libraries = libraries::now()?;
         let mut plan = Self::default();
         let mut sites = plan.calls_of(wanted, &libraries);
         plan.calls = sites.len();
