@@ -28,7 +28,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 /// and pss (with --pss) the first with shared pages counted in part. An array is named where it fills most of a region; a report in a notebook has a
 /// picture, in which the filled part of a box is in physical memory.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct AddrMapArgs {
     /// Add up the regions of each library or kind
     #[arg(long, value_name = "WHAT")]
     group: Option<Group>,
@@ -81,14 +81,14 @@ pub(crate) struct AddrMap;
 
 impl Magic for AddrMap {
     const NAME: &'static str = "addr_map";
-    type Args = Args;
+    type Args = AddrMapArgs;
 
     /// The next `--diff` compares with this one.
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &AddrMapArgs) -> bool {
         !args.diff
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &AddrMapArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let arrays = context.user.map(Arrays::of);
         if let Some(address) = &args.at {
             return at::report(address, &arrays.unwrap_or_default());
@@ -102,7 +102,7 @@ impl Magic for AddrMap {
     }
 }
 
-fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
+fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
     let map = Map::read(arrays, args.pss, &mut limits)?;
     let malloc = Malloc::read();
     let ceilings = memory_limits::memory();

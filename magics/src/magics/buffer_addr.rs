@@ -38,7 +38,7 @@ use diaphane_report::{Report, fields, rows};
 /// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BufferAddrArgs {
     /// Variables to look at
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -108,9 +108,9 @@ pub(crate) struct BufferAddr;
 
 impl Magic for BufferAddr {
     const NAME: &'static str = "buffer_addr";
-    type Args = Args;
+    type Args = BufferAddrArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &BufferAddrArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let mut memory = context.without_gil(|| Memory::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
@@ -175,7 +175,7 @@ impl Names {
 }
 
 fn list<'py>(
-    args: &Args,
+    args: &BufferAddrArgs,
     targets: &[Target<'py>],
     names: &Names,
     py: Python<'py>,

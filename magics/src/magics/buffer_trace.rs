@@ -23,7 +23,7 @@ use diaphane_report::{Address, Column, Report, Show, fields, rows};
 /// NumPy's own allocations are seen, in the thread of the cell. Buffers that are alike in line, size and end are one row.
 /// The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BufferTraceArgs {
     /// Leave out smaller buffers, such as those of single numbers; a number of bytes, or with a unit: 1MB
     #[arg(long, value_name = "SIZE", value_parser = cli::size, default_value = "64")]
     min: usize,
@@ -74,9 +74,9 @@ pub(crate) struct BufferTrace;
 impl Magic for BufferTrace {
     const NAME: &'static str = "buffer_trace";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = BufferTraceArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &BufferTraceArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         if !arrays::is_imported(user.py)? {
             return Err(Error::Usage(

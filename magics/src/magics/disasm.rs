@@ -26,7 +26,7 @@ use diaphane_report::{Address, Column, Report, Show, fields, rows};
 /// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are told
 /// as distances from the start of the function.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DisasmArgs {
     /// What to show
     #[arg(value_name = "FUNC")]
     target: String,
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     bytes: bool,
 }
 
-impl Args {
+impl DisasmArgs {
     fn marks(&self) -> Marks {
         Marks {
             isa: self.isa,
@@ -106,9 +106,9 @@ pub(crate) struct Disasm;
 
 impl Magic for Disasm {
     const NAME: &'static str = "disasm";
-    type Args = Args;
+    type Args = DisasmArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &DisasmArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         if !instructions::SUPPORTED {
             return Err(Error::Usage(format!("%disasm: {OTHER_PROCESSOR}")));
         }
@@ -160,7 +160,7 @@ fn last(
     }
 }
 
-fn report(args: &Args, step: &Step, process: &Process) -> Result<Report, Error> {
+fn report(args: &DisasmArgs, step: &Step, process: &Process) -> Result<Report, Error> {
     let address = step.code.unwrap_or_default();
     let most = args.count.unwrap_or(MOST);
     let Some(spot) = process.spot(address) else {
@@ -210,7 +210,12 @@ fn reach(code: &[Instruction]) -> Span {
 }
 
 /// Code outside of any library, such as a compiler made at run time.
-fn unnamed(args: &Args, address: usize, most: usize, process: &Process) -> Result<Report, Error> {
+fn unnamed(
+    args: &DisasmArgs,
+    address: usize,
+    most: usize,
+    process: &Process,
+) -> Result<Report, Error> {
     let refuse = |what: String| Error::Usage(format!("%disasm: {}: {what}", args.target));
     let region = process
         .maps

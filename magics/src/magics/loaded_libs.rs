@@ -36,7 +36,7 @@ use row::{COLUMNS, Resident, Row};
 /// loaded, and where the linker found it. The rows also hold soname, build ID, what it needs, its search paths, its
 /// segments, and for BLAS and OpenMP runtimes the version, the kernels in use and the size of the pool.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LoadedLibsArgs {
     /// Only libraries whose name, path or package matches, in any case
     #[arg(value_name = "REGEX")]
     pattern: Option<String>,
@@ -90,13 +90,13 @@ pub(crate) struct LoadedLibs;
 
 impl Magic for LoadedLibs {
     const NAME: &'static str = "loaded_libs";
-    type Args = Args;
+    type Args = LoadedLibsArgs;
 
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &LoadedLibsArgs) -> bool {
         !args.new
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &LoadedLibsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let compile = |pattern: &String| regex("%loaded_libs", pattern);
         let pattern = args.pattern.as_ref().map(compile).transpose()?;
         let declared = match context.user {
@@ -131,7 +131,7 @@ impl Magic for LoadedLibs {
 }
 
 fn report(
-    args: &Args,
+    args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
     items: &[Item],
     interpreter: Option<&findings::Interpreter>,
@@ -177,7 +177,7 @@ fn report(
 }
 
 fn listed<'a>(
-    args: &Args,
+    args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
     items: &'a [Item],
 ) -> Result<Vec<&'a Item>, Error> {
@@ -253,7 +253,7 @@ fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
     groups
 }
 
-fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> String {
+fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &LoadedLibsArgs) -> String {
     let packages: HashSet<&str> = listed
         .iter()
         .filter_map(|item| item.fixed.package.as_ref())

@@ -31,7 +31,7 @@ use record::{How, record};
 /// and the inner loops of ufuncs are seen by hooks in the tables through which they go; functions that a library calls
 /// inside itself by hooks at their entries, with --deep. All hooks are removed when the cell has ended, however it ended.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeCallsArgs {
     /// Record every function of Python, of extension modules and of the libraries that came with them, local ones too
     #[arg(long)]
     deep: bool,
@@ -61,13 +61,13 @@ pub(crate) struct NativeCalls;
 impl Magic for NativeCalls {
     const NAME: &'static str = "native_calls";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = NativeCallsArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &NativeCallsArgs) -> bool {
         false
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeCallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         if let Some(hz) = args.sample {
             return sampled(hz, context);
         }

@@ -18,7 +18,7 @@ use diaphane_report::{Column, Report, Show, rows};
 /// `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before
 /// this one, whether a line was written or not.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeDeltaArgs {
     /// on, off or last
     #[arg(
         value_name = "on|off|last",
@@ -80,13 +80,13 @@ pub(crate) struct NativeDelta;
 
 impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
-    type Args = Args;
+    type Args = NativeDeltaArgs;
 
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &NativeDeltaArgs) -> bool {
         args.what == What::Last
     }
 
-    fn run(args: &Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeDeltaArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut state = lock();
         let report = match args.what {
             What::Last => return last(state.last.as_ref()),

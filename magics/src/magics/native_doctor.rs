@@ -13,7 +13,7 @@ use diaphane_report::{Diagnosis, Report, Row, Severity, fields};
 /// The magics that can find something are asked with the lines that let them look deepest without slowing the process
 /// down. Each finding has a page in docs/diagnoses, under its code.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct NativeDoctorArgs {}
 
 /// The magics that make diagnoses, and how they are asked.
 const CHECKS: &[(&str, &str)] = &[
@@ -29,9 +29,9 @@ pub(crate) struct NativeDoctor;
 
 impl Magic for NativeDoctor {
     const NAME: &'static str = "native_doctor";
-    type Args = Args;
+    type Args = NativeDoctorArgs;
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(_args: &NativeDoctorArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut found: Vec<(&str, Diagnosis)> = Vec::new();
         let mut limits = Vec::new();
         for &(name, line) in CHECKS {

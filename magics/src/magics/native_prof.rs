@@ -43,7 +43,7 @@ enum Which {
 /// Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a
 /// thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeProfArgs {
     /// How many samples of each thread a second
     #[arg(long, value_name = "N", default_value = "499")]
     hz: u32,
@@ -76,9 +76,9 @@ pub(crate) struct NativeProf;
 impl Magic for NativeProf {
     const NAME: &'static str = "native_prof";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = NativeProfArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let settings = args.settings()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
@@ -95,7 +95,7 @@ struct Settings {
     files: Vec<Wanted>,
 }
 
-impl Args {
+impl NativeProfArgs {
     fn settings(&self) -> Result<Settings, Error> {
         sample_rate::check(NativeProf::NAME, "--hz", self.hz)?;
         let asked = [

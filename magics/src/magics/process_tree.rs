@@ -17,7 +17,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 /// Code of NumPy and of other libraries runs inside of this process; a child is a copy of it (fork, multiprocessing), or
 /// another program (subprocess, spawn).
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct ProcessTreeArgs {}
 
 const COLUMNS: &[Column] = &[
     Column::new("tree", Show::Text, 0)
@@ -64,14 +64,14 @@ pub(crate) struct ProcessTree;
 
 impl Magic for ProcessTree {
     const NAME: &'static str = "process_tree";
-    type Args = Args;
+    type Args = ProcessTreeArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &ProcessTreeArgs) -> bool {
         // It remembers the look.
         false
     }
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(_args: &ProcessTreeArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let family = context.without_gil(family);
         let now: Vec<(Identity, usize)> = family
             .iter()

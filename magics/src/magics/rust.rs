@@ -27,7 +27,7 @@ use diaphane_report::{Column, Report, Show, rows};
 /// A panic, and an error that `?` gives on, become exceptions.
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the line")]
-pub(crate) struct Args {
+pub(crate) struct RustArgs {
     /// Lend variables to read: arrays of numbers, numbers, str, bytes
     #[arg(short = 'i', long = "in", value_name = "NAMES", value_delimiter = ',')]
     input: Vec<String>,
@@ -112,13 +112,13 @@ struct Times {
 impl Magic for Rust {
     const NAME: &'static str = "rust";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = RustArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &RustArgs) -> bool {
         false
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &RustArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let source = context.cell.unwrap_or_default();
         let (cell, lines_above) = cell_body::place(source, user)?;
@@ -174,7 +174,12 @@ impl Magic for Rust {
 }
 
 /// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.
-fn asked(args: &Args, lent: &Lent<'_>, source: &str, (cell, lines_above): (u32, u32)) -> Compile {
+fn asked(
+    args: &RustArgs,
+    lent: &Lent<'_>,
+    source: &str,
+    (cell, lines_above): (u32, u32),
+) -> Compile {
     Compile {
         cell,
         lines_above,
@@ -191,7 +196,7 @@ fn asked(args: &Args, lent: &Lent<'_>, source: &str, (cell, lines_above): (u32, 
 }
 
 /// The variables that are lent. One that is named twice is lent once, to be changed if one of the two says so.
-fn wanted(args: &Args) -> Vec<Wanted<'_>> {
+fn wanted(args: &RustArgs) -> Vec<Wanted<'_>> {
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
     let mutable = args.mutable.iter().map(|name| (name, true));
     for (name, mutable) in mutable.chain(args.input.iter().map(|name| (name, false))) {
@@ -203,7 +208,7 @@ fn wanted(args: &Args) -> Vec<Wanted<'_>> {
     wanted
 }
 
-fn check(args: &Args) -> Result<(), Error> {
+fn check(args: &RustArgs) -> Result<(), Error> {
     if !["0", "1", "2", "3", "s", "z"].contains(&args.opt.as_str()) {
         return Err(Error::Usage(format!(
             "%%rust: there is no level {:?} to optimize by; there are 0, 1, 2, 3, s and z",

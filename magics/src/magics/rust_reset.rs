@@ -9,20 +9,20 @@ use diaphane_report::Report;
 
 /// Forget the items and dependencies of all Rust cells and drop what they kept; libraries that are loaded stay
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct RustResetArgs {}
 
 /// The magic.
 pub(crate) struct RustReset;
 
 impl Magic for RustReset {
     const NAME: &'static str = "rust_reset";
-    type Args = Args;
+    type Args = RustResetArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &RustResetArgs) -> bool {
         false
     }
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(_args: &RustResetArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         if client::is_running() {
             ask(context.user()?, &Question::Reset)?;
         }

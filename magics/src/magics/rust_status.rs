@@ -11,7 +11,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 
 /// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies, kept variables
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RustStatusArgs {
     /// Do not ask the compiler: tell what is known in this process
     #[arg(long)]
     here: bool,
@@ -28,13 +28,13 @@ const COLUMNS: &[Column] = &[
 
 impl Magic for RustStatus {
     const NAME: &'static str = "rust_status";
-    type Args = Args;
+    type Args = RustStatusArgs;
 
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &RustStatusArgs) -> bool {
         args.here
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &RustStatusArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut report = if args.here || !client::is_running() {
             let cells = state::loaded_cells();
             Report {

@@ -20,7 +20,7 @@ use diaphane_report::{Report, Show, fields, rows};
 /// In a cell this is the line itself. In a terminal, `diaphane ask stack` answers while a cell runs or hangs, and
 /// `diaphane stack PID` also where the kernel answers nothing any more.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct StackMagicArgs {
     /// Show the interpreter's and the C library's own functions too
     #[arg(long)]
     native: bool,
@@ -39,14 +39,14 @@ pub(crate) struct Stack;
 
 impl Magic for Stack {
     const NAME: &'static str = "stack";
-    type Args = Args;
+    type Args = StackMagicArgs;
 
     /// Threads may get a signal.
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &StackMagicArgs) -> bool {
         false
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &StackMagicArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let names = match context.user {
             Some(user) => {
                 interpreter::check(user.py);

@@ -40,7 +40,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 /// The calls of the cell's thread are seen, and those of threads that it starts, without privileges and without another
 /// process. The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct SyscallsArgs {
     /// Only these calls, as strace names them: openat,read or a group such as %file, %desc, %memory, %process,
     /// %network, %signal; a ! in front means all others
     #[arg(long, value_name = "SET")]
@@ -115,9 +115,9 @@ pub(crate) struct Syscalls;
 impl Magic for Syscalls {
     const NAME: &'static str = "syscalls";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = SyscallsArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &SyscallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let set = args.trace.as_deref().map(choice::parse).transpose();
         let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
@@ -147,7 +147,7 @@ impl Magic for Syscalls {
 }
 
 fn report(
-    args: &Args,
+    args: &SyscallsArgs,
     choice: &Choice,
     recording: &Recording,
     user: User<'_, '_>,

@@ -39,7 +39,7 @@ const DEPTH_TEXT: &str = "16";
 /// Native pools usually keep the process's name for their threads; their owner is the library that started them. With
 /// --stack, sleeping threads are read from outside, and others get a signal, in whose handler they copy their stack.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ThreadsArgs {
     /// Only the threads that run Python
     #[arg(long)]
     python: bool,
@@ -126,7 +126,7 @@ struct Switches {
 /// The magic.
 pub(crate) struct Threads;
 
-impl Args {
+impl ThreadsArgs {
     /// How many functions of each stack to show, if any.
     fn depth(&self) -> Option<usize> {
         let implied = self.locals || self.native_all;
@@ -136,14 +136,14 @@ impl Args {
 
 impl Magic for Threads {
     const NAME: &'static str = "threads";
-    type Args = Args;
+    type Args = ThreadsArgs;
 
     /// Stacks are asked for by signals, and a sample takes as long as the user said.
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &ThreadsArgs) -> bool {
         args.stack.is_none() && args.sample.is_none()
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &ThreadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
             Some(user) => {
@@ -185,7 +185,7 @@ struct Answer {
 
 impl Answer {
     fn look(
-        args: &Args,
+        args: &ThreadsArgs,
         names: Names,
         sample: Option<Sample>,
         with_python: bool,
@@ -206,7 +206,7 @@ impl Answer {
         Ok(answer)
     }
 
-    fn report(&self, args: &Args, with_python: bool) -> Result<Report, Error> {
+    fn report(&self, args: &ThreadsArgs, with_python: bool) -> Result<Report, Error> {
         let scene = &self.scene;
         // A finding may need stacks that nobody asked to see.
         let stack_of = |tid| {

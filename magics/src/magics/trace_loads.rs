@@ -32,7 +32,7 @@ use diaphane_report::{Report, fields, rows};
 /// library that needs it), the rule by which the file was found, how long the linker and the library's initialisers
 /// took, and which files were looked for in vain. The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct TraceLoadsArgs {
     /// List the files that were tried, instead of the libraries
     #[arg(long)]
     files: bool,
@@ -56,9 +56,9 @@ pub(crate) struct TraceLoads;
 impl Magic for TraceLoads {
     const NAME: &'static str = "trace_loads";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    type Args = TraceLoadsArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &TraceLoadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let before = libraries::now()?;
@@ -119,18 +119,18 @@ impl Drop for Watch {
     }
 }
 
-fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
+fn report(args: &TraceLoadsArgs, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
     let opens = scene.opens();
     let counts = Counts::of(scene, &opens);
     let listed = match args {
-        Args { strace: true, .. } => Vec::new(),
-        Args { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
-        Args { tree: true, .. } => rows(tree::tree(scene))?,
+        TraceLoadsArgs { strace: true, .. } => Vec::new(),
+        TraceLoadsArgs { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
+        TraceLoadsArgs { tree: true, .. } => rows(tree::tree(scene))?,
         _ => rows(row::libraries(scene, &opens, args.fail, args.time))?,
     };
     let columns = match args {
-        Args { files: true, .. } => FILE_COLUMNS,
-        Args { tree: true, .. } => tree::COLUMNS,
+        TraceLoadsArgs { files: true, .. } => FILE_COLUMNS,
+        TraceLoadsArgs { tree: true, .. } => tree::COLUMNS,
         _ => COLUMNS,
     };
     let listing = args.strace.then(|| opens::strace(&opens, args.fail));

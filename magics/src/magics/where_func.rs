@@ -24,7 +24,7 @@ use diaphane_report::{Address, Column, Report, Show, fields, rows};
 /// FUNC is a name with attributes and subscripts (np.add, str.join, math.sin), an address (0x7f...), or a symbol of a
 /// library (libc*!memcpy). A ufunc of NumPy has one loop for each row of dtypes; --dtype shows the one that is used.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WhereArgs {
     /// What to look for
     #[arg(value_name = "FUNC")]
     target: String,
@@ -102,9 +102,9 @@ pub(crate) struct Where;
 
 impl Magic for Where {
     const NAME: &'static str = "where";
-    type Args = Args;
+    type Args = WhereArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &WhereArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let question = Question {
             magic: Self::NAME,
             text: &args.target,

@@ -28,7 +28,7 @@ use places::Places;
 /// about the module of this name, whose import is then tried again. Shown are what is missing, who needs it, the copy
 /// that is loaded already, the files on this machine that might do, and what to do.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WhyImportArgs {
     /// A module, or a variable that holds an exception
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -54,9 +54,9 @@ pub(crate) struct WhyImport;
 
 impl Magic for WhyImport {
     const NAME: &'static str = "why_import";
-    type Args = Args;
+    type Args = WhyImportArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &WhyImportArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let name = args.name.as_deref().filter(|_| !args.last);
         let exception = exception::find(user, name)?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyString};
 
-use super::Args;
+use super::BufferAddrArgs;
 use crate::error::Error;
 use crate::magic::User;
 use crate::memory::{buffers, object_graph};
@@ -26,7 +26,7 @@ pub(super) struct Target<'py> {
 
 /// The objects of a line, and what could not be looked at.
 pub(super) fn of<'py>(
-    args: &Args,
+    args: &BufferAddrArgs,
     user: User<'_, 'py>,
 ) -> Result<(Vec<Target<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();

@@ -8,7 +8,7 @@ use diaphane_trace::event::Log;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Args;
+use super::NativeCallsArgs;
 use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
@@ -64,7 +64,7 @@ pub(super) fn report(
     user: User<'_, '_>,
     body: &Body<'_, '_>,
     recorded: &Recorded,
-    args: &Args,
+    args: &NativeCallsArgs,
 ) -> Result<Report, Error> {
     let known = &recorded.known;
     let roles = roles(known, &body.file.to_string());

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyFloat, PyInt, PyString};
 use serde_json::{Value, json};
 
-use super::{Args, wanted};
+use super::{RustArgs, wanted};
 use crate::cli;
 use crate::error::Error;
 use crate::magic::User;
@@ -151,7 +151,7 @@ fn named(text: &str, kind: &str) -> Completion {
 
 /// What the line may have.
 fn options() -> Vec<Completion> {
-    let command = cli::command::<Args>();
+    let command = cli::command::<RustArgs>();
     let described = command.get_arguments().flat_map(|one| {
         let long = one.get_long().map(|long| format!("--{long}"));
         let short = one.get_short().map(|short| format!("-{short}"));
@@ -213,7 +213,7 @@ fn look(place: &Place<'_>, at: usize, explain: bool, user: User<'_, '_>) -> Resu
         kept: kept::known(&[]),
         ..Compile::default()
     };
-    if let Ok(line) = cli::parse::<Args>(HEAD, place.line) {
+    if let Ok(line) = cli::parse::<RustArgs>(HEAD, place.line) {
         for one in wanted(&line.own) {
             if let Ok(lent) = Lent::gather(&[one], line.own.slices, user) {
                 cell.binds.extend(lent.binds.iter().cloned());
