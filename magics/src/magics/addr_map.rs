@@ -16,7 +16,7 @@ use diaphane_sight::runtimes::malloc::Malloc;
 use serde_json::json;
 
 use self::arrays::Arrays;
-use self::regions::{Map, Row};
+use self::regions::{Map, RegionRow};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::view::bytes;
@@ -147,8 +147,8 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
 }
 
 /// How much of what there is, the largest first.
-fn summary(all: &[Row], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
-    let is_taken = |row: &&Row| row.kind != "reserved";
+fn summary(all: &[RegionRow], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
+    let is_taken = |row: &&RegionRow| row.kind != "reserved";
     let size: usize = all.iter().filter(is_taken).map(|row| row.size).sum();
     let written = |total: &regions::Total| match total.rss {
         Some(rss) => format!(

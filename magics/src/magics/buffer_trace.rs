@@ -50,7 +50,7 @@ const COLUMNS: &[Column] = &[
 const FREED: &str = "freed";
 
 #[derive(Serialize)]
-struct Row {
+struct AllocationRow {
     place: Option<String>,
     line: Option<u32>,
     source: Option<String>,
@@ -128,7 +128,7 @@ fn report(
         limits.push("there are too many objects to look for everyone who keeps a buffer".into());
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
-    let kept: Vec<&Row> = all.iter().filter(|row| row.state != FREED).collect();
+    let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
         name: BufferTrace::NAME,
@@ -151,8 +151,13 @@ fn report(
     })
 }
 
-fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers) -> Vec<Row> {
-    let row = |alike: &Alike| Row {
+fn rows_of(
+    log: &Log,
+    body: &Body<'_, '_>,
+    cell: Option<u32>,
+    keepers: &Keepers,
+) -> Vec<AllocationRow> {
+    let row = |alike: &Alike| AllocationRow {
         place: alike.site.line.map(|line| match cell {
             Some(cell) => format!("In[{cell}]:{line}"),
             None => format!("line {line}"),
@@ -171,7 +176,7 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
         addr: Address(0),
         number: 0,
     };
-    let freed = log.freed.iter().map(|(alike, freed)| Row {
+    let freed = log.freed.iter().map(|(alike, freed)| AllocationRow {
         count: freed.count,
         total_bytes: alike.bytes.saturating_mul(freed.count),
         lifetime_ns: u64::try_from(freed.longest.as_nanos()).ok(),
@@ -186,7 +191,7 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
             how: alive.how,
             site: alive.site.clone(),
         };
-        Row {
+        AllocationRow {
             state: "kept",
             is_view: keeper.is_some_and(|keeper| keeper.is_view),
             kept_by: keeper.map(|keeper| keeper.name.clone()),
@@ -223,7 +228,12 @@ fn not_copied<'a>(log: &Log, sizes: &'a [(String, usize)]) -> Vec<&'a str> {
     larger.map(|(name, _)| name.as_str()).collect()
 }
 
-fn summary(log: &Log, kept: &[&Row], kept_bytes: usize, sizes: &[(String, usize)]) -> Vec<String> {
+fn summary(
+    log: &Log,
+    kept: &[&AllocationRow],
+    kept_bytes: usize,
+    sizes: &[(String, usize)],
+) -> Vec<String> {
     let size = |count: usize| bytes(count as f64);
     let allocated = match log.born {
         0 => return sentences("no buffer was allocated".to_owned(), log, sizes),

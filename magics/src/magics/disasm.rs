@@ -73,7 +73,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ListingRow<'a> {
     object: &'a str,
     types: Option<&'a str>,
     func: Option<String>,
@@ -87,12 +87,12 @@ struct Row<'a> {
     size: Option<usize>,
     count: usize,
     isa: Option<Counts>,
-    insns: Vec<Line>,
+    insns: Vec<InstructionRow>,
 }
 
 /// An instruction as data.
 #[derive(Serialize)]
-struct Line {
+struct InstructionRow {
     addr: Address,
     bytes: String,
     text: String,
@@ -229,7 +229,7 @@ fn unnamed(
     }
     let code = instructions::decode_function(address, most);
     let insns = code.iter().map(|one| line(one, process)).collect();
-    let row = Row {
+    let row = ListingRow {
         object: &args.target,
         types: None,
         func: None,
@@ -263,9 +263,9 @@ fn row<'a>(
     spot: &'a Spot<'_>,
     code: &[Instruction],
     process: &Process,
-) -> Row<'a> {
+) -> ListingRow<'a> {
     let symbol = spot.symbol.as_ref();
-    Row {
+    ListingRow {
         object,
         types: step.types.as_deref(),
         func: spot.func(),
@@ -286,8 +286,8 @@ fn row<'a>(
     }
 }
 
-fn line(one: &Instruction, process: &Process) -> Line {
-    Line {
+fn line(one: &Instruction, process: &Process) -> InstructionRow {
+    InstructionRow {
         addr: Address(one.address),
         bytes: one.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         text: one.text.clone(),

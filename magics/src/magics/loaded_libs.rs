@@ -28,7 +28,7 @@ use diaphane_cpython::extensions;
 use diaphane_report::regex;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, fields, rows};
-use row::{COLUMNS, Resident, Row};
+use row::{COLUMNS, LibraryRow, Resident};
 
 /// List the native libraries that are loaded into this process.
 ///
@@ -145,8 +145,12 @@ fn report(
         Vec::new()
     };
     let mapped: usize = listed.iter().map(|item| item.facts.size()).sum();
-    let of_items = listed.iter().map(|item| Row::of(item, items, resident));
-    let of_code = generated.iter().map(|region| Row::code(region, resident));
+    let of_items = listed
+        .iter()
+        .map(|item| LibraryRow::of(item, items, resident));
+    let of_code = generated
+        .iter()
+        .map(|region| LibraryRow::code(region, resident));
     let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
     let counted = items.iter().filter(is_counted).count();
     let asks_for_one = args.why.is_some();

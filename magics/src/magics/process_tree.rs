@@ -40,7 +40,7 @@ type Identity = (i32, u64);
 static LAST: Mutex<Option<Vec<(Identity, usize)>>> = Mutex::new(None);
 
 #[derive(Serialize)]
-struct Row {
+struct ProcessRow {
     tree: String,
     pid: i32,
     parent: i32,
@@ -126,8 +126,8 @@ fn identity(process: &Process) -> Identity {
     (process.pid, process.started)
 }
 
-fn row(one: &Process, is_new: bool) -> Row {
-    Row {
+fn row(one: &Process, is_new: bool) -> ProcessRow {
+    ProcessRow {
         tree: "  ".repeat(one.depth) + &one.name,
         pid: one.pid,
         parent: one.parent,

@@ -89,7 +89,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ThreadRow<'a> {
     tid: i32,
     name: &'a str,
     comm: &'a str,
@@ -257,7 +257,11 @@ impl Answer {
         matches!(self.kind(thread), Kind::Main | Kind::Python)
     }
 
-    fn row<'a>(&'a self, thread: &'a Thread, stacks: Option<&'a HashMap<i32, Merged>>) -> Row<'a> {
+    fn row<'a>(
+        &'a self,
+        thread: &'a Thread,
+        stacks: Option<&'a HashMap<i32, Merged>>,
+    ) -> ThreadRow<'a> {
         let scene = &self.scene;
         let owner = thread.owner.as_ref();
         let library = scene.owner(thread);
@@ -266,7 +270,7 @@ impl Answer {
         let sample = self.sample.as_ref();
         let stack = stacks.and_then(|stacks| stacks.get(&thread.tid));
         let runs_python = scene.interpreter.states.contains_key(&thread.tid);
-        Row {
+        ThreadRow {
             tid: thread.tid,
             name: python.unwrap_or(&thread.comm),
             comm: &thread.comm,

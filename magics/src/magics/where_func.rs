@@ -64,7 +64,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize, Default)]
-struct Row {
+struct CodeRow {
     role: String,
     object: Option<String>,
     types: Option<String>,
@@ -154,7 +154,7 @@ fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
     }
 }
 
-fn row(found: &Found<'_>, process: &Process) -> Row {
+fn row(found: &Found<'_>, process: &Process) -> CodeRow {
     let step = &found.step;
     let spot = found.spot.as_ref();
     let package = spot.and_then(|spot| spot.package.as_deref());
@@ -165,7 +165,7 @@ fn row(found: &Found<'_>, process: &Process) -> Row {
             .map(|line| (line.file.clone(), line.line))
     });
     let isa = counts(&found.code);
-    Row {
+    CodeRow {
         role: step.role.clone(),
         object: Some(step.object.clone()),
         types: step.types.clone(),

@@ -27,7 +27,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize)]
-struct Row {
+struct AddressRow {
     address: Address,
     kind: &'static str,
     owner: Option<String>,
@@ -64,7 +64,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
     })
 }
 
-fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
+fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
     let maps = Maps::at(address)?;
     let Some(region) = maps.regions.first() else {
         return Ok(None);
@@ -73,7 +73,7 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
     let Some(purpose) = purposes(&maps, &libraries).into_iter().next() else {
         return Ok(None);
     };
-    let mut row = Row {
+    let mut row = AddressRow {
         address: Address(address),
         kind: word(purpose.kind),
         owner: purpose.thread.map(|thread| format!("thread {thread}")),
@@ -95,7 +95,7 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
 }
 
 /// The same in words.
-fn sentence(row: &Row) -> String {
+fn sentence(row: &AddressRow) -> String {
     let address = format!("{:#x}", row.address.0);
     let offset = row.offset.unwrap_or(0);
     match (row.kind, &row.owner, &row.symbol) {

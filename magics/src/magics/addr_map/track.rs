@@ -6,7 +6,7 @@
 use crate::libraries::names::file_name;
 use diaphane_sight::proc::spans::Span;
 
-use super::regions::{Row, Total};
+use super::regions::{RegionRow, Total};
 use diaphane_report::view::bytes;
 use diaphane_report::{Area, Drawing, Ink};
 
@@ -31,7 +31,7 @@ struct Block {
 }
 
 /// Draws the regions, and below them what the colours mean.
-pub(super) fn draw(rows: &[Row], totals: &[Total]) -> Drawing {
+pub(super) fn draw(rows: &[RegionRow], totals: &[Total]) -> Drawing {
     let blocks = blocks(rows);
     let placed = place(&blocks);
     let lines = placed.last().map_or(0, |(_, line)| line + 1);
@@ -171,7 +171,7 @@ fn tone(kind: &str) -> Ink {
 }
 
 /// Joins the regions of one owner, and if that leaves too many, those of one kind.
-fn blocks(rows: &[Row]) -> Vec<Block> {
+fn blocks(rows: &[RegionRow]) -> Vec<Block> {
     let by_owner = joined(rows, |block, row| {
         block.kind == kind(row) && block.label == label(row)
     });
@@ -183,7 +183,7 @@ fn blocks(rows: &[Row]) -> Vec<Block> {
     by_kind
 }
 
-fn joined(rows: &[Row], same: impl Fn(&Block, &Row) -> bool) -> Vec<Block> {
+fn joined(rows: &[RegionRow], same: impl Fn(&Block, &RegionRow) -> bool) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for row in rows.iter().filter(|row| row.kind != "reserved") {
         match blocks.last_mut().filter(|last| same(last, row)) {
@@ -210,7 +210,7 @@ fn joined(rows: &[Row], same: impl Fn(&Block, &Row) -> bool) -> Vec<Block> {
 }
 
 /// A library's code and data are one thing in the picture.
-fn kind(row: &Row) -> &'static str {
+fn kind(row: &RegionRow) -> &'static str {
     match row.kind {
         "code" | "data" => "library",
         kind => kind,
@@ -218,7 +218,7 @@ fn kind(row: &Row) -> &'static str {
 }
 
 /// The owner or the file, up to the first point of its name.
-fn label(row: &Row) -> String {
+fn label(row: &RegionRow) -> String {
     let stem = |name: &str| file_name(name).split('.').next().unwrap_or(name).to_owned();
     let name = match row.kind {
         "code" | "data" | "file" => row.owner.as_deref().or(row.name.as_deref()).map(stem),

@@ -42,7 +42,7 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize, Default)]
-pub(super) struct Row<'a> {
+pub(super) struct BufferRow<'a> {
     name: &'a str,
     #[serde(rename = "type")]
     kind: Option<&'a str>,
@@ -74,21 +74,21 @@ pub(super) struct Row<'a> {
 }
 
 /// The fields of one line.
-pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> Row<'a> {
+pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> BufferRow<'a> {
     let buffer = match &one.buffer {
         Ok(buffer) => buffer,
         Err(error) => {
-            return Row {
+            return BufferRow {
                 name: &one.name,
                 error: Some(error),
-                ..Row::default()
+                ..BufferRow::default()
             };
         }
     };
     let layout = &buffer.layout;
     let backing = one.backed.backing;
     let shares = one.shares_with.iter();
-    Row {
+    BufferRow {
         name: &one.name,
         kind: Some(&buffer.kind),
         dtype: Some(&buffer.dtype),

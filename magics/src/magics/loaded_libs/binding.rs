@@ -23,7 +23,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct BindingRow<'a> {
     name: &'a str,
     role: &'static str,
     version: Option<String>,
@@ -69,22 +69,24 @@ pub(super) fn report(
     let listed = found
         .into_iter()
         .filter(|(item, ..)| matches(pattern, item));
-    let listed = listed.map(|(item, role, version, is_weak, address, targets)| Row {
-        name: &item.facts.name,
-        role,
-        version,
-        binding: if is_weak { "weak" } else { "global" },
-        address: address
-            .or_else(|| targets.first().copied().filter(|&target| target != 0))
-            .map(Address),
-        bound_to: bound(item, role == "uses", &targets, items),
-        package: item
-            .fixed
-            .package
-            .as_ref()
-            .map(|package| package.name.as_str()),
-        path: item.facts.path.as_deref(),
-    });
+    let listed = listed.map(
+        |(item, role, version, is_weak, address, targets)| BindingRow {
+            name: &item.facts.name,
+            role,
+            version,
+            binding: if is_weak { "weak" } else { "global" },
+            address: address
+                .or_else(|| targets.first().copied().filter(|&target| target != 0))
+                .map(Address),
+            bound_to: bound(item, role == "uses", &targets, items),
+            package: item
+                .fixed
+                .package
+                .as_ref()
+                .map(|package| package.name.as_str()),
+            path: item.facts.path.as_deref(),
+        },
+    );
     Ok(Report {
         name: super::LoadedLibs::NAME,
         columns: COLUMNS,

@@ -54,7 +54,7 @@ pub(super) const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Default, Serialize)]
-pub(super) struct Row<'a> {
+pub(super) struct LibraryRow<'a> {
     name: &'a str,
     stem: Option<&'a str>,
     path: Option<&'a str>,
@@ -97,7 +97,7 @@ struct Segment<'a> {
     perms: &'a str,
 }
 
-impl<'a> Row<'a> {
+impl<'a> LibraryRow<'a> {
     pub fn of(item: &'a Item, all: &[Item], resident: Option<&Resident>) -> Self {
         let (facts, fixed) = (&item.facts, &item.fixed);
         let runtime = fixed.runtime;

@@ -42,7 +42,7 @@ const SMALL: u64 = 20;
 
 /// One row of the tree.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct CallRow {
     id: usize,
     parent: Option<usize>,
     depth: usize,
@@ -136,7 +136,7 @@ pub(super) struct Writer<'a, 'py> {
     pub depth: usize,
     /// Whether there is something below those.
     pub is_cut: bool,
-    pub rows: Vec<Row>,
+    pub rows: Vec<CallRow>,
     /// By name and library.
     pub functions: BTreeMap<(String, String), Sum>,
     pub parts: BTreeMap<Part, u64>,
@@ -151,7 +151,7 @@ impl Writer<'_, '_> {
             parent = Some(self.rows.len());
             let roots = tree.nodes.iter().filter(|node| node.parent.is_none());
             let total = roots.map(|node| node.total).sum();
-            self.rows.push(Row {
+            self.rows.push(CallRow {
                 id: self.rows.len(),
                 parent: None,
                 depth: 0,
@@ -222,7 +222,7 @@ impl Writer<'_, '_> {
             node.kind,
             Kind::Python(_) | Kind::Callable(_) | Kind::Native(_)
         );
-        self.rows.push(Row {
+        self.rows.push(CallRow {
             id: self.rows.len(),
             parent,
             depth,
@@ -287,7 +287,7 @@ impl Writer<'_, '_> {
         }
         let total = members.iter().map(|&member| tree.nodes[member].total).sum();
         let lib = library.map(|library| self.codes.short(library));
-        self.rows.push(Row {
+        self.rows.push(CallRow {
             id: self.rows.len(),
             parent,
             depth,

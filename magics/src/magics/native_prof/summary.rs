@@ -29,7 +29,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct FunctionRow<'a> {
     function: &'a str,
     library: Option<&'a str>,
     kind: &'static str,
@@ -90,7 +90,7 @@ pub(super) fn report(
     let shares = profile.shares();
     let all = shares.iter().map(|(id, share)| {
         let function = profile.function(*id);
-        Row {
+        FunctionRow {
             function: &function.name,
             library: function.library.as_deref(),
             kind: function.kind.word(),

@@ -15,7 +15,7 @@ use crate::session::import_audit;
 use diaphane_report::{Report, fields, rows};
 
 #[derive(Serialize)]
-struct Row {
+struct CountRow {
     call: String,
     path: Option<String>,
     calls: usize,
@@ -38,9 +38,9 @@ pub(super) fn run(body: &Body<'_, '_>, refused: Refused) -> Result<Report, Error
     for event in events {
         *groups.entry((event.event, event.what)).or_default() += 1;
     }
-    let mut all: Vec<Row> = groups
+    let mut all: Vec<CountRow> = groups
         .into_iter()
-        .map(|((call, path), calls)| Row {
+        .map(|((call, path), calls)| CountRow {
             call,
             path,
             calls,

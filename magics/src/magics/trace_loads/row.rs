@@ -206,7 +206,7 @@ fn is_of_cell(file: &str) -> bool {
 
 /// A file that was tried.
 #[derive(Serialize)]
-pub(super) struct File {
+pub(super) struct OpenRow {
     t_ns: Option<u64>,
     event: &'static str,
     path: String,
@@ -219,9 +219,9 @@ pub(super) struct File {
 }
 
 /// The files that were tried.
-pub(super) fn files(scene: &Scene, opens: &[Open], only_failed: bool) -> Vec<File> {
+pub(super) fn files(scene: &Scene, opens: &[Open], only_failed: bool) -> Vec<OpenRow> {
     let wanted = opens.iter().filter(|open| !only_failed || open.failed);
-    let row = |open: &Open| File {
+    let row = |open: &Open| OpenRow {
         t_ns: open.at,
         event: "open",
         path: open.path.clone(),

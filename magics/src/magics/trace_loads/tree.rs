@@ -24,7 +24,7 @@ pub(super) const COLUMNS: &[Column] = &[
 
 /// One line of the tree. Each comes behind the one that it is below.
 #[derive(Serialize)]
-pub(super) struct Line {
+pub(super) struct LoadRow {
     id: usize,
     parent: Option<usize>,
     event: &'static str,
@@ -41,8 +41,8 @@ pub(super) struct Line {
 }
 
 /// The lines of all loads.
-pub(super) fn tree(scene: &Scene) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+pub(super) fn tree(scene: &Scene) -> Vec<LoadRow> {
+    let mut lines: Vec<LoadRow> = Vec::new();
     for (index, one) in scene.story.loaded.iter().enumerate() {
         if one.is_first || scene.call(one).is_none() {
             let above = above(scene, index, &mut lines);
@@ -67,7 +67,7 @@ pub(super) fn tree(scene: &Scene) -> Vec<Line> {
 }
 
 /// The line of the module or call that asked, below those that led there; made where it is not there yet.
-fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
+fn above(scene: &Scene, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
     let one = &scene.story.loaded[index];
     let request = scene.call(one).and_then(|call| scene.request(call));
     let modules = request
@@ -83,10 +83,10 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
     }
     let mut parent = None;
     for name in way {
-        let is_it = |line: &Line| line.parent == parent && line.name == name;
+        let is_it = |line: &LoadRow| line.parent == parent && line.name == name;
         let known = lines.iter().position(is_it);
         parent = Some(known.unwrap_or_else(|| {
-            lines.push(Line::new(lines.len(), parent, name));
+            lines.push(LoadRow::new(lines.len(), parent, name));
             lines.len() - 1
         }));
     }
@@ -94,12 +94,12 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
 }
 
 /// The line of a library, and those of the libraries that it needed.
-fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<Line>) {
+fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<LoadRow>) {
     let one = &scene.story.loaded[index];
     let name = file_name(&one.path);
     let id = lines.len();
     let call = scene.call(one).filter(|_| one.is_first);
-    lines.push(Line {
+    lines.push(LoadRow {
         event: "map",
         path: Some(one.path.clone()),
         took_ns: call.and_then(|call| call.total_ns).or(one.init_ns),
@@ -108,7 +108,7 @@ fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<L
         missed: Some(scene.missed(index).len()).filter(|count| *count > 0),
         why: scene.rule(index),
         result: one.gone_at.map(|_| "unloaded"),
-        ..Line::new(id, parent, name.to_owned())
+        ..LoadRow::new(id, parent, name.to_owned())
     });
     for (other, loaded) in scene.story.loaded.iter().enumerate().skip(index + 1) {
         if loaded.call == one.call && scene.parent(other).as_deref() == Some(name) {
@@ -117,7 +117,7 @@ fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<L
     }
 }
 
-impl Line {
+impl LoadRow {
     fn new(id: usize, parent: Option<usize>, name: String) -> Self {
         Self {
             id,
