@@ -24,7 +24,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 use crate::stacks::merged::{Call, Merged, Wanted, stacks};
 use crate::stacks::pools::summary;
 use crate::stacks::snapshot::Gil;
-use crate::stacks::snapshot::{Kind, Names, Scene};
+use crate::stacks::snapshot::{Names, Scene, ThreadKind};
 use diaphane_cpython::interpreter::check;
 use sample::Sample;
 
@@ -93,7 +93,7 @@ struct ThreadRow<'a> {
     tid: i32,
     name: &'a str,
     comm: &'a str,
-    kind: Kind,
+    kind: ThreadKind,
     owner: Option<&'a str>,
     start_function: Option<&'a str>,
     owner_path: Option<&'a str>,
@@ -248,13 +248,13 @@ impl Answer {
         })
     }
 
-    fn kind(&self, thread: &Thread) -> Kind {
+    fn kind(&self, thread: &Thread) -> ThreadKind {
         self.scene
             .kind(thread, self.names.contains_key(&thread.tid))
     }
 
     fn runs_python(&self, thread: &Thread) -> bool {
-        matches!(self.kind(thread), Kind::Main | Kind::Python)
+        matches!(self.kind(thread), ThreadKind::Main | ThreadKind::Python)
     }
 
     fn row<'a>(

@@ -15,7 +15,7 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use self::kinds::{Kind, Kinds};
+use self::kinds::{Kinds, ObjectKind};
 
 /// Beyond so many objects a walk ends.
 const MOST: usize = 2_000_000;
@@ -50,7 +50,7 @@ enum Step {
 /// An object on the way.
 struct Node {
     object: *mut PyObject,
-    kind: Kind,
+    kind: ObjectKind,
     parent: usize,
     step: Step,
 }
@@ -119,10 +119,10 @@ impl Walk {
     fn add(&mut self, object: *mut PyObject, parent: usize, step: Step) {
         // SAFETY: the object was reached from one that is alive, and no Python code has run since.
         let kind = self.kinds.of_type(unsafe { ffi::Py_TYPE(object) });
-        if kind == Kind::Nothing || !self.seen.insert(object.addr()) {
+        if kind == ObjectKind::Nothing || !self.seen.insert(object.addr()) {
             return;
         }
-        if kind == Kind::Memory {
+        if kind == ObjectKind::Memory {
             self.found.push(self.nodes.len());
         }
         self.nodes.push(Node {
@@ -137,10 +137,10 @@ impl Walk {
     fn open(&mut self, index: usize) {
         let Node { object, kind, .. } = self.nodes[index];
         match kind {
-            Kind::Dict => self.open_dict(object, index),
-            Kind::List | Kind::Tuple => self.open_sequence(object, kind, index),
-            Kind::Other => self.open_other(object, index),
-            Kind::Memory | Kind::Nothing => {}
+            ObjectKind::Dict => self.open_dict(object, index),
+            ObjectKind::List | ObjectKind::Tuple => self.open_sequence(object, kind, index),
+            ObjectKind::Other => self.open_other(object, index),
+            ObjectKind::Memory | ObjectKind::Nothing => {}
         }
     }
 
@@ -152,14 +152,14 @@ impl Walk {
         }
     }
 
-    fn open_sequence(&mut self, sequence: *mut PyObject, kind: Kind, index: usize) {
+    fn open_sequence(&mut self, sequence: *mut PyObject, kind: ObjectKind, index: usize) {
         // SAFETY: it is a list or a tuple, whose size is in its head.
         let count = unsafe { ffi::Py_SIZE(sequence) };
         for place in 0..count {
             // SAFETY: the place is inside, and the type is the one that the macro wants.
             let item = unsafe {
                 match kind {
-                    Kind::List => ffi::PyList_GET_ITEM(sequence, place),
+                    ObjectKind::List => ffi::PyList_GET_ITEM(sequence, place),
                     _ => ffi::PyTuple_GET_ITEM(sequence, place),
                 }
             };

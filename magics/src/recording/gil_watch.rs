@@ -12,7 +12,7 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
 use diaphane_trace::helper::{Helper, Shift};
 
-use crate::stacks::merged::{Kind, Wanted, stacks};
+use crate::stacks::merged::{FrameKind, Wanted, stacks};
 use crate::stacks::snapshot::{Scene, is_gil_wait};
 use diaphane_cpython::interpreter::Interpreter;
 use diaphane_report::view::time;
@@ -148,7 +148,7 @@ fn working(tid: i32) -> Option<(String, String)> {
     let mut native = merged
         .calls
         .into_iter()
-        .take_while(|call| call.kind == Kind::Native);
+        .take_while(|call| call.kind == FrameKind::Native);
     let is_vdso = |index: usize| scene.libraries[index].kind == libraries::Kind::Vdso;
     let call = native.find(|call| !call.plumbing && !call.index.is_none_or(is_vdso))?;
     let name = call.function.unwrap_or_else(|| "a function".into());

@@ -26,7 +26,7 @@ const EVALUATE: &str = "_PyEval_EvalFrameDefault";
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     Python,
     Native,
 }
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
 /// One function of a stack, for JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Call {
-    pub kind: Kind,
+    pub kind: FrameKind,
     pub function: Option<String>,
     pub library: Option<String>,
     pub file: Option<String>,
@@ -235,7 +235,7 @@ fn why(missing: Missing) -> &'static str {
 impl Call {
     fn of_python(function: PythonFrame) -> Self {
         Self {
-            kind: Kind::Python,
+            kind: FrameKind::Python,
             function: Some(function.function),
             library: None,
             file: Some(function.file),
@@ -269,7 +269,7 @@ impl Call {
             .and_then(|library| lines.line(frame.lookup, library));
         let (file, line) = line.map(|line| (line.file, line.line)).unzip();
         Self {
-            kind: Kind::Native,
+            kind: FrameKind::Native,
             function: symbol.map(|symbol| demangle(&symbol.name)),
             library: library.map(|library| library.name.clone()),
             file,
@@ -289,11 +289,11 @@ impl Call {
     pub(crate) fn line(&self) -> String {
         let function = self.function.as_deref().unwrap_or("?");
         match self.kind {
-            Kind::Python => {
+            FrameKind::Python => {
                 let line = self.line.map_or("?".into(), |line| line.to_string());
                 format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
             }
-            Kind::Native => self.native_line(function),
+            FrameKind::Native => self.native_line(function),
         }
     }
 
@@ -330,8 +330,8 @@ impl Merged {
         let says = self.calls.iter().find(|call| !call.plumbing);
         let call = says.or(self.calls.first())?;
         Some(match call.kind {
-            Kind::Python => call.line(),
-            Kind::Native => {
+            FrameKind::Python => call.line(),
+            FrameKind::Native => {
                 let function = call.function.as_deref().unwrap_or("?");
                 format!("{function}  {}", call.library.as_deref().unwrap_or("?"))
             }
@@ -345,7 +345,7 @@ impl Merged {
         let count = shown.clone().count();
         let mut lines = Vec::new();
         for call in shown.take(most) {
-            let mark = if call.kind == Kind::Python {
+            let mark = if call.kind == FrameKind::Python {
                 "py"
             } else {
                 "  "

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::code::Part;
 use super::rows::Writer;
 use super::sums::summary;
-use super::tree::{Kind, Node, Tree};
+use super::tree::{Node, NodeKind, Tree};
 use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
@@ -75,7 +75,7 @@ impl Writer<'_, '_> {
         let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
         let called: BTreeSet<usize> = nodes
             .filter_map(|node| match node.kind {
-                Kind::Native(address) => self.codes.known.get(&address)?.library,
+                NodeKind::Native(address) => self.codes.known.get(&address)?.library,
                 _ => None,
             })
             .filter(|&library| self.codes.part(Some(library)) == Part::Blas)
@@ -96,7 +96,7 @@ impl Writer<'_, '_> {
         let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
         let loops: BTreeSet<usize> = nodes
             .filter_map(|node| match node.kind {
-                Kind::Native(address) if self.recorded.is_loop(address) => Some(address),
+                NodeKind::Native(address) if self.recorded.is_loop(address) => Some(address),
                 _ => None,
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use super::code::Part;
 use super::rows::Writer;
-use super::tree::{Kind, Node};
+use super::tree::{Node, NodeKind};
 use crate::error::Error;
 use crate::python::ipython::place as place_in_code;
 
@@ -27,16 +27,16 @@ impl Writer<'_, '_> {
             part: Part::Python,
         };
         Ok(match node.kind {
-            Kind::Report => python("Python's reports".into(), "python", None),
-            Kind::Cell => python("the cell".into(), "python", None),
-            Kind::Display => python("show the last value".into(), "python", None),
-            Kind::Python(number) => {
+            NodeKind::Report => python("Python's reports".into(), "python", None),
+            NodeKind::Cell => python("the cell".into(), "python", None),
+            NodeKind::Display => python("show the last value".into(), "python", None),
+            NodeKind::Python(number) => {
                 let code = &known.codes[number];
                 let (place, _) = place_in_code(py, &code.file, code.line)?;
                 python(code.function.clone(), "python", Some(short_path(&place)))
             }
-            Kind::Place(instruction) => self.place(instruction)?,
-            Kind::Callable(number) => {
+            NodeKind::Place(instruction) => self.place(instruction)?,
+            NodeKind::Callable(number) => {
                 let callable = &known.callables[number];
                 let function = callable.code.and_then(|code| self.codes.at(code).cloned());
                 let library = function.and_then(|function| function.library);
@@ -50,14 +50,14 @@ impl Writer<'_, '_> {
                     },
                 }
             }
-            Kind::Native(address) | Kind::Caller(address) => {
+            NodeKind::Native(address) | NodeKind::Caller(address) => {
                 let function = self.codes.at(address).cloned();
                 let (name, library) = match function {
                     Some(function) => (function.name, function.library),
                     None => (format!("{address:#x}"), None),
                 };
                 let via = match node.kind {
-                    Kind::Caller(_) => "caller",
+                    NodeKind::Caller(_) => "caller",
                     _ if self.recorded.is_loop(address) => "ufunc loop",
                     _ => "call",
                 };

@@ -13,7 +13,7 @@ use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
 use super::record::Recorded;
-use super::tree::{Kind, Node, Role, Tree};
+use super::tree::{Node, NodeKind, Role, Tree};
 use crate::error::Error;
 use crate::magic::User;
 use crate::session::cell_body::Body;
@@ -220,7 +220,7 @@ impl Writer<'_, '_> {
         let (helpers, children) = self.divide(tree, node)?;
         let is_counted = matches!(
             node.kind,
-            Kind::Python(_) | Kind::Callable(_) | Kind::Native(_)
+            NodeKind::Python(_) | NodeKind::Callable(_) | NodeKind::Native(_)
         );
         self.rows.push(CallRow {
             id: self.rows.len(),
@@ -254,7 +254,7 @@ impl Writer<'_, '_> {
         let mut together: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
         for &child in &children {
             let one = &tree.nodes[child];
-            let Kind::Caller(start) = one.kind else {
+            let NodeKind::Caller(start) = one.kind else {
                 continue;
             };
             let is_leaf = one
@@ -307,7 +307,7 @@ impl Writer<'_, '_> {
 
     /// Whether a node is a call into the C library or Python's C interface that leads nowhere else.
     fn serves(&self, node: &Node) -> bool {
-        let Kind::Native(address) = node.kind else {
+        let NodeKind::Native(address) = node.kind else {
             return false;
         };
         let library = self.codes.known.get(&address).and_then(|one| one.library);

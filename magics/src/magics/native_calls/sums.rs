@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::record::Recorded;
 use super::rows::{DEEPEST, Sum, Writer};
-use super::tree::{Kind, Node};
+use super::tree::{Node, NodeKind};
 use crate::error::Error;
 use diaphane_report::view::time;
 use diaphane_report::{Bar, Part as BarPart};
@@ -34,11 +34,11 @@ impl Writer<'_, '_> {
         let label = self.label(node)?;
         let own = self.nanoseconds(node.own);
         // Showing the last value is not what the cell is about.
-        if node.kind == Kind::Display {
+        if node.kind == NodeKind::Display {
             return Ok(());
         }
         *self.parts.entry(label.part).or_default() += own;
-        if matches!(node.kind, Kind::Place(_) | Kind::Cell) {
+        if matches!(node.kind, NodeKind::Place(_) | NodeKind::Cell) {
             return Ok(());
         }
         let key = (label.func, label.lib.unwrap_or_default());

@@ -2,7 +2,7 @@
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     /// The code of the cell.
     Cell,
     /// IPython shows the last value.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 /// One place in the tree.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub kind: Kind,
+    pub kind: NodeKind,
     pub parent: Option<usize>,
     pub children: Vec<usize>,
     /// How often it was entered; callers and places are not counted.

@@ -1,6 +1,6 @@
 //! What kind of code a function is, by its library and its name.
 
-use diaphane_sight::linker::libraries::{Kind as Library_, Library};
+use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use diaphane_report::Ink;
 /// Whose code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum CodeKind {
     Python,
     Interpreter,
     Extension,
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Wait,
 }
 
-impl Kind {
+impl CodeKind {
     /// Every kind, in the order of reports.
     pub(crate) const ALL: [Self; 10] = [
         Self::Python,
@@ -87,8 +87,8 @@ impl Kind {
         let computes = matches!(family(library), Some(Family::Rust | Family::Fortran));
         match library.kind {
             _ if family(library).is_some() && !computes => Self::Libc,
-            Library_::Vdso => Self::Libc,
-            Library_::Extension => Self::Extension,
+            Kind::Vdso => Self::Libc,
+            Kind::Extension => Self::Extension,
             _ => Self::Native,
         }
     }

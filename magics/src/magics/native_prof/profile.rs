@@ -6,7 +6,7 @@ use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
 use super::gather::{Function, Gather, Id, Path};
-use super::kinds::Kind;
+use super::kinds::CodeKind;
 
 /// The samples of a cell.
 pub(crate) struct Profile {
@@ -85,13 +85,13 @@ impl Profile {
     }
 
     /// How many samples have their innermost function in code of each kind.
-    pub(crate) fn kinds(&self) -> Vec<(Kind, u64)> {
-        let count = |kind: Kind| self.count(|path| self.kind(path) == Some(kind));
-        let all = Kind::ALL.into_iter().map(|kind| (kind, count(kind)));
+    pub(crate) fn kinds(&self) -> Vec<(CodeKind, u64)> {
+        let count = |kind: CodeKind| self.count(|path| self.kind(path) == Some(kind));
+        let all = CodeKind::ALL.into_iter().map(|kind| (kind, count(kind)));
         all.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn kind(&self, path: &Path) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Option<CodeKind> {
         Some(self.function(*path.calls.last()?).kind)
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::findings::{self, Usage};
-use super::kinds::Kind;
+use super::kinds::CodeKind;
 use super::profile::Profile;
 use super::{NativeProf, Settings};
 use super::{flame, gather};
@@ -120,7 +120,7 @@ pub(super) fn report(
 fn gil_waits(profile: &Profile) -> u64 {
     let kinds = profile.kinds().into_iter();
     kinds
-        .filter(|(kind, _)| *kind == Kind::GilWait)
+        .filter(|(kind, _)| *kind == CodeKind::GilWait)
         .map(|(_, count)| count)
         .sum()
 }

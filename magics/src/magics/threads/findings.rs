@@ -7,7 +7,7 @@ use super::sample::Sample;
 use crate::stacks::merged;
 use crate::stacks::merged::Merged;
 use crate::stacks::pools::Pool;
-use crate::stacks::snapshot::{Kind, Scene};
+use crate::stacks::snapshot::{Scene, ThreadKind};
 use diaphane_cpython::frames::Functions;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -16,7 +16,7 @@ pub(super) fn findings(
     scene: &Scene,
     sample: Option<&Sample>,
     stack_of: &dyn Fn(i32) -> Option<Merged>,
-    kind_of: &dyn Fn(&Thread) -> Kind,
+    kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
     found.extend(
@@ -166,7 +166,7 @@ fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
 fn deadlock(
     scene: &Scene,
     stack_of: &dyn Fn(i32) -> Option<Merged>,
-    kind_of: &dyn Fn(&Thread) -> Kind,
+    kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Option<Diagnosis> {
     let waits = |thread: &Thread| {
         let call = thread.call.as_ref();
@@ -176,7 +176,9 @@ fn deadlock(
     };
     // The kernel's threads and the one who asks wake nobody who waits for a lock of the user's.
     let could = |thread: &&Thread| {
-        thread.tid != scene.asks && kind_of(thread) != Kind::Kernel && !saves_history(scene, thread)
+        thread.tid != scene.asks
+            && kind_of(thread) != ThreadKind::Kernel
+            && !saves_history(scene, thread)
     };
     let asked_by_main = scene.asks == std::process::id().cast_signed();
     if asked_by_main || !scene.threads.iter().filter(could).all(waits) {
@@ -185,8 +187,8 @@ fn deadlock(
     let main = stack_of(std::process::id().cast_signed())?;
     let call = main.calls.iter().find(|call| !call.plumbing)?;
     let place = match call.kind {
-        merged::Kind::Python => call.line(),
-        merged::Kind::Native => format!(
+        merged::FrameKind::Python => call.line(),
+        merged::FrameKind::Native => format!(
             "{} of {}",
             call.function.as_deref().unwrap_or("a function"),
             call.library.as_deref().unwrap_or("no library")

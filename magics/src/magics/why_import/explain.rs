@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::exception::Cause;
-use super::message::{Failure, Kind};
+use super::message::{Failure, FailureKind};
 use super::places::Places;
 use crate::libraries::inventory::{Item, newest};
 use crate::libraries::names::file_name;
@@ -33,7 +33,7 @@ pub(super) struct Scene {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Explanation {
     missing: String,
-    kind: Option<Kind>,
+    kind: Option<FailureKind>,
     required_by: Option<String>,
     loaded_copy: Option<String>,
     loaded_by: Option<String>,
@@ -79,14 +79,14 @@ pub(super) fn explain(cause: &Cause, scene: &Scene) -> Explanation {
         ..Explanation::default()
     };
     match failure.kind {
-        Kind::Library => library::library(cause, scene, &mut told),
-        Kind::Version => version(failure, scene, &mut told),
-        Kind::Symbol => symbol(failure, scene, &mut told),
-        Kind::StaticTls => static_tls(failure, scene, &mut told),
-        Kind::Class => shape::class(failure, &mut told),
-        Kind::NoLibrary => shape::no_library(failure, &mut told),
-        Kind::ExecutableStack => shape::executable_stack(failure, &mut told),
-        Kind::NoModule => shape::no_module(cause, &mut told),
+        FailureKind::Library => library::library(cause, scene, &mut told),
+        FailureKind::Version => version(failure, scene, &mut told),
+        FailureKind::Symbol => symbol(failure, scene, &mut told),
+        FailureKind::StaticTls => static_tls(failure, scene, &mut told),
+        FailureKind::Class => shape::class(failure, &mut told),
+        FailureKind::NoLibrary => shape::no_library(failure, &mut told),
+        FailureKind::ExecutableStack => shape::executable_stack(failure, &mut told),
+        FailureKind::NoModule => shape::no_module(cause, &mut told),
     }
     told
 }

@@ -6,7 +6,7 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::kinds::Kind;
+use super::kinds::ObjectKind;
 use super::{Node, Step};
 use crate::python::objects::type_name;
 
@@ -41,7 +41,7 @@ pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny
 /// Whether a dict is the `__dict__` of the object that it was found in.
 fn is_attributes(nodes: &[Node], dict: &Node) -> bool {
     matches!(dict.step, Step::Inside)
-        && nodes[dict.parent].kind == Kind::Other
+        && nodes[dict.parent].kind == ObjectKind::Other
         && attributes(nodes[dict.parent].object) == dict.object
 }
 

@@ -2,7 +2,7 @@
 
 use super::expression::Values;
 use super::form::{Form, Known};
-use super::table::{Access, Extent, Item, Kind};
+use super::table::{Access, Extent, Item, ParameterKind};
 
 /// One call of a known function.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,20 +54,24 @@ impl Known {
         let mut raw = Vec::new();
         for argument in &self.signature.arguments {
             let value = match &argument.kind {
-                Kind::Skip => continue,
-                Kind::Letter => match self.form {
+                ParameterKind::Skip => continue,
+                ParameterKind::Letter => match self.form {
                     Form::Fortran => {
                         Raw::Letter(char::from(words.next()? as u8).to_ascii_uppercase())
                     }
                     _ => Raw::Letter(letter(words.next()?)),
                 },
-                Kind::Size => Raw::Integer(i64::try_from(words.next()?).unwrap_or(i64::MAX)),
-                Kind::Integer => Raw::Integer(match self.is_wide && self.form != Form::C {
-                    true => words.next()? as i64,
-                    false => i64::from(words.next()? as i32),
-                }),
-                Kind::Scalar(item) => number(*item, &mut words)?,
-                Kind::Memory(..) => Raw::Address(words.next()?),
+                ParameterKind::Size => {
+                    Raw::Integer(i64::try_from(words.next()?).unwrap_or(i64::MAX))
+                }
+                ParameterKind::Integer => {
+                    Raw::Integer(match self.is_wide && self.form != Form::C {
+                        true => words.next()? as i64,
+                        false => i64::from(words.next()? as i32),
+                    })
+                }
+                ParameterKind::Scalar(item) => number(*item, &mut words)?,
+                ParameterKind::Memory(..) => Raw::Address(words.next()?),
             };
             raw.push((argument.name.as_str(), value));
         }
@@ -90,16 +94,17 @@ impl Known {
 
     fn arguments(&self, raw: &Arguments, is_by_rows: bool) -> Vec<Argument> {
         let kept = self.signature.arguments.iter();
-        let kept = kept.filter(|argument| argument.kind != Kind::Skip);
+        let kept = kept.filter(|argument| argument.kind != ParameterKind::Skip);
         // Who asks for room to work in need not have set these yet.
-        let is_set = |kind: &Kind| !(raw.is_question() && matches!(kind, Kind::Scalar(_)));
+        let is_set =
+            |kind: &ParameterKind| !(raw.is_question() && matches!(kind, ParameterKind::Scalar(_)));
         let set = kept
             .zip(&raw.0)
             .filter(|(argument, _)| is_set(&argument.kind));
         let arguments = set.map(|(argument, (name, value))| Argument {
             name,
             value: match (value, &argument.kind) {
-                (&Raw::Address(address), Kind::Memory(access, item, extent)) => {
+                (&Raw::Address(address), ParameterKind::Memory(access, item, extent)) => {
                     let size = item.size(self.is_wide);
                     let (span, items) = raw.reach(extent, is_by_rows);
                     let adds_nothing = raw.is_zero("beta") && *access == Access::Both;

@@ -3,7 +3,7 @@
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::recorder::words::Take;
 
-use super::table::{Item, Kind, Level, Signature, all};
+use super::table::{Item, Level, ParameterKind, Signature, all};
 
 /// The language that a function was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,16 +139,18 @@ impl Known {
         for argument in &self.signature.arguments {
             let by_address = self.form == Form::Fortran;
             let take = match &argument.kind {
-                Kind::Skip => None,
-                Kind::Memory(..) | Kind::Size => Some(Take::Integer(place)),
-                Kind::Letter if by_address => Some(Take::Pointed8(place)),
-                Kind::Integer if by_address && !self.is_wide => Some(Take::Pointed32(place)),
-                Kind::Integer if by_address => Some(Take::Pointed(place, 1)),
-                Kind::Letter | Kind::Integer => Some(Take::Integer(place)),
-                Kind::Scalar(item) if by_address || item.is_complex() => {
+                ParameterKind::Skip => None,
+                ParameterKind::Memory(..) | ParameterKind::Size => Some(Take::Integer(place)),
+                ParameterKind::Letter if by_address => Some(Take::Pointed8(place)),
+                ParameterKind::Integer if by_address && !self.is_wide => {
+                    Some(Take::Pointed32(place))
+                }
+                ParameterKind::Integer if by_address => Some(Take::Pointed(place, 1)),
+                ParameterKind::Letter | ParameterKind::Integer => Some(Take::Integer(place)),
+                ParameterKind::Scalar(item) if by_address || item.is_complex() => {
                     Some(Take::Real(place, item.size(self.is_wide) as u8))
                 }
-                Kind::Scalar(_) => {
+                ParameterKind::Scalar(_) => {
                     takes.push(Take::Float(float));
                     float += 1;
                     continue;

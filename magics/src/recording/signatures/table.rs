@@ -57,7 +57,7 @@ pub(super) enum Extent {
 
 /// What an argument is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ParameterKind {
     Letter,
     Integer,
     /// `size_t`.
@@ -72,7 +72,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Argument {
     pub name: String,
-    pub kind: Kind,
+    pub kind: ParameterKind,
 }
 
 /// What is known of a function.
@@ -200,7 +200,7 @@ fn argument(text: &str, own: Item) -> Option<Argument> {
         _ => return plain(kind, rest, own),
     };
     let (name, extent) = rest.split_at(rest.find(['[', '(', '{'])?);
-    let kind = Kind::Memory(access, item, self::extent(extent)?);
+    let kind = ParameterKind::Memory(access, item, self::extent(extent)?);
     Some(Argument {
         name: name.to_owned(),
         kind,
@@ -209,12 +209,12 @@ fn argument(text: &str, own: Item) -> Option<Argument> {
 
 fn plain(kind: &str, name: &str, own: Item) -> Option<Argument> {
     let kind = match kind {
-        "char" => Kind::Letter,
-        "int" => Kind::Integer,
-        "size" => Kind::Size,
-        "scalar" => Kind::Scalar(own),
-        "real" => Kind::Scalar(own.real()),
-        "skip" => Kind::Skip,
+        "char" => ParameterKind::Letter,
+        "int" => ParameterKind::Integer,
+        "size" => ParameterKind::Size,
+        "scalar" => ParameterKind::Scalar(own),
+        "real" => ParameterKind::Scalar(own.real()),
+        "skip" => ParameterKind::Skip,
         _ => return None,
     };
     Some(Argument {
@@ -266,11 +266,15 @@ mod tests {
     #[test]
     fn formulas_speak_of_arguments() {
         for signature in all().values() {
-            let has = |name: &str, kinds: &[Kind]| {
+            let has = |name: &str, kinds: &[ParameterKind]| {
                 let mut arguments = signature.arguments.iter();
                 arguments.any(|one| one.name == name && kinds.contains(&one.kind))
             };
-            let known = [Kind::Integer, Kind::Size, Kind::Letter];
+            let known = [
+                ParameterKind::Integer,
+                ParameterKind::Size,
+                ParameterKind::Letter,
+            ];
             let check = |formula: &Expression| {
                 for name in formula.names() {
                     assert!(has(name, &known), "{}: {name}", signature.name);
@@ -278,7 +282,7 @@ mod tests {
             };
             signature.flop.iter().for_each(check);
             for argument in &signature.arguments {
-                let Kind::Memory(_, _, extent) = &argument.kind else {
+                let ParameterKind::Memory(_, _, extent) = &argument.kind else {
                     continue;
                 };
                 match extent {
@@ -290,13 +294,17 @@ mod tests {
                     } => {
                         check(rows);
                         check(columns);
-                        assert!(has(leading, &[Kind::Integer]), "{}", signature.name);
+                        assert!(
+                            has(leading, &[ParameterKind::Integer]),
+                            "{}",
+                            signature.name
+                        );
                         let turned = turned.iter();
-                        turned.for_each(|name| assert!(has(name, &[Kind::Letter])));
+                        turned.for_each(|name| assert!(has(name, &[ParameterKind::Letter])));
                     }
                     Extent::Vector { count, step } => {
                         check(count);
-                        assert!(has(step, &[Kind::Integer]), "{}", signature.name);
+                        assert!(has(step, &[ParameterKind::Integer]), "{}", signature.name);
                     }
                     Extent::Plain { count } => check(count),
                 }
