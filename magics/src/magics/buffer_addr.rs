@@ -114,7 +114,7 @@ impl Magic for BufferAddr {
         let user = context.user()?;
         let mut memory = context.without_gil(|| Memory::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
-        let names = Names::of(user, &targets);
+        let names = VariableNames::of(user, &targets);
         let mut listed = list(args, &targets, &names, user.py)?;
         name_owners(&mut listed);
         for one in &mut listed {
@@ -152,9 +152,9 @@ impl Magic for BufferAddr {
 }
 
 /// The variables by the object they hold; those that the user can see come first.
-struct Names(HashMap<usize, String>);
+struct VariableNames(HashMap<usize, String>);
 
-impl Names {
+impl VariableNames {
     fn of(user: User<'_, '_>, targets: &[Target<'_>]) -> Self {
         let mut variables: Vec<(String, usize)> = user
             .namespace
@@ -177,7 +177,7 @@ impl Names {
 fn list<'py>(
     args: &BufferAddrArgs,
     targets: &[Target<'py>],
-    names: &Names,
+    names: &VariableNames,
     py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
     let tracemalloc = Tracemalloc::ask(py)?;
@@ -239,7 +239,7 @@ fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
     }
 }
 
-fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
+fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> Owner {
     let owner = buffer.owner();
     let lent = match buffer.is_owner() {
         true => None,

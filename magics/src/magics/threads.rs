@@ -21,10 +21,10 @@ use crate::python::threads::thread_names;
 use crate::session::journal;
 use diaphane_report::{Column, Report, Show, fields, rows};
 
-use crate::stacks::merged::{Call, Merged, Wanted, stacks};
+use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::summary;
 use crate::stacks::snapshot::Gil;
-use crate::stacks::snapshot::{Names, Scene, ThreadKind};
+use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind, ThreadNames};
 use diaphane_cpython::interpreter::check;
 use sample::Sample;
 
@@ -114,7 +114,7 @@ struct ThreadRow<'a> {
     ctx_switches: Switches,
     sigblk: Option<String>,
     top_frame: Option<String>,
-    stack: Option<Vec<Call>>,
+    stack: Option<Vec<StackFrame>>,
 }
 
 #[derive(Serialize)]
@@ -150,7 +150,7 @@ impl Magic for Threads {
                 check(user.py);
                 thread_names(user.py)?
             }
-            None => Names::new(),
+            None => ThreadNames::new(),
         };
         let with_python = context.user.is_some();
         let answer = || Answer::look(args, names, sample, with_python)?.report(args, with_python);
@@ -171,33 +171,33 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
     if let Some(user) = context.user {
         check(user.py);
     }
-    let scene = context.without_gil(Scene::look)?;
+    let scene = context.without_gil(ProcessSnapshot::look)?;
     Sample::watch(context, &scene, Duration::from_millis(time))
 }
 
 /// Everything that the report is made of.
 struct Answer {
-    scene: Scene,
-    names: Names,
+    scene: ProcessSnapshot,
+    names: ThreadNames,
     sample: Option<Sample>,
-    stacks: OnceCell<HashMap<i32, Merged>>,
+    stacks: OnceCell<HashMap<i32, MergedStack>>,
 }
 
 impl Answer {
     fn look(
         args: &ThreadsArgs,
-        names: Names,
+        names: ThreadNames,
         sample: Option<Sample>,
         with_python: bool,
     ) -> Result<Self, Error> {
         let answer = Self {
-            scene: Scene::look()?,
+            scene: ProcessSnapshot::look()?,
             names,
             sample,
             stacks: OnceCell::new(),
         };
         if args.depth().is_some() {
-            let wanted = Wanted {
+            let wanted = StackOptions {
                 locals: args.locals,
                 gil: with_python,
             };
@@ -210,7 +210,9 @@ impl Answer {
         let scene = &self.scene;
         // A finding may need stacks that nobody asked to see.
         let stack_of = |tid| {
-            let stacks = self.stacks.get_or_init(|| stacks(scene, Wanted::default()));
+            let stacks = self
+                .stacks
+                .get_or_init(|| stacks(scene, StackOptions::default()));
             stacks.get(&tid).cloned()
         };
         let shown = self.stacks.get();
@@ -260,7 +262,7 @@ impl Answer {
     fn row<'a>(
         &'a self,
         thread: &'a Thread,
-        stacks: Option<&'a HashMap<i32, Merged>>,
+        stacks: Option<&'a HashMap<i32, MergedStack>>,
     ) -> ThreadRow<'a> {
         let scene = &self.scene;
         let owner = thread.owner.as_ref();
@@ -306,7 +308,7 @@ impl Answer {
                 invol: thread.involuntary_switches,
             },
             sigblk: thread.blocked_signals.map(|mask| format!("{mask:#018x}")),
-            top_frame: stack.and_then(Merged::top),
+            top_frame: stack.and_then(MergedStack::top),
             stack: stack
                 .filter(|stack| stack.native || !stack.calls.is_empty())
                 .map(|stack| stack.calls.clone()),
@@ -317,7 +319,7 @@ impl Answer {
     fn listing(
         &self,
         thread: &Thread,
-        stacks: &HashMap<i32, Merged>,
+        stacks: &HashMap<i32, MergedStack>,
         most: usize,
         everything: bool,
     ) -> Vec<String> {

@@ -16,11 +16,11 @@ use diaphane_trace::linker_events::{Recording, Refused, Running};
 use serde_json::json;
 
 use self::row::{COLUMNS, FILE_COLUMNS};
-use self::seen::{Seeing, Seen};
+use self::seen::{Seeing, SeenEvents};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
-use crate::magics::trace_loads::snapshot::Scene;
-use crate::magics::trace_loads::timeline::Story;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
+use crate::magics::trace_loads::timeline::Timeline;
 use crate::session::cell_body::Body;
 use crate::session::import_audit;
 use diaphane_report::view::bytes;
@@ -62,26 +62,26 @@ impl Magic for TraceLoads {
         let user = context.user()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let before = libraries::now()?;
-        let mut watch = Watch::begin(&before)?;
+        let mut watch = LoadsWatch::begin(&before)?;
         let outcome = body.run();
         watch.end();
         outcome?;
-        let scene = Scene::of(user.py, &before, &watch)?;
+        let scene = LoadsSnapshot::of(user.py, &before, &watch)?;
         report(args, &scene, &watch)
     }
 }
 
 /// What is seen while the cell runs.
-pub(super) struct Watch {
+pub(super) struct LoadsWatch {
     running: Option<Running>,
     opens: Option<Seeing>,
     recording: Recording,
     refused: Option<Refused>,
     requests: Vec<std::sync::Arc<import_audit::Load>>,
-    opened: Option<Seen>,
+    opened: Option<SeenEvents>,
 }
 
-impl Watch {
+impl LoadsWatch {
     fn begin(before: &[Library]) -> Result<Self, Error> {
         let running = match recorder::begin(before) {
             Err(Refused::Busy) => {
@@ -113,13 +113,17 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for LoadsWatch {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-fn report(args: &TraceLoadsArgs, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
+fn report(
+    args: &TraceLoadsArgs,
+    scene: &LoadsSnapshot,
+    watch: &LoadsWatch,
+) -> Result<Report, Error> {
     let opens = scene.opens();
     let counts = Counts::of(scene, &opens);
     let listed = match args {
@@ -170,7 +174,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(scene: &Scene, opens: &[opens::Open]) -> Self {
+    fn of(scene: &LoadsSnapshot, opens: &[opens::OpenAttempt]) -> Self {
         let by_linker = opens.iter().filter(|open| open.by_linker);
         Self {
             libraries: scene.story.loaded.len(),
@@ -197,7 +201,7 @@ impl Counts {
         }
     }
 
-    fn sentence(&self, watch: &Watch) -> String {
+    fn sentence(&self, watch: &LoadsWatch) -> String {
         let many = |count: usize, one: &str, more: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{count} {more}"),
@@ -250,7 +254,7 @@ impl Counts {
 }
 
 /// What was not seen, in words.
-fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
+fn limits(scene: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     let mut limits = Vec::new();
     if let Some(refused) = watch.refused {
         limits.push(format!(
@@ -296,14 +300,14 @@ fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
 }
 
 /// The story where the linker could not be hooked: what is new in its list.
-fn story_without_hook(before: &[Library], after: &[&Library]) -> Story {
+fn story_without_hook(before: &[Library], after: &[&Library]) -> Timeline {
     let is_new = |library: &&&Library| {
         let same = |old: &Library| {
             old.image.bias() == library.image.bias() && old.linker_name == library.linker_name
         };
         !before.iter().any(same)
     };
-    Story::from_list(
+    Timeline::from_list(
         after
             .iter()
             .filter(is_new)

@@ -19,7 +19,7 @@ use crate::libraries::inventory;
 use crate::magic::{Context, Magic, User};
 use diaphane_report::{Column, Report, Show, fields, rows};
 use exception::Cause;
-use explain::{Explanation, Scene};
+use explain::{Explanation, ImportSnapshot};
 use places::Places;
 
 /// Explain why an import or the loading of a library failed.
@@ -78,7 +78,7 @@ impl Magic for WhyImport {
 
 fn explain(user: User<'_, '_>, cause: &Cause) -> Result<Explanation, Error> {
     let near = cause.path.as_deref().unwrap_or(&cause.failure.file);
-    let scene = Scene {
+    let scene = ImportSnapshot {
         items: inventory::items(user.py)?,
         places: Places::of(user.py, Some(Path::new(near)))?,
         changes: places::changes(user.py)?,

@@ -12,8 +12,8 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
 use diaphane_trace::helper::{Helper, Shift};
 
-use crate::stacks::merged::{FrameKind, Wanted, stacks};
-use crate::stacks::snapshot::{Scene, is_gil_wait};
+use crate::stacks::merged::{FrameKind, StackOptions, stacks};
+use crate::stacks::snapshot::{ProcessSnapshot, is_gil_wait};
 use diaphane_cpython::interpreter::Interpreter;
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
@@ -142,9 +142,9 @@ fn runtime() -> Option<Span> {
 /// The innermost native function of a thread that is neither the interpreter's nor the C library's, and its library;
 /// nothing if the thread runs Python.
 fn working(tid: i32) -> Option<(String, String)> {
-    let mut scene = Scene::look().ok()?;
+    let mut scene = ProcessSnapshot::look().ok()?;
     scene.threads.retain(|thread| thread.tid == tid);
-    let merged = stacks(&scene, Wanted::default()).remove(&tid)?;
+    let merged = stacks(&scene, StackOptions::default()).remove(&tid)?;
     let mut native = merged
         .calls
         .into_iter()

@@ -14,7 +14,7 @@ use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
-use crate::stacks::snapshot::Scene;
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
@@ -33,7 +33,7 @@ pub(crate) enum FrameKind {
 
 /// One function of a stack, for JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Call {
+pub(crate) struct StackFrame {
     pub kind: FrameKind,
     pub function: Option<String>,
     pub library: Option<String>,
@@ -54,9 +54,9 @@ pub(crate) struct Call {
 
 /// The stack of one thread.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Merged {
+pub(crate) struct MergedStack {
     /// The functions, the innermost first.
-    pub calls: Vec<Call>,
+    pub calls: Vec<StackFrame>,
     /// What is not as it should be, in a few words.
     pub remarks: Vec<&'static str>,
     /// Whether there is a native stack at all.
@@ -65,7 +65,7 @@ pub(crate) struct Merged {
 
 /// How stacks are to be taken.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct StackOptions {
     /// With the local variables of Python functions.
     pub locals: bool,
     /// Whether the GIL is held, so that no other thread can run Python.
@@ -73,7 +73,7 @@ pub(crate) struct Wanted {
 }
 
 /// The stacks of all threads of a scene, by their numbers.
-pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
+pub(crate) fn stacks(scene: &ProcessSnapshot, wanted: StackOptions) -> HashMap<i32, MergedStack> {
     let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
     let witness = Witness {
         note,
@@ -122,8 +122,8 @@ pub(crate) fn merge(
     lines: &mut Lines,
     stack: Result<Stack, Missing>,
     python: Option<Vec<PythonFrame>>,
-) -> Merged {
-    let mut merged = Merged::default();
+) -> MergedStack {
+    let mut merged = MergedStack::default();
     let mut python = python
         .unwrap_or_else(|| {
             merged
@@ -143,7 +143,7 @@ pub(crate) fn merge(
         Err(missing) => merged.remarks.push(why(missing)),
     }
     // What no call of the interpreter stands for, or all of it where there is no native stack.
-    let rest: Vec<Call> = python.map(Call::of_python).collect();
+    let rest: Vec<StackFrame> = python.map(StackFrame::of_python).collect();
     if merged.native && !rest.is_empty() {
         merged
             .remarks
@@ -158,7 +158,7 @@ fn weave(
     (libraries, lines): (&[Library], &mut Lines),
     stack: &Stack,
     python: &mut impl Iterator<Item = PythonFrame>,
-    merged: &mut Merged,
+    merged: &mut MergedStack,
 ) {
     let places = stack
         .frames
@@ -170,8 +170,8 @@ fn weave(
     };
     let woven = woven(places, evaluates, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
-        Woven::Python(function) => Call::of_python(function),
-        Woven::Native((frame, place)) => Call::of_native(libraries, lines, frame, place),
+        Woven::Python(function) => StackFrame::of_python(function),
+        Woven::Native((frame, place)) => StackFrame::of_native(libraries, lines, frame, place),
     }));
 }
 
@@ -232,7 +232,7 @@ fn why(missing: Missing) -> &'static str {
     }
 }
 
-impl Call {
+impl StackFrame {
     fn of_python(function: PythonFrame) -> Self {
         Self {
             kind: FrameKind::Python,
@@ -316,7 +316,7 @@ impl Call {
     }
 }
 
-impl Merged {
+impl MergedStack {
     /// Remarks that there may be more functions of Python's than were read.
     pub(crate) fn is_a_part(&mut self, is_full: bool) {
         if is_full {
@@ -340,7 +340,7 @@ impl Merged {
 
     /// Lines for people: the innermost functions, without the interpreter's own unless everything is asked for.
     pub(crate) fn listing(&self, most: usize, everything: bool) -> Vec<String> {
-        let is_shown = |call: &&Call| everything || !call.plumbing;
+        let is_shown = |call: &&StackFrame| everything || !call.plumbing;
         let shown = self.calls.iter().filter(is_shown);
         let count = shown.clone().count();
         let mut lines = Vec::new();

@@ -25,7 +25,7 @@ use diaphane_cpython::reader::unpack;
 const WORDS: usize = 1 << 16;
 
 /// What is known of another process.
-pub(crate) struct Outside {
+pub(crate) struct OtherProcessStacks {
     pub threads: Vec<ThreadNow>,
     /// Which Python it runs, as `3.11.7`.
     pub version: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Outside {
 }
 
 /// Looks at a process; `None` where no Python is in it.
-pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
+pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks>, Error> {
     let subject = Subject::process(pid);
     let maps = Maps::of(subject)?;
     let libraries = libraries::loaded_by(subject, &maps);
@@ -84,7 +84,7 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
         })
     };
     let threads = tasks.iter().zip(seen).filter_map(now).collect();
-    Ok(Some(Outside {
+    Ok(Some(OtherProcessStacks {
         threads,
         limits: inside.limits(&interpreters),
         version: inside.version,

@@ -52,7 +52,7 @@ pub(crate) enum Gil {
 }
 
 /// The process, looked at once.
-pub(crate) struct Scene {
+pub(crate) struct ProcessSnapshot {
     pub maps: Maps,
     pub libraries: Vec<Library>,
     /// The packages of the libraries that own a thread or a pool.
@@ -69,7 +69,7 @@ pub(crate) struct Scene {
     runtime: Option<Span>,
 }
 
-impl Scene {
+impl ProcessSnapshot {
     /// Looks.
     pub(crate) fn look() -> Result<Self, Error> {
         let interpreter = Interpreter::look();
@@ -180,4 +180,4 @@ fn packages_of(
 }
 
 /// The names that Python gave to its threads, by the kernel's numbers.
-pub(crate) type Names = HashMap<i32, String>;
+pub(crate) type ThreadNames = HashMap<i32, String>;

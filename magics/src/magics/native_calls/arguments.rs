@@ -15,7 +15,7 @@ use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
 use crate::recording::arguments::Given;
-use crate::recording::arguments::findings::{Scene, slow_kernels};
+use crate::recording::arguments::findings::{FindingsInput, slow_kernels};
 use diaphane_report::{Diagnosis, Severity};
 
 /// The fields of a row that tell of arguments.
@@ -83,7 +83,7 @@ impl Writer<'_, '_> {
         let called: Vec<usize> = called.into_iter().collect();
         let mut found = slow_kernels(libraries, &called);
         if let Some((arguments, watched)) = &self.recorded.arguments {
-            found.extend(Scene::new(arguments, watched, libraries).findings());
+            found.extend(FindingsInput::new(arguments, watched, libraries).findings());
         }
         found.extend(self.below_their_best(trees)?);
         found.extend(self.recorded.held.iter().cloned());

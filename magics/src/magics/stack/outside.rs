@@ -53,7 +53,7 @@ pub fn stack_of_process(args: &StackArgs) -> Result<String, String> {
 }
 
 fn answer(args: &StackArgs) -> Result<Report, Error> {
-    let process = Process::of(args.pid)?;
+    let process = OtherProcess::of(args.pid)?;
     process.check()?;
     let found = look(process.pid, !args.no_stop)?.ok_or_else(|| process.is_no_python())?;
     let mut report = report(found.threads, args.all, args.native, true)?;
@@ -65,7 +65,7 @@ fn answer(args: &StackArgs) -> Result<Report, Error> {
 }
 
 /// The process that is asked about.
-struct Process {
+struct OtherProcess {
     pid: i32,
     /// With its name, for messages.
     shown: String,
@@ -75,7 +75,7 @@ struct Process {
     tracer: Option<i32>,
 }
 
-impl Process {
+impl OtherProcess {
     fn of(number: i32) -> Result<Self, Error> {
         let status = fs::read_to_string(format!("/proc/{number}/status"));
         let Some(status) = status.ok().filter(|_| number > 0) else {

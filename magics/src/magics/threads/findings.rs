@@ -5,17 +5,17 @@ use diaphane_sight::threads::Thread;
 
 use super::sample::Sample;
 use crate::stacks::merged;
-use crate::stacks::merged::Merged;
+use crate::stacks::merged::MergedStack;
 use crate::stacks::pools::Pool;
-use crate::stacks::snapshot::{Scene, ThreadKind};
+use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::frames::Functions;
 use diaphane_report::{Diagnosis, Severity};
 
 /// Everything that is sure of a scene, and of what was watched.
 pub(super) fn findings(
-    scene: &Scene,
+    scene: &ProcessSnapshot,
     sample: Option<&Sample>,
-    stack_of: &dyn Fn(i32) -> Option<Merged>,
+    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
     kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn findings(
 }
 
 /// A pool computes with its threads and the one that calls it; more of them than CPUs wait for each other.
-fn oversubscribed(pool: &Pool, scene: &Scene) -> Option<Diagnosis> {
+fn oversubscribed(pool: &Pool, scene: &ProcessSnapshot) -> Option<Diagnosis> {
     let cpus = &scene.cpus;
     let size = pool.computes_with();
     let usable = cpus.usable.filter(|&usable| size > usable)?;
@@ -78,7 +78,7 @@ fn oversubscribed(pool: &Pool, scene: &Scene) -> Option<Diagnosis> {
 }
 
 /// Threads of a pool that keep CPUs busy while nobody gives them work.
-fn spinning(pool: &Pool, scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+fn spinning(pool: &Pool, scene: &ProcessSnapshot, sample: &Sample) -> Option<Diagnosis> {
     let idle = sample.idle_runs(pool)?;
     let mut evidence = vec![format!("seen {idle} times, and never with work")];
     let own = scene.threads.iter().filter(|thread| pool.owns(thread));
@@ -118,7 +118,7 @@ fn fork_hazard(pool: &Pool) -> Option<Diagnosis> {
 }
 
 /// The thread that waits most, if it waits more than it works.
-fn gil_wait(scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+fn gil_wait(scene: &ProcessSnapshot, sample: &Sample) -> Option<Diagnosis> {
     const MUCH: f64 = 0.5;
     let waits = |thread: &&Thread| sample.gil_wait(thread.tid);
     let most = scene
@@ -147,7 +147,7 @@ fn gil_wait(scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
 }
 
 /// Starting a thread fails at the limit.
-fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
+fn few_tasks_left(scene: &ProcessSnapshot) -> Option<Diagnosis> {
     let limit = scene.tasks.as_ref()?;
     let near = limit.now.saturating_mul(10) >= limit.most.saturating_mul(8);
     near.then(|| Diagnosis {
@@ -164,8 +164,8 @@ fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
 
 /// The main thread waits for a lock without an end, and nobody is there who could give it.
 fn deadlock(
-    scene: &Scene,
-    stack_of: &dyn Fn(i32) -> Option<Merged>,
+    scene: &ProcessSnapshot,
+    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
     kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Option<Diagnosis> {
     let waits = |thread: &Thread| {
@@ -204,7 +204,7 @@ fn deadlock(
 }
 
 /// Whether a thread is the one by which IPython writes its history.
-fn saves_history(scene: &Scene, thread: &Thread) -> bool {
+fn saves_history(scene: &ProcessSnapshot, thread: &Thread) -> bool {
     let frames = scene.interpreter.frames(thread.tid);
     let functions = Functions::default().of(&frames).unwrap_or_default();
     functions

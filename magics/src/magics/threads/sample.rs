@@ -7,9 +7,9 @@ use diaphane_sight::threads::{Task, tasks};
 
 use crate::error::Error;
 use crate::magic::Context;
-use crate::stacks::merged::{Call, Merged, Wanted, stacks};
+use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::Pool;
-use crate::stacks::snapshot::Scene;
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::frames::Functions;
 use diaphane_cpython::interpreter::Interpreter;
 
@@ -41,7 +41,7 @@ impl Sample {
     /// Watches the process. Ctrl-C ends it.
     pub(super) fn watch(
         context: &Context<'_, '_>,
-        scene: &Scene,
+        scene: &ProcessSnapshot,
         time: Duration,
     ) -> Result<Self, Error> {
         let started = Instant::now();
@@ -75,7 +75,7 @@ impl Sample {
         Ok(())
     }
 
-    fn look(&mut self, scene: &Scene) {
+    fn look(&mut self, scene: &ProcessSnapshot) {
         let now = Interpreter::look();
         self.looks += 1;
         for &tid in now.states.keys() {
@@ -94,7 +94,9 @@ impl Sample {
 
     /// Looks whether the threads of pools that run have work.
     fn look_at_pools(&mut self) {
-        let Ok(scene) = Scene::look() else { return };
+        let Ok(scene) = ProcessSnapshot::look() else {
+            return;
+        };
         self.pool_looks += 1;
         let running = |pool: &&Pool| {
             scene
@@ -106,7 +108,7 @@ impl Sample {
         if pools.is_empty() {
             return;
         }
-        let stacks = stacks(&scene, Wanted::default());
+        let stacks = stacks(&scene, StackOptions::default());
         for pool in pools {
             if !has_work(pool, &scene, &stacks) {
                 *self.idle_runs.entry(pool.index).or_default() += 1;
@@ -141,8 +143,8 @@ impl Sample {
 }
 
 /// Whether somebody may compute with a pool: a thread of others is in its library, or one of its own is in other code.
-fn has_work(pool: &Pool, scene: &Scene, stacks: &HashMap<i32, Merged>) -> bool {
-    let inside = |call: &Call| call.index == Some(pool.index);
+fn has_work(pool: &Pool, scene: &ProcessSnapshot, stacks: &HashMap<i32, MergedStack>) -> bool {
+    let inside = |call: &StackFrame| call.index == Some(pool.index);
     scene
         .threads
         .iter()

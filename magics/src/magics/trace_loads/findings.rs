@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use diaphane_sight::proc::mounts;
 use diaphane_sight::proc::mounts::Mount;
 
-use super::opens::{Open, Source};
+use super::opens::{OpenAttempt, Source};
 use crate::libraries::names::file_name;
-use crate::magics::trace_loads::snapshot::Scene;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -19,7 +19,7 @@ const TOO_MANY: usize = 1000;
 const LONG_NS: u64 = 100_000_000;
 
 /// All of it.
-pub(super) fn all(scene: &Scene, opens: &[Open]) -> Vec<Diagnosis> {
+pub(super) fn all(scene: &LoadsSnapshot, opens: &[OpenAttempt]) -> Vec<Diagnosis> {
     [misses(opens), slow_initialiser(scene), far(opens)]
         .into_iter()
         .flatten()
@@ -27,9 +27,9 @@ pub(super) fn all(scene: &Scene, opens: &[Open]) -> Vec<Diagnosis> {
 }
 
 /// The linker looked in many places where nothing was.
-fn misses(opens: &[Open]) -> Option<Diagnosis> {
-    let of_linker: Vec<&Open> = opens.iter().filter(|open| open.by_linker).collect();
-    let failed: Vec<&&Open> = of_linker.iter().filter(|open| open.failed).collect();
+fn misses(opens: &[OpenAttempt]) -> Option<Diagnosis> {
+    let of_linker: Vec<&OpenAttempt> = opens.iter().filter(|open| open.by_linker).collect();
+    let failed: Vec<&&OpenAttempt> = of_linker.iter().filter(|open| open.failed).collect();
     if failed.len() < MANY {
         return None;
     }
@@ -68,10 +68,10 @@ fn misses(opens: &[Open]) -> Option<Diagnosis> {
 }
 
 /// Files that lie, or were looked for, where an access may wait for a network or a program.
-fn far(opens: &[Open]) -> Option<Diagnosis> {
+fn far(opens: &[OpenAttempt]) -> Option<Diagnosis> {
     let all = mounts::mounts();
     let mut places: Vec<(&Mount, usize, usize)> = Vec::new();
-    let is_code = |open: &&Open| open.by_linker || is_module(&open.path);
+    let is_code = |open: &&OpenAttempt| open.by_linker || is_module(&open.path);
     for open in opens.iter().filter(is_code) {
         let path = std::path::absolute(&open.path).unwrap_or_else(|_| (&open.path).into());
         let Some(mount) = mounts::of(&path, &all).filter(|mount| mount.is_far()) else {
@@ -113,7 +113,7 @@ fn is_module(path: &str) -> bool {
 }
 
 /// One library's own start took most of the cell.
-fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
+fn slow_initialiser(scene: &LoadsSnapshot) -> Option<Diagnosis> {
     let timed = scene
         .story
         .loaded

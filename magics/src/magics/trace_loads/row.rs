@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::opens::{Open, Source};
+use super::opens::{OpenAttempt, Source};
 use crate::libraries::names::file_name;
-use crate::magics::trace_loads::snapshot::Scene;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use diaphane_report::{Address, Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -84,8 +84,8 @@ pub(super) struct Library {
 
 /// The libraries in their order, and the calls that loaded nothing.
 pub(super) fn libraries(
-    scene: &Scene,
-    opens: &[Open],
+    scene: &LoadsSnapshot,
+    opens: &[OpenAttempt],
     only_failed: bool,
     by_time: bool,
 ) -> Vec<Library> {
@@ -145,7 +145,7 @@ fn empty(path: String) -> Library {
     }
 }
 
-fn library(scene: &Scene, index: usize, opens: &[Open]) -> Library {
+fn library(scene: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Library {
     let one = &scene.story.loaded[index];
     let item = scene.item(index);
     let call = scene.call(one);
@@ -219,9 +219,13 @@ pub(super) struct OpenRow {
 }
 
 /// The files that were tried.
-pub(super) fn files(scene: &Scene, opens: &[Open], only_failed: bool) -> Vec<OpenRow> {
+pub(super) fn files(
+    scene: &LoadsSnapshot,
+    opens: &[OpenAttempt],
+    only_failed: bool,
+) -> Vec<OpenRow> {
     let wanted = opens.iter().filter(|open| !only_failed || open.failed);
-    let row = |open: &Open| OpenRow {
+    let row = |open: &OpenAttempt| OpenRow {
         t_ns: open.at,
         event: "open",
         path: open.path.clone(),

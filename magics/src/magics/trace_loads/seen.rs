@@ -4,8 +4,8 @@ use diaphane_sight::linker::libraries::Kind;
 use diaphane_trace::syscalls::{Call, Plan, Recording, Running, begin};
 use syscalls::Sysno;
 
-use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::Scene;
+use super::opens::{OpenAttempt, Source};
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 
 /// The bytes of each thread's log; memory is taken as it is written.
 const ROOM: usize = 256 << 20;
@@ -14,7 +14,7 @@ const ROOM: usize = 256 << 20;
 pub(super) struct Seeing(Running);
 
 /// What was seen.
-pub(super) struct Seen(Recording);
+pub(super) struct SeenEvents(Recording);
 
 /// What was started.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +35,8 @@ impl Seeing {
         begin(plan).ok().map(Self)
     }
 
-    pub fn end(self) -> Seen {
-        Seen(self.0.end())
+    pub fn end(self) -> SeenEvents {
+        SeenEvents(self.0.end())
     }
 }
 
@@ -52,16 +52,16 @@ fn is_wanted(number: i64) -> bool {
     )
 }
 
-impl Seen {
+impl SeenEvents {
     /// The files that were opened, or tried. Those that the linker tries before one that it finds belong to that one.
-    pub fn opens(&self, scene: &Scene) -> Vec<Open> {
+    pub fn opens(&self, scene: &LoadsSnapshot) -> Vec<OpenAttempt> {
         let loader = scene
             .items
             .iter()
             .find(|item| item.facts.kind == Kind::Loader);
         let loader = loader.map(|item| item.facts.span);
         let by_linker = |call: &Call| loader.is_some_and(|span| span.contains(call.registers.code));
-        let mut opens: Vec<Open> = Vec::new();
+        let mut opens: Vec<OpenAttempt> = Vec::new();
         for call in &self.0.calls {
             opens.extend(open(call, by_linker(call)));
         }
@@ -110,7 +110,7 @@ impl Seen {
 }
 
 /// A call that opens a file.
-fn open(call: &Call, by_linker: bool) -> Option<Open> {
+fn open(call: &Call, by_linker: bool) -> Option<OpenAttempt> {
     let (argument, flags, mode) = match sysno(call)? {
         Sysno::openat => (1, 2, 3),
         #[cfg(target_arch = "x86_64")]
@@ -129,7 +129,7 @@ fn open(call: &Call, by_linker: bool) -> Option<Open> {
     let creates = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
     let mode = creates.then(|| format!(", 0{:03o}", call.arguments[mode] & 0o7777));
     let behind = format!(", {}{})", flag_names(flags), mode.unwrap_or_default());
-    Some(Open {
+    Some(OpenAttempt {
         at: Some(call.began_ns),
         path,
         written: Some((before, behind)),

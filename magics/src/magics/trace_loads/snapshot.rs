@@ -7,43 +7,43 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::search::{Rule, Rules, requesters};
 use pyo3::prelude::*;
 
-use super::opens::{self, Open, Source, Way};
-use super::seen::{Births, Seen};
-use super::{Watch, story_without_hook};
+use super::opens::{self, FoundBy, OpenAttempt, Source};
+use super::seen::{Births, SeenEvents};
+use super::{LoadsWatch, story_without_hook};
 use crate::error::Error;
 use crate::libraries::inventory::{Item, items};
 use crate::libraries::names::{file_name, short};
-use crate::magics::trace_loads::timeline::{Call, Loaded, Story};
+use crate::magics::trace_loads::timeline::{DlopenCall, MappedLibrary, Timeline};
 use crate::session::import_audit::{Load, Means};
 
 /// Everything that the report is made of.
-pub(super) struct Scene {
-    pub story: Story,
+pub(super) struct LoadsSnapshot {
+    pub story: Timeline,
     pub items: Vec<Item>,
     libraries: Vec<Library>,
     /// For each library of the story, its place among the loaded ones, and how it was found.
     places: Vec<Option<usize>>,
-    ways: Vec<Option<Way>>,
+    ways: Vec<Option<FoundBy>>,
     requests: Vec<Arc<Load>>,
-    opened: Option<Vec<Open>>,
+    opened: Option<Vec<OpenAttempt>>,
     pub births: Option<Births>,
     pub elapsed_ns: u64,
 }
 
-impl Scene {
-    pub fn of(py: Python<'_>, before: &[Library], watch: &Watch) -> Result<Self, Error> {
+impl LoadsSnapshot {
+    pub fn of(py: Python<'_>, before: &[Library], watch: &LoadsWatch) -> Result<Self, Error> {
         let items = items(py)?;
         let story = match watch.refused {
-            None => Story::of(&watch.recording.events),
+            None => Timeline::of(&watch.recording.events),
             Some(_) => {
                 let after: Vec<&Library> = items.iter().map(|item| &item.facts).collect();
                 story_without_hook(before, &after)
             }
         };
-        let is_it = |item: &Item, one: &Loaded| {
+        let is_it = |item: &Item, one: &MappedLibrary| {
             item.facts.image.bias() == one.bias && item.facts.linker_name == one.path
         };
-        let place = |one: &Loaded| {
+        let place = |one: &MappedLibrary| {
             let still = one.gone_at.is_none();
             items.iter().position(|item| still && is_it(item, one))
         };
@@ -55,7 +55,7 @@ impl Scene {
             items,
             requests: watch.requests.clone(),
             opened: None,
-            births: watch.opened.as_ref().map(Seen::births),
+            births: watch.opened.as_ref().map(SeenEvents::births),
             elapsed_ns: watch.recording.lasted,
         };
         let rules = Rules::read();
@@ -73,12 +73,12 @@ impl Scene {
         self.items.get(self.places[index]?)
     }
 
-    pub fn call(&self, one: &Loaded) -> Option<&Call> {
+    pub fn call(&self, one: &MappedLibrary) -> Option<&DlopenCall> {
         self.story.calls.get(one.call)
     }
 
     /// How the linker's rules lead to a library.
-    fn search(&self, index: usize, rules: &Rules, askers: &[Option<usize>]) -> Option<Way> {
+    fn search(&self, index: usize, rules: &Rules, askers: &[Option<usize>]) -> Option<FoundBy> {
         let one = &self.story.loaded[index];
         let own = self.places[index]?;
         let library = &self.libraries[own];
@@ -144,7 +144,7 @@ impl Scene {
     }
 
     /// Who made a call.
-    pub fn caller(&self, call: &Call) -> Option<String> {
+    pub fn caller(&self, call: &DlopenCall) -> Option<String> {
         let request = call.request.and_then(|number| self.requests.get(number));
         if let Some(load) = request {
             return Some(match load.means {
@@ -163,14 +163,14 @@ impl Scene {
     }
 
     /// The user's line behind a call, and the modules between.
-    pub fn request(&self, call: &Call) -> Option<&Load> {
+    pub fn request(&self, call: &DlopenCall) -> Option<&Load> {
         call.request
             .and_then(|number| self.requests.get(number))
             .map(|load| &**load)
     }
 
     /// The bytes that a library has mapped.
-    pub fn bytes(&self, one: &Loaded) -> Option<usize> {
+    pub fn bytes(&self, one: &MappedLibrary) -> Option<usize> {
         let index = self
             .story
             .loaded
@@ -195,8 +195,8 @@ impl Scene {
     }
 
     /// The calls that loaded nothing and found nothing.
-    pub fn failed_calls(&self) -> impl Iterator<Item = &Call> {
-        let loads = |call: &Call| {
+    pub fn failed_calls(&self) -> impl Iterator<Item = &DlopenCall> {
+        let loads = |call: &DlopenCall| {
             let index = self
                 .story
                 .calls
@@ -204,7 +204,7 @@ impl Scene {
                 .position(|other| std::ptr::eq(other, call));
             self.story.loaded.iter().any(|one| Some(one.call) == index)
         };
-        let is_there = |call: &Call| {
+        let is_there = |call: &DlopenCall| {
             let path = call.path.as_deref().unwrap_or_default();
             self.libraries.iter().any(|library| {
                 library.image.soname.as_deref() == Some(path)
@@ -221,13 +221,13 @@ impl Scene {
     }
 
     /// The files that were tried: those that were seen, or else those that the rules name.
-    pub fn opens(&self) -> Vec<Open> {
+    pub fn opens(&self) -> Vec<OpenAttempt> {
         if let Some(opened) = &self.opened {
             return opened.clone();
         }
         let of = |index: usize| {
             let one = &self.story.loaded[index];
-            let open = move |path: String, failed: bool| Open {
+            let open = move |path: String, failed: bool| OpenAttempt {
                 at: Some(one.at).filter(|at| *at > 0),
                 path,
                 written: None,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
-use crate::magics::trace_loads::snapshot::Scene;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use diaphane_report::{Column, Show};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -41,7 +41,7 @@ pub(super) struct LoadRow {
 }
 
 /// The lines of all loads.
-pub(super) fn tree(scene: &Scene) -> Vec<LoadRow> {
+pub(super) fn tree(scene: &LoadsSnapshot) -> Vec<LoadRow> {
     let mut lines: Vec<LoadRow> = Vec::new();
     for (index, one) in scene.story.loaded.iter().enumerate() {
         if one.is_first || scene.call(one).is_none() {
@@ -67,7 +67,7 @@ pub(super) fn tree(scene: &Scene) -> Vec<LoadRow> {
 }
 
 /// The line of the module or call that asked, below those that led there; made where it is not there yet.
-fn above(scene: &Scene, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
+fn above(scene: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
     let one = &scene.story.loaded[index];
     let request = scene.call(one).and_then(|call| scene.request(call));
     let modules = request
@@ -94,7 +94,7 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize>
 }
 
 /// The line of a library, and those of the libraries that it needed.
-fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<LoadRow>) {
+fn library(scene: &LoadsSnapshot, index: usize, parent: Option<usize>, lines: &mut Vec<LoadRow>) {
     let one = &scene.story.loaded[index];
     let name = file_name(&one.path);
     let id = lines.len();

@@ -20,7 +20,7 @@ use crate::libraries::inventory::{Item, newest};
 use crate::libraries::names::file_name;
 
 /// What is there to look at.
-pub(super) struct Scene {
+pub(super) struct ImportSnapshot {
     pub items: Vec<Item>,
     pub places: Places,
     /// Variables that were changed since the start.
@@ -70,7 +70,7 @@ impl Explanation {
     }
 }
 
-pub(super) fn explain(cause: &Cause, scene: &Scene) -> Explanation {
+pub(super) fn explain(cause: &Cause, scene: &ImportSnapshot) -> Explanation {
     let failure = &cause.failure;
     let mut told = Explanation {
         kind: Some(failure.kind),
@@ -96,7 +96,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// The loaded library of a file or a name, and who brought it.
-fn loaded<'a>(name: &str, scene: &'a Scene) -> Option<&'a Item> {
+fn loaded<'a>(name: &str, scene: &'a ImportSnapshot) -> Option<&'a Item> {
     let is_it = |item: &&Item| {
         let facts = &item.facts;
         facts.path.as_deref() == Some(name)
@@ -106,7 +106,7 @@ fn loaded<'a>(name: &str, scene: &'a Scene) -> Option<&'a Item> {
     scene.items.iter().find(is_it)
 }
 
-fn tell_loaded(item: Option<&Item>, scene: &Scene, told: &mut Explanation) {
+fn tell_loaded(item: Option<&Item>, scene: &ImportSnapshot, told: &mut Explanation) {
     told.loaded_copy = item.map(|item| item.path().to_owned());
     told.loaded_by = item.and_then(|item| item.loaded_by(&scene.items));
 }
@@ -117,7 +117,7 @@ fn family(version: &str) -> &str {
     &version[..end]
 }
 
-fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn version(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
     let (wanted, family) = (failure.missing.as_str(), family(&failure.missing));
     let library = file_name(&failure.file);
     let item = loaded(&failure.file, scene);
@@ -167,7 +167,7 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     };
 }
 
-fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn symbol(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
     let symbol = failure.missing.as_str();
     told.required_by = Some(failure.file.clone());
     let by = file_name(&failure.file);
@@ -243,7 +243,7 @@ fn needs(needed: &[String]) -> String {
     }
 }
 
-fn static_tls(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn static_tls(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
     let size = file::facts(Path::new(&failure.file)).map_or(0, |facts| facts.tls);
     let users: Vec<&str> = scene
         .items

@@ -14,7 +14,7 @@ use diaphane_report::Diagnosis;
 pub(crate) use kernels::slow_kernels;
 
 /// What the findings look at.
-pub(crate) struct Scene<'a> {
+pub(crate) struct FindingsInput<'a> {
     pub arguments: &'a Arguments,
     pub watched: &'a Watched,
     pub libraries: &'a [Library],
@@ -23,7 +23,7 @@ pub(crate) struct Scene<'a> {
     places: Vec<Place>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> FindingsInput<'a> {
     /// The scene of a cell.
     pub fn new(arguments: &'a Arguments, watched: &'a Watched, libraries: &'a [Library]) -> Self {
         let from_outside = arguments.given.iter().filter(|(_, given)| !given.is_inside);

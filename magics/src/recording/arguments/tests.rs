@@ -10,7 +10,7 @@ use diaphane_trace::recorder::{self, Plan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::findings::Scene;
+use super::findings::FindingsInput;
 use super::{Arguments, Watch};
 use crate::magic::User;
 use crate::recording::hook_plan::{Boundary, Wanted};
@@ -67,7 +67,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
         let watched = watch.end(user).unwrap();
         let arguments = Arguments::of(&recording.logs, &boundary, &watched);
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
-        let findings = Scene::new(&arguments, &watched, &libraries).findings();
+        let findings = FindingsInput::new(&arguments, &watched, &libraries).findings();
         let mut places: Vec<_> = arguments.given.iter().collect();
         places.sort_by_key(|(place, _)| **place);
         let text = |given: &super::Given| {

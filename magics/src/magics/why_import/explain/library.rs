@@ -8,7 +8,7 @@ use diaphane_sight::code::file;
 use diaphane_sight::code::file::Class;
 use diaphane_sight::linker::search::{Attempt, Requester, Rules};
 
-use super::{Candidate, Explanation, Scene, Tried, shown};
+use super::{Candidate, Explanation, ImportSnapshot, Tried, shown};
 use crate::libraries::inventory::Item;
 use crate::libraries::names::file_name;
 use crate::magics::why_import::exception::Cause;
@@ -17,7 +17,7 @@ use crate::session::import_audit;
 /// So many files are walked through in search of the one that needs a library.
 const MOST_FILES: usize = 500;
 
-pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
+pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanation) {
     let wanted = cause.failure.file.as_str();
     if wanted.contains('/') {
         return unreadable(wanted, told);
@@ -82,7 +82,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
 }
 
 /// Whose search paths hold for a name that Python code gave: the module's that calls the linker, and the program's.
-fn callers(scene: &Scene) -> Vec<Requester> {
+fn callers(scene: &ImportSnapshot) -> Vec<Requester> {
     let of = |item: &Item| Requester::of(&item.facts);
     let mut items = scene.items.iter();
     let program = items.next().map(of);

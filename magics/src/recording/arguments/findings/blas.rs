@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diaphane_sight::runtimes::pools::{Api, runtime, threads_of};
 
-use super::{Scene, count};
+use super::{FindingsInput, count};
 use diaphane_report::{Diagnosis, Severity};
 
 /// So many calls are many.
@@ -17,7 +17,7 @@ const UNDIVIDED: f64 = 4.0 * 65536.0;
 const WORTH: f64 = 1e7;
 
 /// C004: many calls that do next to nothing.
-pub(super) fn tiny_calls(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn tiny_calls(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut functions: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
     for (known, call, _) in scene.functions() {
         if let Some(flop) = call.flop {
@@ -44,7 +44,7 @@ pub(super) fn tiny_calls(scene: &Scene<'_>) -> Vec<Diagnosis> {
 }
 
 /// C006: a pool of threads of which one computes.
-pub(super) fn one_thread(scene: &Scene<'_>) -> Option<Diagnosis> {
+pub(super) fn one_thread(scene: &FindingsInput<'_>) -> Option<Diagnosis> {
     let (mut calls, mut flop, mut largest) = (0, 0.0, 0.0_f64);
     for (known, call, _) in scene.functions() {
         let size = |name| call.integer(name).map(|size| size as f64);

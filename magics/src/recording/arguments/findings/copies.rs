@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Scene;
+use super::FindingsInput;
 use crate::recording::arguments::lives::{Life, Owned};
 use crate::recording::arguments::snapshot::View;
 use crate::recording::arguments::{Given, What};
@@ -19,7 +19,7 @@ struct Copied<'a> {
 }
 
 /// The copies that are sure.
-pub(super) fn before_blas(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut copies: BTreeMap<String, (Copied<'_>, usize)> = BTreeMap::new();
     // The ufunc whose loop ran last on a thread, such as `matmul`.
     let mut outer: BTreeMap<usize, &Given> = BTreeMap::new();
@@ -57,7 +57,7 @@ fn read(given: &Given) -> impl Iterator<Item = (&Memory, Owned)> {
 
 /// The loop was given an array, and BLAS was given neither it nor any other.
 fn of_operand<'a>(
-    scene: &Scene<'a>,
+    scene: &FindingsInput<'a>,
     known: &Known,
     outer: Option<&Given>,
     given: &Given,
@@ -92,7 +92,7 @@ fn of_operand<'a>(
 /// BLAS was given memory that was allocated for this and into which nothing was computed, as large as an array that it
 /// could not have read.
 fn of_temporary<'a>(
-    scene: &Scene<'a>,
+    scene: &FindingsInput<'a>,
     known: &Known,
     call: &Call,
     given: &Given,
@@ -133,7 +133,7 @@ fn of_temporary<'a>(
 }
 
 /// The name for an array as a whole.
-fn named<'a>(scene: &Scene<'a>, life: &'a Life) -> Option<&'a View> {
+fn named<'a>(scene: &FindingsInput<'a>, life: &'a Life) -> Option<&'a View> {
     let views = scene.watched.before.views.iter();
     let mut views = views.filter(|view| view.is_named && life.span.contains(view.span.start));
     views.next()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scene, count};
+use super::{FindingsInput, count};
 use crate::recording::arguments::lives::Owned;
 use crate::recording::arguments::{Given, What};
 use diaphane_report::{Diagnosis, Severity};
@@ -11,7 +11,7 @@ use diaphane_report::{Diagnosis, Severity};
 const MANY: usize = 1000;
 
 /// C001: the loop for Python's objects calls Python for each item.
-pub(super) fn of_objects(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn of_objects(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut items: BTreeMap<String, usize> = BTreeMap::new();
     for (_, given) in scene.calls() {
         if let What::Loop(about, looping) = &given.what
@@ -37,7 +37,7 @@ pub(super) fn of_objects(scene: &Scene<'_>) -> Vec<Diagnosis> {
 }
 
 /// The arrays of objects that the cell names.
-fn objects(scene: &Scene<'_>) -> Vec<String> {
+fn objects(scene: &FindingsInput<'_>) -> Vec<String> {
     let views = scene.watched.before.views.iter();
     let views = views.chain(&scene.watched.after.views);
     let mut names: Vec<String> = views
@@ -53,7 +53,7 @@ fn objects(scene: &Scene<'_>) -> Vec<String> {
 type Way = (usize, String, String, usize);
 
 /// C005: an operand of another dtype goes through a buffer, piece by piece.
-pub(super) fn through_buffers(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn through_buffers(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut pieces: BTreeMap<Way, (usize, usize)> = BTreeMap::new();
     for (log, given) in scene.calls() {
         let What::Loop(about, looping) = &given.what else {
