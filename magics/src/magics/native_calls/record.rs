@@ -14,9 +14,9 @@ use regex::Regex;
 
 use crate::error::Error;
 use crate::magic::User;
-use crate::recording::arguments::{Arguments, Watch, Watched};
+use crate::recording::arguments::{ArgumentWatch, CallArguments, WatchedArguments};
 use crate::recording::gil_watch::GilWatch;
-use crate::recording::hook_plan::{Boundary, Wanted};
+use crate::recording::hook_plan::{HookOptions, HookPlan};
 use crate::recording::signatures;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, PythonEvents};
@@ -54,7 +54,7 @@ pub(super) struct Recorded {
     pub loop_addresses: HashSet<usize>,
     pub deep: Option<Deep>,
     /// What was handed to the functions, where it was kept.
-    pub arguments: Option<(Arguments, Watched)>,
+    pub arguments: Option<(CallArguments, WatchedArguments)>,
     /// The biases of libraries whose functions were all hooked.
     pub covered: Vec<usize>,
     /// Native functions that kept the GIL while others waited for it.
@@ -99,13 +99,13 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
         place: place(py),
         words: how.arguments,
     };
-    let begin = || Watch::begin(user, &body.names);
+    let begin = || ArgumentWatch::begin(user, &body.names);
     let mut watch = how.arguments.then(begin).transpose()?;
     let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
     let started = Instant::now();
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let covered = covered(prepared.as_ref(), applied.as_ref());
-    let boundary = Boundary::place(user, wanted(&covered, &how))?;
+    let boundary = HookPlan::place(user, wanted(&covered, &how))?;
     let boundary = Arc::new(Mutex::new(boundary));
     let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
     let on = started.elapsed();
@@ -163,8 +163,8 @@ fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.
-fn wanted(covered: &[usize], how: &How) -> Wanted {
-    Wanted {
+fn wanted(covered: &[usize], how: &How) -> HookOptions {
+    HookOptions {
         covered: covered.to_vec(),
         libraries: how.libraries.clone(),
         arguments: how.arguments,
@@ -210,18 +210,18 @@ fn restore(
 /// What the words of the recording mean, where they were kept.
 fn arguments(
     user: User<'_, '_>,
-    watch: Option<Watch<'_>>,
-    boundary: &Mutex<Boundary>,
+    watch: Option<ArgumentWatch<'_>>,
+    boundary: &Mutex<HookPlan>,
     recording: &Recording,
     limits: &mut Vec<String>,
-) -> Result<Option<(Arguments, Watched)>, Error> {
+) -> Result<Option<(CallArguments, WatchedArguments)>, Error> {
     let Some(watch) = watch else {
         return Ok(None);
     };
     let mut watched = watch.end(user)?;
     limits.append(&mut watched.limits);
     let boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
-    let arguments = Arguments::of(&recording.logs, &boundary, &watched);
+    let arguments = CallArguments::of(&recording.logs, &boundary, &watched);
     Ok(Some((arguments, watched)))
 }
 
@@ -291,7 +291,7 @@ fn about(
 /// What is loaded while the cell runs is hooked too.
 fn after_load(
     user: User<'_, '_>,
-    boundary: &Arc<Mutex<Boundary>>,
+    boundary: &Arc<Mutex<HookPlan>>,
 ) -> diaphane_cpython::events::AfterLoad {
     let boundary = Arc::clone(boundary);
     let namespace = user.namespace.clone().unbind();

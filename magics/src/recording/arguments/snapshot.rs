@@ -27,13 +27,13 @@ pub(crate) struct View {
 
 /// All arrays of one moment.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+pub(crate) struct ArraySnapshot {
     pub views: Vec<View>,
     /// Whether there are too many objects to see all.
     pub is_cut: bool,
 }
 
-impl Snapshot {
+impl ArraySnapshot {
     /// Looks at everything that the user's variables hold; those that the cell names come first.
     pub fn take(user: User<'_, '_>, names: &[String]) -> PyResult<Self> {
         let named: HashSet<&str> = names.iter().map(String::as_str).collect();

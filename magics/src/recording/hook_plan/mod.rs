@@ -18,7 +18,7 @@ use regex::Regex;
 
 pub(crate) use self::choice::is_interpreter;
 use self::plan::Plan;
-use crate::recording::signatures::Known;
+use crate::recording::signatures::KnownFunction;
 
 pub(crate) use self::loops::About;
 use crate::error::Error;
@@ -29,7 +29,7 @@ const TOO_OFTEN: &str = "libraries were loaded too often for all calls to be hoo
 
 /// What is to be hooked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct HookOptions {
     /// Only calls out of libraries whose file name matches.
     pub libraries: Option<Regex>,
     /// Whether the arguments of known functions are kept.
@@ -39,8 +39,8 @@ pub(crate) struct Wanted {
 }
 
 /// The hooks of one recording; they go when this is dropped.
-pub(crate) struct Boundary {
-    wanted: Wanted,
+pub(crate) struct HookPlan {
+    wanted: HookOptions,
     hooks: Option<Hooks>,
     counters: Counters,
     /// What is hooked, once for each time that libraries were loaded.
@@ -49,9 +49,9 @@ pub(crate) struct Boundary {
     pub limits: Vec<String>,
 }
 
-impl Boundary {
+impl HookPlan {
     /// Places the hooks.
-    pub fn place(user: User<'_, '_>, wanted: Wanted) -> Result<Self, Error> {
+    pub fn place(user: User<'_, '_>, wanted: HookOptions) -> Result<Self, Error> {
         let counters = link_map::counters();
         let plan = Plan::of(user, &wanted, counters)?;
         let mut boundary = Self {
@@ -125,7 +125,7 @@ impl Boundary {
     }
 
     /// The signature of a function whose arguments are kept.
-    pub fn known(&self, address: usize) -> Option<Known> {
+    pub fn known(&self, address: usize) -> Option<KnownFunction> {
         let mut plans = self.plans.iter().rev();
         plans.find_map(|plan| plan.known.get(&address)).copied()
     }

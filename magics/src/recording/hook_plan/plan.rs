@@ -12,8 +12,8 @@ use diaphane_trace::got_hooks::{Prepared, Site, got};
 use diaphane_trace::recorder::words;
 use regex::Regex;
 
-use super::choice::Choice;
-use super::{Wanted, loops};
+use super::choice::CallerChoice;
+use super::{HookOptions, loops};
 use crate::error::Error;
 use crate::magic::User;
 use crate::recording::signatures;
@@ -37,12 +37,12 @@ pub(super) struct Plan {
     /// What cannot be hooked, in words.
     pub limits: Vec<String>,
     /// The ufuncs, whose memory holds pointers that are hooked.
-    owners: Vec<loops::Owned>,
+    owners: Vec<loops::OwnedTable>,
 }
 
 /// For which state of the process a plan was made.
 #[derive(Clone, PartialEq, Eq)]
-struct Key {
+struct PlanKey {
     counters: Counters,
     libraries: Option<String>,
     arguments: bool,
@@ -50,12 +50,16 @@ struct Key {
     ufuncs: (usize, Vec<usize>),
 }
 
-static KNOWN: Mutex<Option<(Key, Arc<Plan>)>> = Mutex::new(None);
+static KNOWN: Mutex<Option<(PlanKey, Arc<Plan>)>> = Mutex::new(None);
 
 impl Plan {
     /// The plan for this moment.
-    pub fn of(user: User<'_, '_>, wanted: &Wanted, counters: Counters) -> Result<Arc<Self>, Error> {
-        let key = Key {
+    pub fn of(
+        user: User<'_, '_>,
+        wanted: &HookOptions,
+        counters: Counters,
+    ) -> Result<Arc<Self>, Error> {
+        let key = PlanKey {
             counters,
             libraries: wanted.libraries.as_ref().map(ToString::to_string),
             arguments: wanted.arguments,
@@ -76,7 +80,7 @@ impl Plan {
     /// What there is besides what is hooked already. It is not kept, since it holds for this recording only.
     pub fn besides(
         user: User<'_, '_>,
-        wanted: &Wanted,
+        wanted: &HookOptions,
         hooked: &HashSet<usize>,
     ) -> Result<Arc<Self>, Error> {
         let mut tables = loops::tables(user)?;
@@ -90,7 +94,7 @@ impl Plan {
         Ok(Arc::new(Self::make(wanted, tables)?))
     }
 
-    fn make(wanted: &Wanted, tables: Vec<loops::Owned>) -> Result<Self, Error> {
+    fn make(wanted: &HookOptions, tables: Vec<loops::OwnedTable>) -> Result<Self, Error> {
         let libraries = libraries::now()?;
         let mut plan = Self::default();
         let mut sites = plan.calls_of(wanted, &libraries);
@@ -127,8 +131,8 @@ impl Plan {
     }
 
     /// The calls that leave the libraries that are asked for.
-    fn calls_of(&mut self, wanted: &Wanted, libraries: &[Library]) -> Vec<Site> {
-        let choice = Choice::of(libraries);
+    fn calls_of(&mut self, wanted: &HookOptions, libraries: &[Library]) -> Vec<Site> {
+        let choice = CallerChoice::of(libraries);
         let mut sites = Vec::new();
         let mut names = Vec::new();
         let mut unbound = Vec::new();
@@ -179,7 +183,7 @@ impl Plan {
 }
 
 /// Whether a pattern matches a library out of which calls can be hooked.
-fn is_any_asked(pattern: &Regex, choice: &Choice, libraries: &[Library]) -> bool {
+fn is_any_asked(pattern: &Regex, choice: &CallerChoice, libraries: &[Library]) -> bool {
     let mut libraries = libraries.iter().enumerate();
     libraries.any(|(index, library)| choice.is_caller(index) && pattern.is_match(&library.name))
 }

@@ -3,11 +3,11 @@
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::recorder::words::Take;
 
-use super::table::{Item, Level, ParameterKind, Signature, all};
+use super::table::{ItemType, ParameterKind, Signature, SignatureForms, all};
 
 /// The language that a function was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum CallingConvention {
     /// Every argument by its address.
     Fortran,
     /// Integers and real numbers by value; whether the order of the matrices comes first.
@@ -19,9 +19,9 @@ pub(super) enum Form {
 
 /// A function of a library whose signature is known.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct KnownFunction {
     pub signature: &'static Signature,
-    pub(super) form: Form,
+    pub(super) form: CallingConvention,
     /// Whether integers have 64 bits.
     pub(super) is_wide: bool,
 }
@@ -30,22 +30,22 @@ pub(crate) struct Known {
 const SIGNS: [&str; 3] = ["dgemm", "dgetrf", "cblas_dgemm"];
 
 /// The function behind a symbol of a library. A name alone could mean anything elsewhere.
-pub(crate) fn known(symbol: &str, owner: &Library) -> Option<Known> {
+pub(crate) fn known(symbol: &str, owner: &Library) -> Option<KnownFunction> {
     let known = by_name(symbol)?;
     let is_algebra = || {
         let names = SIGNS.iter().flat_map(|sign| spellings(sign));
         names.into_iter().any(|name| owner.image.exports(&name))
     };
-    (known.form == Form::C || is_algebra()).then_some(known)
+    (known.form == CallingConvention::C || is_algebra()).then_some(known)
 }
 
-fn by_name(symbol: &str) -> Option<Known> {
+fn by_name(symbol: &str) -> Option<KnownFunction> {
     if let Some(signature) = all().get(symbol)
-        && signature.level == Level::C
+        && signature.level == SignatureForms::C
     {
-        return Some(Known {
+        return Some(KnownFunction {
             signature,
-            form: Form::C,
+            form: CallingConvention::C,
             is_wide: true,
         });
     }
@@ -57,19 +57,22 @@ fn by_name(symbol: &str) -> Option<Known> {
     let (plain, form) = match short.strip_prefix("cblas_") {
         Some(plain) => (plain, None),
         // Without its underscore it could be anybody's function.
-        None if wide.is_some() || short.ends_with('_') => {
-            (short.trim_end_matches('_'), Some(Form::Fortran))
-        }
+        None if wide.is_some() || short.ends_with('_') => (
+            short.trim_end_matches('_'),
+            Some(CallingConvention::Fortran),
+        ),
         None => return None,
     };
     let signature = all().get(plain)?;
     let form = match (form, signature.level) {
-        (None, Level::One | Level::Cblas) => Form::Cblas { ordered: false },
-        (None, Level::Two) => Form::Cblas { ordered: true },
-        (Some(form), Level::One | Level::Two | Level::Fortran) => form,
+        (None, SignatureForms::One | SignatureForms::Cblas) => {
+            CallingConvention::Cblas { ordered: false }
+        }
+        (None, SignatureForms::Two) => CallingConvention::Cblas { ordered: true },
+        (Some(form), SignatureForms::One | SignatureForms::Two | SignatureForms::Fortran) => form,
         _ => return None,
     };
-    Some(Known {
+    Some(KnownFunction {
         signature,
         form,
         is_wide: wide.is_some(),
@@ -89,20 +92,21 @@ fn spellings(plain: &str) -> Vec<String> {
     names.collect()
 }
 
-impl Known {
+impl KnownFunction {
     /// Whether its callers' matrices lie row by row as a rule: C's do, Fortran's never.
     pub(crate) fn is_usually_by_rows(&self) -> bool {
-        self.form == (Form::Cblas { ordered: true })
+        self.form == (CallingConvention::Cblas { ordered: true })
     }
 
     /// Whether every argument is given by its address.
     pub(crate) fn is_fortran(&self) -> bool {
-        self.form == Form::Fortran
+        self.form == CallingConvention::Fortran
     }
 
     /// Whether it is LAPACK's, whose functions write into what they are given.
     pub(crate) fn is_of_lapack(&self) -> bool {
-        self.signature.level == Level::Fortran && !self.signature.name[1..].starts_with("dot")
+        self.signature.level == SignatureForms::Fortran
+            && !self.signature.name[1..].starts_with("dot")
     }
 
     /// The bytes of a number of its type.
@@ -113,11 +117,11 @@ impl Known {
     /// NumPy's name of its type.
     pub(crate) fn dtype(&self) -> Option<&'static str> {
         Some(match self.signature.item {
-            Item::Single => "float32",
-            Item::Double => "float64",
-            Item::ComplexSingle => "complex64",
-            Item::ComplexDouble => "complex128",
-            Item::Integer | Item::Byte => return None,
+            ItemType::Single => "float32",
+            ItemType::Double => "float64",
+            ItemType::ComplexSingle => "complex64",
+            ItemType::ComplexDouble => "complex128",
+            ItemType::Integer | ItemType::Byte => return None,
         })
     }
 
@@ -132,12 +136,12 @@ impl Known {
     pub(super) fn takes(&self) -> Vec<Take> {
         let mut takes: Vec<Take> = self.asks().into_iter().collect();
         let (mut place, mut float) = (0, 0);
-        if self.form == (Form::Cblas { ordered: true }) {
+        if self.form == (CallingConvention::Cblas { ordered: true }) {
             takes.push(Take::Integer(0));
             place = 1;
         }
         for argument in &self.signature.arguments {
-            let by_address = self.form == Form::Fortran;
+            let by_address = self.form == CallingConvention::Fortran;
             let take = match &argument.kind {
                 ParameterKind::Skip => None,
                 ParameterKind::Memory(..) | ParameterKind::Size => Some(Take::Integer(place)),
@@ -167,25 +171,35 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn plain(symbol: &str) -> Option<(&'static str, Form, bool)> {
+    fn plain(symbol: &str) -> Option<(&'static str, CallingConvention, bool)> {
         let known = by_name(symbol)?;
         Some((&known.signature.name, known.form, known.is_wide))
     }
 
     #[test]
     fn a_symbol_tells_the_language_and_the_integers() {
-        let ordered = Form::Cblas { ordered: true };
+        let ordered = CallingConvention::Cblas { ordered: true };
         let cases = [
             ("scipy_cblas_dgemm64_", Some(("dgemm", ordered, true))),
             ("cblas_sgemv", Some(("sgemv", ordered, false))),
             (
                 "cblas_zdotc_sub64_",
-                Some(("zdotc_sub", Form::Cblas { ordered: false }, true)),
+                Some((
+                    "zdotc_sub",
+                    CallingConvention::Cblas { ordered: false },
+                    true,
+                )),
             ),
-            ("scipy_dgesv_64_", Some(("dgesv", Form::Fortran, true))),
-            ("dgemm_", Some(("dgemm", Form::Fortran, false))),
-            ("scipy_zgesdd_", Some(("zgesdd", Form::Fortran, false))),
-            ("memcpy", Some(("memcpy", Form::C, true))),
+            (
+                "scipy_dgesv_64_",
+                Some(("dgesv", CallingConvention::Fortran, true)),
+            ),
+            ("dgemm_", Some(("dgemm", CallingConvention::Fortran, false))),
+            (
+                "scipy_zgesdd_",
+                Some(("zgesdd", CallingConvention::Fortran, false)),
+            ),
+            ("memcpy", Some(("memcpy", CallingConvention::C, true))),
             ("dcopy", None),
             ("cblas_dgesv", None),
             ("cblas_memcpy", None),

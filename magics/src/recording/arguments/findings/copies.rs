@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::FindingsInput;
-use crate::recording::arguments::lives::{Life, Owned};
+use crate::recording::arguments::lives::{Life, MemoryOwner};
 use crate::recording::arguments::snapshot::View;
-use crate::recording::arguments::{Given, What};
-use crate::recording::signatures::{Access, Call, Known, Memory};
+use crate::recording::arguments::{CalledFunction, Given};
+use crate::recording::signatures::{Access, KnownFunction, MemoryArgument, SignatureCall};
 use diaphane_report::view::bytes;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -25,10 +25,10 @@ pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut outer: BTreeMap<usize, &Given> = BTreeMap::new();
     for (log, given) in scene.calls() {
         match &given.what {
-            What::Loop(..) => {
+            CalledFunction::Loop(..) => {
                 outer.insert(log, given);
             }
-            What::Call(known, call) if call.flop.is_some() => {
+            CalledFunction::Call(known, call) if call.flop.is_some() => {
                 for (memory, owned) in read(given) {
                     let copied =
                         of_operand(scene, known, outer.get(&log).copied(), given, memory, owned)
@@ -39,7 +39,7 @@ pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
                     }
                 }
             }
-            What::Call(..) => {}
+            CalledFunction::Call(..) => {}
         }
     }
     copies
@@ -49,7 +49,7 @@ pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
 }
 
 /// The memory that BLAS reads.
-fn read(given: &Given) -> impl Iterator<Item = (&Memory, Owned)> {
+fn read(given: &Given) -> impl Iterator<Item = (&MemoryArgument, MemoryOwner)> {
     let handed = given.handed();
     let read = handed.filter(|(_, memory, _)| memory.access == Access::Read && memory.bytes > 0);
     read.map(|(_, memory, owned)| (memory, owned))
@@ -58,14 +58,14 @@ fn read(given: &Given) -> impl Iterator<Item = (&Memory, Owned)> {
 /// The loop was given an array, and BLAS was given neither it nor any other.
 fn of_operand<'a>(
     scene: &FindingsInput<'a>,
-    known: &Known,
+    known: &KnownFunction,
     outer: Option<&Given>,
     given: &Given,
-    memory: &Memory,
-    owned: Owned,
+    memory: &MemoryArgument,
+    owned: MemoryOwner,
 ) -> Option<Copied<'a>> {
-    let outer = outer.filter(|_| owned == Owned::Nobody)?;
-    let What::Loop(about, _) = &outer.what else {
+    let outer = outer.filter(|_| owned == MemoryOwner::Nobody)?;
+    let CalledFunction::Loop(about, _) = &outer.what else {
         return None;
     };
     if !about.is_general || known.is_of_lapack() {
@@ -73,7 +73,7 @@ fn of_operand<'a>(
     }
     let inputs = outer.of.iter().take(about.inputs);
     let mut missing =
-        inputs.filter(|owned| matches!(owned, Owned::Life(_)) && !given.of.contains(owned));
+        inputs.filter(|owned| matches!(owned, MemoryOwner::Life(_)) && !given.of.contains(owned));
     let first = missing.next()?;
     let second = missing.find(|owned| *owned != first);
     // With two of them it is not known which one this is.
@@ -93,11 +93,11 @@ fn of_operand<'a>(
 /// could not have read.
 fn of_temporary<'a>(
     scene: &FindingsInput<'a>,
-    known: &Known,
-    call: &Call,
+    known: &KnownFunction,
+    call: &SignatureCall,
     given: &Given,
-    memory: &Memory,
-    owned: Owned,
+    memory: &MemoryArgument,
+    owned: MemoryOwner,
 ) -> Option<Copied<'a>> {
     let life = owned.life(&scene.arguments.lives)?;
     if life.is_old || life.is_kept || life.is_written || known.is_of_lapack() {
@@ -140,7 +140,7 @@ fn named<'a>(scene: &FindingsInput<'a>, life: &'a Life) -> Option<&'a View> {
 }
 
 /// Why BLAS cannot read an array; nothing if it could.
-fn reason(view: &View, known: &Known) -> Option<String> {
+fn reason(view: &View, known: &KnownFunction) -> Option<String> {
     if let Some(dtype) = known.dtype()
         && view.dtype != dtype
     {

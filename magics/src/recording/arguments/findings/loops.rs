@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{FindingsInput, count};
-use crate::recording::arguments::lives::Owned;
-use crate::recording::arguments::{Given, What};
+use crate::recording::arguments::lives::MemoryOwner;
+use crate::recording::arguments::{CalledFunction, Given};
 use diaphane_report::{Diagnosis, Severity};
 
 /// Fewer items are not worth a word.
@@ -14,7 +14,7 @@ const MANY: usize = 1000;
 pub(super) fn of_objects(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut items: BTreeMap<String, usize> = BTreeMap::new();
     for (_, given) in scene.calls() {
-        if let What::Loop(about, looping) = &given.what
+        if let CalledFunction::Loop(about, looping) = &given.what
             && about.types.contains('O')
             && !about.is_general
         {
@@ -50,13 +50,13 @@ fn objects(scene: &FindingsInput<'_>) -> Vec<String> {
 }
 
 /// One way to use a loop: the thread, the ufunc, its types, and the operand in question.
-type Way = (usize, String, String, usize);
+type LoopUse = (usize, String, String, usize);
 
 /// C005: an operand of another dtype goes through a buffer, piece by piece.
 pub(super) fn through_buffers(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
-    let mut pieces: BTreeMap<Way, (usize, usize)> = BTreeMap::new();
+    let mut pieces: BTreeMap<LoopUse, (usize, usize)> = BTreeMap::new();
     for (log, given) in scene.calls() {
-        let What::Loop(about, looping) = &given.what else {
+        let CalledFunction::Loop(about, looping) = &given.what else {
             continue;
         };
         let Some(ufunc) = about.ufunc.clone().filter(|_| !about.is_general) else {
@@ -98,13 +98,13 @@ pub(super) fn through_buffers(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
 
 /// The operands that lie in no array, though they advance.
 fn strangers(given: &Given, inputs: usize) -> Vec<usize> {
-    let What::Loop(_, looping) = &given.what else {
+    let CalledFunction::Loop(_, looping) = &given.what else {
         return Vec::new();
     };
     let operands = given.of.iter().zip(&looping.arrays).take(inputs);
     let strange = operands
         .enumerate()
-        .filter(|(_, (owned, (_, step)))| **owned == Owned::Nobody && *step != 0);
+        .filter(|(_, (owned, (_, step)))| **owned == MemoryOwner::Nobody && *step != 0);
     strange.map(|(operand, _)| operand).collect()
 }
 
