@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
-use crate::rust_cells::export::{Lent, Wanted};
-use crate::rust_cells::library::Loaded;
-use crate::rust_cells::run::{self, Place};
+use crate::rust_cells::export::{Exports, NamedVariable};
+use crate::rust_cells::library::LoadedCell;
+use crate::rust_cells::run::{self, Isolation};
 use crate::rust_cells::{function, kept, nanoseconds, state};
 use crate::session::cell_body;
 pub(crate) use assist::{rust_complete, rust_inspect};
@@ -95,7 +95,7 @@ const ISOLATED_COLUMNS: &[Column] = &[
 
 /// What `--time` shows.
 #[derive(Debug, Serialize)]
-struct Times {
+struct CellTimes {
     cell: u32,
     /// Nothing for a cell that was compiled before.
     compile_ns: Option<u64>,
@@ -124,7 +124,7 @@ impl Magic for Rust {
         let (cell, lines_above) = cell_body::place(source, user)?;
         check(args)?;
         let began = Instant::now();
-        let mut lent = Lent::gather(&wanted(args), args.slices, user)?;
+        let mut lent = Exports::gather(&wanted(args), args.slices, user)?;
         let bind_ns = nanoseconds(began);
         let asked = asked(args, &lent, source, (cell, lines_above));
         let (loaded, cached) = state::compiled(&asked, user)?;
@@ -139,7 +139,7 @@ impl Magic for Rust {
             quiet: !args.time && !args.show,
             ..Report::default()
         };
-        let mut times = Times {
+        let mut times = CellTimes {
             cell,
             compile_ns: (!cached).then_some(loaded.compiled.took_ns),
             bind_ns,
@@ -156,9 +156,9 @@ impl Magic for Rust {
                 lent.add_kept(kept::borrow(&one.name)?);
             }
             let place = if args.isolated {
-                Place::Apart
+                Isolation::Apart
             } else {
-                Place::Here
+                Isolation::Here
             };
             let done = run::run(&loaded, place, |image| image.entry, &lent, user.py)?;
             (times.fork_ns, times.run_ns, times.back_ns) =
@@ -176,7 +176,7 @@ impl Magic for Rust {
 /// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.
 fn asked(
     args: &RustArgs,
-    lent: &Lent<'_>,
+    lent: &Exports<'_>,
     source: &str,
     (cell, lines_above): (u32, u32),
 ) -> Compile {
@@ -196,13 +196,13 @@ fn asked(
 }
 
 /// The variables that are lent. One that is named twice is lent once, to be changed if one of the two says so.
-fn wanted(args: &RustArgs) -> Vec<Wanted<'_>> {
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+fn wanted(args: &RustArgs) -> Vec<NamedVariable<'_>> {
+    let mut wanted: Vec<NamedVariable<'_>> = Vec::new();
     let mutable = args.mutable.iter().map(|name| (name, true));
     for (name, mutable) in mutable.chain(args.input.iter().map(|name| (name, false))) {
         let name = name.trim();
         if !name.is_empty() && !wanted.iter().any(|one| one.name == name) {
-            wanted.push(Wanted { name, mutable });
+            wanted.push(NamedVariable { name, mutable });
         }
     }
     wanted
@@ -257,7 +257,7 @@ fn is_name(word: &str) -> bool {
 }
 
 /// Shows what rustc warns of, with every run of the cell, as if it were compiled each time.
-fn warn(loaded: &Loaded, cell: u32, user: User<'_, '_>) -> Result<(), Error> {
+fn warn(loaded: &LoadedCell, cell: u32, user: User<'_, '_>) -> Result<(), Error> {
     let warnings = &loaded.compiled.warnings;
     if !warnings.is_empty() {
         let compiled = format!("Cell In[{}]:", loaded.cell);

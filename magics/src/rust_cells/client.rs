@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use super::progress::Progress;
-use super::words::Words;
+use super::words::CompilerOutput;
 use crate::error::Error;
 
 /// The name of the compiler's program.
@@ -39,7 +39,7 @@ struct Compiler {
     /// The process that started it. Its children by `fork` have to start their own.
     process: u32,
     /// What it says meanwhile.
-    words: Words,
+    words: CompilerOutput,
     /// Whether an answer is still to come that nobody waits for.
     unheard: bool,
 }
@@ -151,7 +151,7 @@ impl Compiler {
     fn start() -> Result<Self, Error> {
         let program = program()?;
         let no_words = |error| Error::Usage(format!("%%rust: no memory for its words: {error}"));
-        let words = Words::new().map_err(no_words)?;
+        let words = CompilerOutput::new().map_err(no_words)?;
         let writer = words.writer().map_err(no_words)?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())

@@ -21,14 +21,14 @@ use crate::python::objects::type_name;
 use diaphane_report::spelling::did_you_mean;
 
 /// All that a cell is lent. It holds the borrows and the objects as long as it lives.
-pub struct Lent<'py> {
+pub struct Exports<'py> {
     /// The types.
     pub binds: Vec<Bind>,
-    values: Vec<Value<'py>>,
+    values: Vec<ExportedValue<'py>>,
 }
 
 /// A value, and what keeps it where it is.
-struct Value<'py> {
+struct ExportedValue<'py> {
     kind: Kind,
     /// Whether the cell may write to it.
     mutable: bool,
@@ -43,14 +43,18 @@ trait Holds {}
 impl<T> Holds for T {}
 
 /// A variable that the line names.
-pub struct Wanted<'a> {
+pub struct NamedVariable<'a> {
     pub name: &'a str,
     pub mutable: bool,
 }
 
-impl<'py> Lent<'py> {
+impl<'py> Exports<'py> {
     /// Looks the variables up.
-    pub fn gather(wanted: &[Wanted<'_>], slices: bool, user: User<'_, 'py>) -> Result<Self, Error> {
+    pub fn gather(
+        wanted: &[NamedVariable<'_>],
+        slices: bool,
+        user: User<'_, 'py>,
+    ) -> Result<Self, Error> {
         let mut lent = Self {
             binds: Vec::new(),
             values: Vec::new(),
@@ -79,7 +83,7 @@ impl<'py> Lent<'py> {
 
     /// Adds a variable that a cell before has kept.
     pub fn add_kept(&mut self, borrowed: Borrowed) {
-        self.values.push(Value {
+        self.values.push(ExportedValue {
             kind: Kind::Nothing,
             data: std::ptr::with_exposed_provenance_mut(borrowed.data()),
             shape: Vec::new(),
@@ -107,7 +111,7 @@ impl<'py> Lent<'py> {
 
     /// The values as the cell gets them, which live no longer than this.
     pub fn args(&self) -> Vec<Arg> {
-        let arg = |value: &Value<'_>| Arg {
+        let arg = |value: &ExportedValue<'_>| Arg {
             kind: value.kind,
             ndim: value.shape.len() as u32,
             data: value.data,
@@ -119,7 +123,7 @@ impl<'py> Lent<'py> {
 }
 
 /// A number of the type that a function takes; Python says what is wrong with one that does not fit.
-fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, Error> {
+fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<ExportedValue<'py>, Error> {
     let (value, _) = match rust {
         "bool" => number(Kind::Bool, object.extract::<bool>()?),
         "i8" => number(Kind::I8, object.extract::<i8>()?),
@@ -137,8 +141,11 @@ fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, 
 }
 
 /// An array, a text or bytes, if it is just what a function takes.
-fn lend_parameter<'py>(object: &Bound<'py, PyAny>, parameter: &Bind) -> Result<Value<'py>, Error> {
-    let wanted = Wanted {
+fn lend_parameter<'py>(
+    object: &Bound<'py, PyAny>,
+    parameter: &Bind,
+) -> Result<ExportedValue<'py>, Error> {
+    let wanted = NamedVariable {
         name: &parameter.name,
         mutable: parameter.mutable,
     };
@@ -177,9 +184,9 @@ fn refuse(name: &str, why: &str) -> Error {
 
 fn lend<'py>(
     object: &Bound<'py, PyAny>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
     slices: bool,
-) -> Result<(Value<'py>, Form), Error> {
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if crate::numpy::arrays::is_imported(object.py())?
         && let Ok(array) = object.cast::<PyUntypedArray>()
     {
@@ -198,7 +205,10 @@ fn lend<'py>(
 }
 
 /// Numbers, texts and bytes, of Python's own types and NumPy's that are made from them.
-fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+fn lend_scalar<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if let Ok(text) = object.cast::<PyString>() {
         let text = text
             .to_str()
@@ -235,7 +245,10 @@ fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py
     ))
 }
 
-fn integer<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+fn integer<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if let Ok(value) = object.extract::<i64>() {
         return Ok(number(Kind::I64, value));
     }
@@ -254,10 +267,10 @@ fn is_numpy_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// A number, in memory of its own.
-fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
+fn number<'py, T: 'static>(kind: Kind, value: T) -> (ExportedValue<'py>, Form) {
     let held = Box::new(value);
     let data = (&raw const *held).cast_mut().cast();
-    let value = Value {
+    let value = ExportedValue {
         kind,
         mutable: false,
         data,
@@ -269,8 +282,8 @@ fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
 }
 
 /// Bytes where they are.
-fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> Value<'py> {
-    Value {
+fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> ExportedValue<'py> {
+    ExportedValue {
         kind,
         mutable: false,
         data: data.as_ptr().cast_mut(),

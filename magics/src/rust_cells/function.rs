@@ -11,12 +11,12 @@ use diaphane_sight::code::symbols::{Symbol, Table};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
 
-use super::failure::Spot;
-use super::library::{Image, Loaded};
-use super::run::{self, Place};
+use super::failure::ErrorLocation;
+use super::library::{CellImage, LoadedCell};
+use super::run::{self, Isolation};
 use crate::error::Error;
 use crate::magic::User;
-use crate::rust_cells::export::Lent;
+use crate::rust_cells::export::Exports;
 
 // A function in Rust. Other threads of Python run while it does. (With `///` the class would have the only `__doc__`.)
 #[pyclass(name = "RustFunction", module = "diaphane", frozen)]
@@ -24,16 +24,16 @@ struct RustFunction {
     about: Function,
     /// Its place among the functions of the library.
     number: usize,
-    place: Place,
-    loaded: Arc<Loaded>,
+    place: Isolation,
+    loaded: Arc<LoadedCell>,
     source: String,
     lines_above: u32,
 }
 
 /// Gives the functions of a cell their names in Python.
 pub fn bind(
-    loaded: &Arc<Loaded>,
-    place: Place,
+    loaded: &Arc<LoadedCell>,
+    place: Isolation,
     asked: &Compile,
     user: User<'_, '_>,
 ) -> Result<(), Error> {
@@ -152,11 +152,11 @@ impl RustFunction {
         py: Python<'py>,
         given: &[Bound<'py, PyAny>],
     ) -> Result<Bound<'py, PyAny>, Error> {
-        let lent = Lent::for_call(&self.about.parameters, given)?;
-        let find = |image: &Image| image.functions[self.number];
+        let lent = Exports::for_call(&self.about.parameters, given)?;
+        let find = |image: &CellImage| image.functions[self.number];
         let done = run::run(&self.loaded, self.place, find, &lent, py)?;
         drop(lent);
-        let spot = Spot {
+        let spot = ErrorLocation {
             lines: &self.loaded.compiled.lines,
             compiled: self.loaded.cell,
             runs: self.loaded.cell,

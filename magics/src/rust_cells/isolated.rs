@@ -30,12 +30,12 @@ use super::guard::INTERRUPTED;
 use super::nanoseconds;
 use super::run::{Done, Ended};
 use crate::error::Error;
-use crate::rust_cells::export::Lent;
-use crate::rust_cells::isolated::status_page::{Phase, Slate};
-use crate::rust_cells::results::{HOST, Taken};
+use crate::rust_cells::export::Exports;
+use crate::rust_cells::isolated::status_page::{Phase, StatusPage};
+use crate::rust_cells::results::{CellResults, HOST};
 use child::Task;
 
-pub use crate::rust_cells::isolated::status_page::Shared;
+pub use crate::rust_cells::isolated::status_page::SharedMemory;
 
 /// What a child's handlers stand on when the thread's own stack is used up.
 const STACK: usize = 64 << 10;
@@ -54,15 +54,15 @@ const SHORT_PATIENCE: Timespec = Timespec {
 static CALLS: Host = HOST;
 
 /// Runs one of the functions of a cell's library in a child.
-pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error> {
+pub fn run(entry: Entry, lent: &Exports<'_>, py: Python<'_>) -> Result<Done, Error> {
     let began = Instant::now();
     let apart = lent.apart()?;
     let args = lent.args_with(&apart);
-    let memory = Shared::new(size_of::<Slate>())?;
-    let slate = Slate::on(&memory);
+    let memory = SharedMemory::new(size_of::<StatusPage>())?;
+    let slate = StatusPage::on(&memory);
     let parcel = memfd_create("rust-results", MemfdFlags::CLOEXEC)
         .map_err(|error| unable("has no memory for results", error))?;
-    let mut taken = Taken::default();
+    let mut taken = CellResults::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
     let context = Ctx {
         abi: ABI,
@@ -103,8 +103,8 @@ pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error>
 fn begin(
     entry: Entry,
     context: &Ctx,
-    taken: *const Taken,
-    slate: &Slate,
+    taken: *const CellResults,
+    slate: &StatusPage,
     parcel: &OwnedFd,
     stack: &mut [MaybeUninit<u8>],
 ) -> Result<Child, Error> {
@@ -147,10 +147,10 @@ fn unable(what: &str, error: impl std::fmt::Display) -> Error {
 
 /// How the cell ended, and what it handed over.
 fn ending(
-    slate: &Slate,
+    slate: &StatusPage,
     status: Option<WaitStatus>,
     parcel: OwnedFd,
-) -> Result<(Result<u32, Ended>, Taken), Error> {
+) -> Result<(Result<u32, Ended>, CellResults), Error> {
     let (phase, said) = slate.read();
     let ended = match phase {
         Phase::Finished => {
@@ -179,7 +179,7 @@ fn ending(
             None => Ended::Left(0),
         },
     };
-    Ok((Err(ended), Taken::default()))
+    Ok((Err(ended), CellResults::default()))
 }
 
 /// A child, which is ended and waited for when it is dropped.

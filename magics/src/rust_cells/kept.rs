@@ -9,7 +9,7 @@ use diaphane_rust_protocol::Kept;
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::rust_cells::results::{Gifted, Memory, Owner};
+use crate::rust_cells::results::{CellResult, ResultMemory, ResultOwner};
 
 /// A variable.
 pub struct Variable {
@@ -19,7 +19,7 @@ pub struct Variable {
     pub cell: u32,
     data: usize,
     is_lent: AtomicBool,
-    _owner: Owner,
+    _owner: ResultOwner,
 }
 
 /// All of them, by name.
@@ -77,8 +77,8 @@ pub fn borrow(name: &str) -> Result<Borrowed, Error> {
 }
 
 /// Keeps a variable instead of an earlier one of its name, which is dropped when no cell has it any more.
-pub fn keep(about: &Kept, cell: u32, value: Gifted) {
-    let Memory::Lent { data, owner } = value.memory else {
+pub fn keep(about: &Kept, cell: u32, value: CellResult) {
+    let ResultMemory::Lent { data, owner } = value.memory else {
         return;
     };
     let variable = Variable {

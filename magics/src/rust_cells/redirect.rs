@@ -21,7 +21,7 @@ const BEGIN: &str = "EVCXR_BEGIN_CONTENT ";
 const END: &str = "EVCXR_END_CONTENT";
 
 /// One display: texts by MIME type.
-pub type Bundle = Vec<(String, String)>;
+pub type DisplayBundle = Vec<(String, String)>;
 
 /// There is one descriptor 1, so one thread at a time may have it.
 static TURN: Mutex<()> = Mutex::new(());
@@ -49,7 +49,7 @@ impl Redirect {
     }
 
     /// What was displayed.
-    pub fn end(mut self) -> Bundle {
+    pub fn end(mut self) -> DisplayBundle {
         self.restore();
         let mut written = Vec::new();
         let read = self.file.rewind();
@@ -75,8 +75,8 @@ impl Drop for Redirect {
 }
 
 /// The parts that are marked, and the text between them.
-fn parse(text: &str) -> (Bundle, String) {
-    let mut bundle = Bundle::new();
+fn parse(text: &str) -> (DisplayBundle, String) {
+    let mut bundle = DisplayBundle::new();
     let mut rest = String::new();
     let mut open: Option<(String, String)> = None;
     for line in text.split_inclusive('\n') {

@@ -7,14 +7,14 @@ use diaphane_rust_protocol::{Answer, Bind, Compile, Question};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use super::library::{Loaded, load};
+use super::library::{LoadedCell, load};
 use super::{ask, kept};
 use crate::error::Error;
 use crate::magic::User;
 
 /// All that the library of a cell depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct CellKey {
     source: String,
     binds: Vec<Bind>,
     outputs: Vec<String>,
@@ -30,14 +30,14 @@ struct Key {
 #[derive(Debug, Default)]
 struct Session {
     generation: u64,
-    cells: HashMap<Key, Arc<Loaded>>,
+    cells: HashMap<CellKey, Arc<LoadedCell>>,
 }
 
 static SESSION: Mutex<Option<Session>> = Mutex::new(None);
 
 /// The library of a cell, and whether it was there before.
-pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<Loaded>, bool), Error> {
-    let mut key = Key {
+pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<LoadedCell>, bool), Error> {
+    let mut key = CellKey {
         source: asked.source.clone(),
         binds: asked.binds.clone(),
         outputs: asked.outputs.clone(),

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::magic::User;
 use crate::numpy::arrays;
 use crate::python::ipython::namespace;
-use crate::rust_cells::export::Lent;
+use crate::rust_cells::export::Exports;
 use crate::rust_cells::{client, kept};
 
 const HEAD: &str = "%%rust";
@@ -33,7 +33,7 @@ pub(crate) fn rust_complete(
         py,
         namespace: &namespace,
     };
-    let Some(place) = Place::of(code, position) else {
+    let Some(place) = CellPosition::of(code, position) else {
         return Ok(None);
     };
     let (range, found) = match place.in_body {
@@ -59,7 +59,7 @@ pub(crate) fn rust_inspect(
         py,
         namespace: &namespace,
     };
-    let place = Place::of(code, position);
+    let place = CellPosition::of(code, position);
     let Some((place, at)) = place.and_then(|place| place.in_body.map(|at| (place, at))) else {
         return Ok(None);
     };
@@ -76,7 +76,7 @@ pub(crate) fn rust_inspect(
 }
 
 /// A `%%rust` cell and a place in it, in bytes.
-struct Place<'a> {
+struct CellPosition<'a> {
     code: &'a str,
     at: usize,
     /// What stands behind the magic's name on its line.
@@ -86,7 +86,7 @@ struct Place<'a> {
     in_body: Option<usize>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> CellPosition<'a> {
     /// Front ends count characters.
     fn of(code: &'a str, position: usize) -> Option<Self> {
         let rest = code.strip_prefix(HEAD)?;
@@ -205,7 +205,12 @@ fn variables(body: &str) -> Vec<Completion> {
 }
 
 /// Asks the compiler's process. What is lent, as far as it can be, has its types.
-fn look(place: &Place<'_>, at: usize, explain: bool, user: User<'_, '_>) -> Result<Found, Error> {
+fn look(
+    place: &CellPosition<'_>,
+    at: usize,
+    explain: bool,
+    user: User<'_, '_>,
+) -> Result<Found, Error> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let mut cell = Compile {
         lines_above: 1,
@@ -215,7 +220,7 @@ fn look(place: &Place<'_>, at: usize, explain: bool, user: User<'_, '_>) -> Resu
     };
     if let Ok(line) = cli::parse::<RustArgs>(HEAD, place.line) {
         for one in wanted(&line.own) {
-            if let Ok(lent) = Lent::gather(&[one], line.own.slices, user) {
+            if let Ok(lent) = Exports::gather(&[one], line.own.slices, user) {
                 cell.binds.extend(lent.binds.iter().cloned());
             }
         }

@@ -8,16 +8,16 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use super::{Holds, Value, Wanted, refuse};
+use super::{ExportedValue, Holds, NamedVariable, refuse};
 use crate::error::Error;
 use crate::numpy::arrays;
 
 /// Lends an array.
 pub fn lend_array<'py>(
     array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
     slices: bool,
-) -> Result<(Value<'py>, Form), Error> {
+) -> Result<(ExportedValue<'py>, Form), Error> {
     let name = wanted.name;
     let array = &plain(array)?;
     let kind = kind_of(&array.dtype()).map_err(|why| refuse(name, &why))?;
@@ -60,7 +60,7 @@ pub fn lend_array<'py>(
     } else {
         Form::View(read.layout.shape.len())
     };
-    let value = Value {
+    let value = ExportedValue {
         kind,
         mutable: wanted.mutable,
         data: std::ptr::with_exposed_provenance_mut(read.layout.address),
@@ -166,7 +166,7 @@ fn check_truths(array: &Bound<'_, PyUntypedArray>, name: &str) -> Result<(), Err
 fn borrow<'py>(
     array: &Bound<'py, PyUntypedArray>,
     kind: Kind,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
 ) -> Result<Box<dyn Holds + 'py>, Error> {
     match kind {
         Kind::Bool => hold::<bool>(array, wanted),
@@ -188,7 +188,7 @@ fn borrow<'py>(
 
 fn hold<'py, T: Element + 'static>(
     array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
 ) -> Result<Box<dyn Holds + 'py>, Error> {
     let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
     let held: Result<Box<dyn Holds + 'py>, _> = if wanted.mutable {

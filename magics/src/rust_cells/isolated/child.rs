@@ -19,9 +19,9 @@ use libc::{
 
 use crate::rust_cells::guard::{Crash, INTERRUPTED, pc};
 use crate::rust_cells::isolated::payload;
-use crate::rust_cells::isolated::status_page::{Phase, Slate};
+use crate::rust_cells::isolated::status_page::{Phase, StatusPage};
 use crate::rust_cells::nanoseconds;
-use crate::rust_cells::results::Taken;
+use crate::rust_cells::results::CellResults;
 
 /// Signals that are a fault of the cell's.
 const FAULTS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT];
@@ -31,14 +31,14 @@ const PARCEL: RawFd = 3;
 const SIGNALS: c_int = 64;
 
 /// The child's own slate, for its handlers.
-static SLATE: AtomicPtr<Slate> = AtomicPtr::new(ptr::null_mut());
+static SLATE: AtomicPtr<StatusPage> = AtomicPtr::new(ptr::null_mut());
 
 /// What a child needs. All of it was made before the fork.
 pub struct Task<'a> {
     pub entry: Entry,
     pub context: &'a Ctx,
-    pub taken: *const Taken,
-    pub slate: &'a Slate,
+    pub taken: *const CellResults,
+    pub slate: &'a StatusPage,
     pub parcel: &'a OwnedFd,
     /// What handlers stand on.
     pub stack: &'a mut [MaybeUninit<u8>],
@@ -191,7 +191,7 @@ unsafe extern "C" fn on_leaving(code: c_int, _: *mut c_void) {
     end(code);
 }
 
-fn slate() -> Option<&'static Slate> {
+fn slate() -> Option<&'static StatusPage> {
     // SAFETY: it is null, or the child's until it ends.
     unsafe { SLATE.load(Ordering::Acquire).as_ref() }
 }
