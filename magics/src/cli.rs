@@ -12,7 +12,7 @@ use diaphane_report::view::text::wrap;
 /// A whole line: the magic's own words and the options that all magics share.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-pub(crate) struct Line<A: Args> {
+pub(crate) struct MagicLine<A: Args> {
     #[command(flatten)]
     pub own: A,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Common {
 }
 
 /// Parses the line of a magic, which is named with its percent signs.
-pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> {
+pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "{magic}: {what}; usage: {}",
@@ -65,14 +65,14 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> 
         ))
     };
     let words = split(line).map_err(refuse)?;
-    Line::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+    MagicLine::try_parse_from(words).map_err(|error| refuse(explain(&error)))
 }
 
 /// The grammar of a whole line, with the magic's own documentation.
 pub(crate) fn command<A: Args>() -> Command {
     let own = A::augment_args(Command::default());
     let about = own.get_long_about().or(own.get_about());
-    Line::<A>::command().long_about(about.cloned().unwrap_or_default())
+    MagicLine::<A>::command().long_about(about.cloned().unwrap_or_default())
 }
 
 /// One line that shows everything that may be given.

@@ -25,7 +25,7 @@ pub(crate) const OTHER_PROCESSOR: &str =
     "machine code of this processor cannot be decoded; x86-64 can";
 
 /// What the process consists of at the time of a question.
-pub(crate) struct Process {
+pub(crate) struct ProcessImage {
     /// The regions of memory.
     pub maps: Maps,
     /// The loaded libraries.
@@ -34,7 +34,7 @@ pub(crate) struct Process {
     bound: OnceLock<HashMap<usize, BTreeSet<String>>>,
 }
 
-impl Process {
+impl ProcessImage {
     /// Looks.
     pub(crate) fn read() -> Result<Self, Error> {
         let maps = Maps::query()?;
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// What lies at an address, if it belongs to a library.
-    pub(crate) fn spot(&self, address: usize) -> Option<Spot<'_>> {
+    pub(crate) fn spot(&self, address: usize) -> Option<CodeLocation<'_>> {
         let place = symbols::place(address, &self.libraries)?;
         let library = &self.libraries[place.library];
         let table = Table::of(library);
@@ -60,7 +60,7 @@ impl Process {
             .path
             .as_deref()
             .and_then(|path| packages::owner(Path::new(path)));
-        Some(Spot {
+        Some(CodeLocation {
             address,
             library,
             package,
@@ -121,7 +121,7 @@ impl Process {
 }
 
 /// A place in a library.
-pub(crate) struct Spot<'a> {
+pub(crate) struct CodeLocation<'a> {
     /// The address.
     pub address: usize,
     /// The library.
@@ -138,7 +138,7 @@ pub(crate) struct Spot<'a> {
     bound: Option<String>,
 }
 
-impl Spot<'_> {
+impl CodeLocation<'_> {
     /// The name of the symbol as the source has it, or what others call it.
     pub(crate) fn func(&self) -> Option<String> {
         let own = self.symbol.as_ref().map(|symbol| demangle(&symbol.name));

@@ -7,14 +7,14 @@ use diaphane_sight::code::symbols::Table;
 use diaphane_sight::linker::libraries::Library;
 use pyo3::prelude::*;
 
-use crate::code::symbolize::Spot;
+use crate::code::symbolize::CodeLocation;
 use diaphane_cpython::modules::imported;
 
 /// The variant without a suffix.
 pub(crate) const BASELINE: &str = "baseline";
 
 /// A suffix and whether this processor has what the variant needs. The order is from the least to the most.
-struct Level {
+struct CpuLevel {
     name: &'static str,
     here: fn() -> bool,
 }
@@ -30,44 +30,44 @@ macro_rules! here {
     };
 }
 
-const LEVELS: &[Level] = &[
-    Level {
+const LEVELS: &[CpuLevel] = &[
+    CpuLevel {
         name: "SSE41",
         here: here!("sse4.1"),
     },
-    Level {
+    CpuLevel {
         name: "SSE42",
         here: here!("sse4.2"),
     },
-    Level {
+    CpuLevel {
         name: "X86_V2",
         here: here!("sse4.2", "popcnt"),
     },
-    Level {
+    CpuLevel {
         name: "FMA3__AVX2",
         here: here!("fma", "avx2"),
     },
-    Level {
+    CpuLevel {
         name: "AVX2",
         here: here!("avx2"),
     },
-    Level {
+    CpuLevel {
         name: "X86_V3",
         here: here!("avx2", "fma", "bmi1", "bmi2", "f16c", "lzcnt", "movbe"),
     },
-    Level {
+    CpuLevel {
         name: "AVX512F",
         here: here!("avx512f"),
     },
-    Level {
+    CpuLevel {
         name: "AVX512_SKX",
         here: here!("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
     },
-    Level {
+    CpuLevel {
         name: "X86_V4",
         here: here!("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
     },
-    Level {
+    CpuLevel {
         name: "AVX512_ICL",
         here: here!(
             "avx512f",
@@ -78,7 +78,7 @@ const LEVELS: &[Level] = &[
             "vaes"
         ),
     },
-    Level {
+    CpuLevel {
         name: "AVX512_SPR",
         here: here!("avx512f", "avx512vbmi2", "avx512bitalg", "avx512fp16"),
     },
@@ -94,7 +94,7 @@ pub(crate) struct Variants {
 }
 
 /// The variants of the function at a place, if its name shows one or the library has others.
-pub(crate) fn of(spot: &Spot<'_>) -> Option<Variants> {
+pub(crate) fn of(spot: &CodeLocation<'_>) -> Option<Variants> {
     in_library(&spot.symbol.as_ref()?.name, spot.library)
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn in_library(symbol: &str, library: &Library) -> Option<Variants> {
     if names.contains(&"") {
         available.push(BASELINE);
     }
-    let has = |level: &&Level| {
+    let has = |level: &&CpuLevel| {
         names
             .iter()
             .any(|rest| rest.strip_prefix('_') == Some(level.name))

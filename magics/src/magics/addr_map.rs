@@ -31,7 +31,7 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 pub(crate) struct AddrMapArgs {
     /// Add up the regions of each library or kind
     #[arg(long, value_name = "WHAT")]
-    group: Option<Group>,
+    group: Option<GroupBy>,
     /// Say what lies at one address, such as 0x7f0012345678
     #[arg(long, value_name = "ADDR")]
     at: Option<String>,
@@ -45,7 +45,7 @@ pub(crate) struct AddrMapArgs {
 
 /// What regions are added up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Group {
+enum GroupBy {
     /// Of one library, array or thread.
     Lib,
     /// Of one kind.
@@ -122,8 +122,8 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
             );
             Vec::new()
         }
-        (false, Some(Group::Kind), _) => rows(&totals)?,
-        (false, Some(Group::Lib), _) => rows(regions::by_owner(&map.rows))?,
+        (false, Some(GroupBy::Kind), _) => rows(&totals)?,
+        (false, Some(GroupBy::Lib), _) => rows(regions::by_owner(&map.rows))?,
         (false, None, _) => rows(&map.rows)?,
     };
     let malloc_facts = malloc.as_ref().map(|malloc| {

@@ -18,14 +18,14 @@ use diaphane_sight::proc::spans::{Layout, Span};
 use pyo3::prelude::*;
 use serde_json::json;
 
-use self::place::{Backed, Memory};
-use self::targets::Target;
+use self::place::{Backed, MemoryMap};
+use self::targets::BufferTarget;
 use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Magic, User};
 use crate::memory::allocated::Tracemalloc;
 use crate::memory::buffers;
-use crate::memory::buffers::{Buffer, Found};
+use crate::memory::buffers::{Buffer, ExportedBuffer};
 use crate::numpy::memory_handler::origins;
 use crate::python::objects::type_name;
 use diaphane_report::view::bytes;
@@ -60,7 +60,7 @@ pub(crate) struct BufferAddrArgs {
 struct Listed<'py> {
     name: String,
     buffer: Result<Buffer<'py>, String>,
-    owner: Owner,
+    owner: BufferOwner,
     refs: Option<isize>,
     mapping: Option<Arc<str>>,
     backed: Backed,
@@ -70,7 +70,7 @@ struct Listed<'py> {
 
 /// Whose memory it is.
 #[derive(Default)]
-struct Owner {
+struct BufferOwner {
     /// Its variable, if it has one.
     name: Option<String>,
     kind: String,
@@ -112,7 +112,7 @@ impl Magic for BufferAddr {
 
     fn run(args: &BufferAddrArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
-        let mut memory = context.without_gil(|| Memory::read(args.pages))?;
+        let mut memory = context.without_gil(|| MemoryMap::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
         let names = VariableNames::of(user, &targets);
         let mut listed = list(args, &targets, &names, user.py)?;
@@ -123,7 +123,7 @@ impl Magic for BufferAddr {
         let mut limits = memory.limits();
         limits.extend(limit);
         limits.extend(overlap::find(user.py, &mut listed)?);
-        let sizes = Sizes::of(&listed);
+        let sizes = ListedSizes::of(&listed);
         let has_view = listed.iter().any(|one| !one.owner.is_self);
         let groups = match args.graph || has_view {
             true => groups::of(&listed),
@@ -155,7 +155,7 @@ impl Magic for BufferAddr {
 struct VariableNames(HashMap<usize, String>);
 
 impl VariableNames {
-    fn of(user: User<'_, '_>, targets: &[Target<'_>]) -> Self {
+    fn of(user: User<'_, '_>, targets: &[BufferTarget<'_>]) -> Self {
         let mut variables: Vec<(String, usize)> = user
             .namespace
             .iter()
@@ -176,12 +176,12 @@ impl VariableNames {
 
 fn list<'py>(
     args: &BufferAddrArgs,
-    targets: &[Target<'py>],
+    targets: &[BufferTarget<'py>],
     names: &VariableNames,
     py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
     let tracemalloc = Tracemalloc::ask(py)?;
-    let is_large = |found: &Found<'_>| match (args.min, &found.buffer) {
+    let is_large = |found: &ExportedBuffer<'_>| match (args.min, &found.buffer) {
         (Some(min), Ok(buffer)) => buffer.layout.listed() >= min,
         _ => true,
     };
@@ -193,7 +193,7 @@ fn list<'py>(
             }
             let owner = match &found.buffer {
                 Ok(buffer) => owner(buffer, names),
-                Err(_) => Owner::default(),
+                Err(_) => BufferOwner::default(),
             };
             let allocated_at = match owner.span {
                 Some(span) => match origins::of(span.start) {
@@ -232,14 +232,14 @@ fn name_owners(listed: &mut [Listed<'_>]) {
     }
 }
 
-fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
+fn look_at_memory(one: &mut Listed<'_>, memory: &mut MemoryMap) {
     if let Some(span) = one.bounds().filter(|span| !span.is_empty()) {
         one.mapping = memory.mapping(span.start);
         one.backed = memory.backed(span);
     }
 }
 
-fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> Owner {
+fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
     let owner = buffer.owner();
     let lent = match buffer.is_owner() {
         true => None,
@@ -250,7 +250,7 @@ fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> Owner {
     } else {
         lent.as_ref()
     };
-    Owner {
+    BufferOwner {
         name: names.0.get(&owner.as_ptr().addr()).cloned(),
         kind: type_name(owner),
         id: match &lent {
@@ -275,13 +275,13 @@ fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py
 }
 
 /// How much is listed, and how much memory that is.
-struct Sizes {
+struct ListedSizes {
     listed: usize,
     distinct: usize,
     exact: bool,
 }
 
-impl Sizes {
+impl ListedSizes {
     /// Beyond so many pieces, a strided buffer counts with its bounds.
     const PIECES: usize = 100_000;
 

@@ -10,8 +10,8 @@ use crate::magic::{Context, Form, Magic, User};
 use crate::memory::buffers;
 use crate::memory::keepers::Keepers;
 use crate::numpy::arrays;
-use crate::numpy::memory_handler::Installed;
-use crate::numpy::memory_handler::log::{Alike, Log, Site};
+use crate::numpy::memory_handler::InstalledHandler;
+use crate::numpy::memory_handler::log::{FreedKey, Log, Site};
 use crate::numpy::memory_handler::origins;
 use crate::session::cell_body::Body;
 use crate::session::journal;
@@ -87,7 +87,7 @@ impl Magic for BufferTrace {
         }
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let sizes = sizes(&body.names, user)?;
-        let mut installed = Installed::new(user.py, &body.file, args.min)?;
+        let mut installed = InstalledHandler::new(user.py, &body.file, args.min)?;
         let outcome = body.run();
         let was_ours = installed.take_out()?;
         let log = installed.close()?;
@@ -157,7 +157,7 @@ fn rows_of(
     cell: Option<u32>,
     keepers: &Keepers,
 ) -> Vec<AllocationRow> {
-    let row = |alike: &Alike| AllocationRow {
+    let row = |alike: &FreedKey| AllocationRow {
         place: alike.site.line.map(|line| match cell {
             Some(cell) => format!("In[{cell}]:{line}"),
             None => format!("line {line}"),
@@ -186,7 +186,7 @@ fn rows_of(
     });
     let alive = log.alive.iter().map(|(&address, alive)| {
         let keeper = keepers.at(address);
-        let alike = Alike {
+        let alike = FreedKey {
             bytes: alive.bytes,
             how: alive.how,
             site: alive.site.clone(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::listing::Marks;
-use crate::code::symbolize::{OTHER_PROCESSOR, Process, Spot, counts};
+use crate::code::symbolize::{CodeLocation, OTHER_PROCESSOR, ProcessImage, counts};
 use crate::code::trail::{CHOICE, Question};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
@@ -112,7 +112,7 @@ impl Magic for Disasm {
         if !instructions::SUPPORTED {
             return Err(Error::Usage(format!("%disasm: {OTHER_PROCESSOR}")));
         }
-        let process = Process::read()?;
+        let process = ProcessImage::read()?;
         let question = Question {
             magic: Self::NAME,
             text: &args.target,
@@ -129,7 +129,7 @@ fn last(
     question: Question<'_>,
     mut steps: Vec<Step>,
     context: &Context<'_, '_>,
-    process: &Process,
+    process: &ProcessImage,
 ) -> Result<Step, Error> {
     let is_loop = |step: &&Step| step.role == "loop";
     if question.dtype.is_none() && steps.iter().filter(is_loop).count() > 1 {
@@ -160,7 +160,7 @@ fn last(
     }
 }
 
-fn report(args: &DisasmArgs, step: &Step, process: &Process) -> Result<Report, Error> {
+fn report(args: &DisasmArgs, step: &Step, process: &ProcessImage) -> Result<Report, Error> {
     let address = step.code.unwrap_or_default();
     let most = args.count.unwrap_or(MOST);
     let Some(spot) = process.spot(address) else {
@@ -214,7 +214,7 @@ fn unnamed(
     args: &DisasmArgs,
     address: usize,
     most: usize,
-    process: &Process,
+    process: &ProcessImage,
 ) -> Result<Report, Error> {
     let refuse = |what: String| Error::Usage(format!("%disasm: {}: {what}", args.target));
     let region = process
@@ -260,9 +260,9 @@ fn unnamed(
 fn row<'a>(
     object: &'a str,
     step: &'a Step,
-    spot: &'a Spot<'_>,
+    spot: &'a CodeLocation<'_>,
     code: &[Instruction],
-    process: &Process,
+    process: &ProcessImage,
 ) -> ListingRow<'a> {
     let symbol = spot.symbol.as_ref();
     ListingRow {
@@ -286,7 +286,7 @@ fn row<'a>(
     }
 }
 
-fn line(one: &Instruction, process: &Process) -> InstructionRow {
+fn line(one: &Instruction, process: &ProcessImage) -> InstructionRow {
     InstructionRow {
         addr: Address(one.address),
         bytes: one.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),

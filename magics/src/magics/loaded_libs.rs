@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::libraries::inventory;
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic};
 use crate::session::{import_audit, journal};
 use diaphane_cpython::extensions;
@@ -64,10 +64,10 @@ pub(crate) struct LoadedLibsArgs {
 }
 
 /// What was loaded when this magic last ran, for processes in which nobody counts cells.
-static SEEN: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
+static SEEN: Mutex<Option<HashSet<LibraryIdentity>>> = Mutex::new(None);
 
 /// What tells one loaded library from another: its base and its path.
-type Identity = (usize, Option<String>);
+type LibraryIdentity = (usize, Option<String>);
 
 /// Takes note of what is loaded already, so that the first `--new` does not list Python itself.
 pub(crate) fn remember_what_is_loaded() {
@@ -76,12 +76,12 @@ pub(crate) fn remember_what_is_loaded() {
     }
 }
 
-fn exchange_seen(now: HashSet<Identity>) -> HashSet<Identity> {
+fn exchange_seen(now: HashSet<LibraryIdentity>) -> HashSet<LibraryIdentity> {
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     seen.replace(now).unwrap_or_default()
 }
 
-fn identity(library: &libraries::Library) -> Identity {
+fn identity(library: &libraries::Library) -> LibraryIdentity {
     (library.span.start, library.path.clone())
 }
 
@@ -133,7 +133,7 @@ impl Magic for LoadedLibs {
 fn report(
     args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
-    items: &[Item],
+    items: &[LibraryEntry],
     interpreter: Option<&findings::Interpreter>,
 ) -> Result<Report, Error> {
     let listed = listed(args, pattern, items)?;
@@ -151,7 +151,7 @@ fn report(
     let of_code = generated
         .iter()
         .map(|region| LibraryRow::code(region, resident));
-    let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
+    let is_counted = |item: &&LibraryEntry| args.all || item.facts.kind != Kind::Vdso;
     let counted = items.iter().filter(is_counted).count();
     let asks_for_one = args.why.is_some();
     let groups = groups(&listed);
@@ -183,11 +183,11 @@ fn report(
 fn listed<'a>(
     args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
-    items: &'a [Item],
-) -> Result<Vec<&'a Item>, Error> {
+    items: &'a [LibraryEntry],
+) -> Result<Vec<&'a LibraryEntry>, Error> {
     let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
     let since = journal::last_cell();
-    let is_new = |item: &Item| match since {
+    let is_new = |item: &LibraryEntry| match since {
         Some(cell) => item.cell.is_some_and(|own| own >= cell),
         None => !seen.contains(&identity(&item.facts)),
     };
@@ -211,7 +211,7 @@ fn listed<'a>(
     Ok(wanted.collect())
 }
 
-fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
+fn matches(pattern: Option<&Regex>, item: &LibraryEntry) -> bool {
     let package = item
         .fixed
         .package
@@ -231,7 +231,7 @@ fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
 }
 
 /// Regions that may run and belong to no library.
-fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
+fn generated(items: &[LibraryEntry]) -> Result<Vec<Region>, Error> {
     let is_free = |span: Span| items.iter().all(|item| !item.facts.span.overlaps(span));
     let regions = Maps::read()?.regions.into_iter();
     let code = regions.filter(|region| {
@@ -241,7 +241,7 @@ fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
 }
 
 /// The packages with the number of their libraries and the bytes that these map, the largest first.
-fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
+fn groups<'a>(listed: &[&'a LibraryEntry]) -> Vec<(&'a str, usize, usize)> {
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for item in listed {
         if let Some(package) = &item.fixed.package {
@@ -257,7 +257,12 @@ fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
     groups
 }
 
-fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &LoadedLibsArgs) -> String {
+fn summary(
+    listed: &[&LibraryEntry],
+    loaded: usize,
+    mapped: usize,
+    args: &LoadedLibsArgs,
+) -> String {
     let packages: HashSet<&str> = listed
         .iter()
         .filter_map(|item| item.fixed.package.as_ref())

@@ -22,7 +22,7 @@ use crate::session::cell_body::Body;
 use diaphane_report::Report;
 use diaphane_report::regex;
 
-use record::{How, record};
+use record::{RecordOptions, record};
 
 /// Show the native calls that a cell makes: from Python over the C functions that it calls and the libraries behind them
 /// down to the inner loops, on every thread
@@ -77,7 +77,7 @@ impl Magic for NativeCalls {
             .map(|pattern| regex("%%native_calls: --libs", pattern))
             .transpose()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        let how = How {
+        let how = RecordOptions {
             deep: args.deep,
             libraries,
             arguments: args.args,

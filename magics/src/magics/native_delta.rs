@@ -25,11 +25,11 @@ pub(crate) struct NativeDeltaArgs {
         default_value = "last",
         hide_possible_values = true
     )]
-    what: What,
+    what: DeltaMode,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+enum DeltaMode {
     On,
     Off,
     Last,
@@ -83,17 +83,17 @@ impl Magic for NativeDelta {
     type Args = NativeDeltaArgs;
 
     fn only_looks(args: &NativeDeltaArgs) -> bool {
-        args.what == What::Last
+        args.what == DeltaMode::Last
     }
 
     fn run(args: &NativeDeltaArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut state = lock();
         let report = match args.what {
-            What::Last => return last(state.last.as_ref()),
-            What::On => "from the next cell on, a line says what each cell changed",
-            What::Off => "no line is written any more; %native_delta last still tells",
+            DeltaMode::Last => return last(state.last.as_ref()),
+            DeltaMode::On => "from the next cell on, a line says what each cell changed",
+            DeltaMode::Off => "no line is written any more; %native_delta last still tells",
         };
-        state.on = args.what == What::On;
+        state.on = args.what == DeltaMode::On;
         state.begins = state.on;
         Ok(Report {
             name: Self::NAME,

@@ -16,7 +16,7 @@ use std::time::Instant;
 use diaphane_sight::linker::libraries;
 use diaphane_trace::sampler::{self, Clock, Plan, Threads};
 
-use self::export::{Format, Wanted};
+use self::export::{Format, OutputFile};
 use self::gather::Gather;
 use self::profile::Profile;
 use self::summary::{Spent, report, usage};
@@ -92,7 +92,7 @@ struct Settings {
     clock: Clock,
     threads: Threads,
     lines: bool,
-    files: Vec<Wanted>,
+    files: Vec<OutputFile>,
 }
 
 impl NativeProfArgs {
@@ -103,11 +103,11 @@ impl NativeProfArgs {
             (Format::Speedscope, &self.speedscope),
             (Format::Collapsed, &self.collapsed),
         ];
-        let files: Vec<Wanted> = asked
+        let files: Vec<OutputFile> = asked
             .into_iter()
             .filter_map(|(format, path)| {
                 let path = path.as_ref()?.into();
-                Some(Wanted { format, path })
+                Some(OutputFile { format, path })
             })
             .collect();
         for file in &files {

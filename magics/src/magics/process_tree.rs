@@ -34,10 +34,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What tells one process from another that has its number later.
-type Identity = (i32, u64);
+type ProcessIdentity = (i32, u64);
 
 /// The processes of the last look, with their threads.
-static LAST: Mutex<Option<Vec<(Identity, usize)>>> = Mutex::new(None);
+static LAST: Mutex<Option<Vec<(ProcessIdentity, usize)>>> = Mutex::new(None);
 
 #[derive(Serialize)]
 struct ProcessRow {
@@ -73,7 +73,7 @@ impl Magic for ProcessTree {
 
     fn run(_args: &ProcessTreeArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let family = context.without_gil(family);
-        let now: Vec<(Identity, usize)> = family
+        let now: Vec<(ProcessIdentity, usize)> = family
             .iter()
             .map(|one| (identity(one), one.threads))
             .collect();
@@ -81,7 +81,7 @@ impl Magic for ProcessTree {
             let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
             last.replace(now.clone())
         };
-        let known: Option<HashSet<Identity>> = before
+        let known: Option<HashSet<ProcessIdentity>> = before
             .as_ref()
             .map(|before| before.iter().map(|(identity, _)| *identity).collect());
         let is_new = |one: &Process| {
@@ -91,8 +91,9 @@ impl Magic for ProcessTree {
         };
         let all = family.iter().map(|one| row(one, is_new(one)));
         let gone = before.as_ref().map_or(0, |before| {
-            let stays =
-                |one: &&(Identity, usize)| now.iter().all(|(identity, _)| *identity != one.0);
+            let stays = |one: &&(ProcessIdentity, usize)| {
+                now.iter().all(|(identity, _)| *identity != one.0)
+            };
             before.iter().filter(stays).count()
         });
         let hidden = family
@@ -122,7 +123,7 @@ impl Magic for ProcessTree {
     }
 }
 
-fn identity(process: &Process) -> Identity {
+fn identity(process: &Process) -> ProcessIdentity {
     (process.pid, process.started)
 }
 
@@ -166,7 +167,7 @@ fn what(one: &Process) -> String {
 
 fn summary(
     family: &[Process],
-    before: Option<&[(Identity, usize)]>,
+    before: Option<&[(ProcessIdentity, usize)]>,
     gone: usize,
     is_new: impl Fn(&Process) -> bool,
 ) -> Vec<String> {

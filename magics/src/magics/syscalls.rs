@@ -23,14 +23,14 @@ use serde_json::json;
     unused_imports,
     reason = "for magics that trace what else a cell opens"
 )]
-pub(crate) use events::{Open, opens};
+pub(crate) use events::{OpenedFile, opens};
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
-use crate::magics::syscalls::snapshot::Seen;
+use crate::magics::syscalls::snapshot::SeenCall;
 use crate::session::cell_body::Body;
 use crate::session::journal;
-use choice::Choice;
+use choice::CallFilter;
 use diaphane_cpython::here;
 use diaphane_cpython::interpreter;
 use diaphane_report::{Column, Report, Show, fields, rows};
@@ -148,7 +148,7 @@ impl Magic for Syscalls {
 
 fn report(
     args: &SyscallsArgs,
-    choice: &Choice,
+    choice: &CallFilter,
     recording: &Recording,
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
@@ -191,7 +191,7 @@ fn report(
 }
 
 /// A line as strace writes it, with the thread where there are several.
-fn line(recording: &Recording, one: &Seen<'_>) -> String {
+fn line(recording: &Recording, one: &SeenCall<'_>) -> String {
     let line = decode::line(one.call);
     if recording.threads.len() > 1 {
         format!("[pid {:>5}] {line}", one.call.tid)

@@ -10,7 +10,7 @@ use diaphane_sight::code::lines::Line;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::code::symbolize::{OTHER_PROCESSOR, Process, Spot, counts};
+use crate::code::symbolize::{CodeLocation, OTHER_PROCESSOR, ProcessImage, counts};
 use crate::code::trail::{CHOICE, Question};
 use crate::code::variants;
 use crate::code::variants::Variants;
@@ -89,9 +89,9 @@ struct CodeRow {
 }
 
 /// A step with what was found at its address.
-struct Found<'a> {
+struct FoundCode<'a> {
     step: Step,
-    spot: Option<Spot<'a>>,
+    spot: Option<CodeLocation<'a>>,
     code: Vec<Instruction>,
     variants: Option<Variants>,
     line: Option<Line>,
@@ -110,7 +110,7 @@ impl Magic for Where {
             text: &args.target,
             dtype: args.dtype.as_deref(),
         };
-        let process = Process::read()?;
+        let process = ProcessImage::read()?;
         let trail = question.follow(context, &process)?;
         let look = |step| look(step, &process);
         let found = context.without_gil(|| trail.steps.into_iter().map(look).collect::<Vec<_>>());
@@ -133,7 +133,7 @@ impl Magic for Where {
     }
 }
 
-fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
+fn look<'a>(step: Step, process: &'a ProcessImage) -> FoundCode<'a> {
     const MOST: usize = 20_000;
     let spot = step.code.and_then(|code| process.spot(code));
     let code = spot
@@ -144,8 +144,8 @@ fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
     let line = spot
         .as_ref()
         .filter(|_| step.role != "loop")
-        .and_then(Spot::line);
-    Found {
+        .and_then(CodeLocation::line);
+    FoundCode {
         step,
         spot,
         code,
@@ -154,7 +154,7 @@ fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
     }
 }
 
-fn row(found: &Found<'_>, process: &Process) -> CodeRow {
+fn row(found: &FoundCode<'_>, process: &ProcessImage) -> CodeRow {
     let step = &found.step;
     let spot = found.spot.as_ref();
     let package = spot.and_then(|spot| spot.package.as_deref());
@@ -170,7 +170,7 @@ fn row(found: &Found<'_>, process: &Process) -> CodeRow {
         object: Some(step.object.clone()),
         types: step.types.clone(),
         dtypes: step.dtypes.clone(),
-        func: spot.and_then(Spot::func),
+        func: spot.and_then(CodeLocation::func),
         symbol: spot.and_then(|spot| Some(spot.symbol.as_ref()?.name.clone())),
         offset: spot.map(|spot| spot.offset),
         addr: step.code.map(Address),
@@ -217,7 +217,7 @@ fn used(counts: &Counts) -> Vec<&'static str> {
 }
 
 /// The end of the way in a sentence.
-fn summary(text: &str, found: &[Found<'_>]) -> String {
+fn summary(text: &str, found: &[FoundCode<'_>]) -> String {
     let loops = found.iter().filter(|one| one.step.role == "loop").count();
     let Some(last) = found.last() else {
         return format!("{text} leads to no C function");
@@ -277,7 +277,7 @@ fn summary(text: &str, found: &[Found<'_>]) -> String {
 }
 
 /// The function at a place, as far as it has a name.
-fn name(spot: &Spot<'_>) -> String {
+fn name(spot: &CodeLocation<'_>) -> String {
     match (spot.func(), &spot.symbol) {
         (Some(name), Some(_)) if spot.offset > 0 => format!("{name}+{:#x}", spot.offset),
         (Some(name), _) => name,

@@ -20,7 +20,7 @@ use pyo3::prelude::*;
 use crate::error::Error;
 use crate::magic::User;
 use crate::numpy::arrays;
-use crate::numpy::memory_handler::Installed;
+use crate::numpy::memory_handler::InstalledHandler;
 use crate::recording::hook_plan::HookPlan;
 use crate::recording::signatures::Access;
 
@@ -33,7 +33,7 @@ pub(crate) use snapshot::ArraySnapshot;
 pub(crate) struct ArgumentWatch<'py> {
     names: Vec<String>,
     before: ArraySnapshot,
-    handler: Option<Installed<'py>>,
+    handler: Option<InstalledHandler<'py>>,
     /// The CPU time of all threads when the cell began and when it ended.
     cpu: [Option<CpuTimes>; 2],
 }
@@ -53,7 +53,7 @@ impl<'py> ArgumentWatch<'py> {
     /// Begins, for a cell that names these variables.
     pub fn begin(user: User<'_, 'py>, names: &[String]) -> Result<Self, Error> {
         let handler = match arrays::is_imported(user.py)? {
-            true => Some(Installed::recorded(user.py)?),
+            true => Some(InstalledHandler::recorded(user.py)?),
             false => None,
         };
         Ok(Self {

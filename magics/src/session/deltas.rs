@@ -16,7 +16,7 @@ use pyo3::types::PyDict;
 use serde::Serialize;
 
 use crate::session::array_deltas;
-use crate::session::array_deltas::Known;
+use crate::session::array_deltas::KnownArrays;
 use crate::session::journal::{Changes, Image};
 use diaphane_report::view::{bytes, change, time};
 
@@ -50,7 +50,7 @@ struct Begin {
     cell: Option<u32>,
     at: Instant,
     toll: Toll,
-    arrays: Known,
+    arrays: KnownArrays,
 }
 
 static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::matches;
 use crate::error::Error;
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::magic::Magic;
 use diaphane_report::{Address, Column, Report, Show, fields, rows};
 
@@ -36,7 +36,7 @@ struct BindingRow<'a> {
 
 pub(super) fn report(
     symbol: &str,
-    items: &[Item],
+    items: &[LibraryEntry],
     pattern: Option<&Regex>,
 ) -> Result<Report, Error> {
     let mut found = Vec::new();
@@ -103,7 +103,12 @@ pub(super) fn report(
 }
 
 /// The library in which the address lies that the linker wrote; before the first call it may be a stub of its own.
-fn bound(item: &Item, is_use: bool, targets: &[usize], items: &[Item]) -> Option<String> {
+fn bound(
+    item: &LibraryEntry,
+    is_use: bool,
+    targets: &[usize],
+    items: &[LibraryEntry],
+) -> Option<String> {
     let target = *targets.first()?;
     if target == 0 {
         return Some("nothing".into());

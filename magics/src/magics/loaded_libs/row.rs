@@ -13,7 +13,7 @@ use diaphane_sight::runtimes::pools::Api;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::libraries::names::stem;
 use diaphane_report::{Address, Column, Show};
 
@@ -98,7 +98,7 @@ struct Segment<'a> {
 }
 
 impl<'a> LibraryRow<'a> {
-    pub fn of(item: &'a Item, all: &[Item], resident: Option<&Resident>) -> Self {
+    pub fn of(item: &'a LibraryEntry, all: &[LibraryEntry], resident: Option<&Resident>) -> Self {
         let (facts, fixed) = (&item.facts, &item.fixed);
         let runtime = fixed.runtime;
         let declared = item.declared.as_ref();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::code::Part;
 use super::rows::Writer;
 use super::sums::summary;
-use super::tree::{Node, NodeKind, Tree};
+use super::tree::{CallNode, NodeKind, Tree};
 use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
@@ -34,7 +34,7 @@ pub(super) struct Told {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn told(&self, log: &Log, node: &Node) -> Told {
+    pub(super) fn told(&self, log: &Log, node: &CallNode) -> Told {
         let logs = &self.recorded.recording.logs;
         let log = logs.iter().position(|one| ptr::eq(one, log));
         let (Some((arguments, _)), Some(log)) = (&self.recorded.arguments, log) else {

@@ -13,11 +13,11 @@ use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
 use super::events::calls;
-use super::tree::{Code, Node, NodeKind, Role, Tree};
+use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
 
 /// A call that has not ended, as far as is known.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenCall {
     node: usize,
     kind: NodeKind,
     /// Where its return address lies; of Python's, where the callback stood.
@@ -48,7 +48,7 @@ struct Builder<'a, C> {
     code: &'a mut C,
     tree: Tree,
     known: HashMap<(Option<usize>, NodeKind), usize>,
-    open: Vec<Open>,
+    open: Vec<OpenCall>,
     /// Where the interpreter is: the instruction, and the frame of its function.
     place: Option<(usize, usize)>,
     /// The event before.
@@ -93,17 +93,17 @@ impl<C: Code> Builder<'_, C> {
             self.hidden += 1;
             return;
         }
-        if self.open.is_empty() && self.only_in_cell && role != Role::Cell {
+        if self.open.is_empty() && self.only_in_cell && role != FunctionRole::Cell {
             return;
         }
         self.pop_returned(event.back);
         let kind = match role {
-            Role::Cell => NodeKind::Cell,
-            Role::Display => NodeKind::Display,
-            Role::Function => NodeKind::Python(event.stack),
+            FunctionRole::Cell => NodeKind::Cell,
+            FunctionRole::Display => NodeKind::Display,
+            FunctionRole::Function => NodeKind::Python(event.stack),
         };
         self.push(kind, event);
-        self.hidden = usize::from(role == Role::Display);
+        self.hidden = usize::from(role == FunctionRole::Display);
     }
 
     fn callable_enters(&mut self, event: &Event) {
@@ -141,7 +141,7 @@ impl<C: Code> Builder<'_, C> {
         if let Some(report) = report {
             self.open.truncate(natives + report);
         }
-        let has_returned = |last: &Open| match last.kind {
+        let has_returned = |last: &OpenCall| match last.kind {
             NodeKind::Native(_) | NodeKind::Caller(_) => last.stack <= stack,
             _ => false,
         };
@@ -195,7 +195,7 @@ impl<C: Code> Builder<'_, C> {
     fn report_begins(&mut self, event: &Event) {
         // Time goes to the node that it interrupts.
         if let Some(last) = self.open.last().copied() {
-            self.open.push(Open {
+            self.open.push(OpenCall {
                 kind: NodeKind::Report,
                 stack: event.stack,
                 back: event.back,
@@ -268,7 +268,7 @@ impl<C: Code> Builder<'_, C> {
 
     /// Where the native calls begin that no function of Python's stands above.
     fn natives(&self) -> usize {
-        let is_native = |open: &Open| {
+        let is_native = |open: &OpenCall| {
             matches!(
                 open.kind,
                 NodeKind::Native(_) | NodeKind::Caller(_) | NodeKind::Report
@@ -358,7 +358,7 @@ impl<C: Code> Builder<'_, C> {
         let next = self.tree.nodes.len();
         let node = *self.known.entry((parent, kind)).or_insert(next);
         if node == next {
-            self.tree.nodes.push(Node {
+            self.tree.nodes.push(CallNode {
                 kind,
                 parent,
                 children: Vec::new(),
@@ -383,7 +383,7 @@ impl<C: Code> Builder<'_, C> {
             }
             _ => usize::MAX,
         };
-        self.open.push(Open {
+        self.open.push(OpenCall {
             node,
             kind,
             stack,

@@ -4,7 +4,7 @@ use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
 use super::builder::build;
-use super::tree::{Code, Node, NodeKind, Role, Tree};
+use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
 
 /// The library that serves its callers.
 const SERVES: usize = 2;
@@ -44,11 +44,11 @@ impl Code for Fake {
     fn jumps_to(&mut self, from: usize, _to: usize) -> bool {
         matches!(from, 0x1700 | 0x1900)
     }
-    fn role(&self, code: usize) -> Role {
+    fn role(&self, code: usize) -> FunctionRole {
         match code {
-            CELL => Role::Cell,
-            DISPLAY => Role::Display,
-            _ => Role::Function,
+            CELL => FunctionRole::Cell,
+            DISPLAY => FunctionRole::Display,
+            _ => FunctionRole::Function,
         }
     }
 }
@@ -105,7 +105,7 @@ impl Script {
 /// The tree with a line a node: depth, kind, calls.
 fn shape(tree: &Tree) -> Vec<String> {
     fn walk(tree: &Tree, node: usize, depth: usize, lines: &mut Vec<String>) {
-        let Node { kind, calls, .. } = &tree.nodes[node];
+        let CallNode { kind, calls, .. } = &tree.nodes[node];
         let name = match kind {
             NodeKind::Native(address) => format!("native {address:x}"),
             NodeKind::Caller(address) => format!("caller {address:x}"),
@@ -124,7 +124,7 @@ fn shape(tree: &Tree) -> Vec<String> {
     lines
 }
 
-fn node(tree: &Tree, kind: NodeKind) -> &Node {
+fn node(tree: &Tree, kind: NodeKind) -> &CallNode {
     tree.nodes.iter().find(|node| node.kind == kind).unwrap()
 }
 

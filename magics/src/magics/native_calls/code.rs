@@ -13,7 +13,7 @@ use diaphane_sight::runtimes::pools::{Api, runtime};
 use diaphane_sight::unwind::function_start;
 
 use super::record::Recorded;
-use super::tree::{Code, Role};
+use super::tree::{Code, FunctionRole};
 use crate::libraries::names::short;
 use crate::recording::hook_plan::is_interpreter;
 
@@ -71,7 +71,7 @@ impl Part {
 
 /// A function.
 #[derive(Debug, Clone)]
-pub(super) struct Function {
+pub(super) struct CodeFunction {
     /// The symbol, demangled; of unnamed code the distance from the library's base.
     pub name: String,
     pub start: usize,
@@ -84,11 +84,11 @@ pub(super) struct Codes {
     pub libraries: Vec<Library>,
     /// Names by which functions were asked for.
     names: HashMap<usize, String>,
-    functions: HashMap<usize, Option<Function>>,
+    functions: HashMap<usize, Option<CodeFunction>>,
     /// By a function's start.
-    pub known: HashMap<usize, Function>,
+    pub known: HashMap<usize, CodeFunction>,
     jumps: HashMap<usize, Vec<Option<usize>>>,
-    roles: Vec<Role>,
+    roles: Vec<FunctionRole>,
     parts: Vec<Part>,
     /// The libraries whose functions are all hooked.
     covered: Vec<bool>,
@@ -96,7 +96,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    pub fn new(libraries: Vec<Library>, recorded: &Recorded, roles: Vec<Role>) -> Self {
+    pub fn new(libraries: Vec<Library>, recorded: &Recorded, roles: Vec<FunctionRole>) -> Self {
         let parts = libraries.iter().map(part).collect();
         let own = short as *const () as usize;
         let is_covered = |library: &Library| recorded.covered.contains(&library.image.bias());
@@ -116,7 +116,7 @@ impl Codes {
     }
 
     /// The function that an address lies in.
-    pub fn at(&mut self, address: usize) -> Option<&Function> {
+    pub fn at(&mut self, address: usize) -> Option<&CodeFunction> {
         if !self.functions.contains_key(&address) {
             let function = self.look(address);
             if let Some(function) = &function {
@@ -129,7 +129,7 @@ impl Codes {
         self.functions.get(&address)?.as_ref()
     }
 
-    fn look(&self, address: usize) -> Option<Function> {
+    fn look(&self, address: usize) -> Option<CodeFunction> {
         let place = place(address, &self.libraries)?;
         let library = &self.libraries[place.library];
         // Where there is no symbol, the tables for exceptions tell where functions begin.
@@ -143,7 +143,7 @@ impl Codes {
             (_, Some(symbol)) => demangle(&symbol.name),
             (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
         };
-        Some(Function {
+        Some(CodeFunction {
             name,
             start,
             library: Some(place.library),
@@ -219,8 +219,11 @@ impl Code for Codes {
         self.jumps_of(from).iter().any(leads)
     }
 
-    fn role(&self, code: usize) -> Role {
-        self.roles.get(code).copied().unwrap_or(Role::Function)
+    fn role(&self, code: usize) -> FunctionRole {
+        self.roles
+            .get(code)
+            .copied()
+            .unwrap_or(FunctionRole::Function)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::code::Part;
 use super::rows::Writer;
-use super::tree::{Node, NodeKind};
+use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
 use crate::python::ipython::place as place_in_code;
 
@@ -16,7 +16,7 @@ pub(super) struct Label {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn label(&mut self, node: &Node) -> Result<Label, Error> {
+    pub(super) fn label(&mut self, node: &CallNode) -> Result<Label, Error> {
         let py = self.user.py;
         let known = &self.recorded.known;
         let python = |func: String, via, place| Label {

@@ -30,7 +30,7 @@ const BUSY: &str = "%%native_calls: another recording is running, and there is o
 const NOT_WITH_DEEP: &str = "what Python's own allocators were given is not kept with --deep";
 
 /// How a cell is recorded.
-pub(super) struct How {
+pub(super) struct RecordOptions {
     /// Whether every function is hooked at its entry.
     pub deep: bool,
     /// Only libraries whose file name matches.
@@ -88,7 +88,11 @@ pub(super) struct Deep {
 }
 
 /// Runs the cell.
-pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Result<Recorded, Error> {
+pub(super) fn record(
+    user: User<'_, '_>,
+    body: &Body<'_, '_>,
+    how: RecordOptions,
+) -> Result<Recorded, Error> {
     let py = user.py;
     interpreter::check(py);
     let mut limits: Vec<String> = Vec::new();
@@ -163,7 +167,7 @@ fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.
-fn wanted(covered: &[usize], how: &How) -> HookOptions {
+fn wanted(covered: &[usize], how: &RecordOptions) -> HookOptions {
     HookOptions {
         covered: covered.to_vec(),
         libraries: how.libraries.clone(),
@@ -226,7 +230,7 @@ fn arguments(
 }
 
 /// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.
-fn prepare(user: User<'_, '_>, how: &How) -> Result<inline_hooks::Prepared, Error> {
+fn prepare(user: User<'_, '_>, how: &RecordOptions) -> Result<inline_hooks::Prepared, Error> {
     let libraries = libraries::now()?;
     let mut chosen = inline_hooks::usual(&libraries);
     if let Some(pattern) = &how.libraries {

@@ -13,7 +13,7 @@ use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
 use super::record::Recorded;
-use super::tree::{Node, NodeKind, Role, Tree};
+use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
 use crate::magic::User;
 use crate::session::cell_body::Body;
@@ -99,14 +99,14 @@ pub(super) fn report(
 }
 
 /// What each Python function is to the cell.
-fn roles(known: &Known, cell: &str) -> Vec<Role> {
+fn roles(known: &Known, cell: &str) -> Vec<FunctionRole> {
     let role = |code: &diaphane_cpython::events::CodeObject| {
         let is_display =
             code.file.ends_with("displayhook.py") && code.function.ends_with(".__call__");
         match code.function.as_str() {
-            "<module>" if code.file == cell => Role::Cell,
-            _ if is_display => Role::Display,
-            _ => Role::Function,
+            "<module>" if code.file == cell => FunctionRole::Cell,
+            _ if is_display => FunctionRole::Display,
+            _ => FunctionRole::Function,
         }
     };
     known.codes.iter().map(role).collect()
@@ -120,7 +120,7 @@ pub(super) struct Sum {
 }
 
 /// What gets a row.
-enum Step {
+enum RowSource {
     /// A node.
     One(usize),
     /// Callers in a library that did little.
@@ -186,7 +186,7 @@ impl Writer<'_, '_> {
         parent: Option<usize>,
         depth: usize,
     ) -> Result<(), Error> {
-        let mut open = vec![(parent, depth, Step::One(root))];
+        let mut open = vec![(parent, depth, RowSource::One(root))];
         while let Some((parent, depth, step)) = open.pop() {
             if depth >= self.depth {
                 self.is_cut = true;
@@ -194,8 +194,8 @@ impl Writer<'_, '_> {
             }
             let id = self.rows.len();
             let below = match step {
-                Step::One(index) => self.node(log, tree, index, parent, depth)?,
-                Step::Together(library, members) => {
+                RowSource::One(index) => self.node(log, tree, index, parent, depth)?,
+                RowSource::Together(library, members) => {
                     self.together(log, tree, parent, depth, library, &members)?;
                     Vec::new()
                 }
@@ -214,7 +214,7 @@ impl Writer<'_, '_> {
         index: usize,
         parent: Option<usize>,
         depth: usize,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<RowSource>, Error> {
         let node = &tree.nodes[index];
         let label = self.label(node)?;
         let (helpers, children) = self.divide(tree, node)?;
@@ -238,9 +238,9 @@ impl Writer<'_, '_> {
             told: self.told(log, node),
         });
         let (single, together) = self.gather(tree, node, children);
-        let single = single.into_iter().map(Step::One);
+        let single = single.into_iter().map(RowSource::One);
         let together = together.into_iter();
-        let together = together.map(|(library, members)| Step::Together(library, members));
+        let together = together.map(|(library, members)| RowSource::Together(library, members));
         Ok(single.chain(together).collect())
     }
 
@@ -248,7 +248,7 @@ impl Writer<'_, '_> {
     fn gather(
         &self,
         tree: &Tree,
-        node: &Node,
+        node: &CallNode,
         children: Vec<usize>,
     ) -> (Vec<usize>, BTreeMap<Option<usize>, Vec<usize>>) {
         let mut together: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
@@ -306,7 +306,7 @@ impl Writer<'_, '_> {
     }
 
     /// Whether a node is a call into the C library or Python's C interface that leads nowhere else.
-    fn serves(&self, node: &Node) -> bool {
+    fn serves(&self, node: &CallNode) -> bool {
         let NodeKind::Native(address) = node.kind else {
             return false;
         };
@@ -315,7 +315,11 @@ impl Writer<'_, '_> {
     }
 
     /// The calls that only serve, in words, and the children that are shown.
-    fn divide(&mut self, tree: &Tree, node: &Node) -> Result<(Option<String>, Vec<usize>), Error> {
+    fn divide(
+        &mut self,
+        tree: &Tree,
+        node: &CallNode,
+    ) -> Result<(Option<String>, Vec<usize>), Error> {
         if self.all {
             return Ok((None, node.children.clone()));
         }

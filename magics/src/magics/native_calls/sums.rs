@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::record::Recorded;
 use super::rows::{DEEPEST, Sum, Writer};
-use super::tree::{Node, NodeKind};
+use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
 use diaphane_report::view::time;
 use diaphane_report::{Bar, Part as BarPart};
@@ -30,7 +30,7 @@ const SHOWN: usize = 5;
 
 impl Writer<'_, '_> {
     /// Adds a node to the tables and to the bar.
-    pub(super) fn count(&mut self, node: &Node) -> Result<(), Error> {
+    pub(super) fn count(&mut self, node: &CallNode) -> Result<(), Error> {
         let label = self.label(node)?;
         let own = self.nanoseconds(node.own);
         // Showing the last value is not what the cell is about.

@@ -16,7 +16,7 @@ use diaphane_cpython::reader::unpack;
 
 /// A function that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Function {
+pub(crate) struct SampledFunction {
     pub kind: CodeKind,
     pub name: String,
     pub library: Option<String>,
@@ -46,8 +46,8 @@ pub(crate) struct Gather {
     libraries: Arc<Vec<Library>>,
     natives: HashMap<usize, Native>,
     code: Functions,
-    ids: HashMap<Function, Id>,
-    pub functions: Vec<Function>,
+    ids: HashMap<SampledFunction, Id>,
+    pub functions: Vec<SampledFunction>,
     /// How many samples each stack has.
     pub paths: HashMap<Path, u64>,
     pub samples: u64,
@@ -77,7 +77,7 @@ impl Gather {
         }
     }
 
-    fn id(&mut self, function: Function) -> Id {
+    fn id(&mut self, function: SampledFunction) -> Id {
         if let Some(&id) = self.ids.get(&function) {
             return id;
         }
@@ -102,7 +102,7 @@ impl Gather {
             (None, Some(place)) => format!("+{:#x}", place.offset & !0xfff),
             (None, None) => "?".to_owned(),
         };
-        let function = Function {
+        let function = SampledFunction {
             kind: library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library)),
             name,
             library: library.map(|library| library.name.clone()),
@@ -119,7 +119,7 @@ impl Gather {
 
     fn python(&mut self, frame: PythonFrame) -> Id {
         let line = frame.line.filter(|_| self.lines);
-        self.id(Function {
+        self.id(SampledFunction {
             kind: CodeKind::Python,
             name: frame.function,
             library: None,
@@ -179,7 +179,7 @@ impl Gather {
     }
 
     fn pseudo(&mut self, kind: CodeKind, name: &str) -> Id {
-        self.id(Function {
+        self.id(SampledFunction {
             kind,
             name: name.to_owned(),
             library: None,

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
-use super::gather::{Function, Gather, Id, Path};
+use super::gather::{Gather, Id, Path, SampledFunction};
 use super::kinds::CodeKind;
 
 /// The samples of a cell.
 pub(crate) struct Profile {
-    pub functions: Vec<Function>,
+    pub functions: Vec<SampledFunction>,
     pub paths: Vec<(Path, u64)>,
     pub samples: u64,
     pub truncated: u64,
@@ -56,7 +56,7 @@ impl Profile {
         }
     }
 
-    pub(crate) fn function(&self, id: Id) -> &Function {
+    pub(crate) fn function(&self, id: Id) -> &SampledFunction {
         &self.functions[id as usize]
     }
 

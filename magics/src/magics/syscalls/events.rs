@@ -7,7 +7,7 @@ use super::decode::{error_name, name_of};
 
 /// A file that was opened, or was to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Open {
+pub(crate) struct OpenedFile {
     pub path: String,
     /// The error, if it could not be opened.
     pub error: Option<String>,
@@ -38,14 +38,14 @@ pub(super) struct Birth {
 }
 
 /// The opens of a recording, in their order.
-pub(crate) fn opens(recording: &Recording) -> Vec<Open> {
+pub(crate) fn opens(recording: &Recording) -> Vec<OpenedFile> {
     let calls = recording.calls.iter().enumerate();
     calls
         .filter_map(|(index, call)| open(index, call))
         .collect()
 }
 
-fn open(index: usize, call: &Call) -> Option<Open> {
+fn open(index: usize, call: &Call) -> Option<OpenedFile> {
     let (path, flags) = match name_of(call).as_str() {
         "open" => (0, call.arguments[1]),
         "creat" => (0, libc::O_WRONLY as usize),
@@ -53,7 +53,7 @@ fn open(index: usize, call: &Call) -> Option<Open> {
         "openat2" => (1, 0),
         _ => return None,
     };
-    Some(Open {
+    Some(OpenedFile {
         path: String::from_utf8_lossy(call.text(path)?).into_owned(),
         error: error_name(call),
         writes: flags & libc::O_ACCMODE as usize != libc::O_RDONLY as usize,

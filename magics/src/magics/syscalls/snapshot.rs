@@ -8,7 +8,7 @@ use diaphane_trace::syscalls::{Call, Recording};
 use pyo3::prelude::*;
 
 use super::callers::{Maker, Makers};
-use super::choice::Choice;
+use super::choice::CallFilter;
 use super::decode::name_of;
 use crate::magic::User;
 use crate::python::ipython::place;
@@ -16,7 +16,7 @@ use diaphane_cpython::here;
 use diaphane_cpython::here::Here;
 
 /// One call.
-pub(super) struct Seen<'a> {
+pub(super) struct SeenCall<'a> {
     pub index: usize,
     pub call: &'a Call,
     pub maker: Arc<Maker>,
@@ -38,11 +38,11 @@ pub(super) fn path_of(call: &Call) -> Option<String> {
 /// The calls that are wanted.
 pub(super) fn seen<'a>(
     recording: &'a Recording,
-    choice: &Choice,
+    choice: &CallFilter,
     libraries: &[Library],
     cell: Option<u32>,
     user: User<'_, '_>,
-) -> PyResult<Vec<Seen<'a>>> {
+) -> PyResult<Vec<SeenCall<'a>>> {
     let mut makers = Makers::new(libraries);
     let places = places(recording, cell, user)?;
     let calls = recording.calls.iter().enumerate();
@@ -52,7 +52,7 @@ pub(super) fn seen<'a>(
             .place
             .and_then(|place| places.get(place).cloned())
             .unwrap_or_default();
-        Seen {
+        SeenCall {
             index,
             call,
             maker: makers.of(call),
@@ -63,10 +63,14 @@ pub(super) fn seen<'a>(
     Ok(wanted.map(one).collect())
 }
 
-type Named = (Option<String>, Option<String>);
+type NamedPlace = (Option<String>, Option<String>);
 
 /// The places of a recording, as people write them.
-fn places(recording: &Recording, cell: Option<u32>, user: User<'_, '_>) -> PyResult<Vec<Named>> {
+fn places(
+    recording: &Recording,
+    cell: Option<u32>,
+    user: User<'_, '_>,
+) -> PyResult<Vec<NamedPlace>> {
     let mut files: HashMap<(String, Option<u32>), Option<String>> = HashMap::new();
     let mut name = |here: &Here| -> PyResult<Option<String>> {
         if let Some(line) = here.cell_line {

@@ -2,15 +2,15 @@
 
 use diaphane_trace::syscalls::Recording;
 
-use super::events::{Birth, Open};
-use crate::magics::syscalls::snapshot::Seen;
+use super::events::{Birth, OpenedFile};
+use crate::magics::syscalls::snapshot::SeenCall;
 use diaphane_report::view::time;
 
 /// What happened.
 pub(super) fn summary(
     recording: &Recording,
-    seen: &[Seen<'_>],
-    opens: &[Open],
+    seen: &[SeenCall<'_>],
+    opens: &[OpenedFile],
     births: &[Birth],
 ) -> Vec<String> {
     let total: u64 = seen.iter().filter_map(|one| one.call.took_ns).sum();
@@ -32,7 +32,7 @@ pub(super) fn summary(
     vec![times, files(opens), started(recording, seen, births)]
 }
 
-fn files(opens: &[Open]) -> String {
+fn files(opens: &[OpenedFile]) -> String {
     let failed = opens.iter().filter(|open| open.error.is_some()).count();
     let missing = opens
         .iter()
@@ -60,7 +60,7 @@ fn files(opens: &[Open]) -> String {
     parts.join(", ")
 }
 
-fn started(recording: &Recording, seen: &[Seen<'_>], births: &[Birth]) -> String {
+fn started(recording: &Recording, seen: &[SeenCall<'_>], births: &[Birth]) -> String {
     let say = |kind: &str, many: &str| {
         let own: Vec<&Birth> = births.iter().filter(|birth| birth.kind == kind).collect();
         let count = match own.len() {

@@ -11,7 +11,7 @@ use super::opens::{self, FoundBy, OpenAttempt, Source};
 use super::seen::{Births, SeenEvents};
 use super::{LoadsWatch, story_without_hook};
 use crate::error::Error;
-use crate::libraries::inventory::{Item, items};
+use crate::libraries::inventory::{LibraryEntry, items};
 use crate::libraries::names::{file_name, short};
 use crate::magics::trace_loads::timeline::{DlopenCall, MappedLibrary, Timeline};
 use crate::session::import_audit::{Load, Means};
@@ -19,7 +19,7 @@ use crate::session::import_audit::{Load, Means};
 /// Everything that the report is made of.
 pub(super) struct LoadsSnapshot {
     pub story: Timeline,
-    pub items: Vec<Item>,
+    pub items: Vec<LibraryEntry>,
     libraries: Vec<Library>,
     /// For each library of the story, its place among the loaded ones, and how it was found.
     places: Vec<Option<usize>>,
@@ -40,7 +40,7 @@ impl LoadsSnapshot {
                 story_without_hook(before, &after)
             }
         };
-        let is_it = |item: &Item, one: &MappedLibrary| {
+        let is_it = |item: &LibraryEntry, one: &MappedLibrary| {
             item.facts.image.bias() == one.bias && item.facts.linker_name == one.path
         };
         let place = |one: &MappedLibrary| {
@@ -69,7 +69,7 @@ impl LoadsSnapshot {
     }
 
     /// The loaded library that one of the story is.
-    pub fn item(&self, index: usize) -> Option<&Item> {
+    pub fn item(&self, index: usize) -> Option<&LibraryEntry> {
         self.items.get(self.places[index]?)
     }
 

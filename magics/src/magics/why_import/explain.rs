@@ -16,12 +16,12 @@ use serde_json::{Map, Value};
 use super::exception::Cause;
 use super::message::{Failure, FailureKind};
 use super::places::Places;
-use crate::libraries::inventory::{Item, newest};
+use crate::libraries::inventory::{LibraryEntry, newest};
 use crate::libraries::names::file_name;
 
 /// What is there to look at.
 pub(super) struct ImportSnapshot {
-    pub items: Vec<Item>,
+    pub items: Vec<LibraryEntry>,
     pub places: Places,
     /// Variables that were changed since the start.
     pub changes: Map<String, Value>,
@@ -96,8 +96,8 @@ fn shown(path: &Path) -> String {
 }
 
 /// The loaded library of a file or a name, and who brought it.
-fn loaded<'a>(name: &str, scene: &'a ImportSnapshot) -> Option<&'a Item> {
-    let is_it = |item: &&Item| {
+fn loaded<'a>(name: &str, scene: &'a ImportSnapshot) -> Option<&'a LibraryEntry> {
+    let is_it = |item: &&LibraryEntry| {
         let facts = &item.facts;
         facts.path.as_deref() == Some(name)
             || facts.linker_name == name
@@ -106,7 +106,7 @@ fn loaded<'a>(name: &str, scene: &'a ImportSnapshot) -> Option<&'a Item> {
     scene.items.iter().find(is_it)
 }
 
-fn tell_loaded(item: Option<&Item>, scene: &ImportSnapshot, told: &mut Explanation) {
+fn tell_loaded(item: Option<&LibraryEntry>, scene: &ImportSnapshot, told: &mut Explanation) {
     told.loaded_copy = item.map(|item| item.path().to_owned());
     told.loaded_by = item.and_then(|item| item.loaded_by(&scene.items));
 }

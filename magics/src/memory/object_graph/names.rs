@@ -7,18 +7,22 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::kinds::ObjectKind;
-use super::{Node, Step};
+use super::{Edge, GraphNode};
 use crate::python::objects::type_name;
 
 /// The way to a node, from the name of its root.
-pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny>)]) -> String {
+pub(super) fn of(
+    nodes: &[GraphNode],
+    index: usize,
+    roots: &[(String, Bound<'_, PyAny>)],
+) -> String {
     let mut steps = Vec::new();
     let mut at = index;
     let root = loop {
         let node = &nodes[at];
         match node.step {
-            Step::Root(number) => break &roots[number].0,
-            Step::Key(key) => {
+            Edge::Root(number) => break &roots[number].0,
+            Edge::Key(key) => {
                 let dict = &nodes[node.parent];
                 // The dict of an instance is not on the way that one writes.
                 if is_attributes(nodes, dict) {
@@ -28,8 +32,8 @@ pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny
                 }
                 steps.push(subscript(key));
             }
-            Step::Index(place) => steps.push(format!("[{place}]")),
-            Step::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
+            Edge::Index(place) => steps.push(format!("[{place}]")),
+            Edge::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
         }
         at = node.parent;
     };
@@ -39,8 +43,8 @@ pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny
 }
 
 /// Whether a dict is the `__dict__` of the object that it was found in.
-fn is_attributes(nodes: &[Node], dict: &Node) -> bool {
-    matches!(dict.step, Step::Inside)
+fn is_attributes(nodes: &[GraphNode], dict: &GraphNode) -> bool {
+    matches!(dict.step, Edge::Inside)
         && nodes[dict.parent].kind == ObjectKind::Other
         && attributes(nodes[dict.parent].object) == dict.object
 }

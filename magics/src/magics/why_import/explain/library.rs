@@ -9,7 +9,7 @@ use diaphane_sight::code::file::Class;
 use diaphane_sight::linker::search::{Attempt, Requester, Rules};
 
 use super::{Candidate, Explanation, ImportSnapshot, Tried, shown};
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::libraries::names::file_name;
 use crate::magics::why_import::exception::Cause;
 use crate::session::import_audit;
@@ -83,7 +83,7 @@ pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanat
 
 /// Whose search paths hold for a name that Python code gave: the module's that calls the linker, and the program's.
 fn callers(scene: &ImportSnapshot) -> Vec<Requester> {
-    let of = |item: &Item| Requester::of(&item.facts);
+    let of = |item: &LibraryEntry| Requester::of(&item.facts);
     let mut items = scene.items.iter();
     let program = items.next().map(of);
     let ctypes = items.find(|item| item.facts.name.starts_with("_ctypes."));
