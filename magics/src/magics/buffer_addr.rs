@@ -35,7 +35,7 @@ use diaphane_report::{Report, fields, rows};
 ///
 /// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
 /// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
-/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
+/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BufferAddrArgs {
@@ -76,7 +76,7 @@ struct BufferOwner {
     kind: String,
     /// Which object it is.
     id: usize,
-    /// Its memory, if it lends it.
+    /// Its memory, if it exports it.
     span: Option<Span>,
     allocator: Option<String>,
     /// Whether the listed object is the owner.
@@ -243,9 +243,9 @@ fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
     let owner = buffer.owner();
     let lent = match buffer.is_owner() {
         true => None,
-        false => lent_at(owner, buffer.layout.bounds().start),
+        false => exported_at(owner, buffer.layout.bounds().start),
     };
-    let lender = if buffer.is_owner() {
+    let exporter = if buffer.is_owner() {
         Some(buffer)
     } else {
         lent.as_ref()
@@ -259,14 +259,14 @@ fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
         },
         span: buffer
             .owner_span
-            .or_else(|| lender.map(|lender| lender.layout.bounds())),
-        allocator: lender.and_then(|lender| lender.allocator.clone()),
+            .or_else(|| exporter.map(|exporter| exporter.layout.bounds())),
+        allocator: exporter.and_then(|exporter| exporter.allocator.clone()),
         is_self: buffer.is_owner(),
     }
 }
 
-/// What an object lends that has an address in it; an array of Arrow lends several buffers.
-fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
+/// What an object exports that has an address in it; an array of Arrow exports several buffers.
+fn exported_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
     let found = buffers::of(object, false).into_iter();
     let mut lent: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
     let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
@@ -314,7 +314,7 @@ impl ListedSizes {
 
     fn sentence(&self, rows: usize) -> String {
         if rows == 0 {
-            return "no variable lends memory".into();
+            return "no variable exports memory".into();
         }
         let about = if self.exact { "" } else { "at most " };
         format!(

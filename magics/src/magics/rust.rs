@@ -22,16 +22,16 @@ use diaphane_report::{Column, Report, Show, rows};
 
 /// Compile the cell as Rust, load it into this process and run it on Python's memory.
 ///
-/// Arrays are lent where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
+/// Arrays are borrowed where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
 /// cells, and so do dependencies, which a line such as `:dep rand = "0.9"` adds. The value of the last expression is shown.
 /// A panic, and an error that `?` gives on, become exceptions.
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the line")]
 pub(crate) struct RustArgs {
-    /// Lend variables to read: arrays of numbers, numbers, str, bytes
+    /// Borrow variables to read: arrays of numbers, numbers, str, bytes
     #[arg(short = 'i', long = "in", value_name = "NAMES", value_delimiter = ',')]
     input: Vec<String>,
-    /// Lend arrays to be changed in place
+    /// Borrow arrays to change them in place
     #[arg(short = 'm', long = "mut", value_name = "NAMES", value_delimiter = ',')]
     mutable: Vec<String>,
     /// Hand variables over to Python when the cell has ended: numbers, String, Vec, arrays of ndarray, Option of these
@@ -40,7 +40,7 @@ pub(crate) struct RustArgs {
     /// Keep variables of the cell for later Rust cells, which have them as `&mut`; each needs its type: `let n: T = ...`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     keep: Vec<String>,
-    /// Lend arrays as slices, without `ndarray`
+    /// Borrow arrays as slices, without `ndarray`
     #[arg(long)]
     slices: bool,
     /// Optimize by this level, 0 to 3, s or z; 2 if it is not given
@@ -76,7 +76,7 @@ pub(crate) struct Rust;
 const COLUMNS: &[Column] = &[
     Column::new("cell", Show::Number, 1),
     Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
-    Column::new("bind_ns", Show::Time, 2).titled("lent in"),
+    Column::new("bind_ns", Show::Time, 2).titled("borrowed in"),
     Column::new("run_ns", Show::Time, 0).titled("ran in"),
     Column::new("cached", Show::Text, 0).titled("unchanged"),
     Column::new("library", Show::Path, 1),
@@ -88,7 +88,7 @@ const ISOLATED_COLUMNS: &[Column] = &[
     Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
     Column::new("fork_ns", Show::Time, 0).titled("forked in"),
     Column::new("run_ns", Show::Time, 0).titled("ran in"),
-    Column::new("back_ns", Show::Time, 0).titled("taken back in"),
+    Column::new("back_ns", Show::Time, 0).titled("copied back in"),
     Column::new("cached", Show::Text, 0).titled("unchanged"),
     Column::new("library", Show::Path, 1),
 ];
@@ -124,9 +124,9 @@ impl Magic for Rust {
         let (cell, lines_above) = cell_body::place(source, user)?;
         check(args)?;
         let began = Instant::now();
-        let mut lent = Exports::gather(&wanted(args), args.slices, user)?;
+        let mut exports = Exports::gather(&wanted(args), args.slices, user)?;
         let bind_ns = nanoseconds(began);
-        let asked = asked(args, &lent, source, (cell, lines_above));
+        let asked = asked(args, &exports, source, (cell, lines_above));
         let (loaded, cached) = state::compiled(&asked, user)?;
         warn(&loaded, cell, user)?;
         let mut report = Report {
@@ -153,20 +153,20 @@ impl Magic for Rust {
             report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
         } else {
             for one in &loaded.compiled.kept {
-                lent.add_kept(kept::borrow(&one.name)?);
+                exports.add_kept(kept::borrow(&one.name)?);
             }
-            let place = if args.isolated {
-                Isolation::Apart
+            let isolation = if args.isolated {
+                Isolation::Process
             } else {
-                Isolation::Here
+                Isolation::None
             };
-            let done = run::run(&loaded, place, |image| image.entry, &lent, user.py)?;
+            let done = run::run(&loaded, isolation, |image| image.entry, &exports, user.py)?;
             (times.fork_ns, times.run_ns, times.back_ns) =
                 (done.fork_ns, done.run_ns, done.back_ns);
             // The borrows end before Python gets the results.
-            drop(lent);
+            drop(exports);
             run::deliver(done, &loaded, &asked, user)?;
-            function::bind(&loaded, place, &asked, user)?;
+            function::bind(&loaded, isolation, &asked, user)?;
         }
         report.rows = rows([times])?;
         Ok(report)
@@ -176,7 +176,7 @@ impl Magic for Rust {
 /// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.
 fn asked(
     args: &RustArgs,
-    lent: &Exports<'_>,
+    exports: &Exports<'_>,
     source: &str,
     (cell, lines_above): (u32, u32),
 ) -> Compile {
@@ -184,7 +184,7 @@ fn asked(
         cell,
         lines_above,
         source: source.trim_end_matches('\n').to_owned(),
-        binds: lent.binds.clone(),
+        binds: exports.binds.clone(),
         outputs: args.output.clone(),
         keeps: args.keep.clone(),
         kept: kept::known(&args.keep),
@@ -195,7 +195,7 @@ fn asked(
     }
 }
 
-/// The variables that are lent. One that is named twice is lent once, to be changed if one of the two says so.
+/// The variables that are borrowed. One that is named twice is borrowed once, to be changed if one of the two says so.
 fn wanted(args: &RustArgs) -> Vec<NamedVariable<'_>> {
     let mut wanted: Vec<NamedVariable<'_>> = Vec::new();
     let mutable = args.mutable.iter().map(|name| (name, true));
@@ -223,7 +223,7 @@ fn check(args: &RustArgs) -> Result<(), Error> {
         let (other, why) = if args.isolated {
             (
                 "--isolated",
-                "a cell apart has gone with its variables when it ends",
+                "an isolated cell has gone with its variables when it ends",
             )
         } else {
             ("-o", "a variable can be given to one side only")

@@ -76,9 +76,9 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
         status.cells, status.rustc, status.folder
     );
     let completes = if status.has_sources {
-        "Completion knows the standard library, dependencies, items and what is lent."
+        "Completion knows the standard library, dependencies, items and what is borrowed."
     } else {
-        "Completion knows dependencies, items and what is lent; the standard library too, if you \
+        "Completion knows dependencies, items and what is borrowed; the standard library too, if you \
          install its sources: rustup component add rust-src"
     };
     Ok(Report {

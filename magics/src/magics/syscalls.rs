@@ -156,7 +156,7 @@ fn report(
     let cell = journal::running_cell();
     let seen = snapshot::seen(recording, choice, &libraries, cell, user)?;
     let opens = opens(recording);
-    let births = events::births(recording);
+    let creations = events::creations(recording);
     let mut report = Report {
         name: Syscalls::NAME,
         facts: fields(json!({
@@ -165,11 +165,11 @@ fn report(
             "shown": seen.len(),
             "elapsed_ns": recording.elapsed_ns,
             "files": opens,
-            "births": births,
+            "created": creations,
             "threads": recording.threads,
             "lost": recording.lost,
         }))?,
-        summary: timeline::summary(recording, &seen, &opens, &births),
+        summary: timeline::summary(recording, &seen, &opens, &creations),
         diagnoses: findings::all(recording, &seen, user.py),
         limits: timeline::limits(recording),
         ..Report::default()

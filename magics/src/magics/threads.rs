@@ -171,13 +171,13 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
     if let Some(user) = context.user {
         check(user.py);
     }
-    let scene = context.without_gil(ProcessSnapshot::look)?;
-    Sample::watch(context, &scene, Duration::from_millis(time))
+    let snapshot = context.without_gil(ProcessSnapshot::look)?;
+    Sample::watch(context, &snapshot, Duration::from_millis(time))
 }
 
 /// Everything that the report is made of.
 struct Answer {
-    scene: ProcessSnapshot,
+    snapshot: ProcessSnapshot,
     names: ThreadNames,
     sample: Option<Sample>,
     stacks: OnceCell<HashMap<i32, MergedStack>>,
@@ -191,7 +191,7 @@ impl Answer {
         with_python: bool,
     ) -> Result<Self, Error> {
         let answer = Self {
-            scene: ProcessSnapshot::look()?,
+            snapshot: ProcessSnapshot::look()?,
             names,
             sample,
             stacks: OnceCell::new(),
@@ -201,22 +201,24 @@ impl Answer {
                 locals: args.locals,
                 gil: with_python,
             };
-            answer.stacks.get_or_init(|| stacks(&answer.scene, wanted));
+            answer
+                .stacks
+                .get_or_init(|| stacks(&answer.snapshot, wanted));
         }
         Ok(answer)
     }
 
     fn report(&self, args: &ThreadsArgs, with_python: bool) -> Result<Report, Error> {
-        let scene = &self.scene;
+        let snapshot = &self.snapshot;
         // A finding may need stacks that nobody asked to see.
         let stack_of = |tid| {
             let stacks = self
                 .stacks
-                .get_or_init(|| stacks(scene, StackOptions::default()));
+                .get_or_init(|| stacks(snapshot, StackOptions::default()));
             stacks.get(&tid).cloned()
         };
         let shown = self.stacks.get();
-        let listed: Vec<&Thread> = scene
+        let listed: Vec<&Thread> = snapshot
             .threads
             .iter()
             .filter(|thread| !args.python || self.runs_python(thread))
@@ -232,7 +234,7 @@ impl Answer {
         let chart = self
             .sample
             .as_ref()
-            .map(|sample| chart::bars(scene, &listed, &self.names, sample));
+            .map(|sample| chart::bars(snapshot, &listed, &self.names, sample));
         let all = listed.into_iter().map(|thread| self.row(thread, shown));
         Ok(Report {
             name: Threads::NAME,
@@ -240,10 +242,14 @@ impl Answer {
             rows: rows(all)?,
             row_listings,
             chart,
-            summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
-            diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
+            summary: vec![summary(
+                snapshot.threads.len(),
+                &snapshot.pools,
+                &snapshot.cpus,
+            )],
+            diagnoses: findings::findings(snapshot, self.sample.as_ref(), &stack_of, &kind_of),
             facts: fields(json!({
-                "pools": scene.pools, "cpus": scene.cpus, "tasks": scene.tasks, "vanished": scene.vanished,
+                "pools": snapshot.pools, "cpus": snapshot.cpus, "tasks": snapshot.tasks, "vanished": snapshot.vanished,
             }))?,
             limits: self.limits(with_python),
             ..Report::default()
@@ -251,7 +257,7 @@ impl Answer {
     }
 
     fn kind(&self, thread: &Thread) -> ThreadKind {
-        self.scene
+        self.snapshot
             .kind(thread, self.names.contains_key(&thread.tid))
     }
 
@@ -264,14 +270,14 @@ impl Answer {
         thread: &'a Thread,
         stacks: Option<&'a HashMap<i32, MergedStack>>,
     ) -> ThreadRow<'a> {
-        let scene = &self.scene;
+        let snapshot = &self.snapshot;
         let owner = thread.owner.as_ref();
-        let library = scene.owner(thread);
-        let package = owner.and_then(|owner| scene.package_of(owner.library));
+        let library = snapshot.owner(thread);
+        let package = owner.and_then(|owner| snapshot.package_of(owner.library));
         let python = self.names.get(&thread.tid);
         let sample = self.sample.as_ref();
         let stack = stacks.and_then(|stacks| stacks.get(&thread.tid));
-        let runs_python = scene.interpreter.states.contains_key(&thread.tid);
+        let runs_python = snapshot.interpreter.states.contains_key(&thread.tid);
         ThreadRow {
             tid: thread.tid,
             name: python.unwrap_or(&thread.comm),
@@ -290,7 +296,7 @@ impl Answer {
             created_by: thread.birth.map(|birth| birth.creator),
             state: thread.state,
             wait: thread.call.as_ref().map(|call| match call.name {
-                _ if scene.waits_for_the_gil(call) => "GIL".to_owned(),
+                _ if snapshot.waits_for_the_gil(call) => "GIL".to_owned(),
                 Some(name) => name.to_owned(),
                 None => format!("syscall {}", call.number),
             }),
@@ -299,7 +305,7 @@ impl Answer {
             cpu_pct: sample.and_then(|sample| sample.cpu_percent(thread.tid)),
             last_cpu: thread.last_cpu,
             affinity: thread.affinity.as_deref(),
-            gil: scene.gil(thread),
+            gil: snapshot.gil(thread),
             gil_wait_pct: sample
                 .filter(|_| runs_python)
                 .map(|sample| (sample.gil_wait(thread.tid) * 1000.0).round() / 10.0),
@@ -336,7 +342,7 @@ impl Answer {
 
     /// What could not be asked.
     fn limits(&self, with_python: bool) -> Vec<String> {
-        let threads = &self.scene.threads;
+        let threads = &self.snapshot.threads;
         let mut asleep = threads
             .iter()
             .filter(|thread| thread.state == 'S')
@@ -349,7 +355,7 @@ impl Answer {
                 "the kernel does not show the system calls of threads here, so waits are unknown",
             ),
             (
-                !self.scene.interpreter.known,
+                !self.snapshot.interpreter.known,
                 "this Python's own structures are not known, so GIL and Python functions are not shown",
             ),
             (

@@ -66,8 +66,8 @@ impl Magic for TraceLoads {
         let outcome = body.run();
         watch.end();
         outcome?;
-        let scene = LoadsSnapshot::of(user.py, &before, &watch)?;
-        report(args, &scene, &watch)
+        let snapshot = LoadsSnapshot::of(user.py, &before, &watch)?;
+        report(args, &snapshot, &watch)
     }
 }
 
@@ -121,16 +121,16 @@ impl Drop for LoadsWatch {
 
 fn report(
     args: &TraceLoadsArgs,
-    scene: &LoadsSnapshot,
+    snapshot: &LoadsSnapshot,
     watch: &LoadsWatch,
 ) -> Result<Report, Error> {
-    let opens = scene.opens();
-    let counts = Counts::of(scene, &opens);
+    let opens = snapshot.opens();
+    let counts = Counts::of(snapshot, &opens);
     let listed = match args {
         TraceLoadsArgs { strace: true, .. } => Vec::new(),
-        TraceLoadsArgs { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
-        TraceLoadsArgs { tree: true, .. } => rows(tree::tree(scene))?,
-        _ => rows(row::libraries(scene, &opens, args.fail, args.time))?,
+        TraceLoadsArgs { files: true, .. } => rows(row::files(snapshot, &opens, args.fail))?,
+        TraceLoadsArgs { tree: true, .. } => rows(tree::tree(snapshot))?,
+        _ => rows(row::libraries(snapshot, &opens, args.fail, args.time))?,
     };
     let columns = match args {
         TraceLoadsArgs { files: true, .. } => FILE_COLUMNS,
@@ -151,8 +151,8 @@ fn report(
         }))?,
         summary: vec![counts.sentence(watch)],
         listing: listing.unwrap_or_default(),
-        diagnoses: findings::all(scene, &opens),
-        limits: limits(scene, watch),
+        diagnoses: findings::all(snapshot, &opens),
+        limits: limits(snapshot, watch),
         ..Report::default()
     })
 }
@@ -174,30 +174,30 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(scene: &LoadsSnapshot, opens: &[opens::OpenAttempt]) -> Self {
+    fn of(snapshot: &LoadsSnapshot, opens: &[opens::OpenAttempt]) -> Self {
         let by_linker = opens.iter().filter(|open| open.by_linker);
         Self {
-            libraries: scene.story.loaded.len(),
-            unloaded: scene
-                .story
+            libraries: snapshot.timeline.loaded.len(),
+            unloaded: snapshot
+                .timeline
                 .loaded
                 .iter()
                 .filter(|one| one.gone_at.is_some())
                 .count(),
-            bytes: scene
-                .story
+            bytes: snapshot
+                .timeline
                 .loaded
                 .iter()
-                .filter_map(|one| scene.bytes(one))
+                .filter_map(|one| snapshot.bytes(one))
                 .sum(),
-            calls: scene.story.calls.len(),
-            calls_failed: scene.failed_calls().count(),
+            calls: snapshot.timeline.calls.len(),
+            calls_failed: snapshot.failed_calls().count(),
             opens: opens.len(),
             opens_failed: opens.iter().filter(|open| open.failed).count(),
             linker_opens: by_linker.clone().count(),
             linker_opens_failed: by_linker.filter(|open| open.failed).count(),
-            processes: scene.births.map(|births| births.processes),
-            threads: scene.births.map(|births| births.threads),
+            processes: snapshot.created.map(|created| created.processes),
+            threads: snapshot.created.map(|created| created.threads),
         }
     }
 
@@ -254,7 +254,7 @@ impl Counts {
 }
 
 /// What was not seen, in words.
-fn limits(scene: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
+fn limits(snapshot: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     let mut limits = Vec::new();
     if let Some(refused) = watch.refused {
         limits.push(format!(
@@ -285,8 +285,8 @@ fn limits(scene: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
         ),
         Some(opened) => limits.extend(opened.limits()),
     }
-    let untimed = scene
-        .story
+    let untimed = snapshot
+        .timeline
         .loaded
         .iter()
         .filter(|one| one.init_ns.is_none() && one.gone_at.is_none());
@@ -299,8 +299,8 @@ fn limits(scene: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     limits
 }
 
-/// The story where the linker could not be hooked: what is new in its list.
-fn story_without_hook(before: &[Library], after: &[&Library]) -> Timeline {
+/// The timeline where the linker could not be hooked: what is new in its list.
+fn timeline_without_hook(before: &[Library], after: &[&Library]) -> Timeline {
     let is_new = |library: &&&Library| {
         let same = |old: &Library| {
             old.image.bias() == library.image.bias() && old.linker_name == library.linker_name

@@ -78,13 +78,13 @@ impl Magic for WhyImport {
 
 fn explain(user: User<'_, '_>, cause: &Cause) -> Result<Explanation, Error> {
     let near = cause.path.as_deref().unwrap_or(&cause.failure.file);
-    let scene = ImportSnapshot {
+    let snapshot = ImportSnapshot {
         items: inventory::items(user.py)?,
         places: Places::of(user.py, Some(Path::new(near)))?,
         changes: places::changes(user.py)?,
         python: (user.py.version_info().major, user.py.version_info().minor),
     };
-    Ok(user.py.detach(|| explain::explain(cause, &scene)))
+    Ok(user.py.detach(|| explain::explain(cause, &snapshot)))
 }
 
 fn report(user: User<'_, '_>, cause: &Cause, explanation: Explanation) -> Result<Report, Error> {

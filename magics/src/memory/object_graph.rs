@@ -1,4 +1,4 @@
-//! Finds what lends memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
+//! Finds what exports memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
 //! collector can look into.
 //!
 //! While it walks no Python code runs: dicts and lists are read as they are, and other objects are asked by the function
@@ -20,7 +20,7 @@ use self::kinds::{Kinds, ObjectKind};
 /// Beyond so many objects a walk ends.
 const MOST: usize = 2_000_000;
 
-/// An object that lends memory, and how the user reaches it.
+/// An object that exports memory, and how the user reaches it.
 pub(crate) struct ReachedObject<'py> {
     pub name: String,
     pub object: Bound<'py, PyAny>,
@@ -63,7 +63,7 @@ struct Walk {
     found: Vec<usize>,
 }
 
-/// Looks from some named objects, which are among the answers if they lend memory themselves.
+/// Looks from some named objects, which are among the answers if they export memory themselves.
 pub(crate) fn from<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyAny>,
@@ -115,7 +115,7 @@ fn bound<'py>(py: Python<'py>, object: *mut PyObject) -> Bound<'py, PyAny> {
 
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
 impl Walk {
-    /// Takes note of an object unless it was seen, or can neither lend memory nor hold what does.
+    /// Takes note of an object unless it was seen, or can neither export memory nor hold what does.
     fn add(&mut self, object: *mut PyObject, parent: usize, step: Edge) {
         // SAFETY: the object was reached from one that is alive, and no Python code has run since.
         let kind = self.kinds.of_type(unsafe { ffi::Py_TYPE(object) });

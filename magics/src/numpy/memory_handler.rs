@@ -150,7 +150,7 @@ impl Tracing {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn birth(&self, address: *mut c_void, bytes: usize, how: AllocationCall) {
+    fn allocated(&self, address: *mut c_void, bytes: usize, how: AllocationCall) {
         let Some(file) = &self.file else {
             note(kind::ALLOCATED, address, bytes);
             return;
@@ -162,7 +162,7 @@ impl Tracing {
         // Not with the lock held: this may wait for nothing that another thread holds.
         let site = site::find(file);
         if let Some(log) = self.log().as_mut() {
-            log.birth(address.addr(), bytes, how, site);
+            log.allocated(address.addr(), bytes, how, site);
         }
     }
 
@@ -200,7 +200,7 @@ unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
     unsafe {
         let tracing = tracing(context);
         let address = (tracing.inner.malloc)(tracing.inner.context, size);
-        tracing.birth(address, size, AllocationCall::Malloc);
+        tracing.allocated(address, size, AllocationCall::Malloc);
         address
     }
 }
@@ -211,7 +211,7 @@ unsafe extern "C" fn calloc(context: *mut c_void, count: usize, size: usize) -> 
     unsafe {
         let tracing = tracing(context);
         let address = (tracing.inner.calloc)(tracing.inner.context, count, size);
-        tracing.birth(address, count.saturating_mul(size), AllocationCall::Calloc);
+        tracing.allocated(address, count.saturating_mul(size), AllocationCall::Calloc);
         address
     }
 }
@@ -230,7 +230,7 @@ unsafe extern "C" fn realloc(
         let moved = (tracing.inner.realloc)(tracing.inner.context, address, size);
         // After a failure the old buffer lives on, and is as good as new.
         let alive = if moved.is_null() { address } else { moved };
-        tracing.birth(alive, size, AllocationCall::Realloc);
+        tracing.allocated(alive, size, AllocationCall::Realloc);
         moved
     }
 }

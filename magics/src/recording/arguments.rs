@@ -114,7 +114,7 @@ pub(crate) struct CallArguments {
 
 impl CallArguments {
     /// Reads the words of a recording.
-    pub fn of(logs: &[Log], boundary: &HookPlan, watched: &WatchedArguments) -> Self {
+    pub fn of(logs: &[Log], hook_plan: &HookPlan, watched: &WatchedArguments) -> Self {
         let mut moments: Vec<(u64, EventId)> = Vec::new();
         for (log, of) in logs.iter().enumerate() {
             let events = of.events.iter().enumerate();
@@ -135,10 +135,10 @@ impl CallArguments {
                     let Some(address) = functions::address_of(event.id) else {
                         continue;
                     };
-                    let Some(what) = read(events, address, boundary) else {
+                    let Some(what) = read(events, address, hook_plan) else {
                         continue;
                     };
-                    let is_inside = boundary.is_inside(address, event.back);
+                    let is_inside = hook_plan.is_inside(address, event.back);
                     given.insert(place, what.placed(&mut lives, is_inside));
                 }
             }
@@ -190,7 +190,7 @@ fn is_told(event: &Event) -> bool {
 }
 
 /// The arguments of the call that the first event is.
-fn read(events: &[Event], address: usize, boundary: &HookPlan) -> Option<CalledFunction> {
+fn read(events: &[Event], address: usize, hook_plan: &HookPlan) -> Option<CalledFunction> {
     let (event, behind) = events.split_first()?;
     let behind = behind.get(..event.extra as usize)?;
     let words: Vec<usize> = behind
@@ -198,12 +198,12 @@ fn read(events: &[Event], address: usize, boundary: &HookPlan) -> Option<CalledF
         .filter(|event| event.id == kind::WORDS)
         .flat_map(|event| [event.time as usize, event.stack, event.back])
         .collect();
-    if let Some(known) = boundary.known(address) {
+    if let Some(known) = hook_plan.known(address) {
         return known
             .call(&words)
             .map(|call| CalledFunction::Call(known, call));
     }
-    let about = boundary.about_loop(address)?;
+    let about = hook_plan.about_loop(address)?;
     looping::Looping::read(about, &words)
         .map(|looping| CalledFunction::Loop(about.clone(), looping))
 }

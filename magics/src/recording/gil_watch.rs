@@ -142,14 +142,14 @@ fn runtime() -> Option<Span> {
 /// The innermost native function of a thread that is neither the interpreter's nor the C library's, and its library;
 /// nothing if the thread runs Python.
 fn working(tid: i32) -> Option<(String, String)> {
-    let mut scene = ProcessSnapshot::look().ok()?;
-    scene.threads.retain(|thread| thread.tid == tid);
-    let merged = stacks(&scene, StackOptions::default()).remove(&tid)?;
+    let mut snapshot = ProcessSnapshot::look().ok()?;
+    snapshot.threads.retain(|thread| thread.tid == tid);
+    let merged = stacks(&snapshot, StackOptions::default()).remove(&tid)?;
     let mut native = merged
         .calls
         .into_iter()
         .take_while(|call| call.kind == FrameKind::Native);
-    let is_vdso = |index: usize| scene.libraries[index].kind == libraries::Kind::Vdso;
+    let is_vdso = |index: usize| snapshot.libraries[index].kind == libraries::Kind::Vdso;
     let call = native.find(|call| !call.plumbing && !call.index.is_none_or(is_vdso))?;
     let name = call.function.unwrap_or_else(|| "a function".into());
     Some((name, call.library?))

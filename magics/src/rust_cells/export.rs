@@ -1,4 +1,4 @@
-//! What a cell is lent: variables of Python's as values that Rust can work on where they are.
+//! What a cell borrows: variables of Python's as values that Rust can work on where they are.
 
 mod arrays;
 mod isolated;
@@ -12,7 +12,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyComplexMethods, PyFloat, PyInt, PyString};
 
-use arrays::lend_array;
+use arrays::export_array;
 
 use super::kept::Borrowed;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::magic::User;
 use crate::python::objects::type_name;
 use diaphane_report::spelling::did_you_mean;
 
-/// All that a cell is lent. It holds the borrows and the objects as long as it lives.
+/// All that a cell borrows. It holds the borrows and the objects as long as it lives.
 pub struct Exports<'py> {
     /// The types.
     pub binds: Vec<Bind>,
@@ -55,7 +55,7 @@ impl<'py> Exports<'py> {
         slices: bool,
         user: User<'_, 'py>,
     ) -> Result<Self, Error> {
-        let mut lent = Self {
+        let mut exports = Self {
             binds: Vec::new(),
             values: Vec::new(),
         };
@@ -69,16 +69,16 @@ impl<'py> Exports<'py> {
                     &format!("there is no variable of this name{meant}"),
                 ));
             };
-            let (value, form) = lend(&object, one, slices)?;
-            lent.binds.push(Bind {
+            let (value, form) = export(&object, one, slices)?;
+            exports.binds.push(Bind {
                 name: one.name.to_owned(),
                 rust: value.kind.rust().to_owned(),
                 form,
                 mutable: one.mutable,
             });
-            lent.values.push(value);
+            exports.values.push(value);
         }
-        Ok(lent)
+        Ok(exports)
     }
 
     /// Adds a variable that a cell before has kept.
@@ -93,20 +93,20 @@ impl<'py> Exports<'py> {
         });
     }
 
-    /// Lends what a function is called with, if it is what the function takes.
+    /// Exports what a function is called with, if it is what the function takes.
     pub fn for_call(parameters: &[Bind], objects: &[Bound<'py, PyAny>]) -> Result<Self, Error> {
-        let mut lent = Self {
+        let mut exports = Self {
             binds: Vec::new(),
             values: Vec::new(),
         };
         for (parameter, object) in parameters.iter().zip(objects) {
             let value = match parameter.form {
                 Form::Number => number_of(object, &parameter.rust)?,
-                _ => lend_parameter(object, parameter)?,
+                _ => export_parameter(object, parameter)?,
             };
-            lent.values.push(value);
+            exports.values.push(value);
         }
-        Ok(lent)
+        Ok(exports)
     }
 
     /// The values as the cell gets them, which live no longer than this.
@@ -141,7 +141,7 @@ fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<ExportedValu
 }
 
 /// An array, a text or bytes, if it is just what a function takes.
-fn lend_parameter<'py>(
+fn export_parameter<'py>(
     object: &Bound<'py, PyAny>,
     parameter: &Bind,
 ) -> Result<ExportedValue<'py>, Error> {
@@ -149,7 +149,7 @@ fn lend_parameter<'py>(
         name: &parameter.name,
         mutable: parameter.mutable,
     };
-    let (value, form) = lend(object, &wanted, parameter.form == Form::Slice)
+    let (value, form) = export(object, &wanted, parameter.form == Form::Slice)
         .map_err(|error| Error::Python(PyTypeError::new_err(plain_words(&error))))?;
     let is_text = parameter.form == Form::Text && form == Form::Text;
     if is_text || (form == parameter.form && value.kind.rust() == parameter.rust) {
@@ -182,7 +182,7 @@ fn refuse(name: &str, why: &str) -> Error {
     Error::Usage(format!("%%rust: {name}: {why}"))
 }
 
-fn lend<'py>(
+fn export<'py>(
     object: &Bound<'py, PyAny>,
     wanted: &NamedVariable<'_>,
     slices: bool,
@@ -190,7 +190,7 @@ fn lend<'py>(
     if crate::numpy::arrays::is_imported(object.py())?
         && let Ok(array) = object.cast::<PyUntypedArray>()
     {
-        return lend_array(array, wanted, slices);
+        return export_array(array, wanted, slices);
     }
     if wanted.mutable {
         return Err(refuse(
@@ -201,11 +201,11 @@ fn lend<'py>(
             ),
         ));
     }
-    lend_scalar(object, wanted.name)
+    export_scalar(object, wanted.name)
 }
 
 /// Numbers, texts and bytes, of Python's own types and NumPy's that are made from them.
-fn lend_scalar<'py>(
+fn export_scalar<'py>(
     object: &Bound<'py, PyAny>,
     name: &str,
 ) -> Result<(ExportedValue<'py>, Form), Error> {
@@ -234,7 +234,7 @@ fn lend_scalar<'py>(
         ));
     }
     if is_numpy_scalar(object)? {
-        return lend_scalar(&object.call_method0("item")?, name);
+        return export_scalar(&object.call_method0("item")?, name);
     }
     Err(refuse(
         name,

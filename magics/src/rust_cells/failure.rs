@@ -68,10 +68,10 @@ pub fn failed(
 }
 
 /// The exception of a run that was ended from outside. A fault taints the process that survives it.
-pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool, spot: &ErrorLocation<'_>) -> Error {
+pub fn ended(py: Python<'_>, ended: Ended, is_isolated: bool, spot: &ErrorLocation<'_>) -> Error {
     let (class, words) = words(ended);
     let advice = match ended {
-        _ if is_apart => {
+        _ if is_isolated => {
             "It ran in a process of its own: the kernel and its variables are as they were.".into()
         }
         Ended::Crashed(crash) if crash.signal == libc::SIGINT => {

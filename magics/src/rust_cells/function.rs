@@ -24,7 +24,7 @@ struct RustFunction {
     about: Function,
     /// Its place among the functions of the library.
     number: usize,
-    place: Isolation,
+    isolation: Isolation,
     loaded: Arc<LoadedCell>,
     source: String,
     lines_above: u32,
@@ -33,7 +33,7 @@ struct RustFunction {
 /// Gives the functions of a cell their names in Python.
 pub fn bind(
     loaded: &Arc<LoadedCell>,
-    place: Isolation,
+    isolation: Isolation,
     asked: &Compile,
     user: User<'_, '_>,
 ) -> Result<(), Error> {
@@ -41,7 +41,7 @@ pub fn bind(
         let function = RustFunction {
             about: about.clone(),
             number,
-            place,
+            isolation,
             loaded: Arc::clone(loaded),
             source: asked.source.clone(),
             lines_above: asked.lines_above,
@@ -152,10 +152,10 @@ impl RustFunction {
         py: Python<'py>,
         given: &[Bound<'py, PyAny>],
     ) -> Result<Bound<'py, PyAny>, Error> {
-        let lent = Exports::for_call(&self.about.parameters, given)?;
+        let exports = Exports::for_call(&self.about.parameters, given)?;
         let find = |image: &CellImage| image.functions[self.number];
-        let done = run::run(&self.loaded, self.place, find, &lent, py)?;
-        drop(lent);
+        let done = run::run(&self.loaded, self.isolation, find, &exports, py)?;
+        drop(exports);
         let spot = ErrorLocation {
             lines: &self.loaded.compiled.lines,
             compiled: self.loaded.cell,

@@ -54,13 +54,13 @@ const SHORT_PATIENCE: Timespec = Timespec {
 static CALLS: Host = HOST;
 
 /// Runs one of the functions of a cell's library in a child.
-pub fn run(entry: Entry, lent: &Exports<'_>, py: Python<'_>) -> Result<Done, Error> {
+pub fn run(entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Result<Done, Error> {
     let began = Instant::now();
-    let apart = lent.apart()?;
-    let args = lent.args_with(&apart);
+    let copies = exports.isolated_copies()?;
+    let args = exports.args_with(&copies);
     let memory = SharedMemory::new(size_of::<StatusPage>())?;
-    let slate = StatusPage::on(&memory);
-    let parcel = memfd_create("rust-results", MemfdFlags::CLOEXEC)
+    let status_page = StatusPage::on(&memory);
+    let payload = memfd_create("rust-results", MemfdFlags::CLOEXEC)
         .map_err(|error| unable("has no memory for results", error))?;
     let mut taken = CellResults::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
@@ -75,7 +75,7 @@ pub fn run(entry: Entry, lent: &Exports<'_>, py: Python<'_>) -> Result<Done, Err
     // What C has not written yet would be written twice.
     py.detach(diaphane_sight::runtimes::stdio::flush);
     let mut stack = Box::new_uninit_slice(STACK);
-    let mut child = begin(entry, &context, &taken, slate, &parcel, &mut stack)?;
+    let mut child = begin(entry, &context, &taken, status_page, &payload, &mut stack)?;
     let fork_ns = nanoseconds(began);
     let status = loop {
         let looked = py.detach(|| child.wait());
@@ -86,14 +86,14 @@ pub fn run(entry: Entry, lent: &Exports<'_>, py: Python<'_>) -> Result<Done, Err
         py.check_signals()?;
     };
     let began = Instant::now();
-    let (status, taken) = ending(slate, status, parcel)?;
+    let (status, taken) = ending(status_page, status, payload)?;
     if status == Ok(DONE) {
-        lent.take_back(&apart);
+        exports.copy_back(&copies);
     }
     Ok(Done {
         status,
         taken,
-        run_ns: slate.run_ns(),
+        run_ns: status_page.run_ns(),
         fork_ns: Some(fork_ns),
         back_ns: Some(nanoseconds(began)),
     })
@@ -104,8 +104,8 @@ fn begin(
     entry: Entry,
     context: &Ctx,
     taken: *const CellResults,
-    slate: &StatusPage,
-    parcel: &OwnedFd,
+    status_page: &StatusPage,
+    payload: &OwnedFd,
     stack: &mut [MaybeUninit<u8>],
 ) -> Result<Child, Error> {
     let parent = nix::unistd::getpid().as_raw();
@@ -120,8 +120,8 @@ fn begin(
             entry,
             context,
             taken,
-            slate,
-            parcel,
+            status_page,
+            payload,
             stack,
             mask: *before.as_ref(),
             parent,
@@ -147,14 +147,14 @@ fn unable(what: &str, error: impl std::fmt::Display) -> Error {
 
 /// How the cell ended, and what it handed over.
 fn ending(
-    slate: &StatusPage,
+    status_page: &StatusPage,
     status: Option<WaitStatus>,
-    parcel: OwnedFd,
+    payload: OwnedFd,
 ) -> Result<(Result<u32, Ended>, CellResults), Error> {
-    let (phase, said) = slate.read();
+    let (phase, said) = status_page.read();
     let ended = match phase {
         Phase::Finished => {
-            let taken = payload::unpack(File::from(parcel));
+            let taken = payload::unpack(File::from(payload));
             let taken = taken.ok_or_else(|| {
                 unable(
                     "cannot read the cell's results",
@@ -169,7 +169,7 @@ fn ending(
                 "there is not enough memory for a copy of them",
             ));
         }
-        Phase::Crashed => Ended::Crashed(slate.crashed()),
+        Phase::Crashed => Ended::Crashed(status_page.crashed()),
         Phase::Left => Ended::Left(said.cast_signed()),
         Phase::Runs => match status {
             Some(status) => match (status.terminating_signal(), status.exit_status()) {

@@ -23,7 +23,7 @@ pub struct LoadedCell {
     /// The library, as this process runs it.
     pub image: CellImage,
     /// A second one, which only runs in processes of their own.
-    apart: OnceLock<CellImage>,
+    isolated: OnceLock<CellImage>,
 }
 
 /// The library of a cell in memory.
@@ -42,8 +42,8 @@ impl LoadedCell {
     ///
     /// Threads of a pool that the cell has started in this process do not exist in a child, and a cell would wait for
     /// them for ever; so what runs in children never runs here.
-    pub fn apart(&self) -> Result<&CellImage, Error> {
-        if let Some(image) = self.apart.get() {
+    pub fn isolated(&self) -> Result<&CellImage, Error> {
+        if let Some(image) = self.isolated.get() {
             return Ok(image);
         }
         let path = self.compiled.library.trim_end_matches(".so");
@@ -55,7 +55,7 @@ impl LoadedCell {
             ))
         })?;
         let image = CellImage::open(&self.compiled, &path)?;
-        Ok(self.apart.get_or_init(|| image))
+        Ok(self.isolated.get_or_init(|| image))
     }
 }
 
@@ -67,7 +67,7 @@ pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<LoadedCell>, Error> {
         compiled,
         cell,
         image,
-        apart: OnceLock::new(),
+        isolated: OnceLock::new(),
     }))
 }
 

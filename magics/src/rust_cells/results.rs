@@ -41,7 +41,7 @@ pub enum ResultMemory {
     /// Copied here.
     Copy(Vec<u8>),
     /// Where the cell made them.
-    Lent { data: usize, owner: ResultOwner },
+    OfCell { data: usize, owner: ResultOwner },
 }
 
 /// Memory of a cell's, freed by the cell's library, on any thread.
@@ -124,7 +124,7 @@ fn result(gift: &Gift) -> CellResult {
         (shape.to_vec(), strides.to_vec())
     };
     let memory = match gift.free {
-        Some(free) => ResultMemory::Lent {
+        Some(free) => ResultMemory::OfCell {
             data: gift.data.expose_provenance(),
             owner: ResultOwner::new(gift.owner, free),
         },
@@ -152,7 +152,7 @@ impl CellResult {
     pub fn into_python(self, py: Python<'_>) -> Result<Bound<'_, PyAny>, Error> {
         match self.memory {
             ResultMemory::Copy(bytes) => Ok(scalar(py, self.kind, &bytes)?),
-            ResultMemory::Lent { data, owner } => Ok(array(
+            ResultMemory::OfCell { data, owner } => Ok(array(
                 py,
                 self.kind,
                 &self.shape,

@@ -47,22 +47,23 @@ pub enum Ended {
 /// Where a function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    Here,
+    /// In the kernel.
+    None,
     /// In a process of its own.
-    Apart,
+    Process,
 }
 
 /// Runs a function of a cell's library, which is found in its image.
 pub fn run(
     loaded: &LoadedCell,
-    place: Isolation,
+    isolation: Isolation,
     find: impl Fn(&CellImage) -> Entry,
-    lent: &Exports<'_>,
+    exports: &Exports<'_>,
     py: Python<'_>,
 ) -> Result<Done, Error> {
-    match place {
-        Isolation::Here => Ok(run_here(&loaded.image, find(&loaded.image), lent, py)),
-        Isolation::Apart => isolated::run(find(loaded.apart()?), lent, py),
+    match isolation {
+        Isolation::None => Ok(run_here(&loaded.image, find(&loaded.image), exports, py)),
+        Isolation::Process => isolated::run(find(loaded.isolated()?), exports, py),
     }
 }
 
@@ -93,8 +94,8 @@ impl DetachedCall<'_> {
     }
 }
 
-fn run_here(image: &CellImage, entry: Entry, lent: &Exports<'_>, py: Python<'_>) -> Done {
-    let args = lent.args();
+fn run_here(image: &CellImage, entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Done {
+    let args = exports.args();
     let mut taken = CellResults::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
     let context = Ctx {

@@ -72,24 +72,32 @@ pub(crate) struct StackOptions {
     pub gil: bool,
 }
 
-/// The stacks of all threads of a scene, by their numbers.
-pub(crate) fn stacks(scene: &ProcessSnapshot, wanted: StackOptions) -> HashMap<i32, MergedStack> {
-    let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
+/// The stacks of all threads of a snapshot, by their numbers.
+pub(crate) fn stacks(
+    snapshot: &ProcessSnapshot,
+    wanted: StackOptions,
+) -> HashMap<i32, MergedStack> {
+    let state = |tid: i32| snapshot.interpreter.states.get(&tid).copied().unwrap_or(0);
     let witness = Witness {
         note,
         argument: &state,
     };
-    let found = unwind::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
+    let found = unwind::stacks(
+        &snapshot.threads,
+        &snapshot.libraries,
+        &snapshot.maps,
+        Some(witness),
+    );
     let mut functions = Functions::default();
     let mut lines = Lines::default();
-    let threads = scene.threads.iter().zip(found);
+    let threads = snapshot.threads.iter().zip(found);
     threads
         .map(|(thread, stack)| {
             let task = Task::new(thread.tid);
             let before = task.run();
             let frames = match &stack {
                 Ok(stack) if stack.signalled => unpack(&stack.noted),
-                _ => scene.interpreter.frames(thread.tid),
+                _ => snapshot.interpreter.frames(thread.tid),
             };
             let mut python = functions.of(&frames);
             if wanted.locals {
@@ -103,7 +111,7 @@ pub(crate) fn stacks(scene: &ProcessSnapshot, wanted: StackOptions) -> HashMap<i
                     .flatten()
                     .for_each(|function| function.locals = None);
             }
-            let mut merged = merge(&scene.libraries, &mut lines, stack, python);
+            let mut merged = merge(&snapshot.libraries, &mut lines, stack, python);
             merged.is_a_part(frames.len() >= unwind::WORDS / WORDS);
             (thread.tid, merged)
         })

@@ -33,19 +33,19 @@ pub(crate) fn threads_now(
 }
 
 fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error> {
-    let scene = ProcessSnapshot::look()?;
+    let snapshot = ProcessSnapshot::look()?;
     let wanted = StackOptions { locals: false, gil };
-    let mut all = stacks(&scene, wanted);
-    let others = scene
+    let mut all = stacks(&snapshot, wanted);
+    let others = snapshot
         .threads
         .iter()
-        .filter(|thread| thread.tid != scene.asks);
+        .filter(|thread| thread.tid != snapshot.asks);
     let now = others.map(|thread| ThreadNow {
         tid: thread.tid,
         name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
         state: thread.state,
         is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
-        gil: scene.gil(thread),
+        gil: snapshot.gil(thread),
         stopped: None,
         merged: all.remove(&thread.tid).unwrap_or_default(),
     });

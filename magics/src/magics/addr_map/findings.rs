@@ -17,14 +17,14 @@ const MANY_ARENAS: usize = 8;
 pub(super) fn all(
     rows: &[RegionRow],
     malloc: Option<&Malloc>,
-    ceilings: &[Ceiling],
+    limits_of_memory: &[Ceiling],
 ) -> Vec<Diagnosis> {
     let of_malloc = malloc
         .into_iter()
         .flat_map(|malloc| [free(rows, malloc), arenas(rows, malloc)]);
     let mut found: Vec<Diagnosis> = of_malloc.flatten().collect();
     found.extend(writable_code(rows));
-    found.extend(ceilings.iter().filter_map(near));
+    found.extend(limits_of_memory.iter().filter_map(near));
     found.extend(regions(rows.len()));
     found
 }
@@ -117,13 +117,13 @@ fn writable_code(rows: &[RegionRow]) -> Option<Diagnosis> {
 }
 
 /// A004: little is left of a limit.
-fn near(ceiling: &Ceiling) -> Option<Diagnosis> {
-    let left = ceiling.limit.saturating_sub(ceiling.used);
-    (left <= ceiling.limit / 10).then(|| Diagnosis {
+fn near(memory_limit: &Ceiling) -> Option<Diagnosis> {
+    let left = memory_limit.limit.saturating_sub(memory_limit.used);
+    (left <= memory_limit.limit / 10).then(|| Diagnosis {
         code: "A004",
         severity: Severity::Warn,
-        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(ceiling.limit as f64), ceiling.name),
-        evidence: vec![format!("used: {} bytes", ceiling.used), format!("limit: {} bytes", ceiling.limit)],
+        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(memory_limit.limit as f64), memory_limit.name),
+        evidence: vec![format!("used: {} bytes", memory_limit.used), format!("limit: {} bytes", memory_limit.limit)],
         fix: "Free what is not needed, or raise the limit: beyond it, allocations fail or the kernel is killed.".into(),
     })
 }

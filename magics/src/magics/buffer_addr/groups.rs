@@ -32,7 +32,7 @@ pub(super) fn of<'a, 'py>(listed: &'a [Listed<'py>]) -> Vec<OwnerGroup<'a, 'py>>
                 owner: one.owner_name().unwrap_or(&one.owner.kind).to_owned(),
                 members: Vec::new(),
             });
-        // An owner that does not lend its memory is as large as what is seen of it.
+        // An owner that does not export its memory is as large as what is seen of it.
         group.span.start = group.span.start.min(bounds.start);
         group.span.end = group.span.end.max(bounds.end);
         group.members.push(one);

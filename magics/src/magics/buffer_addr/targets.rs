@@ -59,15 +59,15 @@ pub(super) fn of<'py>(
 
 type NamedObject<'py> = (String, Bound<'py, PyAny>);
 
-/// What lends memory inside some objects.
+/// What exports memory inside some objects.
 fn inside<'py>(
     user: User<'_, 'py>,
     roots: Vec<NamedObject<'py>>,
 ) -> PyResult<(Vec<NamedObject<'py>>, Option<String>)> {
-    let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
-    let found = reach.found.into_iter();
+    let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+    let found = traversal.found.into_iter();
     let found = found.map(|reached| (reached.name, reached.object));
-    let limit = reach
+    let limit = traversal
         .is_cut
         .then(|| "there are too many objects to look into all of them".to_owned());
     Ok((found.collect(), limit))

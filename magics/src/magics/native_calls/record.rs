@@ -109,9 +109,9 @@ pub(super) fn record(
     let started = Instant::now();
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let covered = covered(prepared.as_ref(), applied.as_ref());
-    let boundary = HookPlan::place(user, wanted(&covered, &how))?;
-    let boundary = Arc::new(Mutex::new(boundary));
-    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
+    let hook_plan = HookPlan::place(user, wanted(&covered, &how))?;
+    let hook_plan = Arc::new(Mutex::new(hook_plan));
+    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &hook_plan))?;
     let on = started.elapsed();
     let (outcome, held, took) = run(body);
     let ended = Instant::now();
@@ -121,19 +121,19 @@ pub(super) fn record(
     }
     restore(applied, &mut about, &mut limits);
     let (calls, loops, names, loop_addresses) = {
-        let mut boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
-        boundary.remove();
-        limits.append(&mut boundary.limits);
+        let mut hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+        hook_plan.remove();
+        limits.append(&mut hook_plan.limits);
         (
-            boundary.calls(),
-            boundary.loops(),
-            boundary.names(),
-            boundary.loop_addresses(),
+            hook_plan.calls(),
+            hook_plan.loops(),
+            hook_plan.names(),
+            hook_plan.loop_addresses(),
         )
     };
     let off = ended.elapsed();
     let recording = running.end();
-    let arguments = arguments(user, watch, &boundary, &recording, &mut limits)?;
+    let arguments = arguments(user, watch, &hook_plan, &recording, &mut limits)?;
     let mut known = events.known(py)?;
     limits.append(&mut known.limits);
     Ok(Recorded {
@@ -215,7 +215,7 @@ fn restore(
 fn arguments(
     user: User<'_, '_>,
     watch: Option<ArgumentWatch<'_>>,
-    boundary: &Mutex<HookPlan>,
+    hook_plan: &Mutex<HookPlan>,
     recording: &Recording,
     limits: &mut Vec<String>,
 ) -> Result<Option<(CallArguments, WatchedArguments)>, Error> {
@@ -224,8 +224,8 @@ fn arguments(
     };
     let mut watched = watch.end(user)?;
     limits.append(&mut watched.limits);
-    let boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
-    let arguments = CallArguments::of(&recording.logs, &boundary, &watched);
+    let hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+    let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
     Ok(Some((arguments, watched)))
 }
 
@@ -295,9 +295,9 @@ fn about(
 /// What is loaded while the cell runs is hooked too.
 fn after_load(
     user: User<'_, '_>,
-    boundary: &Arc<Mutex<HookPlan>>,
+    hook_plan: &Arc<Mutex<HookPlan>>,
 ) -> diaphane_cpython::events::AfterLoad {
-    let boundary = Arc::clone(boundary);
+    let hook_plan = Arc::clone(hook_plan);
     let namespace = user.namespace.clone().unbind();
     Box::new(move |py| {
         let user = User {
@@ -305,9 +305,9 @@ fn after_load(
             namespace: namespace.bind(py),
         };
         // Who waits for the lock would hold the GIL; there is only this one and the end of the cell.
-        if let Ok(mut boundary) = boundary.try_lock() {
+        if let Ok(mut hook_plan) = hook_plan.try_lock() {
             // A failure costs what the new library does, and nothing else.
-            let _ = boundary.extend(user);
+            let _ = hook_plan.extend(user);
         }
     })
 }

@@ -167,7 +167,7 @@ fn options() -> Vec<Completion> {
     described.collect()
 }
 
-/// Python's variables that can be lent.
+/// Python's variables that can be borrowed.
 fn names(user: User<'_, '_>, only_arrays: bool) -> PyResult<Vec<Completion>> {
     let has_arrays = arrays::is_imported(user.py)?;
     let mut names = Vec::new();
@@ -204,7 +204,7 @@ fn variables(body: &str) -> Vec<Completion> {
     names.iter().map(|name| named(name, "instance")).collect()
 }
 
-/// Asks the compiler's process. What is lent, as far as it can be, has its types.
+/// Asks the compiler's process. What is borrowed, as far as it can be, has its types.
 fn look(
     place: &CellPosition<'_>,
     at: usize,
@@ -220,8 +220,8 @@ fn look(
     };
     if let Ok(line) = cli::parse::<RustArgs>(HEAD, place.line) {
         for one in wanted(&line.own) {
-            if let Ok(lent) = Exports::gather(&[one], line.own.slices, user) {
-                cell.binds.extend(lent.binds.iter().cloned());
+            if let Ok(exports) = Exports::gather(&[one], line.own.slices, user) {
+                cell.binds.extend(exports.binds.iter().cloned());
             }
         }
     }

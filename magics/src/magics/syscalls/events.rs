@@ -23,7 +23,7 @@ pub(crate) struct OpenedFile {
 
 /// A process or a thread that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Birth {
+pub(super) struct Creation {
     /// `process` or `thread`.
     pub kind: &'static str,
     /// Its number, if the call had returned.
@@ -65,9 +65,9 @@ fn open(index: usize, call: &Call) -> Option<OpenedFile> {
 }
 
 /// The processes and threads that were started, in their order.
-pub(super) fn births(recording: &Recording) -> Vec<Birth> {
+pub(super) fn creations(recording: &Recording) -> Vec<Creation> {
     let calls = recording.calls.iter().enumerate();
-    let birth = |(index, call): (usize, &Call)| {
+    let creation = |(index, call): (usize, &Call)| {
         let flags = match name_of(call).as_str() {
             "clone" => call.arguments[0] as u64,
             "clone3" => u64::from_ne_bytes(call.text(0)?.get(..8)?.try_into().ok()?),
@@ -79,7 +79,7 @@ pub(super) fn births(recording: &Recording) -> Vec<Birth> {
             return None;
         }
         let id = call.result.and_then(|result| i32::try_from(result).ok());
-        Some(Birth {
+        Some(Creation {
             kind: if is_thread { "thread" } else { "process" },
             id,
             by: call.tid,
@@ -88,5 +88,5 @@ pub(super) fn births(recording: &Recording) -> Vec<Birth> {
             index,
         })
     };
-    calls.filter_map(birth).collect()
+    calls.filter_map(creation).collect()
 }

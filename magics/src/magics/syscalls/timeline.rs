@@ -2,7 +2,7 @@
 
 use diaphane_trace::syscalls::Recording;
 
-use super::events::{Birth, OpenedFile};
+use super::events::{Creation, OpenedFile};
 use crate::magics::syscalls::snapshot::SeenCall;
 use diaphane_report::view::time;
 
@@ -11,7 +11,7 @@ pub(super) fn summary(
     recording: &Recording,
     seen: &[SeenCall<'_>],
     opens: &[OpenedFile],
-    births: &[Birth],
+    creations: &[Creation],
 ) -> Vec<String> {
     let total: u64 = seen.iter().filter_map(|one| one.call.took_ns).sum();
     let calls = match recording.calls.len() {
@@ -29,7 +29,7 @@ pub(super) fn summary(
         time(recording.elapsed_ns as f64),
         time(total as f64)
     );
-    vec![times, files(opens), started(recording, seen, births)]
+    vec![times, files(opens), started(recording, seen, creations)]
 }
 
 fn files(opens: &[OpenedFile]) -> String {
@@ -60,9 +60,12 @@ fn files(opens: &[OpenedFile]) -> String {
     parts.join(", ")
 }
 
-fn started(recording: &Recording, seen: &[SeenCall<'_>], births: &[Birth]) -> String {
+fn started(recording: &Recording, seen: &[SeenCall<'_>], creations: &[Creation]) -> String {
     let say = |kind: &str, many: &str| {
-        let own: Vec<&Birth> = births.iter().filter(|birth| birth.kind == kind).collect();
+        let own: Vec<&Creation> = creations
+            .iter()
+            .filter(|creation| creation.kind == kind)
+            .collect();
         let count = match own.len() {
             0 => return None,
             1 => format!("1 {kind}"),
@@ -70,8 +73,8 @@ fn started(recording: &Recording, seen: &[SeenCall<'_>], births: &[Birth]) -> St
         };
         let mut makers: Vec<String> = own
             .iter()
-            .filter_map(|birth| {
-                let maker = seen.iter().find(|one| one.index == birth.index)?;
+            .filter_map(|creation| {
+                let maker = seen.iter().find(|one| one.index == creation.index)?;
                 maker.maker.library.clone()
             })
             .collect();

@@ -17,7 +17,7 @@ const LINE: f64 = 18.0;
 
 /// Draws the threads in the order given.
 pub(super) fn bars(
-    scene: &ProcessSnapshot,
+    snapshot: &ProcessSnapshot,
     threads: &[&Thread],
     names: &ThreadNames,
     sample: &Sample,
@@ -31,7 +31,7 @@ pub(super) fn bars(
         let count = tones.len();
         let tone = *tones.entry(library).or_insert(count);
         let name = names.get(&thread.tid).unwrap_or(&thread.comm);
-        let owner = scene
+        let owner = snapshot
             .owner(thread)
             .map_or("of unknown owner", |library| &library.name);
         let percent = sample.cpu_percent(thread.tid).unwrap_or(0.0);

@@ -19,8 +19,8 @@ const TOO_MANY: usize = 1000;
 const LONG_NS: u64 = 100_000_000;
 
 /// All of it.
-pub(super) fn all(scene: &LoadsSnapshot, opens: &[OpenAttempt]) -> Vec<Diagnosis> {
-    [misses(opens), slow_initialiser(scene), far(opens)]
+pub(super) fn all(snapshot: &LoadsSnapshot, opens: &[OpenAttempt]) -> Vec<Diagnosis> {
+    [misses(opens), slow_initialiser(snapshot), far(opens)]
         .into_iter()
         .flatten()
         .collect()
@@ -113,20 +113,20 @@ fn is_module(path: &str) -> bool {
 }
 
 /// One library's own start took most of the cell.
-fn slow_initialiser(scene: &LoadsSnapshot) -> Option<Diagnosis> {
-    let timed = scene
-        .story
+fn slow_initialiser(snapshot: &LoadsSnapshot) -> Option<Diagnosis> {
+    let timed = snapshot
+        .timeline
         .loaded
         .iter()
         .filter(|one| one.init_ns.is_some());
     // What an initialiser loads is part of it, so the innermost of those that take as long is meant.
     let slow = timed.rev().max_by_key(|one| one.init_ns)?;
     let took = slow.init_ns?;
-    if took < LONG_NS || 2 * took < scene.elapsed_ns {
+    if took < LONG_NS || 2 * took < snapshot.elapsed_ns {
         return None;
     }
-    let index = scene
-        .story
+    let index = snapshot
+        .timeline
         .loaded
         .iter()
         .position(|one| std::ptr::eq(one, slow))?;
@@ -137,9 +137,9 @@ fn slow_initialiser(scene: &LoadsSnapshot) -> Option<Diagnosis> {
             "The initialisers of {} took {} of the cell's {}.",
             file_name(&slow.path),
             time(took as f64),
-            time(scene.elapsed_ns as f64)
+            time(snapshot.elapsed_ns as f64)
         ),
-        evidence: [Some(slow.path.clone()), scene.cause(index)]
+        evidence: [Some(slow.path.clone()), snapshot.cause(index)]
             .into_iter()
             .flatten()
             .collect(),

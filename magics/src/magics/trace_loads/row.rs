@@ -84,14 +84,14 @@ pub(super) struct Library {
 
 /// The libraries in their order, and the calls that loaded nothing.
 pub(super) fn libraries(
-    scene: &LoadsSnapshot,
+    snapshot: &LoadsSnapshot,
     opens: &[OpenAttempt],
     only_failed: bool,
     by_time: bool,
 ) -> Vec<Library> {
-    let all = (0..scene.story.loaded.len()).map(|index| library(scene, index, opens));
+    let all = (0..snapshot.timeline.loaded.len()).map(|index| library(snapshot, index, opens));
     let loaded = all.filter(|row| !only_failed || row.result.is_some());
-    let failed = scene
+    let failed = snapshot
         .failed_calls()
         .filter(|call| call.total_ns.is_none() && !call.failed);
     let failed = failed.map(|call| {
@@ -100,8 +100,8 @@ pub(super) fn libraries(
             t_ns: Some(call.at),
             event: "dlopen",
             name: file_name(&path).to_owned(),
-            requester: scene.caller(call),
-            line: scene.request(call).and_then(line),
+            requester: snapshot.caller(call),
+            line: snapshot.request(call).and_then(line),
             tid: Some(call.tid),
             result: Some("not loaded"),
             ..empty(path)
@@ -145,13 +145,13 @@ fn empty(path: String) -> Library {
     }
 }
 
-fn library(scene: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Library {
-    let one = &scene.story.loaded[index];
-    let item = scene.item(index);
-    let call = scene.call(one);
+fn library(snapshot: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Library {
+    let one = &snapshot.timeline.loaded[index];
+    let item = snapshot.item(index);
+    let call = snapshot.call(one);
     let own = call.filter(|_| one.is_first);
-    let request = call.and_then(|call| scene.request(call));
-    let missed_files = scene.missed(index);
+    let request = call.and_then(|call| snapshot.request(call));
+    let missed_files = snapshot.missed(index);
     let facts = item.map(|item| &item.facts);
     let path = facts.and_then(|facts| facts.path.clone());
     let took = opens.iter().filter(|open| open.library == Some(index));
@@ -161,11 +161,11 @@ fn library(scene: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Librar
         name: file_name(&one.path).to_owned(),
         package: item.and_then(|item| Some(item.fixed.package.as_ref()?.name.clone())),
         package_version: item.and_then(|item| item.fixed.package_version.clone()),
-        requester: scene.cause(index),
-        needed_by: scene.parent(index),
+        requester: snapshot.cause(index),
+        needed_by: snapshot.parent(index),
         line: request.and_then(line),
         chain: request.map(|load| load.chain.clone()).unwrap_or_default(),
-        why: scene.rule(index),
+        why: snapshot.rule(index),
         missed: Some(missed_files.len()).filter(|count| *count > 0),
         missed_files,
         search_ns: own.and_then(|call| call.search_ns),
@@ -220,7 +220,7 @@ pub(super) struct OpenRow {
 
 /// The files that were tried.
 pub(super) fn files(
-    scene: &LoadsSnapshot,
+    snapshot: &LoadsSnapshot,
     opens: &[OpenAttempt],
     only_failed: bool,
 ) -> Vec<OpenRow> {
@@ -232,9 +232,9 @@ pub(super) fn files(
         why: open
             .library
             .filter(|_| !open.failed)
-            .and_then(|index| scene.rule(index)),
+            .and_then(|index| snapshot.rule(index)),
         requester: match open.library {
-            Some(index) => Some(file_name(&scene.story.loaded[index].path).to_owned()),
+            Some(index) => Some(file_name(&snapshot.timeline.loaded[index].path).to_owned()),
             None => open.by_linker.then(|| "the dynamic linker".to_owned()),
         },
         result: open.word(),

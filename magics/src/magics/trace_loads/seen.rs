@@ -18,7 +18,7 @@ pub(super) struct SeenEvents(Recording);
 
 /// What was started.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Births {
+pub(super) struct Created {
     pub processes: usize,
     pub threads: usize,
 }
@@ -54,8 +54,8 @@ fn is_wanted(number: i64) -> bool {
 
 impl SeenEvents {
     /// The files that were opened, or tried. Those that the linker tries before one that it finds belong to that one.
-    pub fn opens(&self, scene: &LoadsSnapshot) -> Vec<OpenAttempt> {
-        let loader = scene
+    pub fn opens(&self, snapshot: &LoadsSnapshot) -> Vec<OpenAttempt> {
+        let loader = snapshot
             .items
             .iter()
             .find(|item| item.facts.kind == Kind::Loader);
@@ -71,7 +71,11 @@ impl SeenEvents {
                 continue;
             }
             let path = &opens[index].path;
-            let library = scene.story.loaded.iter().position(|one| one.path == *path);
+            let library = snapshot
+                .timeline
+                .loaded
+                .iter()
+                .position(|one| one.path == *path);
             let name = path.rsplit('/').next().map(str::to_owned);
             for open in &mut opens[next..=index] {
                 let is_try = open.by_linker && open.path.rsplit('/').next() == name.as_deref();
@@ -87,10 +91,10 @@ impl SeenEvents {
     }
 
     /// How many processes and how many threads were started, but for those that children started.
-    pub fn births(&self) -> Births {
+    pub fn created(&self) -> Created {
         let calls = self.0.calls.iter().filter_map(starts_thread);
         let (threads, processes): (Vec<bool>, Vec<bool>) = calls.partition(|is_thread| *is_thread);
-        Births {
+        Created {
             processes: processes.len(),
             threads: threads.len(),
         }

@@ -71,13 +71,13 @@ struct Thread {
 impl Timeline {
     /// Reads the events in their order.
     pub fn of(events: &[Event]) -> Self {
-        let mut story = Self::default();
+        let mut timeline = Self::default();
         let mut threads: HashMap<i32, Thread> = HashMap::new();
         for event in events {
             let thread = threads.entry(event.tid).or_default();
-            story.hear(event, thread);
+            timeline.hear(event, thread);
         }
-        story
+        timeline
     }
 
     /// Without events: the libraries that are new, as if each had been asked for by itself or by the first before it.
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn an_initialiser_may_load_libraries_itself() {
-        let story = Timeline::of(&events(vec![
+        let timeline = Timeline::of(&events(vec![
             What::Noted(7),
             asked("/1.so"),
             What::Adding,
@@ -295,15 +295,15 @@ mod tests {
             What::Initialised { map: 1 },
             asked("4.so"),
         ]));
-        let by_call: Vec<_> = story
+        let by_call: Vec<_> = timeline
             .loaded
             .iter()
             .map(|one| (one.call, one.is_first))
             .collect();
         assert_eq!(by_call, [(0, true), (0, false), (1, true)]);
-        let init: Vec<_> = story.loaded.iter().map(|one| one.init_ns).collect();
+        let init: Vec<_> = timeline.loaded.iter().map(|one| one.init_ns).collect();
         assert_eq!(init, [Some(10), Some(70), Some(10)]);
-        let call = &story.calls[0];
+        let call = &timeline.calls[0];
         assert_eq!(
             (
                 call.request,
@@ -315,15 +315,18 @@ mod tests {
             (Some(7), Some(10), Some(10), Some(30), Some(140))
         );
         assert_eq!(
-            (story.calls[1].request, story.calls[1].total_ns),
+            (timeline.calls[1].request, timeline.calls[1].total_ns),
             (None, Some(50))
         );
-        assert_eq!((story.calls.len(), story.calls[2].total_ns), (3, None));
+        assert_eq!(
+            (timeline.calls.len(), timeline.calls[2].total_ns),
+            (3, None)
+        );
     }
 
     #[test]
     fn what_is_needed_and_missing_fails_the_call() {
-        let story = Timeline::of(&events(vec![
+        let timeline = Timeline::of(&events(vec![
             asked("/1.so"),
             What::Adding,
             What::Removing,
@@ -331,7 +334,7 @@ mod tests {
             What::Settled,
             What::Unmapped { map: 1 },
         ]));
-        assert!(story.calls[0].failed);
-        assert_eq!(story.loaded[0].gone_at, Some(60));
+        assert!(timeline.calls[0].failed);
+        assert_eq!(timeline.loaded[0].gone_at, Some(60));
     }
 }

@@ -41,12 +41,12 @@ pub(super) struct LoadRow {
 }
 
 /// The lines of all loads.
-pub(super) fn tree(scene: &LoadsSnapshot) -> Vec<LoadRow> {
+pub(super) fn tree(snapshot: &LoadsSnapshot) -> Vec<LoadRow> {
     let mut lines: Vec<LoadRow> = Vec::new();
-    for (index, one) in scene.story.loaded.iter().enumerate() {
-        if one.is_first || scene.call(one).is_none() {
-            let above = above(scene, index, &mut lines);
-            library(scene, index, above, &mut lines);
+    for (index, one) in snapshot.timeline.loaded.iter().enumerate() {
+        if one.is_first || snapshot.call(one).is_none() {
+            let above = above(snapshot, index, &mut lines);
+            library(snapshot, index, above, &mut lines);
         }
     }
     // Parents come first, so that going backwards adds up everything below an import.
@@ -67,9 +67,9 @@ pub(super) fn tree(scene: &LoadsSnapshot) -> Vec<LoadRow> {
 }
 
 /// The line of the module or call that asked, below those that led there; made where it is not there yet.
-fn above(scene: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
-    let one = &scene.story.loaded[index];
-    let request = scene.call(one).and_then(|call| scene.request(call));
+fn above(snapshot: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
+    let one = &snapshot.timeline.loaded[index];
+    let request = snapshot.call(one).and_then(|call| snapshot.request(call));
     let modules = request
         .map(|load| load.chain.as_slice())
         .unwrap_or_default();
@@ -77,7 +77,7 @@ fn above(scene: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Optio
         .iter()
         .map(|module| format!("import {module}"))
         .collect();
-    let cause = scene.cause(index).unwrap_or_else(|| "not known".into());
+    let cause = snapshot.cause(index).unwrap_or_else(|| "not known".into());
     if way.last() != Some(&cause) {
         way.push(cause);
     }
@@ -94,25 +94,30 @@ fn above(scene: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Optio
 }
 
 /// The line of a library, and those of the libraries that it needed.
-fn library(scene: &LoadsSnapshot, index: usize, parent: Option<usize>, lines: &mut Vec<LoadRow>) {
-    let one = &scene.story.loaded[index];
+fn library(
+    snapshot: &LoadsSnapshot,
+    index: usize,
+    parent: Option<usize>,
+    lines: &mut Vec<LoadRow>,
+) {
+    let one = &snapshot.timeline.loaded[index];
     let name = file_name(&one.path);
     let id = lines.len();
-    let call = scene.call(one).filter(|_| one.is_first);
+    let call = snapshot.call(one).filter(|_| one.is_first);
     lines.push(LoadRow {
         event: "map",
         path: Some(one.path.clone()),
         took_ns: call.and_then(|call| call.total_ns).or(one.init_ns),
         init_ns: one.init_ns,
-        bytes: scene.bytes(one),
-        missed: Some(scene.missed(index).len()).filter(|count| *count > 0),
-        why: scene.rule(index),
+        bytes: snapshot.bytes(one),
+        missed: Some(snapshot.missed(index).len()).filter(|count| *count > 0),
+        why: snapshot.rule(index),
         result: one.gone_at.map(|_| "unloaded"),
         ..LoadRow::new(id, parent, name.to_owned())
     });
-    for (other, loaded) in scene.story.loaded.iter().enumerate().skip(index + 1) {
-        if loaded.call == one.call && scene.parent(other).as_deref() == Some(name) {
-            library(scene, other, Some(id), lines);
+    for (other, loaded) in snapshot.timeline.loaded.iter().enumerate().skip(index + 1) {
+        if loaded.call == one.call && snapshot.parent(other).as_deref() == Some(name) {
+            library(snapshot, other, Some(id), lines);
         }
     }
 }

@@ -70,7 +70,7 @@ impl Explanation {
     }
 }
 
-pub(super) fn explain(cause: &Cause, scene: &ImportSnapshot) -> Explanation {
+pub(super) fn explain(cause: &Cause, snapshot: &ImportSnapshot) -> Explanation {
     let failure = &cause.failure;
     let mut told = Explanation {
         kind: Some(failure.kind),
@@ -79,10 +79,10 @@ pub(super) fn explain(cause: &Cause, scene: &ImportSnapshot) -> Explanation {
         ..Explanation::default()
     };
     match failure.kind {
-        FailureKind::Library => library::library(cause, scene, &mut told),
-        FailureKind::Version => version(failure, scene, &mut told),
-        FailureKind::Symbol => symbol(failure, scene, &mut told),
-        FailureKind::StaticTls => static_tls(failure, scene, &mut told),
+        FailureKind::Library => library::library(cause, snapshot, &mut told),
+        FailureKind::Version => version(failure, snapshot, &mut told),
+        FailureKind::Symbol => symbol(failure, snapshot, &mut told),
+        FailureKind::StaticTls => static_tls(failure, snapshot, &mut told),
         FailureKind::Class => shape::class(failure, &mut told),
         FailureKind::NoLibrary => shape::no_library(failure, &mut told),
         FailureKind::ExecutableStack => shape::executable_stack(failure, &mut told),
@@ -96,19 +96,19 @@ fn shown(path: &Path) -> String {
 }
 
 /// The loaded library of a file or a name, and who brought it.
-fn loaded<'a>(name: &str, scene: &'a ImportSnapshot) -> Option<&'a LibraryEntry> {
+fn loaded<'a>(name: &str, snapshot: &'a ImportSnapshot) -> Option<&'a LibraryEntry> {
     let is_it = |item: &&LibraryEntry| {
         let facts = &item.facts;
         facts.path.as_deref() == Some(name)
             || facts.linker_name == name
             || facts.image.soname.as_deref() == Some(file_name(name))
     };
-    scene.items.iter().find(is_it)
+    snapshot.items.iter().find(is_it)
 }
 
-fn tell_loaded(item: Option<&LibraryEntry>, scene: &ImportSnapshot, told: &mut Explanation) {
+fn tell_loaded(item: Option<&LibraryEntry>, snapshot: &ImportSnapshot, told: &mut Explanation) {
     told.loaded_copy = item.map(|item| item.path().to_owned());
-    told.loaded_by = item.and_then(|item| item.loaded_by(&scene.items));
+    told.loaded_by = item.and_then(|item| item.loaded_by(&snapshot.items));
 }
 
 /// The part of a version in front of its numbers, such as `GLIBCXX_`.
@@ -117,11 +117,11 @@ fn family(version: &str) -> &str {
     &version[..end]
 }
 
-fn version(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
+fn version(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let (wanted, family) = (failure.missing.as_str(), family(&failure.missing));
     let library = file_name(&failure.file);
-    let item = loaded(&failure.file, scene);
-    tell_loaded(item, scene, told);
+    let item = loaded(&failure.file, snapshot);
+    tell_loaded(item, snapshot, told);
     let provides = |versions: &[String]| match versions.iter().any(|version| version == wanted) {
         true => Some(wanted.to_owned()),
         false => newest(versions, family).map(|newest| format!("up to {newest}")),
@@ -130,7 +130,7 @@ fn version(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
     let own = own
         .or_else(|| item.map(|item| item.facts.image.versions.clone()))
         .unwrap_or_default();
-    told.candidates = scene
+    told.candidates = snapshot
         .places
         .like(library, &Rules::read())
         .iter()
@@ -167,12 +167,12 @@ fn version(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
     };
 }
 
-fn symbol(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
+fn symbol(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let symbol = failure.missing.as_str();
     told.required_by = Some(failure.file.clone());
     let by = file_name(&failure.file);
     let facts = file::facts(Path::new(&failure.file)).unwrap_or_default();
-    let defining = scene
+    let defining = snapshot
         .items
         .iter()
         .filter(|item| item.facts.image.exports(symbol));
@@ -184,15 +184,15 @@ fn symbol(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
         })
         .collect();
     let stale = facts.needed.iter().find_map(|name| {
-        let item = loaded(name, scene)?;
-        let files = scene.places.like(name, &Rules::read());
+        let item = loaded(name, snapshot)?;
+        let files = snapshot.places.like(name, &Rules::read());
         let better = files.into_iter().find(|path| file::exports(path, symbol))?;
         (!item.facts.image.exports(symbol)).then_some((item, better))
     });
     let name = demangle(symbol);
     told.reason = format!("{by} uses {name}, which none of the libraries that it needs defines.");
     if let Some((item, better)) = stale {
-        tell_loaded(Some(item), scene, told);
+        tell_loaded(Some(item), snapshot, told);
         let by = told.loaded_by.clone().unwrap_or_else(|| "before".into());
         told.reason = format!(
             "{} lacks {name}; this copy of it is loaded already ({by}).",
@@ -210,7 +210,7 @@ fn symbol(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
         });
         return;
     }
-    let (major, minor) = scene.python;
+    let (major, minor) = snapshot.python;
     told.fix = match told.candidates.first() {
         _ if symbol.starts_with("Py") || symbol.starts_with("_Py") => {
             format!(
@@ -243,9 +243,9 @@ fn needs(needed: &[String]) -> String {
     }
 }
 
-fn static_tls(failure: &Failure, scene: &ImportSnapshot, told: &mut Explanation) {
+fn static_tls(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let size = file::facts(Path::new(&failure.file)).map_or(0, |facts| facts.tls);
-    let users: Vec<&str> = scene
+    let users: Vec<&str> = snapshot
         .items
         .iter()
         .filter(|item| item.facts.image.needs_static_tls && item.facts.image.tls > 0)

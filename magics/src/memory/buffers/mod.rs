@@ -21,7 +21,7 @@ use pyo3::types::{PyMemoryView, PyString, PyTuple};
 use crate::numpy::arrays;
 use crate::python::objects::type_name;
 
-/// The memory that an object lends.
+/// The memory that an object exports.
 pub(crate) struct Buffer<'py> {
     /// The object.
     pub object: Bound<'py, PyAny>,
@@ -131,7 +131,7 @@ pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<ExportedBu
         Ok(None) if named => vec![ExportedBuffer::nothing(
             "",
             format!(
-                "{} lends no memory; arrays, bytes and other buffers do",
+                "{} exports no memory; arrays, bytes and other buffers do",
                 type_name(object)
             ),
         )],

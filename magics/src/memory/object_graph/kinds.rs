@@ -12,7 +12,7 @@ use diaphane_cpython::modules::imported;
 /// What the walk does with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ObjectKind {
-    /// It lends memory, and is not looked into.
+    /// It exports memory, and is not looked into.
     Memory,
     /// It holds others.
     Dict,

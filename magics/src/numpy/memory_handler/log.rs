@@ -120,7 +120,7 @@ impl Log {
     }
 
     /// A buffer is there.
-    pub fn birth(&mut self, address: usize, bytes: usize, how: AllocationCall, site: Site) {
+    pub fn allocated(&mut self, address: usize, bytes: usize, how: AllocationCall, site: Site) {
         let alive = Alive {
             bytes,
             how,
@@ -176,11 +176,11 @@ mod tests {
             through: None,
         };
         for address in [8, 16, 8] {
-            log.birth(address, 100, AllocationCall::Malloc, site());
+            log.allocated(address, 100, AllocationCall::Malloc, site());
             log.death(address);
         }
-        log.birth(8, 100, AllocationCall::Malloc, site());
-        log.birth(16, 50, AllocationCall::Calloc, Site::default());
+        log.allocated(8, 100, AllocationCall::Malloc, site());
+        log.allocated(16, 50, AllocationCall::Calloc, Site::default());
         log.death(999);
         assert_eq!(
             (log.born, log.bytes, log.largest, log.peak),

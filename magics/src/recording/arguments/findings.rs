@@ -24,7 +24,7 @@ pub(crate) struct FindingsInput<'a> {
 }
 
 impl<'a> FindingsInput<'a> {
-    /// The scene of a cell.
+    /// The input of a cell.
     pub fn new(
         arguments: &'a CallArguments,
         watched: &'a WatchedArguments,

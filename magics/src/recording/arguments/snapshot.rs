@@ -46,9 +46,9 @@ impl ArraySnapshot {
             named.contains(&name[..end])
         };
         roots.sort_by_key(|(name, _)| !is_named(name));
-        let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+        let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
         let mut views = Vec::new();
-        for reached in reach.found {
+        for reached in traversal.found {
             for found in buffers::of(&reached.object, false) {
                 let Ok(buffer) = found.buffer else { continue };
                 let span = buffer.layout.bounds();
@@ -65,7 +65,7 @@ impl ArraySnapshot {
         }
         Ok(Self {
             views,
-            is_cut: reach.is_cut,
+            is_cut: traversal.is_cut,
         })
     }
 }

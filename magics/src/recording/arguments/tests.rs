@@ -60,12 +60,12 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
             place: None,
         };
         let running = recorder::begin(plan).unwrap();
-        let boundary = HookPlan::place(user, wanted).unwrap();
+        let hook_plan = HookPlan::place(user, wanted).unwrap();
         run(code);
         let recording = running.end();
         assert!(watch.stop().unwrap());
         let watched = watch.end(user).unwrap();
-        let arguments = CallArguments::of(&recording.logs, &boundary, &watched);
+        let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
         let findings = FindingsInput::new(&arguments, &watched, &libraries).findings();
         let mut places: Vec<_> = arguments.given.iter().collect();

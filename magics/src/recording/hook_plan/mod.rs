@@ -54,7 +54,7 @@ impl HookPlan {
     pub fn place(user: User<'_, '_>, wanted: HookOptions) -> Result<Self, Error> {
         let counters = link_map::counters();
         let plan = Plan::of(user, &wanted, counters)?;
-        let mut boundary = Self {
+        let mut hook_plan = Self {
             wanted,
             hooks: None,
             counters,
@@ -62,10 +62,10 @@ impl HookPlan {
             plans: Vec::new(),
         };
         if let Some(prepared) = &plan.prepared {
-            boundary.hooks = Some(Hooks::place(Arc::clone(prepared)));
+            hook_plan.hooks = Some(Hooks::place(Arc::clone(prepared)));
         }
-        boundary.plans.push(plan);
-        Ok(boundary)
+        hook_plan.plans.push(plan);
+        Ok(hook_plan)
     }
 
     /// Hooks what was loaded since, if anything was. What is hooked already is left alone, since it holds a stub.

@@ -1,4 +1,4 @@
-//! Arrays of NumPy as they are lent: which can be, and who else may use them meanwhile.
+//! Arrays of NumPy as they are borrowed: which can be, and who else may use them meanwhile.
 
 use diaphane_cell::abi::Kind;
 use diaphane_rust_protocol::Form;
@@ -12,8 +12,8 @@ use super::{ExportedValue, Holds, NamedVariable, refuse};
 use crate::error::Error;
 use crate::numpy::arrays;
 
-/// Lends an array.
-pub fn lend_array<'py>(
+/// Exports an array.
+pub fn export_array<'py>(
     array: &Bound<'py, PyUntypedArray>,
     wanted: &NamedVariable<'_>,
     slices: bool,
@@ -71,7 +71,7 @@ pub fn lend_array<'py>(
     Ok((value, form))
 }
 
-/// Times are lent as the numbers that they are, in the same memory.
+/// Times are borrowed as the numbers that they are, in the same memory.
 fn plain<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
     if matches!(array.dtype().kind(), b'M' | b'm')
         && array.dtype().is_native_byteorder() != Some(false)
@@ -162,7 +162,7 @@ fn check_truths(array: &Bound<'_, PyUntypedArray>, name: &str) -> Result<(), Err
     Ok(())
 }
 
-/// Borrows an array from all that uses the flags of rust-numpy, so that no memory is lent to be written to twice.
+/// Borrows an array from all that uses the flags of rust-numpy, so that no memory is borrowed to be written to twice.
 fn borrow<'py>(
     array: &Bound<'py, PyUntypedArray>,
     kind: Kind,
@@ -199,7 +199,7 @@ fn hold<'py, T: Element + 'static>(
     held.map_err(|_| {
         refuse(
             wanted.name,
-            "its memory is lent already, and one of the two may be written to; give a copy of one",
+            "its memory is borrowed already, and one of the two may be written to; give a copy of one",
         )
     })
 }

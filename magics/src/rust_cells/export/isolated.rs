@@ -26,7 +26,7 @@ struct Copy {
 
 impl Exports<'_> {
     /// Copies what may be changed.
-    pub fn apart(&self) -> Result<IsolatedCopies, Error> {
+    pub fn isolated_copies(&self) -> Result<IsolatedCopies, Error> {
         let copies = self.values.iter();
         let copies = copies.map(|value| value.mutable.then(|| copy(value)).transpose());
         Ok(IsolatedCopies {
@@ -35,9 +35,9 @@ impl Exports<'_> {
     }
 
     /// The values as the cell gets them, with the copies in their places.
-    pub fn args_with(&self, apart: &IsolatedCopies) -> Vec<Arg> {
+    pub fn args_with(&self, copies: &IsolatedCopies) -> Vec<Arg> {
         let mut args = self.args();
-        for (arg, copy) in args.iter_mut().zip(&apart.copies) {
+        for (arg, copy) in args.iter_mut().zip(&copies.copies) {
             if let Some(copy) = copy {
                 arg.data = copy.data;
             }
@@ -46,8 +46,8 @@ impl Exports<'_> {
     }
 
     /// Writes the copies into the arrays.
-    pub fn take_back(&self, apart: &IsolatedCopies) {
-        for (value, copy) in self.values.iter().zip(&apart.copies) {
+    pub fn copy_back(&self, copies: &IsolatedCopies) {
+        for (value, copy) in self.values.iter().zip(&copies.copies) {
             if let Some(copy) = copy {
                 // SAFETY: the array is borrowed to be written to, and the copy has its shape and strides.
                 unsafe { Items::of(value).copy(copy.data, value.data) };

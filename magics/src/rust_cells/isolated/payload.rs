@@ -60,7 +60,7 @@ pub fn pack(taken: &CellResults, file: &File) -> Result<()> {
     for (number, result) in &taken.results {
         let (bytes, first) = match &result.memory {
             ResultMemory::Copy(bytes) => (bytes.as_slice(), None),
-            ResultMemory::Lent { data, .. } => {
+            ResultMemory::OfCell { data, .. } => {
                 let (below, len) = reach(result).unwrap_or_default();
                 let lowest = std::ptr::with_exposed_provenance::<u8>(data - below);
                 // SAFETY: an array's memory holds all its items, and the cell no longer runs.
@@ -155,7 +155,7 @@ impl Packed {
         let memory = Box::new(memory);
         let data = memory.as_ptr().expose_provenance() + first;
         let owner = ResultOwner::new(Box::into_raw(memory).cast(), free);
-        gifted.memory = ResultMemory::Lent { data, owner };
+        gifted.memory = ResultMemory::OfCell { data, owner };
         Some(gifted)
     }
 }

@@ -82,7 +82,7 @@ pub struct StatusPage {
 impl StatusPage {
     /// The one at the beginning of this memory.
     pub fn on(shared: &SharedMemory) -> &Self {
-        // SAFETY: a page is large enough and aligned, zeros are a slate, and all its fields may change at any time.
+        // SAFETY: a page is large enough and aligned, zeros are a status page, and all its fields may change at any time.
         unsafe { &*shared.start.cast::<Self>() }
     }
 

@@ -17,7 +17,7 @@ use crate::session::import_audit;
 /// So many files are walked through in search of the one that needs a library.
 const MOST_FILES: usize = 500;
 
-pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanation) {
+pub(super) fn library(cause: &Cause, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let wanted = cause.failure.file.as_str();
     if wanted.contains('/') {
         return unreadable(wanted, told);
@@ -28,7 +28,7 @@ pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanat
     let found = root.and_then(|root| requester(Path::new(&root), wanted, &rules));
     let (requester, tried) = match found {
         Some((requester, tried)) => (Some(requester), tried),
-        None => (None, rules.attempts(wanted, &callers(scene))),
+        None => (None, rules.attempts(wanted, &callers(snapshot))),
     };
     told.required_by = requester.as_deref().map(shown);
     told.tried = tried
@@ -38,7 +38,7 @@ pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanat
             rule: attempt.rule.to_string(),
         })
         .collect();
-    let like = scene.places.like(wanted, &rules);
+    let like = snapshot.places.like(wanted, &rules);
     let is_exact = |path: &PathBuf| path.file_name().is_some_and(|name| name == wanted);
     told.candidates = like
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanat
         "{wanted} is in none of the {} places where the linker looks; {who}.",
         tried.len()
     );
-    let changed = scene.changes.contains_key("LD_LIBRARY_PATH");
+    let changed = snapshot.changes.contains_key("LD_LIBRARY_PATH");
     let exact = told.candidates.iter().find(|candidate| candidate.would_do);
     told.fix = match (exact, told.candidates.first()) {
         (Some(file), _) => format!(
@@ -82,9 +82,9 @@ pub(super) fn library(cause: &Cause, scene: &ImportSnapshot, told: &mut Explanat
 }
 
 /// Whose search paths hold for a name that Python code gave: the module's that calls the linker, and the program's.
-fn callers(scene: &ImportSnapshot) -> Vec<Requester> {
+fn callers(snapshot: &ImportSnapshot) -> Vec<Requester> {
     let of = |item: &LibraryEntry| Requester::of(&item.facts);
-    let mut items = scene.items.iter();
+    let mut items = snapshot.items.iter();
     let program = items.next().map(of);
     let ctypes = items.find(|item| item.facts.name.starts_with("_ctypes."));
     let ctypes = ctypes.map(of).unwrap_or_default();

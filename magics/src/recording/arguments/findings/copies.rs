@@ -19,11 +19,11 @@ struct Copied<'a> {
 }
 
 /// The copies that are sure.
-pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
+pub(super) fn before_blas(input: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut copies: BTreeMap<String, (Copied<'_>, usize)> = BTreeMap::new();
     // The ufunc whose loop ran last on a thread, such as `matmul`.
     let mut outer: BTreeMap<usize, &Given> = BTreeMap::new();
-    for (log, given) in scene.calls() {
+    for (log, given) in input.calls() {
         match &given.what {
             CalledFunction::Loop(..) => {
                 outer.insert(log, given);
@@ -31,8 +31,8 @@ pub(super) fn before_blas(scene: &FindingsInput<'_>) -> Vec<Diagnosis> {
             CalledFunction::Call(known, call) if call.flop.is_some() => {
                 for (memory, owned) in read(given) {
                     let copied =
-                        of_operand(scene, known, outer.get(&log).copied(), given, memory, owned)
-                            .or_else(|| of_temporary(scene, known, call, given, memory, owned));
+                        of_operand(input, known, outer.get(&log).copied(), given, memory, owned)
+                            .or_else(|| of_temporary(input, known, call, given, memory, owned));
                     if let Some(copied) = copied {
                         let name = copied.view.name.clone();
                         copies.entry(name).or_insert((copied, 0)).1 += 1;
@@ -57,7 +57,7 @@ fn read(given: &Given) -> impl Iterator<Item = (&MemoryArgument, MemoryOwner)> {
 
 /// The loop was given an array, and BLAS was given neither it nor any other.
 fn of_operand<'a>(
-    scene: &FindingsInput<'a>,
+    input: &FindingsInput<'a>,
     known: &KnownFunction,
     outer: Option<&Given>,
     given: &Given,
@@ -78,9 +78,9 @@ fn of_operand<'a>(
     let second = missing.find(|owned| *owned != first);
     // With two of them it is not known which one this is.
     let life = first
-        .life(&scene.arguments.lives)
+        .life(&input.arguments.lives)
         .filter(|_| second.is_none())?;
-    let view = named(scene, life)?;
+    let view = named(input, life)?;
     Some(Copied {
         view,
         why: reason(view, known)?,
@@ -92,14 +92,14 @@ fn of_operand<'a>(
 /// BLAS was given memory that was allocated for this and into which nothing was computed, as large as an array that it
 /// could not have read.
 fn of_temporary<'a>(
-    scene: &FindingsInput<'a>,
+    input: &FindingsInput<'a>,
     known: &KnownFunction,
     call: &SignatureCall,
     given: &Given,
     memory: &MemoryArgument,
     owned: MemoryOwner,
 ) -> Option<Copied<'a>> {
-    let life = owned.life(&scene.arguments.lives)?;
+    let life = owned.life(&input.arguments.lives)?;
     if life.is_old || life.is_kept || life.is_written || known.is_of_lapack() {
         return None;
     }
@@ -108,7 +108,7 @@ fn of_temporary<'a>(
         let lives = given
             .of
             .iter()
-            .filter_map(|owned| owned.life(&scene.arguments.lives));
+            .filter_map(|owned| owned.life(&input.arguments.lives));
         lives
             .into_iter()
             .any(|life| life.span.contains(view.span.start))
@@ -122,7 +122,7 @@ fn of_temporary<'a>(
             && !is_used(view)
             && reason(view, known).is_some()
     };
-    let mut fitting = scene.watched.before.views.iter().filter(is_it);
+    let mut fitting = input.watched.before.views.iter().filter(is_it);
     let view = fitting.next().filter(|_| fitting.next().is_none())?;
     Some(Copied {
         view,
@@ -133,8 +133,8 @@ fn of_temporary<'a>(
 }
 
 /// The name for an array as a whole.
-fn named<'a>(scene: &FindingsInput<'a>, life: &'a Life) -> Option<&'a View> {
-    let views = scene.watched.before.views.iter();
+fn named<'a>(input: &FindingsInput<'a>, life: &'a Life) -> Option<&'a View> {
+    let views = input.watched.before.views.iter();
     let mut views = views.filter(|view| view.is_named && life.span.contains(view.span.start));
     views.next()
 }
