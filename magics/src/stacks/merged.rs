@@ -10,7 +10,7 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::threads::Task;
 use diaphane_sight::unwind;
-use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
+use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
@@ -75,11 +75,16 @@ pub(crate) struct Wanted {
 /// The stacks of all threads of a scene, by their numbers.
 pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
     let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
-    let witness = Witness {
+    let callback = SignalSafeCallback {
         note,
         argument: &state,
     };
-    let found = unwind::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
+    let found = unwind::stacks(
+        &scene.threads,
+        &scene.libraries,
+        &scene.maps,
+        Some(callback),
+    );
     let mut functions = Functions::default();
     let mut lines = Lines::default();
     let threads = scene.threads.iter().zip(found);

@@ -1,7 +1,7 @@
 //! What is remarkable about the address space.
 
 use diaphane_sight::proc::memory_limits;
-use diaphane_sight::proc::memory_limits::Ceiling;
+use diaphane_sight::proc::memory_limits::MemoryLimit;
 use diaphane_sight::runtimes::malloc::{Arena, Malloc};
 
 use super::regions::RegionRow;
@@ -17,14 +17,14 @@ const MANY_ARENAS: usize = 8;
 pub(super) fn all(
     rows: &[RegionRow],
     malloc: Option<&Malloc>,
-    ceilings: &[Ceiling],
+    memory_limits: &[MemoryLimit],
 ) -> Vec<Diagnosis> {
     let of_malloc = malloc
         .into_iter()
         .flat_map(|malloc| [free(rows, malloc), arenas(rows, malloc)]);
     let mut found: Vec<Diagnosis> = of_malloc.flatten().collect();
     found.extend(writable_code(rows));
-    found.extend(ceilings.iter().filter_map(near));
+    found.extend(memory_limits.iter().filter_map(near));
     found.extend(regions(rows.len()));
     found
 }
@@ -117,13 +117,13 @@ fn writable_code(rows: &[RegionRow]) -> Option<Diagnosis> {
 }
 
 /// A004: little is left of a limit.
-fn near(ceiling: &Ceiling) -> Option<Diagnosis> {
-    let left = ceiling.limit.saturating_sub(ceiling.used);
-    (left <= ceiling.limit / 10).then(|| Diagnosis {
+fn near(limit: &MemoryLimit) -> Option<Diagnosis> {
+    let left = limit.limit.saturating_sub(limit.used);
+    (left <= limit.limit / 10).then(|| Diagnosis {
         code: "A004",
         severity: Severity::Warn,
-        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(ceiling.limit as f64), ceiling.name),
-        evidence: vec![format!("used: {} bytes", ceiling.used), format!("limit: {} bytes", ceiling.limit)],
+        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(limit.limit as f64), limit.name),
+        evidence: vec![format!("used: {} bytes", limit.used), format!("limit: {} bytes", limit.limit)],
         fix: "Free what is not needed, or raise the limit: beyond it, allocations fail or the kernel is killed.".into(),
     })
 }

@@ -38,7 +38,7 @@ pub(super) struct How {
     /// Whether arguments are kept.
     pub arguments: bool,
     /// How many events each thread may write.
-    pub room: usize,
+    pub capacity: usize,
 }
 
 /// What was recorded of a cell.
@@ -95,7 +95,7 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {
-        room: how.room,
+        capacity: how.capacity,
         place: place(py),
         words: how.arguments,
     };
