@@ -1,10 +1,10 @@
 //! The command line of the kernel.
 
 mod ask;
-mod births;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod handlers;
 mod install;
+mod pthread_create;
 mod python;
 
 use std::io::{ErrorKind, Write as _};

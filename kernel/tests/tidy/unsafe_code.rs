@@ -31,7 +31,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "NumPy's own function for the table of a dtype",
     ),
     (
-        "kernel/src/births.rs",
+        "kernel/src/pthread_create.rs",
         "a function of C's is the program's own, to see who starts threads",
     ),
     (

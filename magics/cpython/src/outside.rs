@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diaphane_sight::code::symbols::Table;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::Call;
 
 use crate::layout::{GilPlace, Layout, V3_11, V3_12, V3_13};
@@ -35,7 +35,7 @@ pub struct Interpreters {
 
 impl Inside {
     /// Looks for it in the program and in the libraries.
-    pub fn find(subject: Subject, libraries: &[Library]) -> Option<Self> {
+    pub fn find(subject: TargetProcess, libraries: &[Library]) -> Option<Self> {
         let mut images = libraries.iter();
         let python = images.find(|library| {
             matches!(library.kind, Kind::Program | Kind::Library)
@@ -179,7 +179,7 @@ fn dotted(version: u32) -> String {
 }
 
 /// The layout by the table for debuggers with which `_PyRuntime` begins from 3.13 on.
-fn by_table(subject: Subject, runtime: usize) -> Result<Layout, &'static str> {
+fn by_table(subject: TargetProcess, runtime: usize) -> Result<Layout, &'static str> {
     /// The table's words that are used, in the order of CPython 3.13's `pycore_runtime.h`.
     const WORDS: usize = 71;
     const COOKIE: &[u8] = b"xdebugpy";

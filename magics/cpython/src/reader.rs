@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 
 use super::interpreter::Interpreter;
@@ -17,7 +17,7 @@ const MOST_THREADS: usize = 4096;
 #[derive(Clone, Copy)]
 pub struct Reader {
     /// Whose memory it is in.
-    pub subject: Subject,
+    pub subject: TargetProcess,
     /// Where its structures keep what.
     pub layout: Layout,
     /// By its type a code object is known to be one.
@@ -43,7 +43,7 @@ impl Reader {
     /// For the interpreter of this process, if its layout is known.
     pub fn own() -> Option<Self> {
         Some(Self {
-            subject: Subject::OWN,
+            subject: TargetProcess::OWN,
             layout: LAYOUT?,
             code_type: (&raw const ffi::PyCode_Type).addr(),
             text_type: (&raw const ffi::PyUnicode_Type).addr(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use diaphane_sight::code::got_entries::slots;
+use diaphane_sight::code::got_entries::entries;
 use diaphane_sight::code::instructions;
 use diaphane_sight::code::instructions::{Counts, Instruction};
 use diaphane_sight::code::lines;
@@ -74,7 +74,7 @@ impl ProcessImage {
     /// Where a function leads that only jumps on, as the entry of a linkage table does.
     pub(crate) fn through(&self, address: usize) -> Option<usize> {
         const LONGEST: usize = 8;
-        let next = |&address: &usize| match instructions::stub_slot(address) {
+        let next = |&address: &usize| match instructions::plt_got_entry(address) {
             Some(slot) => word(slot),
             None => instructions::only_jump(address),
         };
@@ -107,10 +107,10 @@ impl ProcessImage {
             .filter(|region| region.is_executable())?;
         let all = || {
             let mut all: HashMap<usize, BTreeSet<String>> = HashMap::new();
-            for slot in self.libraries.iter().flat_map(slots) {
-                all.entry(slot.value)
+            for entry in self.libraries.iter().flat_map(entries) {
+                all.entry(entry.value)
                     .or_default()
-                    .insert(demangle(&slot.name));
+                    .insert(demangle(&entry.name));
             }
             all
         };

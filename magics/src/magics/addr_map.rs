@@ -105,7 +105,7 @@ impl Magic for AddrMap {
 fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
     let map = Map::read(arrays, args.pss, &mut limits)?;
     let malloc = Malloc::read();
-    let limits_of_memory = memory_limits::memory();
+    let memory_limits = memory_limits::all();
     let totals = regions::totals(&map.rows);
     // Sums are no list to compare with.
     let earlier = args
@@ -136,9 +136,9 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
         rows: shown,
         chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
         summary: summary(&map.rows, &totals, malloc.as_ref()),
-        diagnoses: findings::all(&map.rows, malloc.as_ref(), &limits_of_memory),
+        diagnoses: findings::all(&map.rows, malloc.as_ref(), &memory_limits),
         facts: fields(
-            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": limits_of_memory,
+            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": memory_limits,
             "max_map_count": memory_limits::regions()}),
         )?,
         limits,

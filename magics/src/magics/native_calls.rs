@@ -81,7 +81,7 @@ impl Magic for NativeCalls {
             deep: args.deep,
             libraries,
             arguments: args.args,
-            room: args.limit,
+            capacity: args.limit,
         };
         let mut recorded = record(user, &body, how)?;
         std::mem::replace(&mut recorded.outcome, Ok(()))?;

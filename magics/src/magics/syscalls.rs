@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use clap::ValueEnum;
 use diaphane_sight::linker::libraries;
-use diaphane_trace::syscalls::{Plan, Recording, Refused, Witness, begin};
+use diaphane_trace::syscalls::{Plan, Recording, Refused, SignalSafeCallback, begin};
 use serde_json::json;
 
 #[allow(
@@ -123,12 +123,13 @@ impl Magic for Syscalls {
         let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         interpreter::check(user.py);
-        let witness = here::begin(&body.file).map(|state| Witness::new(here::note, state));
+        let callback =
+            here::begin(&body.file).map(|state| SignalSafeCallback::new(here::note, state));
         let plan = Plan {
-            room: ROOM,
+            capacity: ROOM,
             only: None,
             stacks: true,
-            witness,
+            callback,
         };
         let running = match begin(plan) {
             Ok(running) => running,

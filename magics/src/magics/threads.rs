@@ -289,11 +289,11 @@ impl Answer {
             owner_package: package.map(|package| package.name.as_str()),
             owner_package_version: package.map(|package| package.version.as_str()),
             owner_confidence: owner.map(|owner| owner.confidence),
-            created_in: match &thread.birth {
+            created_in: match &thread.creation {
                 Some(birth) => birth.cell,
                 None => journal::cell_of_thread(thread.tid),
             },
-            created_by: thread.birth.map(|birth| birth.creator),
+            created_by: thread.creation.map(|record| record.creator),
             state: thread.state,
             wait: thread.call.as_ref().map(|call| match call.name {
                 _ if snapshot.waits_for_the_gil(call) => "GIL".to_owned(),

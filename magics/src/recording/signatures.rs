@@ -42,11 +42,11 @@ pub(crate) fn mark<'a>(
 
 /// Tells the recorder what to keep of functions.
 pub(crate) fn learn(directory: &Directory) {
-    let recipes = directory.iter().filter_map(|(&address, known)| {
+    let capture_specs = directory.iter().filter_map(|(&address, known)| {
         let number = functions::register(address)?;
-        Some((number, known.takes()))
+        Some((number, known.captures()))
     });
-    words::learn(recipes);
+    words::learn(capture_specs);
 }
 
 /// The functions of BLAS and LAPACK that a library has, also those that only it calls itself.

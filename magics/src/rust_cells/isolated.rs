@@ -40,12 +40,12 @@ pub use crate::rust_cells::isolated::status_page::SharedMemory;
 /// What a child's handlers stand on when the thread's own stack is used up.
 const STACK: usize = 64 << 10;
 /// So long a look at a child lasts, after which it is asked whether the user has interrupted.
-const PATIENCE: Timespec = Timespec {
+const TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 /// The same where the system has no descriptors for processes.
-const SHORT_PATIENCE: Timespec = Timespec {
+const SHORT_TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
@@ -207,10 +207,10 @@ impl Child {
         match &self.handle {
             // A signal ends the look early.
             Some(handle) => {
-                let _ = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&PATIENCE));
+                let _ = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&TIMEOUT));
             }
             None => {
-                let _ = poll(&mut [], Some(&SHORT_PATIENCE));
+                let _ = poll(&mut [], Some(&SHORT_TIMEOUT));
             }
         }
         let status = match waitpid(Some(self.pid), WaitOptions::NOHANG) {

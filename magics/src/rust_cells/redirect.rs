@@ -26,7 +26,7 @@ pub type DisplayBundle = Vec<(String, String)>;
 /// There is one descriptor 1, so one thread at a time may have it.
 static TURN: Mutex<()> = Mutex::new(());
 /// So long another one waits for it; then its value is shown as the text that it writes.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Descriptor 1, while it is ours. It gets back what it was when this ends, also after a fault of the cell.
 pub struct Redirect {
@@ -37,7 +37,7 @@ pub struct Redirect {
 
 impl Redirect {
     pub fn begin() -> Option<Self> {
-        let turn = TURN.try_lock_for(PATIENCE)?;
+        let turn = TURN.try_lock_for(TIMEOUT)?;
         let saved = io::stdout().as_fd().try_clone_to_owned().ok()?;
         let file = memfd_create(c"diaphane-display", MFdFlags::MFD_CLOEXEC).ok()?;
         dup2_stdout(&file).ok()?;

@@ -10,7 +10,7 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::threads::Task;
 use diaphane_sight::unwind;
-use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
+use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
@@ -78,7 +78,7 @@ pub(crate) fn stacks(
     wanted: StackOptions,
 ) -> HashMap<i32, MergedStack> {
     let state = |tid: i32| snapshot.interpreter.states.get(&tid).copied().unwrap_or(0);
-    let witness = Witness {
+    let callback = SignalSafeCallback {
         note,
         argument: &state,
     };
@@ -86,7 +86,7 @@ pub(crate) fn stacks(
         &snapshot.threads,
         &snapshot.libraries,
         &snapshot.maps,
-        Some(witness),
+        Some(callback),
     );
     let mut functions = Functions::default();
     let mut lines = Lines::default();

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use diaphane_sight::code::lines::Lines;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::{Task, tasks_of};
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::Seen;
@@ -35,7 +35,7 @@ pub(crate) struct OtherProcessStacks {
 
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks>, Error> {
-    let subject = Subject::process(pid);
+    let subject = TargetProcess::process(pid);
     let maps = Maps::of(subject)?;
     let libraries = libraries::loaded_by(subject, &maps);
     let Some(inside) = Inside::find(subject, &libraries) else {

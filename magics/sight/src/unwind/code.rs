@@ -9,7 +9,7 @@ use super::rows::Spread;
 use crate::elf::image::Image;
 use crate::linker::libraries::Library;
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// No more answers are remembered.
 const MOST: usize = 1 << 16;
@@ -63,17 +63,14 @@ impl Code {
     /// The function that the call before this address calls, also through the tables of the dynamic linker; `None` where
     /// a register decided.
     pub(super) fn called_before(&self, address: usize) -> Option<usize> {
-        let (subject, code) = self.before(address)?;
-        called(subject, address, &code)
+        let (target, code) = self.before(address)?;
+        called(target, address, &code)
     }
 
     /// The bytes before an address of code, and whose they are.
-    fn before(&self, address: usize) -> Option<(Subject, Vec<u8>)> {
-        let subject = self.image(address)?.subject();
-        Some((
-            subject,
-            subject.bytes(address.wrapping_sub(LONGEST), LONGEST),
-        ))
+    fn before(&self, address: usize) -> Option<(TargetProcess, Vec<u8>)> {
+        let target = self.image(address)?.target();
+        Some((target, target.bytes(address.wrapping_sub(LONGEST), LONGEST)))
     }
 }
 
@@ -103,9 +100,9 @@ fn is_call(_before: &[u8]) -> bool {
     false
 }
 
-/// The target of the call that ends at an address.
+/// The callee of the call that ends at an address.
 #[cfg(target_arch = "x86_64")]
-fn called(subject: Subject, address: usize, before: &[u8]) -> Option<usize> {
+fn called(target: TargetProcess, address: usize, before: &[u8]) -> Option<usize> {
     let near =
         |distance: [u8; 4]| address.wrapping_add_signed(i32::from_le_bytes(distance) as isize);
     let end = |length: usize| {
@@ -115,34 +112,34 @@ fn called(subject: Subject, address: usize, before: &[u8]) -> Option<usize> {
             .map(|start| &before[start..])
     };
     match (end(5)?, end(6)?) {
-        (&[0xe8, a, b, c, d], _) => Some(through_a_stub(subject, near([a, b, c, d]))),
-        (_, &[0xff, 0x15, a, b, c, d]) => subject.word(near([a, b, c, d])),
+        (&[0xe8, a, b, c, d], _) => Some(through_the_plt(target, near([a, b, c, d]))),
+        (_, &[0xff, 0x15, a, b, c, d]) => target.word(near([a, b, c, d])),
         _ => None,
     }
 }
 
-/// Where a stub of the procedure linkage table jumps to; any other code is its own target.
+/// Where an entry of the procedure linkage table jumps to; any other code is its own callee.
 #[cfg(target_arch = "x86_64")]
-fn through_a_stub(subject: Subject, target: usize) -> usize {
-    // `endbr64`, which not every stub has, then `jmp *distance(%rip)`, which may have a prefix.
-    let stub = subject.bytes(target, 16);
-    let marked = stub
+fn through_the_plt(target: TargetProcess, callee: usize) -> usize {
+    // `endbr64`, which not every entry has, then `jmp *distance(%rip)`, which may have a prefix.
+    let entry = target.bytes(callee, 16);
+    let marked = entry
         .strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa])
-        .unwrap_or(&stub);
+        .unwrap_or(&entry);
     let jump = marked.strip_prefix(&[0xf2]).unwrap_or(marked);
     let Some(&[0xff, 0x25, a, b, c, d]) = jump.first_chunk::<6>() else {
-        return target;
+        return callee;
     };
-    let next = target + (stub.len() - jump.len()) + 6;
+    let next = callee + (entry.len() - jump.len()) + 6;
     let distance = i32::from_le_bytes([a, b, c, d]) as isize;
-    subject
+    target
         .word(next.wrapping_add_signed(distance))
-        .unwrap_or(target)
+        .unwrap_or(callee)
 }
 
-/// The target of the call that ends at an address.
+/// The callee of the call that ends at an address.
 #[cfg(not(target_arch = "x86_64"))]
-fn called(_subject: Subject, _address: usize, _before: &[u8]) -> Option<usize> {
+fn called(_subject: TargetProcess, _address: usize, _before: &[u8]) -> Option<usize> {
     None
 }
 
@@ -170,14 +167,14 @@ mod tests {
         assert!(!is_call(&[0x90; 8]) && !is_call(&[]) && !is_call(&[0xff, 0xe0]));
         let here = is_call as *const () as usize;
         assert_eq!(
-            called(Subject::OWN, here, &[0x90, 0xe8, 0, 0, 0, 0]),
+            called(TargetProcess::OWN, here, &[0x90, 0xe8, 0, 0, 0, 0]),
             Some(here)
         );
-        assert_eq!(called(Subject::OWN, here, &[0x90; 8]), None);
+        assert_eq!(called(TargetProcess::OWN, here, &[0x90; 8]), None);
         let held = 42_usize;
         let address = (&raw const held).addr();
         assert_eq!(
-            called(Subject::OWN, address, &[0xff, 0x15, 0, 0, 0, 0]),
+            called(TargetProcess::OWN, address, &[0xff, 0x15, 0, 0, 0, 0]),
             Some(42)
         );
     }

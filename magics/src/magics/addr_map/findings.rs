@@ -1,7 +1,7 @@
 //! What is remarkable about the address space.
 
 use diaphane_sight::proc::memory_limits;
-use diaphane_sight::proc::memory_limits::Ceiling;
+use diaphane_sight::proc::memory_limits::MemoryLimit;
 use diaphane_sight::runtimes::malloc::{Arena, Malloc};
 
 use super::regions::RegionRow;
@@ -17,14 +17,14 @@ const MANY_ARENAS: usize = 8;
 pub(super) fn all(
     rows: &[RegionRow],
     malloc: Option<&Malloc>,
-    limits_of_memory: &[Ceiling],
+    memory_limits: &[MemoryLimit],
 ) -> Vec<Diagnosis> {
     let of_malloc = malloc
         .into_iter()
         .flat_map(|malloc| [free(rows, malloc), arenas(rows, malloc)]);
     let mut found: Vec<Diagnosis> = of_malloc.flatten().collect();
     found.extend(writable_code(rows));
-    found.extend(limits_of_memory.iter().filter_map(near));
+    found.extend(memory_limits.iter().filter_map(near));
     found.extend(regions(rows.len()));
     found
 }
@@ -117,7 +117,7 @@ fn writable_code(rows: &[RegionRow]) -> Option<Diagnosis> {
 }
 
 /// A004: little is left of a limit.
-fn near(memory_limit: &Ceiling) -> Option<Diagnosis> {
+fn near(memory_limit: &MemoryLimit) -> Option<Diagnosis> {
     let left = memory_limit.limit.saturating_sub(memory_limit.used);
     (left <= memory_limit.limit / 10).then(|| Diagnosis {
         code: "A004",

@@ -1,6 +1,6 @@
 //! Machine code as lines of text: distance, arrows, instruction, and what its addresses are called.
 
-use diaphane_sight::code::instructions::{Flow, Instruction, stub_slot};
+use diaphane_sight::code::instructions::{Flow, Instruction, plt_got_entry};
 use diaphane_sight::proc::spans::{Span, word};
 
 use super::arrows::{Arrow, margins};
@@ -75,7 +75,7 @@ fn text(one: &Instruction, function: Span, process: &ProcessImage) -> String {
 /// What an instruction refers to: the function that it calls or jumps to, or the data that it reads.
 pub(super) fn named(one: &Instruction, process: &ProcessImage) -> Option<String> {
     if let Some(target) = one.target {
-        return match stub_slot(target) {
+        return match plt_got_entry(target) {
             Some(slot) => Some(format!("{}@plt", process.name(word(slot)?)?)),
             None => process.name(target),
         };

@@ -38,7 +38,7 @@ pub(super) struct RecordOptions {
     /// Whether arguments are kept.
     pub arguments: bool,
     /// How many events each thread may write.
-    pub room: usize,
+    pub capacity: usize,
 }
 
 /// What was recorded of a cell.
@@ -99,7 +99,7 @@ pub(super) fn record(
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {
-        room: how.room,
+        capacity: how.capacity,
         place: place(py),
         words: how.arguments,
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use diaphane_sight::code::file::{Class, class};
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use serde_json::json;
 
 use super::report;
@@ -104,7 +104,7 @@ impl OtherProcess {
 
     /// Whether its memory can be read, and is a program of our kind.
     fn check(&self) -> Result<(), Error> {
-        let subject = Subject::process(self.pid);
+        let subject = TargetProcess::process(self.pid);
         let maps = match fs::read(subject.folder().join("maps")) {
             Ok(_) => Maps::of(subject)?,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.denied(),
@@ -166,7 +166,7 @@ impl OtherProcess {
     }
 
     fn is_no_python(&self) -> Error {
-        let folder = Subject::process(self.pid).folder();
+        let folder = TargetProcess::process(self.pid).folder();
         let program = fs::read_link(folder.join("exe")).unwrap_or_default();
         let program = program.to_string_lossy();
         Error::Usage(format!(

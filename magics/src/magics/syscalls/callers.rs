@@ -55,7 +55,7 @@ impl<'a> Makers<'a> {
     pub fn of(&mut self, call: &Call) -> Arc<Maker> {
         let address = self.caller(call, None);
         let first = self.maker(address.unwrap_or(call.registers.code.wrapping_sub(1)));
-        if !first.passes_on_births() {
+        if !first.starts_threads_for_others() {
             return first;
         }
         let behind = self.caller(call, self.program);
@@ -90,9 +90,9 @@ impl<'a> Makers<'a> {
 
 impl Maker {
     /// Whether it is the kernel's own `pthread_create`.
-    fn passes_on_births(&self) -> bool {
+    fn starts_threads_for_others(&self) -> bool {
         let mut function = self.function.iter();
-        function.any(|function| function.contains("births::create"))
+        function.any(|function| function.contains("pthread_create::create"))
     }
 }
 

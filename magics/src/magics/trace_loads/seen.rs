@@ -27,10 +27,10 @@ impl Seeing {
     /// Begins, where the kernel sends system calls to the program.
     pub fn begin() -> Option<Self> {
         let plan = Plan {
-            room: ROOM,
+            capacity: ROOM,
             only: Some(is_wanted),
             stacks: false,
-            witness: None,
+            callback: None,
         };
         begin(plan).ok().map(Self)
     }

@@ -55,7 +55,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
         };
         let mut watch = ArgumentWatch::begin(user, &names(code)).unwrap();
         let plan = Plan {
-            room: 1 << 20,
+            capacity: 1 << 20,
             words: true,
             place: None,
         };

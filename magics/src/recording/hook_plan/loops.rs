@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
 use diaphane_trace::recorder::functions;
-use diaphane_trace::recorder::words::Take;
+use diaphane_trace::recorder::words::Capture;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyType};
 
@@ -118,19 +118,19 @@ pub(super) fn sites(tables: &[OwnedTable], libraries: &[Library], words: bool) -
 }
 
 /// What to keep of each loop: the addresses of its arrays, how many items, and the steps between them.
-pub(super) fn recipes(tables: &[OwnedTable]) -> Vec<(u32, Vec<Take>)> {
+pub(super) fn capture_specs(tables: &[OwnedTable]) -> Vec<(u32, Vec<Capture>)> {
     let of = |table: &LoopTable| {
         let count = u8::try_from(table.arguments).unwrap_or(u8::MAX).min(8);
         vec![
-            Take::Array(1, 1),
-            Take::Array(0, count),
-            Take::Array(2, count),
+            Capture::Array(1, 1),
+            Capture::Array(0, count),
+            Capture::Array(2, count),
         ]
     };
     let functions = tables.iter().flat_map(|owned| {
-        let takes = of(&owned.table);
+        let captures = of(&owned.table);
         let loops = owned.table.loops.iter().filter(|&&code| code != 0);
-        loops.filter_map(move |&code| Some((functions::register(code)?, takes.clone())))
+        loops.filter_map(move |&code| Some((functions::register(code)?, captures.clone())))
     });
     functions.collect()
 }

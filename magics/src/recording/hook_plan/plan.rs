@@ -106,7 +106,7 @@ impl Plan {
             .collect();
         plan.covered = covered.iter().map(|library| library.span).collect();
         if wanted.arguments {
-            words::learn(loops::recipes(&tables));
+            words::learn(loops::capture_specs(&tables));
             plan.about_loops = loops::about(&tables);
             let inside: signatures::Directory = covered
                 .iter()

@@ -1,7 +1,7 @@
 //! How a library calls a known function: the symbol's name tells the language, and how wide integers are.
 
 use diaphane_sight::linker::libraries::Library;
-use diaphane_trace::recorder::words::Take;
+use diaphane_trace::recorder::words::Capture;
 
 use super::table::{ItemType, ParameterKind, Signature, SignatureForms, all};
 
@@ -126,44 +126,44 @@ impl KnownFunction {
     }
 
     /// What tells whether a call only asks how much room to work in is needed.
-    fn asks(&self) -> Option<Take> {
+    fn asks(&self) -> Option<Capture> {
         let mut names = self.signature.arguments.iter();
         let place = names.position(|argument| argument.name == "lwork")?;
-        Some(Take::Asks(place as u8, self.is_wide))
+        Some(Capture::Asks(place as u8, self.is_wide))
     }
 
     /// What is to be kept of a call, in the order of the arguments.
-    pub(super) fn takes(&self) -> Vec<Take> {
-        let mut takes: Vec<Take> = self.asks().into_iter().collect();
+    pub(super) fn captures(&self) -> Vec<Capture> {
+        let mut captures: Vec<Capture> = self.asks().into_iter().collect();
         let (mut place, mut float) = (0, 0);
         if self.form == (CallingConvention::Cblas { ordered: true }) {
-            takes.push(Take::Integer(0));
+            captures.push(Capture::Integer(0));
             place = 1;
         }
         for argument in &self.signature.arguments {
             let by_address = self.form == CallingConvention::Fortran;
             let take = match &argument.kind {
                 ParameterKind::Skip => None,
-                ParameterKind::Memory(..) | ParameterKind::Size => Some(Take::Integer(place)),
-                ParameterKind::Letter if by_address => Some(Take::Pointed8(place)),
+                ParameterKind::Memory(..) | ParameterKind::Size => Some(Capture::Integer(place)),
+                ParameterKind::Letter if by_address => Some(Capture::Pointed8(place)),
                 ParameterKind::Integer if by_address && !self.is_wide => {
-                    Some(Take::Pointed32(place))
+                    Some(Capture::Pointed32(place))
                 }
-                ParameterKind::Integer if by_address => Some(Take::Pointed(place, 1)),
-                ParameterKind::Letter | ParameterKind::Integer => Some(Take::Integer(place)),
+                ParameterKind::Integer if by_address => Some(Capture::Pointed(place, 1)),
+                ParameterKind::Letter | ParameterKind::Integer => Some(Capture::Integer(place)),
                 ParameterKind::Scalar(item) if by_address || item.is_complex() => {
-                    Some(Take::Real(place, item.size(self.is_wide) as u8))
+                    Some(Capture::Real(place, item.size(self.is_wide) as u8))
                 }
                 ParameterKind::Scalar(_) => {
-                    takes.push(Take::Float(float));
+                    captures.push(Capture::Float(float));
                     float += 1;
                     continue;
                 }
             };
-            takes.extend(take);
+            captures.extend(take);
             place += 1;
         }
-        takes
+        captures
     }
 }
 
@@ -213,15 +213,15 @@ mod tests {
 
     #[test]
     fn arguments_are_found_where_the_language_puts_them() {
-        use Take::{Asks, Float, Integer, Pointed, Pointed8, Pointed32, Real};
-        let takes = |symbol: &str| by_name(symbol).unwrap().takes();
+        use Capture::{Asks, Float, Integer, Pointed, Pointed8, Pointed32, Real};
+        let captures = |symbol: &str| by_name(symbol).unwrap().captures();
         let through = (0..=5).map(Integer);
-        let mut cblas: Vec<Take> = through.collect();
+        let mut cblas: Vec<Capture> = through.collect();
         cblas.push(Float(0));
         cblas.extend((6..=9).map(Integer));
         cblas.push(Float(1));
         cblas.extend([Integer(10), Integer(11)]);
-        assert_eq!(takes("cblas_dgemm"), cblas);
+        assert_eq!(captures("cblas_dgemm"), cblas);
         let copy = [
             Integer(0),
             Real(1, 16),
@@ -230,7 +230,7 @@ mod tests {
             Integer(4),
             Integer(5),
         ];
-        assert_eq!(takes("cblas_zaxpy64_"), copy);
+        assert_eq!(captures("cblas_zaxpy64_"), copy);
         let solve = [
             Pointed32(0),
             Pointed32(1),
@@ -240,13 +240,16 @@ mod tests {
             Integer(5),
             Pointed32(6),
         ];
-        assert_eq!(takes("sgesv_"), solve);
-        assert_eq!(takes("scipy_dpotrf_64_")[..2], [Pointed8(0), Pointed(1, 1)]);
-        let least_squares = takes("scipy_dgelsd_64_");
+        assert_eq!(captures("sgesv_"), solve);
+        assert_eq!(
+            captures("scipy_dpotrf_64_")[..2],
+            [Pointed8(0), Pointed(1, 1)]
+        );
+        let least_squares = captures("scipy_dgelsd_64_");
         assert_eq!(least_squares[0], Asks(11, true));
         assert_eq!(least_squares[9..], [Real(8, 8), Pointed(11, 1)]);
         assert!(
-            !takes("scipy_dgesv_64_")
+            !captures("scipy_dgesv_64_")
                 .iter()
                 .any(|take| matches!(take, Asks(..)))
         );

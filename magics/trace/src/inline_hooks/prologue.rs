@@ -195,11 +195,11 @@ fn is_cut_nop(bytes: &[u8]) -> bool {
 }
 
 impl Prologue {
-    /// Appends the instructions to the code of a stub, and a jump to what follows them. Gives for each how far it was
-    /// behind `at`, and how far it is behind the beginning of the stub.
+    /// Appends the instructions to the code of a trampoline, and a jump to what follows them. Gives for each how far it was
+    /// behind `at`, and how far it is behind the beginning of the trampoline.
     pub(super) fn encode(
         &self,
-        stub: usize,
+        trampoline: usize,
         code: &mut Vec<u8>,
         text: &Text,
     ) -> Option<Vec<(u8, u8)>> {
@@ -207,10 +207,10 @@ impl Prologue {
         for instruction in &self.instructions {
             let from = instruction.ip() as usize - self.at;
             moves.push((u8::try_from(from).ok()?, u8::try_from(code.len()).ok()?));
-            append(instruction, stub + code.len(), code, text)?;
+            append(instruction, trampoline + code.len(), code, text)?;
         }
         if let Some(next) = self.next {
-            code.extend(jump(stub + code.len(), next)?);
+            code.extend(jump(trampoline + code.len(), next)?);
         }
         Some(moves)
     }

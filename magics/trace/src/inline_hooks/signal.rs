@@ -41,7 +41,7 @@ pub(super) static SLOTS: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST]
 /// The number of the stop that lasts; 0 while all run.
 pub(super) static STOPPED: AtomicU32 = AtomicU32::new(0);
 /// Rises with each answer.
-pub(super) static BELL: AtomicU32 = AtomicU32::new(0);
+pub(super) static STOP_ANSWERS: AtomicU32 = AtomicU32::new(0);
 /// The libraries whose code will be changed.
 pub(super) static LIBRARIES: AtomicPtr<List> = AtomicPtr::new(std::ptr::null_mut());
 /// The signal that is ours; 0 before the first stop.
@@ -112,8 +112,8 @@ unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context:
     let found = move_out(context);
     let phase = if found { phase::WAITS } else { phase::LOST };
     slot.store(count | phase, Ordering::Release);
-    BELL.fetch_add(1, Ordering::Release);
-    let _ = futex::wake(&BELL, futex::Flags::PRIVATE, 1);
+    STOP_ANSWERS.fetch_add(1, Ordering::Release);
+    let _ = futex::wake(&STOP_ANSWERS, futex::Flags::PRIVATE, 1);
     while STOPPED.load(Ordering::Acquire) == stop {
         let _ = futex::wait(&STOPPED, futex::Flags::PRIVATE, stop, None);
     }

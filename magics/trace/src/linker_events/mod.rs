@@ -86,7 +86,7 @@ pub enum What {
 /// Why loads cannot be seen where they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There is one book.
+    /// There is one event buffer.
     #[error("the loads of another cell are being traced")]
     Busy,
     /// The jump is written for one kind of processor.

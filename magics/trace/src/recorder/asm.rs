@@ -21,7 +21,7 @@ const SAVED_STATE: u32 = 0xff;
 /// What the processor needs to save them: the layout without compaction, up to the upper halves of AVX-512.
 const STATE_SIZE: usize = 2752;
 
-// On entry: `eax` is the function's id. `[rsp]` leads back to the stub, `[rsp+8]` is `rax`, `[rsp+16]` the function's
+// On entry: `eax` is the function's id. `[rsp]` leads back to the trampoline, `[rsp+8]` is `rax`, `[rsp+16]` the function's
 // return address.
 global_asm!(
     ".section .tbss.diaphane_recorder,\"awT\",@nobits",
@@ -66,7 +66,7 @@ global_asm!(
     "mov r8, qword ptr fs:[rcx]",
     "mov rcx, r8",
     "jrcxz 7b",
-    "mov rcx, qword ptr [r8 + {negated_turn}]",
+    "mov rcx, qword ptr [r8 + {negated_generation}]",
     "lea rcx, [rcx + rdx]",
     "jrcxz 2f",
     "jmp 7b",
@@ -161,7 +161,7 @@ global_asm!(
     "jmp 1b",
     ".size diaphane_recorder_words, . - diaphane_recorder_words",
 
-    // For stubs that are written before it is known what is wanted: one of the two above.
+    // For trampolines that are written before it is known what is wanted: one of the two above.
     ".globl diaphane_recorder_chosen",
     ".hidden diaphane_recorder_chosen",
     ".type diaphane_recorder_chosen,@function",
@@ -170,7 +170,7 @@ global_asm!(
     ".size diaphane_recorder_chosen, . - diaphane_recorder_chosen",
 
     // Saves everything and calls the Rust function in `rcx` with a pointer to what was saved. On the stack: the return
-    // address, then `r8`, `rdx`, `rcx`, the stub's return address, `rax`, the function's return address.
+    // address, then `r8`, `rdx`, `rcx`, the trampoline's return address, `rax`, the function's return address.
     ".type diaphane_recorder_outside,@function",
     "diaphane_recorder_outside:",
     "pushfq",
@@ -229,7 +229,7 @@ global_asm!(
     chosen = sym CHOSEN,
     slow = sym slow,
     words = sym words,
-    negated_turn = const offset_of!(Writer, negated_turn),
+    negated_generation = const offset_of!(Writer, negated_generation),
     place = const offset_of!(Writer, place),
     through = const offset_of!(Writer, through),
     instruction = const offset_of!(Writer, instruction),
@@ -268,23 +268,23 @@ pub(super) struct Saved {
     pub r8: usize,
     pub rdx: usize,
     pub rcx: usize,
-    stub_returns: usize,
+    trampoline_returns: usize,
     true_rax: usize,
     /// The return address of the function; behind it lie the arguments that found no register.
     pub back: usize,
 }
 
-/// The address that stubs call.
+/// The address that trampolines call.
 pub fn common() -> usize {
     diaphane_recorder_common as *const () as usize
 }
 
-/// The address that stubs of functions call whose arguments are kept.
+/// The address that trampolines of functions call whose arguments are kept.
 pub fn common_with_words() -> usize {
     diaphane_recorder_words as *const () as usize
 }
 
-/// The address that stubs of functions call whose arguments are kept in some recordings only.
+/// The address that trampolines of functions call whose arguments are kept in some recordings only.
 pub fn common_by_choice() -> usize {
     diaphane_recorder_chosen as *const () as usize
 }
@@ -321,7 +321,7 @@ pub(super) struct Own {
     pub busy: usize,
 }
 
-/// Calls the recorder so often, as stubs do.
+/// Calls the recorder so often, as trampolines do.
 pub(super) fn call_often(rounds: usize) {
     for _ in 0..rounds {
         // SAFETY: the recorder changes no register but `eax`, which is saved around it; the red zone of this function is

@@ -29,7 +29,7 @@ mod phase {
     pub(super) const DONE: u8 = 2;
 }
 
-struct Slot {
+struct SamplerSlot {
     phase: AtomicU8,
     copy: UnsafeCell<Copied>,
 }
@@ -50,7 +50,7 @@ struct Copied {
 // SAFETY: `copy` belongs to whom `phase` says: to the handler that moved it from free to busy, and to the sampling
 // thread while it is done.
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]
-unsafe impl Sync for Slot {}
+unsafe impl Sync for SamplerSlot {}
 
 /// What the handler of one thread has to know, and what it counts.
 pub(super) struct Seat {
@@ -66,7 +66,7 @@ pub(super) struct Seat {
 }
 
 static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
-static RING: OnceLock<Vec<Slot>> = OnceLock::new();
+static RING: OnceLock<Vec<SamplerSlot>> = OnceLock::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The recording that is going on; 0 for none. Timers carry it.
 static RECORDING: AtomicU64 = AtomicU64::new(0);
@@ -89,7 +89,7 @@ impl Seat {
     }
 }
 
-impl Slot {
+impl SamplerSlot {
     fn new() -> Self {
         Self {
             phase: AtomicU8::new(phase::FREE),
@@ -114,7 +114,7 @@ type Note = fn(usize, &mut [usize]) -> usize;
 
 /// Makes room, and gives the signal for timers.
 pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, Refused> {
-    RING.get_or_init(|| (0..SLOTS).map(|_| Slot::new()).collect());
+    RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
     let signal = claim(&SIGNAL, handle).ok_or(Refused::NoSignal)?;
     let period = 1_000_000_000 / u64::from(hz.max(1));
     PERIOD.store(period, Ordering::Relaxed);
@@ -262,7 +262,7 @@ fn is_due(seat: &Seat) -> bool {
 
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]
 fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
-    let free = |slot: &&Slot| {
+    let free = |slot: &&SamplerSlot| {
         let (free, busy) = (phase::FREE, phase::BUSY);
         slot.phase
             .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)

@@ -2,7 +2,7 @@
 //!
 //! The handler makes every call through `call`, and leaves by `restore`. A call after which a new thread or a child that
 //! borrows the memory stands beside the caller must not be made below the handler's frames, since both return from it:
-//! it is made by a gate, one for each place in the code that does so, which jumps back to that place in both.
+//! it is made by a trampoline, one for each place in the code that does so, which jumps back to that place in both.
 
 #![allow(
     unsafe_code,
@@ -16,7 +16,7 @@ use super::dispatch::arm_new_thread;
 use super::state::State;
 
 /// How many places in the code may start threads or borrow memory.
-const GATES: usize = 16;
+const TRAMPOLINES: usize = 16;
 
 global_asm!(
     ".section .tbss.diaphane_syscalls,\"awT\",@nobits",
@@ -62,18 +62,18 @@ global_asm!(
     ".byte 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05",
     "ud2",
     ".p2align 3",
-    ".globl diaphane_syscalls_gates",
-    ".hidden diaphane_syscalls_gates",
-    "diaphane_syscalls_gates:",
-    ".rept {gates}",
+    ".globl diaphane_syscalls_trampolines",
+    ".hidden diaphane_syscalls_trampolines",
+    "diaphane_syscalls_trampolines:",
+    ".rept {trampolines}",
     "syscall",
     "jmp 2f",
     ".p2align 3",
     ".endr",
-    ".globl diaphane_syscalls_thread_gates",
-    ".hidden diaphane_syscalls_thread_gates",
-    "diaphane_syscalls_thread_gates:",
-    ".rept {gates}",
+    ".globl diaphane_syscalls_thread_trampolines",
+    ".hidden diaphane_syscalls_thread_trampolines",
+    "diaphane_syscalls_thread_trampolines:",
+    ".rept {trampolines}",
     "syscall",
     "jmp 4f",
     ".p2align 3",
@@ -83,7 +83,7 @@ global_asm!(
     "diaphane_syscalls_end:",
     // The kernel has put the address behind the `syscall` into `rcx`, and `r11` is free too. No flag may change.
     "2:",
-    "lea r11, [rip + diaphane_syscalls_gates]",
+    "lea r11, [rip + diaphane_syscalls_trampolines]",
     "not r11",
     "lea r11, [r11 + rcx - 1]",
     "lea rcx, [rip + {targets}]",
@@ -96,7 +96,7 @@ global_asm!(
     "jmp r11",
     // The same, but the child is a thread of this process, which takes part from its first instruction on.
     "4:",
-    "lea r11, [rip + diaphane_syscalls_thread_gates]",
+    "lea r11, [rip + diaphane_syscalls_thread_trampolines]",
     "not r11",
     "lea r11, [r11 + rcx - 1]",
     "lea rcx, [rip + {targets}]",
@@ -133,7 +133,7 @@ global_asm!(
     "popfq",
     "pop r11",
     "jmp r11",
-    gates = const GATES,
+    trampolines = const TRAMPOLINES,
     targets = sym TARGETS,
     arm = sym arm_new_thread,
 );
@@ -142,8 +142,8 @@ unsafe extern "C" {
     fn diaphane_syscalls_begin();
     fn diaphane_syscalls_end();
     fn diaphane_syscalls_restore();
-    fn diaphane_syscalls_gates();
-    fn diaphane_syscalls_thread_gates();
+    fn diaphane_syscalls_trampolines();
+    fn diaphane_syscalls_thread_trampolines();
     fn diaphane_syscalls_return(frame: usize) -> !;
 }
 
@@ -151,16 +151,16 @@ unsafe extern "C-unwind" {
     fn diaphane_syscalls_call(number: usize, arguments: *const [usize; 6]) -> isize;
 }
 
-/// Where each gate leads back to. A place is never taken back, since a thread may stand in its gate.
-static TARGETS: [AtomicUsize; GATES] = [const { AtomicUsize::new(0) }; GATES];
+/// Where each trampoline leads back to. A place is never taken back, since a thread may stand in its trampoline.
+static TARGETS: [AtomicUsize; TRAMPOLINES] = [const { AtomicUsize::new(0) }; TRAMPOLINES];
 
 /// What each thread has. A new thread begins with zeroes.
 #[repr(C)]
 pub(super) struct Own {
     /// Its state, if it takes part.
     pub state: AtomicPtr<State>,
-    /// What the last call through a gate returned to it.
-    pub gated: AtomicIsize,
+    /// What the last call through a trampoline returned to it.
+    pub by_trampoline: AtomicIsize,
 }
 
 /// The calling thread's words.
@@ -172,7 +172,7 @@ pub(super) fn own() -> &'static Own {
             "mov {0}, qword ptr [rip + diaphane_syscalls_own@gottpoff]",
             "add {0}, qword ptr fs:[0]",
             out(reg) address,
-            options(pure, readonly, nostack, preserves_flags),
+            options(pure, readonly, nostack),
         );
     }
     // SAFETY: the variable is as long as `Own`, lives as long as its thread, and is only used on it.
@@ -203,17 +203,17 @@ pub(super) fn allowed() -> (usize, usize) {
     (start, end - start)
 }
 
-/// The gate for a call from the place that goes on at an address; `None` if there are too many such places.
-pub(super) fn gate(back: usize, for_thread: bool) -> Option<usize> {
+/// The trampoline for a call from the place that goes on at an address; `None` if there are too many such places.
+pub(super) fn trampoline(back: usize, for_thread: bool) -> Option<usize> {
     let is_its = |target: &AtomicUsize| {
         let taken = target.compare_exchange(0, back, Ordering::AcqRel, Ordering::Acquire);
         taken.is_ok() || taken == Err(back)
     };
     let index = TARGETS.iter().position(is_its)?;
-    let gates = if for_thread {
-        diaphane_syscalls_thread_gates as *const ()
+    let trampolines = if for_thread {
+        diaphane_syscalls_thread_trampolines as *const ()
     } else {
-        diaphane_syscalls_gates as *const ()
+        diaphane_syscalls_trampolines as *const ()
     };
-    Some(gates as usize + 8 * index)
+    Some(trampolines as usize + 8 * index)
 }

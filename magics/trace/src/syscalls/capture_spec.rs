@@ -1,14 +1,14 @@
 //! What is copied of a call's arguments besides their values: the texts and structures that they point to.
 
+use super::Copied::{self, Bytes, Filled, Path};
 use super::Length::{Argument, Fixed, Result};
-use super::Take::{self, Bytes, Filled, Path};
 
 /// The longest copy of a path, and of anything else.
 pub(super) const LONGEST_PATH: usize = 1024;
 pub(super) const LONGEST: usize = 64;
 
 /// What to copy of a call.
-pub(super) fn of(number: i64) -> &'static [Take] {
+pub(super) fn of(number: i64) -> &'static [Copied] {
     match number {
         libc::SYS_open
         | libc::SYS_creat

@@ -10,10 +10,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::asm::{allowed, call, gate, own, return_from};
+use super::asm::{allowed, call, own, return_from, trampoline};
 use super::masks::{change, handle_signal, keep_open, peek, previous, wait};
 use super::state::{Record, State, piece};
-use super::{ACTIVE, LEFT_OUT, Length, Take, clean_up, is_wanted, witness};
+use super::{ACTIVE, Copied, LEFT_OUT, Length, callback, clean_up, is_wanted};
 use crate::syscalls::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 
 /// `si_code` of a dispatched call.
@@ -41,7 +41,7 @@ pub(super) struct Info {
 /// Sends the system calls of the calling thread to the handler; an error is a negative number.
 pub(super) fn arm(state: &'static State) -> isize {
     let words = own();
-    words.gated.store(isize::MIN, Ordering::Relaxed);
+    words.by_trampoline.store(isize::MIN, Ordering::Relaxed);
     words
         .state
         .store(std::ptr::from_ref(state).cast_mut(), Ordering::Relaxed);
@@ -72,14 +72,14 @@ pub(super) fn disarm(state: &State) {
 
 /// A thread that was started by one that takes part, at its first instruction.
 pub(super) extern "C" fn arm_new_thread() {
-    let turn = ACTIVE.load(Ordering::Acquire);
-    if turn == 0 {
+    let generation = ACTIVE.load(Ordering::Acquire);
+    if generation == 0 {
         return;
     }
     let here = 0_u8;
     // What lies above belongs to this thread too, but how much of it does is not known.
     let top = (&raw const here).addr();
-    let armed = State::claim(turn, top).map(arm);
+    let armed = State::claim(generation, top).map(arm);
     if armed != Some(0) {
         LEFT_OUT.fetch_add(1, Ordering::Relaxed);
     }
@@ -141,7 +141,7 @@ pub(super) unsafe extern "C-unwind" fn handle(
         return interrupted.redo();
     };
     state.settle();
-    let over = state.turn.load(Ordering::Relaxed) != ACTIVE.load(Ordering::Acquire);
+    let over = state.generation.load(Ordering::Relaxed) != ACTIVE.load(Ordering::Acquire);
     if over || info.architecture != AUDIT_ARCH_X86_64 {
         if !over {
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +151,7 @@ pub(super) unsafe extern "C-unwind" fn handle(
     }
     let (number, arguments) = (i64::from(info.number), interrupted.arguments());
     let record = if is_wanted(number) {
-        witness(state);
+        callback(state);
         state.record(number, arguments, interrupted.kept())
     } else {
         None
@@ -191,19 +191,19 @@ fn make(
             let flags = flags(number, arguments);
             let for_thread = flags & shares as usize == shares as usize;
             let back = interrupted.get(libc::REG_RIP);
-            let Some(gate) = gate(back, for_thread) else {
+            let Some(trampoline) = trampoline(back, for_thread) else {
                 LEFT_OUT.fetch_add(1, Ordering::Relaxed);
                 leave(state, interrupted);
                 interrupted.redo();
                 return None;
             };
-            own().gated.store(isize::MIN, Ordering::Relaxed);
+            own().by_trampoline.store(isize::MIN, Ordering::Relaxed);
             let waiting = record.map_or(0, |record| std::ptr::from_ref(record).addr());
-            state.gated.store(waiting, Ordering::Relaxed);
+            state.by_trampoline.store(waiting, Ordering::Relaxed);
             if let Some(record) = record {
                 copy(state, record, 0);
             }
-            interrupted.set(libc::REG_RIP, gate as i64);
+            interrupted.set(libc::REG_RIP, trampoline as i64);
             None
         }
         libc::SYS_clone | libc::SYS_fork => {
@@ -265,7 +265,7 @@ fn leave(state: &State, interrupted: &mut Interrupted<'_>) {
 /// Writes down what came of a call.
 fn finish(state: &State, record: Option<&'static Record>, result: isize) {
     end(record, result);
-    if state.turn.load(Ordering::Relaxed) != ACTIVE.load(Ordering::Acquire) {
+    if state.generation.load(Ordering::Relaxed) != ACTIVE.load(Ordering::Acquire) {
         // The recording ended while the call was waiting, and its log may have been read.
         return;
     }
@@ -287,22 +287,24 @@ fn copy(state: &State, record: &'static Record, result: isize) {
     let arguments = record.arguments;
     for &take in of(record.number) {
         let (argument, most, is_there) = match take {
-            Take::Path(argument) => (argument, LONGEST_PATH, error == 0 || has_read_path(error)),
-            Take::Bytes(argument, length) => (
+            Copied::Path(argument) => (argument, LONGEST_PATH, error == 0 || has_read_path(error)),
+            Copied::Bytes(argument, length) => (
                 argument,
                 length.of(arguments, result),
                 error == 0 || has_read_address(error),
             ),
-            Take::Filled(argument, length) => (argument, length.of(arguments, result), error == 0),
+            Copied::Filled(argument, length) => {
+                (argument, length.of(arguments, result), error == 0)
+            }
         };
         let from = arguments[usize::from(argument)] as *const u8;
         if !is_there || from.is_null() || most == 0 {
             continue;
         }
-        let is_path = matches!(take, Take::Path(_));
+        let is_path = matches!(take, Copied::Path(_));
         let kind = if is_path { piece::PATH } else { piece::TEXT };
-        state.append(kind, Some(record), argument.into(), most, |room| {
-            for (index, place) in room.iter_mut().enumerate() {
+        state.append(kind, Some(record), argument.into(), most, |buffer| {
+            for (index, place) in buffer.iter_mut().enumerate() {
                 // SAFETY: the kernel has read or written these bytes in the call, up to the end of the path.
                 let byte = unsafe { from.add(index).read_volatile() };
                 *place = byte;
@@ -310,7 +312,7 @@ fn copy(state: &State, record: &'static Record, result: isize) {
                     return index + 1;
                 }
             }
-            room.len()
+            buffer.len()
         });
     }
 }

@@ -33,25 +33,25 @@ pub use running::{Running, begin};
 
 #[cfg(target_arch = "x86_64")]
 use running::{
-    ACTIVE, LEFT_OUT, PROCESS, ROOM, STACKS, clean_up, forget_in_child, is_wanted, witness,
+    ACTIVE, CAPACITY, LEFT_OUT, PROCESS, STACKS, callback, clean_up, forget_in_child, is_wanted,
 };
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How many bytes each thread may write.
-    pub room: usize,
+    pub capacity: usize,
     /// Which calls are written down, by their numbers; the others are only made.
     pub only: Option<fn(i64) -> bool>,
     /// Whether a piece of the stack is copied, by which callers are found.
     pub stacks: bool,
     /// Who says where the thread is that begins.
-    pub witness: Option<Witness>,
+    pub callback: Option<SignalSafeCallback>,
 }
 
 /// Says where an interpreter is, in bytes that only its maker understands.
 #[derive(Debug, Clone, Copy)]
-pub struct Witness {
+pub struct SignalSafeCallback {
     /// Writes the place, unless it is the one that the two words remember, and says how much it wrote. It runs in a
     /// signal handler: no lock, no memory, no system call.
     pub note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize,
@@ -73,7 +73,7 @@ pub enum Refused {
 /// What to copy of a call's arguments; the number is the argument's.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
-enum Take {
+enum Copied {
     /// A text that ends with NUL.
     Path(u8),
     /// Bytes that the kernel reads.

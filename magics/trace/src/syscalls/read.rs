@@ -49,7 +49,7 @@ pub struct Registers {
 pub struct Recording {
     /// The calls of all threads, in the order of their beginnings.
     pub calls: Vec<Call>,
-    /// What the witness said, each once.
+    /// What the callback said, each once.
     pub places: Vec<Vec<u8>>,
     /// The threads that took part.
     pub threads: Vec<i32>,
@@ -148,7 +148,7 @@ impl Record {
     ) -> Call {
         let ended = self.ended.load(Ordering::Acquire);
         let took = match ended {
-            // Not yet, or through a gate, which keeps no time.
+            // Not yet, or through a trampoline, which keeps no time.
             0 | u64::MAX => None,
             ended => Some(scale.nanoseconds(ended.saturating_sub(self.began))),
         };

@@ -1,6 +1,6 @@
 //! The recording that runs: begun and ended by the thread whose calls are wanted.
 
-#![allow(unsafe_code, reason = "the witness remembers in atomics")]
+#![allow(unsafe_code, reason = "the callback remembers in atomics")]
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use super::dispatch::{arm, disarm, handle};
 use super::handlers::{forget_others, settle};
 use super::masks::{OURS, block, blocked, install, uninstall};
 use super::read::{Recording, read};
-use super::state::{State, free_all, free_ended, live, of_turn, piece};
-use super::{Plan, Refused, Witness};
+use super::state::{State, free_all, free_ended, live, of_generation, piece};
+use super::{Plan, Refused, SignalSafeCallback};
 use crate::clock::{Moment, Scale};
 
 /// The number of the recording that runs; 0 if none does.
@@ -19,7 +19,7 @@ pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
 /// In its place while somebody takes the handler away.
 const CLEANING: u64 = u64::MAX - 1;
 /// How many bytes each thread may write.
-pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
+pub(super) static CAPACITY: AtomicUsize = AtomicUsize::new(0);
 /// The process that records. A forked child inherits all of this, and none of its threads is intercepted.
 pub(super) static PROCESS: AtomicI32 = AtomicI32::new(0);
 /// How many threads take no part, or only in the beginning.
@@ -28,7 +28,7 @@ pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 pub(super) static STACKS: AtomicBool = AtomicBool::new(true);
 /// Which calls are written down.
 static ONLY: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
-/// What the witness does.
+/// What the callback does.
 static NOTE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
 /// The room for a place.
@@ -38,7 +38,7 @@ const PLACE: usize = 1024;
 #[derive(Debug)]
 #[must_use]
 pub struct Running {
-    turn: u64,
+    generation: u64,
     began: Moment,
     state: &'static State,
     /// Whether the thread blocked SIGSYS before.
@@ -53,20 +53,20 @@ pub struct Running {
 /// When another recording runs, or the system does not let us.
 #[inline(never)]
 pub fn begin(plan: Plan) -> Result<Running, Refused> {
-    static TURNS: AtomicU64 = AtomicU64::new(0);
+    static GENERATIONS: AtomicU64 = AtomicU64::new(0);
     let process = std::process::id().cast_signed();
     if PROCESS.swap(process, Ordering::AcqRel) != process {
         forget_in_child();
     }
-    let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
+    let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
     claim(u64::MAX)?;
     settle();
     free_ended();
-    ROOM.store(plan.room.next_multiple_of(4096), Ordering::Relaxed);
+    CAPACITY.store(plan.capacity.next_multiple_of(4096), Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
     let note = plan
-        .witness
-        .map_or(std::ptr::null_mut(), |witness| witness.note as *mut ());
+        .callback
+        .map_or(std::ptr::null_mut(), |callback| callback.note as *mut ());
     NOTE.store(note, Ordering::Relaxed);
     STACKS.store(plan.stacks, Ordering::Relaxed);
     let only = plan
@@ -76,16 +76,16 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     let blocked = blocked() & OURS != 0;
     let began = Moment::now();
     let here = 0_u8;
-    let state = State::claim(turn, (&raw const here).addr());
+    let state = State::claim(generation, (&raw const here).addr());
     let state = state
         .ok_or(Refused::Unsupported(libc::ENOMEM))
         .inspect_err(|_| {
             ACTIVE.store(0, Ordering::Release);
         })?;
-    let argument = plan.witness.map_or(0, |witness| witness.argument);
-    state.witness.store(argument, Ordering::Relaxed);
+    let argument = plan.callback.map_or(0, |callback| callback.argument);
+    state.callback.store(argument, Ordering::Relaxed);
     let mut running = Running {
-        turn,
+        generation,
         began,
         state,
         blocked,
@@ -94,7 +94,7 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     };
     let installed = install(handle as *const () as usize);
     block(false);
-    ACTIVE.store(turn, Ordering::Release);
+    ACTIVE.store(generation, Ordering::Release);
     let armed = if installed {
         arm(state)
     } else {
@@ -121,7 +121,7 @@ impl Running {
             ..Recording::default()
         };
         if is_own {
-            for state in of_turn(self.turn) {
+            for state in of_generation(self.generation) {
                 let tid = state.owner.load(Ordering::Relaxed);
                 recording.lost += state.lost.load(Ordering::Relaxed);
                 recording.threads.push(tid);
@@ -141,7 +141,7 @@ impl Running {
         if is_own {
             disarm(self.state);
         }
-        let _ = ACTIVE.compare_exchange(self.turn, 0, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = ACTIVE.compare_exchange(self.generation, 0, Ordering::AcqRel, Ordering::Relaxed);
         if is_own {
             clean_up();
         } else {
@@ -203,8 +203,8 @@ pub(super) fn is_wanted(number: i64) -> bool {
 }
 
 /// Notes where the interpreter is.
-pub(super) fn witness(state: &State) {
-    let argument = state.witness.load(Ordering::Relaxed);
+pub(super) fn callback(state: &State) {
+    let argument = state.callback.load(Ordering::Relaxed);
     let note = NOTE.load(Ordering::Relaxed);
     if argument == 0 || note.is_null() {
         return;
@@ -215,8 +215,8 @@ pub(super) fn witness(state: &State) {
     let mut seen = [0, 1].map(|index| state.seen[index].load(Ordering::Relaxed));
     let before = seen;
     let mut wrote = 0;
-    let at = state.append(piece::PLACE, None, 0, PLACE, |room| {
-        wrote = note(argument, &mut seen, room);
+    let at = state.append(piece::PLACE, None, 0, PLACE, |buffer| {
+        wrote = note(argument, &mut seen, buffer);
         wrote
     });
     for (place, word) in state.seen.iter().zip(seen) {
@@ -230,8 +230,8 @@ pub(super) fn witness(state: &State) {
     }
 }
 
-impl Witness {
-    /// A witness.
+impl SignalSafeCallback {
+    /// A callback.
     #[must_use]
     pub fn new(note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize, argument: usize) -> Self {
         Self { note, argument }

@@ -14,14 +14,14 @@ use std::sync::atomic::{
 };
 
 use super::asm::{call, own};
-use super::{ACTIVE, ROOM, STACKS};
+use super::{ACTIVE, CAPACITY, STACKS};
 
 /// How many threads can take part at once.
 const THREADS: usize = 512;
 /// How much of the stack is copied with each call: enough for the frames of the C library above a system call.
 const STACK: usize = 768;
 /// And with one that starts a thread, where the frames of those who pass it on come first.
-const STACK_OF_BIRTHS: usize = 4096;
+const STACK_OF_CLONES: usize = 4096;
 /// A log's first pieces lie in small pages, so that a thread with few calls takes little memory. What follows lies in
 /// huge ones, where the system has them: otherwise every fourth call would wait for a fresh page.
 const SMALL: usize = 256 << 10;
@@ -35,21 +35,21 @@ pub(super) struct State {
     /// The thread; 0 if the state is free.
     pub owner: AtomicI32,
     /// The recording that it takes part in.
-    pub turn: AtomicU64,
+    pub generation: AtomicU64,
     /// Whether it takes part no more.
     pub ended: AtomicBool,
     /// Whether the thread believes that it blocks SIGSYS.
     pub blocks: AtomicBool,
     /// The highest address of its stack that may be read.
     pub top: AtomicUsize,
-    /// The argument of the witness; 0 for threads that have none.
-    pub witness: AtomicUsize,
-    /// What the witness remembers.
+    /// The argument of the callback; 0 for threads that have none.
+    pub callback: AtomicUsize,
+    /// What the callback remembers.
     pub seen: [AtomicUsize; 2],
     /// Where the last place lies in the log, and one more.
     pub place: AtomicUsize,
-    /// The record of a call whose result comes through a gate.
-    pub gated: AtomicUsize,
+    /// The record of a call whose result comes through a trampoline.
+    pub by_trampoline: AtomicUsize,
     /// Calls that found no room.
     pub lost: AtomicU64,
     start: AtomicUsize,
@@ -108,14 +108,14 @@ impl State {
         Self {
             selector: AtomicU8::new(0),
             owner: AtomicI32::new(0),
-            turn: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             blocks: AtomicBool::new(false),
             top: AtomicUsize::new(0),
-            witness: AtomicUsize::new(0),
+            callback: AtomicUsize::new(0),
             seen: [const { AtomicUsize::new(0) }; 2],
             place: AtomicUsize::new(0),
-            gated: AtomicUsize::new(0),
+            by_trampoline: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
             start: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// A state for the calling thread, with an empty log. It makes only calls that are not dispatched.
-    pub fn claim(turn: u64, top: usize) -> Option<&'static Self> {
+    pub fn claim(generation: u64, top: usize) -> Option<&'static Self> {
         let tid = call(libc::SYS_gettid, [0; 6]) as i32;
         let take = |state: &&Self| {
             let free = state.owner.load(Ordering::Relaxed) == 0;
@@ -145,8 +145,8 @@ impl State {
             &state.seen[0],
             &state.seen[1],
             &state.place,
-            &state.gated,
-            &state.witness,
+            &state.by_trampoline,
+            &state.callback,
         ] {
             number.store(0, Ordering::Relaxed);
         }
@@ -154,18 +154,18 @@ impl State {
         state.blocks.store(false, Ordering::Relaxed);
         state.ended.store(false, Ordering::Relaxed);
         state.top.store(top, Ordering::Relaxed);
-        state.turn.store(turn, Ordering::Release);
+        state.generation.store(generation, Ordering::Release);
         Some(state)
     }
 
     /// Gets memory for the log, all zeroes.
     fn reserve(&self) -> bool {
-        let room = ROOM.load(Ordering::Relaxed);
+        let capacity = CAPACITY.load(Ordering::Relaxed);
         let (start, end) = (
             self.start.load(Ordering::Relaxed),
             self.end.load(Ordering::Relaxed),
         );
-        if start != 0 && end - start == room {
+        if start != 0 && end - start == capacity {
             self.give_back();
             return true;
         }
@@ -175,14 +175,14 @@ impl State {
         }
         let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-        let whole = room + HUGE + SMALL;
+        let whole = capacity + HUGE + SMALL;
         let mapped = call(libc::SYS_mmap, [0, whole, rights, flags, usize::MAX, 0]);
         if mapped < 0 {
             return false;
         }
         let mapped = mapped as usize;
         let huge = (mapped + SMALL).next_multiple_of(HUGE);
-        let (start, end) = (huge - SMALL, huge - SMALL + room);
+        let (start, end) = (huge - SMALL, huge - SMALL + capacity);
         unmap(mapped, start);
         unmap(end, mapped + whole);
         // A system without them says no, and the pages are small.
@@ -230,8 +230,8 @@ impl State {
     ) -> Option<&'static Record> {
         let stack = registers[1];
         let copied = if STACKS.load(Ordering::Relaxed) {
-            let is_birth = matches!(number, libc::SYS_clone | libc::SYS_clone3);
-            let most = if is_birth { STACK_OF_BIRTHS } else { STACK };
+            let is_clone = matches!(number, libc::SYS_clone | libc::SYS_clone3);
+            let most = if is_clone { STACK_OF_CLONES } else { STACK };
             self.readable(stack).min(most)
         } else {
             0
@@ -293,8 +293,8 @@ impl State {
         piece.argument = argument;
         let first = (at + size_of::<Bytes>()) as *mut u8;
         // SAFETY: `take` gave so much room behind the piece's beginning.
-        let room = unsafe { std::slice::from_raw_parts_mut(first, most) };
-        piece.length = fill(room).min(most) as u32;
+        let buffer = unsafe { std::slice::from_raw_parts_mut(first, most) };
+        piece.length = fill(buffer).min(most) as u32;
         // What was not used is given back, unless a handler in between took what lies behind.
         let used = match piece.length as usize {
             0 => 0,
@@ -312,10 +312,10 @@ impl State {
         (used > 0).then_some(at - start)
     }
 
-    /// Takes over the result of a call that went through a gate.
+    /// Takes over the result of a call that went through a trampoline.
     pub fn settle(&self) {
-        let result = own().gated.swap(isize::MIN, Ordering::Relaxed);
-        let waiting = self.gated.swap(0, Ordering::Relaxed) as *const Record;
+        let result = own().by_trampoline.swap(isize::MIN, Ordering::Relaxed);
+        let waiting = self.by_trampoline.swap(0, Ordering::Relaxed) as *const Record;
         // SAFETY: it is null or a record of this thread's log.
         if let Some(record) = unsafe { waiting.as_ref() }
             && result != isize::MIN
@@ -352,9 +352,10 @@ fn unmap(start: usize, end: usize) {
 }
 
 /// The states that take part in a recording.
-pub(super) fn of_turn(turn: u64) -> impl Iterator<Item = &'static State> {
+pub(super) fn of_generation(generation: u64) -> impl Iterator<Item = &'static State> {
     let is_its = move |state: &&State| {
-        state.owner.load(Ordering::Acquire) != 0 && state.turn.load(Ordering::Acquire) == turn
+        state.owner.load(Ordering::Acquire) != 0
+            && state.generation.load(Ordering::Acquire) == generation
     };
     TABLE.iter().filter(is_its)
 }
