@@ -94,7 +94,7 @@ pub(crate) struct Variants {
 }
 
 /// The variants of the function at a place, if its name shows one or the library has others.
-pub(crate) fn of(spot: &CodeLocation<'_>) -> Option<Variants> {
+pub(crate) fn variants_of(spot: &CodeLocation<'_>) -> Option<Variants> {
     in_library(&spot.symbol.as_ref()?.name, spot.library)
 }
 

@@ -139,7 +139,7 @@ pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<LibraryEnt
             fixed: known.fixed(&facts),
             requester: known.requesters.get(index).copied().flatten(),
             rule: known.rules.get(index).cloned().flatten(),
-            load: import_audit::of(&facts),
+            load: import_audit::load_of(&facts),
             cell: journal::cell_of_library(&facts),
             declared: declared
                 .get(facts.path.as_deref().unwrap_or_default())

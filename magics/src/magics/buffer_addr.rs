@@ -196,9 +196,9 @@ fn list<'py>(
                 Err(_) => BufferOwner::default(),
             };
             let allocated_at = match owner.span {
-                Some(span) => match origins::of(span.start) {
+                Some(span) => match origins::allocator_of(span.start) {
                     Some(place) => Some(place),
-                    None => tracemalloc.place(span.start)?,
+                    None => tracemalloc.allocation_line(span.start)?,
                 },
                 None => None,
             };

@@ -121,7 +121,7 @@ impl Magic for Rust {
     fn run(args: &RustArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let source = context.cell.unwrap_or_default();
-        let (cell, lines_above) = cell_body::place(source, user)?;
+        let (cell, lines_above) = cell_body::cell_number_and_lines_above(source, user)?;
         check(args)?;
         let began = Instant::now();
         let mut exports = Exports::gather(&wanted(args), args.slices, user)?;

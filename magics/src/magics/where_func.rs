@@ -140,7 +140,7 @@ fn look<'a>(step: Step, process: &'a ProcessImage) -> FoundCode<'a> {
         .as_ref()
         .map(|spot| spot.instructions(MOST))
         .unwrap_or_default();
-    let variants = spot.as_ref().and_then(variants::of);
+    let variants = spot.as_ref().and_then(variants::variants_of);
     let line = spot
         .as_ref()
         .filter(|_| step.role != "loop")

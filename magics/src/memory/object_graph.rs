@@ -92,7 +92,7 @@ pub(crate) fn from<'py>(
         }
     }
     let name = |&index: &usize| ReachedObject {
-        name: names::of(&walk.nodes, index, roots),
+        name: names::path_of(&walk.nodes, index, roots),
         object: bound(py, walk.nodes[index].object),
     };
     Ok(Traversal {

@@ -88,7 +88,7 @@ pub(crate) fn is_listening() -> bool {
 }
 
 /// Who asked for a library first.
-pub(crate) fn of(library: &Library) -> Option<Arc<Load>> {
+pub(crate) fn load_of(library: &Library) -> Option<Arc<Load>> {
     let loads = loads();
     let soname = library.image.soname.as_deref();
     let names = [

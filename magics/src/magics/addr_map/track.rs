@@ -33,7 +33,7 @@ struct Block {
 /// Draws the regions, and below them what the colours mean.
 pub(super) fn draw(rows: &[RegionRow], totals: &[Total]) -> Drawing {
     let blocks = blocks(rows);
-    let placed = place(&blocks);
+    let placed = lanes(&blocks);
     let lines = placed.last().map_or(0, |(_, line)| line + 1);
     let mut drawing = Drawing::new(
         WIDTH,
@@ -136,7 +136,7 @@ fn legend(drawing: &mut Drawing, totals: &[Total], top: f64) {
 }
 
 /// Where each block lies: from the left, and on which line.
-fn place(blocks: &[Block]) -> Vec<(f64, usize)> {
+fn lanes(blocks: &[Block]) -> Vec<(f64, usize)> {
     let (mut x, mut line, mut end) = (0.0, 0, None);
     let mut places = Vec::new();
     for block in blocks {

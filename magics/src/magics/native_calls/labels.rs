@@ -4,7 +4,7 @@ use super::code::Part;
 use super::rows::Writer;
 use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
-use crate::python::ipython::place as place_in_code;
+use crate::python::ipython::source_line;
 
 /// What a node is called.
 pub(super) struct Label {
@@ -32,10 +32,10 @@ impl Writer<'_, '_> {
             NodeKind::Display => python("show the last value".into(), "python", None),
             NodeKind::Python(number) => {
                 let code = &known.codes[number];
-                let (place, _) = place_in_code(py, &code.file, code.line)?;
+                let (place, _) = source_line(py, &code.file, code.line)?;
                 python(code.function.clone(), "python", Some(short_path(&place)))
             }
-            NodeKind::Place(instruction) => self.place(instruction)?,
+            NodeKind::Place(instruction) => self.label_of_place(instruction)?,
             NodeKind::Callable(number) => {
                 let callable = &known.callables[number];
                 let function = callable.code.and_then(|code| self.codes.at(code).cloned());
@@ -76,14 +76,14 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn place(&self, instruction: usize) -> Result<Label, Error> {
+    fn label_of_place(&self, instruction: usize) -> Result<Label, Error> {
         let site = self.places.at(instruction);
         let (func, place) = match site {
             None => ("Python's own work".to_owned(), None),
             Some(site) => {
                 let file = &self.recorded.known.codes[site.code].file;
                 let place = match site.line {
-                    Some(line) => Some(short_path(&place_in_code(self.user.py, file, line)?.0)),
+                    Some(line) => Some(short_path(&source_line(self.user.py, file, line)?.0)),
                     None => None,
                 };
                 let words = site.text.or(site.operator).unwrap_or(site.operation);

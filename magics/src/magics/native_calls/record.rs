@@ -109,7 +109,7 @@ pub(super) fn record(
     let started = Instant::now();
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let covered = covered(prepared.as_ref(), applied.as_ref());
-    let hook_plan = HookPlan::place(user, wanted(&covered, &how))?;
+    let hook_plan = HookPlan::install(user, wanted(&covered, &how))?;
     let hook_plan = Arc::new(Mutex::new(hook_plan));
     let mut events = PythonEvents::begin(py, &body.file, after_load(user, &hook_plan))?;
     let on = started.elapsed();

@@ -11,7 +11,7 @@ use super::callers::{Maker, Makers};
 use super::choice::CallFilter;
 use super::decode::name_of;
 use crate::magic::User;
-use crate::python::ipython::place;
+use crate::python::ipython::source_line;
 use diaphane_cpython::here;
 use diaphane_cpython::here::Here;
 
@@ -84,7 +84,7 @@ fn places(
             return Ok(known.clone());
         }
         let named = match here.inner.line {
-            Some(line) => Some(place(user.py, &here.inner.file, line)?.0),
+            Some(line) => Some(source_line(user.py, &here.inner.file, line)?.0),
             None => None,
         };
         files.insert(key, named.clone());

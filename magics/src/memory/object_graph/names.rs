@@ -11,7 +11,7 @@ use super::{Edge, GraphNode};
 use crate::python::objects::type_name;
 
 /// The way to a node, from the name of its root.
-pub(super) fn of(
+pub(super) fn path_of(
     nodes: &[GraphNode],
     index: usize,
     roots: &[(String, Bound<'_, PyAny>)],

@@ -60,7 +60,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
             place: None,
         };
         let running = recorder::begin(plan).unwrap();
-        let hook_plan = HookPlan::place(user, wanted).unwrap();
+        let hook_plan = HookPlan::install(user, wanted).unwrap();
         run(code);
         let recording = running.end();
         assert!(watch.stop().unwrap());

@@ -51,7 +51,7 @@ pub(crate) struct HookPlan {
 
 impl HookPlan {
     /// Places the hooks.
-    pub fn place(user: User<'_, '_>, wanted: HookOptions) -> Result<Self, Error> {
+    pub fn install(user: User<'_, '_>, wanted: HookOptions) -> Result<Self, Error> {
         let counters = link_map::counters();
         let plan = Plan::of(user, &wanted, counters)?;
         let mut hook_plan = Self {
