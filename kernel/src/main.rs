@@ -1,7 +1,7 @@
 //! The command line of the kernel.
 
 mod ask;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(target_env = "gnu")]
 mod handlers;
 mod install;
 mod pthread_create;

@@ -4,6 +4,9 @@
 //! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
 //! The work is done by the C library's function; `diaphane_sight::threads::creation_records` keeps the records.
 
+#[path = "arch/pthread_create.rs"]
+mod entry;
+
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,43 +16,8 @@ use diaphane_sight::threads::creation_records::{Create, Start};
 /// The C library's function; 0 before the first call.
 static REAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts a thread. The address it was called from is passed on as one argument more.
-#[allow(
-    unsafe_code,
-    reason = "the name is C's, and only assembly sees the return address"
-)]
-#[cfg(target_arch = "x86_64")]
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-unsafe extern "C" fn pthread_create(
-    thread: *mut libc::pthread_t,
-    attributes: *const libc::pthread_attr_t,
-    start: Start,
-    argument: *mut c_void,
-) -> c_int {
-    std::arch::naked_asm!("mov r8, [rsp]", "jmp {create}", create = sym create)
-}
-
-/// Starts a thread. The address it was called from is passed on as one argument more.
-#[allow(
-    unsafe_code,
-    reason = "the name is C's, and only assembly sees the return address"
-)]
-#[cfg(target_arch = "aarch64")]
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-unsafe extern "C" fn pthread_create(
-    thread: *mut libc::pthread_t,
-    attributes: *const libc::pthread_attr_t,
-    start: Start,
-    argument: *mut c_void,
-) -> c_int {
-    std::arch::naked_asm!("mov x4, x30", "b {create}", create = sym create)
-}
-
 #[allow(unsafe_code, reason = "it stands in for a C function")]
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe extern "C" fn create(
+pub(crate) unsafe extern "C" fn create(
     thread: *mut libc::pthread_t,
     attributes: *const libc::pthread_attr_t,
     start: Start,

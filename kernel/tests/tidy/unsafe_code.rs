@@ -60,7 +60,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "libraries are asked for the size of their pools",
     ),
     (
-        "magics/sight/src/arch/float.rs",
+        "magics/sight/src/arch/",
         "the control register of the floating-point unit",
     ),
     ("magics/sight/src/proc/host.rs", "sysconf"),

@@ -8,7 +8,7 @@
 mod asleep;
 mod code;
 mod handler;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod hostile;
 mod machine;
 mod outside;

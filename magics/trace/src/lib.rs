@@ -4,6 +4,7 @@
 //! through trampolines, code begins with jumps. All of it is undone at the end, whatever happens in between. It knows neither
 //! Python nor Jupyter, and renders nothing.
 
+mod arch;
 pub mod clock;
 pub mod event;
 pub mod got_hooks;

@@ -7,6 +7,7 @@ use object::NativeEndian as Native;
 use object::elf::{self, DynamicTag};
 use object::pod::Pod;
 
+use crate::arch::relocations::{BY_NAME, JUMP};
 use crate::linker::libraries::Library;
 use crate::proc::spans::bytes;
 
@@ -22,20 +23,6 @@ pub struct GotEntry {
     /// Whether nothing but calls goes through it (`JUMP_SLOT`); others may hold an address that code compares.
     pub jump: bool,
 }
-
-/// The relocations that fill an entry with the address of a name.
-const BY_NAME: &[elf::RelocationType] = if cfg!(target_arch = "x86_64") {
-    &[elf::R_X86_64_GLOB_DAT, elf::R_X86_64_JUMP_SLOT]
-} else {
-    &[elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_JUMP_SLOT]
-};
-
-/// The relocation of an entry that only calls go through.
-const JUMP: elf::RelocationType = if cfg!(target_arch = "x86_64") {
-    elf::R_X86_64_JUMP_SLOT
-} else {
-    elf::R_AARCH64_JUMP_SLOT
-};
 
 /// The entries of a library that were filled by name. Tables are read as a whole, since there are thousands of entries.
 pub fn entries(library: &Library) -> Vec<GotEntry> {

@@ -18,7 +18,7 @@ pub use self::isa::{Counts, Isa};
 use crate::proc::spans::bytes;
 
 /// Whether code of this processor can be decoded.
-pub const SUPPORTED: bool = cfg!(target_arch = "x86_64");
+pub const SUPPORTED: bool = crate::arch::instructions::DECODED;
 
 /// No instruction is longer.
 const LONGEST_INSTRUCTION: usize = 15;

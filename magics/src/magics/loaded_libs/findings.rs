@@ -34,7 +34,7 @@ impl Interpreter {
             has_reenabled_gil = is_enabled && !is_asked;
         }
         Ok(Self {
-            subnormals: subnormals(),
+            subnormals: Some(subnormals()),
             has_reenabled_gil,
         })
     }

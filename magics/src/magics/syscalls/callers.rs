@@ -14,6 +14,8 @@ use diaphane_sight::unwind::{Registers, Unwinder};
 use diaphane_trace::syscalls::Call;
 use serde::Serialize;
 
+use crate::arch::system_calls::VFORK;
+
 /// rbx, rbp, r12 to r15, in DWARF's numbering.
 const KEPT: [u16; 6] = [3, 6, 12, 13, 14, 15];
 
@@ -99,12 +101,8 @@ impl Maker {
 /// The address that a call returns to where the C library holds it in a register: the child of `vfork` works on the
 /// same stack, and so would lose it.
 fn taken_along(call: &Call) -> Option<usize> {
-    #[cfg(target_arch = "x86_64")]
-    if call.number == libc::SYS_vfork {
-        return Some(call.arguments[0]).filter(|&back| back > 0);
-    }
-    let _ = call;
-    None
+    let is_vfork = VFORK.is_some_and(|sysno| call.number == sysno as i64);
+    (is_vfork && call.arguments[0] > 0).then_some(call.arguments[0])
 }
 
 fn maker(address: usize, libraries: &[Library]) -> Maker {

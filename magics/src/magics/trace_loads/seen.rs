@@ -5,6 +5,7 @@ use diaphane_trace::syscalls::{Call, Plan, Recording, Running, begin};
 use syscalls::Sysno;
 
 use super::opens::{OpenAttempt, Source};
+use crate::arch::system_calls::{FORK, OPEN, VFORK};
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 
 /// The bytes of each thread's log; memory is taken as it is written.
@@ -42,14 +43,12 @@ impl Seeing {
 
 /// Whether a call opens files or starts processes. It is asked in a signal handler.
 fn is_wanted(number: i64) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if matches!(number, libc::SYS_open | libc::SYS_fork | libc::SYS_vfork) {
-        return true;
-    }
-    matches!(
-        number,
-        libc::SYS_openat | libc::SYS_clone | libc::SYS_clone3
-    )
+    let older = [OPEN, FORK, VFORK].into_iter().flatten();
+    older.map(|call| call as i64).any(|call| call == number)
+        || matches!(
+            number,
+            libc::SYS_openat | libc::SYS_clone | libc::SYS_clone3
+        )
 }
 
 impl SeenEvents {
@@ -117,8 +116,7 @@ impl SeenEvents {
 fn open(call: &Call, by_linker: bool) -> Option<OpenAttempt> {
     let (argument, flags, mode) = match sysno(call)? {
         Sysno::openat => (1, 2, 3),
-        #[cfg(target_arch = "x86_64")]
-        Sysno::open => (0, 1, 2),
+        call if Some(call) == OPEN => (0, 1, 2),
         _ => return None,
     };
     let path = String::from_utf8_lossy(call.text(argument)?).into_owned();
@@ -202,8 +200,7 @@ fn starts_thread(call: &Call) -> Option<bool> {
             let flags = call.text(0)?.first_chunk::<8>()?;
             Some(is_thread(u64::from_le_bytes(*flags) as usize))
         }
-        #[cfg(target_arch = "x86_64")]
-        Sysno::fork | Sysno::vfork => Some(false),
+        call if [FORK, VFORK].contains(&Some(call)) => Some(false),
         _ => None,
     }
 }

@@ -128,7 +128,7 @@ fn look(
     library: &Library,
     words: impl Fn(&Library) -> HashSet<usize>,
 ) -> Result<&'static Ready, Unfit> {
-    if !cfg!(target_arch = "x86_64") {
+    if !crate::arch::code::PATCHED {
         return Err(Unfit::Processor);
     }
     if !may_be_hooked(library) {

@@ -138,7 +138,7 @@ static PLACED: Mutex<Option<Patch>> = Mutex::new(None);
 
 /// Begins. The libraries are those that are loaded.
 pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
-    if !cfg!(target_arch = "x86_64") {
+    if !crate::arch::code::PATCHED {
         return Err(Refused::Processor);
     }
     let root = debug::find().ok_or(Refused::Unreadable)?;

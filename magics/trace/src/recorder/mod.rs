@@ -4,7 +4,7 @@
 //! what is given to `note`.
 
 mod ahead;
-#[cfg_attr(not(target_arch = "x86_64"), path = "elsewhere.rs")]
+#[path = "../arch/recorder.rs"]
 mod asm;
 pub mod functions;
 pub mod words;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::clock::{Moment, Scale};
 use crate::event::{Event, Log, kind};
 
-use asm::Saved;
+use asm::SavedRegisters;
 use writer::{ACTIVE, CAPACITY, LEFT_OUT, PLACE, Writer, collect, free_ended};
 
 pub use ahead::Ahead;
@@ -206,7 +206,7 @@ pub fn forget_since(mark: Mark) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn slow(saved: &Saved) {
+unsafe extern "C" fn slow(saved: &SavedRegisters) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     if let Some(at) = writer.take(1) {
@@ -220,7 +220,7 @@ unsafe extern "C" fn slow(saved: &Saved) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
+unsafe extern "C" fn words(saved: &SavedRegisters, state: &words::State) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     let mut event = saved.event(0);
@@ -251,7 +251,7 @@ unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
     }
 }
 
-impl Saved {
+impl SavedRegisters {
     fn event(&self, extra: u32) -> Event {
         Event {
             time: crate::clock::ticks(),

@@ -6,7 +6,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::asm::Saved;
+use super::asm::SavedRegisters;
 
 /// The most words of one call.
 const MOST: usize = 48;
@@ -110,7 +110,7 @@ fn known() -> Option<&'static CaptureSpecs> {
 }
 
 /// Reads what is to be kept of a call; all of it, or nothing.
-pub(super) fn read(function: u32, saved: &Saved, state: &State, words: &mut Words) {
+pub(super) fn read(function: u32, saved: &SavedRegisters, state: &State, words: &mut Words) {
     let mut reader = Reader::default();
     for &capture in capture_spec(function).unwrap_or_default() {
         if reader.keep(capture, saved, state, words).is_none() {
@@ -133,7 +133,7 @@ impl Reader {
     fn keep(
         &mut self,
         capture: Capture,
-        saved: &Saved,
+        saved: &SavedRegisters,
         state: &State,
         words: &mut Words,
     ) -> Option<()> {
@@ -226,7 +226,7 @@ fn is_readable(address: usize) -> bool {
     why == libc::EINVAL
 }
 
-fn integer(saved: &Saved, number: u8) -> usize {
+fn integer(saved: &SavedRegisters, number: u8) -> usize {
     let registers = [
         saved.rdi, saved.rsi, saved.rdx, saved.rcx, saved.r8, saved.r9,
     ];
@@ -246,7 +246,7 @@ fn item(array: *const usize, index: usize) -> usize {
     unsafe_code,
     reason = "arguments are read as the function will read them"
 )]
-fn on_the_stack(saved: &Saved, number: usize) -> usize {
+fn on_the_stack(saved: &SavedRegisters, number: usize) -> usize {
     // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
     unsafe { (&raw const saved.back).add(1 + number).read() }
 }

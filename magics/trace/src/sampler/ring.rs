@@ -14,6 +14,7 @@ use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupt
 
 use super::timer::own_cpu;
 use super::{Clock, Refused, Totals};
+use crate::arch::signal_frames;
 
 /// How many copies wait at most.
 const SLOTS: usize = 128;
@@ -287,7 +288,7 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     };
     copy.tid = seat.tid.load(Ordering::Relaxed);
     copy.count = count;
-    copy.futex = sleeps_in(context);
+    copy.futex = signal_frames::sleeps_in(context);
     copy.registers = registers;
     copy.length = spans::read(stack, &mut copy.stack[..most]).unwrap_or(0);
     let note = NOTE.load(Ordering::Relaxed);
@@ -295,26 +296,4 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     let note = unsafe { std::mem::transmute::<usize, Note>(note) };
     copy.noted = note(seat.argument.load(Ordering::Relaxed), &mut copy.words);
     slot.phase.store(phase::DONE, Ordering::Release);
-}
-
-/// The first argument of the system call that the signal interrupted in its sleep, if it did.
-///
-/// The kernel leaves such a call with EINTR, or goes back to its instruction so that it starts anew.
-#[cfg(target_arch = "x86_64")]
-fn sleeps_in(context: &libc::ucontext_t) -> Option<usize> {
-    const SYSCALL: [u8; 2] = [0x0f, 0x05];
-    const INTERRUPTED: i64 = -4;
-    let register = |number: i32| context.uc_mcontext.gregs[number as usize];
-    let code = register(libc::REG_RIP) as usize;
-    let mut around = [0; 4];
-    let read = spans::read(code.wrapping_sub(2), &mut around).ok()?;
-    let left = around[..2] == SYSCALL && register(libc::REG_RAX) == INTERRUPTED;
-    let again = read == 4 && around[2..] == SYSCALL && register(libc::REG_RAX) >= 0;
-    (left || again).then_some(register(libc::REG_RDI) as usize)
-}
-
-/// The first argument of the system call that the signal interrupted in its sleep, if it did.
-#[cfg(not(target_arch = "x86_64"))]
-fn sleeps_in(_context: &libc::ucontext_t) -> Option<usize> {
-    None
 }

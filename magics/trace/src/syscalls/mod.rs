@@ -6,35 +6,19 @@
 //!
 //! What the C library answers without the kernel (the time, mostly) is no system call, and is not seen.
 
-#[cfg(target_arch = "x86_64")]
-mod asm;
-#[cfg(target_arch = "x86_64")]
-mod capture_spec;
-#[cfg(target_arch = "x86_64")]
-mod dispatch;
-#[cfg(target_arch = "x86_64")]
-mod handlers;
-#[cfg(target_arch = "x86_64")]
-mod masks;
-mod read;
-#[cfg(target_arch = "x86_64")]
-mod running;
-#[cfg(target_arch = "x86_64")]
-mod state;
+#[path = "../arch/syscalls.rs"]
+mod dispatched;
+mod recording;
 
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "elsewhere.rs"]
-mod running;
+pub use dispatched::{Running, begin, install_handler};
+pub use recording::{Call, Recording, Registers};
 
-#[cfg(target_arch = "x86_64")]
-pub use handlers::install_handler;
-pub use read::{Call, Recording, Registers};
-pub use running::{Running, begin};
-
-#[cfg(target_arch = "x86_64")]
-use running::{
-    ACTIVE, CAPACITY, LEFT_OUT, PROCESS, STACKS, callback, clean_up, forget_in_child, is_wanted,
-};
+/// The C library's `sigaction`.
+pub type Install = unsafe extern "C" fn(
+    std::ffi::c_int,
+    *const libc::sigaction,
+    *mut libc::sigaction,
+) -> std::ffi::c_int;
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +43,14 @@ pub struct SignalSafeCallback {
     pub argument: usize,
 }
 
+impl SignalSafeCallback {
+    /// A callback.
+    #[must_use]
+    pub fn new(note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize, argument: usize) -> Self {
+        Self { note, argument }
+    }
+}
+
 /// Why nothing is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -68,25 +60,4 @@ pub enum Refused {
     /// The processor, the kernel or a sandbox does not let us.
     #[error("this system does not dispatch system calls to a program (error {0})")]
     Unsupported(i32),
-}
-
-/// What to copy of a call's arguments; the number is the argument's.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy)]
-enum Copied {
-    /// A text that ends with NUL.
-    Path(u8),
-    /// Bytes that the kernel reads.
-    Bytes(u8, Length),
-    /// Bytes that the kernel writes.
-    Filled(u8, Length),
-}
-
-/// How many bytes an argument points to.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy)]
-enum Length {
-    Fixed(usize),
-    Argument(u8),
-    Result,
 }

@@ -5,7 +5,7 @@ use std::arch::global_asm;
 use diaphane_cell::abi::{Ctx, Entry};
 use libc::{REG_EFL, REG_RIP, REG_RSP, c_void, ucontext_t};
 
-use super::Frame;
+use crate::rust_cells::guard::Frame;
 
 // The registers that a function keeps are on the stack while the cell runs, with the two control words of the
 // floating-point units. A fault goes on at the landing, with the stack as it was.

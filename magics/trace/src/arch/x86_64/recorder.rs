@@ -13,8 +13,8 @@ use std::arch::{asm, global_asm};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::writer::{ACTIVE, Writer};
-use super::{slow, words};
+use crate::recorder::writer::{ACTIVE, Writer};
+use crate::recorder::{slow, words};
 
 /// The vector and floating-point registers but for the tiles of matrix extensions, which nothing here uses.
 const SAVED_STATE: u32 = 0xff;
@@ -252,7 +252,7 @@ static CHOSEN: AtomicPtr<()> = AtomicPtr::new(diaphane_recorder_common as *mut (
 
 /// What `diaphane_recorder_outside` saved, from the lowest address on.
 #[repr(C)]
-pub(super) struct Saved {
+pub(crate) struct SavedRegisters {
     r12: usize,
     rbx: usize,
     /// Its lower half is the function's id.
@@ -290,7 +290,7 @@ pub fn common_by_choice() -> usize {
 }
 
 /// Says whether those keep arguments from now on.
-pub(super) fn choose_words(words: bool) {
+pub(crate) fn choose_words(words: bool) {
     let chosen = if words {
         diaphane_recorder_words
     } else {
@@ -300,8 +300,8 @@ pub(super) fn choose_words(words: bool) {
 }
 
 /// The two words of the calling thread: its writer, and whether it is in the recorder's Rust code.
-pub(super) fn own() -> *mut Own {
-    let address: *mut Own;
+pub(crate) fn own() -> *mut RecorderWords {
+    let address: *mut RecorderWords;
     // SAFETY: it computes the address of a thread-local variable, as the compiler would.
     unsafe {
         asm!(
@@ -316,13 +316,13 @@ pub(super) fn own() -> *mut Own {
 
 /// What each thread has.
 #[repr(C)]
-pub(super) struct Own {
+pub(crate) struct RecorderWords {
     pub writer: *mut Writer,
     pub busy: usize,
 }
 
 /// Calls the recorder so often, as trampolines do.
-pub(super) fn call_often(rounds: usize) {
+pub(crate) fn call_often(rounds: usize) {
     for _ in 0..rounds {
         // SAFETY: the recorder changes no register but `eax`, which is saved around it; the red zone of this function is
         // left alone.
@@ -346,6 +346,6 @@ pub(super) fn call_often(rounds: usize) {
 }
 
 /// Whether hooks can be placed: the processor can save its registers at once.
-pub(super) fn is_supported() -> bool {
+pub(crate) fn is_supported() -> bool {
     std::arch::is_x86_feature_detected!("xsave")
 }

@@ -3,10 +3,10 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 
-use super::writer::Writer;
+use crate::recorder::writer::Writer;
 
 /// What a hook would save.
-pub(super) struct Saved {
+pub(crate) struct SavedRegisters {
     pub rax: usize,
     pub rdi: usize,
     pub rsi: usize,
@@ -18,15 +18,15 @@ pub(super) struct Saved {
 }
 
 /// What each thread has.
-pub(super) struct Own {
+pub(crate) struct RecorderWords {
     pub writer: *mut Writer,
 }
 
 thread_local! {
-    static OWN: UnsafeCell<Own> = const { UnsafeCell::new(Own { writer: ptr::null_mut() }) };
+    static OWN: UnsafeCell<RecorderWords> = const { UnsafeCell::new(RecorderWords { writer: ptr::null_mut() }) };
 }
 
-pub(super) fn own() -> *mut Own {
+pub(crate) fn own() -> *mut RecorderWords {
     OWN.with(UnsafeCell::get)
 }
 
@@ -46,12 +46,12 @@ pub fn common_by_choice() -> usize {
 }
 
 /// There is nothing to choose.
-pub(super) fn choose_words(_words: bool) {}
+pub(crate) fn choose_words(_words: bool) {}
 
 /// Runs nothing.
-pub(super) fn call_often(_rounds: usize) {}
+pub(crate) fn call_often(_rounds: usize) {}
 
 /// Whether hooks can be placed.
-pub(super) fn is_supported() -> bool {
+pub(crate) fn is_supported() -> bool {
     false
 }

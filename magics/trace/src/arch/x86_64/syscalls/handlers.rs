@@ -11,9 +11,7 @@ use libc::{SIGSYS, sigaction, sigaddset, sigdelset, sigismember};
 use super::ACTIVE;
 use super::asm::{call, own};
 use super::masks::STRIPPED;
-
-/// The C library's `sigaction`.
-pub type Install = unsafe extern "C" fn(c_int, *const sigaction, *mut sigaction) -> c_int;
+use crate::syscalls::Install;
 
 /// How many threads are about to install a handler, and have not looked whether somebody records.
 static ABOUT_TO: AtomicUsize = AtomicUsize::new(0);

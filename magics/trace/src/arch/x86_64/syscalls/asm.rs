@@ -156,7 +156,7 @@ static TARGETS: [AtomicUsize; TRAMPOLINES] = [const { AtomicUsize::new(0) }; TRA
 
 /// What each thread has. A new thread begins with zeroes.
 #[repr(C)]
-pub(super) struct Own {
+pub(super) struct DispatchWords {
     /// Its state, if it takes part.
     pub state: AtomicPtr<State>,
     /// What the last call through a trampoline returned to it.
@@ -164,8 +164,8 @@ pub(super) struct Own {
 }
 
 /// The calling thread's words.
-pub(super) fn own() -> &'static Own {
-    let address: *const Own;
+pub(super) fn own() -> &'static DispatchWords {
+    let address: *const DispatchWords;
     // SAFETY: it computes the address of a thread-local variable, as the compiler would.
     unsafe {
         asm!(
@@ -175,7 +175,7 @@ pub(super) fn own() -> &'static Own {
             options(pure, readonly, nostack),
         );
     }
-    // SAFETY: the variable is as long as `Own`, lives as long as its thread, and is only used on it.
+    // SAFETY: the variable is as long as `DispatchWords`, lives as long as its thread, and is only used on it.
     unsafe { &*address }
 }
 

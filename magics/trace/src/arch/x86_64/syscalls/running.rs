@@ -9,10 +9,10 @@ use super::asm::call;
 use super::dispatch::{arm, disarm, handle};
 use super::handlers::{forget_others, settle};
 use super::masks::{OURS, block, blocked, install, uninstall};
-use super::read::{Recording, read};
+use super::read::read;
 use super::state::{State, free_all, free_ended, live, of_generation, piece};
-use super::{Plan, Refused, SignalSafeCallback};
 use crate::clock::{Moment, Scale};
+use crate::syscalls::{Plan, Recording, Refused};
 
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
@@ -227,13 +227,5 @@ pub(super) fn callback(state: &State) {
         // It has moved, and found no room or no words.
         _ if seen != before => state.place.store(0, Ordering::Relaxed),
         _ => {}
-    }
-}
-
-impl SignalSafeCallback {
-    /// A callback.
-    #[must_use]
-    pub fn new(note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize, argument: usize) -> Self {
-        Self { note, argument }
     }
 }

@@ -11,10 +11,10 @@
 use std::sync::atomic::Ordering;
 
 use super::asm::{allowed, call, own, return_from, trampoline};
+use super::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 use super::masks::{change, handle_signal, keep_open, peek, previous, wait};
 use super::state::{Record, State, piece};
 use super::{ACTIVE, Copied, LEFT_OUT, Length, callback, clean_up, is_wanted};
-use crate::syscalls::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 
 /// `si_code` of a dispatched call.
 const SYS_USER_DISPATCH: i32 = 2;
