@@ -89,6 +89,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "the slots of CPython's C struct for a module",
     ),
     (
+        "magics/src/arch/",
+        "a signal handler moves a thread out of a Rust cell that faults",
+    ),
+    (
         "magics/src/session/import_audit.rs",
         "CPython's audit hooks, and the frames of who asked",
     ),
