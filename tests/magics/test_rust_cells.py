@@ -229,7 +229,7 @@ def test_the_first_interrupt_is_heard_and_the_second_ends_a_loop(client: Client)
         ("-i a", "a = np.zeros(3, [('x', 'f8')])", "records"),
         ("-i a", "a = np.zeros(17, 'u1')[1:].view('f8')", "aligned"),
         ("-m a", "a = np.zeros(3); a.flags.writeable = False", "read-only"),
-        ("-m a -i b", "a = np.zeros(9); b = a[::2]", "lent already"),
+        ("-m a -i b", "a = np.zeros(9); b = a[::2]", "borrowed already"),
         (
             "-m a",
             "a = np.lib.stride_tricks.as_strided(np.zeros(9), (3, 3), (8, 8))",
@@ -279,7 +279,7 @@ def test_functions_are_called_from_python(numpy: Client):
         ("total(np.ones((2, 3)))", "TypeError", "lacks its argument scale"),
         ("total(np.ones((2, 3)), 1, 2)", "TypeError", "takes 2 arguments"),
         ("ramp(-1)", "OverflowError", ""),
-        ("fill(v, v)", "TypeError", "lent already"),
+        ("fill(v, v)", "TypeError", "borrowed already"),
     ]:
         content = numpy.execute(call).content
         assert (content["ename"], why in content["evalue"]) == (name, True), content["evalue"]

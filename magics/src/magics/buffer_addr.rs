@@ -36,7 +36,7 @@ use diaphane_report::{Report, Schema, fields, rows};
 ///
 /// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
 /// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
-/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
+/// A NAME may have attributes and subscripts: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BufferAddrArgs {
@@ -316,7 +316,7 @@ impl Sizes {
 
     fn sentence(&self, rows: usize) -> String {
         if rows == 0 {
-            return "no variable lends memory".into();
+            return "no variable exports memory".into();
         }
         let about = if self.exact { "" } else { "at most " };
         format!(

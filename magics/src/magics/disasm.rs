@@ -24,8 +24,8 @@ use diaphane_report::{Address, Report, Schema, fields, rows};
 /// Show the machine code of a function, with jumps as arrows and calls by name.
 ///
 /// FUNC is a name with attributes and subscripts (np.add, str.join, math.sin), an address (0x7f...), or a symbol of a
-/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are told
-/// as distances from the start of the function.
+/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are
+/// offsets from the start of the function.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DisasmArgs {
     /// What to show

@@ -66,7 +66,7 @@ pub(crate) struct NativeProfArgs {
     /// Write collapsed stacks too, one line each
     #[arg(long, value_name = "FILE")]
     collapsed: Option<String>,
-    /// Tell the lines of Python functions apart
+    /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
 }

@@ -91,7 +91,7 @@ impl Magic for ProcessTree {
         let mut limits = Vec::new();
         if hidden > 0 {
             limits.push(format!(
-                "processes whose memory the kernel does not show us: {hidden}"
+                "processes whose memory Linux does not show us: {hidden}"
             ));
         }
         Ok(Report {

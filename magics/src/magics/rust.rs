@@ -23,16 +23,16 @@ use diaphane_report::{Report, Schema, rows};
 
 /// Compile the cell as Rust, load it into this process and run it on Python's memory.
 ///
-/// Arrays are lent where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
+/// Arrays are borrowed where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
 /// cells, and so do dependencies, which a line such as `:dep rand = "0.9"` adds. The value of the last expression is shown.
 /// A panic, and an error that `?` gives on, become exceptions.
 #[derive(Debug, Clone, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the line")]
 pub(crate) struct RustArgs {
-    /// Lend variables to read: arrays of numbers, numbers, str, bytes
+    /// Borrow variables to read: arrays of numbers, numbers, str, bytes
     #[arg(short = 'i', long = "in", value_name = "NAMES", value_delimiter = ',')]
     input: Vec<String>,
-    /// Lend arrays to be changed in place
+    /// Borrow arrays to change them in place
     #[arg(short = 'm', long = "mut", value_name = "NAMES", value_delimiter = ',')]
     mutable: Vec<String>,
     /// Hand variables over to Python when the cell has ended: numbers, String, Vec, arrays of ndarray, Option of these
@@ -41,7 +41,7 @@ pub(crate) struct RustArgs {
     /// Keep variables of the cell for later Rust cells, which have them as `&mut`; each needs its type: `let n: T = ...`
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     keep: Vec<String>,
-    /// Lend arrays as slices, without `ndarray`
+    /// Borrow arrays as slices, without `ndarray`
     #[arg(long)]
     slices: bool,
     /// Optimize by this level, 0 to 3, s or z; 2 if it is not given
@@ -56,7 +56,7 @@ pub(crate) struct RustArgs {
     /// Use all instructions that this processor has
     #[arg(long)]
     native: bool,
-    /// Run the cell in a copy of the kernel's process: its changes count only if it comes to its end, and nothing else
+    /// Run the cell in a copy of the kernel's process: its changes count only if it finishes, and nothing else
     /// that it does, be it a fault, reaches the kernel
     #[arg(long)]
     isolated: bool,
@@ -201,7 +201,7 @@ fn check(args: &RustArgs) -> Result<(), Error> {
         let (other, why) = if args.isolated {
             (
                 "--isolated",
-                "a cell apart has gone with its variables when it ends",
+                "the variables of an isolated cell end with its process",
             )
         } else {
             ("-o", "a variable can be given to one side only")

@@ -14,7 +14,7 @@ use diaphane_report::{Report, Schema, fields, rows};
 /// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies, kept variables
 #[derive(Debug, clap::Args)]
 pub(crate) struct RustStatusArgs {
-    /// Do not ask the compiler: tell what is known in this process
+    /// Do not ask the compiler: show what is known in this process
     #[arg(long)]
     here: bool,
 }
@@ -73,9 +73,9 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
         status.cells, status.rustc, status.folder
     );
     let completes = if status.has_sources {
-        "Completion knows the standard library, dependencies, items and what is lent."
+        "Completion knows the standard library, dependencies, items and what is borrowed."
     } else {
-        "Completion knows dependencies, items and what is lent; the standard library too, if you \
+        "Completion knows dependencies, items and what is borrowed; the standard library too, if you \
          install its sources: rustup component add rust-src"
     };
     Ok(Report {

@@ -135,7 +135,7 @@ fn report(
             "shown": seen.len(),
             "elapsed_ns": recording.elapsed_ns,
             "files": opens,
-            "births": births,
+            "started": births,
             "threads": recording.threads,
             "lost": recording.lost,
         }))?,

@@ -315,7 +315,7 @@ impl Answer {
         let limits = [
             (
                 silent,
-                "the kernel does not show the system calls of threads here, so waits are unknown",
+                "Linux does not show the system calls of threads here, so waits are unknown",
             ),
             (
                 !self.scene.interpreter.known,

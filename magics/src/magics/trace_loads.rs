@@ -271,7 +271,7 @@ fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
     }
     if !import_audit::is_listening() {
         limits.push(
-            "Python let no audit hook be added: imports are not told from other calls".into(),
+            "Python let no audit hook be added: imports cannot be distinguished from other calls".into(),
         );
     }
     match &watch.opened {

@@ -14,7 +14,7 @@ pub(super) const SCHEMA: Schema = Schema::new(
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
     Column::new("function", Show::Text, 0).at_least(20)
-        .means("a Python function or a native one; code without a name is told apart by pages", "the interpreter's frames, the library's symbols"),
+        .means("a Python function or a native one; code without a name counts by page", "the interpreter's frames, the library's symbols"),
     Column::new("library", Show::Text, 3).at_least(14)
         .means("the library of a native function; null for a Python function", "the dynamic linker (link_map)"),
     Column::new("kind", Show::Text, 2).at_least(9)

@@ -86,7 +86,7 @@ const FACTS: &[Field] = &[
     Field::new("shown", Show::Number, "how many of them --trace selects", "the rows"),
     Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
     Field::new("files", Show::Records, "each open: path, error, writes (whether it was opened for writing), began_ns, took_ns, tid", "the handler"),
-    Field::new("births", Show::Records, "processes and threads that were started: kind, id (null if the call had not returned), by (the thread that started it), began_ns, followed (whether its own calls are recorded)", "the handler"),
+    Field::new("started", Show::Records, "processes and threads that were started: kind, id (null if the call had not returned), by (the thread that started it), began_ns, followed (whether its own calls are recorded)", "the handler"),
     Field::new("threads", Show::List, "the threads whose calls were recorded", "the handler"),
     Field::new("lost", Show::Number, "calls that were not recorded because the buffer was full", "the handler"),
 ];

@@ -43,7 +43,7 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("the CPUs that it may run on", "/proc/self/task/TID/status"),
     Column::new("owner_confidence", Show::Text, 11).titled("owner by")
         .means("how the owner is known: hook (the call of pthread_create was recorded), descriptor (the C library's descriptor of the thread), scan (its stack; this is no proof)", "diaphane"),
-    Column::new("wait_channel", Show::Text, 13).titled("kernel function").optional()
+    Column::new("wait_channel", Show::Text, 13).titled("wait channel").optional()
         .means("the function of Linux in which it sleeps", "/proc/self/task/TID/wchan"),
 ];
 

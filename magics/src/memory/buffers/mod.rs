@@ -131,7 +131,7 @@ pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<Found<'py>
         Ok(None) if named => vec![Found::nothing(
             "",
             format!(
-                "{} lends no memory; arrays, bytes and other buffers do",
+                "{} exports no memory; arrays, bytes and other buffers do",
                 type_name(object)
             ),
         )],

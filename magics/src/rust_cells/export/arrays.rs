@@ -199,7 +199,7 @@ fn hold<'py, T: Element + 'static>(
     held.map_err(|_| {
         refuse(
             wanted.name,
-            "its memory is lent already, and one of the two may be written to; give a copy of one",
+            "its memory is borrowed already, and one of the two may be written to; give a copy of one",
         )
     })
 }
