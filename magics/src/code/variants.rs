@@ -74,7 +74,7 @@ const LEVELS: &[CpuLevel] = &[
     },
 ];
 
-impl Level {
+impl CpuLevel {
     fn runs(&self) -> bool {
         self.needs.iter().all(|feature| has(feature))
     }
