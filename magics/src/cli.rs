@@ -6,8 +6,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, Parser};
 
 use crate::error::Error;
-use diaphane_report::Arrangement;
 use diaphane_report::view::text::wrap;
+use diaphane_report::{Arrangement, Schema};
 
 /// A whole line: the magic's own words and the options that all magics share.
 #[derive(Debug, Parser)]
@@ -97,7 +97,7 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
 }
 
 /// The text behind `%name?`.
-pub(crate) fn help(magic: &str, command: Command) -> String {
+pub(crate) fn help(magic: &str, command: Command, schema: &Schema) -> String {
     const WIDTH: usize = 88;
     let usage = usage(magic, &command);
     let about = command
@@ -113,7 +113,10 @@ pub(crate) fn help(magic: &str, command: Command) -> String {
         .help_template("{all-args}")
         .term_width(WIDTH)
         .render_help();
-    format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"))
+    let text = format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"));
+    format!("{}\n\n{}", text.trim_end(), schema.help(WIDTH))
+        .trim_end()
+        .to_owned()
 }
 
 /// Says in a few words what the parser did not like.
@@ -242,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_help_is_about_the_magic() {
-        let help = help("%probe", command::<Probe>());
+        let help = help("%probe", command::<Probe>(), &Schema::new(&[], &[]));
         assert!(help.starts_with("Look for something\n"), "{help}");
     }
 

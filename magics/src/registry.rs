@@ -11,12 +11,13 @@ use crate::magics::{
     native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack, syscalls,
     threads, trace_loads, where_func, why_import,
 };
-use diaphane_report::Report;
+use diaphane_report::{Report, Schema};
 
 /// A magic without its type, as one line of [`ALL`].
 pub(crate) struct Entry {
     pub name: &'static str,
     pub form: Form,
+    pub schema: &'static Schema,
     pub command: fn() -> clap::Command,
     pub only_looks: fn(&str) -> bool,
     run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
@@ -55,6 +56,7 @@ const fn entry<M: Magic>() -> Entry {
     Entry {
         name: M::NAME,
         form: M::FORM,
+        schema: M::SCHEMA,
         command: cli::command::<M::Args>,
         only_looks: only_looks::<M>,
         run: run::<M>,
@@ -74,9 +76,7 @@ pub(crate) fn ask(name: &str, line: &str, context: &Context<'_, '_>) -> Result<R
 
 fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
-        let meant =
-            diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));
-        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
+        return Err(unknown(name));
     };
     match (magic.form, context.cell) {
         (Form::Line, Some(_)) => Err(Error::Usage(format!(
@@ -87,6 +87,12 @@ fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Er
         ))),
         _ => (magic.run)(line, context),
     }
+}
+
+/// That there is no magic of a name, and which one may be meant.
+pub(crate) fn unknown(name: &str) -> Error {
+    let meant = diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));
+    Error::Usage(format!("there is no magic %{name}{meant}"))
 }
 
 fn only_looks<M: Magic>(line: &str) -> bool {

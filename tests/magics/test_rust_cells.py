@@ -18,6 +18,7 @@ def numpy(client: Client) -> Client:
     return client
 
 
+@pytest.mark.core
 def test_a_cell_prints_and_shows_its_last_value(client: Client):
     client.run("x, n, s, b, t = 2.5, 7, 'héllo', b'abc', True")
     done = fine(client, '%%rust -i x,n,s -i b,t\nprint!("{s} {t}");\nx * n as f64 + b.len() as f64')
@@ -44,6 +45,7 @@ def test_a_new_compiler_has_new_libraries(client: Client):
     assert client.value("(a, b)") == "(1, 2)"
 
 
+@pytest.mark.core
 def test_an_array_is_changed_where_it_is(numpy: Client):
     numpy.run("a = np.arange(12.).reshape(3, 4)\nbefore = a.ctypes.data")
     code = (

@@ -40,14 +40,16 @@ mod error;
 mod pattern;
 mod report;
 mod row;
+mod schema;
 pub mod spelling;
 mod stored;
 pub mod view;
 
 pub use bar::{Bar, Part};
-pub use column::{Column, Show};
+pub use column::{Column, Field, Show};
 pub use drawing::{Area, Drawing, Ink};
 pub use error::Error;
 pub use pattern::regex;
 pub use report::{Address, Arrangement, Diagnosis, Facts, Report, Severity, Table, fields, rows};
 pub use row::Row;
+pub use schema::{Rows, Schema};

@@ -160,6 +160,7 @@ fn columns(stored: &[StoredColumn]) -> &'static [Column] {
         rank: stored.rank,
         optional: stored.optional,
         least: stored.least.unwrap_or(usize::MAX),
+        about: None,
     };
     lasting(stored.iter().map(column).collect())
 }

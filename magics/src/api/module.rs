@@ -126,7 +126,11 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
                     Form::Line => "line",
                     Form::Cell => "cell",
                 },
-                cli::help(&magic.form.write(magic.name), (magic.command)()),
+                cli::help(
+                    &magic.form.write(magic.name),
+                    (magic.command)(),
+                    magic.schema,
+                ),
             )
         })
         .collect()

@@ -6,6 +6,7 @@
 mod arrays;
 mod at;
 mod changes;
+mod columns;
 mod findings;
 mod regions;
 mod track;
@@ -20,7 +21,7 @@ use self::regions::{Map, RegionRow};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::view::bytes;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
 ///
@@ -52,35 +53,12 @@ enum GroupBy {
     Kind,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("change", Show::Text, 1).optional(),
-    Column::new("lo", Show::Address, 2)
-        .titled("start")
-        .optional(),
-    Column::new("hi", Show::Address, 9).titled("end").optional(),
-    Column::new("regions", Show::Number, 6).optional(),
-    Column::new("kind", Show::Text, 0).optional(),
-    Column::new("owner", Show::Text, 0).at_least(16).optional(),
-    Column::new("perms", Show::Text, 5).optional(),
-    Column::new("size", Show::Bytes, 1),
-    Column::new("size_delta", Show::Number, 4)
-        .titled("size change")
-        .optional(),
-    Column::new("rss", Show::Bytes, 1).optional(),
-    Column::new("rss_delta", Show::Number, 4)
-        .titled("rss change")
-        .optional(),
-    Column::new("pss", Show::Bytes, 7).optional(),
-    Column::new("huge", Show::Bytes, 6).optional(),
-    Column::new("swap", Show::Bytes, 8).optional(),
-    Column::new("name", Show::Path, 10).optional(),
-];
-
 /// The magic.
 pub(crate) struct AddrMap;
 
 impl Magic for AddrMap {
     const NAME: &'static str = "addr_map";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = AddrMapArgs;
 
     /// The next `--diff` compares with this one.
@@ -132,7 +110,7 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
     });
     Ok(Report {
         name: AddrMap::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: shown,
         chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
         summary: summary(&map.rows, &totals, malloc.as_ref()),

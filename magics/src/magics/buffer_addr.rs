@@ -3,6 +3,7 @@
 //! Addresses come from NumPy's structure or the buffer protocol, mappings and pages from the kernel, and whether two
 //! strided buffers share a byte from NumPy's own solver.
 
+mod columns;
 mod findings;
 mod groups;
 mod overlap;
@@ -29,13 +30,13 @@ use crate::memory::buffers::{Buffer, ExportedBuffer};
 use crate::numpy::memory_handler::origins;
 use crate::python::objects::type_name;
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
 ///
 /// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
 /// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
-/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
+/// A NAME may have attributes and subscripts: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BufferAddrArgs {
@@ -108,6 +109,7 @@ pub(crate) struct BufferAddr;
 
 impl Magic for BufferAddr {
     const NAME: &'static str = "buffer_addr";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = BufferAddrArgs;
 
     fn run(args: &BufferAddrArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -131,7 +133,7 @@ impl Magic for BufferAddr {
         };
         Ok(Report {
             name: Self::NAME,
-            columns: row::COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(listed.iter().map(|one| row::of(one, &listed)))?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,

@@ -1,5 +1,7 @@
 //! `%%buffer_trace`: which array buffers a cell allocated, kept and freed, and which line did.
 
+mod columns;
+
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -16,7 +18,7 @@ use crate::numpy::memory_handler::origins;
 use crate::session::cell_body::Body;
 use crate::session::journal;
 use diaphane_report::view::bytes;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Run the cell, and show which array buffers it allocated, kept and freed, by line.
 ///
@@ -28,23 +30,6 @@ pub(crate) struct BufferTraceArgs {
     #[arg(long, value_name = "SIZE", value_parser = cli::size, default_value = "64")]
     min: usize,
 }
-
-const COLUMNS: &[Column] = &[
-    Column::new("place", Show::Text, 1).titled("line"),
-    Column::new("source", Show::Text, 4).at_least(16).optional(),
-    Column::new("count", Show::Number, 3),
-    Column::new("nbytes", Show::Bytes, 0).titled("size"),
-    Column::new("how", Show::Text, 6),
-    Column::new("state", Show::Text, 2).at_least(5),
-    Column::new("kept_by", Show::Text, 2)
-        .titled("kept by")
-        .optional(),
-    Column::new("lifetime_ns", Show::Time, 5)
-        .titled("lifetime")
-        .optional(),
-    Column::new("through", Show::Text, 7).optional(),
-    Column::new("addr", Show::Address, 8),
-];
 
 /// The end of a buffer that is not there any more.
 const FREED: &str = "freed";
@@ -74,6 +59,7 @@ pub(crate) struct BufferTrace;
 impl Magic for BufferTrace {
     const NAME: &'static str = "buffer_trace";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = BufferTraceArgs;
 
     fn run(args: &BufferTraceArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -132,7 +118,7 @@ fn report(
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
         name: BufferTrace::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         facts: fields(json!({
             "allocated": log.born,
             "allocated_bytes": log.bytes,

@@ -3,6 +3,7 @@
 //! The code is what the process runs, which may differ from the file. The decoder is in `sight::code`.
 
 mod arrows;
+mod columns;
 mod listing;
 
 use diaphane_sight::code::instructions;
@@ -18,13 +19,13 @@ use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::numpy::step::Step;
 use crate::numpy::ufunc::DEFAULT;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Show the machine code of a function, with jumps as arrows and calls by name.
 ///
 /// FUNC is a name with attributes and subscripts (np.add, str.join, math.sin), an address (0x7f...), or a symbol of a
-/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are told
-/// as distances from the start of the function.
+/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are
+/// offsets from the start of the function.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DisasmArgs {
     /// What to show
@@ -55,22 +56,6 @@ impl DisasmArgs {
 
 /// Longer functions are shown in part unless more is asked for.
 const MOST: usize = 4000;
-
-const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .at_least(24),
-    Column::new("types", Show::Text, 3).optional(),
-    Column::new("lib", Show::Text, 1)
-        .titled("library")
-        .at_least(14),
-    Column::new("package", Show::Text, 4)
-        .with("package_version")
-        .optional(),
-    Column::new("addr", Show::Address, 2),
-    Column::new("size", Show::Number, 2).optional(),
-    Column::new("count", Show::Number, 3).titled("instructions"),
-];
 
 #[derive(Serialize)]
 struct ListingRow<'a> {
@@ -106,6 +91,7 @@ pub(crate) struct Disasm;
 
 impl Magic for Disasm {
     const NAME: &'static str = "disasm";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = DisasmArgs;
 
     fn run(args: &DisasmArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -189,7 +175,7 @@ fn report(args: &DisasmArgs, step: &Step, process: &ProcessImage) -> Result<Repo
     let row = row(&args.target, step, &spot, &code, process);
     Ok(Report {
         name: Disasm::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([row])?,
         listing,
         summary: vec![summary(&code)],
@@ -247,7 +233,7 @@ fn unnamed(
     };
     Ok(Report {
         name: Disasm::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([row])?,
         listing: listing::lines(&code, reach(&code), process, args.marks()),
         summary: vec![summary(&code)],

@@ -4,6 +4,7 @@
 
 mod binding;
 mod chart;
+mod columns;
 mod findings;
 mod row;
 mod tree;
@@ -25,10 +26,10 @@ use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic};
 use crate::session::{import_audit, journal};
 use diaphane_cpython::extensions;
-use diaphane_report::regex;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, fields, rows};
-use row::{COLUMNS, LibraryRow, Resident};
+use diaphane_report::{Schema, regex};
+use row::{LibraryRow, Resident};
 
 /// List the native libraries that are loaded into this process.
 ///
@@ -90,6 +91,7 @@ pub(crate) struct LoadedLibs;
 
 impl Magic for LoadedLibs {
     const NAME: &'static str = "loaded_libs";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = LoadedLibsArgs;
 
     fn only_looks(args: &LoadedLibsArgs) -> bool {
@@ -158,7 +160,7 @@ fn report(
     let in_json = |&(package, libs, bytes): &(&str, usize, usize)| json!({"package": package, "libs": libs, "bytes": bytes});
     Ok(Report {
         name: LoadedLibs::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         facts: fields(json!({
             "totals": {"libs": listed.len(), "loaded": counted, "bytes": mapped},
             "groups": groups.iter().map(in_json).collect::<Vec<_>>(),

@@ -8,6 +8,7 @@ mod builder;
 #[cfg(test)]
 mod builder_tests;
 mod code;
+mod columns;
 mod events;
 mod labels;
 mod record;
@@ -19,8 +20,8 @@ use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
-use diaphane_report::Report;
 use diaphane_report::regex;
+use diaphane_report::{Report, Schema};
 
 use record::{RecordOptions, record};
 
@@ -61,6 +62,7 @@ pub(crate) struct NativeCalls;
 impl Magic for NativeCalls {
     const NAME: &'static str = "native_calls";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeCallsArgs;
 
     fn only_looks(_args: &NativeCallsArgs) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! Every cell is measured, since that takes some ten microseconds; only `on` shows the line.
 
+mod columns;
+
 use std::sync::Mutex;
 
 use clap::ValueEnum;
@@ -10,8 +12,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::session::deltas::Delta;
-use diaphane_report::view;
-use diaphane_report::{Column, Report, Show, rows};
+use diaphane_report::{Report, Schema, rows, view};
 
 /// Show what each cell changed under the surface.
 ///
@@ -50,36 +51,12 @@ static STATE: Mutex<State> = Mutex::new(State {
     last: None,
 });
 
-const COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 0),
-    Column::new("libs_added", Show::List, 1)
-        .titled("loaded")
-        .optional(),
-    Column::new("libs_removed", Show::List, 2)
-        .titled("unloaded")
-        .optional(),
-    Column::new("threads_added", Show::List, 1)
-        .titled("threads")
-        .optional(),
-    Column::new("buffers_new", Show::List, 1)
-        .titled("buffers")
-        .optional(),
-    Column::new("rss", Show::Change, 0),
-    Column::new("anon", Show::Change, 4).titled("of it anonymous"),
-    Column::new("huge", Show::Change, 5)
-        .titled("of it huge")
-        .optional(),
-    Column::new("wall_ns", Show::Time, 0).titled("time"),
-    Column::new("cpu_ns", Show::Time, 0).titled("cpu"),
-    Column::new("minor_faults", Show::Number, 3).titled("faults"),
-    Column::new("major_faults", Show::Number, 6).titled("from disk"),
-];
-
 /// The magic.
 pub(crate) struct NativeDelta;
 
 impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeDeltaArgs;
 
     fn only_looks(args: &NativeDeltaArgs) -> bool {
@@ -111,7 +88,7 @@ fn last(delta: Option<&Delta>) -> Result<Report, Error> {
     };
     Ok(Report {
         name: NativeDelta::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([delta])?,
         summary: vec![delta.sentence()],
         ..Report::default()

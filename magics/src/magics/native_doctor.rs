@@ -2,11 +2,13 @@
 //!
 //! It knows no diagnosis of its own: it asks the magics that make them, as their lines below say.
 
+mod columns;
+
 use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
-use diaphane_report::{Diagnosis, Report, Row, Severity, fields};
+use diaphane_report::{Diagnosis, Report, Row, Schema, Severity, fields};
 
 /// Run every check and list what is remarkable, the worst first.
 ///
@@ -29,6 +31,7 @@ pub(crate) struct NativeDoctor;
 
 impl Magic for NativeDoctor {
     const NAME: &'static str = "native_doctor";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeDoctorArgs;
 
     fn run(_args: &NativeDoctorArgs, context: &Context<'_, '_>) -> Result<Report, Error> {

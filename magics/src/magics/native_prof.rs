@@ -3,6 +3,7 @@
 //! The samples are taken by `diaphane_trace::sampler`; here they get names (`gather`), are added up (`profile`) and drawn
 //! (`flame`).
 
+mod columns;
 mod export;
 mod findings;
 mod flame;
@@ -27,7 +28,7 @@ use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::KERNELS;
 use diaphane_cpython::interpreter::{self, Interpreter, begin_above, note_above};
-use diaphane_report::Report;
+use diaphane_report::{Report, Schema};
 
 /// Which threads are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,7 +66,7 @@ pub(crate) struct NativeProfArgs {
     /// Write collapsed stacks too, one line each
     #[arg(long, value_name = "FILE")]
     collapsed: Option<String>,
-    /// Tell the lines of Python functions apart
+    /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
 }
@@ -76,6 +77,7 @@ pub(crate) struct NativeProf;
 impl Magic for NativeProf {
     const NAME: &'static str = "native_prof";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeProfArgs;
 
     fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {

@@ -1,5 +1,7 @@
 //! `%process_tree`: this kernel and the processes that it started, with their threads and memory.
 
+mod columns;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +12,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::view::bytes;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// List this process and all that it started, with what has changed since the last time.
 ///
@@ -18,20 +20,6 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 /// another program (subprocess, spawn).
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProcessTreeArgs {}
-
-const COLUMNS: &[Column] = &[
-    Column::new("tree", Show::Text, 0)
-        .titled("process")
-        .at_least(16),
-    Column::new("pid", Show::Number, 0),
-    Column::new("what", Show::Text, 0),
-    Column::new("change", Show::Text, 1).optional().at_least(3),
-    Column::new("threads", Show::Number, 0),
-    Column::new("rss", Show::Bytes, 2),
-    Column::new("private", Show::Bytes, 1),
-    Column::new("shared", Show::Bytes, 1),
-    Column::new("command", Show::List, 3),
-];
 
 /// What tells one process from another that has its number later.
 type ProcessIdentity = (i32, u64);
@@ -64,6 +52,7 @@ pub(crate) struct ProcessTree;
 
 impl Magic for ProcessTree {
     const NAME: &'static str = "process_tree";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ProcessTreeArgs;
 
     fn only_looks(_args: &ProcessTreeArgs) -> bool {
@@ -103,12 +92,12 @@ impl Magic for ProcessTree {
         let mut limits = Vec::new();
         if hidden > 0 {
             limits.push(format!(
-                "processes whose memory the kernel does not show us: {hidden}"
+                "processes whose memory Linux does not show us: {hidden}"
             ));
         }
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(all)?,
             facts: fields(json!({
                 "processes": family.len(),

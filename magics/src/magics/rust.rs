@@ -3,6 +3,7 @@
 //! The line and the report are here, completion inside such a cell in `assist`; everything else is in `rust_cells`.
 
 mod assist;
+mod columns;
 
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use crate::rust_cells::run::{self, Isolation};
 use crate::rust_cells::{function, kept, nanoseconds, state};
 use crate::session::cell_body;
 pub(crate) use assist::{rust_complete, rust_inspect};
-use diaphane_report::{Column, Report, Show, rows};
+use diaphane_report::{Report, Schema, rows};
 
 /// Compile the cell as Rust, load it into this process and run it on Python's memory.
 ///
@@ -73,26 +74,6 @@ pub(crate) struct RustArgs {
 /// The magic.
 pub(crate) struct Rust;
 
-const COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 1),
-    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
-    Column::new("bind_ns", Show::Time, 2).titled("borrowed in"),
-    Column::new("run_ns", Show::Time, 0).titled("ran in"),
-    Column::new("cached", Show::Text, 0).titled("unchanged"),
-    Column::new("library", Show::Path, 1),
-];
-
-/// With `--isolated`: also what the process costs.
-const ISOLATED_COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 1),
-    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
-    Column::new("fork_ns", Show::Time, 0).titled("forked in"),
-    Column::new("run_ns", Show::Time, 0).titled("ran in"),
-    Column::new("back_ns", Show::Time, 0).titled("copied back in"),
-    Column::new("cached", Show::Text, 0).titled("unchanged"),
-    Column::new("library", Show::Path, 1),
-];
-
 /// What `--time` shows.
 #[derive(Debug, Serialize)]
 struct CellTimes {
@@ -112,6 +93,7 @@ struct CellTimes {
 impl Magic for Rust {
     const NAME: &'static str = "rust";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = RustArgs;
 
     fn only_looks(_args: &RustArgs) -> bool {
@@ -131,11 +113,7 @@ impl Magic for Rust {
         warn(&loaded, cell, user)?;
         let mut report = Report {
             name: Self::NAME,
-            columns: if args.isolated {
-                ISOLATED_COLUMNS
-            } else {
-                COLUMNS
-            },
+            columns: columns::COLUMNS,
             quiet: !args.time && !args.show,
             ..Report::default()
         };
@@ -223,7 +201,7 @@ fn check(args: &RustArgs) -> Result<(), Error> {
         let (other, why) = if args.isolated {
             (
                 "--isolated",
-                "an isolated cell has gone with its variables when it ends",
+                "the variables of an isolated cell end with its process",
             )
         } else {
             ("-o", "a variable can be given to one side only")

@@ -5,7 +5,7 @@ use diaphane_rust_protocol::Question;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::rust_cells::{ask, client, kept, state};
-use diaphane_report::Report;
+use diaphane_report::{Report, Schema};
 
 /// Forget the items and dependencies of all Rust cells and drop what they kept; libraries that are loaded stay
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,7 @@ pub(crate) struct RustReset;
 
 impl Magic for RustReset {
     const NAME: &'static str = "rust_reset";
+    const SCHEMA: &'static Schema = &Schema::new(&[], &[]);
     type Args = RustResetArgs;
 
     fn only_looks(_args: &RustResetArgs) -> bool {

@@ -1,5 +1,7 @@
 //! `%rust_status`: what Rust cells have made so far.
 
+mod columns;
+
 use diaphane_rust_protocol::{Answer, Question, Status};
 use serde_json::json;
 
@@ -7,12 +9,12 @@ use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::rust_cells::taint::{self, Taint};
 use crate::rust_cells::{ask, client, kept, state};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show what Rust cells have: the compiler, the items that later cells can use, the dependencies, kept variables
 #[derive(Debug, clap::Args)]
 pub(crate) struct RustStatusArgs {
-    /// Do not ask the compiler: tell what is known in this process
+    /// Do not ask the compiler: show what is known in this process
     #[arg(long)]
     here: bool,
 }
@@ -20,14 +22,9 @@ pub(crate) struct RustStatusArgs {
 /// The magic.
 pub(crate) struct RustStatus;
 
-const COLUMNS: &[Column] = &[
-    Column::new("kind", Show::Text, 0),
-    Column::new("name", Show::Text, 0),
-    Column::new("cell", Show::Number, 0),
-];
-
 impl Magic for RustStatus {
     const NAME: &'static str = "rust_status";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = RustStatusArgs;
 
     fn only_looks(args: &RustStatusArgs) -> bool {
@@ -83,7 +80,7 @@ fn report(name: &'static str, status: Status) -> Result<Report, Error> {
     };
     Ok(Report {
         name,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows(items.chain(dependencies).chain(kept))?,
         facts: fields(json!({
             "rustc": status.rustc,

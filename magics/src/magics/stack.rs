@@ -1,5 +1,6 @@
 //! `%stack`: what the process runs at this moment, Python and native functions in one; also while a cell hangs.
 
+mod columns;
 mod outside;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use crate::stacks::now::{ThreadNow, threads_now};
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::interpreter::{self, Interpreter};
 use diaphane_report::view::text::shorten;
-use diaphane_report::{Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, Show, fields, rows};
 
 /// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
 ///
@@ -39,6 +40,7 @@ pub(crate) struct Stack;
 
 impl Magic for Stack {
     const NAME: &'static str = "stack";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = StackMagicArgs;
 
     /// Threads may get a signal.

@@ -2,6 +2,7 @@
 
 mod callers;
 mod choice;
+mod columns;
 mod decode;
 mod events;
 mod fallback;
@@ -33,7 +34,7 @@ use crate::session::journal;
 use choice::CallFilter;
 use diaphane_cpython::here;
 use diaphane_cpython::interpreter;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Run the cell, and show the system calls that it makes: what for, how long, and by whom.
 ///
@@ -76,45 +77,13 @@ enum By {
 /// How much each thread may write: some hundred thousand calls.
 const ROOM: usize = 256 << 20;
 
-const GROUPED: &[Column] = &[
-    Column::new("call", Show::Text, 0).optional(),
-    Column::new("tid", Show::Number, 0).optional(),
-    Column::new("path", Show::Path, 1).optional(),
-    Column::new("python", Show::Text, 0)
-        .titled("function")
-        .at_least(24)
-        .optional(),
-    Column::new("calls", Show::Number, 0),
-    Column::new("errors", Show::Number, 3),
-    Column::new("total_ns", Show::Time, 0).titled("time"),
-    Column::new("mean_ns", Show::Time, 5).titled("mean"),
-    Column::new("max_ns", Show::Time, 6).titled("longest"),
-    Column::new("library", Show::Text, 1)
-        .titled("made by")
-        .optional(),
-    Column::new("place", Show::Text, 2)
-        .titled("mostly at")
-        .at_least(9)
-        .optional(),
-];
-
-const LISTED: &[Column] = &[
-    Column::new("began_ns", Show::Time, 3).titled("at"),
-    Column::new("tid", Show::Number, 6),
-    Column::new("call", Show::Text, 0),
-    Column::new("arguments", Show::Text, 0),
-    Column::new("result", Show::Text, 1),
-    Column::new("took_ns", Show::Time, 4).titled("took"),
-    Column::new("library", Show::Text, 5).titled("made by"),
-    Column::new("place", Show::Text, 2).at_least(9).optional(),
-];
-
 /// The magic.
 pub(crate) struct Syscalls;
 
 impl Magic for Syscalls {
     const NAME: &'static str = "syscalls";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = SyscallsArgs;
 
     fn run(args: &SyscallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -166,7 +135,7 @@ fn report(
             "shown": seen.len(),
             "elapsed_ns": recording.elapsed_ns,
             "files": opens,
-            "created": creations,
+            "started": creations,
             "threads": recording.threads,
             "lost": recording.lost,
         }))?,
@@ -182,10 +151,10 @@ fn report(
         report.row_listings = Some(("index", lines.collect::<HashMap<_, _>>()));
         report.rows = rows(rows::each(&seen))?;
     } else if args.list {
-        report.columns = LISTED;
+        report.columns = columns::LISTED;
         report.rows = rows(rows::each(&seen))?;
     } else {
-        report.columns = GROUPED;
+        report.columns = columns::GROUPED;
         report.rows = rows(rows::grouped(args.by, &seen))?;
     }
     Ok(report)

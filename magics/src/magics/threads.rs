@@ -4,6 +4,7 @@
 //! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
 
 mod chart;
+mod columns;
 mod findings;
 mod sample;
 
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::python::threads::thread_names;
 use crate::session::journal;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::summary;
@@ -56,37 +57,6 @@ pub(crate) struct ThreadsArgs {
     #[arg(long, value_name = "MS")]
     sample: Option<u64>,
 }
-
-const COLUMNS: &[Column] = &[
-    Column::new("tid", Show::Number, 0),
-    Column::new("name", Show::Text, 0).at_least(15),
-    Column::new("kind", Show::Text, 1),
-    Column::new("owner", Show::Text, 2).at_least(18),
-    Column::new("owner_package", Show::Text, 3)
-        .titled("package")
-        .optional(),
-    Column::new("cpu_ns", Show::Time, 4).titled("cpu"),
-    Column::new("cpu_pct", Show::Number, 4)
-        .titled("cpu %")
-        .optional(),
-    Column::new("state", Show::Text, 6),
-    Column::new("wait", Show::Text, 5),
-    Column::new("gil", Show::Text, 7).optional(),
-    Column::new("created_in", Show::Number, 8)
-        .titled("cell")
-        .optional(),
-    Column::new("top_frame", Show::Text, 9)
-        .titled("runs")
-        .optional(),
-    Column::new("last_cpu", Show::Number, 10).titled("on"),
-    Column::new("affinity", Show::Text, 12)
-        .titled("may run on")
-        .optional(),
-    Column::new("owner_confidence", Show::Text, 11).titled("owner by"),
-    Column::new("wait_channel", Show::Text, 13)
-        .titled("kernel function")
-        .optional(),
-];
 
 #[derive(Serialize)]
 struct ThreadRow<'a> {
@@ -136,6 +106,7 @@ impl ThreadsArgs {
 
 impl Magic for Threads {
     const NAME: &'static str = "threads";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ThreadsArgs;
 
     /// Stacks are asked for by signals, and a sample takes as long as the user said.
@@ -238,7 +209,7 @@ impl Answer {
         let all = listed.into_iter().map(|thread| self.row(thread, shown));
         Ok(Report {
             name: Threads::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(all)?,
             row_listings,
             chart,
@@ -352,7 +323,7 @@ impl Answer {
         let limits = [
             (
                 silent,
-                "the kernel does not show the system calls of threads here, so waits are unknown",
+                "Linux does not show the system calls of threads here, so waits are unknown",
             ),
             (
                 !self.snapshot.interpreter.known,

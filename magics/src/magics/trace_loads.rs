@@ -1,6 +1,7 @@
 //! `%%trace_loads`: which libraries a cell made the dynamic linker load, in their order: for whom, by which rule they
 //! were found, and how long that took.
 
+mod columns;
 mod findings;
 mod opens;
 mod row;
@@ -15,7 +16,6 @@ use diaphane_trace::linker_events as recorder;
 use diaphane_trace::linker_events::{Recording, Refused, Running};
 use serde_json::json;
 
-use self::row::{COLUMNS, FILE_COLUMNS};
 use self::seen::{Seeing, SeenEvents};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
@@ -24,7 +24,7 @@ use crate::magics::trace_loads::timeline::Timeline;
 use crate::session::cell_body::Body;
 use crate::session::import_audit;
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Run the cell, and show which native libraries were loaded for it.
 ///
@@ -56,6 +56,7 @@ pub(crate) struct TraceLoads;
 impl Magic for TraceLoads {
     const NAME: &'static str = "trace_loads";
     const FORM: Form = Form::Cell;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = TraceLoadsArgs;
 
     fn run(args: &TraceLoadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -133,9 +134,9 @@ fn report(
         _ => rows(row::libraries(snapshot, &opens, args.fail, args.time))?,
     };
     let columns = match args {
-        TraceLoadsArgs { files: true, .. } => FILE_COLUMNS,
-        TraceLoadsArgs { tree: true, .. } => tree::COLUMNS,
-        _ => COLUMNS,
+        TraceLoadsArgs { files: true, .. } => columns::FILES,
+        TraceLoadsArgs { tree: true, .. } => columns::TREE,
+        _ => columns::COLUMNS,
     };
     let listing = args.strace.then(|| opens::strace(&opens, args.fail));
     Ok(Report {
@@ -274,7 +275,8 @@ fn limits(snapshot: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     }
     if !import_audit::is_listening() {
         limits.push(
-            "Python let no audit hook be added: imports are not told from other calls".into(),
+            "Python let no audit hook be added: imports cannot be distinguished from other calls"
+                .into(),
         );
     }
     match &watch.opened {

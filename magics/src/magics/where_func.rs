@@ -3,6 +3,7 @@
 //! CPython's and NumPy's structures tell which C function is called, the library's symbols its name, its debug
 //! information the line, and its instructions which part of the processor's instruction set it uses.
 
+mod columns;
 mod findings;
 
 use diaphane_sight::code::instructions::{Counts, Instruction};
@@ -17,7 +18,7 @@ use crate::code::variants::Variants;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::numpy::step::Step;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Show the C function behind a Python object: its symbol, library, package, source line, and instruction set.
 ///
@@ -32,36 +33,6 @@ pub(crate) struct WhereArgs {
     #[arg(long, value_name = "D")]
     dtype: Option<String>,
 }
-
-const COLUMNS: &[Column] = &[
-    Column::new("role", Show::Text, 1),
-    Column::new("object", Show::Text, 8).optional(),
-    Column::new("types", Show::Text, 0).optional(),
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .at_least(24)
-        .optional(),
-    Column::new("source", Show::Path, 2).optional(),
-    Column::new("lib", Show::Text, 4)
-        .titled("library")
-        .at_least(14)
-        .optional(),
-    Column::new("package", Show::Text, 7)
-        .with("package_version")
-        .optional(),
-    Column::new("size", Show::Number, 6).optional(),
-    Column::new("isa_used", Show::List, 3)
-        .titled("isa")
-        .optional(),
-    Column::new("bound", Show::Text, 5)
-        .titled("variant")
-        .optional(),
-    Column::new("each", Show::Text, 3)
-        .titled("for each item")
-        .optional(),
-    Column::new("addr", Show::Address, 10).optional(),
-    Column::new("offset", Show::Number, 11).optional(),
-];
 
 #[derive(Serialize, Default)]
 struct CodeRow {
@@ -102,6 +73,7 @@ pub(crate) struct Where;
 
 impl Magic for Where {
     const NAME: &'static str = "where";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = WhereArgs;
 
     fn run(args: &WhereArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -122,7 +94,7 @@ impl Magic for Where {
         }
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(found.iter().map(|one| row(one, &process)))?,
             summary: vec![summary(&args.target, &found)],
             diagnoses: findings::all(&found, context)?,

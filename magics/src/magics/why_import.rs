@@ -3,6 +3,7 @@
 //! The linker's message names one thing; the rest is found as the linker would: who needs it, which copy is loaded
 //! already and by whom, and which files on this machine would do.
 
+mod columns;
 mod exception;
 mod explain;
 mod message;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::libraries::inventory;
 use crate::magic::{Context, Magic, User};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 use exception::Cause;
 use explain::{Explanation, ImportSnapshot};
 use places::Places;
@@ -37,23 +38,12 @@ pub(crate) struct WhyImportArgs {
     last: bool,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("kind", Show::Text, 0),
-    Column::new("missing", Show::Text, 0).at_least(24),
-    Column::new("required_by", Show::Path, 1).titled("required by"),
-    Column::new("loaded_copy", Show::Path, 2)
-        .titled("loaded copy")
-        .optional(),
-    Column::new("loaded_by", Show::Text, 3)
-        .titled("loaded by")
-        .optional(),
-];
-
 /// The magic.
 pub(crate) struct WhyImport;
 
 impl Magic for WhyImport {
     const NAME: &'static str = "why_import";
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = WhyImportArgs;
 
     fn run(args: &WhyImportArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
@@ -64,7 +54,7 @@ impl Magic for WhyImport {
             let class = exception.get_type().name()?.to_string();
             return Ok(Report {
                 name: Self::NAME,
-                columns: COLUMNS,
+                columns: columns::COLUMNS,
                 summary: vec![format!(
                     "this {class} does not come from loading a native library, so there is nothing to explain"
                 )],
@@ -101,7 +91,7 @@ fn report(user: User<'_, '_>, cause: &Cause, explanation: Explanation) -> Result
     let summary = explanation.sentences();
     Ok(Report {
         name: WhyImport::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         listing,
         summary,
         facts: fields(json!({

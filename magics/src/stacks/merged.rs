@@ -226,7 +226,9 @@ pub(crate) fn woven<N, P>(
 
 fn why(missing: Missing) -> &'static str {
     match missing {
-        Missing::Asks => "it is the thread that asks, so only its Python functions are shown",
+        Missing::Asks => {
+            "it is the thread that runs the magic, so only its Python functions are shown"
+        }
         Missing::Blocked => "it blocks signals, and its sleep could not be followed",
         Missing::Silent => "it did not answer a signal in time",
         Missing::Refused => "no signal could be sent to it",

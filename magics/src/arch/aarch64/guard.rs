@@ -1,9 +1,6 @@
 //! There is no way back from a fault on AArch64 yet: it ends the process as ever.
 
-#![allow(
-    unsafe_code,
-    reason = "a cell is called by its address"
-)]
+#![allow(unsafe_code, reason = "a cell is called by its address")]
 
 use diaphane_cell::abi::{Ctx, Entry};
 

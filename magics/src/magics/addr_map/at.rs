@@ -13,18 +13,7 @@ use super::arrays::Arrays;
 use super::regions::{ARRAY, word};
 use crate::error::Error;
 use crate::magic::Magic;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
-
-const COLUMNS: &[Column] = &[
-    Column::new("address", Show::Address, 0),
-    Column::new("kind", Show::Text, 0),
-    Column::new("owner", Show::Text, 0).at_least(16),
-    Column::new("symbol", Show::Text, 1).at_least(16).optional(),
-    Column::new("offset", Show::Number, 1).optional(),
-    Column::new("perms", Show::Text, 3),
-    Column::new("lo", Show::Address, 2).titled("start"),
-    Column::new("hi", Show::Address, 4).titled("end"),
-];
+use diaphane_report::{Address, Report, fields, rows};
 
 #[derive(Serialize)]
 struct AddressRow {
@@ -56,7 +45,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
         .map_or_else(|| format!("nothing is mapped at {address:#x}"), sentence);
     Ok(Report {
         name: AddrMap::NAME,
-        columns: COLUMNS,
+        columns: super::columns::AT,
         rows: rows(row)?,
         summary: vec![summary],
         facts: fields(json!({"at": Address(address)}))?,

@@ -7,20 +7,7 @@ use super::matches;
 use crate::error::Error;
 use crate::libraries::inventory::LibraryEntry;
 use crate::magic::Magic;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
-
-const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(24),
-    Column::new("role", Show::Text, 0),
-    Column::new("bound_to", Show::Text, 1)
-        .titled("bound to")
-        .at_least(20),
-    Column::new("version", Show::Text, 3).optional(),
-    Column::new("binding", Show::Text, 4),
-    Column::new("address", Show::Address, 2),
-    Column::new("package", Show::Text, 5),
-    Column::new("path", Show::Path, 6),
-];
+use diaphane_report::{Address, Report, fields, rows};
 
 #[derive(Serialize)]
 struct BindingRow<'a> {
@@ -89,7 +76,7 @@ pub(super) fn report(
     );
     Ok(Report {
         name: super::LoadedLibs::NAME,
-        columns: COLUMNS,
+        columns: super::columns::BINDINGS,
         rows: rows(listed)?,
         facts: fields(
             serde_json::json!({"symbol": symbol, "definitions": definitions, "uses": uses}),

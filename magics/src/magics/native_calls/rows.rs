@@ -18,23 +18,8 @@ use crate::error::Error;
 use crate::magic::User;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, Places};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, fields, rows};
 
-const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .with("place"),
-    Column::new("calls", Show::Number, 1),
-    Column::new("total_ns", Show::Time, 0).titled("time"),
-    Column::new("lib", Show::Text, 2).titled("library"),
-    Column::new("args", Show::Text, 1)
-        .titled("with")
-        .at_least(40)
-        .optional(),
-    Column::new("helpers", Show::Text, 3)
-        .titled("and calls")
-        .optional(),
-];
 /// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses has no end.
 pub(super) const DEEPEST: usize = 1000;
 /// Callers that took less than this part of their parent's time stand together on one row.
@@ -382,7 +367,7 @@ impl Writer<'_, '_> {
         }
         Ok(Report {
             name: "native_calls",
-            columns: COLUMNS,
+            columns: super::columns::COLUMNS,
             tables: self.tables()?,
             bars: self.bar().into_iter().collect(),
             diagnoses: self.findings(trees)?,

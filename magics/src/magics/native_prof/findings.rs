@@ -54,7 +54,7 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
         format!("{share} % of the samples are in malloc and free.")
     } else {
         format!(
-            "{system} % of the CPU time is the kernel's, with {} page faults: memory is fetched and given back again and again.",
+            "{system} % of the CPU time is spent in Linux, with {} page faults: memory is fetched and given back again and again.",
             usage.faults
         )
     };
@@ -65,7 +65,7 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
         evidence: vec![
             format!("{own} of {} samples are in malloc's functions", profile.samples),
             format!(
-                "the process used {:.2} s of CPU, {:.2} s of it in the kernel, and had {} page faults",
+                "the process used {:.2} s of CPU, {:.2} s of it in Linux, and had {} page faults",
                 cpu,
                 usage.system.as_secs_f64(),
                 usage.faults

@@ -221,7 +221,7 @@ impl Sink for Gather {
         let mut calls = self.calls(&sample);
         match sample.doing {
             Doing::Running => {}
-            Doing::Waiting => calls.push(self.pseudo(CodeKind::Wait, "(waits in the kernel)")),
+            Doing::Waiting => calls.push(self.pseudo(CodeKind::Wait, "(waits in Linux)")),
             Doing::WaitingForGil => {
                 calls.push(self.pseudo(CodeKind::GilWait, "(waits for the GIL)"))
             }

@@ -13,20 +13,10 @@ use super::{flame, gather};
 use crate::error::Error;
 use crate::magic::Magic;
 use diaphane_report::view::{svg::svg, time};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, fields, rows};
 
 /// No more stacks in the facts.
 const MOST_STACKS: usize = 2000;
-
-const COLUMNS: &[Column] = &[
-    Column::new("function", Show::Text, 0).at_least(20),
-    Column::new("library", Show::Text, 3).at_least(14),
-    Column::new("kind", Show::Text, 2).at_least(9),
-    Column::new("self_pct", Show::Number, 0).titled("self %"),
-    Column::new("total_pct", Show::Number, 1).titled("total %"),
-    Column::new("samples", Show::Number, 4),
-    Column::new("threads", Show::Number, 5),
-];
 
 #[derive(Serialize)]
 struct FunctionRow<'a> {
@@ -105,7 +95,7 @@ pub(super) fn report(
     });
     Ok(Report {
         name: NativeProf::NAME,
-        columns: COLUMNS,
+        columns: super::columns::COLUMNS,
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
         summary: summary(settings, profile, spent),

@@ -116,7 +116,7 @@ impl OtherProcess {
             .find(|region| region.perms.starts_with('r'));
         let Some(region) = readable else {
             return refuse(format!(
-                "{} has ended, or belongs to the kernel: it has no memory",
+                "{} has ended, or belongs to Linux: it has no memory",
                 self.shown
             ));
         };

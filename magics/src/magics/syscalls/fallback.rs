@@ -6,7 +6,8 @@ use diaphane_trace::syscalls::Refused;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{GROUPED, Syscalls};
+use super::Syscalls;
+use super::columns::GROUPED;
 use crate::error::Error;
 use crate::magic::Magic;
 use crate::session::audit_events;

@@ -72,7 +72,7 @@ fn searches(calls: &NamedCalls<'_>, path: &[String]) -> Option<Diagnosis> {
         code: "S004",
         severity: Severity::Info,
         title: format!(
-            "Imports asked {} times for the {} folders of sys.path, {} in the kernel.",
+            "Imports asked {} times for the {} folders of sys.path, {} in Linux.",
             asked.len(),
             each.len(),
             time(took)
@@ -105,7 +105,7 @@ fn missing(calls: &NamedCalls<'_>) -> Option<Diagnosis> {
         code: "S005",
         severity: Severity::Info,
         title: format!(
-            "{} of {} calls that name a file found none, {} in the kernel.",
+            "{} of {} calls that name a file found none, {} in Linux.",
             failed.len(),
             asked.count(),
             time(sum(failed.iter().map(|(_, call)| *call)))
@@ -157,7 +157,7 @@ fn pieces(calls: &NamedCalls<'_>) -> Option<Diagnosis> {
         code: "S006",
         severity: Severity::Warn,
         title: format!(
-            "{} was {verb} in {} pieces of {} on average, {} in the kernel.",
+            "{} was {verb} in {} pieces of {} on average, {} in Linux.",
             file.path,
             pieces.count,
             bytes(pieces.bytes as f64 / pieces.count as f64),
@@ -261,7 +261,7 @@ fn polling(calls: &NamedCalls<'_>, seen: &[SeenCall<'_>]) -> Option<Diagnosis> {
             found.len()
         ),
         evidence,
-        fix: "Wait with a time-out, or on a lock, an event or a queue, so that the kernel wakes the thread.".into(),
+        fix: "Wait with a time-out, or on a lock, an event or a queue, so that Linux wakes the thread.".into(),
     })
 }
 

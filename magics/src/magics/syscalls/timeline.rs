@@ -25,7 +25,7 @@ pub(super) fn summary(
         format!(", of which {} were asked for", seen.len())
     };
     let times = format!(
-        "{calls} in {}{shown}, {} in the kernel",
+        "{calls} in {}{shown}, {} in Linux",
         time(recording.elapsed_ns as f64),
         time(total as f64)
     );

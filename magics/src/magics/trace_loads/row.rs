@@ -5,53 +5,7 @@ use serde::Serialize;
 use super::opens::{OpenAttempt, Source};
 use crate::libraries::names::file_name;
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
-use diaphane_report::{Address, Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("t_ns", Show::Time, 3).titled("at"),
-    Column::new("name", Show::Text, 0).at_least(20),
-    Column::new("requester", Show::Text, 1)
-        .titled("caused by")
-        .at_least(20),
-    Column::new("why", Show::Text, 5).titled("found by"),
-    Column::new("missed", Show::Number, 6).optional(),
-    Column::new("total_ns", Show::Time, 4)
-        .titled("call")
-        .optional(),
-    Column::new("init_ns", Show::Time, 2)
-        .titled("init")
-        .optional(),
-    Column::new("bytes", Show::Bytes, 3),
-    Column::new("result", Show::Text, 4).at_least(8).optional(),
-    Column::new("package", Show::Text, 7)
-        .with("package_version")
-        .optional(),
-    Column::new("line", Show::Text, 8).optional(),
-    Column::new("search_ns", Show::Time, 9)
-        .titled("search")
-        .optional(),
-    Column::new("map_ns", Show::Time, 9)
-        .titled("map")
-        .optional(),
-    Column::new("bind_ns", Show::Time, 9)
-        .titled("bind")
-        .optional(),
-    Column::new("base", Show::Address, 11),
-    Column::new("path", Show::Path, 10),
-];
-
-pub(super) const FILE_COLUMNS: &[Column] = &[
-    Column::new("t_ns", Show::Time, 3).titled("at"),
-    Column::new("path", Show::Path, 0),
-    Column::new("result", Show::Text, 1),
-    Column::new("dur_ns", Show::Time, 4)
-        .titled("took")
-        .optional(),
-    Column::new("requester", Show::Text, 2)
-        .titled("for")
-        .at_least(16),
-    Column::new("source", Show::Text, 5),
-];
+use diaphane_report::Address;
 
 /// A library, or a call that loaded none.
 #[derive(Serialize)]

@@ -4,23 +4,6 @@ use serde::Serialize;
 
 use crate::libraries::names::file_name;
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
-use diaphane_report::{Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(30),
-    Column::new("took_ns", Show::Time, 1)
-        .titled("took")
-        .optional(),
-    Column::new("init_ns", Show::Time, 3)
-        .titled("init")
-        .optional(),
-    Column::new("bytes", Show::Bytes, 4),
-    Column::new("missed", Show::Number, 5).optional(),
-    Column::new("why", Show::Text, 2)
-        .titled("found by")
-        .at_least(16),
-    Column::new("result", Show::Text, 6).optional(),
-];
 
 /// One line of the tree. Each comes behind the one that it is below.
 #[derive(Serialize)]

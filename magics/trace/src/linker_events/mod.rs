@@ -105,7 +105,7 @@ pub enum Refused {
     #[error("the system forbids changes of machine code")]
     Memory,
     /// The kernel lacks a call.
-    #[error("the kernel has no membarrier")]
+    #[error("Linux has no membarrier here")]
     Barrier,
 }
 
