@@ -26,7 +26,8 @@ use crate::magic::{Context, Form, Magic, User};
 use crate::magics::threads::python_names;
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::KERNELS;
-use diaphane_cpython::interpreter::{self, Interpreter, begin_above, note_above};
+use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
+use diaphane_cpython::{check, symbols};
 use diaphane_report::Report;
 
 /// No more samples a second.
@@ -163,9 +164,8 @@ pub(crate) fn run(
     body: &Body<'_, '_>,
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
-    interpreter::check(user.py);
+    check(user.py);
     let file = body.file.to_string();
-    let known = Interpreter::look().known;
     let main = nix::unistd::gettid().as_raw();
     begin_above(main);
     let gather = Gather::new(main, &file, settings.lines);
@@ -188,7 +188,7 @@ pub(crate) fn run(
         elapsed,
         usage: after.since(before),
     };
-    report(magic, settings, &profile, &spent, known)
+    report(magic, settings, &profile, &spent)
 }
 
 /// About the caller's stack pointer: everything that the caller calls lies below.
@@ -200,7 +200,6 @@ fn stack_pointer() -> usize {
 
 fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
     let libraries = libraries::loaded(&Maps::query()?)?;
-    let mut images = libraries.iter().map(|library| &library.image);
     Ok(Plan {
         hz: settings.hz,
         clock: settings.clock,
@@ -209,6 +208,6 @@ fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
         floor,
         note: note_above,
         arguments: || Interpreter::look().states,
-        gil: images.find_map(|image| image.data("_PyRuntime")),
+        gil: symbols::runtime(&libraries),
     })
 }

@@ -17,9 +17,7 @@ use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
-
-/// The interpreter's C function, which runs Python functions.
-const EVALUATE: &str = "_PyEval_EvalFrameDefault";
+use diaphane_cpython::symbols::{Evaluates, evaluates, is_interpreter};
 
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -110,7 +108,7 @@ pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
 
 fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
     for (function, frame) in functions.iter_mut().zip(frames) {
-        function.locals = locals(frame.frame, frame.code);
+        function.locals = locals(frame);
     }
 }
 
@@ -162,11 +160,11 @@ fn weave(
         .frames
         .iter()
         .map(|frame| (frame, place(frame.lookup, libraries)));
-    let evaluates = |(_, place): &(&Frame, Option<Place>)| {
+    let runs = |(_, place): &(&Frame, Option<Place>)| {
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
-        symbol.is_some_and(|symbol| is_interpreter(&symbol.name))
+        evaluates(&symbol?.name)
     };
-    let woven = woven(places, evaluates, python, |function| function.entry);
+    let woven = woven(places, runs, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
         Woven::Python(function) => Call::of_python(function),
         Woven::Native((frame, place)) => Call::of_native(libraries, lines, frame, place),
@@ -179,24 +177,26 @@ pub(crate) enum Woven<N, P> {
     Python(P),
 }
 
-/// Whether this is the interpreter's C function. The compiler may have moved a part of it elsewhere, under a longer name.
-pub(crate) fn is_interpreter(name: &str) -> bool {
-    name.split('.').next() == Some(EVALUATE)
-}
-
 /// Puts Python's functions in place of the calls of the interpreter's C function: each stands for those up to the next
 /// one for which it was entered. What is left of them is left in the iterator.
+///
+/// Where instructions are functions of their own, one of them stands in front of the function that was called, or for it.
 pub(crate) fn woven<N, P>(
     natives: impl Iterator<Item = N>,
-    evaluates: impl Fn(&N) -> bool,
+    evaluates: impl Fn(&N) -> Option<Evaluates>,
     python: &mut impl Iterator<Item = P>,
     is_entry: impl Fn(&P) -> bool,
 ) -> Vec<Woven<N, P>> {
     let mut woven = Vec::new();
-    for native in natives {
-        if !evaluates(&native) {
-            woven.push(Woven::Native(native));
-            continue;
+    let mut natives = natives.peekable();
+    while let Some(native) = natives.next() {
+        match evaluates(&native) {
+            None => {
+                woven.push(Woven::Native(native));
+                continue;
+            }
+            Some(Evaluates::Opcode) if natives.peek().and_then(&evaluates).is_some() => continue,
+            Some(_) => {}
         }
         let before = woven.len();
         for function in python.by_ref() {
@@ -256,7 +256,7 @@ impl Call {
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
             let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];
-            library.image.exports("PyThread_start_new_thread")
+            is_interpreter(library)
                 || runtimes
                     .iter()
                     .any(|runtime| library.name.starts_with(runtime))

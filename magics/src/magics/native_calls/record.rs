@@ -21,7 +21,8 @@ use crate::recording::hook_plan::{Boundary, Wanted};
 use crate::recording::signatures;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, PythonEvents};
-use diaphane_cpython::interpreter::{self, place};
+use diaphane_cpython::interpreter::place;
+use diaphane_cpython::{check, support};
 use diaphane_report::Diagnosis;
 
 /// There is one recorder.
@@ -91,8 +92,8 @@ pub(super) struct Deep {
 /// Runs the cell.
 pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Result<Recorded, Error> {
     let py = user.py;
-    interpreter::check(py);
-    let mut limits: Vec<String> = Vec::new();
+    check(py);
+    let mut limits = Vec::from_iter(support());
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {

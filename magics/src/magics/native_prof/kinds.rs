@@ -1,5 +1,6 @@
 //! What kind of code a function is, by its library and its name.
 
+use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind as Library_, Library};
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use serde::Serialize;
@@ -89,7 +90,7 @@ impl Kind {
             Some(Api::OpenMp) => return Self::OpenMp,
             None => {}
         }
-        if library.image.exports("PyThread_start_new_thread") {
+        if is_interpreter(library) {
             return Self::Interpreter;
         }
         let is_runtime = RUNTIMES.iter().any(|start| library.name.starts_with(start));

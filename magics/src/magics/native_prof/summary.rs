@@ -11,6 +11,7 @@ use super::kinds::Kind;
 use super::profile::Profile;
 use super::{flame, gather};
 use crate::error::Error;
+use diaphane_cpython::support;
 use diaphane_report::view::time;
 use diaphane_report::{Column, Report, Show, fields, rows};
 
@@ -76,7 +77,6 @@ pub(super) fn report(
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
-    known: bool,
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
     let svg = if settings.files.is_empty() {
@@ -111,7 +111,7 @@ pub(super) fn report(
         summary: summary(settings, profile, spent),
         diagnoses: findings::findings(profile, spent.usage),
         facts: fields(facts(settings, profile, spent))?,
-        limits: limits(profile, known),
+        limits: limits(profile),
         ..Report::default()
     })
 }
@@ -189,13 +189,8 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
     shares.into_iter().chain([figures]).chain(written).collect()
 }
 
-fn limits(profile: &Profile, known: bool) -> Vec<String> {
-    let mut limits = Vec::new();
-    if !known {
-        limits.push(
-            "this Python's own structures are not known, so its functions are not shown".into(),
-        );
-    }
+fn limits(profile: &Profile) -> Vec<String> {
+    let mut limits = Vec::from_iter(support());
     if profile.samples == 0 {
         limits.push(
             "the cell ended before the first sample; a loop around it, or --hz, gives more".into(),

@@ -2,6 +2,7 @@
 //!
 //! Calls within the interpreter, the C library and the runtimes of languages are their own business, and far too many.
 
+use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind, Library};
 
 /// Libraries that every compiled program brings along.
@@ -90,11 +91,6 @@ fn first(library: &Library) -> Role {
         Kind::Extension | Kind::Cell => Role::Foreign,
         _ => Role::Apart,
     }
-}
-
-/// Whether it is a part of Python itself.
-pub(crate) fn is_interpreter(library: &Library) -> bool {
-    library.image.exports("PyThread_start_new_thread")
 }
 
 /// Whether it is what every compiled program brings along.
