@@ -195,3 +195,65 @@ fn begin(names: &[Option<String>], code: &Bound<'_, PyAny>) -> bool {
     let is_same = |(known, name): (&String, &Option<String>)| name.as_ref() == Some(known);
     known.is_empty() || !names.is_empty() && pairs.into_iter().all(is_same)
 }
+
+#[cfg(test)]
+mod tests {
+    use pyo3::types::{PyCFunction, PyDict};
+
+    use super::*;
+    use crate::frames::Functions;
+    use crate::locals::locals;
+    use crate::support;
+
+    /// What a function sees that Python has called.
+    fn seen() -> (Option<String>, Vec<String>, Vec<String>) {
+        let own = nix::unistd::gettid().as_raw();
+        let frames = Interpreter::look().frames(own);
+        let functions = Functions::default().of(&frames).unwrap();
+        let functions = functions
+            .into_iter()
+            .map(|one| format!("{} {}:{}", one.function, one.file, one.line.unwrap()));
+        let locals = frames.iter().flat_map(|frame| locals(frame).unwrap());
+        let locals = locals.map(|local| local.line()).collect();
+        (support(), functions.collect(), locals)
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_c_interface_says() {
+        Python::initialize();
+        Python::attach(|py| {
+            let look = PyCFunction::new_closure(py, None, None, |args, _| {
+                check(args.py());
+                seen()
+            });
+            let globals = PyDict::new(py);
+            globals.set_item("look", look.unwrap()).unwrap();
+            let code = c"
+def inner(numbers, word='aé'):
+    return look()
+class C:
+    def outer(self):
+        yield inner(
+            [1, 2, 3])
+found = next(C().outer())
+";
+            // A function that nobody in Python calls is too little.
+            py.run(c"look()", Some(&globals), None).unwrap();
+            assert!(support().unwrap().contains("run a cell first"));
+            py.run(code, Some(&globals), None).unwrap();
+            let found = globals.get_item("found").unwrap().unwrap();
+            let found: (Option<String>, Vec<String>, Vec<String>) = found.extract().unwrap();
+            let (support, functions, locals) = found;
+            assert_eq!(support, None);
+            assert_eq!(
+                functions,
+                [
+                    "inner <string>:3",
+                    "C.outer <string>:6",
+                    "<module> <string>:8"
+                ]
+            );
+            assert_eq!(locals, ["numbers: list of 3", "word: str of 2", "self: C"]);
+        });
+    }
+}

@@ -7,6 +7,7 @@ pub mod extensions;
 pub mod frames;
 pub mod here;
 pub mod interpreter;
+pub mod lazy;
 pub mod locals;
 pub mod modules;
 mod opcodes;

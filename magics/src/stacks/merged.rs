@@ -359,3 +359,37 @@ impl Merged {
         lines
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evaluation_stands_for_its_functions_also_where_instructions_are_functions() {
+        let natives = [
+            "len",
+            "_TAIL_CALL_CALL_BUILTIN_O",
+            "_PyEval_EvalFrameDefault",
+            "_PyEval_Vector",
+            "_TAIL_CALL_CALL",
+            "main",
+        ];
+        // The second function was called by the third without entering the interpreter.
+        let mut python = [("f", true), ("g", false), ("h", true), ("rest", true)].into_iter();
+        let woven = woven(
+            natives.into_iter(),
+            |native| evaluates(native),
+            &mut python,
+            |(_, entry)| *entry,
+        );
+        let names: Vec<&str> = woven
+            .into_iter()
+            .map(|one| match one {
+                Woven::Native(name) => name,
+                Woven::Python((name, _)) => name,
+            })
+            .collect();
+        assert_eq!(names, ["len", "f", "_PyEval_Vector", "g", "h", "main"]);
+        assert_eq!(python.next(), Some(("rest", true)));
+    }
+}

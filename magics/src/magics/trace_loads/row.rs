@@ -26,6 +26,9 @@ pub(super) const COLUMNS: &[Column] = &[
         .with("package_version")
         .optional(),
     Column::new("line", Show::Text, 8).optional(),
+    Column::new("lazy", Show::Text, 9)
+        .titled("lazy import")
+        .optional(),
     Column::new("search_ns", Show::Time, 9)
         .titled("search")
         .optional(),
@@ -64,6 +67,8 @@ pub(super) struct Library {
     requester: Option<String>,
     needed_by: Option<String>,
     line: Option<String>,
+    /// The lazy import whose name the line used.
+    lazy: Option<String>,
     chain: Vec<String>,
     why: Option<String>,
     missed: Option<usize>,
@@ -101,6 +106,7 @@ pub(super) fn libraries(
             name: name_of(&path).to_owned(),
             requester: scene.caller(call),
             line: scene.request(call).and_then(line),
+            lazy: scene.request(call).and_then(|load| load.lazy.clone()),
             tid: Some(call.tid),
             result: Some("not loaded"),
             ..empty(path)
@@ -126,6 +132,7 @@ fn empty(path: String) -> Library {
         requester: None,
         needed_by: None,
         line: None,
+        lazy: None,
         chain: Vec::new(),
         why: None,
         missed: None,
@@ -163,6 +170,7 @@ fn library(scene: &Scene, index: usize, opens: &[Open]) -> Library {
         requester: scene.cause(index),
         needed_by: scene.parent(index),
         line: request.and_then(line),
+        lazy: request.and_then(|load| load.lazy.clone()),
         chain: request.map(|load| load.chain.clone()).unwrap_or_default(),
         why: scene.rule(index),
         missed: Some(missed_files.len()).filter(|count| *count > 0),
