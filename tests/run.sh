@@ -21,7 +21,7 @@ sidecar=magics/rust/sidecar
 passed=0
 failed=0
 core=no
-selection=()
+selection=(tests)
 
 main() {
   parse "$@"
@@ -30,6 +30,7 @@ main() {
   ensure_packages
   go_to_python "$@"
   ensure_venv
+  seed_target
   export PYO3_PYTHON=$PWD/$venv/bin/python
   if [[ $core == no ]]; then
     source_checks
@@ -51,7 +52,10 @@ parse() {
         wanted=$2
         shift
         ;;
-      --core) core=yes selection+=(-m core) ;;
+      --core)
+        core=yes
+        selection=(tests/protocol tests/startup tests/magics -m "core or not slow" "${selection[@]:1}")
+        ;;
       --quick) selection+=(-m "not slow") ;;
       -k)
         (($# > 1)) || fail "-k needs an expression"
@@ -132,9 +136,11 @@ compiler() {
 
 # The unit tests; what each of their binaries counts is added up.
 cargo_tests() {
-  local log=$work/cargo.log
+  local log=$work/cargo.log what=(--workspace)
+  # What knows Python, in the mode in which the kernel is built anyway.
+  [[ $core == no ]] || what=(--release -p diaphane -p diaphane-magics)
   echo "--- cargo test"
-  cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
+  cargo test "${what[@]}" --no-fail-fast 2>&1 | tee "$log"
   local status=${PIPESTATUS[0]} ok bad
   read -r ok bad < <(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
   # What does not compile or crashes is a failure too, although nothing was counted.
@@ -150,7 +156,7 @@ kernel_tests() {
   rm -f "$results"
   echo "--- pytest"
   JUPYTER_PATH=$PWD/$work/share/jupyter "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
-    -q --junitxml="$results" "${selection[@]}" tests
+    -q --junitxml="$results" "${selection[@]}"
   local ok bad
   read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results")
   ((passed += ok, failed += bad))

@@ -9,7 +9,7 @@ use diaphane_wire::{Connection, Outgoing};
 use serde_json::{Value, json};
 
 /// Longer than any magic takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 pub struct AskArgs {
@@ -35,7 +35,7 @@ pub fn ask(args: &AskArgs) -> Result<String> {
     let reply = client::request(
         &connection,
         Outgoing::new("magic_request", &content),
-        PATIENCE,
+        TIMEOUT,
     )?;
     let content: Value = serde_json::from_slice(&reply.content)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

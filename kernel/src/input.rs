@@ -2,12 +2,12 @@
 
 use parking_lot::Mutex;
 
-use crate::wake::Wake;
+use crate::notifier::Notifier;
 
 /// The place where an answer is handed over.
 pub struct Input {
     answer: Mutex<Option<String>>,
-    wake: Wake,
+    notifier: Notifier,
 }
 
 impl Input {
@@ -18,29 +18,29 @@ impl Input {
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             answer: Mutex::default(),
-            wake: Wake::new()?,
+            notifier: Notifier::new()?,
         })
     }
 
     /// Forgets an answer that nobody waited for: it belongs to an earlier question.
     pub fn forget(&self) {
         *self.answer.lock() = None;
-        self.wake.clear();
+        self.notifier.clear();
     }
 
     /// Hands an answer over.
     pub fn deliver(&self, answer: String) {
         *self.answer.lock() = Some(answer);
-        self.wake.ring();
+        self.notifier.notify();
     }
 
     /// Waits for the answer. `None` when a signal came first: look at the signal, then wait on.
     pub fn wait(&self) -> Option<String> {
         use rustix::event::{PollFd, PollFlags, poll};
-        if poll(&mut [PollFd::new(&self.wake, PollFlags::IN)], None).is_err() {
+        if poll(&mut [PollFd::new(&self.notifier, PollFlags::IN)], None).is_err() {
             return None;
         }
-        self.wake.clear();
+        self.notifier.clear();
         self.answer.lock().take()
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
+use crate::notifier::Notifier;
 use crate::outbox::Parent;
-use crate::wake::Wake;
 
 /// A request that waits for Python.
 pub struct Job {
@@ -48,7 +48,7 @@ struct State {
 /// The queue of one Python thread.
 pub struct Lane {
     state: Mutex<State>,
-    wake: Wake,
+    notifier: Notifier,
 }
 
 impl Lane {
@@ -59,19 +59,19 @@ impl Lane {
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             state: Mutex::default(),
-            wake: Wake::new()?,
+            notifier: Notifier::new()?,
         })
     }
 
-    /// The bell that says that there is something to do.
-    pub fn wake(&self) -> &Wake {
-        &self.wake
+    /// The notifier that says that there is something to do.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// Adds a request.
     pub fn push(&self, job: Job) {
         self.state.lock().jobs.push_back(job);
-        self.wake.ring();
+        self.notifier.notify();
     }
 
     /// The next request that may begin now: while a cell runs, only messages of comms may.
@@ -85,7 +85,7 @@ impl Lane {
     pub fn ring_if_ready(&self) {
         let state = self.state.lock();
         if state.closed || state.startable().is_some() {
-            self.wake.ring();
+            self.notifier.notify();
         }
     }
 
@@ -121,7 +121,7 @@ impl Lane {
         let mut state = self.state.lock();
         state.closed = true;
         state.last = request;
-        self.wake.ring();
+        self.notifier.notify();
     }
 
     /// The request that closed the lane.

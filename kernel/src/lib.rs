@@ -13,6 +13,6 @@ pub mod kernel;
 pub mod lane;
 pub mod log;
 mod murmur;
+pub mod notifier;
 pub mod outbox;
 pub mod signals;
-pub mod wake;

@@ -1,10 +1,10 @@
 //! The command line of the kernel.
 
 mod ask;
-mod births;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(target_env = "gnu")]
 mod handlers;
 mod install;
+mod pthread_create;
 mod python;
 
 use std::io::{ErrorKind, Write as _};
@@ -39,6 +39,11 @@ enum Command {
     Ask(ask::AskArgs),
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
     Stack(diaphane_magics::StackArgs),
+    /// Write what the reports of the magics hold, as JSON schemas by the magics' names.
+    Schema {
+        /// Only this magic's: `diaphane schema threads`.
+        magic: Option<String>,
+    },
     /// Install the kernel for Jupyter.
     Install(install::InstallArgs),
     /// Remove an installed kernel.
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Command::Stack(args) => diaphane_magics::stack_of_process(&args)
             .map_err(anyhow::Error::msg)
             .and_then(|text| say(&text)),
+        Command::Schema { magic } => schema(magic.as_deref()).and_then(|text| say(&text)),
         Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
         Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
     };
@@ -75,6 +81,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The JSON schemas as text.
+fn schema(magic: Option<&str>) -> anyhow::Result<String> {
+    let schemas = diaphane_magics::schemas(magic).map_err(anyhow::Error::msg)?;
+    Ok(serde_json::to_string_pretty(&schemas)?)
 }
 
 /// Runs the kernel until somebody ends it; then the process is gone.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use diaphane_wire::{Channel, Message, Outgoing, publish};
 use parking_lot::{Condvar, Mutex};
 
-use crate::wake::Wake;
+use crate::notifier::Notifier;
 
 /// The request that something answers or belongs to.
 pub type Parent = Arc<Message>;
@@ -122,14 +122,14 @@ struct Queue {
 pub struct Outbox {
     queue: Mutex<Queue>,
     room: Condvar,
-    wake: Wake,
+    notifier: Notifier,
 }
 
 /// What the io thread finds.
 pub enum Mail {
     /// Send these.
     Items(VecDeque<Item>),
-    /// Come again after this time; without one, when the bell rings.
+    /// Come again after this time; without one, when the notifier is readable.
     Later(Option<Duration>),
 }
 
@@ -148,13 +148,13 @@ impl Outbox {
         Ok(Self {
             queue: Mutex::new(queue),
             room: Condvar::new(),
-            wake: Wake::new()?,
+            notifier: Notifier::new()?,
         })
     }
 
-    /// The bell that says that there is mail.
-    pub fn wake(&self) -> &Wake {
-        &self.wake
+    /// The notifier that says that there is mail.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// Adds messages, which leave together and at once.
@@ -196,11 +196,11 @@ impl Outbox {
     }
 
     /// Waits until there is room, this long at the most. Whether there is.
-    pub fn wait_for_room(&self, patience: Duration) -> bool {
+    pub fn wait_for_room(&self, timeout: Duration) -> bool {
         let mut queue = self.queue.lock();
         !self
             .room
-            .wait_while_for(&mut queue, |queue| queue.bytes > FULL, patience)
+            .wait_while_for(&mut queue, |queue| queue.bytes > FULL, timeout)
             .timed_out()
     }
 
@@ -246,7 +246,7 @@ impl Outbox {
     fn set_due(&self, queue: &mut Queue, due: Due) {
         if queue.due != Due::Now && queue.due != due {
             queue.due = due;
-            self.wake.ring();
+            self.notifier.notify();
         }
     }
 }

@@ -6,13 +6,13 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, Parser};
 
 use crate::error::Error;
-use diaphane_report::Arrangement;
 use diaphane_report::view::text::wrap;
+use diaphane_report::{Arrangement, Schema};
 
 /// A whole line: the magic's own words and the options that all magics share.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-pub(crate) struct Line<A: Args> {
+pub(crate) struct MagicLine<A: Args> {
     #[command(flatten)]
     pub own: A,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Common {
 }
 
 /// Parses the line of a magic, which is named with its percent signs.
-pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> {
+pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "{magic}: {what}; usage: {}",
@@ -65,14 +65,14 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<Line<A>, Error> 
         ))
     };
     let words = split(line).map_err(refuse)?;
-    Line::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+    MagicLine::try_parse_from(words).map_err(|error| refuse(explain(&error)))
 }
 
 /// The grammar of a whole line, with the magic's own documentation.
 pub(crate) fn command<A: Args>() -> Command {
     let own = A::augment_args(Command::default());
     let about = own.get_long_about().or(own.get_about());
-    Line::<A>::command().long_about(about.cloned().unwrap_or_default())
+    MagicLine::<A>::command().long_about(about.cloned().unwrap_or_default())
 }
 
 /// One line that shows everything that may be given.
@@ -97,7 +97,7 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
 }
 
 /// The text behind `%name?`.
-pub(crate) fn help(magic: &str, command: Command) -> String {
+pub(crate) fn help(magic: &str, command: Command, schema: &Schema) -> String {
     const WIDTH: usize = 88;
     let usage = usage(magic, &command);
     let about = command
@@ -113,7 +113,10 @@ pub(crate) fn help(magic: &str, command: Command) -> String {
         .help_template("{all-args}")
         .term_width(WIDTH)
         .render_help();
-    format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"))
+    let text = format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"));
+    format!("{}\n\n{}", text.trim_end(), schema.help(WIDTH))
+        .trim_end()
+        .to_owned()
 }
 
 /// Says in a few words what the parser did not like.
@@ -242,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_help_is_about_the_magic() {
-        let help = help("%probe", command::<Probe>());
+        let help = help("%probe", command::<Probe>(), &Schema::new(&[], &[]));
         assert!(help.starts_with("Look for something\n"), "{help}");
     }
 

@@ -5,10 +5,10 @@
 //! kernel it runs in.
 
 mod api;
+mod arch;
 mod cli;
 mod code;
 mod error;
-mod host;
 mod libraries;
 mod magic;
 mod magics;
@@ -23,11 +23,10 @@ mod stacks;
 
 use pyo3::prelude::*;
 
-pub use crate::api::ask::{Refusal, ask, may_ask_twice};
+pub use crate::api::ask::{Refusal, ask, may_ask_twice, schemas};
 pub use crate::magics::stack::{StackArgs, stack_of_process};
 pub use diaphane_report::view::Bundle;
 pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};
-#[cfg(target_arch = "x86_64")]
 pub use diaphane_trace::syscalls::install_handler;
 
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell`, `rust_complete`, `rust_inspect` and the class

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::Error;
-use diaphane_report::Report;
+use diaphane_report::{Report, Schema};
 
 /// A question that can be asked.
 pub(crate) trait Magic {
@@ -12,6 +12,8 @@ pub(crate) trait Magic {
     const NAME: &'static str;
     /// Whether it stands on a line or above a cell.
     const FORM: Form = Form::Line;
+    /// What its reports hold: the fields, each with its meaning and its source.
+    const SCHEMA: &'static Schema;
     /// What may stand on the line; its documentation is the magic's.
     type Args: clap::Args;
 
@@ -50,7 +52,12 @@ pub(crate) struct Context<'a, 'py> {
     pub user: Option<User<'a, 'py>>,
     /// The cell below the magic.
     pub cell: Option<&'a str>,
+    /// Asks another magic by its name, with a line of its own and this context.
+    pub ask: Ask,
 }
+
+/// How a magic asks another one, which it knows by name only.
+pub(crate) type Ask = fn(&str, &str, &Context<'_, '_>) -> Result<Report, Error>;
 
 /// Python and what the user made in it.
 #[derive(Clone, Copy)]

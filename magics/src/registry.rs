@@ -3,20 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
 use crate::magics::{
     addr_map, buffer_addr, buffer_trace, disasm, loaded_libs, native_calls, native_delta,
-    native_doctor, native_prof, process_tree, stack, syscalls, threads, trace_loads, where_func,
-    why_import,
+    native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack, syscalls,
+    threads, trace_loads, where_func, why_import,
 };
-use crate::{cli, rust_cells};
-use diaphane_report::Report;
+use diaphane_report::{Report, Schema};
 
 /// A magic without its type, as one line of [`ALL`].
 pub(crate) struct Entry {
     pub name: &'static str,
     pub form: Form,
+    pub schema: &'static Schema,
     pub command: fn() -> clap::Command,
     pub only_looks: fn(&str) -> bool,
     run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
@@ -46,15 +47,16 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<syscalls::Syscalls>(),
     entry::<process_tree::ProcessTree>(),
     entry::<stack::Stack>(),
-    entry::<rust_cells::Rust>(),
-    entry::<rust_cells::RustStatus>(),
-    entry::<rust_cells::RustReset>(),
+    entry::<rust::Rust>(),
+    entry::<rust_status::RustStatus>(),
+    entry::<rust_reset::RustReset>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {
     Entry {
         name: M::NAME,
         form: M::FORM,
+        schema: M::SCHEMA,
         command: cli::command::<M::Args>,
         only_looks: only_looks::<M>,
         run: run::<M>,
@@ -67,11 +69,14 @@ pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Resu
     catch_unwind(AssertUnwindSafe(|| answer(name, line, context))).unwrap_or_else(panicked)
 }
 
-pub(crate) fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+/// What another magic answers, for a magic that asks it.
+pub(crate) fn ask(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Report, Error> {
+    answer(name, line, context).map(|asked| asked.report)
+}
+
+fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
-        let meant =
-            diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));
-        return Err(Error::Usage(format!("there is no magic %{name}{meant}")));
+        return Err(unknown(name));
     };
     match (magic.form, context.cell) {
         (Form::Line, Some(_)) => Err(Error::Usage(format!(
@@ -82,6 +87,12 @@ pub(crate) fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Resul
         ))),
         _ => (magic.run)(line, context),
     }
+}
+
+/// That there is no magic of a name, and which one may be meant.
+pub(crate) fn unknown(name: &str) -> Error {
+    let meant = diaphane_report::spelling::did_you_mean(name, ALL.iter().map(|magic| magic.name));
+    Error::Usage(format!("there is no magic %{name}{meant}"))
 }
 
 fn only_looks<M: Magic>(line: &str) -> bool {

@@ -1,292 +1,38 @@
-//! `%%rust`: a cell in Rust, compiled and loaded into this process, that works on Python's memory where it is.
+//! Cells in Rust: how they are compiled, loaded, called and isolated. The magic above them is `magics::rust`.
 //!
-//! `lend` makes values of variables, `client` has the compiler's process make a library of the cell, `library` loads it,
-//! `guard` calls it, `take` makes variables of what it hands over, and `failure` exceptions of what went wrong.
+//! `export` makes values of variables, `client` has the compiler's process make a library of the cell, `library` loads it,
+//! `guard` calls it, `results` makes variables of what it hands over, and `failure` exceptions of what went wrong.
 
-mod assist;
-mod client;
-mod export;
+pub(crate) mod client;
+pub(crate) mod export;
 mod failure;
-mod function;
+pub(crate) mod function;
 mod guard;
 mod isolated;
-mod kept;
-mod library;
+pub(crate) mod kept;
+pub(crate) mod library;
 mod progress;
 mod redirect;
 mod results;
-mod run;
-mod state;
-mod taint;
+pub(crate) mod run;
+pub(crate) mod state;
+pub(crate) mod taint;
 mod words;
 
 use std::time::Instant;
 
-use diaphane_rust_protocol::{Answer, Compile, Question};
-use pyo3::prelude::*;
-use serde::Serialize;
+use diaphane_rust_protocol::{Answer, Question};
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, User};
-use crate::rust_cells::export::{Lent, Wanted};
-use crate::session::cell_body;
-pub(crate) use assist::{rust_complete, rust_inspect};
-use diaphane_report::{Column, Report, Show, rows};
-pub(crate) use function::behind;
-use library::Loaded;
+use crate::magic::User;
 use progress::Progress;
-use run::Place;
-pub(crate) use state::{RustReset, RustStatus};
 
-/// Compile the cell as Rust, load it into this process and run it on Python's memory.
-///
-/// Arrays are lent where they are, as views of `ndarray`, or as slices. Functions, types, macros and `use` stay for later
-/// cells, and so do dependencies, which a line such as `:dep rand = "0.9"` adds. The value of the last expression is shown.
-/// A panic, and an error that `?` gives on, become exceptions.
-#[derive(Debug, Clone, clap::Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the line")]
-pub(crate) struct Args {
-    /// Lend variables to read: arrays of numbers, numbers, str, bytes
-    #[arg(short = 'i', long = "in", value_name = "NAMES", value_delimiter = ',')]
-    input: Vec<String>,
-    /// Lend arrays to be changed in place
-    #[arg(short = 'm', long = "mut", value_name = "NAMES", value_delimiter = ',')]
-    mutable: Vec<String>,
-    /// Hand variables over to Python when the cell has ended: numbers, String, Vec, arrays of ndarray, Option of these
-    #[arg(short = 'o', long = "out", value_name = "NAMES", value_delimiter = ',')]
-    output: Vec<String>,
-    /// Keep variables of the cell for later Rust cells, which have them as `&mut`; each needs its type: `let n: T = ...`
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    keep: Vec<String>,
-    /// Lend arrays as slices, without `ndarray`
-    #[arg(long)]
-    slices: bool,
-    /// Optimize by this level, 0 to 3, s or z; 2 if it is not given
-    #[arg(
-        short = 'O',
-        long = "opt",
-        value_name = "LEVEL",
-        default_value = "2",
-        hide_default_value = true
-    )]
-    opt: String,
-    /// Use all instructions that this processor has
-    #[arg(long)]
-    native: bool,
-    /// Run the cell in a copy of the kernel's process: its changes count only if it comes to its end, and nothing else
-    /// that it does, be it a fault, reaches the kernel
-    #[arg(long)]
-    isolated: bool,
-    /// Make Python functions of the cell's `pub fn`s
-    #[arg(long)]
-    def: bool,
-    /// Show how long it took to compile and to run
-    #[arg(long)]
-    time: bool,
-    /// Show the source that is compiled, and do not run it
-    #[arg(long)]
-    show: bool,
-}
-
-/// The magic.
-pub(crate) struct Rust;
-
-const COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 1),
-    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
-    Column::new("bind_ns", Show::Time, 2).titled("lent in"),
-    Column::new("run_ns", Show::Time, 0).titled("ran in"),
-    Column::new("cached", Show::Text, 0).titled("unchanged"),
-    Column::new("library", Show::Path, 1),
-];
-
-/// With `--isolated`: also what the process costs.
-const ISOLATED_COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 1),
-    Column::new("compile_ns", Show::Time, 0).titled("compiled in"),
-    Column::new("fork_ns", Show::Time, 0).titled("forked in"),
-    Column::new("run_ns", Show::Time, 0).titled("ran in"),
-    Column::new("back_ns", Show::Time, 0).titled("taken back in"),
-    Column::new("cached", Show::Text, 0).titled("unchanged"),
-    Column::new("library", Show::Path, 1),
-];
-
-/// What `--time` shows.
-#[derive(Debug, Serialize)]
-struct Times {
-    cell: u32,
-    /// Nothing for a cell that was compiled before.
-    compile_ns: Option<u64>,
-    bind_ns: u64,
-    /// With `--isolated` alone.
-    fork_ns: Option<u64>,
-    run_ns: Option<u64>,
-    /// With `--isolated` alone.
-    back_ns: Option<u64>,
-    cached: bool,
-    library: String,
-}
-
-impl Magic for Rust {
-    const NAME: &'static str = "rust";
-    const FORM: Form = Form::Cell;
-    type Args = Args;
-
-    fn only_looks(_args: &Args) -> bool {
-        false
-    }
-
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let user = context.user()?;
-        let source = context.cell.unwrap_or_default();
-        let (cell, lines_above) = cell_body::place(source, user)?;
-        check(args)?;
-        let began = Instant::now();
-        let mut lent = Lent::gather(&wanted(args), args.slices, user)?;
-        let bind_ns = nanoseconds(began);
-        let asked = asked(args, &lent, source, (cell, lines_above));
-        let (loaded, cached) = state::compiled(&asked, user)?;
-        warn(&loaded, cell, user)?;
-        let mut report = Report {
-            name: Self::NAME,
-            columns: if args.isolated {
-                ISOLATED_COLUMNS
-            } else {
-                COLUMNS
-            },
-            quiet: !args.time && !args.show,
-            ..Report::default()
-        };
-        let mut times = Times {
-            cell,
-            compile_ns: (!cached).then_some(loaded.compiled.took_ns),
-            bind_ns,
-            fork_ns: None,
-            run_ns: None,
-            back_ns: None,
-            cached,
-            library: loaded.compiled.library.clone(),
-        };
-        if args.show {
-            report.listing = loaded.compiled.source.lines().map(str::to_owned).collect();
-        } else {
-            for one in &loaded.compiled.kept {
-                lent.add_kept(kept::borrow(&one.name)?);
-            }
-            let place = if args.isolated {
-                Place::Apart
-            } else {
-                Place::Here
-            };
-            let done = run::run(&loaded, place, |image| image.entry, &lent, user.py)?;
-            (times.fork_ns, times.run_ns, times.back_ns) =
-                (done.fork_ns, done.run_ns, done.back_ns);
-            // The borrows end before Python gets the results.
-            drop(lent);
-            run::deliver(done, &loaded, &asked, user)?;
-            function::bind(&loaded, place, &asked, user)?;
-        }
-        report.rows = rows([times])?;
-        Ok(report)
-    }
-}
-
-/// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.
-fn asked(args: &Args, lent: &Lent<'_>, source: &str, (cell, lines_above): (u32, u32)) -> Compile {
-    Compile {
-        cell,
-        lines_above,
-        source: source.trim_end_matches('\n').to_owned(),
-        binds: lent.binds.clone(),
-        outputs: args.output.clone(),
-        keeps: args.keep.clone(),
-        kept: kept::known(&args.keep),
-        opt_level: args.opt.clone(),
-        native: args.native,
-        exports: args.def,
-        names: Vec::new(),
-    }
-}
-
-/// The variables that are lent. One that is named twice is lent once, to be changed if one of the two says so.
-fn wanted(args: &Args) -> Vec<Wanted<'_>> {
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
-    let mutable = args.mutable.iter().map(|name| (name, true));
-    for (name, mutable) in mutable.chain(args.input.iter().map(|name| (name, false))) {
-        let name = name.trim();
-        if !name.is_empty() && !wanted.iter().any(|one| one.name == name) {
-            wanted.push(Wanted { name, mutable });
-        }
-    }
-    wanted
-}
-
-fn check(args: &Args) -> Result<(), Error> {
-    if !["0", "1", "2", "3", "s", "z"].contains(&args.opt.as_str()) {
-        return Err(Error::Usage(format!(
-            "%%rust: there is no level {:?} to optimize by; there are 0, 1, 2, 3, s and z",
-            args.opt
-        )));
-    }
-    if let Some(name) = args
-        .keep
-        .iter()
-        .find(|name| args.isolated || args.output.contains(name))
-    {
-        let (other, why) = if args.isolated {
-            (
-                "--isolated",
-                "a cell apart has gone with its variables when it ends",
-            )
-        } else {
-            ("-o", "a variable can be given to one side only")
-        };
-        return Err(Error::Usage(format!(
-            "%%rust: --keep {name} does not go with {other}: {why}"
-        )));
-    }
-    let names = args.input.iter().chain(&args.mutable);
-    let names = names.chain(&args.output).chain(&args.keep);
-    match names.into_iter().find(|name| !is_name(name)) {
-        Some(name) => Err(Error::Usage(format!(
-            "%%rust: {name:?} is no name of a variable that Rust could have too"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Whether a word is a name in both languages.
-fn is_name(word: &str) -> bool {
-    // Rust has these words for itself, in every form.
-    let taken = ["self", "Self", "super", "crate", "_"];
-    let mut letters = word.chars();
-    let begins = letters
-        .next()
-        .is_some_and(|first| first.is_alphabetic() || first == '_');
-    begins
-        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
-        && !taken.contains(&word)
-        && !word.starts_with("__dia")
-}
-
-/// Shows what rustc warns of, with every run of the cell, as if it were compiled each time.
-fn warn(loaded: &Loaded, cell: u32, user: User<'_, '_>) -> Result<(), Error> {
-    let warnings = &loaded.compiled.warnings;
-    if !warnings.is_empty() {
-        let compiled = format!("Cell In[{}]:", loaded.cell);
-        let warnings = warnings.replace(&compiled, &format!("Cell In[{cell}]:"));
-        let stderr = user.py.import("sys")?.getattr("stderr")?;
-        stderr.call_method1("write", (warnings + "\n",))?;
-    }
-    Ok(())
-}
-
-fn nanoseconds(since: Instant) -> u64 {
+pub(crate) fn nanoseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Asks the compiler, and gives its refusals the form of ours.
-fn ask(user: User<'_, '_>, question: &Question) -> Result<Answer, Error> {
+pub(crate) fn ask(user: User<'_, '_>, question: &Question) -> Result<Answer, Error> {
     let progress = match question {
         Question::Compile(cell) if cell.lines_above > 0 => Progress::of_cell(user.py)?,
         _ => Progress::hidden(),

@@ -1,4 +1,4 @@
-//! `%buffer_addr` on every kind of object that lends memory.
+//! `%buffer_addr` on every kind of object that exports memory.
 
 mod common;
 

@@ -58,9 +58,9 @@ CELLS = [
     # Names.
     ("%buffer_addr b", ['no variable "b"']),
     ("%buffer_addr 5", ['"5"', "assign it to a variable"]),
-    ("%buffer_addr number", ["int lends no memory", "arrays"]),
-    ("%buffer_addr text", ["str lends no memory", "arrays"]),
-    ("%buffer_addr things", ["list lends no memory", "arrays"]),
+    ("%buffer_addr number", ["int exports no memory", "arrays"]),
+    ("%buffer_addr text", ["str exports no memory", "arrays"]),
+    ("%buffer_addr things", ["list exports no memory", "arrays"]),
     ("%buffer_addr things[7]", ['"things[7]"', "out of range"]),
     ("%where", ["FUNC is missing", "usage: %where FUNC"]),
     ("%where nothing_here", ['"nothing_here"', "import it first"]),
@@ -118,7 +118,7 @@ def test_the_answer_names_the_input_and_the_remedy(learner: Client, cell: str, w
 
 def test_before_numpy_is_imported(launch):
     client = launch().connect()
-    assert "no variable lends memory" in said(client, "%buffer_addr")
+    assert "no variable exports memory" in said(client, "%buffer_addr")
     answer = said(client, "%%buffer_trace\n1")
     assert "NumPy is not imported yet" in answer
     assert "import it in a cell before" in answer

@@ -45,7 +45,7 @@ def test_the_line_of_the_magic_is_completed(client: Client):
     client.run("import numpy as np\narr, apple, aa, é = np.zeros(3), 1, [], 'x'")
     assert completed(client, "%%rust --sl|") == ["--slices"]
     assert {"-i", "-m", "--def", "--native"} <= set(completed(client, "%%rust -|\n1"))
-    # Lists cannot be lent, and only arrays can be changed in place.
+    # Lists cannot be borrowed, and only arrays can be changed in place.
     assert completed(client, "%%rust -i a|") == ["apple", "arr"]
     assert completed(client, "%%rust -m a|") == ["arr"]
     reply = asked(client, "complete_request", "%%rust -i é,a|pp\n1")

@@ -18,6 +18,7 @@ def numpy(client: Client) -> Client:
     return client
 
 
+@pytest.mark.core
 def test_a_cell_prints_and_shows_its_last_value(client: Client):
     client.run("x, n, s, b, t = 2.5, 7, 'héllo', b'abc', True")
     done = fine(client, '%%rust -i x,n,s -i b,t\nprint!("{s} {t}");\nx * n as f64 + b.len() as f64')
@@ -44,6 +45,7 @@ def test_a_new_compiler_has_new_libraries(client: Client):
     assert client.value("(a, b)") == "(1, 2)"
 
 
+@pytest.mark.core
 def test_an_array_is_changed_where_it_is(numpy: Client):
     numpy.run("a = np.arange(12.).reshape(3, 4)\nbefore = a.ctypes.data")
     code = (
@@ -229,7 +231,7 @@ def test_the_first_interrupt_is_heard_and_the_second_ends_a_loop(client: Client)
         ("-i a", "a = np.zeros(3, [('x', 'f8')])", "records"),
         ("-i a", "a = np.zeros(17, 'u1')[1:].view('f8')", "aligned"),
         ("-m a", "a = np.zeros(3); a.flags.writeable = False", "read-only"),
-        ("-m a -i b", "a = np.zeros(9); b = a[::2]", "lent already"),
+        ("-m a -i b", "a = np.zeros(9); b = a[::2]", "borrowed already"),
         (
             "-m a",
             "a = np.lib.stride_tricks.as_strided(np.zeros(9), (3, 3), (8, 8))",
@@ -242,7 +244,7 @@ def test_the_first_interrupt_is_heard_and_the_second_ends_a_loop(client: Client)
         ("-i aa", "a = 1", "did you mean a?"),
     ],
 )
-def test_what_cannot_be_lent_is_refused_in_one_line(numpy: Client, line: str, make: str, why: str):
+def test_what_cannot_be_borrowed_is_refused_in_one_line(numpy: Client, line: str, make: str, why: str):
     numpy.run("b = None\n" + make)
     done = rust(numpy, f"%%rust {line}\n1")
     said = done.text("stderr")
@@ -279,7 +281,7 @@ def test_functions_are_called_from_python(numpy: Client):
         ("total(np.ones((2, 3)))", "TypeError", "lacks its argument scale"),
         ("total(np.ones((2, 3)), 1, 2)", "TypeError", "takes 2 arguments"),
         ("ramp(-1)", "OverflowError", ""),
-        ("fill(v, v)", "TypeError", "lent already"),
+        ("fill(v, v)", "TypeError", "borrowed already"),
     ]:
         content = numpy.execute(call).content
         assert (content["ename"], why in content["evalue"]) == (name, True), content["evalue"]

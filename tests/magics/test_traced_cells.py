@@ -49,7 +49,7 @@ def opened(found: dict, magic: str, name: str) -> bool:
 def processes(found: dict, magic: str) -> int:
     if magic == "trace_loads":
         return found["counts"]["processes"]
-    return sum(birth["kind"] == "process" for birth in found["births"])
+    return sum(one["kind"] == "process" for one in found["started"])
 
 
 def untouched(client: Client):

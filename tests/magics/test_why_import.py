@@ -176,7 +176,9 @@ def test_a_library_that_is_no_module(client: Client, tmp_path: Path):
     build(tmp_path, "renamed_module.so", MODULE.replace("dep()", "1").replace("int 1;", ""))
     cell = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport renamed_module"
     row, shown = explained(client, cell)
-    assert (row["kind"], row["missing"]) == ("no module", "PyInit_renamed_module")
+    # From 3.15 on there is another name that would do.
+    assert row["kind"] == "no module"
+    assert row["missing"].endswith("PyInit_renamed_module")
     assert "it is the module spam" in shown
 
 

@@ -13,6 +13,12 @@ name_folders() {
   export CARGO_TARGET_DIR=$target
 }
 
+# What depends on no Python need not be compiled again; what was compiled on this machine works in the Debian root too.
+seed_target() {
+  [[ -z $wanted || -d $target/release || ! -d target/release ]] && return
+  mkdir -p "$target" && cp -a target/release "$target/"
+}
+
 # The first Python at hand that the kernel can embed.
 shared_python() {
   local candidate path candidates

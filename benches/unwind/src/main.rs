@@ -11,7 +11,7 @@ use std::time::Instant;
 use diaphane_sight::linker::libraries::loaded_by;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::unwind::{Found, Snapshot, Unwinder};
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use serde_json::{Value, json};
 
 use crate::peer::Peer;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let pid: i32 = arguments.next().ok_or("which process?")?.parse()?;
     let folder = arguments.next().ok_or("which folder?")?;
-    let subject = Subject::process(pid);
+    let subject = TargetProcess::process(pid);
     let maps = Maps::of(subject)?;
     let libraries = loaded_by(subject, &maps);
     let all = stops::read(&folder)?;

@@ -27,7 +27,7 @@ impl Sections {
         let parts = || image.parts().iter();
         let header = parts().find(|part| part.kind == elf::PT_GNU_EH_FRAME)?.span;
         let bases = BaseAddresses::default().set_eh_frame_hdr(header.start as u64);
-        let copy = image.subject().bytes(header.start, header.len());
+        let copy = image.target().bytes(header.start, header.len());
         let parsed = EhFrameHdr::new(&copy, NativeEndian).parse(&bases, 8).ok()?;
         let Pointer::Direct(start) = parsed.eh_frame_ptr() else {
             return None;
@@ -35,7 +35,7 @@ impl Sections {
         let begin = usize::try_from(start).ok()?;
         let mut loaded = parts().filter(|part| part.kind == elf::PT_LOAD);
         let segment = loaded.find(|part| part.span.contains(begin))?.span;
-        let frames = image.subject().bytes(begin, segment.end - begin);
+        let frames = image.target().bytes(begin, segment.end - begin);
         Some(Self {
             header: (header.start as u64, copy),
             frames: (start, frames),

@@ -17,7 +17,7 @@ use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
 
 /// How long the GIL is waited for: a running cell of Python gives it away every 5 ms.
-const PATIENCE: Duration = Duration::from_millis(10);
+const TIMEOUT: Duration = Duration::from_millis(10);
 
 /// How long an idle Python needs at the most.
 const IDLE: Duration = Duration::from_millis(1);
@@ -95,7 +95,7 @@ impl Ask {
     /// Answers without Python, unless the thread with Python comes. Where it takes longer than an idle Python needs, the
     /// answer is prepared meanwhile.
     fn serve_alone(&self, with_python: bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         if with_python && !self.is_left_alone(Instant::now() + IDLE) {
             return;
         }

@@ -47,7 +47,7 @@ impl Runner {
     /// The descriptor that is readable when `serve` has something to do.
     fn fileno(&self) -> i32 {
         use std::os::fd::AsRawFd as _;
-        self.lane.wake().as_raw_fd()
+        self.lane.notifier().as_raw_fd()
     }
 
     /// Answers the next request. `False` when the lane was closed.
@@ -57,7 +57,7 @@ impl Runner {
             // The loop of a forked child belongs to its parent.
             exit::now(0);
         }
-        this.lane.wake().clear();
+        this.lane.notifier().clear();
         if this.lane.is_closed() {
             return false;
         }

@@ -17,7 +17,7 @@ use crate::outbox;
 /// How much is put into the outbox at once, before we look whether it is full.
 const SLICE: usize = 1 << 20;
 /// How long to wait for room before signals are looked at.
-const PATIENCE: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_millis(50);
 
 /// The writing half of a text stream; `diaphane.streams` adds what else a Python stream has.
 #[pyclass(subclass, frozen, module = "_diaphane")]
@@ -105,7 +105,7 @@ impl Stream {
             text = later;
             while full {
                 py.check_signals()?;
-                full = !py.detach(|| kernel.outbox.wait_for_room(PATIENCE));
+                full = !py.detach(|| kernel.outbox.wait_for_room(TIMEOUT));
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use zmq::{Context, CurveKeyPair, Socket, SocketType};
 pub fn request(
     connection: &Connection,
     request: Outgoing,
-    patience: Duration,
+    timeout: Duration,
 ) -> anyhow::Result<Message> {
     let endpoint = connection.endpoint(Channel::Control);
     let context = Context::new();
@@ -22,14 +22,14 @@ pub fn request(
     let mut session = Session::new(&new_id(), &connection.key, "diaphane");
     let wanted = request.msg_type.replace("_request", "_reply");
     socket.send_multipart(session.encode(&[], None, request), 0)?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let milliseconds = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         if socket.poll(zmq::POLLIN, milliseconds)? == 0 {
             bail!(
                 "no answer from {endpoint} in {} s; is a diaphane kernel running there?",
-                patience.as_secs()
+                timeout.as_secs()
             );
         }
         let reply = session.decode(socket.recv_multipart(0)?)?;

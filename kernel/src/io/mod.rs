@@ -119,7 +119,7 @@ impl Io {
             self.sockets.stdin.as_poll_item(zmq::POLLIN),
             self.sockets.iopub.as_poll_item(zmq::POLLIN),
             self.sockets.heartbeat.as_poll_item(zmq::POLLIN),
-            readable(self.kernel.outbox.wake().as_raw_fd()),
+            readable(self.kernel.outbox.notifier().as_raw_fd()),
             readable(if listen { out } else { none }),
             readable(if listen { err } else { none }),
             readable(
@@ -147,7 +147,7 @@ impl Io {
             exit::now(1);
         }
         if mail {
-            self.kernel.outbox.wake().clear();
+            self.kernel.outbox.notifier().clear();
         }
         if out || err {
             self.kernel.drain_capture();

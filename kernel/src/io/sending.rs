@@ -13,7 +13,7 @@ use crate::outbox::{Item, Mail};
 /// How often a full subscriber is tried again.
 const RETRY: Duration = Duration::from_millis(2);
 /// How long a full subscriber may hold up the others.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Io {
     /// Sends what is due. How long to wait for what is not.
@@ -86,7 +86,7 @@ impl Io {
         while let Some(frames) = self.unsent.front() {
             if !self.sockets.publish(frames) {
                 let since = *self.stuck.get_or_insert_with(Instant::now);
-                if since.elapsed() < PATIENCE {
+                if since.elapsed() < TIMEOUT {
                     return false;
                 }
                 tracing::warn!(
@@ -105,8 +105,8 @@ impl Io {
         self.kernel.drain_capture();
         let left = self.kernel.outbox.take_all();
         left.into_iter().for_each(|item| self.send(item));
-        let patience = Instant::now() + FAREWELL;
-        while !self.send_unsent() && Instant::now() < patience {
+        let timeout = Instant::now() + FAREWELL;
+        while !self.send_unsent() && Instant::now() < timeout {
             std::thread::sleep(RETRY);
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -85,7 +85,7 @@ pub(crate) fn layout_that_holds() -> Option<&'static Layout> {
 
 /// Compares, on the thread that asks, until it was found that the layout holds.
 pub fn check(py: Python<'_>) {
-    LAYOUT.get_or_init(|| versions::layout(Subject::OWN, runtime(), version()));
+    LAYOUT.get_or_init(|| versions::layout(TargetProcess::OWN, runtime(), version()));
     if RESULT.load(Ordering::Relaxed) == HOLDS {
         return;
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diaphane_sight::code::symbols::Table;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::Call;
 
 use crate::interpreter::is_gil_wait;
@@ -43,7 +43,7 @@ pub struct Interpreters {
 
 impl Inside {
     /// Looks for it in the program and in the libraries.
-    pub fn find(subject: Subject, libraries: &[Library]) -> Option<Self> {
+    pub fn find(subject: TargetProcess, libraries: &[Library]) -> Option<Self> {
         let mut images = libraries.iter();
         let python = images.find(|library| {
             matches!(library.kind, Kind::Program | Kind::Library) && is_interpreter(library)

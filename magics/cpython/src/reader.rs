@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 
 use crate::check;
@@ -21,7 +21,7 @@ const LARGEST_FRAME: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub struct Reader {
     /// Whose memory it is in.
-    pub(crate) subject: Subject,
+    pub(crate) subject: TargetProcess,
     /// Where its structures keep what.
     pub(crate) layout: Layout,
     /// By its type a code object is known to be one.
@@ -76,7 +76,7 @@ impl Reader {
     /// For the interpreter of this process, if its layout is known; whether it holds is another question.
     pub(crate) fn own() -> Option<Self> {
         Some(Self {
-            subject: Subject::OWN,
+            subject: TargetProcess::OWN,
             layout: *check::layout()?,
             code_type: (&raw const ffi::PyCode_Type).addr(),
             text_type: (&raw const ffi::PyUnicode_Type).addr(),

@@ -2,6 +2,8 @@
 
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::spans::Span;
+/// Whether a library, or the program, is the interpreter.
+pub use diaphane_sight::runtimes::families::is_cpython as is_interpreter;
 
 /// The C function that runs Python functions.
 const EVALUATE: &str = "_PyEval_EvalFrameDefault";
@@ -28,11 +30,6 @@ const REPORTS: &[&str] = &[
     "monitor_raise",
     "monitor_throw",
 ];
-
-/// Whether a library, or the program, is CPython itself.
-pub fn is_interpreter(library: &Library) -> bool {
-    library.image.exports("Py_GetVersion")
-}
 
 /// Where an interpreter among these libraries has what its interpreters share.
 pub fn runtime(libraries: &[Library]) -> Option<Span> {

@@ -1,4 +1,4 @@
-//! A column: which field of the rows it shows, how, and what happens where there is little room.
+//! A column: which field of the rows it shows, how, what it means, and what happens where there is little room.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,42 @@ pub enum Show {
     List,
     /// Numbers in brackets, as Python writes a tuple.
     Tuple,
+    /// Yes or no.
+    Flag,
+    /// Fields with names.
+    Object,
+    /// Objects, or what is as free as they are.
+    Records,
+}
+
+/// A field that is in JSON and in Python only: of a row, or a fact of the whole report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub key: &'static str,
+    /// What kind of value it has; every field may be null, where its value is not known or there is none.
+    pub show: Show,
+    /// What it means.
+    pub meaning: &'static str,
+    /// How it is known.
+    pub source: &'static str,
+}
+
+impl Field {
+    /// A field with all that is said about it.
+    pub const fn new(
+        key: &'static str,
+        show: Show,
+        meaning: &'static str,
+        source: &'static str,
+    ) -> Self {
+        Self {
+            key,
+            show,
+            meaning,
+            source,
+        }
+    }
 }
 
 /// A field that the views show.
@@ -43,6 +79,8 @@ pub struct Column {
     pub optional: bool,
     /// Below so many letters, nobody could recognise the content.
     pub least: usize,
+    /// What the field means, and how it is known. Nothing where the magic's first table has the same field.
+    pub about: Option<(&'static str, &'static str)>,
 }
 
 impl Column {
@@ -61,6 +99,15 @@ impl Column {
             rank,
             optional: false,
             least,
+            about: None,
+        }
+    }
+
+    /// With the meaning of its field, and how it is known.
+    pub const fn means(self, meaning: &'static str, source: &'static str) -> Self {
+        Self {
+            about: Some((meaning, source)),
+            ..self
         }
     }
 

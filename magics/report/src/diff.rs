@@ -6,9 +6,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::stored::{known, lasting};
-use super::{Column, Report, Row, Show, fields, rows};
+use crate::column::{Column, Show};
 use crate::error::Error;
+use crate::report::{Report, fields, rows};
+use crate::row::Row;
+use crate::stored::{known, lasting};
 use crate::view::cell;
 
 /// The field that says in which report a row is.

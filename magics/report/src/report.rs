@@ -1,5 +1,4 @@
-//! A report: rows, how to show them, and what is remarkable about them. It is a value; Python's view of it is
-//! `python`, and its pictures are in `view`.
+//! A report: rows, how to show them, and what is remarkable about them. It is a value; its pictures are in `view`.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -8,14 +7,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::bar::Bar;
 use crate::column::{Column, Show};
+use crate::drawing::Drawing;
 use crate::error::Error;
 use crate::pattern::regex;
 use crate::row::Row;
+use crate::row::keep_with_parents;
 use crate::spelling::did_you_mean;
-use crate::view::bar::Bar;
-use crate::view::svg::Drawing;
-use crate::view::tree::keep_with_parents;
 
 /// What the user asked to do with the rows.
 #[derive(Debug, Default, Clone)]
@@ -60,7 +59,7 @@ pub struct Report {
     /// Lines that belong to a row, by the field of this name and its text: they become the listing of the rows that are shown.
     pub row_listings: Option<(&'static str, HashMap<String, Vec<String>>)>,
     /// A picture, for views that can show one.
-    pub figure: Option<Drawing>,
+    pub chart: Option<Drawing>,
     /// The same in a sentence or two.
     pub summary: Vec<String>,
     /// What is remarkable.

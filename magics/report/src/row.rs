@@ -3,6 +3,7 @@
 //! The names of the fields are the program's own, and are neither copied nor hashed: a report may have ten thousand rows.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::ser::{Error as _, Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
@@ -30,6 +31,11 @@ impl Row {
         fields.find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// A field that holds a whole number.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.get(key).and_then(Value::as_u64)
+    }
+
     /// All fields.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.0.iter().map(|(_, value)| value)
@@ -45,6 +51,27 @@ impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
+}
+
+/// Keeps the rows of a tree that match and those above them.
+pub(crate) fn keep_with_parents(rows: &mut Vec<Row>, matches: impl Fn(&Row) -> bool) {
+    let mut kept: Vec<bool> = rows.iter().map(matches).collect();
+    let places: HashMap<Option<u64>, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(place, row)| (row.number("id"), place))
+        .collect();
+    // Parents come first, so that going backwards passes the mark on to all of them.
+    for place in (0..rows.len()).rev() {
+        let parent = rows[place]
+            .number("parent")
+            .and_then(|id| places.get(&Some(id)));
+        if let Some(&parent) = parent.filter(|_| kept[place]) {
+            kept[parent] = true;
+        }
+    }
+    let mut kept = kept.into_iter();
+    rows.retain(|_| kept.next().unwrap_or_default());
 }
 
 /// Collects the fields of a structure or a map; nothing else can be a row.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Column, Diagnosis, Report, Row, Severity, Show, Table, rows};
+use crate::bar::Bar;
+use crate::column::{Column, Show};
 use crate::error::Error;
-use crate::view::bar::Bar;
+use crate::report::{Diagnosis, Report, Severity, Table, rows};
+use crate::row::Row;
 use crate::view::json::{Envelope, SCHEMA};
 
 /// The field with what is no part of the report's JSON.
@@ -158,6 +160,7 @@ fn columns(stored: &[StoredColumn]) -> &'static [Column] {
         rank: stored.rank,
         optional: stored.optional,
         least: stored.least.unwrap_or(usize::MAX),
+        about: None,
     };
     lasting(stored.iter().map(column).collect())
 }
@@ -241,7 +244,7 @@ impl From<StoredDiagnosis> for Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::bar::Part;
+    use crate::bar::Part;
     use crate::view::tree::tests::sample;
 
     fn whole() -> Report {

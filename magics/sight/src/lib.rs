@@ -1,6 +1,6 @@
 //! What a running process is made of, as plain data: its libraries, memory regions, threads and host.
 //!
-//! Every probe looks at the process it runs in (stacks and libraries also at another one, see `subject`) and asks the kernel, the dynamic linker or the mapped ELF image; where
+//! Every probe looks at the process it runs in (stacks and libraries also at another one, see `target`) and asks the kernel, the dynamic linker or the mapped ELF image; where
 //! none of them knows, the field is `None`.
 //! It is not a tracer and not a renderer, knows neither Python nor Jupyter, and changes nothing in what it looks at:
 //! no library is opened, no function called but the few documented ones that only read (`pools`), and foreign memory is read through the kernel, so that a bad address is an

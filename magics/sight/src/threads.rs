@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::linker::libraries::Library;
 use crate::proc::maps::Maps;
-use crate::proc::target_process::Subject;
-use crate::threads::creation_records::{Birth, births};
+use crate::proc::target_process::TargetProcess;
+use crate::threads::creation_records::{CreationRecord, creation_records};
 
 pub use owners::{Confidence, Owner};
 pub use task::{Run, Task};
@@ -75,7 +75,7 @@ pub struct Thread {
     pub owner: Option<Owner>,
     /// How it came to be, where that was seen.
     #[serde(skip)]
-    pub birth: Option<Birth>,
+    pub creation: Option<CreationRecord>,
 }
 
 /// What was found.
@@ -90,13 +90,13 @@ pub struct Threads {
 /// Lists the threads.
 pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
     let mut found = Threads::default();
-    let births: HashMap<i32, Birth> = births()
+    let records: HashMap<i32, CreationRecord> = creation_records()
         .into_iter()
-        .map(|birth| (birth.tid, birth))
+        .map(|record| (record.tid, record))
         .collect();
     let owners = Owners::new(libraries, maps);
     for task in tasks()? {
-        match thread(&task, &births, &owners) {
+        match thread(&task, &records, &owners) {
             Some(thread) => found.threads.push(thread),
             None => found.vanished += 1,
         }
@@ -107,12 +107,12 @@ pub fn threads(libraries: &[Library], maps: &Maps) -> Result<Threads> {
 
 /// The files of every thread of this process.
 pub fn tasks() -> Result<Vec<Task>> {
-    tasks_of(Subject::OWN)
+    tasks_of(TargetProcess::OWN)
 }
 
 /// The files of every thread.
-pub fn tasks_of(subject: Subject) -> Result<Vec<Task>> {
-    let folder = subject.folder().join("task");
+pub fn tasks_of(target: TargetProcess) -> Result<Vec<Task>> {
+    let folder = target.folder().join("task");
     let tasks = fs::read_dir(&folder).map_err(|source| Error::Read {
         path: folder,
         source,
@@ -120,16 +120,20 @@ pub fn tasks_of(subject: Subject) -> Result<Vec<Task>> {
     let numbers = tasks
         .flatten()
         .filter_map(|task| task.file_name().to_str()?.parse().ok());
-    Ok(numbers.map(|tid| Task::of(subject, tid)).collect())
+    Ok(numbers.map(|tid| Task::of(target, tid)).collect())
 }
 
-fn thread(task: &Task, births: &HashMap<i32, Birth>, owners: &Owners<'_>) -> Option<Thread> {
+fn thread(
+    task: &Task,
+    records: &HashMap<i32, CreationRecord>,
+    owners: &Owners<'_>,
+) -> Option<Thread> {
     let stat = task.stat()?;
     let status = task.status();
     // The thread that asks sleeps in nothing but its own question.
     let asks = task.tid == rustix::thread::gettid().as_raw_nonzero().get();
     let sleep = task.sleep().filter(|_| !asks);
-    let birth = births.get(&task.tid).copied();
+    let creation = records.get(&task.tid).copied();
     let position = sleep.as_ref().map(|sleep| sleep.position);
     Some(Thread {
         tid: task.tid,
@@ -147,12 +151,12 @@ fn thread(task: &Task, births: &HashMap<i32, Birth>, owners: &Owners<'_>) -> Opt
         blocked_signals: status.blocked_signals,
         // The main thread was not started by anybody here.
         owner: (!asks)
-            .then(|| owners.find(task.tid, birth.as_ref(), position))
+            .then(|| owners.find(task.tid, creation.as_ref(), position))
             .flatten(),
         call: sleep.and_then(|sleep| sleep.call),
         position,
         wait_channel: task.wait_channel(),
-        birth,
+        creation,
     })
 }
 

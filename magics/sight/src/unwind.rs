@@ -8,7 +8,7 @@
 mod asleep;
 mod code;
 mod handler;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod hostile;
 mod machine;
 mod outside;
@@ -29,7 +29,7 @@ pub use asleep::snapshot as asleep_copy;
 pub use handler::{Handler, Unsent, claim, received, send};
 pub use outside::{Seen, of_process};
 pub use registers::{Registers, interrupted};
-pub use signal::{WORDS, Witness};
+pub use signal::{SignalSafeCallback, WORDS};
 pub use tables::{Piece, function_start, pieces};
 pub use unwind::Unwinder;
 
@@ -67,7 +67,7 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Whether the last one is the thread's first function.
     pub complete: bool,
-    /// What the witness noted on the thread.
+    /// What the callback noted on the thread.
     pub noted: Vec<usize>,
     /// Whether the thread got a signal.
     pub signalled: bool,
@@ -84,7 +84,7 @@ pub struct Snapshot {
     pub start: usize,
     /// The copy.
     pub stack: Vec<u8>,
-    /// What the witness noted.
+    /// What the callback noted.
     pub noted: Vec<usize>,
     /// Whether the thread got a signal for it.
     pub signalled: bool,
@@ -113,12 +113,12 @@ pub enum Missing {
 
 /// Takes the stacks of the threads, in their order.
 ///
-/// The witness runs on each thread that gets a signal; it is given the thread's number in `arguments`.
+/// The callback runs on each thread that gets a signal; it is given the thread's number in `arguments`.
 pub fn stacks(
     threads: &[Thread],
     libraries: &[Library],
     maps: &Maps,
-    witness: Option<Witness<'_>>,
+    callback: Option<SignalSafeCallback<'_>>,
 ) -> Vec<Result<Stack, Missing>> {
     let mut unwinder = Unwinder::new(libraries);
     let own = rustix::thread::gettid().as_raw_nonzero().get();
@@ -144,7 +144,7 @@ pub fn stacks(
         })
         .collect();
     let asked: Vec<&Thread> = unclear.iter().map(|&index| &threads[index]).collect();
-    for (&index, answer) in unclear.iter().zip(signal::snapshots(&asked, witness)) {
+    for (&index, answer) in unclear.iter().zip(signal::snapshots(&asked, callback)) {
         match (answer, &found[index]) {
             (Ok(copy), _) => found[index] = Ok(unwinder.unwind(copy)),
             // A part is better than nothing.
@@ -214,11 +214,11 @@ mod tests {
         let mut found = threads(&libraries, &maps).unwrap().threads;
         found.retain(|thread| thread.tid == tid);
         let argument = |tid| tid as usize + 1;
-        let witness = Witness {
+        let callback = SignalSafeCallback {
             note,
             argument: &argument,
         };
-        let stack = stacks(&found, &libraries, &maps, Some(witness))
+        let stack = stacks(&found, &libraries, &maps, Some(callback))
             .pop()?
             .ok()?;
         let name = |frame: &Frame| symbols::place(frame.lookup, &libraries)?.symbol;

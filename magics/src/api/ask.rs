@@ -3,11 +3,12 @@
 //! While a cell holds the GIL, everything that is not a Python object can still be looked at.
 
 use pyo3::prelude::*;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::magic::{Context, User};
 use crate::python::ipython;
-use crate::registry::{ALL, guarded};
+use crate::registry::{self, ALL, Entry, guarded, unknown};
 use diaphane_report::view::Bundle;
 
 /// How wide the text is: as a terminal that nobody made wider.
@@ -27,6 +28,20 @@ pub struct Refusal {
 pub fn may_ask_twice(name: &str, line: &str) -> bool {
     let magic = ALL.iter().find(|magic| magic.name == name);
     magic.is_some_and(|magic| (magic.only_looks)(line))
+}
+
+/// The JSON schemas of the reports of all magics, or of one, by the magics' names.
+///
+/// # Errors
+/// When there is no magic of that name.
+pub fn schemas(name: Option<&str>) -> Result<Map<String, Value>, String> {
+    let wanted = |magic: &&Entry| name.is_none_or(|name| magic.name == name);
+    let schema = |magic: &Entry| (magic.name.to_owned(), magic.schema.json(magic.name));
+    let found: Map<_, _> = ALL.iter().filter(wanted).map(schema).collect();
+    match name {
+        Some(name) if found.is_empty() => Err(unknown(name).to_string()),
+        _ => Ok(found),
+    }
 }
 
 /// Asks a magic. With Python it sees the user's variables; without, the magic does what it can.
@@ -52,7 +67,12 @@ pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Ref
 }
 
 fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
-    let asked = guarded(name, line, &Context { user, cell: None })?;
+    let context = Context {
+        user,
+        cell: None,
+        ask: registry::ask,
+    };
+    let asked = guarded(name, line, &context)?;
     match asked.bind {
         None => Ok(Bundle::of(&asked.report, WIDTH)?),
         Some(_) => Err(Error::Usage(format!(

@@ -4,15 +4,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::api::report::PyReport;
+use crate::cli;
 use crate::error::Error;
-use crate::host;
 use crate::magic::{Context, Form, User};
-use crate::magics::{native_delta, why_import};
+use crate::magics::{native_delta, rust, why_import};
+use crate::python::host;
 use crate::python::ipython::{keep_namespace, namespace};
 use crate::python::objects::{is_name, named, object};
-use crate::registry::{ALL, Asked, guarded};
+use crate::registry::{self, ALL, Asked, guarded};
 use crate::session::{deltas, journal};
-use crate::{cli, rust_cells};
 use diaphane_cpython::check;
 use diaphane_report::view;
 
@@ -27,8 +27,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
     module.add_function(wrap_pyfunction!(end_cell, module)?)?;
-    module.add_function(wrap_pyfunction!(rust_cells::rust_complete, module)?)?;
-    module.add_function(wrap_pyfunction!(rust_cells::rust_inspect, module)?)
+    module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
+    module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
 }
 
 /// Say which variables are the user's, for questions that no cell asks.
@@ -91,6 +91,7 @@ fn run_magic<'py>(
     let context = Context {
         user: Some(user),
         cell,
+        ask: registry::ask,
     };
     guarded(name, line, &context)
         .and_then(|asked| deliver(name, asked, user))
@@ -125,7 +126,11 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
                     Form::Line => "line",
                     Form::Cell => "cell",
                 },
-                cli::help(&magic.form.write(magic.name), (magic.command)()),
+                cli::help(
+                    &magic.form.write(magic.name),
+                    (magic.command)(),
+                    magic.schema,
+                ),
             )
         })
         .collect()

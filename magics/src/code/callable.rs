@@ -13,7 +13,7 @@ use pyo3::types::{PyCFunction, PyCapsule, PyFunction, PyType};
 use crate::numpy::step::Step;
 use crate::numpy::ufunc;
 use crate::python::objects::type_name;
-use crate::rust_cells;
+use crate::rust_cells::function::behind;
 use diaphane_cpython::modules::imported;
 
 /// What was found behind an object.
@@ -50,7 +50,7 @@ pub(crate) fn follow(
 
 /// Follows a function of a Rust cell, if it is one.
 fn rust(name: &str, object: &Bound<'_, PyAny>, trail: &mut Trail) -> bool {
-    let functions = rust_cells::behind(object);
+    let functions = behind(object);
     let step = |(role, code): (&str, usize)| Step {
         role: role.into(),
         object: name.into(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use diaphane_sight::code::got_entries::slots;
+use diaphane_sight::code::got_entries::entries;
 use diaphane_sight::code::instructions;
 use diaphane_sight::code::instructions::{Counts, Instruction};
 use diaphane_sight::code::lines;
@@ -25,7 +25,7 @@ pub(crate) const OTHER_PROCESSOR: &str =
     "machine code of this processor cannot be decoded; x86-64 can";
 
 /// What the process consists of at the time of a question.
-pub(crate) struct Process {
+pub(crate) struct ProcessImage {
     /// The regions of memory.
     pub maps: Maps,
     /// The loaded libraries.
@@ -34,7 +34,7 @@ pub(crate) struct Process {
     bound: OnceLock<HashMap<usize, BTreeSet<String>>>,
 }
 
-impl Process {
+impl ProcessImage {
     /// Looks.
     pub(crate) fn read() -> Result<Self, Error> {
         let maps = Maps::query()?;
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// What lies at an address, if it belongs to a library.
-    pub(crate) fn spot(&self, address: usize) -> Option<Spot<'_>> {
+    pub(crate) fn spot(&self, address: usize) -> Option<CodeLocation<'_>> {
         let place = symbols::place(address, &self.libraries)?;
         let library = &self.libraries[place.library];
         let table = Table::of(library);
@@ -60,7 +60,7 @@ impl Process {
             .path
             .as_deref()
             .and_then(|path| packages::owner(Path::new(path)));
-        Some(Spot {
+        Some(CodeLocation {
             address,
             library,
             package,
@@ -74,7 +74,7 @@ impl Process {
     /// Where a function leads that only jumps on, as the entry of a linkage table does.
     pub(crate) fn through(&self, address: usize) -> Option<usize> {
         const LONGEST: usize = 8;
-        let next = |&address: &usize| match instructions::stub_slot(address) {
+        let next = |&address: &usize| match instructions::plt_got_entry(address) {
             Some(slot) => word(slot),
             None => instructions::only_jump(address),
         };
@@ -107,10 +107,10 @@ impl Process {
             .filter(|region| region.is_executable())?;
         let all = || {
             let mut all: HashMap<usize, BTreeSet<String>> = HashMap::new();
-            for slot in self.libraries.iter().flat_map(slots) {
-                all.entry(slot.value)
+            for entry in self.libraries.iter().flat_map(entries) {
+                all.entry(entry.value)
                     .or_default()
-                    .insert(demangle(&slot.name));
+                    .insert(demangle(&entry.name));
             }
             all
         };
@@ -121,7 +121,7 @@ impl Process {
 }
 
 /// A place in a library.
-pub(crate) struct Spot<'a> {
+pub(crate) struct CodeLocation<'a> {
     /// The address.
     pub address: usize,
     /// The library.
@@ -138,7 +138,7 @@ pub(crate) struct Spot<'a> {
     bound: Option<String>,
 }
 
-impl Spot<'_> {
+impl CodeLocation<'_> {
     /// The name of the symbol as the source has it, or what others call it.
     pub(crate) fn func(&self) -> Option<String> {
         let own = self.symbol.as_ref().map(|symbol| demangle(&symbol.name));

@@ -18,7 +18,7 @@ use diaphane_cpython::modules::imported;
 use diaphane_report::spelling::did_you_mean;
 
 /// What a user points at.
-pub(crate) enum Target<'py> {
+pub(crate) enum CodeTarget<'py> {
     /// An object, and how it was written.
     Object(String, Bound<'py, PyAny>),
     /// A symbol of the libraries whose names match.
@@ -32,7 +32,7 @@ pub(crate) enum Target<'py> {
     Address(usize),
 }
 
-impl<'py> Target<'py> {
+impl<'py> CodeTarget<'py> {
     /// Understands what was written after the name of a magic.
     pub(crate) fn parse(
         magic: &str,
@@ -59,7 +59,7 @@ impl<'py> Target<'py> {
 
 /// A step from an object to a part of it.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum PathStep {
     Attribute(String),
     Item(String),
 }
@@ -70,36 +70,36 @@ fn evaluate<'py>(text: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>, S
     let mut path = head;
     for step in steps {
         object = match &step {
-            Step::Attribute(name) => object.getattr(name.as_str()),
-            Step::Item(key) => match key.parse::<i64>() {
+            PathStep::Attribute(name) => object.getattr(name.as_str()),
+            PathStep::Item(key) => match key.parse::<i64>() {
                 Ok(index) => object.get_item(index),
                 Err(_) => object.get_item(key.as_str()),
             },
         }
         .map_err(|error| missing(&path, &object, &step, &error))?;
         match step {
-            Step::Attribute(name) => path = format!("{path}.{name}"),
-            Step::Item(key) => path = format!("{path}[{key}]"),
+            PathStep::Attribute(name) => path = format!("{path}.{name}"),
+            PathStep::Item(key) => path = format!("{path}[{key}]"),
         }
     }
     Ok(object)
 }
 
 /// Divides `a.b[0].c` into its first name and the steps from there.
-fn split(text: &str) -> Result<(String, Vec<Step>), String> {
+fn split(text: &str) -> Result<(String, Vec<PathStep>), String> {
     let end = text.find(['.', '[']).unwrap_or(text.len());
     let (head, mut rest) = text.split_at(end);
     let mut steps = Vec::new();
     while !rest.is_empty() {
         if let Some(tail) = rest.strip_prefix('.') {
             let end = tail.find(['.', '[']).unwrap_or(tail.len());
-            steps.push(Step::Attribute(tail[..end].to_owned()));
+            steps.push(PathStep::Attribute(tail[..end].to_owned()));
             rest = &tail[end..];
         } else {
             let inner = rest.strip_prefix('[').and_then(|tail| tail.split_once(']'));
             let (key, tail) = inner
                 .ok_or("write a name with attributes and subscripts, such as np.add or d[0]")?;
-            steps.push(Step::Item(key.to_owned()));
+            steps.push(PathStep::Item(key.to_owned()));
             rest = tail;
         }
     }
@@ -109,7 +109,7 @@ fn split(text: &str) -> Result<(String, Vec<Step>), String> {
                 .chars()
                 .all(|letter| letter.is_alphanumeric() || letter == '_')
     };
-    let is_bad = |step: &Step| matches!(step, Step::Attribute(name) if !is_name(name));
+    let is_bad = |step: &PathStep| matches!(step, PathStep::Attribute(name) if !is_name(name));
     if (!head.is_empty() && !is_name(head))
         || steps.iter().any(is_bad)
         || (head.is_empty() && steps.is_empty())
@@ -152,14 +152,14 @@ fn head_object<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>
     ))
 }
 
-fn missing(path: &str, object: &Bound<'_, PyAny>, step: &Step, error: &PyErr) -> String {
+fn missing(path: &str, object: &Bound<'_, PyAny>, step: &PathStep, error: &PyErr) -> String {
     let kind = type_name(object);
     let raised = error
         .get_type(object.py())
         .name()
         .map_or_else(|_| "an exception".into(), |name| name.to_string());
     match step {
-        Step::Attribute(name) => {
+        PathStep::Attribute(name) => {
             // Only modules can be listed without running code of the object.
             let module = object
                 .cast::<PyModule>()
@@ -173,7 +173,7 @@ fn missing(path: &str, object: &Bound<'_, PyAny>, step: &Step, error: &PyErr) ->
             let meant = did_you_mean(name, known.iter().map(String::as_str));
             format!("{path}, of type {kind}, has no attribute {name:?} ({raised}){meant}")
         }
-        Step::Item(key) => format!("{path}, of type {kind}, has no item {key:?} ({raised})"),
+        PathStep::Item(key) => format!("{path}, of type {kind}, has no item {key:?} ({raised})"),
     }
 }
 
@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn expressions_are_names_attributes_and_subscripts() {
-        let attribute = |name: &str| Step::Attribute(name.into());
-        let item = |key: &str| Step::Item(key.into());
+        let attribute = |name: &str| PathStep::Attribute(name.into());
+        let item = |key: &str| PathStep::Item(key.into());
         assert_eq!(split("len"), Ok(("len".into(), vec![])));
         assert_eq!(split("np.add"), Ok(("np".into(), vec![attribute("add")])));
         assert_eq!(

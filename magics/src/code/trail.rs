@@ -9,9 +9,9 @@ use pyo3::prelude::*;
 
 use crate::code::callable;
 use crate::code::callable::{TABLE, Trail};
-use crate::code::symbolize::Process;
+use crate::code::symbolize::ProcessImage;
 use crate::code::target;
-use crate::code::target::Target;
+use crate::code::target::CodeTarget;
 use crate::error::Error;
 use crate::magic::Context;
 use crate::numpy::step::Step;
@@ -35,19 +35,19 @@ impl Question<'_> {
     pub(crate) fn follow(
         self,
         context: &Context<'_, '_>,
-        process: &Process,
+        process: &ProcessImage,
     ) -> Result<Trail, Error> {
         let Self { magic, text, dtype } = self;
-        let mut trail = match Target::parse(magic, text, context)? {
-            Target::Object(name, object) => {
+        let mut trail = match CodeTarget::parse(magic, text, context)? {
+            CodeTarget::Object(name, object) => {
                 let trail = callable::follow(&name, &object, dtype);
                 trail.map_err(|error| self.refused(&error, object.py()))?
             }
-            Target::Address(address) => Trail {
+            CodeTarget::Address(address) => Trail {
                 steps: vec![self.step("address", address)],
                 limits: vec![],
             },
-            Target::Symbol { library, symbol } => self.symbol(&library, &symbol, process)?,
+            CodeTarget::Symbol { library, symbol } => self.symbol(&library, &symbol, process)?,
         };
         trail.steps = trail
             .steps
@@ -57,7 +57,7 @@ impl Question<'_> {
         Ok(trail)
     }
 
-    fn symbol(self, library: &str, symbol: &str, process: &Process) -> Result<Trail, Error> {
+    fn symbol(self, library: &str, symbol: &str, process: &ProcessImage) -> Result<Trail, Error> {
         let mut trail = Trail::default();
         for (index, place) in target::symbols(self.magic, library, symbol, &process.libraries)? {
             let bound = target::implementations(index, &place, &process.libraries);
@@ -109,7 +109,7 @@ impl Question<'_> {
 }
 
 /// A step, and the function that it only jumps on to.
-fn through(step: Step, process: &Process) -> impl Iterator<Item = Step> {
+fn through(step: Step, process: &ProcessImage) -> impl Iterator<Item = Step> {
     let end = step.code.and_then(|code| process.through(code));
     let next = end.map(|code| beside(&step, "jumps to", code));
     let choices = choices(&step, process);
@@ -130,7 +130,7 @@ fn beside(step: &Step, role: &str, code: usize) -> Step {
 
 /// The functions that a function of a dtype goes on to, if it asks NumPy each time what the CPU has: those that it calls,
 /// and those whose address it loads.
-fn choices(step: &Step, process: &Process) -> Vec<Step> {
+fn choices(step: &Step, process: &ProcessImage) -> Vec<Step> {
     const ASKS: &str = "npy_cpu_have";
     const MOST: usize = 500;
     let spot = step

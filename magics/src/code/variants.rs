@@ -7,82 +7,78 @@ use diaphane_sight::code::symbols::Table;
 use diaphane_sight::linker::libraries::Library;
 use pyo3::prelude::*;
 
-use crate::code::symbolize::Spot;
+use crate::arch::features::has;
+use crate::code::symbolize::CodeLocation;
 use diaphane_cpython::modules::imported;
 
 /// The variant without a suffix.
 pub(crate) const BASELINE: &str = "baseline";
 
 /// A suffix and whether this processor has what the variant needs. The order is from the least to the most.
-struct Level {
+struct CpuLevel {
     name: &'static str,
-    here: fn() -> bool,
+    needs: &'static [&'static str],
 }
 
-macro_rules! here {
-    ($($feature:tt),+) => {
-        || {
-            #[cfg(target_arch = "x86_64")]
-            { true $(&& std::is_x86_feature_detected!($feature))+ }
-            #[cfg(not(target_arch = "x86_64"))]
-            { false }
-        }
-    };
-}
-
-const LEVELS: &[Level] = &[
-    Level {
+const LEVELS: &[CpuLevel] = &[
+    CpuLevel {
         name: "SSE41",
-        here: here!("sse4.1"),
+        needs: &["sse4.1"],
     },
-    Level {
+    CpuLevel {
         name: "SSE42",
-        here: here!("sse4.2"),
+        needs: &["sse4.2"],
     },
-    Level {
+    CpuLevel {
         name: "X86_V2",
-        here: here!("sse4.2", "popcnt"),
+        needs: &["sse4.2", "popcnt"],
     },
-    Level {
+    CpuLevel {
         name: "FMA3__AVX2",
-        here: here!("fma", "avx2"),
+        needs: &["fma", "avx2"],
     },
-    Level {
+    CpuLevel {
         name: "AVX2",
-        here: here!("avx2"),
+        needs: &["avx2"],
     },
-    Level {
+    CpuLevel {
         name: "X86_V3",
-        here: here!("avx2", "fma", "bmi1", "bmi2", "f16c", "lzcnt", "movbe"),
+        needs: &["avx2", "fma", "bmi1", "bmi2", "f16c", "lzcnt", "movbe"],
     },
-    Level {
+    CpuLevel {
         name: "AVX512F",
-        here: here!("avx512f"),
+        needs: &["avx512f"],
     },
-    Level {
+    CpuLevel {
         name: "AVX512_SKX",
-        here: here!("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
+        needs: &["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"],
     },
-    Level {
+    CpuLevel {
         name: "X86_V4",
-        here: here!("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"),
+        needs: &["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"],
     },
-    Level {
+    CpuLevel {
         name: "AVX512_ICL",
-        here: here!(
+        needs: &[
             "avx512f",
             "avx512vbmi2",
             "avx512bitalg",
             "avx512vpopcntdq",
             "gfni",
-            "vaes"
-        ),
+            "vaes",
+        ],
     },
-    Level {
+    CpuLevel {
         name: "AVX512_SPR",
-        here: here!("avx512f", "avx512vbmi2", "avx512bitalg", "avx512fp16"),
+        needs: &["avx512f", "avx512vbmi2", "avx512bitalg", "avx512fp16"],
     },
 ];
+
+impl CpuLevel {
+    fn runs(&self) -> bool {
+        self.needs.iter().all(|feature| has(feature))
+    }
+}
 
 /// The variants of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +90,7 @@ pub(crate) struct Variants {
 }
 
 /// The variants of the function at a place, if its name shows one or the library has others.
-pub(crate) fn of(spot: &Spot<'_>) -> Option<Variants> {
+pub(crate) fn variants_of(spot: &CodeLocation<'_>) -> Option<Variants> {
     in_library(&spot.symbol.as_ref()?.name, spot.library)
 }
 
@@ -110,7 +106,7 @@ pub(crate) fn in_library(symbol: &str, library: &Library) -> Option<Variants> {
     if names.contains(&"") {
         available.push(BASELINE);
     }
-    let has = |level: &&Level| {
+    let has = |level: &&CpuLevel| {
         names
             .iter()
             .any(|rest| rest.strip_prefix('_') == Some(level.name))
@@ -136,7 +132,7 @@ impl Variants {
         let runs = |name: &&&str| {
             LEVELS
                 .iter()
-                .any(|level| level.name == **name && (level.here)())
+                .any(|level| level.name == **name && level.runs())
         };
         above.iter().filter(runs).copied().collect()
     }

@@ -14,7 +14,6 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::linker::search;
 use diaphane_sight::linker::search::{Rule, Rules};
 use diaphane_sight::packages::{self, Package};
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::runtimes::pools;
 use diaphane_sight::runtimes::pools::Runtime;
 
@@ -22,13 +21,14 @@ use diaphane_cpython::extensions::Declared;
 use pyo3::prelude::*;
 
 use crate::error::Error;
+use crate::libraries::names::short;
 use crate::session::import_audit;
 use crate::session::import_audit::Load;
-use crate::session::journal;
+use crate::session::journal::{self, Image};
 
 /// One loaded library.
 #[derive(Debug)]
-pub(crate) struct Item {
+pub(crate) struct LibraryEntry {
     pub facts: Library,
     pub fixed: Arc<Fixed>,
     /// The index of the library for which the linker loaded it.
@@ -58,7 +58,7 @@ pub(crate) struct Fixed {
     fast_math: OnceLock<bool>,
 }
 
-impl Item {
+impl LibraryEntry {
     /// The package with its version, as one text.
     pub fn origin(&self) -> Option<String> {
         let package = &self.fixed.package.as_ref()?.name;
@@ -69,7 +69,7 @@ impl Item {
     }
 
     /// Who brought it into the process, in a few words.
-    pub fn loaded_by(&self, all: &[Item]) -> Option<String> {
+    pub fn loaded_by(&self, all: &[LibraryEntry]) -> Option<String> {
         let needed = |index: usize| format!("needed by {}", short(&all[index].facts.name));
         let import = |module: &str| format!("import {module}");
         let asked = || {
@@ -115,37 +115,37 @@ impl Item {
     }
 }
 
-/// What tells one loaded image from another: the distance to its file's addresses, and the linker's name.
-type Image = (usize, String);
-
 /// How the libraries hang together, for as long as the linker counts no change.
 #[derive(Debug, Default)]
-struct Known {
+struct InventoryCache {
     counters: Counters,
     fixed: HashMap<Image, Arc<Fixed>>,
     requesters: Vec<Option<usize>>,
     rules: Vec<Option<Rule>>,
 }
 
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<InventoryCache>> = LazyLock::new(Mutex::default);
 
 /// Looks at all libraries.
-pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<Item>> {
+pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<LibraryEntry>> {
     journal::observe();
-    let loaded = libraries::loaded(&Maps::query()?)?;
+    let loaded = libraries::now()?;
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.renew(&loaded);
-    let items = loaded.into_iter().enumerate().map(|(index, facts)| Item {
-        fixed: known.fixed(&facts),
-        requester: known.requesters.get(index).copied().flatten(),
-        rule: known.rules.get(index).cloned().flatten(),
-        load: import_audit::of(&facts),
-        cell: journal::cell_of_library(&facts),
-        declared: declared
-            .get(facts.path.as_deref().unwrap_or_default())
-            .cloned(),
-        facts,
-    });
+    let items = loaded
+        .into_iter()
+        .enumerate()
+        .map(|(index, facts)| LibraryEntry {
+            fixed: known.fixed(&facts),
+            requester: known.requesters.get(index).copied().flatten(),
+            rule: known.rules.get(index).cloned().flatten(),
+            load: import_audit::load_of(&facts),
+            cell: journal::cell_of_library(&facts),
+            declared: declared
+                .get(facts.path.as_deref().unwrap_or_default())
+                .cloned(),
+            facts,
+        });
     Ok(items.collect())
 }
 
@@ -153,7 +153,7 @@ fn image(library: &Library) -> Image {
     (library.image.bias(), library.linker_name.clone())
 }
 
-impl Known {
+impl InventoryCache {
     fn renew(&mut self, loaded: &[Library]) {
         let counters = link_map::counters();
         if counters == self.counters && self.rules.len() == loaded.len() {
@@ -272,57 +272,14 @@ fn number(name: &str) -> Option<String> {
 }
 
 /// All loaded libraries with what is known of them.
-pub(crate) fn items(py: Python<'_>) -> std::result::Result<Vec<Item>, Error> {
+pub(crate) fn items(py: Python<'_>) -> std::result::Result<Vec<LibraryEntry>, Error> {
     let declared = diaphane_cpython::extensions::declared(py)?;
     Ok(py.detach(|| all(&declared))?)
-}
-
-/// The name without the hash that wheels put into it and without what stands behind `.so`.
-pub(crate) fn stem(name: &str) -> &str {
-    let name = name.split(".so").next().unwrap_or(name);
-    let is_hash = |part: &str| {
-        let part = part.strip_prefix('r').unwrap_or(part);
-        part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
-    let mut stem = name;
-    while let Some((head, tail)) = stem.rsplit_once('-') {
-        if !is_hash(tail) {
-            break;
-        }
-        stem = head;
-    }
-    stem
-}
-
-/// The name as people say it: without the tag of the Python that an extension module is for, too.
-pub(crate) fn short(name: &str) -> &str {
-    let stem = stem(name);
-    let tag = stem.find(".cpython-").or_else(|| stem.find(".abi3"));
-    &stem[..tag.unwrap_or(stem.len())]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stem_has_no_hash_and_no_version() {
-        assert_eq!(
-            stem("libgfortran-040039e1-0352e75f.so.5.0.0"),
-            "libgfortran"
-        );
-        assert_eq!(
-            stem("libscipy_openblas64_-32a4b2a6.so"),
-            "libscipy_openblas64_"
-        );
-        assert_eq!(
-            stem("libopenblasp-r0-8f1ca5ab.3.25.so"),
-            "libopenblasp-r0-8f1ca5ab.3.25"
-        );
-        assert_eq!(stem("libfoo-with-dashes.so.1"), "libfoo-with-dashes");
-        assert_eq!(short("_heapq.cpython-311-x86_64-linux-gnu.so"), "_heapq");
-        assert_eq!(short("libssl.so.3"), "libssl");
-    }
 
     #[test]
     fn the_newest_version_is_so_by_its_numbers() {

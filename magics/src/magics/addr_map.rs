@@ -6,6 +6,7 @@
 mod arrays;
 mod at;
 mod changes;
+mod columns;
 mod findings;
 mod regions;
 mod track;
@@ -16,11 +17,11 @@ use diaphane_sight::runtimes::malloc::Malloc;
 use serde_json::json;
 
 use self::arrays::Arrays;
-use self::regions::{Map, Row};
+use self::regions::{Map, RegionRow};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::view::bytes;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
 ///
@@ -28,10 +29,10 @@ use diaphane_report::{Column, Report, Show, fields, rows};
 /// and pss (with --pss) the first with shared pages counted in part. An array is named where it fills most of a region; a report in a notebook has a
 /// picture, in which the filled part of a box is in physical memory.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct AddrMapArgs {
     /// Add up the regions of each library or kind
     #[arg(long, value_name = "WHAT")]
-    group: Option<Group>,
+    group: Option<GroupBy>,
     /// Say what lies at one address, such as 0x7f0012345678
     #[arg(long, value_name = "ADDR")]
     at: Option<String>,
@@ -45,50 +46,27 @@ pub(crate) struct Args {
 
 /// What regions are added up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Group {
+enum GroupBy {
     /// Of one library, array or thread.
     Lib,
     /// Of one kind.
     Kind,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("change", Show::Text, 1).optional(),
-    Column::new("lo", Show::Address, 2)
-        .titled("start")
-        .optional(),
-    Column::new("hi", Show::Address, 9).titled("end").optional(),
-    Column::new("regions", Show::Number, 6).optional(),
-    Column::new("kind", Show::Text, 0).optional(),
-    Column::new("owner", Show::Text, 0).at_least(16).optional(),
-    Column::new("perms", Show::Text, 5).optional(),
-    Column::new("size", Show::Bytes, 1),
-    Column::new("size_delta", Show::Number, 4)
-        .titled("size change")
-        .optional(),
-    Column::new("rss", Show::Bytes, 1).optional(),
-    Column::new("rss_delta", Show::Number, 4)
-        .titled("rss change")
-        .optional(),
-    Column::new("pss", Show::Bytes, 7).optional(),
-    Column::new("huge", Show::Bytes, 6).optional(),
-    Column::new("swap", Show::Bytes, 8).optional(),
-    Column::new("name", Show::Path, 10).optional(),
-];
-
 /// The magic.
 pub(crate) struct AddrMap;
 
 impl Magic for AddrMap {
     const NAME: &'static str = "addr_map";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = AddrMapArgs;
 
     /// The next `--diff` compares with this one.
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &AddrMapArgs) -> bool {
         !args.diff
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &AddrMapArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let arrays = context.user.map(Arrays::of);
         if let Some(address) = &args.at {
             return at::report(address, &arrays.unwrap_or_default());
@@ -102,10 +80,10 @@ impl Magic for AddrMap {
     }
 }
 
-fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
+fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
     let map = Map::read(arrays, args.pss, &mut limits)?;
     let malloc = Malloc::read();
-    let ceilings = memory_limits::memory();
+    let memory_limits = memory_limits::all();
     let totals = regions::totals(&map.rows);
     // Sums are no list to compare with.
     let earlier = args
@@ -122,8 +100,8 @@ fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Repor
             );
             Vec::new()
         }
-        (false, Some(Group::Kind), _) => rows(&totals)?,
-        (false, Some(Group::Lib), _) => rows(regions::by_owner(&map.rows))?,
+        (false, Some(GroupBy::Kind), _) => rows(&totals)?,
+        (false, Some(GroupBy::Lib), _) => rows(regions::by_owner(&map.rows))?,
         (false, None, _) => rows(&map.rows)?,
     };
     let malloc_facts = malloc.as_ref().map(|malloc| {
@@ -132,13 +110,13 @@ fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Repor
     });
     Ok(Report {
         name: AddrMap::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: shown,
-        figure: (!args.diff).then(|| track::draw(&map.rows, &totals)),
+        chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
         summary: summary(&map.rows, &totals, malloc.as_ref()),
-        diagnoses: findings::all(&map.rows, malloc.as_ref(), &ceilings),
+        diagnoses: findings::all(&map.rows, malloc.as_ref(), &memory_limits),
         facts: fields(
-            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": ceilings,
+            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": memory_limits,
             "max_map_count": memory_limits::regions()}),
         )?,
         limits,
@@ -147,8 +125,8 @@ fn report(args: &Args, arrays: &Arrays, mut limits: Vec<String>) -> Result<Repor
 }
 
 /// How much of what there is, the largest first.
-fn summary(all: &[Row], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
-    let is_taken = |row: &&Row| row.kind != "reserved";
+fn summary(all: &[RegionRow], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
+    let is_taken = |row: &&RegionRow| row.kind != "reserved";
     let size: usize = all.iter().filter(is_taken).map(|row| row.size).sum();
     let written = |total: &regions::Total| match total.rss {
         Some(rss) => format!(

@@ -3,6 +3,7 @@
 //! Addresses come from NumPy's structure or the buffer protocol, mappings and pages from the kernel, and whether two
 //! strided buffers share a byte from NumPy's own solver.
 
+mod columns;
 mod findings;
 mod groups;
 mod overlap;
@@ -18,27 +19,27 @@ use diaphane_sight::proc::spans::{Layout, Span};
 use pyo3::prelude::*;
 use serde_json::json;
 
-use self::place::{Backed, Memory};
-use self::targets::Target;
+use self::place::{Backed, MemoryMap};
+use self::targets::BufferTarget;
 use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Magic, User};
 use crate::memory::allocated::Tracemalloc;
 use crate::memory::buffers;
-use crate::memory::buffers::{Buffer, Found};
+use crate::memory::buffers::{Buffer, ExportedBuffer};
 use crate::numpy::memory_handler::origins;
 use crate::python::objects::type_name;
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
 ///
 /// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
 /// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
-/// A NAME may lead on: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that lend memory are listed.
+/// A NAME may have attributes and subscripts: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BufferAddrArgs {
     /// Variables to look at
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -60,7 +61,7 @@ pub(crate) struct Args {
 struct Listed<'py> {
     name: String,
     buffer: Result<Buffer<'py>, String>,
-    owner: Owner,
+    owner: BufferOwner,
     refs: Option<isize>,
     mapping: Option<Arc<str>>,
     backed: Backed,
@@ -70,13 +71,13 @@ struct Listed<'py> {
 
 /// Whose memory it is.
 #[derive(Default)]
-struct Owner {
+struct BufferOwner {
     /// Its variable, if it has one.
     name: Option<String>,
     kind: String,
     /// Which object it is.
     id: usize,
-    /// Its memory, if it lends it.
+    /// Its memory, if it exports it.
     span: Option<Span>,
     allocator: Option<String>,
     /// Whether the listed object is the owner.
@@ -108,13 +109,14 @@ pub(crate) struct BufferAddr;
 
 impl Magic for BufferAddr {
     const NAME: &'static str = "buffer_addr";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = BufferAddrArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &BufferAddrArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
-        let mut memory = context.without_gil(|| Memory::read(args.pages))?;
+        let mut memory = context.without_gil(|| MemoryMap::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
-        let names = Names::of(user, &targets);
+        let names = VariableNames::of(user, &targets);
         let mut listed = list(args, &targets, &names, user.py)?;
         name_owners(&mut listed);
         for one in &mut listed {
@@ -123,7 +125,7 @@ impl Magic for BufferAddr {
         let mut limits = memory.limits();
         limits.extend(limit);
         limits.extend(overlap::find(user.py, &mut listed)?);
-        let sizes = Sizes::of(&listed);
+        let sizes = ListedSizes::of(&listed);
         let has_view = listed.iter().any(|one| !one.owner.is_self);
         let groups = match args.graph || has_view {
             true => groups::of(&listed),
@@ -131,7 +133,7 @@ impl Magic for BufferAddr {
         };
         Ok(Report {
             name: Self::NAME,
-            columns: row::COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(listed.iter().map(|one| row::of(one, &listed)))?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,
@@ -142,7 +144,7 @@ impl Magic for BufferAddr {
                 true => groups::listing(&groups),
                 false => Vec::new(),
             },
-            figure: groups::ruler(&groups, args.graph),
+            chart: groups::ruler(&groups, args.graph),
             summary: vec![sizes.sentence(listed.len())],
             diagnoses: findings::all(&listed),
             limits,
@@ -152,10 +154,10 @@ impl Magic for BufferAddr {
 }
 
 /// The variables by the object they hold; those that the user can see come first.
-struct Names(HashMap<usize, String>);
+struct VariableNames(HashMap<usize, String>);
 
-impl Names {
-    fn of(user: User<'_, '_>, targets: &[Target<'_>]) -> Self {
+impl VariableNames {
+    fn of(user: User<'_, '_>, targets: &[BufferTarget<'_>]) -> Self {
         let mut variables: Vec<(String, usize)> = user
             .namespace
             .iter()
@@ -175,13 +177,13 @@ impl Names {
 }
 
 fn list<'py>(
-    args: &Args,
-    targets: &[Target<'py>],
-    names: &Names,
+    args: &BufferAddrArgs,
+    targets: &[BufferTarget<'py>],
+    names: &VariableNames,
     py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
     let tracemalloc = Tracemalloc::ask(py)?;
-    let is_large = |found: &Found<'_>| match (args.min, &found.buffer) {
+    let is_large = |found: &ExportedBuffer<'_>| match (args.min, &found.buffer) {
         (Some(min), Ok(buffer)) => buffer.layout.listed() >= min,
         _ => true,
     };
@@ -193,12 +195,12 @@ fn list<'py>(
             }
             let owner = match &found.buffer {
                 Ok(buffer) => owner(buffer, names),
-                Err(_) => Owner::default(),
+                Err(_) => BufferOwner::default(),
             };
             let allocated_at = match owner.span {
-                Some(span) => match origins::of(span.start) {
+                Some(span) => match origins::allocator_of(span.start) {
                     Some(place) => Some(place),
-                    None => tracemalloc.place(span.start)?,
+                    None => tracemalloc.allocation_line(span.start)?,
                 },
                 None => None,
             };
@@ -232,25 +234,25 @@ fn name_owners(listed: &mut [Listed<'_>]) {
     }
 }
 
-fn look_at_memory(one: &mut Listed<'_>, memory: &mut Memory) {
+fn look_at_memory(one: &mut Listed<'_>, memory: &mut MemoryMap) {
     if let Some(span) = one.bounds().filter(|span| !span.is_empty()) {
         one.mapping = memory.mapping(span.start);
         one.backed = memory.backed(span);
     }
 }
 
-fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
+fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
     let owner = buffer.owner();
     let lent = match buffer.is_owner() {
         true => None,
-        false => lent_at(owner, buffer.layout.bounds().start),
+        false => exported_at(owner, buffer.layout.bounds().start),
     };
-    let lender = if buffer.is_owner() {
+    let exporter = if buffer.is_owner() {
         Some(buffer)
     } else {
         lent.as_ref()
     };
-    Owner {
+    BufferOwner {
         name: names.0.get(&owner.as_ptr().addr()).cloned(),
         kind: type_name(owner),
         id: match &lent {
@@ -259,14 +261,14 @@ fn owner(buffer: &Buffer<'_>, names: &Names) -> Owner {
         },
         span: buffer
             .owner_span
-            .or_else(|| lender.map(|lender| lender.layout.bounds())),
-        allocator: lender.and_then(|lender| lender.allocator.clone()),
+            .or_else(|| exporter.map(|exporter| exporter.layout.bounds())),
+        allocator: exporter.and_then(|exporter| exporter.allocator.clone()),
         is_self: buffer.is_owner(),
     }
 }
 
-/// What an object lends that has an address in it; an array of Arrow lends several buffers.
-fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
+/// What an object exports that has an address in it; an array of Arrow exports several buffers.
+fn exported_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
     let found = buffers::of(object, false).into_iter();
     let mut lent: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
     let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
@@ -275,13 +277,13 @@ fn lent_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py
 }
 
 /// How much is listed, and how much memory that is.
-struct Sizes {
+struct ListedSizes {
     listed: usize,
     distinct: usize,
     exact: bool,
 }
 
-impl Sizes {
+impl ListedSizes {
     /// Beyond so many pieces, a strided buffer counts with its bounds.
     const PIECES: usize = 100_000;
 
@@ -314,7 +316,7 @@ impl Sizes {
 
     fn sentence(&self, rows: usize) -> String {
         if rows == 0 {
-            return "no variable lends memory".into();
+            return "no variable exports memory".into();
         }
         let about = if self.exact { "" } else { "at most " };
         format!(

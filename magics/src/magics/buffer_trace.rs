@@ -1,5 +1,7 @@
 //! `%%buffer_trace`: which array buffers a cell allocated, kept and freed, and which line did.
 
+mod columns;
+
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -10,47 +12,30 @@ use crate::magic::{Context, Form, Magic, User};
 use crate::memory::buffers;
 use crate::memory::keepers::Keepers;
 use crate::numpy::arrays;
-use crate::numpy::memory_handler::Installed;
-use crate::numpy::memory_handler::log::{Alike, Log, Site};
+use crate::numpy::memory_handler::InstalledHandler;
+use crate::numpy::memory_handler::log::{FreedKey, Log, Site};
 use crate::numpy::memory_handler::origins;
 use crate::session::cell_body::Body;
 use crate::session::journal;
 use diaphane_report::view::bytes;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Run the cell, and show which array buffers it allocated, kept and freed, by line.
 ///
 /// NumPy's own allocations are seen, in the thread of the cell. Buffers that are alike in line, size and end are one row.
 /// The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BufferTraceArgs {
     /// Leave out smaller buffers, such as those of single numbers; a number of bytes, or with a unit: 1MB
     #[arg(long, value_name = "SIZE", value_parser = cli::size, default_value = "64")]
     min: usize,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("place", Show::Text, 1).titled("line"),
-    Column::new("source", Show::Text, 4).at_least(16).optional(),
-    Column::new("count", Show::Number, 3),
-    Column::new("nbytes", Show::Bytes, 0).titled("size"),
-    Column::new("how", Show::Text, 6),
-    Column::new("state", Show::Text, 2).at_least(5),
-    Column::new("kept_by", Show::Text, 2)
-        .titled("kept by")
-        .optional(),
-    Column::new("lifetime_ns", Show::Time, 5)
-        .titled("lifetime")
-        .optional(),
-    Column::new("through", Show::Text, 7).optional(),
-    Column::new("addr", Show::Address, 8),
-];
-
 /// The end of a buffer that is not there any more.
 const FREED: &str = "freed";
 
 #[derive(Serialize)]
-struct Row {
+struct AllocationRow {
     place: Option<String>,
     line: Option<u32>,
     source: Option<String>,
@@ -74,9 +59,10 @@ pub(crate) struct BufferTrace;
 impl Magic for BufferTrace {
     const NAME: &'static str = "buffer_trace";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = BufferTraceArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &BufferTraceArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         if !arrays::is_imported(user.py)? {
             return Err(Error::Usage(
@@ -87,7 +73,7 @@ impl Magic for BufferTrace {
         }
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let sizes = sizes(&body.names, user)?;
-        let mut installed = Installed::new(user.py, &body.file, args.min)?;
+        let mut installed = InstalledHandler::new(user.py, &body.file, args.min)?;
         let outcome = body.run();
         let was_ours = installed.take_out()?;
         let log = installed.close()?;
@@ -128,11 +114,11 @@ fn report(
         limits.push("there are too many objects to look for everyone who keeps a buffer".into());
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
-    let kept: Vec<&Row> = all.iter().filter(|row| row.state != FREED).collect();
+    let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
         name: BufferTrace::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         facts: fields(json!({
             "allocated": log.born,
             "allocated_bytes": log.bytes,
@@ -151,8 +137,13 @@ fn report(
     })
 }
 
-fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers) -> Vec<Row> {
-    let row = |alike: &Alike| Row {
+fn rows_of(
+    log: &Log,
+    body: &Body<'_, '_>,
+    cell: Option<u32>,
+    keepers: &Keepers,
+) -> Vec<AllocationRow> {
+    let row = |alike: &FreedKey| AllocationRow {
         place: alike.site.line.map(|line| match cell {
             Some(cell) => format!("In[{cell}]:{line}"),
             None => format!("line {line}"),
@@ -171,7 +162,7 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
         addr: Address(0),
         number: 0,
     };
-    let freed = log.freed.iter().map(|(alike, freed)| Row {
+    let freed = log.freed.iter().map(|(alike, freed)| AllocationRow {
         count: freed.count,
         total_bytes: alike.bytes.saturating_mul(freed.count),
         lifetime_ns: u64::try_from(freed.longest.as_nanos()).ok(),
@@ -181,12 +172,12 @@ fn rows_of(log: &Log, body: &Body<'_, '_>, cell: Option<u32>, keepers: &Keepers)
     });
     let alive = log.alive.iter().map(|(&address, alive)| {
         let keeper = keepers.at(address);
-        let alike = Alike {
+        let alike = FreedKey {
             bytes: alive.bytes,
             how: alive.how,
             site: alive.site.clone(),
         };
-        Row {
+        AllocationRow {
             state: "kept",
             is_view: keeper.is_some_and(|keeper| keeper.is_view),
             kept_by: keeper.map(|keeper| keeper.name.clone()),
@@ -223,7 +214,12 @@ fn not_copied<'a>(log: &Log, sizes: &'a [(String, usize)]) -> Vec<&'a str> {
     larger.map(|(name, _)| name.as_str()).collect()
 }
 
-fn summary(log: &Log, kept: &[&Row], kept_bytes: usize, sizes: &[(String, usize)]) -> Vec<String> {
+fn summary(
+    log: &Log,
+    kept: &[&AllocationRow],
+    kept_bytes: usize,
+    sizes: &[(String, usize)],
+) -> Vec<String> {
     let size = |count: usize| bytes(count as f64);
     let allocated = match log.born {
         0 => return sentences("no buffer was allocated".to_owned(), log, sizes),

@@ -3,6 +3,7 @@
 //! The code is what the process runs, which may differ from the file. The decoder is in `sight::code`.
 
 mod arrows;
+mod columns;
 mod listing;
 
 use diaphane_sight::code::instructions;
@@ -12,21 +13,21 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::listing::Marks;
-use crate::code::symbolize::{OTHER_PROCESSOR, Process, Spot, counts};
+use crate::code::symbolize::{CodeLocation, OTHER_PROCESSOR, ProcessImage, counts};
 use crate::code::trail::{CHOICE, Question};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::numpy::step::Step;
 use crate::numpy::ufunc::DEFAULT;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Show the machine code of a function, with jumps as arrows and calls by name.
 ///
 /// FUNC is a name with attributes and subscripts (np.add, str.join, math.sin), an address (0x7f...), or a symbol of a
-/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are told
-/// as distances from the start of the function.
+/// library (libc*!memcpy). Of a ufunc of NumPy the loop for float64 is shown, or the one for --dtype. Addresses are
+/// offsets from the start of the function.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DisasmArgs {
     /// What to show
     #[arg(value_name = "FUNC")]
     target: String,
@@ -44,7 +45,7 @@ pub(crate) struct Args {
     bytes: bool,
 }
 
-impl Args {
+impl DisasmArgs {
     fn marks(&self) -> Marks {
         Marks {
             isa: self.isa,
@@ -56,24 +57,8 @@ impl Args {
 /// Longer functions are shown in part unless more is asked for.
 const MOST: usize = 4000;
 
-const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .at_least(24),
-    Column::new("types", Show::Text, 3).optional(),
-    Column::new("lib", Show::Text, 1)
-        .titled("library")
-        .at_least(14),
-    Column::new("package", Show::Text, 4)
-        .with("package_version")
-        .optional(),
-    Column::new("addr", Show::Address, 2),
-    Column::new("size", Show::Number, 2).optional(),
-    Column::new("count", Show::Number, 3).titled("instructions"),
-];
-
 #[derive(Serialize)]
-struct Row<'a> {
+struct ListingRow<'a> {
     object: &'a str,
     types: Option<&'a str>,
     func: Option<String>,
@@ -87,12 +72,12 @@ struct Row<'a> {
     size: Option<usize>,
     count: usize,
     isa: Option<Counts>,
-    insns: Vec<Line>,
+    insns: Vec<InstructionRow>,
 }
 
 /// An instruction as data.
 #[derive(Serialize)]
-struct Line {
+struct InstructionRow {
     addr: Address,
     bytes: String,
     text: String,
@@ -106,13 +91,14 @@ pub(crate) struct Disasm;
 
 impl Magic for Disasm {
     const NAME: &'static str = "disasm";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = DisasmArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &DisasmArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         if !instructions::SUPPORTED {
             return Err(Error::Usage(format!("%disasm: {OTHER_PROCESSOR}")));
         }
-        let process = Process::read()?;
+        let process = ProcessImage::read()?;
         let question = Question {
             magic: Self::NAME,
             text: &args.target,
@@ -129,7 +115,7 @@ fn last(
     question: Question<'_>,
     mut steps: Vec<Step>,
     context: &Context<'_, '_>,
-    process: &Process,
+    process: &ProcessImage,
 ) -> Result<Step, Error> {
     let is_loop = |step: &&Step| step.role == "loop";
     if question.dtype.is_none() && steps.iter().filter(is_loop).count() > 1 {
@@ -160,7 +146,7 @@ fn last(
     }
 }
 
-fn report(args: &Args, step: &Step, process: &Process) -> Result<Report, Error> {
+fn report(args: &DisasmArgs, step: &Step, process: &ProcessImage) -> Result<Report, Error> {
     let address = step.code.unwrap_or_default();
     let most = args.count.unwrap_or(MOST);
     let Some(spot) = process.spot(address) else {
@@ -189,7 +175,7 @@ fn report(args: &Args, step: &Step, process: &Process) -> Result<Report, Error> 
     let row = row(&args.target, step, &spot, &code, process);
     Ok(Report {
         name: Disasm::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([row])?,
         listing,
         summary: vec![summary(&code)],
@@ -210,7 +196,12 @@ fn reach(code: &[Instruction]) -> Span {
 }
 
 /// Code outside of any library, such as a compiler made at run time.
-fn unnamed(args: &Args, address: usize, most: usize, process: &Process) -> Result<Report, Error> {
+fn unnamed(
+    args: &DisasmArgs,
+    address: usize,
+    most: usize,
+    process: &ProcessImage,
+) -> Result<Report, Error> {
     let refuse = |what: String| Error::Usage(format!("%disasm: {}: {what}", args.target));
     let region = process
         .maps
@@ -224,7 +215,7 @@ fn unnamed(args: &Args, address: usize, most: usize, process: &Process) -> Resul
     }
     let code = instructions::decode_function(address, most);
     let insns = code.iter().map(|one| line(one, process)).collect();
-    let row = Row {
+    let row = ListingRow {
         object: &args.target,
         types: None,
         func: None,
@@ -242,7 +233,7 @@ fn unnamed(args: &Args, address: usize, most: usize, process: &Process) -> Resul
     };
     Ok(Report {
         name: Disasm::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([row])?,
         listing: listing::lines(&code, reach(&code), process, args.marks()),
         summary: vec![summary(&code)],
@@ -255,12 +246,12 @@ fn unnamed(args: &Args, address: usize, most: usize, process: &Process) -> Resul
 fn row<'a>(
     object: &'a str,
     step: &'a Step,
-    spot: &'a Spot<'_>,
+    spot: &'a CodeLocation<'_>,
     code: &[Instruction],
-    process: &Process,
-) -> Row<'a> {
+    process: &ProcessImage,
+) -> ListingRow<'a> {
     let symbol = spot.symbol.as_ref();
-    Row {
+    ListingRow {
         object,
         types: step.types.as_deref(),
         func: spot.func(),
@@ -281,8 +272,8 @@ fn row<'a>(
     }
 }
 
-fn line(one: &Instruction, process: &Process) -> Line {
-    Line {
+fn line(one: &Instruction, process: &ProcessImage) -> InstructionRow {
+    InstructionRow {
         addr: Address(one.address),
         bytes: one.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         text: one.text.clone(),

@@ -4,6 +4,7 @@
 
 mod binding;
 mod chart;
+mod columns;
 mod findings;
 mod row;
 mod tree;
@@ -21,14 +22,14 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::libraries::inventory;
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic};
 use crate::session::{import_audit, journal};
 use diaphane_cpython::extensions;
-use diaphane_report::regex;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, fields, rows};
-use row::{COLUMNS, Resident, Row};
+use diaphane_report::{Schema, regex};
+use row::{LibraryRow, Resident};
 
 /// List the native libraries that are loaded into this process.
 ///
@@ -36,7 +37,7 @@ use row::{COLUMNS, Resident, Row};
 /// loaded, and where the linker found it. The rows also hold soname, build ID, what it needs, its search paths, its
 /// segments, and for BLAS and OpenMP runtimes the version, the kernels in use and the size of the pool.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LoadedLibsArgs {
     /// Only libraries whose name, path or package matches, in any case
     #[arg(value_name = "REGEX")]
     pattern: Option<String>,
@@ -64,24 +65,24 @@ pub(crate) struct Args {
 }
 
 /// What was loaded when this magic last ran, for processes in which nobody counts cells.
-static SEEN: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
+static SEEN: Mutex<Option<HashSet<LibraryIdentity>>> = Mutex::new(None);
 
 /// What tells one loaded library from another: its base and its path.
-type Identity = (usize, Option<String>);
+type LibraryIdentity = (usize, Option<String>);
 
 /// Takes note of what is loaded already, so that the first `--new` does not list Python itself.
 pub(crate) fn remember_what_is_loaded() {
-    if let Ok(loaded) = Maps::read().and_then(|maps| libraries::loaded(&maps)) {
+    if let Ok(loaded) = libraries::now() {
         exchange_seen(loaded.iter().map(identity).collect());
     }
 }
 
-fn exchange_seen(now: HashSet<Identity>) -> HashSet<Identity> {
+fn exchange_seen(now: HashSet<LibraryIdentity>) -> HashSet<LibraryIdentity> {
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     seen.replace(now).unwrap_or_default()
 }
 
-fn identity(library: &libraries::Library) -> Identity {
+fn identity(library: &libraries::Library) -> LibraryIdentity {
     (library.span.start, library.path.clone())
 }
 
@@ -90,13 +91,14 @@ pub(crate) struct LoadedLibs;
 
 impl Magic for LoadedLibs {
     const NAME: &'static str = "loaded_libs";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = LoadedLibsArgs;
 
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &LoadedLibsArgs) -> bool {
         !args.new
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &LoadedLibsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let compile = |pattern: &String| regex("%loaded_libs", pattern);
         let pattern = args.pattern.as_ref().map(compile).transpose()?;
         let declared = match context.user {
@@ -131,9 +133,9 @@ impl Magic for LoadedLibs {
 }
 
 fn report(
-    args: &Args,
+    args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
-    items: &[Item],
+    items: &[LibraryEntry],
     interpreter: Option<&findings::Interpreter>,
 ) -> Result<Report, Error> {
     let listed = listed(args, pattern, items)?;
@@ -145,22 +147,26 @@ fn report(
         Vec::new()
     };
     let mapped: usize = listed.iter().map(|item| item.facts.size()).sum();
-    let of_items = listed.iter().map(|item| Row::of(item, items, resident));
-    let of_code = generated.iter().map(|region| Row::code(region, resident));
-    let is_counted = |item: &&Item| args.all || item.facts.kind != Kind::Vdso;
+    let of_items = listed
+        .iter()
+        .map(|item| LibraryRow::of(item, items, resident));
+    let of_code = generated
+        .iter()
+        .map(|region| LibraryRow::code(region, resident));
+    let is_counted = |item: &&LibraryEntry| args.all || item.facts.kind != Kind::Vdso;
     let counted = items.iter().filter(is_counted).count();
     let asks_for_one = args.why.is_some();
     let groups = groups(&listed);
     let in_json = |&(package, libs, bytes): &(&str, usize, usize)| json!({"package": package, "libs": libs, "bytes": bytes});
     Ok(Report {
         name: LoadedLibs::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         facts: fields(json!({
             "totals": {"libs": listed.len(), "loaded": counted, "bytes": mapped},
             "groups": groups.iter().map(in_json).collect::<Vec<_>>(),
             "found_by": "computed again by the rules of ld.so from what the ELF images say",
         }))?,
-        figure: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
+        chart: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
         summary: vec![summary(&listed, counted, mapped, args)],
         listing: if args.tree {
             tree::tree(&listed, items)
@@ -177,13 +183,13 @@ fn report(
 }
 
 fn listed<'a>(
-    args: &Args,
+    args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
-    items: &'a [Item],
-) -> Result<Vec<&'a Item>, Error> {
+    items: &'a [LibraryEntry],
+) -> Result<Vec<&'a LibraryEntry>, Error> {
     let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
     let since = journal::last_cell();
-    let is_new = |item: &Item| match since {
+    let is_new = |item: &LibraryEntry| match since {
         Some(cell) => item.cell.is_some_and(|own| own >= cell),
         None => !seen.contains(&identity(&item.facts)),
     };
@@ -207,7 +213,7 @@ fn listed<'a>(
     Ok(wanted.collect())
 }
 
-fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
+fn matches(pattern: Option<&Regex>, item: &LibraryEntry) -> bool {
     let package = item
         .fixed
         .package
@@ -227,7 +233,7 @@ fn matches(pattern: Option<&Regex>, item: &Item) -> bool {
 }
 
 /// Regions that may run and belong to no library.
-fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
+fn generated(items: &[LibraryEntry]) -> Result<Vec<Region>, Error> {
     let is_free = |span: Span| items.iter().all(|item| !item.facts.span.overlaps(span));
     let regions = Maps::read()?.regions.into_iter();
     let code = regions.filter(|region| {
@@ -237,7 +243,7 @@ fn generated(items: &[Item]) -> Result<Vec<Region>, Error> {
 }
 
 /// The packages with the number of their libraries and the bytes that these map, the largest first.
-fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
+fn groups<'a>(listed: &[&'a LibraryEntry]) -> Vec<(&'a str, usize, usize)> {
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for item in listed {
         if let Some(package) = &item.fixed.package {
@@ -253,7 +259,12 @@ fn groups<'a>(listed: &[&'a Item]) -> Vec<(&'a str, usize, usize)> {
     groups
 }
 
-fn summary(listed: &[&Item], loaded: usize, mapped: usize, args: &Args) -> String {
+fn summary(
+    listed: &[&LibraryEntry],
+    loaded: usize,
+    mapped: usize,
+    args: &LoadedLibsArgs,
+) -> String {
     let packages: HashSet<&str> = listed
         .iter()
         .filter_map(|item| item.fixed.package.as_ref())

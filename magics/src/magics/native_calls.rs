@@ -8,6 +8,7 @@ mod builder;
 #[cfg(test)]
 mod builder_tests;
 mod code;
+mod columns;
 mod events;
 mod labels;
 mod record;
@@ -17,12 +18,12 @@ mod tree;
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
-use crate::magics::native_prof;
+use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
-use diaphane_report::Report;
 use diaphane_report::regex;
+use diaphane_report::{Report, Schema};
 
-use record::{How, record};
+use record::{RecordOptions, record};
 
 /// Show the native calls that a cell makes: from Python over the C functions that it calls and the libraries behind them
 /// down to the inner loops, on every thread
@@ -31,7 +32,7 @@ use record::{How, record};
 /// and the inner loops of ufuncs are seen by hooks in the tables through which they go; functions that a library calls
 /// inside itself by hooks at their entries, with --deep. All hooks are removed when the cell has ended, however it ended.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeCallsArgs {
     /// Record every function of Python, of extension modules and of the libraries that came with them, local ones too
     #[arg(long)]
     deep: bool,
@@ -61,31 +62,40 @@ pub(crate) struct NativeCalls;
 impl Magic for NativeCalls {
     const NAME: &'static str = "native_calls";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = NativeCallsArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &NativeCallsArgs) -> bool {
         false
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeCallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(hz) = args.sample {
+            return sampled(hz, context);
+        }
         let user = context.user()?;
         let pattern = args.libs.as_deref();
         let libraries = pattern
             .map(|pattern| regex("%%native_calls: --libs", pattern))
             .transpose()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        if let Some(hz) = args.sample {
-            let settings = native_prof::Settings::at(Self::NAME, hz)?;
-            return native_prof::run(Self::NAME, &settings, &body, user);
-        }
-        let how = How {
+        let how = RecordOptions {
             deep: args.deep,
             libraries,
             arguments: args.args,
-            room: args.limit,
+            capacity: args.limit,
         };
         let mut recorded = record(user, &body, how)?;
         std::mem::replace(&mut recorded.outcome, Ok(()))?;
         rows::report(user, &body, &recorded, args)
     }
+}
+
+/// What the magic for samples answers about the cell, as an answer of this one.
+fn sampled(hz: u32, context: &Context<'_, '_>) -> Result<Report, Error> {
+    sample_rate::check(NativeCalls::NAME, "--sample", hz)?;
+    Ok(Report {
+        name: NativeCalls::NAME,
+        ..(context.ask)("native_prof", &format!("--hz {hz}"), context)?
+    })
 }

@@ -2,6 +2,8 @@
 //!
 //! Every cell is measured, since that takes some ten microseconds; only `on` shows the line.
 
+mod columns;
+
 use std::sync::Mutex;
 
 use clap::ValueEnum;
@@ -10,26 +12,25 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::session::deltas::Delta;
-use diaphane_report::view;
-use diaphane_report::{Column, Report, Show, rows};
+use diaphane_report::{Report, Schema, rows, view};
 
 /// Show what each cell changed under the surface.
 ///
 /// `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before
 /// this one, whether a line was written or not.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeDeltaArgs {
     /// on, off or last
     #[arg(
         value_name = "on|off|last",
         default_value = "last",
         hide_possible_values = true
     )]
-    what: What,
+    what: DeltaMode,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+enum DeltaMode {
     On,
     Off,
     Last,
@@ -50,50 +51,26 @@ static STATE: Mutex<State> = Mutex::new(State {
     last: None,
 });
 
-const COLUMNS: &[Column] = &[
-    Column::new("cell", Show::Number, 0),
-    Column::new("libs_added", Show::List, 1)
-        .titled("loaded")
-        .optional(),
-    Column::new("libs_removed", Show::List, 2)
-        .titled("unloaded")
-        .optional(),
-    Column::new("threads_added", Show::List, 1)
-        .titled("threads")
-        .optional(),
-    Column::new("buffers_new", Show::List, 1)
-        .titled("buffers")
-        .optional(),
-    Column::new("rss", Show::Change, 0),
-    Column::new("anon", Show::Change, 4).titled("of it anonymous"),
-    Column::new("huge", Show::Change, 5)
-        .titled("of it huge")
-        .optional(),
-    Column::new("wall_ns", Show::Time, 0).titled("time"),
-    Column::new("cpu_ns", Show::Time, 0).titled("cpu"),
-    Column::new("minor_faults", Show::Number, 3).titled("faults"),
-    Column::new("major_faults", Show::Number, 6).titled("from disk"),
-];
-
 /// The magic.
 pub(crate) struct NativeDelta;
 
 impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = NativeDeltaArgs;
 
-    fn only_looks(args: &Args) -> bool {
-        args.what == What::Last
+    fn only_looks(args: &NativeDeltaArgs) -> bool {
+        args.what == DeltaMode::Last
     }
 
-    fn run(args: &Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeDeltaArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut state = lock();
         let report = match args.what {
-            What::Last => return last(state.last.as_ref()),
-            What::On => "from the next cell on, a line says what each cell changed",
-            What::Off => "no line is written any more; %native_delta last still tells",
+            DeltaMode::Last => return last(state.last.as_ref()),
+            DeltaMode::On => "from the next cell on, a line says what each cell changed",
+            DeltaMode::Off => "no line is written any more; %native_delta last still tells",
         };
-        state.on = args.what == What::On;
+        state.on = args.what == DeltaMode::On;
         state.begins = state.on;
         Ok(Report {
             name: Self::NAME,
@@ -111,7 +88,7 @@ fn last(delta: Option<&Delta>) -> Result<Report, Error> {
     };
     Ok(Report {
         name: NativeDelta::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         rows: rows([delta])?,
         summary: vec![delta.sentence()],
         ..Report::default()

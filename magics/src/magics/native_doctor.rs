@@ -2,19 +2,20 @@
 //!
 //! It knows no diagnosis of its own: it asks the magics that make them, as their lines below say.
 
+mod columns;
+
 use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
-use crate::registry::answer;
-use diaphane_report::{Diagnosis, Report, Row, Severity, fields};
+use diaphane_report::{Diagnosis, Report, Row, Schema, Severity, fields};
 
 /// Run every check and list what is remarkable, the worst first.
 ///
 /// The magics that can find something are asked with the lines that let them look deepest without slowing the process
 /// down. Each finding has a page in docs/diagnoses, under its code.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct NativeDoctorArgs {}
 
 /// The magics that make diagnoses, and how they are asked.
 const CHECKS: &[(&str, &str)] = &[
@@ -30,16 +31,17 @@ pub(crate) struct NativeDoctor;
 
 impl Magic for NativeDoctor {
     const NAME: &'static str = "native_doctor";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = NativeDoctorArgs;
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(_args: &NativeDoctorArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let mut found: Vec<(&str, Diagnosis)> = Vec::new();
         let mut limits = Vec::new();
         for &(name, line) in CHECKS {
-            match answer(name, line, context) {
-                Ok(asked) => {
-                    found.extend(asked.report.diagnoses.into_iter().map(|one| (name, one)));
-                    limits.extend(asked.report.limits);
+            match (context.ask)(name, line, context) {
+                Ok(report) => {
+                    found.extend(report.diagnoses.into_iter().map(|one| (name, one)));
+                    limits.extend(report.limits);
                 }
                 // One that cannot answer does not keep the others from it.
                 Err(error) => limits.push(format!("%{name} could not answer: {error}")),

@@ -3,6 +3,7 @@
 //! The samples are taken by `diaphane_trace::sampler`; here they get names (`gather`), are added up (`profile`) and drawn
 //! (`flame`).
 
+mod columns;
 mod export;
 mod findings;
 mod flame;
@@ -14,24 +15,21 @@ mod summary;
 use std::time::Instant;
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::sampler::{self, Clock, Plan, Threads};
 
-use self::export::{Format, Wanted};
+use self::export::{Format, OutputFile};
 use self::gather::Gather;
 use self::profile::Profile;
 use self::summary::{Spent, report, usage};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
-use crate::magics::threads::python_names;
+use crate::python::threads::thread_names;
+use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::KERNELS;
 use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
 use diaphane_cpython::{check, symbols};
-use diaphane_report::Report;
-
-/// No more samples a second.
-const FASTEST: u32 = 5000;
+use diaphane_report::{Report, Schema};
 
 /// Which threads are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,7 +45,7 @@ enum Which {
 /// Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a
 /// thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NativeProfArgs {
     /// How many samples of each thread a second
     #[arg(long, value_name = "N", default_value = "499")]
     hz: u32,
@@ -69,7 +67,7 @@ pub(crate) struct Args {
     /// Write collapsed stacks too, one line each
     #[arg(long, value_name = "FILE")]
     collapsed: Option<String>,
-    /// Tell the lines of Python functions apart
+    /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
 }
@@ -80,52 +78,39 @@ pub(crate) struct NativeProf;
 impl Magic for NativeProf {
     const NAME: &'static str = "native_prof";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = NativeProfArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let settings = args.settings()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        run(Self::NAME, &settings, &body, user)
+        run(&settings, &body, user)
     }
 }
 
 /// How a cell is sampled.
-pub(crate) struct Settings {
+struct Settings {
     hz: u32,
     clock: Clock,
     threads: Threads,
     lines: bool,
-    files: Vec<Wanted>,
+    files: Vec<OutputFile>,
 }
 
-impl Settings {
-    /// As without any option, so many times a second.
-    pub(crate) fn at(magic: &str, hz: u32) -> Result<Self, Error> {
-        check_hz(magic, "--sample", hz)?;
-        Ok(Self {
-            hz,
-            clock: Clock::Busy,
-            threads: Threads::Except(KERNELS),
-            lines: false,
-            files: Vec::new(),
-        })
-    }
-}
-
-impl Args {
+impl NativeProfArgs {
     fn settings(&self) -> Result<Settings, Error> {
-        check_hz(NativeProf::NAME, "--hz", self.hz)?;
+        sample_rate::check(NativeProf::NAME, "--hz", self.hz)?;
         let asked = [
             (Format::Svg, &self.svg),
             (Format::Speedscope, &self.speedscope),
             (Format::Collapsed, &self.collapsed),
         ];
-        let files: Vec<Wanted> = asked
+        let files: Vec<OutputFile> = asked
             .into_iter()
             .filter_map(|(format, path)| {
                 let path = path.as_ref()?.into();
-                Some(Wanted { format, path })
+                Some(OutputFile { format, path })
             })
             .collect();
         for file in &files {
@@ -148,22 +133,8 @@ impl Args {
     }
 }
 
-fn check_hz(magic: &str, option: &str, hz: u32) -> Result<(), Error> {
-    if (1..=FASTEST).contains(&hz) {
-        return Ok(());
-    }
-    Err(Error::Usage(format!(
-        "%%{magic}: {option} takes 1 to {FASTEST} samples a second, not {hz}"
-    )))
-}
-
 /// Runs a cell while it is sampled.
-pub(crate) fn run(
-    magic: &'static str,
-    settings: &Settings,
-    body: &Body<'_, '_>,
-    user: User<'_, '_>,
-) -> Result<Report, Error> {
+fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<Report, Error> {
     check(user.py);
     let file = body.file.to_string();
     let main = nix::unistd::gettid().as_raw();
@@ -171,24 +142,25 @@ pub(crate) fn run(
     let gather = Gather::new(main, &file, settings.lines);
     let plan = plan(settings, main, stack_pointer())?;
     let running = sampler::begin(plan, gather)
-        .map_err(|refused| Error::Usage(format!("%%{magic}: {refused}")))?;
+        .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
     let (started, before) = (Instant::now(), usage());
     let outcome = body.run();
     let (elapsed, after) = (started.elapsed(), usage());
     let ended = user.py.detach(|| running.end());
     outcome?;
     let Some((gather, totals)) = ended else {
-        return Err(Error::Usage(format!(
-            "%%{magic}: this process is a child of the one that was sampled; the samples are there"
-        )));
+        return Err(Error::Usage(
+            "%%native_prof: this process is a child of the one that was sampled; the samples are there"
+                .into(),
+        ));
     };
-    let names = python_names(user.py)?;
+    let names = thread_names(user.py)?;
     let profile = Profile::of(gather, totals, &names);
     let spent = Spent {
         elapsed,
         usage: after.since(before),
     };
-    report(magic, settings, &profile, &spent)
+    report(settings, &profile, &spent)
 }
 
 /// About the caller's stack pointer: everything that the caller calls lies below.
@@ -199,7 +171,7 @@ fn stack_pointer() -> usize {
 }
 
 fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
-    let libraries = libraries::loaded(&Maps::query()?)?;
+    let libraries = libraries::now()?;
     Ok(Plan {
         hz: settings.hz,
         clock: settings.clock,

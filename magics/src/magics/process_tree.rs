@@ -1,5 +1,7 @@
 //! `%process_tree`: this kernel and the processes that it started, with their threads and memory.
 
+mod columns;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,37 +12,23 @@ use serde_json::json;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::view::bytes;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// List this process and all that it started, with what has changed since the last time.
 ///
 /// Code of NumPy and of other libraries runs inside of this process; a child is a copy of it (fork, multiprocessing), or
 /// another program (subprocess, spawn).
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
-const COLUMNS: &[Column] = &[
-    Column::new("tree", Show::Text, 0)
-        .titled("process")
-        .at_least(16),
-    Column::new("pid", Show::Number, 0),
-    Column::new("what", Show::Text, 0),
-    Column::new("change", Show::Text, 1).optional().at_least(3),
-    Column::new("threads", Show::Number, 0),
-    Column::new("rss", Show::Bytes, 2),
-    Column::new("private", Show::Bytes, 1),
-    Column::new("shared", Show::Bytes, 1),
-    Column::new("command", Show::List, 3),
-];
+pub(crate) struct ProcessTreeArgs {}
 
 /// What tells one process from another that has its number later.
-type Identity = (i32, u64);
+type ProcessIdentity = (i32, u64);
 
 /// The processes of the last look, with their threads.
-static LAST: Mutex<Option<Vec<(Identity, usize)>>> = Mutex::new(None);
+static LAST: Mutex<Option<Vec<(ProcessIdentity, usize)>>> = Mutex::new(None);
 
 #[derive(Serialize)]
-struct Row {
+struct ProcessRow {
     tree: String,
     pid: i32,
     parent: i32,
@@ -64,16 +52,17 @@ pub(crate) struct ProcessTree;
 
 impl Magic for ProcessTree {
     const NAME: &'static str = "process_tree";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = ProcessTreeArgs;
 
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &ProcessTreeArgs) -> bool {
         // It remembers the look.
         false
     }
 
-    fn run(_args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(_args: &ProcessTreeArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let family = context.without_gil(family);
-        let now: Vec<(Identity, usize)> = family
+        let now: Vec<(ProcessIdentity, usize)> = family
             .iter()
             .map(|one| (identity(one), one.threads))
             .collect();
@@ -81,7 +70,7 @@ impl Magic for ProcessTree {
             let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
             last.replace(now.clone())
         };
-        let known: Option<HashSet<Identity>> = before
+        let known: Option<HashSet<ProcessIdentity>> = before
             .as_ref()
             .map(|before| before.iter().map(|(identity, _)| *identity).collect());
         let is_new = |one: &Process| {
@@ -91,8 +80,9 @@ impl Magic for ProcessTree {
         };
         let all = family.iter().map(|one| row(one, is_new(one)));
         let gone = before.as_ref().map_or(0, |before| {
-            let stays =
-                |one: &&(Identity, usize)| now.iter().all(|(identity, _)| *identity != one.0);
+            let stays = |one: &&(ProcessIdentity, usize)| {
+                now.iter().all(|(identity, _)| *identity != one.0)
+            };
             before.iter().filter(stays).count()
         });
         let hidden = family
@@ -102,12 +92,12 @@ impl Magic for ProcessTree {
         let mut limits = Vec::new();
         if hidden > 0 {
             limits.push(format!(
-                "processes whose memory the kernel does not show us: {hidden}"
+                "processes whose memory Linux does not show us: {hidden}"
             ));
         }
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(all)?,
             facts: fields(json!({
                 "processes": family.len(),
@@ -122,12 +112,12 @@ impl Magic for ProcessTree {
     }
 }
 
-fn identity(process: &Process) -> Identity {
+fn identity(process: &Process) -> ProcessIdentity {
     (process.pid, process.started)
 }
 
-fn row(one: &Process, is_new: bool) -> Row {
-    Row {
+fn row(one: &Process, is_new: bool) -> ProcessRow {
+    ProcessRow {
         tree: "  ".repeat(one.depth) + &one.name,
         pid: one.pid,
         parent: one.parent,
@@ -166,7 +156,7 @@ fn what(one: &Process) -> String {
 
 fn summary(
     family: &[Process],
-    before: Option<&[(Identity, usize)]>,
+    before: Option<&[(ProcessIdentity, usize)]>,
     gone: usize,
     is_new: impl Fn(&Process) -> bool,
 ) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! `%stack`: what the process runs at this moment, Python and native functions in one; also while a cell hangs.
 
+mod columns;
 mod outside;
 
 use std::collections::HashMap;
@@ -8,19 +9,19 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
-use crate::magics::threads::python_names;
+use crate::python::threads::thread_names;
 use crate::stacks::now::{ThreadNow, threads_now};
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::{check, support};
 use diaphane_report::view::text::shorten;
-use diaphane_report::{Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, Show, fields, rows};
 
 /// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
 ///
 /// In a cell this is the line itself. In a terminal, `diaphane ask stack` answers while a cell runs or hangs, and
 /// `diaphane stack PID` also where the kernel answers nothing any more.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct StackMagicArgs {
     /// Show the interpreter's and the C library's own functions too
     #[arg(long)]
     native: bool,
@@ -39,18 +40,19 @@ pub(crate) struct Stack;
 
 impl Magic for Stack {
     const NAME: &'static str = "stack";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = StackMagicArgs;
 
     /// Threads may get a signal.
-    fn only_looks(_args: &Args) -> bool {
+    fn only_looks(_args: &StackMagicArgs) -> bool {
         false
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &StackMagicArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let names = match context.user {
             Some(user) => {
                 check(user.py);
-                python_names(user.py)?
+                thread_names(user.py)?
             }
             None => HashMap::new(),
         };

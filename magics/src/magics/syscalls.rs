@@ -2,6 +2,7 @@
 
 mod callers;
 mod choice;
+mod columns;
 mod decode;
 mod events;
 mod fallback;
@@ -15,30 +16,31 @@ mod timeline;
 use std::collections::HashMap;
 
 use clap::ValueEnum;
-use diaphane_trace::syscalls::{Plan, Recording, Refused, Witness, begin};
+use diaphane_sight::linker::libraries;
+use diaphane_trace::syscalls::{Plan, Recording, Refused, SignalSafeCallback, begin};
 use serde_json::json;
 
 #[allow(
     unused_imports,
     reason = "for magics that trace what else a cell opens"
 )]
-pub(crate) use events::{Open, opens};
+pub(crate) use events::{OpenedFile, opens};
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
-use crate::magics::syscalls::snapshot::Seen;
+use crate::magics::syscalls::snapshot::SeenCall;
 use crate::session::cell_body::Body;
 use crate::session::journal;
-use choice::Choice;
+use choice::CallFilter;
 use diaphane_cpython::{check, here, support};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Run the cell, and show the system calls that it makes: what for, how long, and by whom.
 ///
 /// The calls of the cell's thread are seen, and those of threads that it starts, without privileges and without another
 /// process. The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct SyscallsArgs {
     /// Only these calls, as strace names them: openat,read or a group such as %file, %desc, %memory, %process,
     /// %network, %signal; a ! in front means all others
     #[arg(long, value_name = "SET")]
@@ -74,59 +76,28 @@ enum By {
 /// How much each thread may write: some hundred thousand calls.
 const ROOM: usize = 256 << 20;
 
-const GROUPED: &[Column] = &[
-    Column::new("call", Show::Text, 0).optional(),
-    Column::new("tid", Show::Number, 0).optional(),
-    Column::new("path", Show::Path, 1).optional(),
-    Column::new("python", Show::Text, 0)
-        .titled("function")
-        .at_least(24)
-        .optional(),
-    Column::new("calls", Show::Number, 0),
-    Column::new("errors", Show::Number, 3),
-    Column::new("total_ns", Show::Time, 0).titled("time"),
-    Column::new("mean_ns", Show::Time, 5).titled("mean"),
-    Column::new("max_ns", Show::Time, 6).titled("longest"),
-    Column::new("library", Show::Text, 1)
-        .titled("made by")
-        .optional(),
-    Column::new("place", Show::Text, 2)
-        .titled("mostly at")
-        .at_least(9)
-        .optional(),
-];
-
-const LISTED: &[Column] = &[
-    Column::new("began_ns", Show::Time, 3).titled("at"),
-    Column::new("tid", Show::Number, 6),
-    Column::new("call", Show::Text, 0),
-    Column::new("arguments", Show::Text, 0),
-    Column::new("result", Show::Text, 1),
-    Column::new("took_ns", Show::Time, 4).titled("took"),
-    Column::new("library", Show::Text, 5).titled("made by"),
-    Column::new("place", Show::Text, 2).at_least(9).optional(),
-];
-
 /// The magic.
 pub(crate) struct Syscalls;
 
 impl Magic for Syscalls {
     const NAME: &'static str = "syscalls";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = SyscallsArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &SyscallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let set = args.trace.as_deref().map(choice::parse).transpose();
         let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         check(user.py);
-        let witness = here::begin(&body.file).map(|state| Witness::new(here::note, state));
+        let callback =
+            here::begin(&body.file).map(|state| SignalSafeCallback::new(here::note, state));
         let plan = Plan {
-            room: ROOM,
+            capacity: ROOM,
             only: None,
             stacks: true,
-            witness,
+            callback,
         };
         let running = match begin(plan) {
             Ok(running) => running,
@@ -145,16 +116,16 @@ impl Magic for Syscalls {
 }
 
 fn report(
-    args: &Args,
-    choice: &Choice,
+    args: &SyscallsArgs,
+    choice: &CallFilter,
     recording: &Recording,
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
-    let libraries = snapshot::libraries()?;
+    let libraries = libraries::now()?;
     let cell = journal::running_cell();
     let seen = snapshot::seen(recording, choice, &libraries, cell, user)?;
     let opens = opens(recording);
-    let births = events::births(recording);
+    let creations = events::creations(recording);
     let mut report = Report {
         name: Syscalls::NAME,
         facts: fields(json!({
@@ -163,11 +134,11 @@ fn report(
             "shown": seen.len(),
             "elapsed_ns": recording.elapsed_ns,
             "files": opens,
-            "births": births,
+            "started": creations,
             "threads": recording.threads,
             "lost": recording.lost,
         }))?,
-        summary: timeline::summary(recording, &seen, &opens, &births),
+        summary: timeline::summary(recording, &seen, &opens, &creations),
         diagnoses: findings::all(recording, &seen, user.py),
         limits: [timeline::limits(recording), Vec::from_iter(support())].concat(),
         ..Report::default()
@@ -179,17 +150,17 @@ fn report(
         report.row_listings = Some(("index", lines.collect::<HashMap<_, _>>()));
         report.rows = rows(rows::each(&seen))?;
     } else if args.list {
-        report.columns = LISTED;
+        report.columns = columns::LISTED;
         report.rows = rows(rows::each(&seen))?;
     } else {
-        report.columns = GROUPED;
+        report.columns = columns::GROUPED;
         report.rows = rows(rows::grouped(args.by, &seen))?;
     }
     Ok(report)
 }
 
 /// A line as strace writes it, with the thread where there are several.
-fn line(recording: &Recording, one: &Seen<'_>) -> String {
+fn line(recording: &Recording, one: &SeenCall<'_>) -> String {
     let line = decode::line(one.call);
     if recording.threads.len() > 1 {
         format!("[pid {:>5}] {line}", one.call.tid)

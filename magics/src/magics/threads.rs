@@ -4,6 +4,7 @@
 //! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
 
 mod chart;
+mod columns;
 mod findings;
 mod sample;
 
@@ -12,21 +13,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diaphane_sight::threads::{Confidence, Thread};
-use pyo3::prelude::*;
-use pyo3::types::PyString;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
+use crate::python::threads::thread_names;
 use crate::session::journal;
-use diaphane_cpython::modules::imported;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
-use crate::stacks::merged::{Call, Merged, Wanted, stacks};
+use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::summary;
 use crate::stacks::snapshot::Gil;
-use crate::stacks::snapshot::{Kind, Names, Scene};
+use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind, ThreadNames};
 use diaphane_cpython::{check, support};
 use sample::Sample;
 
@@ -41,7 +40,7 @@ const DEPTH_TEXT: &str = "16";
 /// Native pools usually keep the process's name for their threads; their owner is the library that started them. With
 /// --stack, sleeping threads are read from outside, and others get a signal, in whose handler they copy their stack.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ThreadsArgs {
     /// Only the threads that run Python
     #[arg(long)]
     python: bool,
@@ -59,43 +58,12 @@ pub(crate) struct Args {
     sample: Option<u64>,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("tid", Show::Number, 0),
-    Column::new("name", Show::Text, 0).at_least(15),
-    Column::new("kind", Show::Text, 1),
-    Column::new("owner", Show::Text, 2).at_least(18),
-    Column::new("owner_package", Show::Text, 3)
-        .titled("package")
-        .optional(),
-    Column::new("cpu_ns", Show::Time, 4).titled("cpu"),
-    Column::new("cpu_pct", Show::Number, 4)
-        .titled("cpu %")
-        .optional(),
-    Column::new("state", Show::Text, 6),
-    Column::new("wait", Show::Text, 5),
-    Column::new("gil", Show::Text, 7).optional(),
-    Column::new("created_in", Show::Number, 8)
-        .titled("cell")
-        .optional(),
-    Column::new("top_frame", Show::Text, 9)
-        .titled("runs")
-        .optional(),
-    Column::new("last_cpu", Show::Number, 10).titled("on"),
-    Column::new("affinity", Show::Text, 12)
-        .titled("may run on")
-        .optional(),
-    Column::new("owner_confidence", Show::Text, 11).titled("owner by"),
-    Column::new("wait_channel", Show::Text, 13)
-        .titled("kernel function")
-        .optional(),
-];
-
 #[derive(Serialize)]
-struct Row<'a> {
+struct ThreadRow<'a> {
     tid: i32,
     name: &'a str,
     comm: &'a str,
-    kind: Kind,
+    kind: ThreadKind,
     owner: Option<&'a str>,
     start_function: Option<&'a str>,
     owner_path: Option<&'a str>,
@@ -116,7 +84,7 @@ struct Row<'a> {
     ctx_switches: Switches,
     sigblk: Option<String>,
     top_frame: Option<String>,
-    stack: Option<Vec<Call>>,
+    stack: Option<Vec<StackFrame>>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +96,7 @@ struct Switches {
 /// The magic.
 pub(crate) struct Threads;
 
-impl Args {
+impl ThreadsArgs {
     /// How many functions of each stack to show, if any.
     fn depth(&self) -> Option<usize> {
         let implied = self.locals || self.native_all;
@@ -138,21 +106,22 @@ impl Args {
 
 impl Magic for Threads {
     const NAME: &'static str = "threads";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = ThreadsArgs;
 
     /// Stacks are asked for by signals, and a sample takes as long as the user said.
-    fn only_looks(args: &Args) -> bool {
+    fn only_looks(args: &ThreadsArgs) -> bool {
         args.stack.is_none() && args.sample.is_none()
     }
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &ThreadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
             Some(user) => {
                 check(user.py);
-                python_names(user.py)?
+                thread_names(user.py)?
             }
-            None => Names::new(),
+            None => ThreadNames::new(),
         };
         let with_python = context.user.is_some();
         let answer = || Answer::look(args, names, sample, with_python)?.report(args, with_python);
@@ -173,70 +142,54 @@ fn sampled(time: u64, context: &Context<'_, '_>) -> Result<Sample, Error> {
     if let Some(user) = context.user {
         check(user.py);
     }
-    let scene = context.without_gil(Scene::look)?;
-    Sample::watch(context, &scene, Duration::from_millis(time))
-}
-
-/// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
-pub(crate) fn python_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
-    let Some(threading) = imported(py, "threading")? else {
-        return Ok(HashMap::new());
-    };
-    let mut names = HashMap::new();
-    for thread in threading.call_method0("enumerate")?.try_iter()? {
-        let thread = thread?;
-        // A thread that was made but not started has no number yet; a subclass may answer anything.
-        let tid = thread.getattr("native_id").and_then(|tid| tid.extract());
-        let name = thread
-            .getattr("name")
-            .and_then(|name| Ok(name.cast_into::<PyString>()?.to_string_lossy().into()));
-        if let (Ok(tid), Ok(name)) = (tid, name) {
-            names.insert(tid, name);
-        }
-    }
-    Ok(names)
+    let snapshot = context.without_gil(ProcessSnapshot::look)?;
+    Sample::watch(context, &snapshot, Duration::from_millis(time))
 }
 
 /// Everything that the report is made of.
 struct Answer {
-    scene: Scene,
-    names: Names,
+    snapshot: ProcessSnapshot,
+    names: ThreadNames,
     sample: Option<Sample>,
-    stacks: OnceCell<HashMap<i32, Merged>>,
+    stacks: OnceCell<HashMap<i32, MergedStack>>,
 }
 
 impl Answer {
     fn look(
-        args: &Args,
-        names: Names,
+        args: &ThreadsArgs,
+        names: ThreadNames,
         sample: Option<Sample>,
         with_python: bool,
     ) -> Result<Self, Error> {
         let answer = Self {
-            scene: Scene::look()?,
+            snapshot: ProcessSnapshot::look()?,
             names,
             sample,
             stacks: OnceCell::new(),
         };
         if args.depth().is_some() {
-            let wanted = Wanted {
+            let wanted = StackOptions {
                 locals: args.locals,
                 gil: with_python,
             };
-            answer.stacks.get_or_init(|| stacks(&answer.scene, wanted));
+            answer
+                .stacks
+                .get_or_init(|| stacks(&answer.snapshot, wanted));
         }
         Ok(answer)
     }
 
-    fn report(&self, args: &Args, with_python: bool) -> Result<Report, Error> {
-        let scene = &self.scene;
+    fn report(&self, args: &ThreadsArgs, with_python: bool) -> Result<Report, Error> {
+        let snapshot = &self.snapshot;
         // A finding may need stacks that nobody asked to see.
         let stack_of = |tid| {
-            let stacks = self.stacks.get_or_init(|| stacks(scene, Wanted::default()));
+            let stacks = self
+                .stacks
+                .get_or_init(|| stacks(snapshot, StackOptions::default()));
             stacks.get(&tid).cloned()
         };
         let shown = self.stacks.get();
-        let listed: Vec<&Thread> = scene
+        let listed: Vec<&Thread> = snapshot
             .threads
             .iter()
             .filter(|thread| !args.python || self.runs_python(thread))
@@ -249,46 +202,54 @@ impl Answer {
             ("tid", listed.iter().map(lines).collect())
         });
         let kind_of = |thread: &Thread| self.kind(thread);
-        let figure = self
+        let chart = self
             .sample
             .as_ref()
-            .map(|sample| chart::bars(scene, &listed, &self.names, sample));
+            .map(|sample| chart::bars(snapshot, &listed, &self.names, sample));
         let all = listed.into_iter().map(|thread| self.row(thread, shown));
         Ok(Report {
             name: Threads::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(all)?,
             row_listings,
-            figure,
-            summary: vec![summary(scene.threads.len(), &scene.pools, &scene.cpus)],
-            diagnoses: findings::findings(scene, self.sample.as_ref(), &stack_of, &kind_of),
+            chart,
+            summary: vec![summary(
+                snapshot.threads.len(),
+                &snapshot.pools,
+                &snapshot.cpus,
+            )],
+            diagnoses: findings::findings(snapshot, self.sample.as_ref(), &stack_of, &kind_of),
             facts: fields(json!({
-                "pools": scene.pools, "cpus": scene.cpus, "tasks": scene.tasks, "vanished": scene.vanished,
+                "pools": snapshot.pools, "cpus": snapshot.cpus, "tasks": snapshot.tasks, "vanished": snapshot.vanished,
             }))?,
             limits: self.limits(with_python),
             ..Report::default()
         })
     }
 
-    fn kind(&self, thread: &Thread) -> Kind {
-        self.scene
+    fn kind(&self, thread: &Thread) -> ThreadKind {
+        self.snapshot
             .kind(thread, self.names.contains_key(&thread.tid))
     }
 
     fn runs_python(&self, thread: &Thread) -> bool {
-        matches!(self.kind(thread), Kind::Main | Kind::Python)
+        matches!(self.kind(thread), ThreadKind::Main | ThreadKind::Python)
     }
 
-    fn row<'a>(&'a self, thread: &'a Thread, stacks: Option<&'a HashMap<i32, Merged>>) -> Row<'a> {
-        let scene = &self.scene;
+    fn row<'a>(
+        &'a self,
+        thread: &'a Thread,
+        stacks: Option<&'a HashMap<i32, MergedStack>>,
+    ) -> ThreadRow<'a> {
+        let snapshot = &self.snapshot;
         let owner = thread.owner.as_ref();
-        let library = scene.owner(thread);
-        let package = owner.and_then(|owner| scene.package_of(owner.library));
+        let library = snapshot.owner(thread);
+        let package = owner.and_then(|owner| snapshot.package_of(owner.library));
         let python = self.names.get(&thread.tid);
         let sample = self.sample.as_ref();
         let stack = stacks.and_then(|stacks| stacks.get(&thread.tid));
-        let runs_python = scene.interpreter.states.contains_key(&thread.tid);
-        Row {
+        let runs_python = snapshot.interpreter.states.contains_key(&thread.tid);
+        ThreadRow {
             tid: thread.tid,
             name: python.unwrap_or(&thread.comm),
             comm: &thread.comm,
@@ -299,14 +260,14 @@ impl Answer {
             owner_package: package.map(|package| package.name.as_str()),
             owner_package_version: package.map(|package| package.version.as_str()),
             owner_confidence: owner.map(|owner| owner.confidence),
-            created_in: match &thread.birth {
+            created_in: match &thread.creation {
                 Some(birth) => birth.cell,
                 None => journal::cell_of_thread(thread.tid),
             },
-            created_by: thread.birth.map(|birth| birth.creator),
+            created_by: thread.creation.map(|record| record.creator),
             state: thread.state,
             wait: thread.call.as_ref().map(|call| match call.name {
-                _ if scene.waits_for_the_gil(call) => "GIL".to_owned(),
+                _ if snapshot.waits_for_the_gil(call) => "GIL".to_owned(),
                 Some(name) => name.to_owned(),
                 None => format!("syscall {}", call.number),
             }),
@@ -315,7 +276,7 @@ impl Answer {
             cpu_pct: sample.and_then(|sample| sample.cpu_percent(thread.tid)),
             last_cpu: thread.last_cpu,
             affinity: thread.affinity.as_deref(),
-            gil: scene.gil(thread),
+            gil: snapshot.gil(thread),
             gil_wait_pct: sample
                 .filter(|_| runs_python)
                 .map(|sample| (sample.gil_wait(thread.tid) * 1000.0).round() / 10.0),
@@ -324,7 +285,7 @@ impl Answer {
                 invol: thread.involuntary_switches,
             },
             sigblk: thread.blocked_signals.map(|mask| format!("{mask:#018x}")),
-            top_frame: stack.and_then(Merged::top),
+            top_frame: stack.and_then(MergedStack::top),
             stack: stack
                 .filter(|stack| stack.native || !stack.calls.is_empty())
                 .map(|stack| stack.calls.clone()),
@@ -335,7 +296,7 @@ impl Answer {
     fn listing(
         &self,
         thread: &Thread,
-        stacks: &HashMap<i32, Merged>,
+        stacks: &HashMap<i32, MergedStack>,
         most: usize,
         everything: bool,
     ) -> Vec<String> {
@@ -352,7 +313,7 @@ impl Answer {
 
     /// What could not be asked.
     fn limits(&self, with_python: bool) -> Vec<String> {
-        let threads = &self.scene.threads;
+        let threads = &self.snapshot.threads;
         let mut asleep = threads
             .iter()
             .filter(|thread| thread.state == 'S')
@@ -362,7 +323,7 @@ impl Answer {
         let limits = [
             (
                 silent,
-                "the kernel does not show the system calls of threads here, so waits are unknown",
+                "Linux does not show the system calls of threads here, so waits are unknown",
             ),
             (
                 !with_python,

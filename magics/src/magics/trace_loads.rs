@@ -1,6 +1,7 @@
 //! `%%trace_loads`: which libraries a cell made the dynamic linker load, in their order: for whom, by which rule they
 //! were found, and how long that took.
 
+mod columns;
 mod findings;
 mod opens;
 mod row;
@@ -11,21 +12,19 @@ mod tree;
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::linker_events as recorder;
 use diaphane_trace::linker_events::{Recording, Refused, Running};
 use serde_json::json;
 
-use self::row::{COLUMNS, FILE_COLUMNS};
-use self::seen::{Seeing, Seen};
+use self::seen::{Seeing, SeenEvents};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
-use crate::magics::trace_loads::snapshot::Scene;
-use crate::magics::trace_loads::timeline::Story;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
+use crate::magics::trace_loads::timeline::Timeline;
 use crate::session::cell_body::Body;
 use crate::session::import_audit;
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 
 /// Run the cell, and show which native libraries were loaded for it.
 ///
@@ -33,7 +32,7 @@ use diaphane_report::{Report, fields, rows};
 /// library that needs it), the rule by which the file was found, how long the linker and the library's initialisers
 /// took, and which files were looked for in vain. The cell runs as it would without the magic.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct TraceLoadsArgs {
     /// List the files that were tried, instead of the libraries
     #[arg(long)]
     files: bool,
@@ -57,32 +56,33 @@ pub(crate) struct TraceLoads;
 impl Magic for TraceLoads {
     const NAME: &'static str = "trace_loads";
     const FORM: Form = Form::Cell;
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = TraceLoadsArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &TraceLoadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        let before = libraries::loaded(&Maps::query()?)?;
-        let mut watch = Watch::begin(&before)?;
+        let before = libraries::now()?;
+        let mut watch = LoadsWatch::begin(&before)?;
         let outcome = body.run();
         watch.end();
         outcome?;
-        let scene = Scene::of(user.py, &before, &watch)?;
-        report(args, &scene, &watch)
+        let snapshot = LoadsSnapshot::of(user.py, &before, &watch)?;
+        report(args, &snapshot, &watch)
     }
 }
 
 /// What is seen while the cell runs.
-pub(super) struct Watch {
+pub(super) struct LoadsWatch {
     running: Option<Running>,
     opens: Option<Seeing>,
     recording: Recording,
     refused: Option<Refused>,
     requests: Vec<std::sync::Arc<import_audit::Load>>,
-    opened: Option<Seen>,
+    opened: Option<SeenEvents>,
 }
 
-impl Watch {
+impl LoadsWatch {
     fn begin(before: &[Library]) -> Result<Self, Error> {
         let running = match recorder::begin(before) {
             Err(Refused::Busy) => {
@@ -114,25 +114,29 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for LoadsWatch {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
-    let opens = scene.opens();
-    let counts = Counts::of(scene, &opens);
+fn report(
+    args: &TraceLoadsArgs,
+    snapshot: &LoadsSnapshot,
+    watch: &LoadsWatch,
+) -> Result<Report, Error> {
+    let opens = snapshot.opens();
+    let counts = Counts::of(snapshot, &opens);
     let listed = match args {
-        Args { strace: true, .. } => Vec::new(),
-        Args { files: true, .. } => rows(row::files(scene, &opens, args.fail))?,
-        Args { tree: true, .. } => rows(tree::tree(scene))?,
-        _ => rows(row::libraries(scene, &opens, args.fail, args.time))?,
+        TraceLoadsArgs { strace: true, .. } => Vec::new(),
+        TraceLoadsArgs { files: true, .. } => rows(row::files(snapshot, &opens, args.fail))?,
+        TraceLoadsArgs { tree: true, .. } => rows(tree::tree(snapshot))?,
+        _ => rows(row::libraries(snapshot, &opens, args.fail, args.time))?,
     };
     let columns = match args {
-        Args { files: true, .. } => FILE_COLUMNS,
-        Args { tree: true, .. } => tree::COLUMNS,
-        _ => COLUMNS,
+        TraceLoadsArgs { files: true, .. } => columns::FILES,
+        TraceLoadsArgs { tree: true, .. } => columns::TREE,
+        _ => columns::COLUMNS,
     };
     let listing = args.strace.then(|| opens::strace(&opens, args.fail));
     Ok(Report {
@@ -148,8 +152,8 @@ fn report(args: &Args, scene: &Scene, watch: &Watch) -> Result<Report, Error> {
         }))?,
         summary: vec![counts.sentence(watch)],
         listing: listing.unwrap_or_default(),
-        diagnoses: findings::all(scene, &opens),
-        limits: limits(scene, watch),
+        diagnoses: findings::all(snapshot, &opens),
+        limits: limits(snapshot, watch),
         ..Report::default()
     })
 }
@@ -171,34 +175,34 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(scene: &Scene, opens: &[opens::Open]) -> Self {
+    fn of(snapshot: &LoadsSnapshot, opens: &[opens::OpenAttempt]) -> Self {
         let by_linker = opens.iter().filter(|open| open.by_linker);
         Self {
-            libraries: scene.story.loaded.len(),
-            unloaded: scene
-                .story
+            libraries: snapshot.timeline.loaded.len(),
+            unloaded: snapshot
+                .timeline
                 .loaded
                 .iter()
                 .filter(|one| one.gone_at.is_some())
                 .count(),
-            bytes: scene
-                .story
+            bytes: snapshot
+                .timeline
                 .loaded
                 .iter()
-                .filter_map(|one| scene.bytes(one))
+                .filter_map(|one| snapshot.bytes(one))
                 .sum(),
-            calls: scene.story.calls.len(),
-            calls_failed: scene.failed_calls().count(),
+            calls: snapshot.timeline.calls.len(),
+            calls_failed: snapshot.failed_calls().count(),
             opens: opens.len(),
             opens_failed: opens.iter().filter(|open| open.failed).count(),
             linker_opens: by_linker.clone().count(),
             linker_opens_failed: by_linker.filter(|open| open.failed).count(),
-            processes: scene.births.map(|births| births.processes),
-            threads: scene.births.map(|births| births.threads),
+            processes: snapshot.created.map(|created| created.processes),
+            threads: snapshot.created.map(|created| created.threads),
         }
     }
 
-    fn sentence(&self, watch: &Watch) -> String {
+    fn sentence(&self, watch: &LoadsWatch) -> String {
         let many = |count: usize, one: &str, more: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{count} {more}"),
@@ -251,7 +255,7 @@ impl Counts {
 }
 
 /// What was not seen, in words.
-fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
+fn limits(snapshot: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     let mut limits = Vec::new();
     if let Some(refused) = watch.refused {
         limits.push(format!(
@@ -271,7 +275,8 @@ fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
     }
     if !import_audit::is_listening() {
         limits.push(
-            "Python let no audit hook be added: imports are not told from other calls".into(),
+            "Python let no audit hook be added: imports cannot be distinguished from other calls"
+                .into(),
         );
     }
     match &watch.opened {
@@ -282,8 +287,8 @@ fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
         ),
         Some(opened) => limits.extend(opened.limits()),
     }
-    let untimed = scene
-        .story
+    let untimed = snapshot
+        .timeline
         .loaded
         .iter()
         .filter(|one| one.init_ns.is_none() && one.gone_at.is_none());
@@ -296,15 +301,15 @@ fn limits(scene: &Scene, watch: &Watch) -> Vec<String> {
     limits
 }
 
-/// The story where the linker could not be hooked: what is new in its list.
-fn story_without_hook(before: &[Library], after: &[&Library]) -> Story {
+/// The timeline where the linker could not be hooked: what is new in its list.
+fn timeline_without_hook(before: &[Library], after: &[&Library]) -> Timeline {
     let is_new = |library: &&&Library| {
         let same = |old: &Library| {
             old.image.bias() == library.image.bias() && old.linker_name == library.linker_name
         };
         !before.iter().any(same)
     };
-    Story::from_list(
+    Timeline::from_list(
         after
             .iter()
             .filter(is_new)

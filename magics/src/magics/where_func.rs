@@ -3,6 +3,7 @@
 //! CPython's and NumPy's structures tell which C function is called, the library's symbols its name, its debug
 //! information the line, and its instructions which part of the processor's instruction set it uses.
 
+mod columns;
 mod findings;
 
 use diaphane_sight::code::instructions::{Counts, Instruction};
@@ -10,21 +11,21 @@ use diaphane_sight::code::lines::Line;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::code::symbolize::{OTHER_PROCESSOR, Process, Spot, counts};
+use crate::code::symbolize::{CodeLocation, OTHER_PROCESSOR, ProcessImage, counts};
 use crate::code::trail::{CHOICE, Question};
 use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::numpy::step::Step;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
+use diaphane_report::{Address, Report, Schema, fields, rows};
 
 /// Show the C function behind a Python object: its symbol, library, package, source line, and instruction set.
 ///
 /// FUNC is a name with attributes and subscripts (np.add, str.join, math.sin), an address (0x7f...), or a symbol of a
 /// library (libc*!memcpy). A ufunc of NumPy has one loop for each row of dtypes; --dtype shows the one that is used.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WhereArgs {
     /// What to look for
     #[arg(value_name = "FUNC")]
     target: String,
@@ -33,38 +34,8 @@ pub(crate) struct Args {
     dtype: Option<String>,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("role", Show::Text, 1),
-    Column::new("object", Show::Text, 8).optional(),
-    Column::new("types", Show::Text, 0).optional(),
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .at_least(24)
-        .optional(),
-    Column::new("source", Show::Path, 2).optional(),
-    Column::new("lib", Show::Text, 4)
-        .titled("library")
-        .at_least(14)
-        .optional(),
-    Column::new("package", Show::Text, 7)
-        .with("package_version")
-        .optional(),
-    Column::new("size", Show::Number, 6).optional(),
-    Column::new("isa_used", Show::List, 3)
-        .titled("isa")
-        .optional(),
-    Column::new("bound", Show::Text, 5)
-        .titled("variant")
-        .optional(),
-    Column::new("each", Show::Text, 3)
-        .titled("for each item")
-        .optional(),
-    Column::new("addr", Show::Address, 10).optional(),
-    Column::new("offset", Show::Number, 11).optional(),
-];
-
 #[derive(Serialize, Default)]
-struct Row {
+struct CodeRow {
     role: String,
     object: Option<String>,
     types: Option<String>,
@@ -89,9 +60,9 @@ struct Row {
 }
 
 /// A step with what was found at its address.
-struct Found<'a> {
+struct FoundCode<'a> {
     step: Step,
-    spot: Option<Spot<'a>>,
+    spot: Option<CodeLocation<'a>>,
     code: Vec<Instruction>,
     variants: Option<Variants>,
     line: Option<Line>,
@@ -102,15 +73,16 @@ pub(crate) struct Where;
 
 impl Magic for Where {
     const NAME: &'static str = "where";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = WhereArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &WhereArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let question = Question {
             magic: Self::NAME,
             text: &args.target,
             dtype: args.dtype.as_deref(),
         };
-        let process = Process::read()?;
+        let process = ProcessImage::read()?;
         let trail = question.follow(context, &process)?;
         let look = |step| look(step, &process);
         let found = context.without_gil(|| trail.steps.into_iter().map(look).collect::<Vec<_>>());
@@ -122,7 +94,7 @@ impl Magic for Where {
         }
         Ok(Report {
             name: Self::NAME,
-            columns: COLUMNS,
+            columns: columns::COLUMNS,
             rows: rows(found.iter().map(|one| row(one, &process)))?,
             summary: vec![summary(&args.target, &found)],
             diagnoses: findings::all(&found, context)?,
@@ -133,19 +105,19 @@ impl Magic for Where {
     }
 }
 
-fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
+fn look<'a>(step: Step, process: &'a ProcessImage) -> FoundCode<'a> {
     const MOST: usize = 20_000;
     let spot = step.code.and_then(|code| process.spot(code));
     let code = spot
         .as_ref()
         .map(|spot| spot.instructions(MOST))
         .unwrap_or_default();
-    let variants = spot.as_ref().and_then(variants::of);
+    let variants = spot.as_ref().and_then(variants::variants_of);
     let line = spot
         .as_ref()
         .filter(|_| step.role != "loop")
-        .and_then(Spot::line);
-    Found {
+        .and_then(CodeLocation::line);
+    FoundCode {
         step,
         spot,
         code,
@@ -154,7 +126,7 @@ fn look<'a>(step: Step, process: &'a Process) -> Found<'a> {
     }
 }
 
-fn row(found: &Found<'_>, process: &Process) -> Row {
+fn row(found: &FoundCode<'_>, process: &ProcessImage) -> CodeRow {
     let step = &found.step;
     let spot = found.spot.as_ref();
     let package = spot.and_then(|spot| spot.package.as_deref());
@@ -165,12 +137,12 @@ fn row(found: &Found<'_>, process: &Process) -> Row {
             .map(|line| (line.file.clone(), line.line))
     });
     let isa = counts(&found.code);
-    Row {
+    CodeRow {
         role: step.role.clone(),
         object: Some(step.object.clone()),
         types: step.types.clone(),
         dtypes: step.dtypes.clone(),
-        func: spot.and_then(Spot::func),
+        func: spot.and_then(CodeLocation::func),
         symbol: spot.and_then(|spot| Some(spot.symbol.as_ref()?.name.clone())),
         offset: spot.map(|spot| spot.offset),
         addr: step.code.map(Address),
@@ -217,7 +189,7 @@ fn used(counts: &Counts) -> Vec<&'static str> {
 }
 
 /// The end of the way in a sentence.
-fn summary(text: &str, found: &[Found<'_>]) -> String {
+fn summary(text: &str, found: &[FoundCode<'_>]) -> String {
     let loops = found.iter().filter(|one| one.step.role == "loop").count();
     let Some(last) = found.last() else {
         return format!("{text} leads to no C function");
@@ -277,7 +249,7 @@ fn summary(text: &str, found: &[Found<'_>]) -> String {
 }
 
 /// The function at a place, as far as it has a name.
-fn name(spot: &Spot<'_>) -> String {
+fn name(spot: &CodeLocation<'_>) -> String {
     match (spot.func(), &spot.symbol) {
         (Some(name), Some(_)) if spot.offset > 0 => format!("{name}+{:#x}", spot.offset),
         (Some(name), _) => name,

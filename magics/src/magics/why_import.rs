@@ -3,6 +3,7 @@
 //! The linker's message names one thing; the rest is found as the linker would: who needs it, which copy is loaded
 //! already and by whom, and which files on this machine would do.
 
+mod columns;
 mod exception;
 mod explain;
 mod message;
@@ -17,9 +18,9 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::libraries::inventory;
 use crate::magic::{Context, Magic, User};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, Schema, fields, rows};
 use exception::Cause;
-use explain::{Explanation, Scene};
+use explain::{Explanation, ImportSnapshot};
 use places::Places;
 
 /// Explain why an import or the loading of a library failed.
@@ -28,7 +29,7 @@ use places::Places;
 /// about the module of this name, whose import is then tried again. Shown are what is missing, who needs it, the copy
 /// that is loaded already, the files on this machine that might do, and what to do.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct WhyImportArgs {
     /// A module, or a variable that holds an exception
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -37,26 +38,15 @@ pub(crate) struct Args {
     last: bool,
 }
 
-const COLUMNS: &[Column] = &[
-    Column::new("kind", Show::Text, 0),
-    Column::new("missing", Show::Text, 0).at_least(24),
-    Column::new("required_by", Show::Path, 1).titled("required by"),
-    Column::new("loaded_copy", Show::Path, 2)
-        .titled("loaded copy")
-        .optional(),
-    Column::new("loaded_by", Show::Text, 3)
-        .titled("loaded by")
-        .optional(),
-];
-
 /// The magic.
 pub(crate) struct WhyImport;
 
 impl Magic for WhyImport {
     const NAME: &'static str = "why_import";
-    type Args = Args;
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = WhyImportArgs;
 
-    fn run(args: &Args, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &WhyImportArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
         let name = args.name.as_deref().filter(|_| !args.last);
         let exception = exception::find(user, name)?;
@@ -64,7 +54,7 @@ impl Magic for WhyImport {
             let class = exception.get_type().name()?.to_string();
             return Ok(Report {
                 name: Self::NAME,
-                columns: COLUMNS,
+                columns: columns::COLUMNS,
                 summary: vec![format!(
                     "this {class} does not come from loading a native library, so there is nothing to explain"
                 )],
@@ -78,13 +68,13 @@ impl Magic for WhyImport {
 
 fn explain(user: User<'_, '_>, cause: &Cause) -> Result<Explanation, Error> {
     let near = cause.path.as_deref().unwrap_or(&cause.failure.file);
-    let scene = Scene {
+    let snapshot = ImportSnapshot {
         items: inventory::items(user.py)?,
         places: Places::of(user.py, Some(Path::new(near)))?,
         changes: places::changes(user.py)?,
         python: (user.py.version_info().major, user.py.version_info().minor),
     };
-    Ok(user.py.detach(|| explain::explain(cause, &scene)))
+    Ok(user.py.detach(|| explain::explain(cause, &snapshot)))
 }
 
 fn report(user: User<'_, '_>, cause: &Cause, explanation: Explanation) -> Result<Report, Error> {
@@ -101,7 +91,7 @@ fn report(user: User<'_, '_>, cause: &Cause, explanation: Explanation) -> Result
     let summary = explanation.sentences();
     Ok(Report {
         name: WhyImport::NAME,
-        columns: COLUMNS,
+        columns: columns::COLUMNS,
         listing,
         summary,
         facts: fields(json!({

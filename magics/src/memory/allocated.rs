@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTypeInfo, ffi};
 
-use crate::python::ipython::place;
+use crate::python::ipython::source_line;
 use diaphane_cpython::modules::imported;
 
 /// The domain under which NumPy tells `tracemalloc` of its buffers; `np.lib.tracemalloc_domain`.
@@ -31,7 +31,7 @@ impl<'py> Tracemalloc<'py> {
     }
 
     /// The place that allocated the memory at an address: the innermost one in a cell, else the innermost one.
-    pub fn place(&self, address: usize) -> PyResult<Option<String>> {
+    pub fn allocation_line(&self, address: usize) -> PyResult<Option<String>> {
         if !self.is_tracing {
             return Ok(None);
         }
@@ -41,7 +41,7 @@ impl<'py> Tracemalloc<'py> {
         let mut innermost = None;
         for frame in frames.try_iter()? {
             let (file, line): (String, u32) = frame?.extract()?;
-            let (text, is_cell) = place(self.py, &file, line)?;
+            let (text, is_cell) = source_line(self.py, &file, line)?;
             if is_cell {
                 return Ok(Some(text));
             }

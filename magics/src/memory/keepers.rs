@@ -30,10 +30,10 @@ impl Keepers {
             .iter()
             .filter_map(|(name, value)| Some((name.extract().ok()?, value)))
             .collect();
-        let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+        let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
         let mut names: HashMap<usize, Keeper> = HashMap::new();
         let mut views = Vec::new();
-        for reached in reach.found {
+        for reached in traversal.found {
             for found in buffers::of(&reached.object, false) {
                 let Ok(buffer) = found.buffer else { continue };
                 let name = format!("{}{}", reached.name, found.part);
@@ -53,7 +53,7 @@ impl Keepers {
         }
         Ok(Self {
             names,
-            is_cut: reach.is_cut,
+            is_cut: traversal.is_cut,
         })
     }
 

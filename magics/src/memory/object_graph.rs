@@ -1,4 +1,4 @@
-//! Finds what lends memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
+//! Finds what exports memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
 //! collector can look into.
 //!
 //! While it walks no Python code runs: dicts and lists are read as they are, and other objects are asked by the function
@@ -15,28 +15,28 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use self::kinds::{Kind, Kinds};
+use self::kinds::{Kinds, ObjectKind};
 
 /// Beyond so many objects a walk ends.
 const MOST: usize = 2_000_000;
 
-/// An object that lends memory, and how the user reaches it.
-pub(crate) struct Reached<'py> {
+/// An object that exports memory, and how the user reaches it.
+pub(crate) struct ReachedObject<'py> {
     pub name: String,
     pub object: Bound<'py, PyAny>,
 }
 
 /// What was found.
-pub(crate) struct Reach<'py> {
+pub(crate) struct Traversal<'py> {
     /// Each object once, the shortest way to it first.
-    pub found: Vec<Reached<'py>>,
+    pub found: Vec<ReachedObject<'py>>,
     /// Whether the walk ended before everything was seen.
     pub is_cut: bool,
 }
 
 /// Where an object was found in another one.
 #[derive(Clone, Copy)]
-enum Step {
+enum Edge {
     /// The root of this number.
     Root(usize),
     /// Behind a key of a dict.
@@ -48,27 +48,27 @@ enum Step {
 }
 
 /// An object on the way.
-struct Node {
+struct GraphNode {
     object: *mut PyObject,
-    kind: Kind,
+    kind: ObjectKind,
     parent: usize,
-    step: Step,
+    step: Edge,
 }
 
 /// A walk through everything that the roots hold.
 struct Walk {
     kinds: Kinds,
-    nodes: Vec<Node>,
+    nodes: Vec<GraphNode>,
     seen: HashSet<usize>,
     found: Vec<usize>,
 }
 
-/// Looks from some named objects, which are among the answers if they lend memory themselves.
+/// Looks from some named objects, which are among the answers if they export memory themselves.
 pub(crate) fn from<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyAny>,
     roots: &[(String, Bound<'py, PyAny>)],
-) -> PyResult<Reach<'py>> {
+) -> PyResult<Traversal<'py>> {
     let mut walk = Walk {
         kinds: Kinds::of(py)?,
         nodes: Vec::new(),
@@ -83,7 +83,7 @@ pub(crate) fn from<'py>(
     for is_late in [false, true] {
         for (number, (name, root)) in roots.iter().enumerate() {
             if is_history(name) == is_late {
-                walk.add(root.as_ptr(), 0, Step::Root(number));
+                walk.add(root.as_ptr(), 0, Edge::Root(number));
             }
         }
         while next < walk.nodes.len() && walk.nodes.len() < MOST {
@@ -91,11 +91,11 @@ pub(crate) fn from<'py>(
             next += 1;
         }
     }
-    let name = |&index: &usize| Reached {
-        name: names::of(&walk.nodes, index, roots),
+    let name = |&index: &usize| ReachedObject {
+        name: names::path_of(&walk.nodes, index, roots),
         object: bound(py, walk.nodes[index].object),
     };
-    Ok(Reach {
+    Ok(Traversal {
         found: walk.found.iter().map(name).collect(),
         is_cut: next < walk.nodes.len(),
     })
@@ -115,17 +115,17 @@ fn bound<'py>(py: Python<'py>, object: *mut PyObject) -> Bound<'py, PyAny> {
 
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
 impl Walk {
-    /// Takes note of an object unless it was seen, or can neither lend memory nor hold what does.
-    fn add(&mut self, object: *mut PyObject, parent: usize, step: Step) {
+    /// Takes note of an object unless it was seen, or can neither export memory nor hold what does.
+    fn add(&mut self, object: *mut PyObject, parent: usize, step: Edge) {
         // SAFETY: the object was reached from one that is alive, and no Python code has run since.
         let kind = self.kinds.of_type(unsafe { ffi::Py_TYPE(object) });
-        if kind == Kind::Nothing || !self.seen.insert(object.addr()) {
+        if kind == ObjectKind::Nothing || !self.seen.insert(object.addr()) {
             return;
         }
-        if kind == Kind::Memory {
+        if kind == ObjectKind::Memory {
             self.found.push(self.nodes.len());
         }
-        self.nodes.push(Node {
+        self.nodes.push(GraphNode {
             object,
             kind,
             parent,
@@ -135,12 +135,12 @@ impl Walk {
 
     /// Adds what an object holds.
     fn open(&mut self, index: usize) {
-        let Node { object, kind, .. } = self.nodes[index];
+        let GraphNode { object, kind, .. } = self.nodes[index];
         match kind {
-            Kind::Dict => self.open_dict(object, index),
-            Kind::List | Kind::Tuple => self.open_sequence(object, kind, index),
-            Kind::Other => self.open_other(object, index),
-            Kind::Memory | Kind::Nothing => {}
+            ObjectKind::Dict => self.open_dict(object, index),
+            ObjectKind::List | ObjectKind::Tuple => self.open_sequence(object, kind, index),
+            ObjectKind::Other => self.open_other(object, index),
+            ObjectKind::Memory | ObjectKind::Nothing => {}
         }
     }
 
@@ -148,24 +148,24 @@ impl Walk {
         let (mut place, mut key, mut value) = (0, ptr::null_mut(), ptr::null_mut());
         // SAFETY: it is a dict, and nothing changes it meanwhile.
         while unsafe { ffi::PyDict_Next(dict, &mut place, &mut key, &mut value) } != 0 {
-            self.add(value, index, Step::Key(key));
+            self.add(value, index, Edge::Key(key));
         }
     }
 
-    fn open_sequence(&mut self, sequence: *mut PyObject, kind: Kind, index: usize) {
+    fn open_sequence(&mut self, sequence: *mut PyObject, kind: ObjectKind, index: usize) {
         // SAFETY: it is a list or a tuple, whose size is in its head.
         let count = unsafe { ffi::Py_SIZE(sequence) };
         for place in 0..count {
             // SAFETY: the place is inside, and the type is the one that the macro wants.
             let item = unsafe {
                 match kind {
-                    Kind::List => ffi::PyList_GET_ITEM(sequence, place),
+                    ObjectKind::List => ffi::PyList_GET_ITEM(sequence, place),
                     _ => ffi::PyTuple_GET_ITEM(sequence, place),
                 }
             };
             // A tuple that is still being built has empty places.
             if !item.is_null() {
-                self.add(item, index, Step::Index(place.cast_unsigned()));
+                self.add(item, index, Edge::Index(place.cast_unsigned()));
             }
         }
     }
@@ -183,7 +183,7 @@ impl Walk {
             }
         }
         for one in held {
-            self.add(one, index, Step::Inside);
+            self.add(one, index, Edge::Inside);
         }
     }
 }

@@ -46,13 +46,13 @@ pub(crate) struct Allocator {
 
 /// NumPy's `PyDataMem_Handler`, in its version 1, to which later ones only add.
 #[repr(C)]
-pub(crate) struct Handler {
+pub(crate) struct DataMemHandler {
     pub name: [c_char; 127],
     pub version: u8,
     pub allocator: Allocator,
 }
 
-/// The name of the capsule around a [`Handler`].
+/// The name of the capsule around a [`DataMemHandler`].
 pub(crate) const HANDLER: &CStr = c"mem_handler";
 
 /// An array of NumPy 1.22 or later, with the two fields that npyffi leaves out. Python 3.11 has no older NumPy.
@@ -142,7 +142,8 @@ fn handler_name(capsule: *mut PyObject) -> Option<String> {
         if capsule.is_null() || ffi::PyCapsule_IsValid(capsule, HANDLER.as_ptr()) == 0 {
             return None;
         }
-        let handler: *const Handler = ffi::PyCapsule_GetPointer(capsule, HANDLER.as_ptr()).cast();
+        let handler: *const DataMemHandler =
+            ffi::PyCapsule_GetPointer(capsule, HANDLER.as_ptr()).cast();
         let name = CStr::from_ptr((&raw const (*handler).name).cast());
         Some(name.to_string_lossy().into_owned())
     }

@@ -18,8 +18,8 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods, PyString};
 
-use crate::numpy::arrays::{Allocator, HANDLER, Handler};
-use crate::numpy::memory_handler::log::{How, Log};
+use crate::numpy::arrays::{Allocator, DataMemHandler, HANDLER};
+use crate::numpy::memory_handler::log::{AllocationCall, Log};
 use diaphane_cpython::modules::imported;
 
 /// The name under which NumPy shows this handler.
@@ -28,7 +28,7 @@ pub(crate) const NAME: &str = "diaphane_trace";
 /// The handler with what it needs; NumPy sees its first field.
 #[repr(C)]
 struct Tracing {
-    handler: Handler,
+    handler: DataMemHandler,
     inner: Allocator,
     /// Keeps the inner allocator alive.
     _inner: Py<PyAny>,
@@ -39,7 +39,7 @@ struct Tracing {
 }
 
 /// A handler that is in use as long as this lives.
-pub(crate) struct Installed<'py> {
+pub(crate) struct InstalledHandler<'py> {
     py: Python<'py>,
     api: Api,
     /// The capsule around the `Tracing`.
@@ -49,7 +49,7 @@ pub(crate) struct Installed<'py> {
 }
 
 #[allow(unsafe_code, reason = "NumPy's handlers are C structs in capsules")]
-impl<'py> Installed<'py> {
+impl<'py> InstalledHandler<'py> {
     /// Takes note of what the code of a file allocates from now on, in this context, from so many bytes on.
     pub fn new(py: Python<'py>, file: &Bound<'py, PyString>, least: usize) -> PyResult<Self> {
         Self::install(py, Some(file), Some(Log::new(least)))
@@ -71,9 +71,9 @@ impl<'py> Installed<'py> {
         let inner = before
             .cast::<PyCapsule>()?
             .pointer_checked(Some(HANDLER))?
-            .cast::<Handler>();
+            .cast::<DataMemHandler>();
         let mut tracing = Box::new(Tracing {
-            handler: Handler {
+            handler: DataMemHandler {
                 name: name(),
                 version: 1,
                 allocator: Allocator {
@@ -137,7 +137,7 @@ impl<'py> Installed<'py> {
     }
 }
 
-impl Drop for Installed<'_> {
+impl Drop for InstalledHandler<'_> {
     fn drop(&mut self) {
         // After an error the cell's handler must not stay; there is nobody to tell if this fails too.
         let _ = self.take_out();
@@ -150,7 +150,7 @@ impl Tracing {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn birth(&self, address: *mut c_void, bytes: usize, how: How) {
+    fn allocated(&self, address: *mut c_void, bytes: usize, how: AllocationCall) {
         let Some(file) = &self.file else {
             note(kind::ALLOCATED, address, bytes);
             return;
@@ -162,7 +162,7 @@ impl Tracing {
         // Not with the lock held: this may wait for nothing that another thread holds.
         let site = site::find(file);
         if let Some(log) = self.log().as_mut() {
-            log.birth(address.addr(), bytes, how, site);
+            log.allocated(address.addr(), bytes, how, site);
         }
     }
 
@@ -200,7 +200,7 @@ unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
     unsafe {
         let tracing = tracing(context);
         let address = (tracing.inner.malloc)(tracing.inner.context, size);
-        tracing.birth(address, size, How::Malloc);
+        tracing.allocated(address, size, AllocationCall::Malloc);
         address
     }
 }
@@ -211,7 +211,7 @@ unsafe extern "C" fn calloc(context: *mut c_void, count: usize, size: usize) -> 
     unsafe {
         let tracing = tracing(context);
         let address = (tracing.inner.calloc)(tracing.inner.context, count, size);
-        tracing.birth(address, count.saturating_mul(size), How::Calloc);
+        tracing.allocated(address, count.saturating_mul(size), AllocationCall::Calloc);
         address
     }
 }
@@ -230,7 +230,7 @@ unsafe extern "C" fn realloc(
         let moved = (tracing.inner.realloc)(tracing.inner.context, address, size);
         // After a failure the old buffer lives on, and is as good as new.
         let alive = if moved.is_null() { address } else { moved };
-        tracing.birth(alive, size, How::Realloc);
+        tracing.allocated(alive, size, AllocationCall::Realloc);
         moved
     }
 }

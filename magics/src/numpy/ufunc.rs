@@ -76,7 +76,7 @@ pub(crate) fn loops_for(
     if !object.is_instance(&numpy.getattr("ufunc")?)? {
         return Ok(None);
     }
-    let Some(raw) = Raw::read(object) else {
+    let Some(raw) = RawUfunc::read(object) else {
         return Ok(Some(Vec::new()));
     };
     let Some(wanted) = dtype else {
@@ -122,7 +122,7 @@ impl LoopTable {
 
 /// The table of loops of a ufunc, which the caller has seen to be one.
 pub(crate) fn loop_table(ufunc: &Bound<'_, PyAny>) -> Option<LoopTable> {
-    let raw = Raw::read(ufunc)?;
+    let raw = RawUfunc::read(ufunc)?;
     let loops = (0..raw.rows().count()).map(|row| raw.row(row).0).collect();
     let letter = |number: &u8| LETTERS.chars().nth(usize::from(*number)).unwrap_or('V');
     let types = raw.rows().map(|row| row.iter().map(letter).collect());
@@ -141,7 +141,7 @@ pub(crate) fn loop_table(ufunc: &Bound<'_, PyAny>) -> Option<LoopTable> {
 }
 
 /// The fields of the structure that tell about loops.
-struct Raw {
+struct RawUfunc {
     inputs: usize,
     arguments: usize,
     functions: usize,
@@ -150,7 +150,7 @@ struct Raw {
     types: Vec<u8>,
 }
 
-impl Raw {
+impl RawUfunc {
     fn read(ufunc: &Bound<'_, PyAny>) -> Option<Self> {
         let own = ufunc.as_ptr().addr() + offset_of!(PyUFuncObject, fields);
         let count = |offset: usize| usize::try_from(int(own + offset)?).ok();
@@ -235,7 +235,7 @@ fn resolve<'py>(
     ufunc: &Bound<'py, PyAny>,
     numpy: &Bound<'py, PyAny>,
     wanted: &str,
-    raw: &Raw,
+    raw: &RawUfunc,
     purpose: Use,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let py = ufunc.py();

@@ -23,7 +23,7 @@ pub(crate) fn namespace(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// A place in the user's code as `In[3]:2` or `file.py:2`, and whether it is in a cell.
-pub(crate) fn place(py: Python<'_>, file: &str, line: u32) -> PyResult<(String, bool)> {
+pub(crate) fn source_line(py: Python<'_>, file: &str, line: u32) -> PyResult<(String, bool)> {
     Ok(match cell_of(py, file)? {
         Some(number) => (format!("In[{number}]:{line}"), true),
         None => (format!("{file}:{line}"), false),

@@ -20,54 +20,54 @@ use pyo3::prelude::*;
 use crate::error::Error;
 use crate::magic::User;
 use crate::numpy::arrays;
-use crate::numpy::memory_handler::Installed;
-use crate::recording::hook_plan::Boundary;
+use crate::numpy::memory_handler::InstalledHandler;
+use crate::recording::hook_plan::HookPlan;
 use crate::recording::signatures::Access;
 
-use cpu::Times;
-pub(crate) use given::{Given, What};
-pub(crate) use lives::{Life, Lives, Owned};
-pub(crate) use snapshot::Snapshot;
+use cpu::CpuTimes;
+pub(crate) use given::{CalledFunction, Given};
+pub(crate) use lives::{Life, Lives, MemoryOwner};
+pub(crate) use snapshot::ArraySnapshot;
 
 /// Looks on while the cell runs; what it changed goes when this is dropped.
-pub(crate) struct Watch<'py> {
+pub(crate) struct ArgumentWatch<'py> {
     names: Vec<String>,
-    before: Snapshot,
-    handler: Option<Installed<'py>>,
+    before: ArraySnapshot,
+    handler: Option<InstalledHandler<'py>>,
     /// The CPU time of all threads when the cell began and when it ended.
-    cpu: [Option<Times>; 2],
+    cpu: [Option<CpuTimes>; 2],
 }
 
 /// What was there before and after the cell.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
-    pub before: Snapshot,
-    pub after: Snapshot,
+pub(crate) struct WatchedArguments {
+    pub before: ArraySnapshot,
+    pub after: ArraySnapshot,
     /// The CPU time that the cell took on its own thread, and that all others took.
     pub cpu: Option<(u64, u64)>,
     /// What was not seen, in words.
     pub limits: Vec<String>,
 }
 
-impl<'py> Watch<'py> {
+impl<'py> ArgumentWatch<'py> {
     /// Begins, for a cell that names these variables.
     pub fn begin(user: User<'_, 'py>, names: &[String]) -> Result<Self, Error> {
         let handler = match arrays::is_imported(user.py)? {
-            true => Some(Installed::recorded(user.py)?),
+            true => Some(InstalledHandler::recorded(user.py)?),
             false => None,
         };
         Ok(Self {
             names: names.to_vec(),
-            before: Snapshot::take(user, names)?,
+            before: ArraySnapshot::take(user, names)?,
             handler,
-            cpu: [Times::now(), None],
+            cpu: [CpuTimes::now(), None],
         })
     }
 
     /// No allocation is noted any more.
     pub fn stop(&mut self) -> PyResult<bool> {
         if self.cpu[1].is_none() {
-            self.cpu[1] = Times::now();
+            self.cpu[1] = CpuTimes::now();
         }
         match &mut self.handler {
             Some(handler) => handler.take_out(),
@@ -81,9 +81,9 @@ impl<'py> Watch<'py> {
     }
 
     /// Ends.
-    pub fn end(mut self, user: User<'_, '_>) -> Result<Watched, Error> {
+    pub fn end(mut self, user: User<'_, '_>) -> Result<WatchedArguments, Error> {
         let was_ours = self.stop()?;
-        let after = Snapshot::take(user, &self.names)?;
+        let after = ArraySnapshot::take(user, &self.names)?;
         let mut limits = Vec::new();
         if !was_ours {
             limits.push("the cell set a memory handler of its own: what was allocated after it is not named".into());
@@ -92,7 +92,7 @@ impl<'py> Watch<'py> {
             limits.push("there are too many objects to name all buffers".into());
         }
         let cpu = self.cpu();
-        Ok(Watched {
+        Ok(WatchedArguments {
             before: self.before,
             after,
             limits,
@@ -102,20 +102,20 @@ impl<'py> Watch<'py> {
 }
 
 /// The place of an event: the number of its log, and its own in it.
-pub(crate) type Place = (usize, usize);
+pub(crate) type EventId = (usize, usize);
 
 /// The arguments of all calls that have some.
 #[derive(Debug, Default)]
-pub(crate) struct Arguments {
-    pub given: HashMap<Place, Given>,
+pub(crate) struct CallArguments {
+    pub given: HashMap<EventId, Given>,
     /// The memory that they speak of.
     pub lives: Vec<Life>,
 }
 
-impl Arguments {
+impl CallArguments {
     /// Reads the words of a recording.
-    pub fn of(logs: &[Log], boundary: &Boundary, watched: &Watched) -> Self {
-        let mut moments: Vec<(u64, Place)> = Vec::new();
+    pub fn of(logs: &[Log], hook_plan: &HookPlan, watched: &WatchedArguments) -> Self {
+        let mut moments: Vec<(u64, EventId)> = Vec::new();
         for (log, of) in logs.iter().enumerate() {
             let events = of.events.iter().enumerate();
             let told = events.filter(|(_, event)| is_told(event));
@@ -135,10 +135,10 @@ impl Arguments {
                     let Some(address) = functions::address_of(event.id) else {
                         continue;
                     };
-                    let Some(what) = read(events, address, boundary) else {
+                    let Some(what) = read(events, address, hook_plan) else {
                         continue;
                     };
-                    let is_inside = boundary.is_inside(address, event.back);
+                    let is_inside = hook_plan.is_inside(address, event.back);
                     given.insert(place, what.placed(&mut lives, is_inside));
                 }
             }
@@ -150,13 +150,13 @@ impl Arguments {
     }
 }
 
-impl Arguments {
+impl CallArguments {
     /// That BLAS read and wrote arrays where they lie, if all of its calls did.
     pub fn uncopied(&self) -> Option<String> {
         let mut functions = BTreeSet::new();
         let mut names = BTreeSet::new();
         for given in self.given.values().filter(|given| !given.is_inside) {
-            let What::Call(known, call) = &given.what else {
+            let CalledFunction::Call(known, call) = &given.what else {
                 continue;
             };
             if call.flop.is_none() || known.is_of_lapack() {
@@ -190,7 +190,7 @@ fn is_told(event: &Event) -> bool {
 }
 
 /// The arguments of the call that the first event is.
-fn read(events: &[Event], address: usize, boundary: &Boundary) -> Option<What> {
+fn read(events: &[Event], address: usize, hook_plan: &HookPlan) -> Option<CalledFunction> {
     let (event, behind) = events.split_first()?;
     let behind = behind.get(..event.extra as usize)?;
     let words: Vec<usize> = behind
@@ -198,14 +198,17 @@ fn read(events: &[Event], address: usize, boundary: &Boundary) -> Option<What> {
         .filter(|event| event.id == kind::WORDS)
         .flat_map(|event| [event.time as usize, event.stack, event.back])
         .collect();
-    if let Some(known) = boundary.known(address) {
-        return known.call(&words).map(|call| What::Call(known, call));
+    if let Some(known) = hook_plan.known(address) {
+        return known
+            .call(&words)
+            .map(|call| CalledFunction::Call(known, call));
     }
-    let about = boundary.about_loop(address)?;
-    looping::Looping::read(about, &words).map(|looping| What::Loop(about.clone(), looping))
+    let about = hook_plan.about_loop(address)?;
+    looping::Looping::read(about, &words)
+        .map(|looping| CalledFunction::Loop(about.clone(), looping))
 }
 
-impl What {
+impl CalledFunction {
     /// With the memory that it speaks of.
     fn placed(self, lives: &mut Lives, is_inside: bool) -> Given {
         let memory = self.memory();
@@ -214,9 +217,9 @@ impl What {
         {
             lives.freed(memory.address);
         }
-        let of: Vec<Owned> = memory.iter().map(|(_, one)| lives.owner(one)).collect();
+        let of: Vec<MemoryOwner> = memory.iter().map(|(_, one)| lives.owner(one)).collect();
         for ((_, one), owned) in memory.iter().zip(&of) {
-            if let (Owned::Life(number), true) = (owned, one.access != Access::Read) {
+            if let (MemoryOwner::Life(number), true) = (owned, one.access != Access::Read) {
                 lives.written(*number);
             }
         }

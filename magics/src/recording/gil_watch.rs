@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
 use diaphane_trace::helper::{Helper, Shift};
 
-use crate::stacks::merged::{Kind, Wanted, stacks};
-use crate::stacks::snapshot::Scene;
+use crate::stacks::merged::{FrameKind, StackOptions, stacks};
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
 use diaphane_cpython::symbols;
 use diaphane_report::view::time;
@@ -136,21 +135,21 @@ impl Look {
 
 /// Where the interpreter's own memory is.
 fn runtime() -> Option<Span> {
-    let libraries = libraries::loaded(&Maps::query().ok()?).ok()?;
+    let libraries = libraries::now().ok()?;
     symbols::runtime(&libraries)
 }
 
 /// The innermost native function of a thread that is neither the interpreter's nor the C library's, and its library;
 /// nothing if the thread runs Python.
 fn working(tid: i32) -> Option<(String, String)> {
-    let mut scene = Scene::look().ok()?;
-    scene.threads.retain(|thread| thread.tid == tid);
-    let merged = stacks(&scene, Wanted::default()).remove(&tid)?;
+    let mut snapshot = ProcessSnapshot::look().ok()?;
+    snapshot.threads.retain(|thread| thread.tid == tid);
+    let merged = stacks(&snapshot, StackOptions::default()).remove(&tid)?;
     let mut native = merged
         .calls
         .into_iter()
-        .take_while(|call| call.kind == Kind::Native);
-    let is_vdso = |index: usize| scene.libraries[index].kind == libraries::Kind::Vdso;
+        .take_while(|call| call.kind == FrameKind::Native);
+    let is_vdso = |index: usize| snapshot.libraries[index].kind == libraries::Kind::Vdso;
     let call = native.find(|call| !call.plumbing && !call.index.is_none_or(is_vdso))?;
     let name = call.function.unwrap_or_else(|| "a function".into());
     Some((name, call.library?))

@@ -3,4 +3,5 @@
 pub(crate) mod arguments;
 pub(crate) mod gil_watch;
 pub(crate) mod hook_plan;
+pub(crate) mod sample_rate;
 pub(crate) mod signatures;

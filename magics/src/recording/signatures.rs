@@ -15,12 +15,12 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
 use diaphane_trace::recorder::{functions, words};
 
-pub(crate) use call::{Argument, Call, Memory, Value};
-pub(crate) use form::Known;
+pub(crate) use call::{ArgumentValue, MemoryArgument, NamedArgument, SignatureCall};
+pub(crate) use form::KnownFunction;
 pub(crate) use table::Access;
 
 /// The known functions by their addresses.
-pub(crate) type Directory = HashMap<usize, Known>;
+pub(crate) type Directory = HashMap<usize, KnownFunction>;
 
 /// Has the arguments kept where a site leads to a function that is known; each site comes with its name.
 pub(crate) fn mark<'a>(
@@ -42,11 +42,11 @@ pub(crate) fn mark<'a>(
 
 /// Tells the recorder what to keep of functions.
 pub(crate) fn learn(directory: &Directory) {
-    let recipes = directory.iter().filter_map(|(&address, known)| {
+    let capture_specs = directory.iter().filter_map(|(&address, known)| {
         let number = functions::register(address)?;
-        Some((number, known.takes()))
+        Some((number, known.captures()))
     });
-    words::learn(recipes);
+    words::learn(capture_specs);
 }
 
 /// The functions of BLAS and LAPACK that a library has, also those that only it calls itself.
@@ -65,7 +65,7 @@ pub(crate) fn algebra_in(library: &Library) -> Directory {
 struct Owners<'a> {
     libraries: &'a [Library],
     last: Option<&'a Library>,
-    seen: HashMap<(usize, String), Option<Known>>,
+    seen: HashMap<(usize, String), Option<KnownFunction>>,
 }
 
 impl<'a> Owners<'a> {
@@ -77,7 +77,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    fn known(&mut self, name: &str, target: usize) -> Option<Known> {
+    fn known(&mut self, name: &str, target: usize) -> Option<KnownFunction> {
         let is_owner = |library: &&Library| library.span.contains(target);
         let owner = self.last.filter(is_owner);
         let owner = owner.or_else(|| self.libraries.iter().find(is_owner))?;

@@ -15,13 +15,13 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use super::progress::Progress;
-use super::words::Words;
+use super::words::CompilerOutput;
 use crate::error::Error;
 
 /// The name of the compiler's program.
 const PROGRAM: &str = "diaphane-rust";
 /// So often a waiting thread looks whether the user has interrupted.
-const PATIENCE: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_millis(20);
 /// So long a cancelled build may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -39,7 +39,7 @@ struct Compiler {
     /// The process that started it. Its children by `fork` have to start their own.
     process: u32,
     /// What it says meanwhile.
-    words: Words,
+    words: CompilerOutput,
     /// Whether an answer is still to come that nobody waits for.
     unheard: bool,
 }
@@ -99,7 +99,7 @@ fn lock(py: Python<'_>) -> Result<MutexGuard<'static, Option<Compiler>>, Error> 
         if let Some(compiler) = COMPILER.try_lock() {
             return Ok(compiler);
         }
-        py.detach(|| thread::sleep(PATIENCE));
+        py.detach(|| thread::sleep(TIMEOUT));
         py.check_signals()?;
     }
 }
@@ -151,7 +151,7 @@ impl Compiler {
     fn start() -> Result<Self, Error> {
         let program = program()?;
         let no_words = |error| Error::Usage(format!("%%rust: no memory for its words: {error}"));
-        let words = Words::new().map_err(no_words)?;
+        let words = CompilerOutput::new().map_err(no_words)?;
         let writer = words.writer().map_err(no_words)?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
@@ -195,7 +195,7 @@ impl Compiler {
         let _ = self.words.forget();
         self.say(question)?;
         loop {
-            match self.hear(py, PATIENCE)? {
+            match self.hear(py, TIMEOUT)? {
                 // It belongs to somebody who no longer waits.
                 Some(Answer::Found(_)) => continue,
                 Some(answer) => return Ok(answer),
@@ -227,7 +227,7 @@ impl Compiler {
         let began = Instant::now();
         let mut best = None;
         while let Some(left) = MOMENT.checked_sub(began.elapsed()) {
-            match self.hear(py, left.min(PATIENCE))? {
+            match self.hear(py, left.min(TIMEOUT))? {
                 Some(Answer::Found(found)) if found.number == number => {
                     let is_all = found.is_all;
                     best = Some(found);
@@ -271,7 +271,7 @@ impl Compiler {
                 how = format!(" ({status})");
                 break;
             }
-            py.detach(|| thread::sleep(PATIENCE));
+            py.detach(|| thread::sleep(TIMEOUT));
         }
         let words = match self.words.others() {
             words if words.is_empty() => words,

@@ -1,4 +1,4 @@
-//! What a cell is lent: variables of Python's as values that Rust can work on where they are.
+//! What a cell borrows: variables of Python's as values that Rust can work on where they are.
 
 mod arrays;
 mod isolated;
@@ -12,22 +12,23 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyComplex, PyComplexMethods, PyFloat, PyInt, PyString};
 
-use arrays::lend_array;
+use arrays::export_array;
 
 use super::kept::Borrowed;
 use crate::error::Error;
 use crate::magic::User;
+use crate::python::objects::type_name;
 use diaphane_report::spelling::did_you_mean;
 
-/// All that a cell is lent. It holds the borrows and the objects as long as it lives.
-pub struct Lent<'py> {
+/// All that a cell borrows. It holds the borrows and the objects as long as it lives.
+pub struct Exports<'py> {
     /// The types.
     pub binds: Vec<Bind>,
-    values: Vec<Value<'py>>,
+    values: Vec<ExportedValue<'py>>,
 }
 
 /// A value, and what keeps it where it is.
-struct Value<'py> {
+struct ExportedValue<'py> {
     kind: Kind,
     /// Whether the cell may write to it.
     mutable: bool,
@@ -42,15 +43,19 @@ trait Holds {}
 impl<T> Holds for T {}
 
 /// A variable that the line names.
-pub struct Wanted<'a> {
+pub struct NamedVariable<'a> {
     pub name: &'a str,
     pub mutable: bool,
 }
 
-impl<'py> Lent<'py> {
+impl<'py> Exports<'py> {
     /// Looks the variables up.
-    pub fn gather(wanted: &[Wanted<'_>], slices: bool, user: User<'_, 'py>) -> Result<Self, Error> {
-        let mut lent = Self {
+    pub fn gather(
+        wanted: &[NamedVariable<'_>],
+        slices: bool,
+        user: User<'_, 'py>,
+    ) -> Result<Self, Error> {
+        let mut exports = Self {
             binds: Vec::new(),
             values: Vec::new(),
         };
@@ -64,21 +69,21 @@ impl<'py> Lent<'py> {
                     &format!("there is no variable of this name{meant}"),
                 ));
             };
-            let (value, form) = lend(&object, one, slices)?;
-            lent.binds.push(Bind {
+            let (value, form) = export(&object, one, slices)?;
+            exports.binds.push(Bind {
                 name: one.name.to_owned(),
                 rust: value.kind.rust().to_owned(),
                 form,
                 mutable: one.mutable,
             });
-            lent.values.push(value);
+            exports.values.push(value);
         }
-        Ok(lent)
+        Ok(exports)
     }
 
     /// Adds a variable that a cell before has kept.
     pub fn add_kept(&mut self, borrowed: Borrowed) {
-        self.values.push(Value {
+        self.values.push(ExportedValue {
             kind: Kind::Nothing,
             data: std::ptr::with_exposed_provenance_mut(borrowed.data()),
             shape: Vec::new(),
@@ -88,25 +93,25 @@ impl<'py> Lent<'py> {
         });
     }
 
-    /// Lends what a function is called with, if it is what the function takes.
+    /// Exports what a function is called with, if it is what the function takes.
     pub fn for_call(parameters: &[Bind], objects: &[Bound<'py, PyAny>]) -> Result<Self, Error> {
-        let mut lent = Self {
+        let mut exports = Self {
             binds: Vec::new(),
             values: Vec::new(),
         };
         for (parameter, object) in parameters.iter().zip(objects) {
             let value = match parameter.form {
                 Form::Number => number_of(object, &parameter.rust)?,
-                _ => lend_parameter(object, parameter)?,
+                _ => export_parameter(object, parameter)?,
             };
-            lent.values.push(value);
+            exports.values.push(value);
         }
-        Ok(lent)
+        Ok(exports)
     }
 
     /// The values as the cell gets them, which live no longer than this.
     pub fn args(&self) -> Vec<Arg> {
-        let arg = |value: &Value<'_>| Arg {
+        let arg = |value: &ExportedValue<'_>| Arg {
             kind: value.kind,
             ndim: value.shape.len() as u32,
             data: value.data,
@@ -118,7 +123,7 @@ impl<'py> Lent<'py> {
 }
 
 /// A number of the type that a function takes; Python says what is wrong with one that does not fit.
-fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, Error> {
+fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<ExportedValue<'py>, Error> {
     let (value, _) = match rust {
         "bool" => number(Kind::Bool, object.extract::<bool>()?),
         "i8" => number(Kind::I8, object.extract::<i8>()?),
@@ -136,12 +141,15 @@ fn number_of<'py>(object: &Bound<'py, PyAny>, rust: &str) -> Result<Value<'py>, 
 }
 
 /// An array, a text or bytes, if it is just what a function takes.
-fn lend_parameter<'py>(object: &Bound<'py, PyAny>, parameter: &Bind) -> Result<Value<'py>, Error> {
-    let wanted = Wanted {
+fn export_parameter<'py>(
+    object: &Bound<'py, PyAny>,
+    parameter: &Bind,
+) -> Result<ExportedValue<'py>, Error> {
+    let wanted = NamedVariable {
         name: &parameter.name,
         mutable: parameter.mutable,
     };
-    let (value, form) = lend(object, &wanted, parameter.form == Form::Slice)
+    let (value, form) = export(object, &wanted, parameter.form == Form::Slice)
         .map_err(|error| Error::Python(PyTypeError::new_err(plain_words(&error))))?;
     let is_text = parameter.form == Form::Text && form == Form::Text;
     if is_text || (form == parameter.form && value.kind.rust() == parameter.rust) {
@@ -174,37 +182,33 @@ fn refuse(name: &str, why: &str) -> Error {
     Error::Usage(format!("%%rust: {name}: {why}"))
 }
 
-fn lend<'py>(
+fn export<'py>(
     object: &Bound<'py, PyAny>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
     slices: bool,
-) -> Result<(Value<'py>, Form), Error> {
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if crate::numpy::arrays::is_imported(object.py())?
         && let Ok(array) = object.cast::<PyUntypedArray>()
     {
-        return lend_array(array, wanted, slices);
+        return export_array(array, wanted, slices);
     }
     if wanted.mutable {
         return Err(refuse(
             wanted.name,
             &format!(
-                "{} cannot be changed in place; give it with -i, and hand a result over with -o",
+                "a value of type {} cannot be changed in place; give it with -i, and hand a result over with -o",
                 type_name(object)
             ),
         ));
     }
-    lend_scalar(object, wanted.name)
-}
-
-fn type_name(object: &Bound<'_, PyAny>) -> String {
-    let name = object.get_type().name();
-    let name = name.map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|_| "this object".to_owned());
-    format!("a value of type {name}")
+    export_scalar(object, wanted.name)
 }
 
 /// Numbers, texts and bytes, of Python's own types and NumPy's that are made from them.
-fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+fn export_scalar<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if let Ok(text) = object.cast::<PyString>() {
         let text = text
             .to_str()
@@ -230,18 +234,21 @@ fn lend_scalar<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py
         ));
     }
     if is_numpy_scalar(object)? {
-        return lend_scalar(&object.call_method0("item")?, name);
+        return export_scalar(&object.call_method0("item")?, name);
     }
     Err(refuse(
         name,
         &format!(
-            "{} has no form in Rust; numbers, str, bytes and NumPy arrays of numbers have one",
+            "a value of type {} has no form in Rust; numbers, str, bytes and NumPy arrays of numbers have one",
             type_name(object)
         ),
     ))
 }
 
-fn integer<'py>(object: &Bound<'py, PyAny>, name: &str) -> Result<(Value<'py>, Form), Error> {
+fn integer<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> Result<(ExportedValue<'py>, Form), Error> {
     if let Ok(value) = object.extract::<i64>() {
         return Ok(number(Kind::I64, value));
     }
@@ -260,10 +267,10 @@ fn is_numpy_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// A number, in memory of its own.
-fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
+fn number<'py, T: 'static>(kind: Kind, value: T) -> (ExportedValue<'py>, Form) {
     let held = Box::new(value);
     let data = (&raw const *held).cast_mut().cast();
-    let value = Value {
+    let value = ExportedValue {
         kind,
         mutable: false,
         data,
@@ -275,8 +282,8 @@ fn number<'py, T: 'static>(kind: Kind, value: T) -> (Value<'py>, Form) {
 }
 
 /// Bytes where they are.
-fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> Value<'py> {
-    Value {
+fn bytes<'py>(object: &Bound<'py, PyAny>, kind: Kind, data: &[u8]) -> ExportedValue<'py> {
+    ExportedValue {
         kind,
         mutable: false,
         data: data.as_ptr().cast_mut(),

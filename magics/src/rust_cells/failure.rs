@@ -19,7 +19,7 @@ const SOURCE: &CStr =
     };
 
 /// Where an error is in the user's cells.
-pub struct Spot<'a> {
+pub struct ErrorLocation<'a> {
     /// Where the lines of the generated source come from.
     pub lines: &'a [Lines],
     /// The number that the cell was compiled under, and the one that it runs under.
@@ -30,7 +30,7 @@ pub struct Spot<'a> {
     pub lines_above: u32,
 }
 
-impl Spot<'_> {
+impl ErrorLocation<'_> {
     /// The cell and the line of a line of the generated source.
     fn of(&self, line: u32) -> Option<(u32, u32)> {
         let holds = |lines: &&Lines| (lines.first..lines.first + lines.count).contains(&line);
@@ -45,7 +45,13 @@ impl Spot<'_> {
 }
 
 /// The exception of a panic or an error.
-pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, spot: &Spot<'_>) -> Error {
+pub fn failed(
+    py: Python<'_>,
+    kind: &str,
+    words: &str,
+    line: u32,
+    spot: &ErrorLocation<'_>,
+) -> Error {
     let at = spot.of(line);
     let mut report = format!("{kind}: {words}");
     let mut message = words.to_owned();
@@ -62,10 +68,10 @@ pub fn failed(py: Python<'_>, kind: &str, words: &str, line: u32, spot: &Spot<'_
 }
 
 /// The exception of a run that was ended from outside. A fault taints the process that survives it.
-pub fn ended(py: Python<'_>, ended: Ended, is_apart: bool, spot: &Spot<'_>) -> Error {
+pub fn ended(py: Python<'_>, ended: Ended, is_isolated: bool, spot: &ErrorLocation<'_>) -> Error {
     let (class, words) = words(ended);
     let advice = match ended {
-        _ if is_apart => {
+        _ if is_isolated => {
             "It ran in a process of its own: the kernel and its variables are as they were.".into()
         }
         Ended::Crashed(crash) if crash.signal == libc::SIGINT => {

@@ -10,14 +10,13 @@ use pyo3::types::{PyDict, PyTuple};
 use diaphane_sight::code::symbols::{Symbol, Table};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 
-use super::failure::Spot;
-use super::library::{Image, Loaded};
-use super::run::{self, Place};
+use super::failure::ErrorLocation;
+use super::library::{CellImage, LoadedCell};
+use super::run::{self, Isolation};
 use crate::error::Error;
 use crate::magic::User;
-use crate::rust_cells::export::Lent;
+use crate::rust_cells::export::Exports;
 
 // A function in Rust. Other threads of Python run while it does. (With `///` the class would have the only `__doc__`.)
 #[pyclass(name = "RustFunction", module = "diaphane", frozen)]
@@ -25,16 +24,16 @@ struct RustFunction {
     about: Function,
     /// Its place among the functions of the library.
     number: usize,
-    place: Place,
-    loaded: Arc<Loaded>,
+    isolation: Isolation,
+    loaded: Arc<LoadedCell>,
     source: String,
     lines_above: u32,
 }
 
 /// Gives the functions of a cell their names in Python.
 pub fn bind(
-    loaded: &Arc<Loaded>,
-    place: Place,
+    loaded: &Arc<LoadedCell>,
+    isolation: Isolation,
     asked: &Compile,
     user: User<'_, '_>,
 ) -> Result<(), Error> {
@@ -42,7 +41,7 @@ pub fn bind(
         let function = RustFunction {
             about: about.clone(),
             number,
-            place,
+            isolation,
             loaded: Arc::clone(loaded),
             source: asked.source.clone(),
             lines_above: asked.lines_above,
@@ -153,11 +152,11 @@ impl RustFunction {
         py: Python<'py>,
         given: &[Bound<'py, PyAny>],
     ) -> Result<Bound<'py, PyAny>, Error> {
-        let lent = Lent::for_call(&self.about.parameters, given)?;
-        let find = |image: &Image| image.functions[self.number];
-        let done = run::run(&self.loaded, self.place, find, &lent, py)?;
-        drop(lent);
-        let spot = Spot {
+        let exports = Exports::for_call(&self.about.parameters, given)?;
+        let find = |image: &CellImage| image.functions[self.number];
+        let done = run::run(&self.loaded, self.isolation, find, &exports, py)?;
+        drop(exports);
+        let spot = ErrorLocation {
             lines: &self.loaded.compiled.lines,
             compiled: self.loaded.cell,
             runs: self.loaded.cell,
@@ -190,7 +189,7 @@ pub(crate) fn behind(object: &Bound<'_, PyAny>) -> Option<Vec<(&'static str, usi
 
 /// Where the user's function is. Where the compiler has built it into the body of its entry, that has its name.
 fn own(entry: usize, about: &Function) -> Option<usize> {
-    let libraries = libraries::loaded(&Maps::read().ok()?).ok()?;
+    let libraries = libraries::now().ok()?;
     let library = libraries.iter().find(|one| one.span.contains(entry))?;
     let table = Table::of(library);
     let is_named = |symbol: &Symbol| demangle(&symbol.name) == about.name;

@@ -9,7 +9,7 @@
 )]
 
 mod handlers;
-#[cfg(target_arch = "x86_64")]
+#[path = "../arch/guard.rs"]
 mod jump;
 #[cfg(test)]
 mod tests;
@@ -111,23 +111,4 @@ fn note(number: u32, stack: usize) {
         stack,
         ..Event::default()
     });
-}
-
-/// On other processors a fault ends the process as ever.
-#[cfg(not(target_arch = "x86_64"))]
-mod jump {
-    use super::{Ctx, Entry, Frame};
-
-    pub unsafe fn guarded(_frame: *mut Frame, entry: Entry, context: *const Ctx) -> u32 {
-        // SAFETY: the caller's promise.
-        unsafe { entry(context) }
-    }
-
-    pub fn pc(_context: *mut libc::c_void) -> usize {
-        0
-    }
-
-    pub unsafe fn leave(_frame: *mut Frame, _context: *mut libc::c_void) -> bool {
-        false
-    }
 }

@@ -30,22 +30,22 @@ use super::guard::INTERRUPTED;
 use super::nanoseconds;
 use super::run::{Done, Ended};
 use crate::error::Error;
-use crate::rust_cells::export::Lent;
-use crate::rust_cells::isolated::status_page::{Phase, Slate};
-use crate::rust_cells::results::{HOST, Taken};
+use crate::rust_cells::export::Exports;
+use crate::rust_cells::isolated::status_page::{Phase, StatusPage};
+use crate::rust_cells::results::{CellResults, HOST};
 use child::Task;
 
-pub use crate::rust_cells::isolated::status_page::Shared;
+pub use crate::rust_cells::isolated::status_page::SharedMemory;
 
 /// What a child's handlers stand on when the thread's own stack is used up.
 const STACK: usize = 64 << 10;
 /// So long a look at a child lasts, after which it is asked whether the user has interrupted.
-const PATIENCE: Timespec = Timespec {
+const TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 /// The same where the system has no descriptors for processes.
-const SHORT_PATIENCE: Timespec = Timespec {
+const SHORT_TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
@@ -54,15 +54,15 @@ const SHORT_PATIENCE: Timespec = Timespec {
 static CALLS: Host = HOST;
 
 /// Runs one of the functions of a cell's library in a child.
-pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error> {
+pub fn run(entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Result<Done, Error> {
     let began = Instant::now();
-    let apart = lent.apart()?;
-    let args = lent.args_with(&apart);
-    let memory = Shared::new(size_of::<Slate>())?;
-    let slate = Slate::on(&memory);
-    let parcel = memfd_create("rust-results", MemfdFlags::CLOEXEC)
+    let copies = exports.isolated_copies()?;
+    let args = exports.args_with(&copies);
+    let memory = SharedMemory::new(size_of::<StatusPage>())?;
+    let status_page = StatusPage::on(&memory);
+    let payload = memfd_create("rust-results", MemfdFlags::CLOEXEC)
         .map_err(|error| unable("has no memory for results", error))?;
-    let mut taken = Taken::default();
+    let mut taken = CellResults::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
     let context = Ctx {
         abi: ABI,
@@ -75,7 +75,7 @@ pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error>
     // What C has not written yet would be written twice.
     py.detach(diaphane_sight::runtimes::stdio::flush);
     let mut stack = Box::new_uninit_slice(STACK);
-    let mut child = begin(entry, &context, &taken, slate, &parcel, &mut stack)?;
+    let mut child = begin(entry, &context, &taken, status_page, &payload, &mut stack)?;
     let fork_ns = nanoseconds(began);
     let status = loop {
         let looked = py.detach(|| child.wait());
@@ -86,14 +86,14 @@ pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error>
         py.check_signals()?;
     };
     let began = Instant::now();
-    let (status, taken) = ending(slate, status, parcel)?;
+    let (status, taken) = ending(status_page, status, payload)?;
     if status == Ok(DONE) {
-        lent.take_back(&apart);
+        exports.copy_back(&copies);
     }
     Ok(Done {
         status,
         taken,
-        run_ns: slate.run_ns(),
+        run_ns: status_page.run_ns(),
         fork_ns: Some(fork_ns),
         back_ns: Some(nanoseconds(began)),
     })
@@ -103,9 +103,9 @@ pub fn run(entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Result<Done, Error>
 fn begin(
     entry: Entry,
     context: &Ctx,
-    taken: *const Taken,
-    slate: &Slate,
-    parcel: &OwnedFd,
+    taken: *const CellResults,
+    status_page: &StatusPage,
+    payload: &OwnedFd,
     stack: &mut [MaybeUninit<u8>],
 ) -> Result<Child, Error> {
     let parent = nix::unistd::getpid().as_raw();
@@ -120,8 +120,8 @@ fn begin(
             entry,
             context,
             taken,
-            slate,
-            parcel,
+            status_page,
+            payload,
             stack,
             mask: *before.as_ref(),
             parent,
@@ -147,14 +147,14 @@ fn unable(what: &str, error: impl std::fmt::Display) -> Error {
 
 /// How the cell ended, and what it handed over.
 fn ending(
-    slate: &Slate,
+    status_page: &StatusPage,
     status: Option<WaitStatus>,
-    parcel: OwnedFd,
-) -> Result<(Result<u32, Ended>, Taken), Error> {
-    let (phase, said) = slate.read();
+    payload: OwnedFd,
+) -> Result<(Result<u32, Ended>, CellResults), Error> {
+    let (phase, said) = status_page.read();
     let ended = match phase {
         Phase::Finished => {
-            let taken = payload::unpack(File::from(parcel));
+            let taken = payload::unpack(File::from(payload));
             let taken = taken.ok_or_else(|| {
                 unable(
                     "cannot read the cell's results",
@@ -169,7 +169,7 @@ fn ending(
                 "there is not enough memory for a copy of them",
             ));
         }
-        Phase::Crashed => Ended::Crashed(slate.crashed()),
+        Phase::Crashed => Ended::Crashed(status_page.crashed()),
         Phase::Left => Ended::Left(said.cast_signed()),
         Phase::Runs => match status {
             Some(status) => match (status.terminating_signal(), status.exit_status()) {
@@ -179,7 +179,7 @@ fn ending(
             None => Ended::Left(0),
         },
     };
-    Ok((Err(ended), Taken::default()))
+    Ok((Err(ended), CellResults::default()))
 }
 
 /// A child, which is ended and waited for when it is dropped.
@@ -207,10 +207,10 @@ impl Child {
         match &self.handle {
             // A signal ends the look early.
             Some(handle) => {
-                let _ = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&PATIENCE));
+                let _ = poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&TIMEOUT));
             }
             None => {
-                let _ = poll(&mut [], Some(&SHORT_PATIENCE));
+                let _ = poll(&mut [], Some(&SHORT_TIMEOUT));
             }
         }
         let status = match waitpid(Some(self.pid), WaitOptions::NOHANG) {

@@ -1,5 +1,5 @@
-//! Variables of Rust that outlive their cell (`--keep`). They stay where the cell made them; a later cell that names one is
-//! lent it to be changed, and nothing that happens to that cell takes it away.
+//! Variables of Rust that outlive their cell (`--keep`). They stay where the cell made them; a later cell that names one
+//! borrows it to be changed, and nothing that happens to that cell takes it away.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use diaphane_rust_protocol::Kept;
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::rust_cells::results::{Gifted, Memory, Owner};
+use crate::rust_cells::results::{CellResult, ResultMemory, ResultOwner};
 
 /// A variable.
 pub struct Variable {
@@ -18,8 +18,8 @@ pub struct Variable {
     /// The cell that made it.
     pub cell: u32,
     data: usize,
-    is_lent: AtomicBool,
-    _owner: Owner,
+    is_borrowed: AtomicBool,
+    _owner: ResultOwner,
 }
 
 /// All of them, by name.
@@ -37,7 +37,7 @@ impl Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        self.0.is_lent.store(false, Ordering::Release);
+        self.0.is_borrowed.store(false, Ordering::Release);
     }
 }
 
@@ -68,7 +68,7 @@ pub fn borrow(name: &str) -> Result<Borrowed, Error> {
             "%%rust: the kept variable {name} is no longer there: run the cell that keeps it again"
         ))
     })?;
-    if variable.is_lent.swap(true, Ordering::Acquire) {
+    if variable.is_borrowed.swap(true, Ordering::Acquire) {
         return Err(Error::Usage(format!(
             "%%rust: another cell that runs now has the kept variable {name}"
         )));
@@ -77,15 +77,15 @@ pub fn borrow(name: &str) -> Result<Borrowed, Error> {
 }
 
 /// Keeps a variable instead of an earlier one of its name, which is dropped when no cell has it any more.
-pub fn keep(about: &Kept, cell: u32, value: Gifted) {
-    let Memory::Lent { data, owner } = value.memory else {
+pub fn keep(about: &Kept, cell: u32, value: CellResult) {
+    let ResultMemory::OfCell { data, owner } = value.memory else {
         return;
     };
     let variable = Variable {
         about: about.clone(),
         cell,
         data,
-        is_lent: AtomicBool::new(false),
+        is_borrowed: AtomicBool::new(false),
         _owner: owner,
     };
     // The destructor of the earlier one is the user's code, and may take its time.

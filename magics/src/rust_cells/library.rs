@@ -15,20 +15,20 @@ use crate::error::Error;
 
 /// A compiled cell that is loaded.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedCell {
     /// What the compiler said about it.
     pub compiled: Compiled,
     /// The number of the cell that it was compiled for.
     pub cell: u32,
     /// The library, as this process runs it.
-    pub image: Image,
+    pub image: CellImage,
     /// A second one, which only runs in processes of their own.
-    apart: OnceLock<Image>,
+    isolated: OnceLock<CellImage>,
 }
 
 /// The library of a cell in memory.
 #[derive(Debug)]
-pub struct Image {
+pub struct CellImage {
     /// The cell's statements, as a function.
     pub entry: Entry,
     /// Its functions for Python, as the compiler lists them.
@@ -37,13 +37,13 @@ pub struct Image {
     pub code: Range<usize>,
 }
 
-impl Loaded {
+impl LoadedCell {
     /// The library with its statics as they are in the beginning, for a process of its own.
     ///
     /// Threads of a pool that the cell has started in this process do not exist in a child, and a cell would wait for
     /// them for ever; so what runs in children never runs here.
-    pub fn apart(&self) -> Result<&Image, Error> {
-        if let Some(image) = self.apart.get() {
+    pub fn isolated(&self) -> Result<&CellImage, Error> {
+        if let Some(image) = self.isolated.get() {
             return Ok(image);
         }
         let path = self.compiled.library.trim_end_matches(".so");
@@ -54,24 +54,24 @@ impl Loaded {
                 "%%rust --isolated: {path} cannot be written: {error}"
             ))
         })?;
-        let image = Image::open(&self.compiled, &path)?;
-        Ok(self.apart.get_or_init(|| image))
+        let image = CellImage::open(&self.compiled, &path)?;
+        Ok(self.isolated.get_or_init(|| image))
     }
 }
 
 /// Loads a cell's library, and Rust's own before it: the path that is written in the cell is not always right.
-pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<Loaded>, Error> {
+pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<LoadedCell>, Error> {
     open(&compiled.libstd)?;
-    let image = Image::open(&compiled, &compiled.library)?;
-    Ok(Arc::new(Loaded {
+    let image = CellImage::open(&compiled, &compiled.library)?;
+    Ok(Arc::new(LoadedCell {
         compiled,
         cell,
         image,
-        apart: OnceLock::new(),
+        isolated: OnceLock::new(),
     }))
 }
 
-impl Image {
+impl CellImage {
     fn open(compiled: &Compiled, path: &str) -> Result<Self, Error> {
         let handle = open(path)?;
         let entry = find(handle, ENTRY, path)?;

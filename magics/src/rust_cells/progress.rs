@@ -10,7 +10,7 @@ use pyo3::types::{IntoPyDict, PyDict};
 use crate::python::ipython::shell;
 
 /// So long the compiler may take before anything is shown.
-const PATIENCE: Duration = Duration::from_millis(700);
+const TIMEOUT: Duration = Duration::from_millis(700);
 
 /// The line of one question.
 pub struct Progress<'py> {
@@ -50,7 +50,7 @@ impl<'py> Progress<'py> {
         let Some(publisher) = &self.publisher else {
             return Ok(());
         };
-        if line == self.shown || self.began.elapsed() < PATIENCE {
+        if line == self.shown || self.began.elapsed() < TIMEOUT {
             return Ok(());
         }
         let py = publisher.py();

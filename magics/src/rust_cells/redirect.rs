@@ -21,12 +21,12 @@ const BEGIN: &str = "EVCXR_BEGIN_CONTENT ";
 const END: &str = "EVCXR_END_CONTENT";
 
 /// One display: texts by MIME type.
-pub type Bundle = Vec<(String, String)>;
+pub type DisplayBundle = Vec<(String, String)>;
 
 /// There is one descriptor 1, so one thread at a time may have it.
 static TURN: Mutex<()> = Mutex::new(());
 /// So long another one waits for it; then its value is shown as the text that it writes.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Descriptor 1, while it is ours. It gets back what it was when this ends, also after a fault of the cell.
 pub struct Redirect {
@@ -37,7 +37,7 @@ pub struct Redirect {
 
 impl Redirect {
     pub fn begin() -> Option<Self> {
-        let turn = TURN.try_lock_for(PATIENCE)?;
+        let turn = TURN.try_lock_for(TIMEOUT)?;
         let saved = io::stdout().as_fd().try_clone_to_owned().ok()?;
         let file = memfd_create(c"diaphane-display", MFdFlags::MFD_CLOEXEC).ok()?;
         dup2_stdout(&file).ok()?;
@@ -49,7 +49,7 @@ impl Redirect {
     }
 
     /// What was displayed.
-    pub fn end(mut self) -> Bundle {
+    pub fn end(mut self) -> DisplayBundle {
         self.restore();
         let mut written = Vec::new();
         let read = self.file.rewind();
@@ -75,8 +75,8 @@ impl Drop for Redirect {
 }
 
 /// The parts that are marked, and the text between them.
-fn parse(text: &str) -> (Bundle, String) {
-    let mut bundle = Bundle::new();
+fn parse(text: &str) -> (DisplayBundle, String) {
+    let mut bundle = DisplayBundle::new();
     let mut rest = String::new();
     let mut open: Option<(String, String)> = None;
     for line in text.split_inclusive('\n') {

@@ -12,16 +12,16 @@ use numpy::{Complex32, Complex64, PyArrayDescr, PyArrayDescrMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyString};
 
-use super::redirect::{Bundle, Redirect};
+use super::redirect::{DisplayBundle, Redirect};
 use crate::error::Error;
 
 /// What a run has handed over so far. The cell's calls find it by its address.
 #[derive(Default)]
-pub struct Taken {
+pub struct CellResults {
     /// The results, by number.
-    pub results: Vec<(u32, Gifted)>,
+    pub results: Vec<(u32, CellResult)>,
     /// What is displayed.
-    pub shown: Vec<Bundle>,
+    pub shown: Vec<DisplayBundle>,
     /// Descriptor 1, while a value displays itself by writing there.
     pub redirect: Option<Redirect>,
     /// The words of a panic or an error, and the line in the generated source.
@@ -29,29 +29,29 @@ pub struct Taken {
 }
 
 /// A result.
-pub struct Gifted {
+pub struct CellResult {
     pub kind: Kind,
     pub shape: Vec<usize>,
     pub strides: Vec<isize>,
-    pub memory: Memory,
+    pub memory: ResultMemory,
 }
 
 /// Where a result's items are.
-pub enum Memory {
+pub enum ResultMemory {
     /// Copied here.
     Copy(Vec<u8>),
     /// Where the cell made them.
-    Lent { data: usize, owner: Owner },
+    OfCell { data: usize, owner: ResultOwner },
 }
 
 /// Memory of a cell's, freed by the cell's library, on any thread.
 #[pyclass(name = "RustMemory", module = "diaphane", frozen)]
-pub struct Owner {
+pub struct ResultOwner {
     owner: usize,
     free: unsafe extern "C" fn(*mut c_void),
 }
 
-impl Owner {
+impl ResultOwner {
     /// The owner of memory, and what frees it, once and on any thread.
     pub fn new(owner: *mut c_void, free: unsafe extern "C" fn(*mut c_void)) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Owner {
     }
 }
 
-impl Drop for Owner {
+impl Drop for ResultOwner {
     fn drop(&mut self) {
         // SAFETY: the cell gave both, and this is the one call.
         unsafe { (self.free)(ptr::with_exposed_provenance_mut(self.owner)) }
@@ -78,7 +78,7 @@ pub const HOST: Host = Host {
 
 unsafe extern "C" fn put(host: *mut c_void, number: u32, gift: *const Gift) {
     // SAFETY: the cell gives back what it was given, on the thread that runs it.
-    let taken = unsafe { &mut *host.cast::<Taken>() };
+    let taken = unsafe { &mut *host.cast::<CellResults>() };
     // SAFETY: the cell gives one.
     let gift = unsafe { &*gift };
     taken.results.push((number, result(gift)));
@@ -86,13 +86,13 @@ unsafe extern "C" fn put(host: *mut c_void, number: u32, gift: *const Gift) {
 
 unsafe extern "C" fn show(host: *mut c_void, kind: Text, text: Text) {
     // SAFETY: as in `put`.
-    let taken = unsafe { &mut *host.cast::<Taken>() };
+    let taken = unsafe { &mut *host.cast::<CellResults>() };
     taken.shown.push(vec![(string(kind), string(text))]);
 }
 
 unsafe extern "C" fn display(host: *mut c_void, begins: bool) {
     // SAFETY: as in `put`.
-    let taken = unsafe { &mut *host.cast::<Taken>() };
+    let taken = unsafe { &mut *host.cast::<CellResults>() };
     if begins {
         taken.redirect = Redirect::begin();
     } else if let Some(redirect) = taken.redirect.take() {
@@ -102,7 +102,7 @@ unsafe extern "C" fn display(host: *mut c_void, begins: bool) {
 
 unsafe extern "C" fn fail(host: *mut c_void, words: Text, line: u32) {
     // SAFETY: as in `put`.
-    let taken = unsafe { &mut *host.cast::<Taken>() };
+    let taken = unsafe { &mut *host.cast::<CellResults>() };
     taken.failure = (string(words), line);
 }
 
@@ -112,7 +112,7 @@ fn string(text: Text) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn result(gift: &Gift) -> Gifted {
+fn result(gift: &Gift) -> CellResult {
     let rank = gift.ndim as usize;
     let (shape, strides) = if rank == 0 {
         (Vec::new(), Vec::new())
@@ -124,9 +124,9 @@ fn result(gift: &Gift) -> Gifted {
         (shape.to_vec(), strides.to_vec())
     };
     let memory = match gift.free {
-        Some(free) => Memory::Lent {
+        Some(free) => ResultMemory::OfCell {
             data: gift.data.expose_provenance(),
-            owner: Owner::new(gift.owner, free),
+            owner: ResultOwner::new(gift.owner, free),
         },
         None => {
             let len = shape.iter().product::<usize>() * gift.kind.size();
@@ -136,10 +136,10 @@ fn result(gift: &Gift) -> Gifted {
                 // SAFETY: what has no owner is so many bytes that live during the call.
                 unsafe { slice::from_raw_parts(gift.data, len) }
             };
-            Memory::Copy(bytes.to_vec())
+            ResultMemory::Copy(bytes.to_vec())
         }
     };
-    Gifted {
+    CellResult {
         kind: gift.kind,
         shape,
         strides,
@@ -147,12 +147,12 @@ fn result(gift: &Gift) -> Gifted {
     }
 }
 
-impl Gifted {
+impl CellResult {
     /// As an object of Python's.
     pub fn into_python(self, py: Python<'_>) -> Result<Bound<'_, PyAny>, Error> {
         match self.memory {
-            Memory::Copy(bytes) => Ok(scalar(py, self.kind, &bytes)?),
-            Memory::Lent { data, owner } => Ok(array(
+            ResultMemory::Copy(bytes) => Ok(scalar(py, self.kind, &bytes)?),
+            ResultMemory::OfCell { data, owner } => Ok(array(
                 py,
                 self.kind,
                 &self.shape,
@@ -248,7 +248,7 @@ fn array<'py>(
     shape: &[usize],
     strides: &[isize],
     data: usize,
-    owner: Owner,
+    owner: ResultOwner,
 ) -> PyResult<Bound<'py, PyAny>> {
     // NumPy writes what is wrong about them as an error, and keeps none of them.
     let mut shape: Vec<isize> = shape.iter().map(|len| len.cast_signed()).collect();

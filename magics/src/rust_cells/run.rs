@@ -10,21 +10,21 @@ use diaphane_trace::recorder::{self, functions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::failure::{self, Spot};
+use super::failure::{self, ErrorLocation};
 use super::guard::{self, Crash, INTERRUPTED};
-use super::library::{Image, Loaded};
-use super::redirect::Bundle;
+use super::library::{CellImage, LoadedCell};
+use super::redirect::DisplayBundle;
 use super::{isolated, kept, nanoseconds};
 use crate::error::Error;
 use crate::magic::User;
 use crate::python::ipython::shell;
-use crate::rust_cells::export::Lent;
-use crate::rust_cells::results::{HOST, Taken};
+use crate::rust_cells::export::Exports;
+use crate::rust_cells::results::{CellResults, HOST};
 
 /// How a run ended, and what it handed over.
 pub struct Done {
     pub status: Result<u32, Ended>,
-    pub taken: Taken,
+    pub taken: CellResults,
     /// How long it ran, if it came to an end.
     pub run_ns: Option<u64>,
     /// How long it took to make a process for it, with copies of what it may change.
@@ -46,38 +46,39 @@ pub enum Ended {
 
 /// Where a function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    Here,
+pub enum Isolation {
+    /// In the kernel.
+    None,
     /// In a process of its own.
-    Apart,
+    Process,
 }
 
 /// Runs a function of a cell's library, which is found in its image.
 pub fn run(
-    loaded: &Loaded,
-    place: Place,
-    find: impl Fn(&Image) -> Entry,
-    lent: &Lent<'_>,
+    loaded: &LoadedCell,
+    isolation: Isolation,
+    find: impl Fn(&CellImage) -> Entry,
+    exports: &Exports<'_>,
     py: Python<'_>,
 ) -> Result<Done, Error> {
-    match place {
-        Place::Here => Ok(run_here(&loaded.image, find(&loaded.image), lent, py)),
-        Place::Apart => isolated::run(find(loaded.apart()?), lent, py),
+    match isolation {
+        Isolation::None => Ok(run_here(&loaded.image, find(&loaded.image), exports, py)),
+        Isolation::Process => isolated::run(find(loaded.isolated()?), exports, py),
     }
 }
 
 /// A call that may be made without the GIL: what it points to stays where it is.
-struct Call<'a> {
-    image: &'a Image,
+struct DetachedCall<'a> {
+    image: &'a CellImage,
     entry: Entry,
     context: &'a Ctx,
 }
 
 #[allow(unsafe_code, reason = "the pointers of a context are for any thread")]
 // SAFETY: the call is made on the thread that made it; `detach` cannot know that.
-unsafe impl Send for Call<'_> {}
+unsafe impl Send for DetachedCall<'_> {}
 
-impl Call<'_> {
+impl DetachedCall<'_> {
     fn make(self) -> Result<u32, Crash> {
         let number = recorder::is_running().then(|| functions::register(self.entry as usize));
         #[allow(unsafe_code, reason = "the cell is called")]
@@ -93,9 +94,9 @@ impl Call<'_> {
     }
 }
 
-fn run_here(image: &Image, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Done {
-    let args = lent.args();
-    let mut taken = Taken::default();
+fn run_here(image: &CellImage, entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Done {
+    let args = exports.args();
+    let mut taken = CellResults::default();
     let host: *mut c_void = ptr::from_mut(&mut taken).cast();
     let context = Ctx {
         abi: ABI,
@@ -105,7 +106,7 @@ fn run_here(image: &Image, entry: Entry, lent: &Lent<'_>, py: Python<'_>) -> Don
         calls: &raw const HOST_NOW,
         interrupted: &raw const INTERRUPTED,
     };
-    let call = Call {
+    let call = DetachedCall {
         image,
         entry,
         context: &context,
@@ -127,12 +128,12 @@ static HOST_NOW: diaphane_cell::abi::Host = HOST;
 /// Binds the results and displays, or raises what went wrong.
 pub fn deliver(
     done: Done,
-    loaded: &Loaded,
+    loaded: &LoadedCell,
     asked: &Compile,
     user: User<'_, '_>,
 ) -> Result<(), Error> {
     let py = user.py;
-    let spot = Spot {
+    let spot = ErrorLocation {
         lines: &loaded.compiled.lines,
         compiled: loaded.cell,
         runs: asked.cell,
@@ -159,7 +160,7 @@ pub fn deliver(
 }
 
 /// What a run handed over, or what went wrong.
-pub fn outcome(done: Done, spot: &Spot<'_>, py: Python<'_>) -> Result<Taken, Error> {
+pub fn outcome(done: Done, spot: &ErrorLocation<'_>, py: Python<'_>) -> Result<CellResults, Error> {
     let (words, line) = &done.taken.failure;
     match done.status {
         Ok(DONE) => Ok(done.taken),
@@ -178,7 +179,7 @@ pub fn outcome(done: Done, spot: &Spot<'_>, py: Python<'_>) -> Result<Taken, Err
 }
 
 /// Displays a value as IPython displays values; without IPython it is printed.
-fn display(py: Python<'_>, bundle: &Bundle) -> PyResult<()> {
+fn display(py: Python<'_>, bundle: &DisplayBundle) -> PyResult<()> {
     if shell(py)?.is_none() {
         let print = py.import("builtins")?.getattr("print")?;
         let plain = bundle.iter().find(|(mime, _)| mime == "text/plain");

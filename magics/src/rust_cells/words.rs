@@ -17,7 +17,7 @@ const MOST: usize = 12;
 const WORK: &[&str] = &["Compiling ", "Resolving "];
 
 /// The words of one compiler.
-pub struct Words {
+pub struct CompilerOutput {
     file: File,
     read: u64,
     unfinished: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct Words {
     others: VecDeque<String>,
 }
 
-impl Words {
+impl CompilerOutput {
     pub fn new() -> io::Result<Self> {
         let file = memfd_create(c"diaphane-rust", MFdFlags::MFD_CLOEXEC)?;
         Ok(Self {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn work_and_the_rest_are_told_apart() {
-        let mut words = Words::new().unwrap();
+        let mut words = CompilerOutput::new().unwrap();
         let mut writer = words.file.try_clone().unwrap();
         writer.write_all(b"   Compiling a v1.0\n   Compi").unwrap();
         assert_eq!(words.work(), Some("Compiling a v1.0"));

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::numpy::arrays;
 
 /// Which arrays there are: the object and its first byte, so that one in the place of another is seen.
-pub(crate) type Known = HashSet<(usize, usize)>;
+pub(crate) type KnownArrays = HashSet<(usize, usize)>;
 
 /// An array that a variable holds.
 pub(crate) struct Held {
@@ -17,7 +17,7 @@ pub(crate) struct Held {
 }
 
 /// The arrays that a namespace holds.
-pub(crate) fn known(namespace: &Bound<'_, PyDict>) -> Known {
+pub(crate) fn known(namespace: &Bound<'_, PyDict>) -> KnownArrays {
     each(namespace)
         .map(|(_, object, address, _)| (object.as_ptr().addr(), address))
         .collect()
@@ -25,7 +25,7 @@ pub(crate) fn known(namespace: &Bound<'_, PyDict>) -> Known {
 
 /// The arrays with memory of their own that were not known. Names that begin with an underscore are IPython's or
 /// private.
-pub(crate) fn new(namespace: &Bound<'_, PyDict>, known: &Known) -> Vec<Held> {
+pub(crate) fn new(namespace: &Bound<'_, PyDict>, known: &KnownArrays) -> Vec<Held> {
     let mut seen = HashSet::new();
     let new = each(namespace).filter_map(|(name, object, address, owns)| {
         let identity = (object.as_ptr().addr(), address);

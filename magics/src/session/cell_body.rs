@@ -144,7 +144,7 @@ impl<'a, 'py> Body<'a, 'py> {
 }
 
 /// The number of the cell that runs, and how many of its lines stand above its body; 0 and 0 without a shell.
-pub(crate) fn place(cell: &str, user: User<'_, '_>) -> PyResult<(u32, u32)> {
+pub(crate) fn cell_number_and_lines_above(cell: &str, user: User<'_, '_>) -> PyResult<(u32, u32)> {
     let Some(shell) = shell(user.py)? else {
         return Ok((0, 0));
     };

@@ -9,14 +9,14 @@ use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::resource_usage;
-use diaphane_sight::proc::resource_usage::Toll;
+use diaphane_sight::proc::resource_usage::ResourceUsage;
 use diaphane_sight::{packages, threads};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
 
 use crate::session::array_deltas;
-use crate::session::array_deltas::Known;
+use crate::session::array_deltas::KnownArrays;
 use crate::session::journal::{Changes, Image};
 use diaphane_report::view::{bytes, change, time};
 
@@ -49,8 +49,8 @@ pub(crate) struct Delta {
 struct Begin {
     cell: Option<u32>,
     at: Instant,
-    toll: Toll,
-    arrays: Known,
+    resources: ResourceUsage,
+    arrays: KnownArrays,
 }
 
 static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);
@@ -62,7 +62,7 @@ pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
     let begin = Begin {
         cell,
         arrays: array_deltas::known(namespace),
-        toll: Toll::now(),
+        resources: ResourceUsage::now(),
         at: Instant::now(),
     };
     *BEGIN.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
@@ -71,12 +71,12 @@ pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
 /// The cell has ended; without a beginning there is nothing to tell.
 pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<Delta> {
     let wall = Instant::now();
-    let now = Toll::now();
+    let now = ResourceUsage::now();
     let begin = BEGIN
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take()?;
-    let before = begin.toll;
+    let before = begin.resources;
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
     let new = array_deltas::new(namespace, &begin.arrays);
     let rss = grown(now.rss, before.rss);

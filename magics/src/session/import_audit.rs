@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 
 use diaphane_cpython::lazy::statement_behind;
 
-use crate::python::ipython::place;
+use crate::python::ipython::source_line;
 use crate::session::audit_events;
 use crate::session::journal;
 
@@ -93,7 +93,7 @@ pub(crate) fn is_listening() -> bool {
 }
 
 /// Who asked for a library first.
-pub(crate) fn of(library: &Library) -> Option<Arc<Load>> {
+pub(crate) fn load_of(library: &Library) -> Option<Arc<Load>> {
     let loads = loads();
     let soname = library.image.soname.as_deref();
     let names = [
@@ -277,7 +277,7 @@ fn asked(py: Python<'_>) -> Asked {
         asked.line = Some((file, u32::try_from(number).unwrap_or(0)));
         // Of several lazy imports the outermost one is the user's.
         if let Some((file, number)) = statement_behind(&frame) {
-            asked.lazy = place(py, &file, number).ok().map(|(place, _)| place);
+            asked.lazy = source_line(py, &file, number).ok().map(|(place, _)| place);
         }
         let module = globals.and_then(|globals| {
             let globals = globals.cast_into_exact::<pyo3::types::PyDict>().ok()?;

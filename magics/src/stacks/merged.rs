@@ -7,12 +7,14 @@ use diaphane_sight::code::lines::Lines;
 use diaphane_sight::code::symbols::{Place, place};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::threads::Task;
 use diaphane_sight::unwind;
-use diaphane_sight::unwind::{Found, Frame, Missing, Stack, Witness};
+use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
 
-use crate::stacks::snapshot::Scene;
+use crate::libraries::names::file_name;
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
@@ -22,15 +24,15 @@ use diaphane_cpython::symbols::{Evaluates, evaluates, is_interpreter};
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     Python,
     Native,
 }
 
 /// One function of a stack, for JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Call {
-    pub kind: Kind,
+pub(crate) struct StackFrame {
+    pub kind: FrameKind,
     pub function: Option<String>,
     pub library: Option<String>,
     pub file: Option<String>,
@@ -50,9 +52,9 @@ pub(crate) struct Call {
 
 /// The stack of one thread.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Merged {
+pub(crate) struct MergedStack {
     /// The functions, the innermost first.
-    pub calls: Vec<Call>,
+    pub calls: Vec<StackFrame>,
     /// What is not as it should be, in a few words.
     pub remarks: Vec<&'static str>,
     /// Whether there is a native stack at all.
@@ -61,31 +63,39 @@ pub(crate) struct Merged {
 
 /// How stacks are to be taken.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct StackOptions {
     /// With the local variables of Python functions.
     pub locals: bool,
     /// Whether the GIL is held, so that no other thread can run Python.
     pub gil: bool,
 }
 
-/// The stacks of all threads of a scene, by their numbers.
-pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
-    let state = |tid: i32| scene.interpreter.states.get(&tid).copied().unwrap_or(0);
-    let witness = Witness {
+/// The stacks of all threads of a snapshot, by their numbers.
+pub(crate) fn stacks(
+    snapshot: &ProcessSnapshot,
+    wanted: StackOptions,
+) -> HashMap<i32, MergedStack> {
+    let state = |tid: i32| snapshot.interpreter.states.get(&tid).copied().unwrap_or(0);
+    let callback = SignalSafeCallback {
         note,
         argument: &state,
     };
-    let found = unwind::stacks(&scene.threads, &scene.libraries, &scene.maps, Some(witness));
+    let found = unwind::stacks(
+        &snapshot.threads,
+        &snapshot.libraries,
+        &snapshot.maps,
+        Some(callback),
+    );
     let mut functions = Functions::default();
     let mut lines = Lines::default();
-    let threads = scene.threads.iter().zip(found);
+    let threads = snapshot.threads.iter().zip(found);
     threads
         .map(|(thread, stack)| {
             let task = Task::new(thread.tid);
             let before = task.run();
             let frames = match &stack {
                 Ok(stack) if stack.signalled => unpack(&stack.noted),
-                _ => scene.interpreter.frames(thread.tid),
+                _ => snapshot.interpreter.frames(thread.tid),
             };
             let mut python = functions.of(&frames);
             if wanted.locals {
@@ -99,7 +109,7 @@ pub(crate) fn stacks(scene: &Scene, wanted: Wanted) -> HashMap<i32, Merged> {
                     .flatten()
                     .for_each(|function| function.locals = None);
             }
-            let mut merged = merge(&scene.libraries, &mut lines, stack, python);
+            let mut merged = merge(&snapshot.libraries, &mut lines, stack, python);
             merged.is_a_part(frames.len() >= unwind::WORDS / WORDS);
             (thread.tid, merged)
         })
@@ -118,8 +128,8 @@ pub(crate) fn merge(
     lines: &mut Lines,
     stack: Result<Stack, Missing>,
     python: Option<Vec<PythonFrame>>,
-) -> Merged {
-    let mut merged = Merged::default();
+) -> MergedStack {
+    let mut merged = MergedStack::default();
     let mut python = python
         .unwrap_or_else(|| {
             merged
@@ -139,7 +149,7 @@ pub(crate) fn merge(
         Err(missing) => merged.remarks.push(why(missing)),
     }
     // What no call of the interpreter stands for, or all of it where there is no native stack.
-    let rest: Vec<Call> = python.map(Call::of_python).collect();
+    let rest: Vec<StackFrame> = python.map(StackFrame::of_python).collect();
     if merged.native && !rest.is_empty() {
         merged
             .remarks
@@ -154,7 +164,7 @@ fn weave(
     (libraries, lines): (&[Library], &mut Lines),
     stack: &Stack,
     python: &mut impl Iterator<Item = PythonFrame>,
-    merged: &mut Merged,
+    merged: &mut MergedStack,
 ) {
     let places = stack
         .frames
@@ -166,8 +176,8 @@ fn weave(
     };
     let woven = woven(places, runs, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
-        Woven::Python(function) => Call::of_python(function),
-        Woven::Native((frame, place)) => Call::of_native(libraries, lines, frame, place),
+        Woven::Python(function) => StackFrame::of_python(function),
+        Woven::Native((frame, place)) => StackFrame::of_native(libraries, lines, frame, place),
     }));
 }
 
@@ -216,7 +226,9 @@ pub(crate) fn woven<N, P>(
 
 fn why(missing: Missing) -> &'static str {
     match missing {
-        Missing::Asks => "it is the one who asks, so only its Python functions are shown",
+        Missing::Asks => {
+            "it is the thread that runs the magic, so only its Python functions are shown"
+        }
         Missing::Blocked => "it blocks signals, and its sleep could not be followed",
         Missing::Silent => "it did not answer a signal in time",
         Missing::Refused => "no signal could be sent to it",
@@ -230,10 +242,10 @@ fn why(missing: Missing) -> &'static str {
     }
 }
 
-impl Call {
+impl StackFrame {
     fn of_python(function: PythonFrame) -> Self {
         Self {
-            kind: Kind::Python,
+            kind: FrameKind::Python,
             function: Some(function.function),
             library: None,
             file: Some(function.file),
@@ -255,11 +267,11 @@ impl Call {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
-            let runtimes = ["libc.", "libc-", "libpthread", "ld-linux", "libgcc_s"];
             is_interpreter(library)
-                || runtimes
-                    .iter()
-                    .any(|runtime| library.name.starts_with(runtime))
+                || matches!(
+                    family(library),
+                    Some(Family::C | Family::Linker | Family::Compiler)
+                )
         });
         // Of the interpreter and the C library nobody wants to see more.
         let line = library
@@ -267,7 +279,7 @@ impl Call {
             .and_then(|library| lines.line(frame.lookup, library));
         let (file, line) = line.map(|line| (line.file, line.line)).unzip();
         Self {
-            kind: Kind::Native,
+            kind: FrameKind::Native,
             function: symbol.map(|symbol| demangle(&symbol.name)),
             library: library.map(|library| library.name.clone()),
             file,
@@ -287,11 +299,11 @@ impl Call {
     pub(crate) fn line(&self) -> String {
         let function = self.function.as_deref().unwrap_or("?");
         match self.kind {
-            Kind::Python => {
+            FrameKind::Python => {
                 let line = self.line.map_or("?".into(), |line| line.to_string());
                 format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
             }
-            Kind::Native => self.native_line(function),
+            FrameKind::Native => self.native_line(function),
         }
     }
 
@@ -304,7 +316,7 @@ impl Call {
         text += &format!("  {}", library.unwrap_or("outside of all libraries"));
         if let (Some(file), Some(line)) = (&self.file, self.line) {
             // Compilers write whole paths, which the rows have.
-            let name = file.rsplit('/').next().unwrap_or(file);
+            let name = file_name(file);
             text += &format!("  {name}:{line}");
         }
         if self.found == Some(Found::Guess) {
@@ -314,7 +326,7 @@ impl Call {
     }
 }
 
-impl Merged {
+impl MergedStack {
     /// Remarks that there may be more functions of Python's than were read.
     pub(crate) fn is_a_part(&mut self, is_full: bool) {
         if is_full {
@@ -328,8 +340,8 @@ impl Merged {
         let says = self.calls.iter().find(|call| !call.plumbing);
         let call = says.or(self.calls.first())?;
         Some(match call.kind {
-            Kind::Python => call.line(),
-            Kind::Native => {
+            FrameKind::Python => call.line(),
+            FrameKind::Native => {
                 let function = call.function.as_deref().unwrap_or("?");
                 format!("{function}  {}", call.library.as_deref().unwrap_or("?"))
             }
@@ -338,12 +350,12 @@ impl Merged {
 
     /// Lines for people: the innermost functions, without the interpreter's own unless everything is asked for.
     pub(crate) fn listing(&self, most: usize, everything: bool) -> Vec<String> {
-        let is_shown = |call: &&Call| everything || !call.plumbing;
+        let is_shown = |call: &&StackFrame| everything || !call.plumbing;
         let shown = self.calls.iter().filter(is_shown);
         let count = shown.clone().count();
         let mut lines = Vec::new();
         for call in shown.take(most) {
-            let mark = if call.kind == Kind::Python {
+            let mark = if call.kind == FrameKind::Python {
                 "py"
             } else {
                 "  "

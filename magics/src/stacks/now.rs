@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::stacks::merged::{Merged, Wanted, stacks};
-use crate::stacks::snapshot::{Gil, Scene};
+use crate::stacks::merged::{MergedStack, StackOptions, stacks};
+use crate::stacks::snapshot::{Gil, ProcessSnapshot};
 use diaphane_report::view;
 
 /// One thread and what it runs.
@@ -20,7 +20,7 @@ pub(crate) struct ThreadNow {
     pub gil: Option<Gil>,
     /// How long it was stopped for its stack, if it was.
     pub stopped: Option<Duration>,
-    pub(crate) merged: Merged,
+    pub(crate) merged: MergedStack,
 }
 
 /// Takes the stacks of all threads; `names` are those that Python gave.
@@ -33,19 +33,19 @@ pub(crate) fn threads_now(
 }
 
 fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error> {
-    let scene = Scene::look()?;
-    let wanted = Wanted { locals: false, gil };
-    let mut all = stacks(&scene, wanted);
-    let others = scene
+    let snapshot = ProcessSnapshot::look()?;
+    let wanted = StackOptions { locals: false, gil };
+    let mut all = stacks(&snapshot, wanted);
+    let others = snapshot
         .threads
         .iter()
-        .filter(|thread| thread.tid != scene.asks);
+        .filter(|thread| thread.tid != snapshot.asks);
     let now = others.map(|thread| ThreadNow {
         tid: thread.tid,
         name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
         state: thread.state,
         is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
-        gil: scene.gil(thread),
+        gil: snapshot.gil(thread),
         stopped: None,
         merged: all.remove(&thread.tid).unwrap_or_default(),
     });
@@ -75,7 +75,7 @@ impl ThreadNow {
     pub(crate) fn rows(&self) -> Vec<Value> {
         let calls = self.merged.calls.iter().enumerate();
         let stopped = self.stopped.map(|time| time.as_nanos() as u64);
-        let row = |(depth, call): (usize, &crate::stacks::merged::Call)| {
+        let row = |(depth, call): (usize, &crate::stacks::merged::StackFrame)| {
             json!({"tid": self.tid, "thread": self.name, "state": self.state.to_string(), "depth": depth,
                 "kind": call.kind, "function": call.function, "library": call.library, "file": call.file,
                 "line": call.line, "offset": call.offset, "found": call.found, "gil": self.gil,

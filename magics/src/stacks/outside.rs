@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use diaphane_sight::code::lines::Lines;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::{Task, tasks_of};
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::Seen;
@@ -25,7 +25,7 @@ use diaphane_cpython::reader::unpack;
 const WORDS: usize = 1 << 16;
 
 /// What is known of another process.
-pub(crate) struct Outside {
+pub(crate) struct OtherProcessStacks {
     pub threads: Vec<ThreadNow>,
     /// Which Python it runs, as `3.11.7`.
     pub version: Option<String>,
@@ -34,8 +34,8 @@ pub(crate) struct Outside {
 }
 
 /// Looks at a process; `None` where no Python is in it.
-pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
-    let subject = Subject::process(pid);
+pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks>, Error> {
+    let subject = TargetProcess::process(pid);
     let maps = Maps::of(subject)?;
     let libraries = libraries::loaded_by(subject, &maps);
     let Some(inside) = Inside::find(subject, &libraries) else {
@@ -84,7 +84,7 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<Outside>, Error> {
         })
     };
     let threads = tasks.iter().zip(seen).filter_map(now).collect();
-    Ok(Some(Outside {
+    Ok(Some(OtherProcessStacks {
         threads,
         limits: inside.limits(&interpreters),
         version: inside.version,

@@ -11,7 +11,7 @@ use diaphane_sight::runtimes::pools::{Api, Runtime};
 use diaphane_sight::threads::Thread;
 use serde::Serialize;
 
-use crate::stacks::merged::Call;
+use crate::stacks::merged::StackFrame;
 
 /// A library that keeps threads of its own.
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Whether a call on the stack of a pool's thread is one of the functions in which it waits for work.
-    pub(crate) fn waits_in(&self, call: &Call) -> bool {
+    pub(crate) fn waits_in(&self, call: &StackFrame) -> bool {
         let function = call.function.as_deref().unwrap_or_default();
         let waits = match self.api {
             // What a thread computes is the code of the library that called.

@@ -32,7 +32,7 @@ pub(crate) fn is_kernels(name: &str) -> bool {
 /// What a thread is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum ThreadKind {
     Main,
     Python,
     Kernel,
@@ -53,7 +53,7 @@ pub(crate) enum Gil {
 }
 
 /// The process, looked at once.
-pub(crate) struct Scene {
+pub(crate) struct ProcessSnapshot {
     pub maps: Maps,
     pub libraries: Vec<Library>,
     /// The packages of the libraries that own a thread or a pool.
@@ -70,7 +70,7 @@ pub(crate) struct Scene {
     runtime: Option<Span>,
 }
 
-impl Scene {
+impl ProcessSnapshot {
     /// Looks.
     pub(crate) fn look() -> Result<Self, Error> {
         let interpreter = Interpreter::look();
@@ -103,27 +103,27 @@ impl Scene {
     }
 
     /// What a thread is for.
-    pub(crate) fn kind(&self, thread: &Thread, has_python_name: bool) -> Kind {
+    pub(crate) fn kind(&self, thread: &Thread, has_python_name: bool) -> ThreadKind {
         let owner = self.owner(thread);
         let runtime = owner.and_then(runtimes::runtime);
         let in_python = self.interpreter.states.contains_key(&thread.tid);
         if u32::try_from(thread.tid) == Ok(std::process::id()) {
-            Kind::Main
+            ThreadKind::Main
         } else if is_kernels(&thread.comm) {
-            Kind::Kernel
+            ThreadKind::Kernel
         } else if has_python_name || in_python || owner.is_some_and(symbols::is_interpreter) {
-            Kind::Python
+            ThreadKind::Python
         } else {
             match runtime.map(|runtime| runtime.api) {
-                Some(Api::Blas) => Kind::Blas,
-                Some(Api::OpenMp) => Kind::OpenMp,
+                Some(Api::Blas) => ThreadKind::Blas,
+                Some(Api::OpenMp) => ThreadKind::OpenMp,
                 None if owner.is_some_and(|library| library.name.starts_with("libarrow")) => {
-                    Kind::Arrow
+                    ThreadKind::Arrow
                 }
                 None if owner.is_some_and(|library| library.kind == libraries::Kind::Cell) => {
-                    Kind::Rust
+                    ThreadKind::Rust
                 }
-                None => Kind::Unknown,
+                None => ThreadKind::Unknown,
             }
         }
     }
@@ -171,4 +171,4 @@ fn packages_of(
 }
 
 /// The names that Python gave to its threads, by the kernel's numbers.
-pub(crate) type Names = HashMap<i32, String>;
+pub(crate) type ThreadNames = HashMap<i32, String>;

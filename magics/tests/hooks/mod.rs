@@ -84,7 +84,7 @@ impl Hooks {
     #[pyo3(signature = (room = 1 << 20))]
     fn begin(&mut self, room: usize) -> PyResult<()> {
         let plan = Plan {
-            room,
+            capacity: room,
             place: None,
             words: false,
         };

@@ -128,7 +128,7 @@ def test_objects_are_never_asked_for_their_text():
 
     names = {"mute": Mute(), "array": np.zeros(3).view(MuteArray), "angry": Angry(), "silent": Silent()}
     found = rows("mute array angry silent", **names)
-    assert found["mute"]["error"] == "Mute lends no memory; arrays, bytes and other buffers do"
+    assert found["mute"]["error"] == "Mute exports no memory; arrays, bytes and other buffers do"
     assert found["array"]["type"] == "MuteArray" and found["array"]["error"] is None
     assert found["angry"]["error"] == "RuntimeError: not today" and found["angry"]["addr"] is None
     assert found["silent"]["error"] == "Error"

@@ -1,4 +1,4 @@
-"""Every kind of object that lends memory: pandas, Arrow, DLPack, torch, and those that lie about it."""
+"""Every kind of object that exports memory: pandas, Arrow, DLPack, torch, and those that lie about it."""
 
 import sys
 import types
@@ -114,4 +114,4 @@ def test_interfaces_that_lie_are_refused():
         def __getattr__(self, name):
             raise AssertionError(f"asked for {name}")
 
-    assert "lends no memory" in report("x", x=Yes())[0]["error"]
+    assert "exports no memory" in report("x", x=Yes())[0]["error"]

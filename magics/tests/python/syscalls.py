@@ -87,9 +87,9 @@ for thread in threads: thread.join()
     numbers = []
     found, _ = trace(cell, "--list --trace getppid", threading=threading, os=os, numbers=numbers)
     assert sorted(row["tid"] for row in found.rows) == sorted(tid for tid, _ in numbers)
-    births = found.facts["births"]
-    assert sorted(birth["id"] for birth in births) == sorted(tid for tid, _ in numbers)
-    assert all(birth["kind"] == "thread" and birth["followed"] for birth in births)
+    started = found.facts["started"]
+    assert sorted(one["id"] for one in started) == sorted(tid for tid, _ in numbers)
+    assert all(one["kind"] == "thread" and one["followed"] for one in started)
 
 
 def test_children_are_as_ever():
@@ -102,9 +102,9 @@ output = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=T
 """
     found, after = trace(cell, os=os, subprocess=subprocess, sys=sys)
     assert (after["status"], after["output"]) == (7, b"42\n")
-    births = found.facts["births"]
-    assert [birth["kind"] for birth in births] == ["process", "process"]
-    assert births[0]["id"] == after["pid"]
+    started = found.facts["started"]
+    assert [one["kind"] for one in started] == ["process", "process"]
+    assert started[0]["id"] == after["pid"]
     assert any("processes (by _posixsubprocess" in sentence for sentence in [repr(found)])
 
 

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+pub use crate::arch::clock::ticks;
+
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -46,26 +48,6 @@ impl Scale {
     pub fn nanoseconds(self, ticks: u64) -> u64 {
         (ticks as f64 * self.nanoseconds_per_tick).round() as u64
     }
-}
-
-/// Reads the counter.
-#[cfg(target_arch = "x86_64")]
-#[must_use]
-#[allow(unsafe_code, reason = "an instruction without a safe function")]
-pub fn ticks() -> u64 {
-    // SAFETY: every x86-64 processor has it, and Linux lets programs use it.
-    unsafe { std::arch::x86_64::_rdtsc() }
-}
-
-/// Reads the counter.
-#[cfg(target_arch = "aarch64")]
-#[must_use]
-#[allow(unsafe_code, reason = "an instruction without a safe function")]
-pub fn ticks() -> u64 {
-    let count: u64;
-    // SAFETY: it reads a register that programs may read.
-    unsafe { std::arch::asm!("mrs {}, cntvct_el0", out(reg) count, options(nomem, nostack)) };
-    count
 }
 
 #[cfg(test)]

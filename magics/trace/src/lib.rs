@@ -1,9 +1,10 @@
 //! Records what native code does while something runs: which functions are entered, on which thread, when.
 //!
 //! Unlike `diaphane-sight`, which only looks, a recording changes the process for as long as it lasts: pointers lead
-//! through stubs, code begins with jumps. All of it is undone at the end, whatever happens in between. It knows neither
+//! through trampolines, code begins with jumps. All of it is undone at the end, whatever happens in between. It knows neither
 //! Python nor Jupyter, and renders nothing.
 
+mod arch;
 pub mod clock;
 pub mod event;
 pub mod got_hooks;

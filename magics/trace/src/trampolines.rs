@@ -1,7 +1,7 @@
 //! The small pieces of code that hooks lead to: each calls the recorder with its function's number and goes on to the
 //! function.
 //!
-//! A stub stays for ever, because a thread may stand in it, or an iterator of the user's keep its address. No memory is
+//! A trampoline stays for ever, because a thread may stand in it, or an iterator of the user's keep its address. No memory is
 //! ever writable and executable at once.
 
 use std::collections::HashMap;
@@ -12,10 +12,10 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
 use crate::recorder::{common, common_with_words, functions};
 
-/// The room for a stub.
+/// The room for a trampoline.
 const SIZE: usize = 40;
 
-/// What a stub is for.
+/// What a trampoline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Wanted {
     /// Where it goes on.
@@ -26,8 +26,8 @@ pub struct Wanted {
 
 static MADE: Mutex<Option<HashMap<Wanted, usize>>> = Mutex::new(None);
 
-/// The stubs for functions, made where there is none yet; `None` where the system gives no memory for code.
-pub fn stubs(wanted: &[Wanted]) -> Option<Vec<usize>> {
+/// The trampolines for functions, made where there is none yet; `None` where the system gives no memory for code.
+pub fn trampolines(wanted: &[Wanted]) -> Option<Vec<usize>> {
     let mut made = MADE.lock();
     let made = made.get_or_insert_default();
     let mut missing: Vec<Wanted> = wanted
@@ -40,7 +40,7 @@ pub fn stubs(wanted: &[Wanted]) -> Option<Vec<usize>> {
     if !missing.is_empty() {
         let code: Vec<u8> = missing
             .iter()
-            .map(|wanted| stub(*wanted))
+            .map(|wanted| trampoline(*wanted))
             .collect::<Option<Vec<_>>>()?
             .concat();
         let start = publish(&code)?;
@@ -54,7 +54,7 @@ pub fn stubs(wanted: &[Wanted]) -> Option<Vec<usize>> {
 }
 
 /// `push rax; mov eax, number; call [recorder]; pop rax; jmp [target]`, then the two addresses.
-fn stub(wanted: Wanted) -> Option<[u8; SIZE]> {
+fn trampoline(wanted: Wanted) -> Option<[u8; SIZE]> {
     let number = functions::register(wanted.target)?;
     let recorder = if wanted.words {
         common_with_words()

@@ -11,11 +11,11 @@ use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
 use diaphane_trace::event::kind;
 use diaphane_trace::got_hooks::{Hooks, Prepared, Site, got};
-use diaphane_trace::recorder::words::{Take, learn};
+use diaphane_trace::recorder::words::{Capture, learn};
 use diaphane_trace::recorder::{Plan, Recording, begin, functions};
 
 const PLAN: Plan = Plan {
-    room: 1 << 20,
+    capacity: 1 << 20,
     words: false,
     place: None,
 };
@@ -53,7 +53,7 @@ impl Table {
 
     fn call(&self, a: i64, b: i64) -> i64 {
         let place = &raw const self.0;
-        // SAFETY: the table holds `add` or a stub that goes on there.
+        // SAFETY: the table holds `add` or a trampoline that goes on there.
         let function: extern "C" fn(i64, i64) -> i64 =
             unsafe { std::mem::transmute(place.read_volatile()) };
         function(a, b)
@@ -105,10 +105,10 @@ fn arguments_are_kept_where_asked() {
     learn([(
         number,
         vec![
-            Take::Integer(0),
-            Take::Pointed(1, 1),
-            Take::Pointed32(1),
-            Take::Pointed8(1),
+            Capture::Integer(0),
+            Capture::Pointed(1, 1),
+            Capture::Pointed32(1),
+            Capture::Pointed8(1),
         ],
     )]);
     let running = begin(PLAN).unwrap();
@@ -133,8 +133,12 @@ fn an_argument_that_is_no_address_is_not_followed() {
     let text = 0x1234_5678_9abc_def0_usize;
     let good = (&raw const text).addr();
     for bad in [7, page, usize::MAX - 2, 0xdead_beef_dead_0000] {
-        for take in [Take::Pointed(1, 2), Take::Pointed32(1), Take::Pointed8(1)] {
-            learn([(number, vec![Take::Integer(0), take])]);
+        for capture in [
+            Capture::Pointed(1, 2),
+            Capture::Pointed32(1),
+            Capture::Pointed8(1),
+        ] {
+            learn([(number, vec![Capture::Integer(0), capture])]);
             let running = begin(PLAN).unwrap();
             let hooks = place(&[table.site(true)]);
             table.call(7, bad.cast_signed() as i64);
@@ -156,7 +160,11 @@ fn what_a_question_leaves_unset_is_not_read() {
     let wanted = (&raw const size).addr().cast_signed() as i64;
     learn([(
         number,
-        vec![Take::Asks(1, true), Take::Real(0, 16), Take::Pointed(1, 1)],
+        vec![
+            Capture::Asks(1, true),
+            Capture::Real(0, 16),
+            Capture::Pointed(1, 1),
+        ],
     )]);
     let running = begin(PLAN).unwrap();
     let hooks = place(&[table.site(true)]);
@@ -201,7 +209,11 @@ fn other_threads_take_part() {
 fn what_finds_no_room_is_counted() {
     let _alone = alone();
     let table = Table::of(add as *const ());
-    let running = begin(Plan { room: 10, ..PLAN }).unwrap();
+    let running = begin(Plan {
+        capacity: 10,
+        ..PLAN
+    })
+    .unwrap();
     assert!(begin(PLAN).is_err(), "there is one recorder");
     let hooks = place(&[table.site(false)]);
     (0..25).for_each(|number| _ = table.call(number, 1));
@@ -224,7 +236,7 @@ fn vector_registers_and_flags_survive_a_first_event() {
     let answers: Vec<f64> = std::thread::scope(|scope| {
         let call = || {
             let place = &raw const table.0;
-            // SAFETY: the table holds `scale` or a stub that goes on there.
+            // SAFETY: the table holds `scale` or a trampoline that goes on there.
             let function: extern "C" fn(f64, f64) -> f64 =
                 unsafe { std::mem::transmute(place.read_volatile()) };
             function(1.5, 4.0)

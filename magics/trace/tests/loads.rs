@@ -15,7 +15,7 @@ use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
 use diaphane_trace::linker_events::{Event, Recording, Refused, What, begin};
 
-/// There is one book, and there are other threads that load.
+/// There is one event buffer, and there are other threads that load.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,13 +9,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use diaphane_trace::syscalls::{Call, Plan, Recording, Refused, Running, Witness, begin};
+use diaphane_trace::syscalls::{
+    Call, Plan, Recording, Refused, Running, SignalSafeCallback, begin,
+};
 
 const PLAN: Plan = Plan {
-    room: 16 << 20,
+    capacity: 16 << 20,
     only: None,
     stacks: true,
-    witness: None,
+    callback: None,
 };
 
 /// There is one recording at a time.
@@ -96,7 +98,7 @@ fn nothing_is_left_behind() {
     let before = signals();
     for _ in 0..10_000 {
         let running = begin(Plan {
-            room: 1 << 16,
+            capacity: 1 << 16,
             ..PLAN
         })
         .unwrap();
@@ -336,12 +338,12 @@ fn only_what_is_wanted_is_written_down() {
 }
 
 #[test]
-fn a_witness_says_where() {
+fn a_callback_says_where() {
     let _alone = alone();
     let place = Box::new(AtomicUsize::new(1));
     let argument = std::ptr::from_ref(&*place).addr();
-    let witness = Some(Witness::new(note, argument));
-    let running: Running = begin(Plan { witness, ..PLAN }).unwrap();
+    let callback = Some(SignalSafeCallback::new(note, argument));
+    let running: Running = begin(Plan { callback, ..PLAN }).unwrap();
     for number in [1, 1, 2] {
         place.store(number, Ordering::Relaxed);
         // SAFETY: it only asks.

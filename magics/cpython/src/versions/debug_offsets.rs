@@ -1,6 +1,6 @@
 //! `_Py_DebugOffsets`: the table for debuggers with which `_PyRuntime` begins from 3.13 on.
 
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 
 use super::Version;
 use crate::support::Unknown;
@@ -22,7 +22,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads it, of an interpreter of this version.
-    pub fn read(subject: Subject, runtime: usize, version: Version) -> Result<Self, Unknown> {
+    pub fn read(subject: TargetProcess, runtime: usize, version: Version) -> Result<Self, Unknown> {
         let raw = subject.bytes(runtime, MOST_WORDS * size_of::<u64>());
         let (words, _) = raw.as_chunks::<{ size_of::<u64>() }>();
         let [cookie, own_version, free_threaded, rest @ ..] = words else {

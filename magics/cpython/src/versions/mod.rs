@@ -12,7 +12,7 @@ mod v3_15;
 
 use std::fmt;
 
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 
 use crate::support::Unknown;
 use debug_offsets::Table;
@@ -38,7 +38,7 @@ impl fmt::Display for Version {
 
 /// Where an interpreter of this version keeps what, whose `_PyRuntime` lies at this address.
 pub(crate) fn layout(
-    subject: Subject,
+    subject: TargetProcess,
     runtime: usize,
     version: Version,
 ) -> Result<Layout, Unknown> {

@@ -1,106 +1,78 @@
-//! How a whole divides into parts, as one bar: blocks in text, boxes of their widths in HTML.
+//! A bar as blocks in text, and as boxes of their widths in HTML.
 
-use serde::{Deserialize, Serialize};
 use unicode_width::UnicodeWidthStr;
 
 use super::html::escape;
 use super::printable;
-use super::svg::Ink;
+use super::svg::css;
 use super::text::wrap;
+use crate::bar::Bar;
+use crate::drawing::Ink;
 
 /// Letters that can be told apart without colours.
 const BLOCKS: [char; 4] = ['█', '▒', '░', '▚'];
 
-/// A whole and its parts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Bar {
-    /// What is divided.
-    pub title: String,
-    /// The parts: a name, what it is in words, and its amount.
-    pub parts: Vec<Part>,
+/// A line of blocks, and what they stand for.
+pub(super) fn lines(bar: &Bar, width: usize) -> Vec<String> {
+    if bar.whole() <= 0.0 {
+        return Vec::new();
+    }
+    let title = printable(&bar.title);
+    let room = width.saturating_sub(title.width() + 1);
+    let mut line = format!("{title} ");
+    let (mut before, mut drawn) = (0.0, 0);
+    for (part, block) in bar.parts.iter().zip(BLOCKS.iter().cycle()) {
+        before += part.amount;
+        // Rounding where a part ends, and not how long it is, makes the whole as long as it should be.
+        let end = (before / bar.whole() * room as f64).round() as usize;
+        line.extend(std::iter::repeat_n(
+            *block,
+            end.min(room).saturating_sub(drawn),
+        ));
+        drawn = end.min(room).max(drawn);
+    }
+    let legend: Vec<String> = bar
+        .parts
+        .iter()
+        .zip(BLOCKS.iter().cycle())
+        .map(|(part, block)| {
+            let (name, words) = (printable(&part.name), printable(&part.words));
+            format!("{block} {name} {words} ({:.0} %)", bar.percent(part))
+        })
+        .collect();
+    let mut lines = vec![line];
+    lines.extend(wrap(&legend.join("  "), "", width));
+    lines
 }
 
-/// A part of a whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Part {
-    /// Its name.
-    pub name: String,
-    /// Its amount in words.
-    pub words: String,
-    /// Its amount.
-    pub amount: f64,
-}
-
-impl Bar {
-    fn whole(&self) -> f64 {
-        self.parts.iter().map(|part| part.amount).sum()
+/// Boxes side by side. Their widths and colours are plain values, which front ends keep.
+pub(super) fn html(bar: &Bar) -> String {
+    if bar.whole() <= 0.0 {
+        return String::new();
     }
-
-    fn percent(&self, part: &Part) -> f64 {
-        100.0 * part.amount / self.whole()
+    let mut boxes = String::new();
+    let mut legend = String::new();
+    for (tone, part) in bar.parts.iter().enumerate() {
+        let (name, words) = (escape(&part.name), escape(&part.words));
+        let (colour, percent) = (css(Ink::Tone(tone)), bar.percent(part));
+        boxes += &format!(
+            "<div title=\"{name} {words}\" style=\"width:{percent:.2}%;height:14px;background:{colour}\"></div>"
+        );
+        legend += &format!(
+            "<span style=\"border-left:10px solid {colour};padding-left:5px;margin-right:16px\">{name} {words} ({percent:.0} %)</span> "
+        );
     }
-
-    /// A line of blocks, and what they stand for.
-    pub(super) fn lines(&self, width: usize) -> Vec<String> {
-        if self.whole() <= 0.0 {
-            return Vec::new();
-        }
-        let title = printable(&self.title);
-        let room = width.saturating_sub(title.width() + 1);
-        let mut line = format!("{title} ");
-        let (mut before, mut drawn) = (0.0, 0);
-        for (part, block) in self.parts.iter().zip(BLOCKS.iter().cycle()) {
-            before += part.amount;
-            // Rounding where a part ends, and not how long it is, makes the whole as long as it should be.
-            let end = (before / self.whole() * room as f64).round() as usize;
-            line.extend(std::iter::repeat_n(
-                *block,
-                end.min(room).saturating_sub(drawn),
-            ));
-            drawn = end.min(room).max(drawn);
-        }
-        let legend: Vec<String> = self
-            .parts
-            .iter()
-            .zip(BLOCKS.iter().cycle())
-            .map(|(part, block)| {
-                let (name, words) = (printable(&part.name), printable(&part.words));
-                format!("{block} {name} {words} ({:.0} %)", self.percent(part))
-            })
-            .collect();
-        let mut lines = vec![line];
-        lines.extend(wrap(&legend.join("  "), "", width));
-        lines
-    }
-
-    /// Boxes side by side. Their widths and colours are plain values, which front ends keep.
-    pub(super) fn to_html(&self) -> String {
-        if self.whole() <= 0.0 {
-            return String::new();
-        }
-        let mut boxes = String::new();
-        let mut legend = String::new();
-        for (tone, part) in self.parts.iter().enumerate() {
-            let (name, words) = (escape(&part.name), escape(&part.words));
-            let (colour, percent) = (Ink::Tone(tone).css(), self.percent(part));
-            boxes += &format!(
-                "<div title=\"{name} {words}\" style=\"width:{percent:.2}%;height:14px;background:{colour}\"></div>"
-            );
-            legend += &format!(
-                "<span style=\"border-left:10px solid {colour};padding-left:5px;margin-right:16px\">{name} {words} ({percent:.0} %)</span> "
-            );
-        }
-        format!(
-            "<div style=\"margin:6px 0;text-align:left\">{}<div role=\"img\" aria-label=\"{}\" style=\"display:flex;width:100%;margin:3px 0\">{boxes}</div>{legend}</div>",
-            escape(&self.title),
-            escape(&self.title),
-        )
-    }
+    format!(
+        "<div style=\"margin:6px 0;text-align:left\">{}<div role=\"img\" aria-label=\"{}\" style=\"display:flex;width:100%;margin:3px 0\">{boxes}</div>{legend}</div>",
+        escape(&bar.title),
+        escape(&bar.title),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bar::Part;
 
     fn sample() -> Bar {
         let part = |name: &str, amount: f64| Part {
@@ -116,18 +88,18 @@ mod tests {
 
     #[test]
     fn blocks_fill_the_line() {
-        insta::assert_snapshot!(sample().lines(45).join("\n"), @r"
+        insta::assert_snapshot!(lines(&sample(), 45).join("\n"), @r"
         time ████▒▒▒▒▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░░░░░░░░░
         █ Python 10 us (10 %)  ▒ <b> 30 us (30 %)  ░
         BLAS 60 us (60 %)
         ");
-        assert!(Bar::default().lines(80).is_empty());
+        assert!(lines(&Bar::default(), 80).is_empty());
     }
 
     #[test]
     fn boxes_have_their_widths_and_nothing_escapes() {
-        let html = sample().to_html();
-        assert!(html.contains("width:60.00%") && !html.contains("<b>"));
-        assert!(Bar::default().to_html().is_empty());
+        let boxes = html(&sample());
+        assert!(boxes.contains("width:60.00%") && !boxes.contains("<b>"));
+        assert!(html(&Bar::default()).is_empty());
     }
 }

@@ -5,11 +5,11 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::view::bar::Bar;
-use crate::view::svg::Drawing;
+use crate::column::{Column, Show};
+use crate::report::{Diagnosis, Report, Severity, Table};
+use crate::row::Row;
 use crate::view::text::is_right;
-use crate::view::{cell, columns, leave_out, printable, rest, shown, shrink, tree};
-use crate::{Column, Diagnosis, Report, Row, Severity, Show, Table};
+use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, svg, tree};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
@@ -37,10 +37,10 @@ pub fn report(report: &Report) -> String {
         true => tree::html::tree(report),
         false => table(report.columns, shown(report)),
     };
-    html.extend(report.bars.iter().map(Bar::to_html));
+    html.extend(report.bars.iter().map(bar::html));
     html.extend(report.tables.iter().map(folded));
     html.extend(listing(&report.listing));
-    html.extend(report.figure.as_ref().map(Drawing::to_svg));
+    html.extend(report.chart.as_ref().map(svg::svg));
     for sentence in rest(report).iter().chain(&report.summary) {
         html += &paragraph(&escape(sentence));
     }

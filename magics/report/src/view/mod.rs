@@ -1,11 +1,11 @@
 //! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
 
-pub mod bar;
+mod bar;
 pub mod html;
 pub mod json;
 pub mod svg;
 pub mod text;
-pub mod tree;
+pub(crate) mod tree;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -14,18 +14,23 @@ use serde_json::{Map, Value};
 
 use json::Envelope;
 
+use crate::column::{Column, Show};
 use crate::error::Error;
-use crate::{Column, Report, Row, Show};
+use crate::report::Report;
+use crate::row::Row;
 
 /// What stands for an unknown value.
 const UNKNOWN: &str = "-";
 
 /// A report by MIME type.
 pub struct Bundle {
+    /// As `text/plain`.
     pub text: String,
+    /// As `text/html`, unless the user asked for JSON.
     pub html: Option<String>,
     /// The MIME type of the report as JSON.
     pub kind: String,
+    /// The report as JSON, under that type.
     pub json: Box<RawValue>,
 }
 

@@ -4,8 +4,10 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::view::{cell, columns, leave_out, printable, rest, shown, shrink, tree};
-use crate::{Column, Diagnosis, Report, Row, Show, Table};
+use crate::column::{Column, Show};
+use crate::report::{Diagnosis, Report, Table};
+use crate::row::Row;
+use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, tree};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -16,7 +18,7 @@ pub fn report(report: &Report, width: usize) -> String {
         true => tree::text::lines(report, width),
         false => table(report.columns, shown(report), width),
     };
-    lines.extend(report.bars.iter().flat_map(|bar| bar.lines(width)));
+    lines.extend(report.bars.iter().flat_map(|one| bar::lines(one, width)));
     lines.extend(rest(report));
     for table in &report.tables {
         lines.extend(titled(table, width));
@@ -197,7 +199,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Diagnosis, Severity, rows};
+    use crate::report::{Diagnosis, Severity, rows};
 
     const COLUMNS: &[Column] = &[
         Column::new("name", Show::Text, 0),

@@ -183,7 +183,7 @@ fn advice(error: &Diagnosis, cell: &Compile) -> Option<String> {
     cell.names
         .iter()
         .any(|known| known == name)
-        .then(|| format!("`{name}` is a variable of Python: lend it to the cell with -i {name}"))
+        .then(|| format!("`{name}` is a variable of Python: borrow it with -i {name}"))
 }
 
 fn marks(error: &Diagnosis, code: &Code, sources: &Sources) -> Vec<Mark> {

@@ -1,21 +1,22 @@
-//! What a library's calls to other libraries are bound to: the slots of its global offset table.
+//! What a library's calls to other libraries are bound to: the entries of its global offset table.
 //!
-//! The dynamic linker writes into each slot the address it found for a name. For a name that stands for several
-//! implementations (`IFUNC`), only the slots tell which of them this process uses.
+//! The dynamic linker writes into each entry the address it found for a name. For a name that stands for several
+//! implementations (`IFUNC`), only the entries tell which of them this process uses.
 
 use object::NativeEndian as Native;
 use object::elf::{self, DynamicTag};
 use object::pod::Pod;
 
+use crate::arch::relocations::{BY_NAME, JUMP};
 use crate::linker::libraries::Library;
 use crate::proc::spans::bytes;
 
-/// A slot and the name it was filled for.
+/// An entry and the name it was filled for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
+pub struct GotEntry {
     /// The name.
     pub name: String,
-    /// Where the slot lies.
+    /// Where the entry lies.
     pub address: usize,
     /// What is in it: the address that calls go to.
     pub value: usize,
@@ -23,22 +24,8 @@ pub struct Slot {
     pub jump: bool,
 }
 
-/// The relocations that fill a slot with the address of a name.
-const BY_NAME: &[elf::RelocationType] = if cfg!(target_arch = "x86_64") {
-    &[elf::R_X86_64_GLOB_DAT, elf::R_X86_64_JUMP_SLOT]
-} else {
-    &[elf::R_AARCH64_GLOB_DAT, elf::R_AARCH64_JUMP_SLOT]
-};
-
-/// The relocation of a slot that only calls go through.
-const JUMP: elf::RelocationType = if cfg!(target_arch = "x86_64") {
-    elf::R_X86_64_JUMP_SLOT
-} else {
-    elf::R_AARCH64_JUMP_SLOT
-};
-
-/// The slots of a library that were filled by name. Tables are read as a whole, since there are thousands of slots.
-pub fn slots(library: &Library) -> Vec<Slot> {
+/// The entries of a library that were filled by name. Tables are read as a whole, since there are thousands of entries.
+pub fn entries(library: &Library) -> Vec<GotEntry> {
     let image = &library.image;
     let entry = size_of::<elf::Rela64<Native>>();
     let relocations =
@@ -65,16 +52,16 @@ pub fn slots(library: &Library) -> Vec<Slot> {
         let values: Vec<u64> = items(first, last - first + size_of::<u64>());
         let names = image.names(found.iter().map(|one| one.r_sym(Native, false) as usize))?;
         let jumps = found.iter().map(|one| one.r_type(Native, false) == JUMP);
-        let slot = |((address, name), jump): ((usize, Option<String>), bool)| {
+        let entry = |((address, name), jump): ((usize, Option<String>), bool)| {
             let value = *values.get((address - first) / size_of::<u64>())? as usize;
-            Some(Slot {
+            Some(GotEntry {
                 name: name?,
                 address,
                 value,
                 jump,
             })
         };
-        Some(places.zip(names).zip(jumps).filter_map(slot).collect())
+        Some(places.zip(names).zip(jumps).filter_map(entry).collect())
     };
     read().unwrap_or_default()
 }
@@ -95,15 +82,15 @@ pub fn bound<'a>(
 ) -> Vec<(usize, Vec<&'a str>)> {
     let mut found: Vec<(usize, Vec<&str>)> = Vec::new();
     for library in libraries {
-        // A slot that was not used yet still leads back into its own library.
-        let filled = slots(library)
+        // An entry that was not used yet still leads back into its own library.
+        let filled = entries(library)
             .into_iter()
-            .filter(|slot| slot.name == name && owner.span.contains(slot.value));
-        for slot in filled {
-            match found.iter_mut().find(|(value, _)| *value == slot.value) {
+            .filter(|entry| entry.name == name && owner.span.contains(entry.value));
+        for entry in filled {
+            match found.iter_mut().find(|(value, _)| *value == entry.value) {
                 Some((_, users)) if users.contains(&library.name.as_str()) => {}
                 Some((_, users)) => users.push(&library.name),
-                None => found.push((slot.value, vec![&library.name])),
+                None => found.push((entry.value, vec![&library.name])),
             }
         }
     }
@@ -126,12 +113,12 @@ mod tests {
     #[test]
     fn the_slot_of_a_function_leads_to_it() {
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
-        let slots = slots(&libraries[0]);
-        let slot = slots
+        let entries = entries(&libraries[0]);
+        let entry = entries
             .iter()
-            .find(|slot| slot.name == "dl_iterate_phdr")
+            .find(|entry| entry.name == "dl_iterate_phdr")
             .unwrap();
-        assert_eq!(slot.value, libc::dl_iterate_phdr as *const () as usize);
+        assert_eq!(entry.value, libc::dl_iterate_phdr as *const () as usize);
     }
 
     #[test]

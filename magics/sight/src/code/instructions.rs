@@ -18,7 +18,7 @@ pub use self::isa::{Counts, Isa};
 use crate::proc::spans::bytes;
 
 /// Whether code of this processor can be decoded.
-pub const SUPPORTED: bool = cfg!(target_arch = "x86_64");
+pub const SUPPORTED: bool = crate::arch::instructions::DECODED;
 
 /// No instruction is longer.
 const LONGEST_INSTRUCTION: usize = 15;
@@ -99,8 +99,8 @@ pub fn decode_function(start: usize, most: usize) -> Vec<Instruction> {
     found
 }
 
-/// Where a stub reads its destination, if the code at an address is one: `jmp [slot]`, as in a procedure linkage table.
-pub fn stub_slot(address: usize) -> Option<usize> {
+/// Where a PLT entry reads its destination, if the code at an address is one: `jmp [slot]`, as in a procedure linkage table.
+pub fn plt_got_entry(address: usize) -> Option<usize> {
     let jump = first_jump(address)?;
     jump.target.is_none().then_some(jump.data)?
 }
@@ -261,6 +261,6 @@ mod tests {
     #[test]
     fn nothing_is_decoded_where_nothing_is_mapped() {
         assert!(decode(0, 100, 10).is_empty() && decode_function(usize::MAX - 5, 10).is_empty());
-        assert_eq!(stub_slot(8), None);
+        assert_eq!(plt_got_entry(8), None);
     }
 }

@@ -15,7 +15,7 @@ use object::pod::{Pod, from_bytes, slice_from_bytes};
 use object::read::elf::NoteIterator;
 
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// One program header, moved to where it was loaded.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ pub struct Image {
     pub tls: usize,
     /// Whether these must lie in the space that every thread was given at its start.
     pub needs_static_tls: bool,
-    subject: Subject,
+    target: TargetProcess,
     bias: usize,
     parts: Vec<Part>,
     tags: Vec<(DynamicTag, usize)>,
@@ -65,10 +65,10 @@ pub struct Image {
 
 impl Image {
     /// Reads an image of which the program headers and the path are known.
-    pub fn read(subject: Subject, bias: usize, parts: Vec<Part>, path: &str) -> Self {
-        let tags = tags(subject, &parts);
+    pub fn read(target: TargetProcess, bias: usize, parts: Vec<Part>, path: &str) -> Self {
+        let tags = tags(target, &parts);
         let mut image = Self {
-            subject,
+            target,
             bias,
             parts,
             tags,
@@ -94,8 +94,8 @@ impl Image {
     }
 
     /// Whose memory it lies in.
-    pub fn subject(&self) -> Subject {
-        self.subject
+    pub fn target(&self) -> TargetProcess {
+        self.target
     }
 
     /// The distance from the addresses in the file to those in memory.
@@ -207,13 +207,13 @@ impl Image {
         places: impl Iterator<Item = usize> + Clone,
     ) -> Option<Vec<Option<String>>> {
         let count = places.clone().max()? + 1;
-        let table = self.subject.bytes(
+        let table = self.target.bytes(
             self.address(elf::DT_SYMTAB)?,
             count * size_of::<elf::Sym64<Native>>(),
         );
         let symbols: Vec<elf::Sym64<Native>> = slice_of(&table);
         let text = self
-            .subject
+            .target
             .bytes(self.address(elf::DT_STRTAB)?, self.tag(elf::DT_STRSZ)?);
         let name = |place: usize| {
             let tail = text.get(symbols.get(place)?.st_name.get(Native) as usize..)?;
@@ -242,7 +242,7 @@ impl Image {
             .iter()
             .filter(|part| part.kind == elf::PT_NOTE)
             .find_map(|part| {
-                let raw = self.subject.bytes(part.span.start, part.span.len());
+                let raw = self.target.bytes(part.span.start, part.span.len());
                 let mut notes =
                     NoteIterator::<FileHeader64<Native>>::new(Native, part.align, &raw).ok()?;
                 while let Ok(Some(note)) = notes.next() {
@@ -283,21 +283,21 @@ impl Image {
     }
 
     fn string(&self, offset: usize) -> Option<String> {
-        self.subject
+        self.target
             .c_string(self.address(elf::DT_STRTAB)?.checked_add(offset)?)
     }
 
     fn load<T: Pod>(&self, address: usize) -> Option<T> {
-        let raw = self.subject.bytes(address, size_of::<T>());
+        let raw = self.target.bytes(address, size_of::<T>());
         from_bytes(&raw).ok().map(|(value, _)| *value)
     }
 }
 
 /// The dynamic section, up to its end mark.
-fn tags(subject: Subject, parts: &[Part]) -> Vec<(DynamicTag, usize)> {
+fn tags(target: TargetProcess, parts: &[Part]) -> Vec<(DynamicTag, usize)> {
     let dynamic = parts.iter().find(|part| part.kind == elf::PT_DYNAMIC);
     let raw = dynamic
-        .map(|part| subject.bytes(part.span.start, part.span.len()))
+        .map(|part| target.bytes(part.span.start, part.span.len()))
         .unwrap_or_default();
     slice_of::<elf::Dyn64<Native>>(&raw)
         .into_iter()

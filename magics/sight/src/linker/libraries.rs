@@ -83,6 +83,11 @@ impl Library {
     }
 }
 
+/// What is loaded at this moment.
+pub fn now() -> Result<Vec<Library>> {
+    loaded(&Maps::query()?)
+}
+
 /// All loaded images in the order in which the linker loaded them.
 pub fn loaded(maps: &Maps) -> Result<Vec<Library>> {
     let program = std::env::current_exe()

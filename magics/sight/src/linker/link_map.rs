@@ -12,7 +12,7 @@ use object::elf::ProgramType;
 
 use crate::elf::image::{Image, Part};
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 use crate::linker::forks::iterate;
 
@@ -46,7 +46,14 @@ pub fn entries() -> Vec<Entry> {
         };
     }
     let mut entry = |raw: Raw| {
-        let read = || Arc::new(Image::read(Subject::OWN, raw.bias, raw.parts, &raw.name));
+        let read = || {
+            Arc::new(Image::read(
+                TargetProcess::OWN,
+                raw.bias,
+                raw.parts,
+                &raw.name,
+            ))
+        };
         Entry {
             image: Arc::clone(known.images.entry(raw.bias).or_insert_with(read)),
             name: raw.name,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result, read};
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// What the kernel says about the origin of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -77,12 +77,12 @@ pub struct Maps {
 impl Maps {
     /// Reads the regions of this process.
     pub fn read() -> Result<Self> {
-        Self::of(Subject::OWN)
+        Self::of(TargetProcess::OWN)
     }
 
     /// Reads the regions of a process.
-    pub fn of(subject: Subject) -> Result<Self> {
-        let text = read(subject.folder().join("maps"))?;
+    pub fn of(target: TargetProcess) -> Result<Self> {
+        let text = read(target.folder().join("maps"))?;
         Self::parse(&String::from_utf8_lossy(&text))
     }
 

@@ -9,7 +9,7 @@ use crate::proc::cgroups::folders;
 
 /// A limit, and how much of it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ceiling {
+pub struct MemoryLimit {
     /// What sets it.
     pub name: String,
     /// The most that is allowed, in bytes.
@@ -19,10 +19,10 @@ pub struct Ceiling {
 }
 
 /// The limits of memory that are set.
-pub fn memory() -> Vec<Ceiling> {
+pub fn all() -> Vec<MemoryLimit> {
     let (size, data) = own_sizes();
     let limit = |name: &str, resource, used: Option<u64>| {
-        Some(Ceiling {
+        Some(MemoryLimit {
             name: name.into(),
             limit: getrlimit(resource).current?,
             used: used?,
@@ -56,7 +56,7 @@ fn own_sizes() -> (Option<u64>, Option<u64>) {
     (field("VmSize:"), field("VmData:"))
 }
 
-fn of_groups(process: &Path, root: &Path) -> Vec<Ceiling> {
+fn of_groups(process: &Path, root: &Path) -> Vec<MemoryLimit> {
     let number = |path: &Path| {
         std::fs::read_to_string(path)
             .ok()?
@@ -64,7 +64,7 @@ fn of_groups(process: &Path, root: &Path) -> Vec<Ceiling> {
             .parse::<u64>()
             .ok()
     };
-    let ceiling = |folder: crate::proc::cgroups::Folder| {
+    let limit = |folder: crate::proc::cgroups::Folder| {
         let (limit, used) = match folder.unified {
             true => ("memory.max", "memory.current"),
             false => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -72,7 +72,7 @@ fn of_groups(process: &Path, root: &Path) -> Vec<Ceiling> {
         let path = folder.path.join(limit);
         // Version 1 writes a number near the largest one where nothing is set.
         let most = number(&path).filter(|&most| most < 1 << 60)?;
-        Some(Ceiling {
+        Some(MemoryLimit {
             name: path.to_string_lossy().into_owned(),
             limit: most,
             used: number(&folder.path.join(used))?,
@@ -80,7 +80,7 @@ fn of_groups(process: &Path, root: &Path) -> Vec<Ceiling> {
     };
     folders(process, root, "memory")
         .into_iter()
-        .filter_map(ceiling)
+        .filter_map(limit)
         .collect()
 }
 

@@ -1,13 +1,13 @@
 //! Ranges of addresses: safe reading, unions, and the bytes that a strided buffer really touches.
 //!
-//! Reading is that of `subject` on the own process: an unmapped address is an error.
+//! Reading is that of `target` on the own process: an unmapped address is an error.
 //! Nothing here knows what lies at an address; that is for `maps` and `libs`.
 
 use std::io;
 
 use serde::Serialize;
 
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// A half-open range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -167,27 +167,27 @@ impl Layout {
 
 /// Copies memory of this process into `into`; returns how many bytes were readable from `address` on.
 pub fn read(address: usize, into: &mut [u8]) -> io::Result<usize> {
-    Subject::OWN.read(address, into)
+    TargetProcess::OWN.read(address, into)
 }
 
 /// Reads up to `len` bytes; shorter where the mapping ends, empty where nothing is mapped.
 pub fn bytes(address: usize, len: usize) -> Vec<u8> {
-    Subject::OWN.bytes(address, len)
+    TargetProcess::OWN.bytes(address, len)
 }
 
 /// Reads a pointer.
 pub fn word(address: usize) -> Option<usize> {
-    Subject::OWN.word(address)
+    TargetProcess::OWN.word(address)
 }
 
 /// Reads a C `int`.
 pub fn int(address: usize) -> Option<i32> {
-    Subject::OWN.int(address)
+    TargetProcess::OWN.int(address)
 }
 
 /// Reads a NUL-terminated string of at most 4 KiB; `None` if the address or the text is not readable as one.
 pub fn c_string(address: usize) -> Option<String> {
-    Subject::OWN.c_string(address)
+    TargetProcess::OWN.c_string(address)
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 /// A process that is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Subject {
+pub struct TargetProcess {
     pid: Option<i32>,
 }
 
-impl Subject {
+impl TargetProcess {
     /// The process that asks; after a fork the child.
     pub const OWN: Self = Self { pid: None };
 
@@ -129,19 +129,19 @@ mod tests {
     fn both_ways_of_reading_agree() {
         let memory = *b"some bytes";
         let address = memory.as_ptr().addr();
-        let by_number = Subject::process(std::process::id().cast_signed());
-        for subject in [Subject::OWN, by_number] {
+        let by_number = TargetProcess::process(std::process::id().cast_signed());
+        for target in [TargetProcess::OWN, by_number] {
             let (mut one, mut other) = ([0; 10], [0; 10]);
-            assert_eq!(subject.copy(address, &mut one).unwrap(), 10);
-            assert_eq!(subject.read_file(address, &mut other).unwrap(), 10);
+            assert_eq!(target.copy(address, &mut one).unwrap(), 10);
+            assert_eq!(target.read_file(address, &mut other).unwrap(), 10);
             assert_eq!((one, other), (memory, memory));
-            assert!(subject.copy(8, &mut one).is_err() && subject.read_file(8, &mut one).is_err());
+            assert!(target.copy(8, &mut one).is_err() && target.read_file(8, &mut one).is_err());
         }
     }
 
     #[test]
     fn a_process_that_is_gone_has_no_memory() {
-        let gone = Subject::process(i32::MAX);
+        let gone = TargetProcess::process(i32::MAX);
         assert!(
             gone.bytes(
                 gone.folder().as_os_str().as_encoded_bytes().as_ptr().addr(),

@@ -1,5 +1,6 @@
-//! Runtime libraries: thread pools and malloc.
+//! Runtime libraries: which ones there are, their thread pools, malloc and stdio.
 
+pub mod families;
 pub mod getters;
 pub mod malloc;
 pub mod pools;

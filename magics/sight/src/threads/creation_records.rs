@@ -24,7 +24,7 @@ pub type Create = unsafe extern "C" fn(
 
 /// How a thread came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Birth {
+pub struct CreationRecord {
     /// The thread.
     pub tid: i32,
     /// Its start routine.
@@ -64,12 +64,12 @@ pub fn set_cell(cell: Option<u32>) {
     CELL.store(cell.unwrap_or(0), Ordering::Relaxed);
 }
 
-/// The threads whose birth was seen, while they live.
-pub fn births() -> Vec<Birth> {
+/// The threads whose creation was recorded, while they live.
+pub fn creation_records() -> Vec<CreationRecord> {
     let process = process();
     SLOTS
         .iter()
-        .filter_map(|slot| slot.birth(process))
+        .filter_map(|slot| slot.creation_record(process))
         .collect()
 }
 
@@ -192,12 +192,12 @@ impl Slot {
     }
 
     /// What it holds, unless it changes meanwhile.
-    fn birth(&self, process: i32) -> Option<Birth> {
+    fn creation_record(&self, process: i32) -> Option<CreationRecord> {
         let tid = || {
             let ours = self.process.load(Ordering::Acquire) == process;
             Some(self.tid.load(Ordering::Acquire)).filter(|&tid| ours && tid != 0)
         };
-        let birth = Birth {
+        let record = CreationRecord {
             tid: tid()?,
             start: self.start.load(Ordering::Acquire),
             argument: self.argument.load(Ordering::Acquire),
@@ -205,7 +205,7 @@ impl Slot {
             creator: self.creator.load(Ordering::Acquire),
             cell: Some(self.cell.load(Ordering::Acquire)).filter(|&cell| cell != 0),
         };
-        (tid() == Some(birth.tid)).then_some(birth)
+        (tid() == Some(record.tid)).then_some(record)
     }
 }
 
@@ -270,8 +270,12 @@ mod tests {
         };
         assert_eq!(code, 0);
         let tid = said.recv().unwrap();
-        let find = || births().into_iter().find(|birth| birth.tid == tid);
-        let expected = Birth {
+        let find = || {
+            creation_records()
+                .into_iter()
+                .find(|record| record.tid == tid)
+        };
+        let expected = CreationRecord {
             tid,
             start: wait as *const () as usize,
             argument: argument.addr(),

@@ -1,6 +1,6 @@
 //! Whose code a thread runs: the library of the function that it was started with.
 //!
-//! That function is known where the thread's birth was seen, and is read from the C library's descriptor of the thread
+//! That function is known where the thread's creation was recorded, and is read from the C library's descriptor of the thread
 //! otherwise. Where neither helps, the outermost word on the stack that points into the code of a library other than the
 //! C and C++ runtimes is taken.
 
@@ -15,14 +15,15 @@ use crate::linker::libraries::{Kind, Library};
 use crate::proc::descriptors::descriptors;
 use crate::proc::maps::Maps;
 use crate::proc::spans::{Span, bytes};
+use crate::runtimes::families::{Family, family};
 use crate::threads::Position;
-use crate::threads::creation_records::Birth;
+use crate::threads::creation_records::CreationRecord;
 
 /// How an owner was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
-    /// The thread's birth was seen.
+    /// The thread's creation was recorded.
     Hook,
     /// From the C library's descriptor of the thread.
     Descriptor,
@@ -43,20 +44,14 @@ pub struct Owner {
     pub confidence: Confidence,
 }
 
-/// Rust's standard library. What it starts its threads with is gone when they run.
-const RUST: &str = "libstd-";
-
-/// Libraries through which every thread starts, whoever asked for it.
-const RUNTIMES: &[&str] = &[
-    "libc.",
-    "libc-",
-    "libpthread",
-    "libstdc++",
-    RUST,
-    "libc++",
-    "libgcc_s",
-    "ld-musl",
-];
+/// Whether every thread starts through this library, whoever asked for it.
+fn starts_all_threads(library: &Library) -> bool {
+    matches!(library.kind, Kind::Loader | Kind::Vdso)
+        || matches!(
+            family(library),
+            Some(Family::C | Family::Cpp | Family::Rust | Family::Compiler | Family::Linker)
+        )
+}
 
 /// How much of a stack's outer end is looked at.
 const OUTER_END: usize = 256 * 1024;
@@ -83,14 +78,14 @@ impl<'a> Owners<'a> {
     pub(super) fn find(
         &self,
         tid: i32,
-        birth: Option<&Birth>,
+        record: Option<&CreationRecord>,
         position: Option<Position>,
     ) -> Option<Owner> {
-        if let Some((library, code)) = birth.and_then(|birth| self.started_with(birth)) {
+        if let Some((library, code)) = record.and_then(|record| self.started_with(record)) {
             return Some(self.owner(library, code, Confidence::Hook));
         }
-        // The frame of the program's own function lies outermost where it saw the birth.
-        let passed = birth.is_some().then_some(Kind::Program);
+        // The frame of the program's own function lies outermost where it recorded the creation.
+        let passed = record.is_some().then_some(Kind::Program);
         let scan = |stack, confidence| {
             let (library, code) = self.outermost(stack, passed)?;
             Some(self.owner(library, code, confidence))
@@ -116,12 +111,13 @@ impl<'a> Owners<'a> {
     }
 
     /// The library and the function that a thread was born for.
-    fn started_with(&self, birth: &Birth) -> Option<(usize, usize)> {
+    fn started_with(&self, record: &CreationRecord) -> Option<(usize, usize)> {
         let own = |address| Some((self.code.library(address)?, address));
         let mut libraries = self.libraries.iter();
-        let starter = libraries.find(|library| library.span.contains(birth.start));
-        let is_rust = starter.is_some_and(|library| library.name.starts_with(RUST));
-        own(birth.start).or_else(|| own(cpp_task(birth.argument).filter(|_| !is_rust)?))
+        let starter = libraries.find(|library| library.span.contains(record.start));
+        // What Rust's standard library starts its threads with is gone when they run.
+        let is_rust = starter.and_then(family) == Some(Family::Rust);
+        own(record.start).or_else(|| own(cpp_task(record.argument).filter(|_| !is_rust)?))
     }
 
     /// The outermost word on a stack that points into the code of an owner.
@@ -155,12 +151,7 @@ struct Code(Vec<(Span, usize)>);
 
 impl Code {
     fn of(libraries: &[Library]) -> Self {
-        let may_own = |library: &Library| {
-            !matches!(library.kind, Kind::Loader | Kind::Vdso)
-                && !RUNTIMES
-                    .iter()
-                    .any(|runtime| library.name.starts_with(runtime))
-        };
+        let may_own = |library: &Library| !starts_all_threads(library);
         let owners = libraries
             .iter()
             .enumerate()

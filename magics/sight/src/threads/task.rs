@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::read;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 use crate::threads::{Call, Position};
 
 /// A thread's files, by its number.
@@ -11,7 +11,7 @@ use crate::threads::{Call, Position};
 pub struct Task {
     /// The kernel's number.
     pub tid: i32,
-    subject: Subject,
+    target: TargetProcess,
     folder: PathBuf,
 }
 
@@ -52,22 +52,22 @@ pub struct Run {
 impl Task {
     /// The files of a thread of this process, whether it is there or not.
     pub fn new(tid: i32) -> Self {
-        Self::of(Subject::OWN, tid)
+        Self::of(TargetProcess::OWN, tid)
     }
 
     /// The files of a thread, whether it is there or not.
-    pub fn of(subject: Subject, tid: i32) -> Self {
-        let folder = subject.folder().join(format!("task/{tid}"));
+    pub fn of(target: TargetProcess, tid: i32) -> Self {
+        let folder = target.folder().join(format!("task/{tid}"));
         Self {
             tid,
-            subject,
+            target,
             folder,
         }
     }
 
     /// Whose thread it is.
-    pub fn subject(&self) -> Subject {
-        self.subject
+    pub fn target(&self) -> TargetProcess {
+        self.target
     }
 
     /// Its name and its state, as the kernel writes them.

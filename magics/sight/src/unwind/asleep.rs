@@ -35,7 +35,7 @@ pub(super) fn copied(task: &Task, maps: &Maps, registers: Registers) -> Option<S
     Some(Snapshot {
         registers,
         start,
-        stack: task.subject().bytes(start, DEPTH.min(end - start)),
+        stack: task.target().bytes(start, DEPTH.min(end - start)),
         noted: Vec::new(),
         signalled: false,
         floor: None,

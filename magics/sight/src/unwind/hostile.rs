@@ -9,7 +9,7 @@ use super::{DEPTH, Registers, Snapshot, Unwinder};
 use crate::elf::image::{Image, Part};
 use crate::linker::libraries::{Kind, Library, Segment};
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// Code that is calls alone, so that every fifth address is one that a call returns to.
 const CALL: [u8; 5] = [0xe8, 0, 0, 0, 0];
@@ -61,7 +61,7 @@ impl Made {
             part(elf::PT_LOAD, span(0, bytes.len())),
             part(elf::PT_GNU_EH_FRAME, span(CODE, frames)),
         ];
-        let image = Image::read(Subject::OWN, bytes.as_ptr().addr(), parts, "made.so");
+        let image = Image::read(TargetProcess::OWN, bytes.as_ptr().addr(), parts, "made.so");
         let library = Library {
             name: "made.so".into(),
             linker_name: String::new(),

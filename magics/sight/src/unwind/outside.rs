@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::code::symbols::place;
     use crate::linker::libraries::loaded_by;
-    use crate::proc::target_process::Subject;
+    use crate::proc::target_process::TargetProcess;
     use crate::threads::tasks_of;
 
     /// A process that ends with the test.
@@ -92,10 +92,10 @@ mod tests {
         }
 
         fn seen(&self) -> (Vec<String>, Seen) {
-            let subject = Subject::process(self.0.id().cast_signed());
-            let maps = Maps::of(subject).unwrap();
-            let libraries = loaded_by(subject, &maps);
-            let tasks = tasks_of(subject).unwrap();
+            let target = TargetProcess::process(self.0.id().cast_signed());
+            let maps = Maps::of(target).unwrap();
+            let libraries = loaded_by(target, &maps);
+            let tasks = tasks_of(target).unwrap();
             let note = |task: &Task| vec![task.tid.cast_unsigned() as usize];
             let seen = of_process(&tasks, &libraries, &maps, true, &note).remove(0);
             let frames = seen.stack.as_ref().map(|stack| stack.frames.as_slice());
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(stack.noted, [shell.0.id() as usize]);
         assert_eq!(shell.tracer(), "TracerPid:\t0");
         let task = Task::of(
-            Subject::process(shell.0.id().cast_signed()),
+            TargetProcess::process(shell.0.id().cast_signed()),
             shell.0.id().cast_signed(),
         );
         // It runs, or waits for a page of its own.

@@ -16,17 +16,17 @@ use super::{DEPTH, Missing, Registers, Snapshot};
 use crate::proc::spans;
 use crate::threads::Thread;
 
-/// How many words a witness may note.
+/// How many words a callback may note.
 pub const WORDS: usize = 4096;
 /// How many threads are asked at once.
 const SLOTS: usize = 32;
 /// A thread that runs answers within microseconds, one that waits for a CPU within milliseconds.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a thread notes about itself in the handler: `note` gets the thread's argument and room for words, and says how
 /// many it wrote. It must be safe in a signal handler.
 #[derive(Clone, Copy)]
-pub struct Witness<'a> {
+pub struct SignalSafeCallback<'a> {
     /// What runs on the thread.
     pub note: fn(usize, &mut [usize]) -> usize,
     /// What it is given on the thread with this number.
@@ -71,7 +71,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// Asks threads for their stacks; the answers are in their order.
 pub(super) fn snapshots(
     threads: &[&Thread],
-    witness: Option<Witness<'_>>,
+    callback: Option<SignalSafeCallback<'_>>,
 ) -> Vec<Result<Snapshot, Missing>> {
     let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(signal) = claim(&SIGNAL, handle) else {
@@ -82,9 +82,9 @@ pub(super) fn snapshots(
             .iter()
             .zip(&TABLE)
             .enumerate()
-            .map(|(index, (thread, slot))| slot.ask(index, thread, signal, witness))
+            .map(|(index, (thread, slot))| slot.ask(index, thread, signal, callback))
             .collect();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let answers = opened.into_iter().zip(&TABLE);
         answers
             .map(|(count, slot)| slot.answer(count?, deadline))
@@ -116,7 +116,7 @@ impl Slot {
         index: usize,
         thread: &Thread,
         signal: c_int,
-        witness: Option<Witness<'_>>,
+        callback: Option<SignalSafeCallback<'_>>,
     ) -> Result<u64, Missing> {
         let blocked = thread
             .blocked_signals
@@ -134,8 +134,8 @@ impl Slot {
             // SAFETY: the slot is closed or done, and `ASKING` is held.
             let copy = unsafe { &mut *self.copy.get() };
             copy.stack.resize(DEPTH, 0);
-            copy.note = witness.map(|witness| witness.note);
-            copy.argument = witness.map_or(0, |witness| (witness.argument)(thread.tid));
+            copy.note = callback.map(|callback| callback.note);
+            copy.argument = callback.map_or(0, |callback| (callback.argument)(thread.tid));
         }
         self.state
             .store(count << 2 | phase::OPEN, Ordering::Release);
@@ -169,7 +169,7 @@ impl Slot {
             {
                 return Err(Missing::Silent);
             }
-            if late && Instant::now() > deadline + PATIENCE {
+            if late && Instant::now() > deadline + TIMEOUT {
                 return Err(Missing::Silent);
             }
             std::thread::sleep(Duration::from_micros(20));

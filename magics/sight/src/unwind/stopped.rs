@@ -17,7 +17,7 @@ use super::Missing;
 use super::registers::{Registers, of_user};
 
 /// A thread that does not stop within this time sleeps where nothing wakes it.
-const PATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(200);
 /// How long to wait before the next look at whether it has stopped.
 const PAUSE: Duration = Duration::from_micros(20);
 /// `PTRACE_EVENT_STOP`, above the signal in a wait status.
@@ -68,7 +68,7 @@ impl Stopped {
                 self.since = Instant::now();
                 return Ok(());
             }
-            if asked.elapsed() > PATIENCE {
+            if asked.elapsed() > TIMEOUT {
                 return Err(Missing::Silent);
             }
             std::thread::sleep(PAUSE);

@@ -79,7 +79,7 @@ impl Tables {
         let part = |kind| image.parts().iter().find(move |part| part.kind == kind);
         let header = part(elf::PT_GNU_EH_FRAME)?.span;
         let mut bases = BaseAddresses::default().set_eh_frame_hdr(header.start as u64);
-        let copy = image.subject().bytes(header.start, header.len());
+        let copy = image.target().bytes(header.start, header.len());
         let parsed = EhFrameHdr::new(&copy, NativeEndian).parse(&bases, 8).ok()?;
         let Pointer::Direct(start) = parsed.eh_frame_ptr() else {
             return None;
@@ -93,7 +93,7 @@ impl Tables {
         let segment = loaded.find(|part| part.span.contains(start))?.span;
         bases = bases.set_eh_frame(start as u64);
         Some(Self {
-            frames: image.subject().bytes(start, segment.end - start),
+            frames: image.target().bytes(start, segment.end - start),
             header: copy,
             bases,
         })

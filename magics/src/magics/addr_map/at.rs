@@ -13,21 +13,10 @@ use super::arrays::Arrays;
 use super::regions::{ARRAY, word};
 use crate::error::Error;
 use crate::magic::Magic;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
-
-const COLUMNS: &[Column] = &[
-    Column::new("address", Show::Address, 0),
-    Column::new("kind", Show::Text, 0),
-    Column::new("owner", Show::Text, 0).at_least(16),
-    Column::new("symbol", Show::Text, 1).at_least(16).optional(),
-    Column::new("offset", Show::Number, 1).optional(),
-    Column::new("perms", Show::Text, 3),
-    Column::new("lo", Show::Address, 2).titled("start"),
-    Column::new("hi", Show::Address, 4).titled("end"),
-];
+use diaphane_report::{Address, Report, fields, rows};
 
 #[derive(Serialize)]
-struct Row {
+struct AddressRow {
     address: Address,
     kind: &'static str,
     owner: Option<String>,
@@ -56,7 +45,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
         .map_or_else(|| format!("nothing is mapped at {address:#x}"), sentence);
     Ok(Report {
         name: AddrMap::NAME,
-        columns: COLUMNS,
+        columns: super::columns::AT,
         rows: rows(row)?,
         summary: vec![summary],
         facts: fields(json!({"at": Address(address)}))?,
@@ -64,7 +53,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
     })
 }
 
-fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
+fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
     let maps = Maps::at(address)?;
     let Some(region) = maps.regions.first() else {
         return Ok(None);
@@ -73,7 +62,7 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
     let Some(purpose) = purposes(&maps, &libraries).into_iter().next() else {
         return Ok(None);
     };
-    let mut row = Row {
+    let mut row = AddressRow {
         address: Address(address),
         kind: word(purpose.kind),
         owner: purpose.thread.map(|thread| format!("thread {thread}")),
@@ -95,7 +84,7 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<Row>, Error> {
 }
 
 /// The same in words.
-fn sentence(row: &Row) -> String {
+fn sentence(row: &AddressRow) -> String {
     let address = format!("{:#x}", row.address.0);
     let offset = row.offset.unwrap_or(0);
     match (row.kind, &row.owner, &row.symbol) {

@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::regions::Row;
+use super::regions::RegionRow;
 use diaphane_report::Address;
 
-static LAST: Mutex<Option<Vec<Row>>> = Mutex::new(None);
+static LAST: Mutex<Option<Vec<RegionRow>>> = Mutex::new(None);
 
 /// Keeps the rows for the next time, and gives back those of the last time.
-pub(super) fn replace(rows: &[Row]) -> Option<Vec<Row>> {
+pub(super) fn replace(rows: &[RegionRow]) -> Option<Vec<RegionRow>> {
     LAST.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .replace(rows.to_vec())
@@ -34,9 +34,9 @@ pub(super) struct Change {
 }
 
 /// The differences, the largest in physical memory first. A region is the same as long as it begins at the same address.
-pub(super) fn between(earlier: &[Row], now: &[Row]) -> Vec<Change> {
-    let before: HashMap<usize, &Row> = earlier.iter().map(|row| (row.lo.0, row)).collect();
-    let after: HashMap<usize, &Row> = now.iter().map(|row| (row.lo.0, row)).collect();
+pub(super) fn between(earlier: &[RegionRow], now: &[RegionRow]) -> Vec<Change> {
+    let before: HashMap<usize, &RegionRow> = earlier.iter().map(|row| (row.lo.0, row)).collect();
+    let after: HashMap<usize, &RegionRow> = now.iter().map(|row| (row.lo.0, row)).collect();
     let gone = earlier.iter().filter(|row| !after.contains_key(&row.lo.0));
     let gone = gone.map(|row| change("gone", row, Some(row), None));
     let here = now.iter().filter_map(|row| match before.get(&row.lo.0) {
@@ -52,9 +52,14 @@ pub(super) fn between(earlier: &[Row], now: &[Row]) -> Vec<Change> {
     changes
 }
 
-fn change(word: &'static str, row: &Row, old: Option<&Row>, new: Option<&Row>) -> Change {
-    let size = |row: Option<&Row>| row.map_or(0, |row| row.size as i64);
-    let rss = |row: Option<&Row>| row.map_or(Some(0), |row| row.rss.map(u64::cast_signed));
+fn change(
+    word: &'static str,
+    row: &RegionRow,
+    old: Option<&RegionRow>,
+    new: Option<&RegionRow>,
+) -> Change {
+    let size = |row: Option<&RegionRow>| row.map_or(0, |row| row.size as i64);
+    let rss = |row: Option<&RegionRow>| row.map_or(Some(0), |row| row.rss.map(u64::cast_signed));
     Change {
         change: word,
         lo: row.lo,
@@ -74,8 +79,8 @@ fn change(word: &'static str, row: &Row, old: Option<&Row>, new: Option<&Row>) -
 mod tests {
     use super::*;
 
-    fn row(lo: usize, size: usize, rss: u64) -> Row {
-        Row {
+    fn row(lo: usize, size: usize, rss: u64) -> RegionRow {
+        RegionRow {
             lo: Address(lo),
             hi: Address(lo + size),
             size,

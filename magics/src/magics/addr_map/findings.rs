@@ -1,10 +1,10 @@
 //! What is remarkable about the address space.
 
 use diaphane_sight::proc::memory_limits;
-use diaphane_sight::proc::memory_limits::Ceiling;
+use diaphane_sight::proc::memory_limits::MemoryLimit;
 use diaphane_sight::runtimes::malloc::{Arena, Malloc};
 
-use super::regions::Row;
+use super::regions::RegionRow;
 use diaphane_report::view::bytes;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -14,19 +14,23 @@ const WORTH: u64 = 64 << 20;
 const MANY_ARENAS: usize = 8;
 
 /// All diagnoses.
-pub(super) fn all(rows: &[Row], malloc: Option<&Malloc>, ceilings: &[Ceiling]) -> Vec<Diagnosis> {
+pub(super) fn all(
+    rows: &[RegionRow],
+    malloc: Option<&Malloc>,
+    memory_limits: &[MemoryLimit],
+) -> Vec<Diagnosis> {
     let of_malloc = malloc
         .into_iter()
         .flat_map(|malloc| [free(rows, malloc), arenas(rows, malloc)]);
     let mut found: Vec<Diagnosis> = of_malloc.flatten().collect();
     found.extend(writable_code(rows));
-    found.extend(ceilings.iter().filter_map(near));
+    found.extend(memory_limits.iter().filter_map(near));
     found.extend(regions(rows.len()));
     found
 }
 
 /// What lies in physical memory in regions of some kinds.
-fn present(rows: &[Row], kinds: &[&str]) -> Option<u64> {
+fn present(rows: &[RegionRow], kinds: &[&str]) -> Option<u64> {
     rows.iter()
         .filter(|row| kinds.contains(&row.kind))
         .map(|row| row.rss)
@@ -43,7 +47,7 @@ fn surely_free(present: u64, arenas: &[Arena]) -> u64 {
 }
 
 /// A001: memory that was freed and that malloc has not given back.
-fn free(rows: &[Row], malloc: &Malloc) -> Option<Diagnosis> {
+fn free(rows: &[RegionRow], malloc: &Malloc) -> Option<Diagnosis> {
     let present = present(rows, &["heap", "thread arena"])?;
     let free = surely_free(present, &malloc.arenas).min(malloc.free());
     (free >= WORTH).then(|| Diagnosis {
@@ -59,7 +63,7 @@ fn free(rows: &[Row], malloc: &Malloc) -> Option<Diagnosis> {
 }
 
 /// A002: threads made arenas that nobody needs any more.
-fn arenas(rows: &[Row], malloc: &Malloc) -> Option<Diagnosis> {
+fn arenas(rows: &[RegionRow], malloc: &Malloc) -> Option<Diagnosis> {
     let others = malloc
         .arenas
         .get(1..)
@@ -92,9 +96,9 @@ fn arenas(rows: &[Row], malloc: &Malloc) -> Option<Diagnosis> {
 }
 
 /// A003: what can be written can be run.
-fn writable_code(rows: &[Row]) -> Option<Diagnosis> {
-    let open = |row: &&Row| row.perms.contains('w') && row.perms.contains('x');
-    let found: Vec<&Row> = rows.iter().filter(open).collect();
+fn writable_code(rows: &[RegionRow]) -> Option<Diagnosis> {
+    let open = |row: &&RegionRow| row.perms.contains('w') && row.perms.contains('x');
+    let found: Vec<&RegionRow> = rows.iter().filter(open).collect();
     let size: usize = found.iter().map(|row| row.size).sum();
     let many = match found.len() {
         1 => "one region".to_owned(),
@@ -113,13 +117,13 @@ fn writable_code(rows: &[Row]) -> Option<Diagnosis> {
 }
 
 /// A004: little is left of a limit.
-fn near(ceiling: &Ceiling) -> Option<Diagnosis> {
-    let left = ceiling.limit.saturating_sub(ceiling.used);
-    (left <= ceiling.limit / 10).then(|| Diagnosis {
+fn near(memory_limit: &MemoryLimit) -> Option<Diagnosis> {
+    let left = memory_limit.limit.saturating_sub(memory_limit.used);
+    (left <= memory_limit.limit / 10).then(|| Diagnosis {
         code: "A004",
         severity: Severity::Warn,
-        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(ceiling.limit as f64), ceiling.name),
-        evidence: vec![format!("used: {} bytes", ceiling.used), format!("limit: {} bytes", ceiling.limit)],
+        title: format!("{} are left of {} that {} allows.", bytes(left as f64), bytes(memory_limit.limit as f64), memory_limit.name),
+        evidence: vec![format!("used: {} bytes", memory_limit.used), format!("limit: {} bytes", memory_limit.limit)],
         fix: "Free what is not needed, or raise the limit: beyond it, allocations fail or the kernel is killed.".into(),
     })
 }

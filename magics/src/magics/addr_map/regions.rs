@@ -16,7 +16,7 @@ use diaphane_report::Address;
 
 /// One region.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Row {
+pub(super) struct RegionRow {
     pub lo: Address,
     pub hi: Address,
     pub size: usize,
@@ -46,7 +46,7 @@ pub(super) struct Total {
 
 /// The address space.
 pub(super) struct Map {
-    pub rows: Vec<Row>,
+    pub rows: Vec<RegionRow>,
 }
 
 impl Map {
@@ -78,13 +78,13 @@ fn row(
     usage: Option<Usage>,
     libraries: &[Library],
     arrays: &[&(Span, String)],
-) -> Row {
+) -> RegionRow {
     let is_array =
         purpose.kind == Kind::Anonymous && filled(region.span, arrays) * 2 >= region.span.len();
     let names: Vec<String> = arrays.iter().map(|(_, name)| name.clone()).collect();
     let library = purpose.library.map(|index| libraries[index].name.clone());
     let thread = purpose.thread.map(|thread| format!("thread {thread}"));
-    Row {
+    RegionRow {
         lo: Address(region.span.start),
         hi: Address(region.span.end),
         size: region.span.len(),
@@ -140,13 +140,13 @@ fn listed(names: &[String]) -> Option<String> {
 }
 
 /// The sums by kind, the largest in physical memory first.
-pub(super) fn totals(rows: &[Row]) -> Vec<Total> {
+pub(super) fn totals(rows: &[RegionRow]) -> Vec<Total> {
     sums(rows, |row| (row.kind, None))
 }
 
 /// The sums by owner; regions without one are added up by kind.
-pub(super) fn by_owner(rows: &[Row]) -> Vec<Total> {
-    let key = |row: &Row| match (&row.owner, row.kind) {
+pub(super) fn by_owner(rows: &[RegionRow]) -> Vec<Total> {
+    let key = |row: &RegionRow| match (&row.owner, row.kind) {
         // A library's parts are one thing here.
         (Some(owner), "code" | "data" | "reserved") => ("library", Some(owner.clone())),
         (owner, kind) => (kind, owner.clone()),
@@ -154,7 +154,10 @@ pub(super) fn by_owner(rows: &[Row]) -> Vec<Total> {
     sums(rows, key)
 }
 
-fn sums(rows: &[Row], key: impl Fn(&Row) -> (&'static str, Option<String>)) -> Vec<Total> {
+fn sums(
+    rows: &[RegionRow],
+    key: impl Fn(&RegionRow) -> (&'static str, Option<String>),
+) -> Vec<Total> {
     let mut groups: BTreeMap<(&'static str, Option<String>), Total> = BTreeMap::new();
     let add = |sum: &mut Option<u64>, more: Option<u64>| {
         *sum = sum.zip(more).map(|(sum, more)| sum + more)

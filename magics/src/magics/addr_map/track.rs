@@ -3,11 +3,12 @@
 //! The width of a box grows with the logarithm of its size, so that a page and a gigabyte are both seen. The filled part
 //! of its height is what lies in physical memory.
 
+use crate::libraries::names::file_name;
 use diaphane_sight::proc::spans::Span;
 
-use super::regions::{Row, Total};
+use super::regions::{RegionRow, Total};
 use diaphane_report::view::bytes;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 22.0;
@@ -30,9 +31,9 @@ struct Block {
 }
 
 /// Draws the regions, and below them what the colours mean.
-pub(super) fn draw(rows: &[Row], totals: &[Total]) -> Drawing {
+pub(super) fn draw(rows: &[RegionRow], totals: &[Total]) -> Drawing {
     let blocks = blocks(rows);
-    let placed = place(&blocks);
+    let placed = lanes(&blocks);
     let lines = placed.last().map_or(0, |(_, line)| line + 1);
     let mut drawing = Drawing::new(
         WIDTH,
@@ -135,7 +136,7 @@ fn legend(drawing: &mut Drawing, totals: &[Total], top: f64) {
 }
 
 /// Where each block lies: from the left, and on which line.
-fn place(blocks: &[Block]) -> Vec<(f64, usize)> {
+fn lanes(blocks: &[Block]) -> Vec<(f64, usize)> {
     let (mut x, mut line, mut end) = (0.0, 0, None);
     let mut places = Vec::new();
     for block in blocks {
@@ -170,7 +171,7 @@ fn tone(kind: &str) -> Ink {
 }
 
 /// Joins the regions of one owner, and if that leaves too many, those of one kind.
-fn blocks(rows: &[Row]) -> Vec<Block> {
+fn blocks(rows: &[RegionRow]) -> Vec<Block> {
     let by_owner = joined(rows, |block, row| {
         block.kind == kind(row) && block.label == label(row)
     });
@@ -182,7 +183,7 @@ fn blocks(rows: &[Row]) -> Vec<Block> {
     by_kind
 }
 
-fn joined(rows: &[Row], same: impl Fn(&Block, &Row) -> bool) -> Vec<Block> {
+fn joined(rows: &[RegionRow], same: impl Fn(&Block, &RegionRow) -> bool) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for row in rows.iter().filter(|row| row.kind != "reserved") {
         match blocks.last_mut().filter(|last| same(last, row)) {
@@ -209,7 +210,7 @@ fn joined(rows: &[Row], same: impl Fn(&Block, &Row) -> bool) -> Vec<Block> {
 }
 
 /// A library's code and data are one thing in the picture.
-fn kind(row: &Row) -> &'static str {
+fn kind(row: &RegionRow) -> &'static str {
     match row.kind {
         "code" | "data" => "library",
         kind => kind,
@@ -217,16 +218,8 @@ fn kind(row: &Row) -> &'static str {
 }
 
 /// The owner or the file, up to the first point of its name.
-fn label(row: &Row) -> String {
-    let stem = |name: &str| {
-        name.rsplit('/')
-            .next()
-            .unwrap_or(name)
-            .split('.')
-            .next()
-            .unwrap_or(name)
-            .to_owned()
-    };
+fn label(row: &RegionRow) -> String {
+    let stem = |name: &str| file_name(name).split('.').next().unwrap_or(name).to_owned();
     let name = match row.kind {
         "code" | "data" | "file" => row.owner.as_deref().or(row.name.as_deref()).map(stem),
         _ => row.owner.clone(),

@@ -7,10 +7,10 @@ use diaphane_sight::proc::spans::{Layout, Span};
 use super::Listed;
 use crate::python::objects::type_name;
 use diaphane_report::view::bytes;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 /// One owner's memory, and who shows what of it.
-pub(super) struct Group<'a, 'py> {
+pub(super) struct OwnerGroup<'a, 'py> {
     span: Span,
     /// The owner by its name, or what it is.
     owner: String,
@@ -18,8 +18,8 @@ pub(super) struct Group<'a, 'py> {
 }
 
 /// The groups in the order of their addresses.
-pub(super) fn of<'a, 'py>(listed: &'a [Listed<'py>]) -> Vec<Group<'a, 'py>> {
-    let mut groups: BTreeMap<(usize, usize), Group<'_, '_>> = BTreeMap::new();
+pub(super) fn of<'a, 'py>(listed: &'a [Listed<'py>]) -> Vec<OwnerGroup<'a, 'py>> {
+    let mut groups: BTreeMap<(usize, usize), OwnerGroup<'_, '_>> = BTreeMap::new();
     for one in listed {
         let Some(bounds) = one.bounds().filter(|span| !span.is_empty()) else {
             continue;
@@ -27,12 +27,12 @@ pub(super) fn of<'a, 'py>(listed: &'a [Listed<'py>]) -> Vec<Group<'a, 'py>> {
         let span = one.owner.span.unwrap_or(bounds);
         let group = groups
             .entry((span.start, one.owner.id))
-            .or_insert_with(|| Group {
+            .or_insert_with(|| OwnerGroup {
                 span,
                 owner: one.owner_name().unwrap_or(&one.owner.kind).to_owned(),
                 members: Vec::new(),
             });
-        // An owner that does not lend its memory is as large as what is seen of it.
+        // An owner that does not export its memory is as large as what is seen of it.
         group.span.start = group.span.start.min(bounds.start);
         group.span.end = group.span.end.max(bounds.end);
         group.members.push(one);
@@ -40,7 +40,7 @@ pub(super) fn of<'a, 'py>(listed: &'a [Listed<'py>]) -> Vec<Group<'a, 'py>> {
     groups.into_values().collect()
 }
 
-impl Group<'_, '_> {
+impl OwnerGroup<'_, '_> {
     /// The place of a part in the whole, each end from 0 to 1.
     fn share(&self, part: Span) -> (f64, f64) {
         let whole = self.span.len() as f64;
@@ -54,7 +54,7 @@ impl Group<'_, '_> {
 }
 
 /// Lines for `--graph`: for each owner a bar a buffer, and through which objects the buffer comes to its memory.
-pub(super) fn listing(groups: &[Group<'_, '_>]) -> Vec<String> {
+pub(super) fn listing(groups: &[OwnerGroup<'_, '_>]) -> Vec<String> {
     let mut lines = Vec::new();
     for group in groups {
         let (owner, size) = (&group.owner, bytes(group.span.len() as f64));
@@ -64,7 +64,7 @@ pub(super) fn listing(groups: &[Group<'_, '_>]) -> Vec<String> {
     lines
 }
 
-fn bar(group: &Group<'_, '_>, one: &Listed<'_>) -> String {
+fn bar(group: &OwnerGroup<'_, '_>, one: &Listed<'_>) -> String {
     const WIDTH: usize = 32;
     const NAME: usize = 16;
     let (from, to) = group.share(one.bounds().unwrap_or(group.span));
@@ -99,9 +99,9 @@ fn way(one: &Listed<'_>) -> String {
 }
 
 /// The ruler: a lane for each owner whose memory somebody else shows too, the views below the owner.
-pub(super) fn ruler(groups: &[Group<'_, '_>], all: bool) -> Option<Drawing> {
+pub(super) fn ruler(groups: &[OwnerGroup<'_, '_>], all: bool) -> Option<Drawing> {
     const LANES: usize = 12;
-    let lanes: Vec<&Group<'_, '_>> = groups
+    let lanes: Vec<&OwnerGroup<'_, '_>> = groups
         .iter()
         .filter(|group| all || group.has_view())
         .take(LANES)
@@ -126,12 +126,12 @@ pub(super) fn ruler(groups: &[Group<'_, '_>], all: bool) -> Option<Drawing> {
 /// So many views of one owner have a row of their own.
 const ROWS: usize = 8;
 
-fn rows_of(lane: &Group<'_, '_>) -> usize {
+fn rows_of(lane: &OwnerGroup<'_, '_>) -> usize {
     lane.members.len().min(ROWS)
 }
 
 /// Draws a lane, and returns where the next one begins.
-fn draw(drawing: &mut Drawing, lane: &Group<'_, '_>, top: f64) -> f64 {
+fn draw(drawing: &mut Drawing, lane: &OwnerGroup<'_, '_>, top: f64) -> f64 {
     const LEFT: f64 = 170.0;
     const WIDTH: f64 = 540.0;
     const ROW: f64 = 9.0;

@@ -11,7 +11,7 @@ use diaphane_sight::proc::pages::{Backing, Pages};
 use diaphane_sight::proc::spans::Span;
 
 /// The memory of this process, read once for all rows.
-pub(super) struct Memory {
+pub(super) struct MemoryMap {
     maps: Maps,
     images: Vec<(Span, String)>,
     /// What was found out about a region, by its start.
@@ -28,7 +28,7 @@ pub(super) struct Backed {
     pub nodes: Option<Vec<usize>>,
 }
 
-impl Memory {
+impl MemoryMap {
     /// Reads the mappings, and opens the table of pages if it is wanted.
     pub fn read(with_pages: bool) -> Result<Self, diaphane_sight::Error> {
         let mut limits = Vec::new();

@@ -4,45 +4,11 @@ use diaphane_sight::proc::spans::Layout;
 use serde::Serialize;
 
 use super::Listed;
+use diaphane_report::Address;
 use diaphane_report::view::bytes;
-use diaphane_report::{Address, Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(16),
-    Column::new("error", Show::Text, 1).at_least(60).optional(),
-    Column::new("type", Show::Text, 6).optional(),
-    Column::new("dtype", Show::Text, 5).optional(),
-    Column::new("shape", Show::Tuple, 7).optional(),
-    Column::new("strides", Show::Tuple, 11).optional(),
-    Column::new("addr", Show::Address, 1).optional(),
-    Column::new("end", Show::Address, 13).optional(),
-    Column::new("nbytes", Show::Bytes, 1)
-        .titled("size")
-        .optional(),
-    Column::new("present", Show::Bytes, 2).optional(),
-    Column::new("huge", Show::Bytes, 3).optional(),
-    Column::new("numa", Show::List, 8)
-        .titled("NUMA")
-        .at_least(4)
-        .optional(),
-    Column::new("holder", Show::Text, 4)
-        .titled("owner")
-        .optional(),
-    Column::new("offset", Show::Number, 5).optional(),
-    Column::new("flags", Show::List, 10).optional(),
-    Column::new("mapping", Show::Path, 12).optional(),
-    Column::new("shares_with", Show::List, 3)
-        .titled("shares with")
-        .optional(),
-    Column::new("allocated_at", Show::Text, 4)
-        .titled("allocated at")
-        .optional(),
-    Column::new("refs", Show::Number, 14).optional(),
-    Column::new("allocator", Show::Text, 15).optional(),
-];
 
 #[derive(Serialize, Default)]
-pub(super) struct Row<'a> {
+pub(super) struct BufferRow<'a> {
     name: &'a str,
     #[serde(rename = "type")]
     kind: Option<&'a str>,
@@ -74,21 +40,21 @@ pub(super) struct Row<'a> {
 }
 
 /// The fields of one line.
-pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> Row<'a> {
+pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> BufferRow<'a> {
     let buffer = match &one.buffer {
         Ok(buffer) => buffer,
         Err(error) => {
-            return Row {
+            return BufferRow {
                 name: &one.name,
                 error: Some(error),
-                ..Row::default()
+                ..BufferRow::default()
             };
         }
     };
     let layout = &buffer.layout;
     let backing = one.backed.backing;
     let shares = one.shares_with.iter();
-    Row {
+    BufferRow {
         name: &one.name,
         kind: Some(&buffer.kind),
         dtype: Some(&buffer.dtype),

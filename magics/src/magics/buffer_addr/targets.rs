@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyString};
 
-use super::Args;
+use super::BufferAddrArgs;
 use crate::error::Error;
 use crate::magic::User;
 use crate::memory::{buffers, object_graph};
@@ -13,7 +13,7 @@ use crate::python::objects::{references, type_name};
 use diaphane_report::spelling::did_you_mean;
 
 /// An object to ask for its memory.
-pub(super) struct Target<'py> {
+pub(super) struct BufferTarget<'py> {
     /// How the user reaches it.
     pub name: String,
     /// The object.
@@ -26,9 +26,9 @@ pub(super) struct Target<'py> {
 
 /// The objects of a line, and what could not be looked at.
 pub(super) fn of<'py>(
-    args: &Args,
+    args: &BufferAddrArgs,
     user: User<'_, 'py>,
-) -> Result<(Vec<Target<'py>>, Option<String>), Error> {
+) -> Result<(Vec<BufferTarget<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();
     let roots = if is_named {
         let object = |name: &String| Ok((name.clone(), named(name, user)?));
@@ -47,7 +47,7 @@ pub(super) fn of<'py>(
     for (_, object) in &objects {
         *held.entry(object.as_ptr()).or_insert(0) += 1;
     }
-    let target = |(name, object): Named<'py>| Target {
+    let target = |(name, object): NamedObject<'py>| BufferTarget {
         refs: references(&object) - held.get(&object.as_ptr()).copied().unwrap_or(0),
         name,
         object,
@@ -57,24 +57,24 @@ pub(super) fn of<'py>(
     Ok((objects.into_iter().map(target).collect(), limit))
 }
 
-type Named<'py> = (String, Bound<'py, PyAny>);
+type NamedObject<'py> = (String, Bound<'py, PyAny>);
 
-/// What lends memory inside some objects.
+/// What exports memory inside some objects.
 fn inside<'py>(
     user: User<'_, 'py>,
-    roots: Vec<Named<'py>>,
-) -> PyResult<(Vec<Named<'py>>, Option<String>)> {
-    let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
-    let found = reach.found.into_iter();
+    roots: Vec<NamedObject<'py>>,
+) -> PyResult<(Vec<NamedObject<'py>>, Option<String>)> {
+    let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+    let found = traversal.found.into_iter();
     let found = found.map(|reached| (reached.name, reached.object));
-    let limit = reach
+    let limit = traversal
         .is_cut
         .then(|| "there are too many objects to look into all of them".to_owned());
     Ok((found.collect(), limit))
 }
 
 /// The user's variables but those whose names begin with an underscore.
-fn visible<'py>(user: User<'_, 'py>) -> Vec<Named<'py>> {
+fn visible<'py>(user: User<'_, 'py>) -> Vec<NamedObject<'py>> {
     let text = |key: Bound<'py, PyAny>| {
         let key = key.cast_into::<PyString>().ok()?;
         Some(key.to_string_lossy().into_owned())

@@ -1,10 +1,10 @@
 //! Machine code as lines of text: distance, arrows, instruction, and what its addresses are called.
 
-use diaphane_sight::code::instructions::{Flow, Instruction, stub_slot};
+use diaphane_sight::code::instructions::{Flow, Instruction, plt_got_entry};
 use diaphane_sight::proc::spans::{Span, word};
 
 use super::arrows::{Arrow, margins};
-use crate::code::symbolize::Process;
+use crate::code::symbolize::ProcessImage;
 
 /// What is written beside each instruction.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Marks {
 pub(super) fn lines(
     code: &[Instruction],
     function: Span,
-    process: &Process,
+    process: &ProcessImage,
     marks: Marks,
 ) -> Vec<String> {
     let margins = margins(code.len(), arrows(code));
@@ -54,7 +54,7 @@ fn arrows(code: &[Instruction]) -> Vec<Arrow> {
 }
 
 /// The instruction with names in the place of addresses.
-fn text(one: &Instruction, function: Span, process: &Process) -> String {
+fn text(one: &Instruction, function: Span, process: &ProcessImage) -> String {
     let number = |address: usize| format!("{address:#x}");
     if let Some(target) = one.target.filter(|&target| function.contains(target)) {
         return one
@@ -73,9 +73,9 @@ fn text(one: &Instruction, function: Span, process: &Process) -> String {
 }
 
 /// What an instruction refers to: the function that it calls or jumps to, or the data that it reads.
-pub(super) fn named(one: &Instruction, process: &Process) -> Option<String> {
+pub(super) fn named(one: &Instruction, process: &ProcessImage) -> Option<String> {
     if let Some(target) = one.target {
-        return match stub_slot(target) {
+        return match plt_got_entry(target) {
             Some(slot) => Some(format!("{}@plt", process.name(word(slot)?)?)),
             None => process.name(target),
         };

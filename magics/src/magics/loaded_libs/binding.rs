@@ -5,25 +5,12 @@ use serde::Serialize;
 
 use super::matches;
 use crate::error::Error;
-use crate::libraries::inventory::Item;
+use crate::libraries::inventory::LibraryEntry;
 use crate::magic::Magic;
-use diaphane_report::{Address, Column, Report, Show, fields, rows};
-
-const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(24),
-    Column::new("role", Show::Text, 0),
-    Column::new("bound_to", Show::Text, 1)
-        .titled("bound to")
-        .at_least(20),
-    Column::new("version", Show::Text, 3).optional(),
-    Column::new("binding", Show::Text, 4),
-    Column::new("address", Show::Address, 2),
-    Column::new("package", Show::Text, 5),
-    Column::new("path", Show::Path, 6),
-];
+use diaphane_report::{Address, Report, fields, rows};
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct BindingRow<'a> {
     name: &'a str,
     role: &'static str,
     version: Option<String>,
@@ -36,7 +23,7 @@ struct Row<'a> {
 
 pub(super) fn report(
     symbol: &str,
-    items: &[Item],
+    items: &[LibraryEntry],
     pattern: Option<&Regex>,
 ) -> Result<Report, Error> {
     let mut found = Vec::new();
@@ -69,25 +56,27 @@ pub(super) fn report(
     let listed = found
         .into_iter()
         .filter(|(item, ..)| matches(pattern, item));
-    let listed = listed.map(|(item, role, version, is_weak, address, targets)| Row {
-        name: &item.facts.name,
-        role,
-        version,
-        binding: if is_weak { "weak" } else { "global" },
-        address: address
-            .or_else(|| targets.first().copied().filter(|&target| target != 0))
-            .map(Address),
-        bound_to: bound(item, role == "uses", &targets, items),
-        package: item
-            .fixed
-            .package
-            .as_ref()
-            .map(|package| package.name.as_str()),
-        path: item.facts.path.as_deref(),
-    });
+    let listed = listed.map(
+        |(item, role, version, is_weak, address, targets)| BindingRow {
+            name: &item.facts.name,
+            role,
+            version,
+            binding: if is_weak { "weak" } else { "global" },
+            address: address
+                .or_else(|| targets.first().copied().filter(|&target| target != 0))
+                .map(Address),
+            bound_to: bound(item, role == "uses", &targets, items),
+            package: item
+                .fixed
+                .package
+                .as_ref()
+                .map(|package| package.name.as_str()),
+            path: item.facts.path.as_deref(),
+        },
+    );
     Ok(Report {
         name: super::LoadedLibs::NAME,
-        columns: COLUMNS,
+        columns: super::columns::BINDINGS,
         rows: rows(listed)?,
         facts: fields(
             serde_json::json!({"symbol": symbol, "definitions": definitions, "uses": uses}),
@@ -101,7 +90,12 @@ pub(super) fn report(
 }
 
 /// The library in which the address lies that the linker wrote; before the first call it may be a stub of its own.
-fn bound(item: &Item, is_use: bool, targets: &[usize], items: &[Item]) -> Option<String> {
+fn bound(
+    item: &LibraryEntry,
+    is_use: bool,
+    targets: &[usize],
+    items: &[LibraryEntry],
+) -> Option<String> {
     let target = *targets.first()?;
     if target == 0 {
         return Some("nothing".into());

@@ -1,7 +1,7 @@
 //! A bar of what the libraries of each package map, the largest first.
 
 use diaphane_report::view::bytes;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 760.0;
 const BAR: f64 = 16.0;
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn pieces_fill_the_bar_and_names_are_escaped() {
         let groups = [("<b>numpy", 3, 600), ("scipy", 2, 300)];
-        let svg = packages(&groups, 1000).unwrap().to_svg();
+        let svg = diaphane_report::view::svg::svg(&packages(&groups, 1000).unwrap());
         assert!(
             svg.contains("width=\"456.0\"") && svg.contains("width=\"228.0\""),
             "{svg}"

@@ -10,8 +10,8 @@ use diaphane_sight::runtimes::pools;
 use diaphane_sight::runtimes::pools::Api;
 use pyo3::prelude::*;
 
-use crate::libraries::inventory::Item;
-use crate::libraries::inventory::stem;
+use crate::libraries::inventory::LibraryEntry;
+use crate::libraries::names::stem;
 use diaphane_report::{Diagnosis, Severity};
 
 /// What Python and the thread that asks know and no library says.
@@ -34,7 +34,7 @@ impl Interpreter {
             has_reenabled_gil = is_enabled && !is_asked;
         }
         Ok(Self {
-            subnormals: subnormals(),
+            subnormals: Some(subnormals()),
             has_reenabled_gil,
         })
     }
@@ -42,8 +42,8 @@ impl Interpreter {
 
 /// Everything remarkable about the listed libraries; what follows from others looks at all of them.
 pub(super) fn all(
-    listed: &[&Item],
-    items: &[Item],
+    listed: &[&LibraryEntry],
+    items: &[LibraryEntry],
     interpreter: Option<&Interpreter>,
 ) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = [several_openmp(listed), several_blas(listed)]
@@ -64,7 +64,7 @@ pub(super) fn all(
 }
 
 /// The libraries that are there more than once, be it another build of the same.
-pub(super) fn duplicates(items: &[Item]) -> HashSet<usize> {
+pub(super) fn duplicates(items: &[LibraryEntry]) -> HashSet<usize> {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         if item.facts.kind == Kind::Library {
@@ -90,7 +90,7 @@ pub(super) fn duplicates(items: &[Item]) -> HashSet<usize> {
 }
 
 /// A runtime with what is known of it, and whose it is.
-fn describe(item: &Item) -> String {
+fn describe(item: &LibraryEntry) -> String {
     let name = item
         .fixed
         .runtime
@@ -111,14 +111,17 @@ fn describe(item: &Item) -> String {
     words.join(" ")
 }
 
-fn of_api<'a>(listed: &[&'a Item], api: Api) -> Vec<(&'a Item, &'static pools::Runtime)> {
+fn of_api<'a>(
+    listed: &[&'a LibraryEntry],
+    api: Api,
+) -> Vec<(&'a LibraryEntry, &'static pools::Runtime)> {
     let runtimes = listed
         .iter()
         .filter_map(|item| Some((*item, item.fixed.runtime?)));
     runtimes.filter(|(_, runtime)| runtime.api == api).collect()
 }
 
-fn several_openmp(listed: &[&Item]) -> Option<Diagnosis> {
+fn several_openmp(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
     let runtimes = of_api(listed, Api::OpenMp);
     let names: Vec<&str> = runtimes.iter().map(|(_, runtime)| runtime.name).collect();
     let kinds: HashSet<&str> = names.iter().copied().collect();
@@ -152,7 +155,7 @@ fn several_openmp(listed: &[&Item]) -> Option<Diagnosis> {
     })
 }
 
-fn several_blas(listed: &[&Item]) -> Option<Diagnosis> {
+fn several_blas(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
     let runtimes = of_api(listed, Api::Blas);
     (runtimes.len() > 1).then(|| Diagnosis {
         code: "L002",
@@ -167,15 +170,15 @@ fn several_blas(listed: &[&Item]) -> Option<Diagnosis> {
 }
 
 /// Copies under one soname shadow each other; copies under names with a hash, as wheels have them, do not.
-fn copies(listed: &[&Item]) -> Vec<Diagnosis> {
+fn copies(listed: &[&LibraryEntry]) -> Vec<Diagnosis> {
     let libraries = || {
         let plain = listed
             .iter()
             .filter(|item| item.facts.kind == Kind::Library);
         plain.filter(|item| item.fixed.runtime.is_none())
     };
-    let mut by_soname: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
-    let mut by_stem: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    let mut by_soname: BTreeMap<&str, Vec<&LibraryEntry>> = BTreeMap::new();
+    let mut by_stem: BTreeMap<&str, Vec<&LibraryEntry>> = BTreeMap::new();
     for item in libraries() {
         if let Some(soname) = item.facts.image.soname.as_deref() {
             by_soname.entry(soname).or_default().push(item);
@@ -186,12 +189,12 @@ fn copies(listed: &[&Item]) -> Vec<Diagnosis> {
             .push(item);
     }
     by_soname.retain(|_, group| group.len() > 1);
-    let is_told = |item: &Item| {
+    let is_told = |item: &LibraryEntry| {
         let soname = item.facts.image.soname.as_deref();
         soname.is_some_and(|soname| by_soname.contains_key(soname))
     };
     by_stem.retain(|_, group| group.len() > 1 && !group.iter().all(|item| is_told(item)));
-    let evidence = |groups: &BTreeMap<&str, Vec<&Item>>| -> Vec<String> {
+    let evidence = |groups: &BTreeMap<&str, Vec<&LibraryEntry>>| -> Vec<String> {
         let lines = groups.values().flatten();
         lines
             .map(|item| {
@@ -203,7 +206,7 @@ fn copies(listed: &[&Item]) -> Vec<Diagnosis> {
             })
             .collect()
     };
-    let names = |groups: &BTreeMap<&str, Vec<&Item>>| {
+    let names = |groups: &BTreeMap<&str, Vec<&LibraryEntry>>| {
         let names: Vec<&str> = groups.keys().copied().collect();
         names.join(", ")
     };
@@ -224,7 +227,7 @@ fn copies(listed: &[&Item]) -> Vec<Diagnosis> {
     same.into_iter().chain(similar).collect()
 }
 
-fn deleted(listed: &[&Item]) -> Option<Diagnosis> {
+fn deleted(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
     let gone: Vec<String> = listed
         .iter()
         .filter(|item| item.facts.deleted)
@@ -245,7 +248,7 @@ fn deleted(listed: &[&Item]) -> Option<Diagnosis> {
     })
 }
 
-fn risky(listed: &[&Item]) -> Option<Diagnosis> {
+fn risky(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
     let risks = listed
         .iter()
         .filter(|item| item.facts.kind != Kind::Program);
@@ -274,7 +277,7 @@ fn risky(listed: &[&Item]) -> Option<Diagnosis> {
     })
 }
 
-fn reenabled(listed: &[&Item], interpreter: &Interpreter) -> Option<Diagnosis> {
+fn reenabled(listed: &[&LibraryEntry], interpreter: &Interpreter) -> Option<Diagnosis> {
     let modules = listed
         .iter()
         .filter_map(|item| Some((item, item.declared.as_ref()?)));
@@ -291,7 +294,7 @@ fn reenabled(listed: &[&Item], interpreter: &Interpreter) -> Option<Diagnosis> {
     })
 }
 
-fn flushing(listed: &[&Item], interpreter: &Interpreter) -> Option<Diagnosis> {
+fn flushing(listed: &[&LibraryEntry], interpreter: &Interpreter) -> Option<Diagnosis> {
     let now = interpreter
         .subnormals
         .filter(|now| now.flushed || now.ignored)?;

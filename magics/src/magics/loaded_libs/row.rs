@@ -13,47 +13,12 @@ use diaphane_sight::runtimes::pools::Api;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::libraries::inventory::{Item, stem};
-use diaphane_report::{Address, Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(24),
-    Column::new("package", Show::Text, 1)
-        .with("package_version")
-        .at_least(12),
-    Column::new("size", Show::Bytes, 2),
-    Column::new("rss", Show::Bytes, 1).optional(),
-    Column::new("first_cell", Show::Number, 3)
-        .titled("cell")
-        .optional(),
-    Column::new("loaded_by", Show::Text, 4)
-        .titled("loaded by")
-        .at_least(18),
-    Column::new("found_by", Show::Text, 6).titled("found by"),
-    Column::new("version", Show::Text, 5).optional().at_least(8),
-    Column::new("architecture", Show::Text, 8).optional(),
-    Column::new("pool_size", Show::Number, 9)
-        .titled("pool")
-        .optional(),
-    Column::new("kind", Show::Text, 7).at_least(16),
-    Column::new("base", Show::Address, 10),
-    Column::new("needed_by", Show::List, 11).titled("needed by"),
-    Column::new("symbols", Show::Text, 12),
-    Column::new("gil", Show::Text, 13).optional(),
-    Column::new("subinterp", Show::Text, 14)
-        .titled("subinterpreters")
-        .optional(),
-    Column::new("path", Show::Path, 15),
-    Column::new("soname", Show::Text, 16),
-    Column::new("needed", Show::List, 17).titled("needs"),
-    Column::new("build_id", Show::Text, 18).titled("build ID"),
-    Column::new("fork_note", Show::Text, 19)
-        .titled("after fork")
-        .optional(),
-];
+use crate::libraries::inventory::LibraryEntry;
+use crate::libraries::names::stem;
+use diaphane_report::Address;
 
 #[derive(Default, Serialize)]
-pub(super) struct Row<'a> {
+pub(super) struct LibraryRow<'a> {
     name: &'a str,
     stem: Option<&'a str>,
     path: Option<&'a str>,
@@ -96,8 +61,8 @@ struct Segment<'a> {
     perms: &'a str,
 }
 
-impl<'a> Row<'a> {
-    pub fn of(item: &'a Item, all: &[Item], resident: Option<&Resident>) -> Self {
+impl<'a> LibraryRow<'a> {
+    pub fn of(item: &'a LibraryEntry, all: &[LibraryEntry], resident: Option<&Resident>) -> Self {
         let (facts, fixed) = (&item.facts, &item.fixed);
         let runtime = fixed.runtime;
         let declared = item.declared.as_ref();

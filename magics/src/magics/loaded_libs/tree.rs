@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use pyo3::prelude::*;
 
 use crate::error::Error;
-use crate::libraries::inventory::{Item, stem};
+use crate::libraries::inventory::LibraryEntry;
+use crate::libraries::names::stem;
 use crate::magic::Context;
 use diaphane_report::Report;
 use diaphane_report::spelling::did_you_mean;
@@ -14,7 +15,7 @@ use diaphane_report::spelling::did_you_mean;
 const MOST: usize = 8;
 
 /// The listed libraries that no other listed one needs, each with what it needs below it.
-pub(super) fn tree(listed: &[&Item], items: &[Item]) -> Vec<String> {
+pub(super) fn tree(listed: &[&LibraryEntry], items: &[LibraryEntry]) -> Vec<String> {
     let links = Links::of(items);
     let shown: HashSet<usize> = listed
         .iter()
@@ -55,7 +56,7 @@ pub(super) fn tree(listed: &[&Item], items: &[Item]) -> Vec<String> {
     growth.lines
 }
 
-fn position(item: &Item, items: &[Item]) -> Option<usize> {
+fn position(item: &LibraryEntry, items: &[LibraryEntry]) -> Option<usize> {
     items.iter().position(|other| std::ptr::eq(item, other))
 }
 
@@ -65,14 +66,14 @@ struct Links {
 }
 
 impl Links {
-    fn of(items: &[Item]) -> Self {
+    fn of(items: &[LibraryEntry]) -> Self {
         let mut by_name: HashMap<&str, usize> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             for name in item.facts.image.soname.iter().chain([&item.facts.name]) {
                 by_name.entry(name).or_insert(index);
             }
         }
-        let needs = |item: &Item| {
+        let needs = |item: &LibraryEntry| {
             let names = item.facts.image.needed.iter();
             names
                 .filter_map(|name| by_name.get(name.as_str()).copied())
@@ -96,7 +97,7 @@ impl Links {
 }
 
 struct Growth<'a> {
-    items: &'a [Item],
+    items: &'a [LibraryEntry],
     links: &'a Links,
     common: &'a HashSet<usize>,
     seen: HashSet<usize>,
@@ -137,7 +138,7 @@ impl Growth<'_> {
 }
 
 /// The name with its package and, of what was searched for, the rule by which it was found.
-fn label(item: &Item) -> String {
+fn label(item: &LibraryEntry) -> String {
     let mut label = item.facts.name.clone();
     label.extend(item.origin().map(|origin| format!(" ({origin})")));
     label.extend(
@@ -149,7 +150,7 @@ fn label(item: &Item) -> String {
 }
 
 /// The libraries that a name means: the whole name or stem if there is one, else a part of it.
-pub(super) fn find(wanted: &str, items: &[Item]) -> Result<Vec<usize>, Error> {
+pub(super) fn find(wanted: &str, items: &[LibraryEntry]) -> Result<Vec<usize>, Error> {
     let wanted = wanted.to_lowercase();
     let select = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
         let all = items.iter().enumerate();
@@ -176,7 +177,7 @@ pub(super) fn find(wanted: &str, items: &[Item]) -> Result<Vec<usize>, Error> {
 }
 
 /// The libraries with those for which they were loaded.
-pub(super) fn causes(found: Vec<usize>, items: &[Item]) -> HashSet<usize> {
+pub(super) fn causes(found: Vec<usize>, items: &[LibraryEntry]) -> HashSet<usize> {
     let up = |start: usize| std::iter::successors(Some(start), |&index| items[index].requester);
     found.into_iter().flat_map(up).collect()
 }
@@ -185,7 +186,7 @@ pub(super) fn causes(found: Vec<usize>, items: &[Item]) -> HashSet<usize> {
 pub(super) fn why(
     report: &mut Report,
     wanted: &str,
-    items: &[Item],
+    items: &[LibraryEntry],
     context: &Context<'_, '_>,
 ) -> Result<(), Error> {
     for index in find(wanted, items)? {
@@ -220,7 +221,7 @@ pub(super) fn why(
 }
 
 /// Where the chain begins: the user's line and the modules behind it.
-fn asked(item: &Item, items: &[Item], context: &Context<'_, '_>) -> Vec<String> {
+fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>) -> Vec<String> {
     let name = &item.facts.name;
     let by = item.loaded_by(items);
     let Some(load) = &item.load else {

@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::code::Part;
 use super::rows::Writer;
 use super::sums::summary;
-use super::tree::{Kind, Node, Tree};
+use super::tree::{CallNode, NodeKind, Tree};
 use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
 use crate::recording::arguments::Given;
-use crate::recording::arguments::findings::{Scene, slow_kernels};
+use crate::recording::arguments::findings::{FindingsInput, slow_kernels};
 use diaphane_report::{Diagnosis, Severity};
 
 /// The fields of a row that tell of arguments.
@@ -34,7 +34,7 @@ pub(super) struct Told {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn told(&self, log: &Log, node: &Node) -> Told {
+    pub(super) fn told(&self, log: &Log, node: &CallNode) -> Told {
         let logs = &self.recorded.recording.logs;
         let log = logs.iter().position(|one| ptr::eq(one, log));
         let (Some((arguments, _)), Some(log)) = (&self.recorded.arguments, log) else {
@@ -75,7 +75,7 @@ impl Writer<'_, '_> {
         let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
         let called: BTreeSet<usize> = nodes
             .filter_map(|node| match node.kind {
-                Kind::Native(address) => self.codes.known.get(&address)?.library,
+                NodeKind::Native(address) => self.codes.known.get(&address)?.library,
                 _ => None,
             })
             .filter(|&library| self.codes.part(Some(library)) == Part::Blas)
@@ -83,7 +83,7 @@ impl Writer<'_, '_> {
         let called: Vec<usize> = called.into_iter().collect();
         let mut found = slow_kernels(libraries, &called);
         if let Some((arguments, watched)) = &self.recorded.arguments {
-            found.extend(Scene::new(arguments, watched, libraries).findings());
+            found.extend(FindingsInput::new(arguments, watched, libraries).findings());
         }
         found.extend(self.below_their_best(trees)?);
         found.extend(self.recorded.held.iter().cloned());
@@ -96,7 +96,7 @@ impl Writer<'_, '_> {
         let nodes = trees.iter().flat_map(|(_, tree)| &tree.nodes);
         let loops: BTreeSet<usize> = nodes
             .filter_map(|node| match node.kind {
-                Kind::Native(address) if self.recorded.is_loop(address) => Some(address),
+                NodeKind::Native(address) if self.recorded.is_loop(address) => Some(address),
                 _ => None,
             })
             .collect();

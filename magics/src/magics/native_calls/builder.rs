@@ -13,13 +13,13 @@ use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
 use super::events::calls;
-use super::tree::{Code, Kind, Node, Role, Tree};
+use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
 
 /// A call that has not ended, as far as is known.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenCall {
     node: usize,
-    kind: Kind,
+    kind: NodeKind,
     /// Where its return address lies; of Python's, where the callback stood.
     stack: usize,
     back: usize,
@@ -47,8 +47,8 @@ pub(super) fn build(log: &Log, only_in_cell: bool, code: &mut impl Code) -> Tree
 struct Builder<'a, C> {
     code: &'a mut C,
     tree: Tree,
-    known: HashMap<(Option<usize>, Kind), usize>,
-    open: Vec<Open>,
+    known: HashMap<(Option<usize>, NodeKind), usize>,
+    open: Vec<OpenCall>,
     /// Where the interpreter is: the instruction, and the frame of its function.
     place: Option<(usize, usize)>,
     /// The event before.
@@ -68,13 +68,18 @@ impl<C: Code> Builder<'_, C> {
         match event.id {
             kind::PYTHON_ENTERS => self.python_enters(event),
             kind::PYTHON_LEAVES => {
-                self.leaves(|kind| matches!(kind, Kind::Cell | Kind::Display | Kind::Python(_)));
+                self.leaves(|kind| {
+                    matches!(
+                        kind,
+                        NodeKind::Cell | NodeKind::Display | NodeKind::Python(_)
+                    )
+                });
                 self.place = None;
             }
             kind::C_ENTERS if self.hidden == 0 => self.callable_enters(event),
             kind::C_LEAVES if self.hidden == 0 => {
                 let number = event.stack;
-                self.leaves(|kind| kind == Kind::Callable(number));
+                self.leaves(|kind| kind == NodeKind::Callable(number));
             }
             id if id < kind::FIRST && self.hidden == 0 => self.native(event, index),
             _ => {}
@@ -88,17 +93,17 @@ impl<C: Code> Builder<'_, C> {
             self.hidden += 1;
             return;
         }
-        if self.open.is_empty() && self.only_in_cell && role != Role::Cell {
+        if self.open.is_empty() && self.only_in_cell && role != FunctionRole::Cell {
             return;
         }
         self.pop_returned(event.back);
         let kind = match role {
-            Role::Cell => Kind::Cell,
-            Role::Display => Kind::Display,
-            Role::Function => Kind::Python(event.stack),
+            FunctionRole::Cell => NodeKind::Cell,
+            FunctionRole::Display => NodeKind::Display,
+            FunctionRole::Function => NodeKind::Python(event.stack),
         };
         self.push(kind, event);
-        self.hidden = usize::from(role == Role::Display);
+        self.hidden = usize::from(role == FunctionRole::Display);
     }
 
     fn callable_enters(&mut self, event: &Event) {
@@ -106,14 +111,14 @@ impl<C: Code> Builder<'_, C> {
             return;
         }
         self.pop_returned(event.back);
-        if matches!(self.open.last(), Some(open) if matches!(open.kind, Kind::Place(_))) {
+        if matches!(self.open.last(), Some(open) if matches!(open.kind, NodeKind::Place(_))) {
             self.open.pop();
         }
-        self.push(Kind::Callable(event.stack), event);
+        self.push(NodeKind::Callable(event.stack), event);
     }
 
     /// Closes what Python says has ended, with all that is open inside.
-    fn leaves(&mut self, is_meant: impl Fn(Kind) -> bool) {
+    fn leaves(&mut self, is_meant: impl Fn(NodeKind) -> bool) {
         if self.hidden > 1 {
             self.hidden -= 1;
             return;
@@ -132,12 +137,12 @@ impl<C: Code> Builder<'_, C> {
         let natives = self.natives();
         let report = self.open[natives..]
             .iter()
-            .position(|open| open.kind == Kind::Report);
+            .position(|open| open.kind == NodeKind::Report);
         if let Some(report) = report {
             self.open.truncate(natives + report);
         }
-        let has_returned = |last: &Open| match last.kind {
-            Kind::Native(_) | Kind::Caller(_) => last.stack <= stack,
+        let has_returned = |last: &OpenCall| match last.kind {
+            NodeKind::Native(_) | NodeKind::Caller(_) => last.stack <= stack,
             _ => false,
         };
         while self.open.last().is_some_and(has_returned) {
@@ -169,7 +174,7 @@ impl<C: Code> Builder<'_, C> {
             self.insert_caller(event, caller);
         }
         let library = self.code.function(entered).map(|(_, library)| library);
-        self.push(Kind::Native(entered), event);
+        self.push(NodeKind::Native(entered), event);
         if let Some(open) = self.open.last_mut() {
             open.library = library;
             let node = &mut self.tree.nodes[open.node];
@@ -184,14 +189,14 @@ impl<C: Code> Builder<'_, C> {
     fn is_reporting(&self) -> bool {
         self.open
             .last()
-            .is_some_and(|last| last.kind == Kind::Report)
+            .is_some_and(|last| last.kind == NodeKind::Report)
     }
 
     fn report_begins(&mut self, event: &Event) {
         // Time goes to the node that it interrupts.
         if let Some(last) = self.open.last().copied() {
-            self.open.push(Open {
-                kind: Kind::Report,
+            self.open.push(OpenCall {
+                kind: NodeKind::Report,
                 stack: event.stack,
                 back: event.back,
                 library: None,
@@ -210,10 +215,13 @@ impl<C: Code> Builder<'_, C> {
         self.leave_place();
         let is_called_again = self.is_called_again(event, entered);
         while let Some(last) = self.open.last().copied()
-            && matches!(last.kind, Kind::Native(_) | Kind::Caller(_) | Kind::Report)
+            && matches!(
+                last.kind,
+                NodeKind::Native(_) | NodeKind::Caller(_) | NodeKind::Report
+            )
             && last.stack <= event.stack
         {
-            if let Kind::Native(function) = last.kind
+            if let NodeKind::Native(function) = last.kind
                 && last.stack == event.stack
                 && last.back == event.back
                 && !is_called_again
@@ -230,10 +238,10 @@ impl<C: Code> Builder<'_, C> {
         let found = self.open[natives..]
             .iter()
             .rposition(|open| match open.kind {
-                Kind::Native(function) => {
+                NodeKind::Native(function) => {
                     self.code.function(function).map(|(own, _)| own) == Some(start)
                 }
-                Kind::Caller(own) => own == start,
+                NodeKind::Caller(own) => own == start,
                 _ => false,
             });
         match found {
@@ -252,16 +260,20 @@ impl<C: Code> Builder<'_, C> {
     fn is_called_again(&self, event: &Event, entered: usize) -> bool {
         let natives = self.open[self.natives()..].iter().rev();
         let mut here = natives
-            .filter(|open| !matches!(open.kind, Kind::Caller(_)))
+            .filter(|open| !matches!(open.kind, NodeKind::Caller(_)))
             .skip_while(|open| open.stack < event.stack)
             .take_while(|open| open.stack == event.stack && open.back == event.back);
-        here.any(|open| open.kind == Kind::Native(entered))
+        here.any(|open| open.kind == NodeKind::Native(entered))
     }
 
     /// Where the native calls begin that no function of Python's stands above.
     fn natives(&self) -> usize {
-        let is_native =
-            |open: &Open| matches!(open.kind, Kind::Native(_) | Kind::Caller(_) | Kind::Report);
+        let is_native = |open: &OpenCall| {
+            matches!(
+                open.kind,
+                NodeKind::Native(_) | NodeKind::Caller(_) | NodeKind::Report
+            )
+        };
         self.open
             .iter()
             .rposition(|open| !is_native(open))
@@ -272,8 +284,8 @@ impl<C: Code> Builder<'_, C> {
     fn leave_library(&mut self, library: usize) {
         while let Some(last) = self.open.last()
             && match last.kind {
-                Kind::Native(_) => last.library != Some(library) || self.code.serves(library),
-                Kind::Caller(_) => true,
+                NodeKind::Native(_) => last.library != Some(library) || self.code.serves(library),
+                NodeKind::Caller(_) => true,
                 _ => false,
             }
         {
@@ -291,9 +303,9 @@ impl<C: Code> Builder<'_, C> {
             return;
         };
         let has_left = match (open.kind, self.place) {
-            (Kind::Place(_), None) => true,
+            (NodeKind::Place(_), None) => true,
             // The frame of a function that is about to begin says nothing about its caller's place.
-            (Kind::Place(old), Some((new, frame))) => frame == open.back && new != old,
+            (NodeKind::Place(old), Some((new, frame))) => frame == open.back && new != old,
             _ => false,
         };
         if has_left {
@@ -308,16 +320,16 @@ impl<C: Code> Builder<'_, C> {
             return;
         };
         let is_there = self.open.last().is_some_and(|last| match last.kind {
-            Kind::Native(function) => {
+            NodeKind::Native(function) => {
                 self.code.function(function).map(|(own, _)| own) == Some(start)
             }
-            Kind::Caller(own) => own == start,
+            NodeKind::Caller(own) => own == start,
             _ => false,
         });
         if is_there || self.code.evaluates(start) {
             return;
         }
-        self.push(Kind::Caller(start), event);
+        self.push(NodeKind::Caller(start), event);
         if let Some(open) = self.open.last_mut() {
             // Its own frame begins behind the return address.
             open.stack = event.stack + size_of::<usize>();
@@ -330,23 +342,23 @@ impl<C: Code> Builder<'_, C> {
         let is_function = self
             .open
             .last()
-            .is_some_and(|last| matches!(last.kind, Kind::Python(_) | Kind::Cell));
+            .is_some_and(|last| matches!(last.kind, NodeKind::Python(_) | NodeKind::Cell));
         if let Some((place, frame)) = self.place.filter(|_| is_function) {
             let event = Event {
                 time: self.then.as_ref().map_or(0, |then| then.time),
                 back: frame,
                 ..Event::default()
             };
-            self.push(Kind::Place(place), &event);
+            self.push(NodeKind::Place(place), &event);
         }
     }
 
-    fn push(&mut self, kind: Kind, event: &Event) {
+    fn push(&mut self, kind: NodeKind, event: &Event) {
         let parent = self.open.last().map(|open| open.node);
         let next = self.tree.nodes.len();
         let node = *self.known.entry((parent, kind)).or_insert(next);
         if node == next {
-            self.tree.nodes.push(Node {
+            self.tree.nodes.push(CallNode {
                 kind,
                 parent,
                 children: Vec::new(),
@@ -361,15 +373,17 @@ impl<C: Code> Builder<'_, C> {
                 self.tree.nodes[parent].children.push(node);
             }
         }
-        let is_counted = !matches!(kind, Kind::Caller(_) | Kind::Place(_));
+        let is_counted = !matches!(kind, NodeKind::Caller(_) | NodeKind::Place(_));
         self.tree.nodes[node].calls += u64::from(is_counted);
         let stack = match kind {
-            Kind::Native(_) => event.stack,
+            NodeKind::Native(_) => event.stack,
             // Where Python's callback stood; `stack` is the number.
-            Kind::Cell | Kind::Display | Kind::Python(_) | Kind::Callable(_) => event.back,
+            NodeKind::Cell | NodeKind::Display | NodeKind::Python(_) | NodeKind::Callable(_) => {
+                event.back
+            }
             _ => usize::MAX,
         };
-        self.open.push(Open {
+        self.open.push(OpenCall {
             node,
             kind,
             stack,

@@ -4,7 +4,7 @@ use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
 use super::builder::build;
-use super::tree::{Code, Kind, Node, Role, Tree};
+use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
 
 /// The library that serves its callers.
 const SERVES: usize = 2;
@@ -44,11 +44,11 @@ impl Code for Fake {
     fn jumps_to(&mut self, from: usize, _to: usize) -> bool {
         matches!(from, 0x1700 | 0x1900)
     }
-    fn role(&self, code: usize) -> Role {
+    fn role(&self, code: usize) -> FunctionRole {
         match code {
-            CELL => Role::Cell,
-            DISPLAY => Role::Display,
-            _ => Role::Function,
+            CELL => FunctionRole::Cell,
+            DISPLAY => FunctionRole::Display,
+            _ => FunctionRole::Function,
         }
     }
 }
@@ -105,11 +105,11 @@ impl Script {
 /// The tree with a line a node: depth, kind, calls.
 fn shape(tree: &Tree) -> Vec<String> {
     fn walk(tree: &Tree, node: usize, depth: usize, lines: &mut Vec<String>) {
-        let Node { kind, calls, .. } = &tree.nodes[node];
+        let CallNode { kind, calls, .. } = &tree.nodes[node];
         let name = match kind {
-            Kind::Native(address) => format!("native {address:x}"),
-            Kind::Caller(address) => format!("caller {address:x}"),
-            Kind::Place(address) => format!("place {address:x}"),
+            NodeKind::Native(address) => format!("native {address:x}"),
+            NodeKind::Caller(address) => format!("caller {address:x}"),
+            NodeKind::Place(address) => format!("place {address:x}"),
             other => format!("{other:?}"),
         };
         lines.push(format!("{}{name} {calls}", "  ".repeat(depth)));
@@ -124,7 +124,7 @@ fn shape(tree: &Tree) -> Vec<String> {
     lines
 }
 
-fn node(tree: &Tree, kind: Kind) -> &Node {
+fn node(tree: &Tree, kind: NodeKind) -> &CallNode {
     tree.nodes.iter().find(|node| node.kind == kind).unwrap()
 }
 
@@ -175,7 +175,7 @@ fn a_jump_to_another_function_is_a_tail_call() {
         shape(&tree),
         ["Cell 1", "  native 1700 1", "    native 1800 1"]
     );
-    assert_eq!(node(&tree, Kind::Native(0x1800)).tail, 1);
+    assert_eq!(node(&tree, NodeKind::Native(0x1800)).tail, 1);
     // The same events, but that function cannot jump: it was called twice from the same place.
     assert_eq!(
         shape(&jump(0x1600)),
@@ -195,7 +195,7 @@ fn what_is_called_in_a_loop_does_not_stand_below_itself() {
     }
     let tree = log.tree(true);
     assert_eq!(tree.nodes.len(), 4);
-    assert_eq!(node(&tree, Kind::Native(0x1900)).calls, 1000);
+    assert_eq!(node(&tree, NodeKind::Native(0x1900)).calls, 1000);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_caller_without_an_entry_ends_with_what_it_has_called() {
         .native(inside + 0x100, 0x7f00, inside + 0x410)
         .native(inside + 0x100, 0x7f08, inside + 0x510)
         .tree(true);
-    assert_eq!(node(&tree, Kind::Cell).children.len(), 2);
+    assert_eq!(node(&tree, NodeKind::Cell).children.len(), 2);
 }
 
 #[test]
@@ -339,11 +339,11 @@ fn the_time_of_a_serving_function_is_its_callers() {
         .native(0x1200, 0x7f00, 0x1120)
         .leaves();
     let tree = log.tree(true);
-    assert_eq!(node(&tree, Kind::Native(SERVES * 0x1000)).total, 0);
-    assert_eq!(node(&tree, Kind::Native(0x1100)).own, 20);
-    assert_eq!(node(&tree, Kind::Native(0x1200)).own, 10);
-    assert_eq!(node(&tree, Kind::Native(0x1100)).total, 30);
-    assert_eq!(node(&tree, Kind::Cell).total, 40);
+    assert_eq!(node(&tree, NodeKind::Native(SERVES * 0x1000)).total, 0);
+    assert_eq!(node(&tree, NodeKind::Native(0x1100)).own, 20);
+    assert_eq!(node(&tree, NodeKind::Native(0x1200)).own, 10);
+    assert_eq!(node(&tree, NodeKind::Native(0x1100)).total, 30);
+    assert_eq!(node(&tree, NodeKind::Cell).total, 40);
 }
 
 #[test]
@@ -354,14 +354,14 @@ fn where_every_function_is_hooked_the_one_in_between_was_built_in() {
         .native(inside + 0x200, 0x7f00, inside + 0x110)
         .native(inside + 0x300, 0x7e00, inside + 0x410);
     let tree = log.tree(true);
-    let last = node(&tree, Kind::Native(inside + 0x300));
+    let last = node(&tree, NodeKind::Native(inside + 0x300));
     let caller = last.parent.unwrap();
-    assert_eq!(tree.nodes[caller].kind, Kind::Caller(inside + 0x400));
+    assert_eq!(tree.nodes[caller].kind, NodeKind::Caller(inside + 0x400));
     assert_eq!(
         tree.nodes[caller].parent,
         tree.nodes
             .iter()
-            .position(|node| node.kind == Kind::Native(inside + 0x200))
+            .position(|node| node.kind == NodeKind::Native(inside + 0x200))
     );
 }
 
@@ -378,7 +378,7 @@ fn arguments_are_no_calls_and_belong_to_theirs() {
         shape(&tree),
         ["Cell 1", "  native 1100 1", "    native 1300 1"]
     );
-    assert_eq!(node(&tree, Kind::Native(0x1100)).told, [1]);
+    assert_eq!(node(&tree, NodeKind::Native(0x1100)).told, [1]);
     assert_eq!(tree.events, 3);
 }
 
@@ -391,6 +391,6 @@ fn time_behind_the_last_call_of_an_unhooked_caller_is_the_hooked_functions() {
         .native(0x2200, 0x7f80, 0x1510)
         .leaves()
         .tree(true);
-    assert_eq!(node(&tree, Kind::Caller(0x1300)).own, 10);
-    assert_eq!(node(&tree, Kind::Native(0x1500)).own, 30);
+    assert_eq!(node(&tree, NodeKind::Caller(0x1300)).own, 10);
+    assert_eq!(node(&tree, NodeKind::Native(0x1500)).own, 30);
 }

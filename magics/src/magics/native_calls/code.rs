@@ -8,12 +8,13 @@ use diaphane_sight::code::symbols::{Symbol, Table, place};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::packages;
+use diaphane_sight::runtimes::families::family;
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use diaphane_sight::unwind::function_start;
 
 use super::record::Recorded;
-use super::tree::{Code, Role};
-use crate::recording::hook_plan::is_runtime;
+use super::tree::{Code, FunctionRole};
+use crate::libraries::names::short;
 use diaphane_cpython::symbols::{evaluates, is_interpreter, reports};
 
 /// Functions that end with a jump are short; the ends of long ones are not looked at.
@@ -47,7 +48,7 @@ impl Part {
 
 /// A function.
 #[derive(Debug, Clone)]
-pub(super) struct Function {
+pub(super) struct CodeFunction {
     /// The symbol, demangled; of unnamed code the distance from the library's base.
     pub name: String,
     pub start: usize,
@@ -60,11 +61,11 @@ pub(super) struct Codes {
     pub libraries: Vec<Library>,
     /// Names by which functions were asked for.
     names: HashMap<usize, String>,
-    functions: HashMap<usize, Option<Function>>,
+    functions: HashMap<usize, Option<CodeFunction>>,
     /// By a function's start.
-    pub known: HashMap<usize, Function>,
+    pub known: HashMap<usize, CodeFunction>,
     jumps: HashMap<usize, Vec<Option<usize>>>,
-    roles: Vec<Role>,
+    roles: Vec<FunctionRole>,
     parts: Vec<Part>,
     /// The libraries whose functions are all hooked.
     covered: Vec<bool>,
@@ -72,7 +73,7 @@ pub(super) struct Codes {
 }
 
 impl Codes {
-    pub fn new(libraries: Vec<Library>, recorded: &Recorded, roles: Vec<Role>) -> Self {
+    pub fn new(libraries: Vec<Library>, recorded: &Recorded, roles: Vec<FunctionRole>) -> Self {
         let parts = libraries.iter().map(part).collect();
         let own = short as *const () as usize;
         let is_covered = |library: &Library| recorded.covered.contains(&library.image.bias());
@@ -92,7 +93,7 @@ impl Codes {
     }
 
     /// The function that an address lies in.
-    pub fn at(&mut self, address: usize) -> Option<&Function> {
+    pub fn at(&mut self, address: usize) -> Option<&CodeFunction> {
         if !self.functions.contains_key(&address) {
             let function = self.look(address);
             if let Some(function) = &function {
@@ -105,7 +106,7 @@ impl Codes {
         self.functions.get(&address)?.as_ref()
     }
 
-    fn look(&self, address: usize) -> Option<Function> {
+    fn look(&self, address: usize) -> Option<CodeFunction> {
         let place = place(address, &self.libraries)?;
         let library = &self.libraries[place.library];
         // Where there is no symbol, the tables for exceptions tell where functions begin.
@@ -119,7 +120,7 @@ impl Codes {
             (_, Some(symbol)) => demangle(&symbol.name),
             (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
         };
-        Some(Function {
+        Some(CodeFunction {
             name,
             start,
             library: Some(place.library),
@@ -139,7 +140,7 @@ impl Codes {
 
     /// A library's name without what its file name adds.
     pub fn short(&self, library: usize) -> String {
-        short(&self.libraries[library].name)
+        short(&self.libraries[library].name).to_owned()
     }
 
     fn jumps_of(&mut self, function: usize) -> &[Option<usize>] {
@@ -192,8 +193,11 @@ impl Code for Codes {
         self.jumps_of(from).iter().any(leads)
     }
 
-    fn role(&self, code: usize) -> Role {
-        self.roles.get(code).copied().unwrap_or(Role::Function)
+    fn role(&self, code: usize) -> FunctionRole {
+        self.roles
+            .get(code)
+            .copied()
+            .unwrap_or(FunctionRole::Function)
     }
 }
 
@@ -212,8 +216,8 @@ fn part(library: &Library) -> Part {
         _ if is_interpreter(library) || path.contains("/lib-dynload/") => Part::Python,
         _ if runtime(library).is_some_and(|runtime| runtime.api == Api::Blas) => Part::Blas,
         _ if path.contains("/numpy/") => Part::NumPy,
-        Kind::Loader | Kind::Vdso => Part::Runtime,
-        _ if is_runtime(library) => Part::Runtime,
+        Kind::Vdso => Part::Runtime,
+        _ if family(library).is_some() => Part::Runtime,
         _ => Part::Other(package(library)),
     }
 }
@@ -222,38 +226,8 @@ fn part(library: &Library) -> Part {
 fn package(library: &Library) -> String {
     let path = library.path.as_deref().map(Path::new);
     let package = path.and_then(packages::owner);
-    package.map_or_else(|| short(&library.name), |package| package.name.clone())
-}
-
-/// `_multiarray_umath` for `_multiarray_umath.cpython-311-x86_64-linux-gnu.so`, `libscipy_openblas64_` for
-/// `libscipy_openblas64_-32a4b2a6.so`, `libc` for `libc.so.6`.
-pub(super) fn short(name: &str) -> String {
-    let stem = name.split(".so").next().unwrap_or(name);
-    let stem = match stem.split_once(".cpython-") {
-        Some((module, _)) => module,
-        None => stem,
-    };
-    match stem.rsplit_once('-') {
-        Some((before, hash)) if hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
-            before.to_owned()
-        }
-        _ => stem.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_what_file_names_add() {
-        let long = "_multiarray_umath.cpython-311-x86_64-linux-gnu.so";
-        assert_eq!(short(long), "_multiarray_umath");
-        assert_eq!(
-            short("libscipy_openblas64_-32a4b2a6.so"),
-            "libscipy_openblas64_"
-        );
-        assert_eq!(short("libpython3.11.so.1.0"), "libpython3.11");
-        assert_eq!(short("libgomp-e985bcbb.so.1.0.0"), "libgomp");
-    }
+    package.map_or_else(
+        || short(&library.name).to_owned(),
+        |package| package.name.clone(),
+    )
 }

@@ -2,9 +2,9 @@
 
 use super::code::Part;
 use super::rows::Writer;
-use super::tree::{Kind, Node};
+use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
-use crate::python::ipython::place as place_in_code;
+use crate::python::ipython::source_line;
 
 /// What a node is called.
 pub(super) struct Label {
@@ -16,7 +16,7 @@ pub(super) struct Label {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn label(&mut self, node: &Node) -> Result<Label, Error> {
+    pub(super) fn label(&mut self, node: &CallNode) -> Result<Label, Error> {
         let py = self.user.py;
         let known = &self.recorded.known;
         let python = |func: String, via, place| Label {
@@ -27,16 +27,16 @@ impl Writer<'_, '_> {
             part: Part::Python,
         };
         Ok(match node.kind {
-            Kind::Report => python("Python's reports".into(), "python", None),
-            Kind::Cell => python("the cell".into(), "python", None),
-            Kind::Display => python("show the last value".into(), "python", None),
-            Kind::Python(number) => {
+            NodeKind::Report => python("Python's reports".into(), "python", None),
+            NodeKind::Cell => python("the cell".into(), "python", None),
+            NodeKind::Display => python("show the last value".into(), "python", None),
+            NodeKind::Python(number) => {
                 let code = &known.codes[number];
-                let (place, _) = place_in_code(py, &code.file, code.line)?;
+                let (place, _) = source_line(py, &code.file, code.line)?;
                 python(code.function.clone(), "python", Some(short_path(&place)))
             }
-            Kind::Place(instruction) => self.place(instruction)?,
-            Kind::Callable(number) => {
+            NodeKind::Place(instruction) => self.label_of_place(instruction)?,
+            NodeKind::Callable(number) => {
                 let callable = &known.callables[number];
                 let function = callable.code.and_then(|code| self.codes.at(code).cloned());
                 let library = function.and_then(|function| function.library);
@@ -50,14 +50,14 @@ impl Writer<'_, '_> {
                     },
                 }
             }
-            Kind::Native(address) | Kind::Caller(address) => {
+            NodeKind::Native(address) | NodeKind::Caller(address) => {
                 let function = self.codes.at(address).cloned();
                 let (name, library) = match function {
                     Some(function) => (function.name, function.library),
                     None => (format!("{address:#x}"), None),
                 };
                 let via = match node.kind {
-                    Kind::Caller(_) => "caller",
+                    NodeKind::Caller(_) => "caller",
                     _ if self.recorded.is_loop(address) => "ufunc loop",
                     _ => "call",
                 };
@@ -76,14 +76,14 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn place(&self, instruction: usize) -> Result<Label, Error> {
+    fn label_of_place(&self, instruction: usize) -> Result<Label, Error> {
         let site = self.places.at(instruction);
         let (func, place) = match site {
             None => ("Python's own work".to_owned(), None),
             Some(site) => {
                 let file = &self.recorded.known.codes[site.code].file;
                 let place = match site.line {
-                    Some(line) => Some(short_path(&place_in_code(self.user.py, file, line)?.0)),
+                    Some(line) => Some(short_path(&source_line(self.user.py, file, line)?.0)),
                     None => None,
                 };
                 let words = site.text.or(site.operator).unwrap_or(site.operation);

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::inline_hooks;
 use diaphane_trace::recorder::{self, Ahead, Plan, Recording, Refused};
 use pyo3::prelude::*;
@@ -15,9 +14,9 @@ use regex::Regex;
 
 use crate::error::Error;
 use crate::magic::User;
-use crate::recording::arguments::{Arguments, Watch, Watched};
+use crate::recording::arguments::{ArgumentWatch, CallArguments, WatchedArguments};
 use crate::recording::gil_watch::GilWatch;
-use crate::recording::hook_plan::{Boundary, Wanted};
+use crate::recording::hook_plan::{HookOptions, HookPlan};
 use crate::recording::signatures;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, PythonEvents};
@@ -32,7 +31,7 @@ const BUSY: &str = "%%native_calls: another recording is running, and there is o
 const NOT_WITH_DEEP: &str = "what Python's own allocators were given is not kept with --deep";
 
 /// How a cell is recorded.
-pub(super) struct How {
+pub(super) struct RecordOptions {
     /// Whether every function is hooked at its entry.
     pub deep: bool,
     /// Only libraries whose file name matches.
@@ -40,7 +39,7 @@ pub(super) struct How {
     /// Whether arguments are kept.
     pub arguments: bool,
     /// How many events each thread may write.
-    pub room: usize,
+    pub capacity: usize,
 }
 
 /// What was recorded of a cell.
@@ -56,7 +55,7 @@ pub(super) struct Recorded {
     pub loop_addresses: HashSet<usize>,
     pub deep: Option<Deep>,
     /// What was handed to the functions, where it was kept.
-    pub arguments: Option<(Arguments, Watched)>,
+    pub arguments: Option<(CallArguments, WatchedArguments)>,
     /// The biases of libraries whose functions were all hooked.
     pub covered: Vec<usize>,
     /// Native functions that kept the GIL while others waited for it.
@@ -90,26 +89,30 @@ pub(super) struct Deep {
 }
 
 /// Runs the cell.
-pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Result<Recorded, Error> {
+pub(super) fn record(
+    user: User<'_, '_>,
+    body: &Body<'_, '_>,
+    how: RecordOptions,
+) -> Result<Recorded, Error> {
     let py = user.py;
     check(py);
     let mut limits = Vec::from_iter(support());
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {
-        room: how.room,
+        capacity: how.capacity,
         place: place(py),
         words: how.arguments,
     };
-    let begin = || Watch::begin(user, &body.names);
+    let begin = || ArgumentWatch::begin(user, &body.names);
     let mut watch = how.arguments.then(begin).transpose()?;
     let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
     let started = Instant::now();
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let covered = covered(prepared.as_ref(), applied.as_ref());
-    let boundary = Boundary::place(user, wanted(&covered, &how))?;
-    let boundary = Arc::new(Mutex::new(boundary));
-    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &boundary))?;
+    let hook_plan = HookPlan::install(user, wanted(&covered, &how))?;
+    let hook_plan = Arc::new(Mutex::new(hook_plan));
+    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &hook_plan))?;
     let on = started.elapsed();
     let (outcome, held, took) = run(body);
     let ended = Instant::now();
@@ -119,19 +122,19 @@ pub(super) fn record(user: User<'_, '_>, body: &Body<'_, '_>, how: How) -> Resul
     }
     restore(applied, &mut about, &mut limits);
     let (calls, loops, names, loop_addresses) = {
-        let mut boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
-        boundary.remove();
-        limits.append(&mut boundary.limits);
+        let mut hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+        hook_plan.remove();
+        limits.append(&mut hook_plan.limits);
         (
-            boundary.calls(),
-            boundary.loops(),
-            boundary.names(),
-            boundary.loop_addresses(),
+            hook_plan.calls(),
+            hook_plan.loops(),
+            hook_plan.names(),
+            hook_plan.loop_addresses(),
         )
     };
     let off = ended.elapsed();
     let recording = running.end();
-    let arguments = arguments(user, watch, &boundary, &recording, &mut limits)?;
+    let arguments = arguments(user, watch, &hook_plan, &recording, &mut limits)?;
     let mut known = events.known(py)?;
     limits.append(&mut known.limits);
     Ok(Recorded {
@@ -165,8 +168,8 @@ fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.
-fn wanted(covered: &[usize], how: &How) -> Wanted {
-    Wanted {
+fn wanted(covered: &[usize], how: &RecordOptions) -> HookOptions {
+    HookOptions {
         covered: covered.to_vec(),
         libraries: how.libraries.clone(),
         arguments: how.arguments,
@@ -212,24 +215,24 @@ fn restore(
 /// What the words of the recording mean, where they were kept.
 fn arguments(
     user: User<'_, '_>,
-    watch: Option<Watch<'_>>,
-    boundary: &Mutex<Boundary>,
+    watch: Option<ArgumentWatch<'_>>,
+    hook_plan: &Mutex<HookPlan>,
     recording: &Recording,
     limits: &mut Vec<String>,
-) -> Result<Option<(Arguments, Watched)>, Error> {
+) -> Result<Option<(CallArguments, WatchedArguments)>, Error> {
     let Some(watch) = watch else {
         return Ok(None);
     };
     let mut watched = watch.end(user)?;
     limits.append(&mut watched.limits);
-    let boundary = boundary.lock().unwrap_or_else(PoisonError::into_inner);
-    let arguments = Arguments::of(&recording.logs, &boundary, &watched);
+    let hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+    let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
     Ok(Some((arguments, watched)))
 }
 
 /// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.
-fn prepare(user: User<'_, '_>, how: &How) -> Result<inline_hooks::Prepared, Error> {
-    let libraries = libraries::loaded(&Maps::read()?)?;
+fn prepare(user: User<'_, '_>, how: &RecordOptions) -> Result<inline_hooks::Prepared, Error> {
+    let libraries = libraries::now()?;
     let mut chosen = inline_hooks::usual(&libraries);
     if let Some(pattern) = &how.libraries {
         chosen = libraries
@@ -293,9 +296,9 @@ fn about(
 /// What is loaded while the cell runs is hooked too.
 fn after_load(
     user: User<'_, '_>,
-    boundary: &Arc<Mutex<Boundary>>,
+    hook_plan: &Arc<Mutex<HookPlan>>,
 ) -> diaphane_cpython::events::AfterLoad {
-    let boundary = Arc::clone(boundary);
+    let hook_plan = Arc::clone(hook_plan);
     let namespace = user.namespace.clone().unbind();
     Box::new(move |py| {
         let user = User {
@@ -303,9 +306,9 @@ fn after_load(
             namespace: namespace.bind(py),
         };
         // Who waits for the lock would hold the GIL; there is only this one and the end of the cell.
-        if let Ok(mut boundary) = boundary.try_lock() {
+        if let Ok(mut hook_plan) = hook_plan.try_lock() {
             // A failure costs what the new library does, and nothing else.
-            let _ = boundary.extend(user);
+            let _ = hook_plan.extend(user);
         }
     })
 }

@@ -4,38 +4,22 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use diaphane_sight::linker::libraries;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::event::Log;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Args;
+use super::NativeCallsArgs;
 use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
 use super::record::Recorded;
-use super::tree::{Kind, Node, Role, Tree};
+use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
 use crate::magic::User;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, Places};
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::{Report, fields, rows};
 
-const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0)
-        .titled("function")
-        .with("place"),
-    Column::new("calls", Show::Number, 1),
-    Column::new("total_ns", Show::Time, 0).titled("time"),
-    Column::new("lib", Show::Text, 2).titled("library"),
-    Column::new("args", Show::Text, 1)
-        .titled("with")
-        .at_least(40)
-        .optional(),
-    Column::new("helpers", Show::Text, 3)
-        .titled("and calls")
-        .optional(),
-];
 /// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses goes on for ever.
 pub(super) const DEEPEST: usize = 1000;
 /// Callers that took less than this part of their parent's time stand together on one row.
@@ -43,7 +27,7 @@ const SMALL: u64 = 20;
 
 /// One row of the tree.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct CallRow {
     id: usize,
     parent: Option<usize>,
     depth: usize,
@@ -65,11 +49,11 @@ pub(super) fn report(
     user: User<'_, '_>,
     body: &Body<'_, '_>,
     recorded: &Recorded,
-    args: &Args,
+    args: &NativeCallsArgs,
 ) -> Result<Report, Error> {
     let known = &recorded.known;
     let roles = roles(known, &body.file.to_string());
-    let libraries = libraries::loaded(&Maps::read()?)?;
+    let libraries = libraries::now()?;
     let mut codes = Codes::new(libraries, recorded, roles);
     let own = nix::unistd::gettid().as_raw();
     let mut trees: Vec<(&Log, Tree)> = Vec::new();
@@ -100,14 +84,14 @@ pub(super) fn report(
 }
 
 /// What each Python function is to the cell.
-fn roles(known: &Known, cell: &str) -> Vec<Role> {
+fn roles(known: &Known, cell: &str) -> Vec<FunctionRole> {
     let role = |code: &diaphane_cpython::events::CodeObject| {
         let is_display =
             code.file.ends_with("displayhook.py") && code.function.ends_with(".__call__");
         match code.function.as_str() {
-            "<module>" if code.file == cell => Role::Cell,
-            _ if is_display => Role::Display,
-            _ => Role::Function,
+            "<module>" if code.file == cell => FunctionRole::Cell,
+            _ if is_display => FunctionRole::Display,
+            _ => FunctionRole::Function,
         }
     };
     known.codes.iter().map(role).collect()
@@ -121,7 +105,7 @@ pub(super) struct Sum {
 }
 
 /// What gets a row.
-enum Step {
+enum RowSource {
     /// A node.
     One(usize),
     /// Callers in a library that did little.
@@ -137,7 +121,7 @@ pub(super) struct Writer<'a, 'py> {
     pub depth: usize,
     /// Whether there is something below those.
     pub is_cut: bool,
-    pub rows: Vec<Row>,
+    pub rows: Vec<CallRow>,
     /// By name and library.
     pub functions: BTreeMap<(String, String), Sum>,
     pub parts: BTreeMap<Part, u64>,
@@ -152,7 +136,7 @@ impl Writer<'_, '_> {
             parent = Some(self.rows.len());
             let roots = tree.nodes.iter().filter(|node| node.parent.is_none());
             let total = roots.map(|node| node.total).sum();
-            self.rows.push(Row {
+            self.rows.push(CallRow {
                 id: self.rows.len(),
                 parent: None,
                 depth: 0,
@@ -187,7 +171,7 @@ impl Writer<'_, '_> {
         parent: Option<usize>,
         depth: usize,
     ) -> Result<(), Error> {
-        let mut open = vec![(parent, depth, Step::One(root))];
+        let mut open = vec![(parent, depth, RowSource::One(root))];
         while let Some((parent, depth, step)) = open.pop() {
             if depth >= self.depth {
                 self.is_cut = true;
@@ -195,8 +179,8 @@ impl Writer<'_, '_> {
             }
             let id = self.rows.len();
             let below = match step {
-                Step::One(index) => self.node(log, tree, index, parent, depth)?,
-                Step::Together(library, members) => {
+                RowSource::One(index) => self.node(log, tree, index, parent, depth)?,
+                RowSource::Together(library, members) => {
                     self.together(log, tree, parent, depth, library, &members)?;
                     Vec::new()
                 }
@@ -215,15 +199,15 @@ impl Writer<'_, '_> {
         index: usize,
         parent: Option<usize>,
         depth: usize,
-    ) -> Result<Vec<Step>, Error> {
+    ) -> Result<Vec<RowSource>, Error> {
         let node = &tree.nodes[index];
         let label = self.label(node)?;
         let (helpers, children) = self.divide(tree, node)?;
         let is_counted = matches!(
             node.kind,
-            Kind::Python(_) | Kind::Callable(_) | Kind::Native(_)
+            NodeKind::Python(_) | NodeKind::Callable(_) | NodeKind::Native(_)
         );
-        self.rows.push(Row {
+        self.rows.push(CallRow {
             id: self.rows.len(),
             parent,
             depth,
@@ -239,9 +223,9 @@ impl Writer<'_, '_> {
             told: self.told(log, node),
         });
         let (single, together) = self.gather(tree, node, children);
-        let single = single.into_iter().map(Step::One);
+        let single = single.into_iter().map(RowSource::One);
         let together = together.into_iter();
-        let together = together.map(|(library, members)| Step::Together(library, members));
+        let together = together.map(|(library, members)| RowSource::Together(library, members));
         Ok(single.chain(together).collect())
     }
 
@@ -249,13 +233,13 @@ impl Writer<'_, '_> {
     fn gather(
         &self,
         tree: &Tree,
-        node: &Node,
+        node: &CallNode,
         children: Vec<usize>,
     ) -> (Vec<usize>, BTreeMap<Option<usize>, Vec<usize>>) {
         let mut together: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
         for &child in &children {
             let one = &tree.nodes[child];
-            let Kind::Caller(start) = one.kind else {
+            let NodeKind::Caller(start) = one.kind else {
                 continue;
             };
             let is_leaf = one
@@ -288,7 +272,7 @@ impl Writer<'_, '_> {
         }
         let total = members.iter().map(|&member| tree.nodes[member].total).sum();
         let lib = library.map(|library| self.codes.short(library));
-        self.rows.push(Row {
+        self.rows.push(CallRow {
             id: self.rows.len(),
             parent,
             depth,
@@ -307,8 +291,8 @@ impl Writer<'_, '_> {
     }
 
     /// Whether a node is a call into the C library or Python's C interface that leads nowhere else.
-    fn serves(&self, node: &Node) -> bool {
-        let Kind::Native(address) = node.kind else {
+    fn serves(&self, node: &CallNode) -> bool {
+        let NodeKind::Native(address) = node.kind else {
             return false;
         };
         let library = self.codes.known.get(&address).and_then(|one| one.library);
@@ -316,7 +300,11 @@ impl Writer<'_, '_> {
     }
 
     /// The calls that only serve, in words, and the children that are shown.
-    fn divide(&mut self, tree: &Tree, node: &Node) -> Result<(Option<String>, Vec<usize>), Error> {
+    fn divide(
+        &mut self,
+        tree: &Tree,
+        node: &CallNode,
+    ) -> Result<(Option<String>, Vec<usize>), Error> {
         if self.all {
             return Ok((None, node.children.clone()));
         }
@@ -379,7 +367,7 @@ impl Writer<'_, '_> {
         }
         Ok(Report {
             name: "native_calls",
-            columns: COLUMNS,
+            columns: super::columns::COLUMNS,
             tables: self.tables()?,
             bars: self.bar().into_iter().collect(),
             diagnoses: self.findings(trees)?,

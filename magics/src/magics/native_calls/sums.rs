@@ -7,38 +7,26 @@ use serde_json::json;
 
 use super::record::Recorded;
 use super::rows::{DEEPEST, Sum, Writer};
-use super::tree::{Kind, Node};
+use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
-use diaphane_report::view::bar::{Bar, Part as BarPart};
 use diaphane_report::view::time;
-use diaphane_report::{Column, Show, Table, rows};
+use diaphane_report::{Bar, Part as BarPart};
+use diaphane_report::{Table, rows};
 
-const BY_FUNCTION: &[Column] = &[
-    Column::new("func", Show::Text, 0).titled("function"),
-    Column::new("lib", Show::Text, 1).titled("library"),
-    Column::new("calls", Show::Number, 0),
-    Column::new("self_ns", Show::Time, 0).titled("own time"),
-];
-const BY_LIBRARY: &[Column] = &[
-    Column::new("lib", Show::Text, 0).titled("library"),
-    Column::new("functions", Show::Number, 1),
-    Column::new("calls", Show::Number, 0),
-    Column::new("self_ns", Show::Time, 0).titled("own time"),
-];
 /// So many rows of the further tables are shown as text.
 const SHOWN: usize = 5;
 
 impl Writer<'_, '_> {
     /// Adds a node to the tables and to the bar.
-    pub(super) fn count(&mut self, node: &Node) -> Result<(), Error> {
+    pub(super) fn count(&mut self, node: &CallNode) -> Result<(), Error> {
         let label = self.label(node)?;
         let own = self.nanoseconds(node.own);
         // Showing the last value is not what the cell is about.
-        if node.kind == Kind::Display {
+        if node.kind == NodeKind::Display {
             return Ok(());
         }
         *self.parts.entry(label.part).or_default() += own;
-        if matches!(node.kind, Kind::Place(_) | Kind::Cell) {
+        if matches!(node.kind, NodeKind::Place(_) | NodeKind::Cell) {
             return Ok(());
         }
         let key = (label.func, label.lib.unwrap_or_default());
@@ -74,8 +62,12 @@ impl Writer<'_, '_> {
             shown: SHOWN,
         };
         Ok(vec![
-            table("by library", BY_LIBRARY, rows(by_library)?),
-            table("by function", BY_FUNCTION, rows(by_function)?),
+            table("by library", super::columns::BY_LIBRARY, rows(by_library)?),
+            table(
+                "by function",
+                super::columns::BY_FUNCTION,
+                rows(by_function)?,
+            ),
         ])
     }
 

@@ -2,7 +2,7 @@
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     /// The code of the cell.
     Cell,
     /// IPython shows the last value.
@@ -24,8 +24,8 @@ pub(super) enum Kind {
 
 /// One place in the tree.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub kind: Kind,
+pub(super) struct CallNode {
+    pub kind: NodeKind,
     pub parent: Option<usize>,
     pub children: Vec<usize>,
     /// How often it was entered; callers and places are not counted.
@@ -45,7 +45,7 @@ pub(super) struct Node {
 /// The tree of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<CallNode>,
     /// How many events were looked at.
     pub events: usize,
 }
@@ -67,12 +67,12 @@ pub(super) trait Code {
     /// Whether a function ends with a jump to another one.
     fn jumps_to(&mut self, from: usize, to: usize) -> bool;
     /// What a Python function is to the cell.
-    fn role(&self, code: usize) -> Role;
+    fn role(&self, code: usize) -> FunctionRole;
 }
 
 /// What a Python function is to the cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum FunctionRole {
     /// The cell itself.
     Cell,
     /// IPython's display hook.

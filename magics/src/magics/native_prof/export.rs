@@ -19,14 +19,14 @@ pub(crate) enum Format {
 
 /// A file that the user asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct OutputFile {
     pub format: Format,
     pub path: PathBuf,
 }
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
-impl Wanted {
+impl OutputFile {
     /// Looks before the cell runs whether the file can be written: it is new, or was written by this option.
     pub(crate) fn check(&self, magic: &str) -> Result<(), Error> {
         let refuse = |why: &str| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::gather::{Id, Path};
-use super::kinds::Kind;
+use super::kinds::CodeKind;
 use super::profile::Profile;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -40,7 +40,7 @@ fn percent(part: f64, whole: f64) -> f64 {
 
 /// P001: memory is taken and given back all the time.
 fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
-    let own = near(profile, is_malloc, |kind| kind == Kind::Libc);
+    let own = near(profile, is_malloc, |kind| kind == CodeKind::Libc);
     let share = profile.percent(own);
     let cpu = (usage.user + usage.system).as_secs_f64();
     let system = percent(usage.system.as_secs_f64(), cpu);
@@ -54,7 +54,7 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
         format!("{share} % of the samples are in malloc and free.")
     } else {
         format!(
-            "{system} % of the CPU time is the kernel's, with {} page faults: memory is fetched and given back again and again.",
+            "{system} % of the CPU time is spent in Linux, with {} page faults: memory is fetched and given back again and again.",
             usage.faults
         )
     };
@@ -65,7 +65,7 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
         evidence: vec![
             format!("{own} of {} samples are in malloc's functions", profile.samples),
             format!(
-                "the process used {:.2} s of CPU, {:.2} s of it in the kernel, and had {} page faults",
+                "the process used {:.2} s of CPU, {:.2} s of it in Linux, and had {} page faults",
                 cpu,
                 usage.system.as_secs_f64(),
                 usage.faults
@@ -81,7 +81,7 @@ fn spin(profile: &Profile) -> Option<Diagnosis> {
     // What such a function calls is work: only its own instructions wait.
     let own = profile.count(|path| {
         let innermost = path.calls.last().map(|id| profile.function(*id));
-        innermost.is_some_and(|one| one.kind != Kind::Python && is_spin(&one.name))
+        innermost.is_some_and(|one| one.kind != CodeKind::Python && is_spin(&one.name))
     });
     let share = profile.percent(own);
     (share > 30.0).then(|| Diagnosis {
@@ -96,7 +96,7 @@ fn spin(profile: &Profile) -> Option<Diagnosis> {
 
 /// P003: threads wait for the GIL.
 fn gil(profile: &Profile) -> Option<Diagnosis> {
-    let waits = profile.count(|path| last(profile, path) == Some(Kind::GilWait));
+    let waits = profile.count(|path| last(profile, path) == Some(CodeKind::GilWait));
     let share = profile.percent(waits);
     (share > 20.0).then(|| {
         let mut evidence: Vec<String> = profile
@@ -104,7 +104,7 @@ fn gil(profile: &Profile) -> Option<Diagnosis> {
             .keys()
             .filter_map(|tid| {
                 let own = profile.count(|path| {
-                    path.tid == *tid && last(profile, path) == Some(Kind::GilWait)
+                    path.tid == *tid && last(profile, path) == Some(CodeKind::GilWait)
                 });
                 let all = profile.count(|path| path.tid == *tid);
                 let text = format!("{} waited in {own} of its {all} samples", profile.thread(*tid));
@@ -125,7 +125,7 @@ fn gil(profile: &Profile) -> Option<Diagnosis> {
 
 /// P004: data are copied or converted.
 fn copy(profile: &Profile) -> Option<Diagnosis> {
-    let own = near(profile, is_copy, |kind| kind != Kind::Python);
+    let own = near(profile, is_copy, |kind| kind != CodeKind::Python);
     let share = profile.percent(own);
     (share > 30.0).then(|| Diagnosis {
         code: "P004",
@@ -137,20 +137,20 @@ fn copy(profile: &Profile) -> Option<Diagnosis> {
     })
 }
 
-fn last(profile: &Profile, path: &Path) -> Option<Kind> {
+fn last(profile: &Profile, path: &Path) -> Option<CodeKind> {
     Some(profile.function(*path.calls.last()?).kind)
 }
 
 /// How many samples have such a function among the innermost ones, with nothing but code of such kinds inside of it.
-fn near(profile: &Profile, is_it: fn(&str) -> bool, may_be_inside: fn(Kind) -> bool) -> u64 {
+fn near(profile: &Profile, is_it: fn(&str) -> bool, may_be_inside: fn(CodeKind) -> bool) -> u64 {
     profile.count(|path| {
         for id in path.calls.iter().rev().take(NEAR) {
             let function = profile.function(*id);
-            if function.kind != Kind::Python && is_it(&function.name) {
+            if function.kind != CodeKind::Python && is_it(&function.name) {
                 return true;
             }
-            let waits = matches!(function.kind, Kind::Wait | Kind::GilWait);
-            if waits || function.kind == Kind::Python || !may_be_inside(function.kind) {
+            let waits = matches!(function.kind, CodeKind::Wait | CodeKind::GilWait);
+            if waits || function.kind == CodeKind::Python || !may_be_inside(function.kind) {
                 return false;
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::gather::Id;
 use super::profile::Profile;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 940.0;
 const LINE: f64 = 17.0;
@@ -22,12 +22,12 @@ const TOP: f64 = 46.0;
 
 /// Calls that have the same callers.
 #[derive(Default)]
-struct Node {
+struct FlameNode {
     count: u64,
-    calls: BTreeMap<Id, Node>,
+    calls: BTreeMap<Id, FlameNode>,
 }
 
-impl Node {
+impl FlameNode {
     /// As deep as it is drawn.
     fn add(&mut self, calls: &[Id], count: u64) {
         let mut node = self;
@@ -51,7 +51,7 @@ impl Node {
 
 /// Draws everything.
 pub(super) fn draw(profile: &Profile) -> Drawing {
-    let mut threads: BTreeMap<i32, Node> = BTreeMap::new();
+    let mut threads: BTreeMap<i32, FlameNode> = BTreeMap::new();
     for (path, count) in &profile.paths {
         let node = threads.entry(path.tid).or_default();
         node.add(&path.calls, *count);
@@ -81,12 +81,12 @@ pub(super) fn draw(profile: &Profile) -> Drawing {
     drawing
 }
 
-fn below(drawing: &mut Drawing, profile: &Profile, node: &Node, at: (f64, usize), scale: f64) {
+fn below(drawing: &mut Drawing, profile: &Profile, node: &FlameNode, at: (f64, usize), scale: f64) {
     let (mut x, level) = at;
     if level > DEEPEST {
         return;
     }
-    let mut calls: Vec<(&Id, &Node)> = node.calls.iter().collect();
+    let mut calls: Vec<(&Id, &FlameNode)> = node.calls.iter().collect();
     calls.sort_by_cached_key(|(id, _)| profile.label(**id));
     for (id, call) in calls {
         let width = call.count as f64 * scale;

@@ -9,7 +9,7 @@ use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
-use super::kinds::Kind;
+use super::kinds::CodeKind;
 use crate::stacks::merged::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
@@ -17,8 +17,8 @@ use diaphane_cpython::symbols::{Evaluates, evaluates};
 
 /// A function that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Function {
-    pub kind: Kind,
+pub(crate) struct SampledFunction {
+    pub kind: CodeKind,
     pub name: String,
     pub library: Option<String>,
     pub file: Option<String>,
@@ -47,8 +47,8 @@ pub(crate) struct Gather {
     libraries: Arc<Vec<Library>>,
     natives: HashMap<usize, Native>,
     code: Functions,
-    ids: HashMap<Function, Id>,
-    pub functions: Vec<Function>,
+    ids: HashMap<SampledFunction, Id>,
+    pub functions: Vec<SampledFunction>,
     /// How many samples each stack has.
     pub paths: HashMap<Path, u64>,
     pub samples: u64,
@@ -78,7 +78,7 @@ impl Gather {
         }
     }
 
-    fn id(&mut self, function: Function) -> Id {
+    fn id(&mut self, function: SampledFunction) -> Id {
         if let Some(&id) = self.ids.get(&function) {
             return id;
         }
@@ -103,8 +103,8 @@ impl Gather {
             (None, Some(place)) => format!("+{:#x}", place.offset & !0xfff),
             (None, None) => "?".to_owned(),
         };
-        let function = Function {
-            kind: library.map_or(Kind::Native, |library| Kind::of(raw, library)),
+        let function = SampledFunction {
+            kind: library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library)),
             name,
             library: library.map(|library| library.name.clone()),
             file: None,
@@ -120,8 +120,8 @@ impl Gather {
 
     fn python(&mut self, frame: PythonFrame) -> Id {
         let line = frame.line.filter(|_| self.lines);
-        self.id(Function {
-            kind: Kind::Python,
+        self.id(SampledFunction {
+            kind: CodeKind::Python,
             name: frame.function,
             library: None,
             file: Some(frame.file),
@@ -172,15 +172,15 @@ impl Gather {
 
     /// Drops what the interpreter does between one function and the next; what it does by itself stays.
     fn without_plumbing(&self, calls: &mut Vec<Id>) {
-        let is_own = |id: &Id| self.functions[*id as usize].kind == Kind::Interpreter;
+        let is_own = |id: &Id| self.functions[*id as usize].kind == CodeKind::Interpreter;
         let first = calls.iter().position(|id| !is_own(id));
         let Some(first) = first else { return };
         let rest = calls.split_off(first);
         calls.extend(rest.into_iter().filter(|id| !is_own(id)));
     }
 
-    fn pseudo(&mut self, kind: Kind, name: &str) -> Id {
-        self.id(Function {
+    fn pseudo(&mut self, kind: CodeKind, name: &str) -> Id {
+        self.id(SampledFunction {
             kind,
             name: name.to_owned(),
             library: None,
@@ -222,8 +222,10 @@ impl Sink for Gather {
         let mut calls = self.calls(&sample);
         match sample.doing {
             Doing::Running => {}
-            Doing::Waiting => calls.push(self.pseudo(Kind::Wait, "(waits in the kernel)")),
-            Doing::WaitingForGil => calls.push(self.pseudo(Kind::GilWait, "(waits for the GIL)")),
+            Doing::Waiting => calls.push(self.pseudo(CodeKind::Wait, "(waits in Linux)")),
+            Doing::WaitingForGil => {
+                calls.push(self.pseudo(CodeKind::GilWait, "(waits for the GIL)"))
+            }
         }
         let path = Path {
             tid: sample.tid,

@@ -1,16 +1,17 @@
 //! What kind of code a function is, by its library and its name.
 
 use diaphane_cpython::symbols::is_interpreter;
-use diaphane_sight::linker::libraries::{Kind as Library_, Library};
+use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::runtimes::pools::{Api, runtime};
 use serde::Serialize;
 
-use diaphane_report::view::svg::Ink;
+use diaphane_report::Ink;
 
 /// Whose code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum CodeKind {
     Python,
     Interpreter,
     Extension,
@@ -24,7 +25,7 @@ pub(crate) enum Kind {
     Wait,
 }
 
-impl Kind {
+impl CodeKind {
     /// Every kind, in the order of reports.
     pub(crate) const ALL: [Self; 10] = [
         Self::Python,
@@ -71,16 +72,6 @@ impl Kind {
 
     /// The kind of a function with this name, which may be unknown, in a library.
     pub(crate) fn of(name: Option<&str>, library: &Library) -> Self {
-        const RUNTIMES: [&str; 8] = [
-            "libc.",
-            "libc-",
-            "libm.",
-            "libm-",
-            "libpthread",
-            "ld-linux",
-            "libgcc_s",
-            "libstdc++",
-        ];
         let api = runtime(library).map(|runtime| runtime.api);
         if name.is_some_and(is_rust) {
             return Self::Rust;
@@ -93,11 +84,12 @@ impl Kind {
         if is_interpreter(library) {
             return Self::Interpreter;
         }
-        let is_runtime = RUNTIMES.iter().any(|start| library.name.starts_with(start));
+        // Rust's and Fortran's libraries compute for those who call them.
+        let computes = matches!(family(library), Some(Family::Rust | Family::Fortran));
         match library.kind {
-            _ if is_runtime => Self::Libc,
-            Library_::Loader | Library_::Vdso => Self::Libc,
-            Library_::Extension => Self::Extension,
+            _ if family(library).is_some() && !computes => Self::Libc,
+            Kind::Vdso => Self::Libc,
+            Kind::Extension => Self::Extension,
             _ => Self::Native,
         }
     }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
-use super::gather::{Function, Gather, Id, Path};
-use super::kinds::Kind;
+use super::gather::{Gather, Id, Path, SampledFunction};
+use super::kinds::CodeKind;
 
 /// The samples of a cell.
 pub(crate) struct Profile {
-    pub functions: Vec<Function>,
+    pub functions: Vec<SampledFunction>,
     pub paths: Vec<(Path, u64)>,
     pub samples: u64,
     pub truncated: u64,
@@ -55,7 +56,7 @@ impl Profile {
         }
     }
 
-    pub(crate) fn function(&self, id: Id) -> &Function {
+    pub(crate) fn function(&self, id: Id) -> &SampledFunction {
         &self.functions[id as usize]
     }
 
@@ -84,13 +85,13 @@ impl Profile {
     }
 
     /// How many samples have their innermost function in code of each kind.
-    pub(crate) fn kinds(&self) -> Vec<(Kind, u64)> {
-        let count = |kind: Kind| self.count(|path| self.kind(path) == Some(kind));
-        let all = Kind::ALL.into_iter().map(|kind| (kind, count(kind)));
+    pub(crate) fn kinds(&self) -> Vec<(CodeKind, u64)> {
+        let count = |kind: CodeKind| self.count(|path| self.kind(path) == Some(kind));
+        let all = CodeKind::ALL.into_iter().map(|kind| (kind, count(kind)));
         all.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn kind(&self, path: &Path) -> Option<Kind> {
+    fn kind(&self, path: &Path) -> Option<CodeKind> {
         Some(self.function(*path.calls.last()?).kind)
     }
 
@@ -106,9 +107,9 @@ impl Profile {
         match (&function.library, &function.file, function.line) {
             (Some(library), _, _) => format!("{} [{library}]", function.name),
             (None, Some(file), Some(line)) => {
-                format!("{} ({}:{line})", function.name, short(file))
+                format!("{} ({}:{line})", function.name, file_name(file))
             }
-            (None, Some(file), None) => format!("{} ({})", function.name, short(file)),
+            (None, Some(file), None) => format!("{} ({})", function.name, file_name(file)),
             (None, None, _) => function.name.clone(),
         }
     }
@@ -118,9 +119,4 @@ impl Profile {
         let name = self.threads.get(&tid).map_or("", String::as_str);
         format!("thread {tid} {name}")
     }
-}
-
-/// The last part of a path.
-fn short(file: &str) -> &str {
-    file.rsplit('/').next().unwrap_or(file)
 }

@@ -5,31 +5,22 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::findings::{self, Usage};
-use super::kinds::Kind;
+use super::kinds::CodeKind;
 use super::profile::Profile;
+use super::{NativeProf, Settings};
 use super::{flame, gather};
 use crate::error::Error;
+use crate::magic::Magic;
 use diaphane_cpython::support;
-use diaphane_report::view::time;
-use diaphane_report::{Column, Report, Show, fields, rows};
+use diaphane_report::view::{svg::svg, time};
+use diaphane_report::{Report, fields, rows};
 
 /// No more stacks in the facts.
 const MOST_STACKS: usize = 2000;
 
-const COLUMNS: &[Column] = &[
-    Column::new("function", Show::Text, 0).at_least(20),
-    Column::new("library", Show::Text, 3).at_least(14),
-    Column::new("kind", Show::Text, 2).at_least(9),
-    Column::new("self_pct", Show::Number, 0).titled("self %"),
-    Column::new("total_pct", Show::Number, 1).titled("total %"),
-    Column::new("samples", Show::Number, 4),
-    Column::new("threads", Show::Number, 5),
-];
-
 #[derive(Serialize)]
-struct Row<'a> {
+struct FunctionRow<'a> {
     function: &'a str,
     library: Option<&'a str>,
     kind: &'static str,
@@ -73,7 +64,6 @@ impl Usage {
 }
 
 pub(super) fn report(
-    magic: &'static str,
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
@@ -82,15 +72,15 @@ pub(super) fn report(
     let svg = if settings.files.is_empty() {
         String::new()
     } else {
-        drawing.to_svg()
+        svg(&drawing)
     };
     for file in &settings.files {
-        file.write(magic, profile, &svg)?;
+        file.write(NativeProf::NAME, profile, &svg)?;
     }
     let shares = profile.shares();
     let all = shares.iter().map(|(id, share)| {
         let function = profile.function(*id);
-        Row {
+        FunctionRow {
             function: &function.name,
             library: function.library.as_deref(),
             kind: function.kind.word(),
@@ -104,10 +94,10 @@ pub(super) fn report(
         }
     });
     Ok(Report {
-        name: magic,
-        columns: COLUMNS,
+        name: NativeProf::NAME,
+        columns: super::columns::COLUMNS,
         rows: rows(all)?,
-        figure: (profile.samples > 0).then_some(drawing),
+        chart: (profile.samples > 0).then_some(drawing),
         summary: summary(settings, profile, spent),
         diagnoses: findings::findings(profile, spent.usage),
         facts: fields(facts(settings, profile, spent))?,
@@ -120,7 +110,7 @@ pub(super) fn report(
 fn gil_waits(profile: &Profile) -> u64 {
     let kinds = profile.kinds().into_iter();
     kinds
-        .filter(|(kind, _)| *kind == Kind::GilWait)
+        .filter(|(kind, _)| *kind == CodeKind::GilWait)
         .map(|(_, count)| count)
         .sum()
 }

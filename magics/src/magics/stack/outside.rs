@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use diaphane_sight::code::file::{Class, class};
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::proc::target_process::Subject;
+use diaphane_sight::proc::target_process::TargetProcess;
 use serde_json::json;
 
 use super::report;
 use crate::error::Error;
-use crate::host;
+use crate::python::host;
 use crate::stacks::outside::look;
 use diaphane_report::Report;
 use diaphane_report::view;
@@ -53,7 +53,7 @@ pub fn stack_of_process(args: &StackArgs) -> Result<String, String> {
 }
 
 fn answer(args: &StackArgs) -> Result<Report, Error> {
-    let process = Process::of(args.pid)?;
+    let process = OtherProcess::of(args.pid)?;
     process.check()?;
     let found = look(process.pid, !args.no_stop)?.ok_or_else(|| process.is_no_python())?;
     let mut report = report(found.threads, args.all, args.native, true)?;
@@ -65,7 +65,7 @@ fn answer(args: &StackArgs) -> Result<Report, Error> {
 }
 
 /// The process that is asked about.
-struct Process {
+struct OtherProcess {
     pid: i32,
     /// With its name, for messages.
     shown: String,
@@ -75,7 +75,7 @@ struct Process {
     tracer: Option<i32>,
 }
 
-impl Process {
+impl OtherProcess {
     fn of(number: i32) -> Result<Self, Error> {
         let status = fs::read_to_string(format!("/proc/{number}/status"));
         let Some(status) = status.ok().filter(|_| number > 0) else {
@@ -104,7 +104,7 @@ impl Process {
 
     /// Whether its memory can be read, and is a program of our kind.
     fn check(&self) -> Result<(), Error> {
-        let subject = Subject::process(self.pid);
+        let subject = TargetProcess::process(self.pid);
         let maps = match fs::read(subject.folder().join("maps")) {
             Ok(_) => Maps::of(subject)?,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.denied(),
@@ -116,7 +116,7 @@ impl Process {
             .find(|region| region.perms.starts_with('r'));
         let Some(region) = readable else {
             return refuse(format!(
-                "{} has ended, or belongs to the kernel: it has no memory",
+                "{} has ended, or belongs to Linux: it has no memory",
                 self.shown
             ));
         };
@@ -166,7 +166,7 @@ impl Process {
     }
 
     fn is_no_python(&self) -> Error {
-        let folder = Subject::process(self.pid).folder();
+        let folder = TargetProcess::process(self.pid).folder();
         let program = fs::read_link(folder.join("exe")).unwrap_or_default();
         let program = program.to_string_lossy();
         Error::Usage(format!(

@@ -9,12 +9,13 @@ use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::proc::spans::Span;
+use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::unwind::{Registers, Unwinder};
 use diaphane_trace::syscalls::Call;
 use serde::Serialize;
 
-/// Libraries that make calls for others.
-const RUNTIMES: [&str; 5] = ["libc.so", "libc-", "libpthread", "ld-linux", "librt."];
+use crate::arch::system_calls::VFORK;
+
 /// rbx, rbp, r12 to r15, in DWARF's numbering.
 const KEPT: [u16; 6] = [3, 6, 12, 13, 14, 15];
 
@@ -37,11 +38,9 @@ pub(super) struct Makers<'a> {
 
 impl<'a> Makers<'a> {
     pub fn new(libraries: &'a [Library]) -> Self {
-        let is_runtime = |library: &&Library| {
-            let mut names = RUNTIMES.iter();
-            names.any(|name| library.name.starts_with(name))
-        };
-        let runtimes = libraries.iter().filter(is_runtime);
+        // These make calls for others.
+        let serves = |one: &&Library| matches!(family(one), Some(Family::C | Family::Linker));
+        let runtimes = libraries.iter().filter(serves);
         Self {
             libraries,
             unwinder: Unwinder::new(libraries),
@@ -58,7 +57,7 @@ impl<'a> Makers<'a> {
     pub fn of(&mut self, call: &Call) -> Arc<Maker> {
         let address = self.caller(call, None);
         let first = self.maker(address.unwrap_or(call.registers.code.wrapping_sub(1)));
-        if !first.passes_on_births() {
+        if !first.starts_threads_for_others() {
             return first;
         }
         let behind = self.caller(call, self.program);
@@ -93,21 +92,17 @@ impl<'a> Makers<'a> {
 
 impl Maker {
     /// Whether it is the kernel's own `pthread_create`.
-    fn passes_on_births(&self) -> bool {
+    fn starts_threads_for_others(&self) -> bool {
         let mut function = self.function.iter();
-        function.any(|function| function.contains("births::create"))
+        function.any(|function| function.contains("pthread_create::create"))
     }
 }
 
 /// The address that a call returns to where the C library holds it in a register: the child of `vfork` works on the
 /// same stack, and so would lose it.
 fn taken_along(call: &Call) -> Option<usize> {
-    #[cfg(target_arch = "x86_64")]
-    if call.number == libc::SYS_vfork {
-        return Some(call.arguments[0]).filter(|&back| back > 0);
-    }
-    let _ = call;
-    None
+    let is_vfork = VFORK.is_some_and(|sysno| call.number == sysno as i64);
+    (is_vfork && call.arguments[0] > 0).then_some(call.arguments[0])
 }
 
 fn maker(address: usize, libraries: &[Library]) -> Maker {

@@ -5,12 +5,12 @@ use diaphane_report::spelling::did_you_mean;
 
 /// Names and groups, or all but those.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Choice {
+pub(super) struct CallFilter {
     negated: bool,
     parts: Vec<String>,
 }
 
-impl Choice {
+impl CallFilter {
     /// Whether a call is wanted.
     pub fn takes(&self, name: &str) -> bool {
         let is_named = |part: &String| match part.strip_prefix('%') {
@@ -22,7 +22,7 @@ impl Choice {
 }
 
 /// Reads what stands on the line.
-pub(super) fn parse(text: &str) -> Result<Choice, String> {
+pub(super) fn parse(text: &str) -> Result<CallFilter, String> {
     let (negated, names) = match text.strip_prefix('!') {
         Some(names) => (true, names),
         None => (false, text),
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str) -> Result<Choice, String> {
             }
         }
     }
-    Ok(Choice { negated, parts })
+    Ok(CallFilter { negated, parts })
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
         assert!(takes("openat,close", "close") && !takes("openat,close", "read"));
         assert!(takes("%file", "openat") && !takes("%file", "read"));
         assert!(!takes("!futex,%memory", "mmap") && takes("!futex,%memory", "read"));
-        assert!(Choice::default().takes("anything"));
+        assert!(CallFilter::default().takes("anything"));
         assert!(parse("%fil").unwrap_err().contains("did you mean"));
         assert!(parse("opnat").unwrap_err().contains("did you mean"));
     }

@@ -7,7 +7,7 @@ use super::decode::{error_name, name_of};
 
 /// A file that was opened, or was to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Open {
+pub(crate) struct OpenedFile {
     pub path: String,
     /// The error, if it could not be opened.
     pub error: Option<String>,
@@ -23,7 +23,7 @@ pub(crate) struct Open {
 
 /// A process or a thread that was started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Birth {
+pub(super) struct Creation {
     /// `process` or `thread`.
     pub kind: &'static str,
     /// Its number, if the call had returned.
@@ -38,14 +38,14 @@ pub(super) struct Birth {
 }
 
 /// The opens of a recording, in their order.
-pub(crate) fn opens(recording: &Recording) -> Vec<Open> {
+pub(crate) fn opens(recording: &Recording) -> Vec<OpenedFile> {
     let calls = recording.calls.iter().enumerate();
     calls
         .filter_map(|(index, call)| open(index, call))
         .collect()
 }
 
-fn open(index: usize, call: &Call) -> Option<Open> {
+fn open(index: usize, call: &Call) -> Option<OpenedFile> {
     let (path, flags) = match name_of(call).as_str() {
         "open" => (0, call.arguments[1]),
         "creat" => (0, libc::O_WRONLY as usize),
@@ -53,7 +53,7 @@ fn open(index: usize, call: &Call) -> Option<Open> {
         "openat2" => (1, 0),
         _ => return None,
     };
-    Some(Open {
+    Some(OpenedFile {
         path: String::from_utf8_lossy(call.text(path)?).into_owned(),
         error: error_name(call),
         writes: flags & libc::O_ACCMODE as usize != libc::O_RDONLY as usize,
@@ -65,9 +65,9 @@ fn open(index: usize, call: &Call) -> Option<Open> {
 }
 
 /// The processes and threads that were started, in their order.
-pub(super) fn births(recording: &Recording) -> Vec<Birth> {
+pub(super) fn creations(recording: &Recording) -> Vec<Creation> {
     let calls = recording.calls.iter().enumerate();
-    let birth = |(index, call): (usize, &Call)| {
+    let creation = |(index, call): (usize, &Call)| {
         let flags = match name_of(call).as_str() {
             "clone" => call.arguments[0] as u64,
             "clone3" => u64::from_ne_bytes(call.text(0)?.get(..8)?.try_into().ok()?),
@@ -79,7 +79,7 @@ pub(super) fn births(recording: &Recording) -> Vec<Birth> {
             return None;
         }
         let id = call.result.and_then(|result| i32::try_from(result).ok());
-        Some(Birth {
+        Some(Creation {
             kind: if is_thread { "thread" } else { "process" },
             id,
             by: call.tid,
@@ -88,5 +88,5 @@ pub(super) fn births(recording: &Recording) -> Vec<Birth> {
             index,
         })
     };
-    calls.filter_map(birth).collect()
+    calls.filter_map(creation).collect()
 }

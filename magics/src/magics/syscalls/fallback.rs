@@ -6,7 +6,8 @@ use diaphane_trace::syscalls::Refused;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{GROUPED, Syscalls};
+use super::Syscalls;
+use super::columns::GROUPED;
 use crate::error::Error;
 use crate::magic::Magic;
 use crate::session::audit_events;
@@ -15,7 +16,7 @@ use crate::session::import_audit;
 use diaphane_report::{Report, fields, rows};
 
 #[derive(Serialize)]
-struct Row {
+struct CountRow {
     call: String,
     path: Option<String>,
     calls: usize,
@@ -38,9 +39,9 @@ pub(super) fn run(body: &Body<'_, '_>, refused: Refused) -> Result<Report, Error
     for event in events {
         *groups.entry((event.event, event.what)).or_default() += 1;
     }
-    let mut all: Vec<Row> = groups
+    let mut all: Vec<CountRow> = groups
         .into_iter()
-        .map(|((call, path), calls)| Row {
+        .map(|((call, path), calls)| CountRow {
             call,
             path,
             calls,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::decode::name_of;
-use crate::magics::syscalls::snapshot::{Seen, path_of};
+use crate::magics::syscalls::snapshot::{SeenCall, path_of};
 use diaphane_report::view::{bytes, time};
 use diaphane_report::{Diagnosis, Severity};
 
@@ -28,10 +28,10 @@ const QUESTIONS: usize = 1000;
 const MOMENT_NS: u64 = 1_000_000;
 
 /// All calls with their names.
-type Named<'a> = [(String, &'a Call)];
+type NamedCalls<'a> = [(String, &'a Call)];
 
 /// All of it.
-pub(super) fn all(recording: &Recording, seen: &[Seen<'_>], py: Python<'_>) -> Vec<Diagnosis> {
+pub(super) fn all(recording: &Recording, seen: &[SeenCall<'_>], py: Python<'_>) -> Vec<Diagnosis> {
     let calls = recording.calls.iter();
     let calls: Vec<(String, &Call)> = calls.map(|call| (name_of(call), call)).collect();
     let found = [
@@ -53,7 +53,7 @@ fn search_path(py: Python<'_>) -> Vec<String> {
 }
 
 /// Each import asks for the folders of `sys.path`, one after the other, until it finds the module.
-fn searches(calls: &Named<'_>, path: &[String]) -> Option<Diagnosis> {
+fn searches(calls: &NamedCalls<'_>, path: &[String]) -> Option<Diagnosis> {
     let folders: HashSet<&str> = path.iter().map(String::as_str).collect();
     let is_question = |name: &str| matches!(name, "stat" | "newfstatat" | "statx");
     let asked = calls.iter().filter(|(name, _)| is_question(name));
@@ -72,7 +72,7 @@ fn searches(calls: &Named<'_>, path: &[String]) -> Option<Diagnosis> {
         code: "S004",
         severity: Severity::Info,
         title: format!(
-            "Imports asked {} times for the {} folders of sys.path, {} in the kernel.",
+            "Imports asked {} times for the {} folders of sys.path, {} in Linux.",
             asked.len(),
             each.len(),
             time(took)
@@ -83,7 +83,7 @@ fn searches(calls: &Named<'_>, path: &[String]) -> Option<Diagnosis> {
 }
 
 /// Files that are looked for one by one and are not there.
-fn missing(calls: &Named<'_>) -> Option<Diagnosis> {
+fn missing(calls: &NamedCalls<'_>) -> Option<Diagnosis> {
     let failed = calls
         .iter()
         .filter(|(_, call)| call.error() == Some(libc::ENOENT));
@@ -105,7 +105,7 @@ fn missing(calls: &Named<'_>) -> Option<Diagnosis> {
         code: "S005",
         severity: Severity::Info,
         title: format!(
-            "{} of {} calls that name a file found none, {} in the kernel.",
+            "{} of {} calls that name a file found none, {} in Linux.",
             failed.len(),
             asked.count(),
             time(sum(failed.iter().map(|(_, call)| *call)))
@@ -119,9 +119,9 @@ fn missing(calls: &Named<'_>) -> Option<Diagnosis> {
 }
 
 /// A file that is read or written in tiny pieces.
-fn pieces(calls: &Named<'_>) -> Option<Diagnosis> {
+fn pieces(calls: &NamedCalls<'_>) -> Option<Diagnosis> {
     let mut open: HashMap<usize, usize> = HashMap::new();
-    let mut files: Vec<File> = Vec::new();
+    let mut files: Vec<FileUse> = Vec::new();
     for (name, call) in calls {
         let result = call.result.and_then(|result| usize::try_from(result).ok());
         let at = || open.get(&call.arguments[0]).copied();
@@ -132,7 +132,7 @@ fn pieces(calls: &Named<'_>) -> Option<Diagnosis> {
                 let path = path_of(call).filter(|path| !is_special(path));
                 if let Some(path) = path {
                     open.insert(number, files.len());
-                    files.push(File::new(path));
+                    files.push(FileUse::new(path));
                 }
             }
             ("close", _) => drop(open.remove(&call.arguments[0])),
@@ -157,7 +157,7 @@ fn pieces(calls: &Named<'_>) -> Option<Diagnosis> {
         code: "S006",
         severity: Severity::Warn,
         title: format!(
-            "{} was {verb} in {} pieces of {} on average, {} in the kernel.",
+            "{} was {verb} in {} pieces of {} on average, {} in Linux.",
             file.path,
             pieces.count,
             bytes(pieces.bytes as f64 / pieces.count as f64),
@@ -175,7 +175,7 @@ fn is_special(path: &str) -> bool {
 }
 
 /// A file from its opening to its closing.
-struct File {
+struct FileUse {
     path: String,
     read: Pieces,
     written: Pieces,
@@ -188,7 +188,7 @@ struct Pieces {
     took: u64,
 }
 
-impl File {
+impl FileUse {
     fn new(path: String) -> Self {
         Self {
             path,
@@ -211,7 +211,7 @@ impl Pieces {
 }
 
 /// Waits until the disk has everything, again and again.
-fn syncs(calls: &Named<'_>, elapsed: u64) -> Option<Diagnosis> {
+fn syncs(calls: &NamedCalls<'_>, elapsed: u64) -> Option<Diagnosis> {
     let is_sync = |name: &str| matches!(name, "fsync" | "fdatasync" | "sync" | "syncfs");
     let syncs: Vec<_> = calls.iter().filter(|(name, _)| is_sync(name)).collect();
     if syncs.len() < SYNCS {
@@ -234,7 +234,7 @@ fn syncs(calls: &Named<'_>, elapsed: u64) -> Option<Diagnosis> {
 }
 
 /// A loop that asks whether there is something to do, and there is not.
-fn polling(calls: &Named<'_>, seen: &[Seen<'_>]) -> Option<Diagnosis> {
+fn polling(calls: &NamedCalls<'_>, seen: &[SeenCall<'_>]) -> Option<Diagnosis> {
     let mut found: Vec<(&str, usize)> = Vec::new();
     for (index, (name, call)) in calls.iter().enumerate() {
         if is_empty_question(name, call) {
@@ -261,7 +261,7 @@ fn polling(calls: &Named<'_>, seen: &[Seen<'_>]) -> Option<Diagnosis> {
             found.len()
         ),
         evidence,
-        fix: "Wait with a time-out, or on a lock, an event or a queue, so that the kernel wakes the thread.".into(),
+        fix: "Wait with a time-out, or on a lock, an event or a queue, so that Linux wakes the thread.".into(),
     })
 }
 

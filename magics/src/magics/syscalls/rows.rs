@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::By;
 use super::callers::Maker;
 use super::decode::{arguments_of, error_name, name_of, result};
-use crate::magics::syscalls::snapshot::{Seen, path_of};
+use crate::magics::syscalls::snapshot::{SeenCall, path_of};
 
 /// One call.
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ pub(super) struct Each {
 
 /// Calls that are alike in what the user asked to group by.
 #[derive(Serialize)]
-pub(super) struct Alike {
+pub(super) struct CallGroup {
     call: Option<String>,
     library: Option<String>,
     place: Option<String>,
@@ -44,8 +44,8 @@ pub(super) struct Alike {
 }
 
 /// Each call as a row.
-pub(super) fn each(seen: &[Seen<'_>]) -> Vec<Each> {
-    let row = |seen: &Seen<'_>| {
+pub(super) fn each(seen: &[SeenCall<'_>]) -> Vec<Each> {
+    let row = |seen: &SeenCall<'_>| {
         let Maker { library, function } = (*seen.maker).clone();
         Each {
             index: seen.index,
@@ -67,7 +67,7 @@ pub(super) fn each(seen: &[Seen<'_>]) -> Vec<Each> {
 
 /// What makes calls alike; each part only where it counts.
 #[derive(Default, PartialEq, Eq, Hash)]
-struct Key {
+struct GroupKey {
     call: Option<String>,
     library: Option<String>,
     place: Option<String>,
@@ -76,8 +76,8 @@ struct Key {
     tid: Option<i32>,
 }
 
-impl Key {
-    fn of(by: By, seen: &Seen<'_>) -> Self {
+impl GroupKey {
+    fn of(by: By, seen: &SeenCall<'_>) -> Self {
         let mut key = Self::default();
         let library = || seen.maker.library.clone();
         match by {
@@ -93,20 +93,20 @@ impl Key {
 }
 
 /// Calls that are alike, the most time first.
-pub(super) fn grouped(by: By, seen: &[Seen<'_>]) -> Vec<Alike> {
-    let mut groups: HashMap<Key, Vec<&Seen<'_>>> = HashMap::new();
+pub(super) fn grouped(by: By, seen: &[SeenCall<'_>]) -> Vec<CallGroup> {
+    let mut groups: HashMap<GroupKey, Vec<&SeenCall<'_>>> = HashMap::new();
     for one in seen
         .iter()
         .filter(|one| by != By::Path || path_of(one.call).is_some())
     {
-        groups.entry(Key::of(by, one)).or_default().push(one);
+        groups.entry(GroupKey::of(by, one)).or_default().push(one);
     }
-    let mut rows: Vec<Alike> = groups
+    let mut rows: Vec<CallGroup> = groups
         .into_iter()
         .map(|(key, calls)| alike(by, key, &calls))
         .collect();
     rows.sort_by(|left, right| {
-        let order = |row: &Alike| {
+        let order = |row: &CallGroup| {
             (
                 std::cmp::Reverse((row.total_ns, row.calls)),
                 row.call.clone(),
@@ -117,7 +117,7 @@ pub(super) fn grouped(by: By, seen: &[Seen<'_>]) -> Vec<Alike> {
     rows
 }
 
-fn alike(by: By, key: Key, calls: &[&Seen<'_>]) -> Alike {
+fn alike(by: By, key: GroupKey, calls: &[&SeenCall<'_>]) -> CallGroup {
     let times: Vec<u64> = calls.iter().filter_map(|one| one.call.took_ns).collect();
     let total: u64 = times.iter().sum();
     let mut errors: Vec<String> = calls
@@ -132,7 +132,7 @@ fn alike(by: By, key: Key, calls: &[&Seen<'_>]) -> Alike {
         let places = calls.iter().filter_map(|one| one.place.clone());
         (by != By::Line).then(|| most(places)).flatten()
     });
-    Alike {
+    CallGroup {
         call: key.call,
         library: key.library,
         place,

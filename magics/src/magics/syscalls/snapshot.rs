@@ -3,22 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use diaphane_sight::linker::libraries::{Library, loaded};
-use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::syscalls::{Call, Recording};
 use pyo3::prelude::*;
 
 use super::callers::{Maker, Makers};
-use super::choice::Choice;
+use super::choice::CallFilter;
 use super::decode::name_of;
-use crate::error::Error;
 use crate::magic::User;
-use crate::python::ipython::place;
+use crate::python::ipython::source_line;
 use diaphane_cpython::here;
 use diaphane_cpython::here::Here;
 
 /// One call.
-pub(super) struct Seen<'a> {
+pub(super) struct SeenCall<'a> {
     pub index: usize,
     pub call: &'a Call,
     pub maker: Arc<Maker>,
@@ -37,19 +35,14 @@ pub(super) fn path_of(call: &Call) -> Option<String> {
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
-/// The libraries that are loaded now.
-pub(super) fn libraries() -> Result<Vec<Library>, Error> {
-    Ok(loaded(&Maps::read()?)?)
-}
-
 /// The calls that are wanted.
 pub(super) fn seen<'a>(
     recording: &'a Recording,
-    choice: &Choice,
+    choice: &CallFilter,
     libraries: &[Library],
     cell: Option<u32>,
     user: User<'_, '_>,
-) -> PyResult<Vec<Seen<'a>>> {
+) -> PyResult<Vec<SeenCall<'a>>> {
     let mut makers = Makers::new(libraries);
     let places = places(recording, cell, user)?;
     let calls = recording.calls.iter().enumerate();
@@ -59,7 +52,7 @@ pub(super) fn seen<'a>(
             .place
             .and_then(|place| places.get(place).cloned())
             .unwrap_or_default();
-        Seen {
+        SeenCall {
             index,
             call,
             maker: makers.of(call),
@@ -70,10 +63,14 @@ pub(super) fn seen<'a>(
     Ok(wanted.map(one).collect())
 }
 
-type Named = (Option<String>, Option<String>);
+type NamedPlace = (Option<String>, Option<String>);
 
 /// The places of a recording, as people write them.
-fn places(recording: &Recording, cell: Option<u32>, user: User<'_, '_>) -> PyResult<Vec<Named>> {
+fn places(
+    recording: &Recording,
+    cell: Option<u32>,
+    user: User<'_, '_>,
+) -> PyResult<Vec<NamedPlace>> {
     let mut files: HashMap<(String, Option<u32>), Option<String>> = HashMap::new();
     let mut name = |here: &Here| -> PyResult<Option<String>> {
         if let Some(line) = here.cell_line {
@@ -87,7 +84,7 @@ fn places(recording: &Recording, cell: Option<u32>, user: User<'_, '_>) -> PyRes
             return Ok(known.clone());
         }
         let named = match here.inner.line {
-            Some(line) => Some(place(user.py, &here.inner.file, line)?.0),
+            Some(line) => Some(source_line(user.py, &here.inner.file, line)?.0),
             None => None,
         };
         files.insert(key, named.clone());

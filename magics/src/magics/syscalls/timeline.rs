@@ -2,16 +2,16 @@
 
 use diaphane_trace::syscalls::Recording;
 
-use super::events::{Birth, Open};
-use crate::magics::syscalls::snapshot::Seen;
+use super::events::{Creation, OpenedFile};
+use crate::magics::syscalls::snapshot::SeenCall;
 use diaphane_report::view::time;
 
 /// What happened.
 pub(super) fn summary(
     recording: &Recording,
-    seen: &[Seen<'_>],
-    opens: &[Open],
-    births: &[Birth],
+    seen: &[SeenCall<'_>],
+    opens: &[OpenedFile],
+    creations: &[Creation],
 ) -> Vec<String> {
     let total: u64 = seen.iter().filter_map(|one| one.call.took_ns).sum();
     let calls = match recording.calls.len() {
@@ -25,14 +25,14 @@ pub(super) fn summary(
         format!(", of which {} were asked for", seen.len())
     };
     let times = format!(
-        "{calls} in {}{shown}, {} in the kernel",
+        "{calls} in {}{shown}, {} in Linux",
         time(recording.elapsed_ns as f64),
         time(total as f64)
     );
-    vec![times, files(opens), started(recording, seen, births)]
+    vec![times, files(opens), started(recording, seen, creations)]
 }
 
-fn files(opens: &[Open]) -> String {
+fn files(opens: &[OpenedFile]) -> String {
     let failed = opens.iter().filter(|open| open.error.is_some()).count();
     let missing = opens
         .iter()
@@ -60,9 +60,12 @@ fn files(opens: &[Open]) -> String {
     parts.join(", ")
 }
 
-fn started(recording: &Recording, seen: &[Seen<'_>], births: &[Birth]) -> String {
+fn started(recording: &Recording, seen: &[SeenCall<'_>], creations: &[Creation]) -> String {
     let say = |kind: &str, many: &str| {
-        let own: Vec<&Birth> = births.iter().filter(|birth| birth.kind == kind).collect();
+        let own: Vec<&Creation> = creations
+            .iter()
+            .filter(|creation| creation.kind == kind)
+            .collect();
         let count = match own.len() {
             0 => return None,
             1 => format!("1 {kind}"),
@@ -70,8 +73,8 @@ fn started(recording: &Recording, seen: &[Seen<'_>], births: &[Birth]) -> String
         };
         let mut makers: Vec<String> = own
             .iter()
-            .filter_map(|birth| {
-                let maker = seen.iter().find(|one| one.index == birth.index)?;
+            .filter_map(|creation| {
+                let maker = seen.iter().find(|one| one.index == creation.index)?;
                 maker.maker.library.clone()
             })
             .collect();

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use diaphane_sight::threads::Thread;
 
-use super::Names;
+use super::ThreadNames;
 use super::sample::Sample;
-use crate::stacks::snapshot::Scene;
-use diaphane_report::view::svg::{Area, Drawing, Ink};
+use crate::stacks::snapshot::ProcessSnapshot;
+use diaphane_report::{Area, Drawing, Ink};
 
 /// The room for names, and for a whole CPU, in pixels.
 const NAMES: f64 = 230.0;
@@ -16,7 +16,12 @@ const CPU: f64 = 360.0;
 const LINE: f64 = 18.0;
 
 /// Draws the threads in the order given.
-pub(super) fn bars(scene: &Scene, threads: &[&Thread], names: &Names, sample: &Sample) -> Drawing {
+pub(super) fn bars(
+    snapshot: &ProcessSnapshot,
+    threads: &[&Thread],
+    names: &ThreadNames,
+    sample: &Sample,
+) -> Drawing {
     let height = LINE * (threads.len() + 1) as f64;
     let mut drawing = Drawing::new(NAMES + CPU + 60.0, height, "use of CPUs by thread");
     let mut tones: HashMap<Option<usize>, usize> = HashMap::new();
@@ -26,7 +31,7 @@ pub(super) fn bars(scene: &Scene, threads: &[&Thread], names: &Names, sample: &S
         let count = tones.len();
         let tone = *tones.entry(library).or_insert(count);
         let name = names.get(&thread.tid).unwrap_or(&thread.comm);
-        let owner = scene
+        let owner = snapshot
             .owner(thread)
             .map_or("of unknown owner", |library| &library.name);
         let percent = sample.cpu_percent(thread.tid).unwrap_or(0.0);

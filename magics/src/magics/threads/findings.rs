@@ -5,38 +5,38 @@ use diaphane_sight::threads::Thread;
 
 use super::sample::Sample;
 use crate::stacks::merged;
-use crate::stacks::merged::Merged;
+use crate::stacks::merged::MergedStack;
 use crate::stacks::pools::Pool;
-use crate::stacks::snapshot::{Kind, Scene};
+use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::frames::Functions;
 use diaphane_report::{Diagnosis, Severity};
 
-/// Everything that is sure of a scene, and of what was watched.
+/// Everything that is sure of a snapshot, and of what was watched.
 pub(super) fn findings(
-    scene: &Scene,
+    snapshot: &ProcessSnapshot,
     sample: Option<&Sample>,
-    stack_of: &dyn Fn(i32) -> Option<Merged>,
-    kind_of: &dyn Fn(&Thread) -> Kind,
+    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
+    kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
     found.extend(
-        scene
+        snapshot
             .pools
             .iter()
-            .filter_map(|pool| oversubscribed(pool, scene)),
+            .filter_map(|pool| oversubscribed(pool, snapshot)),
     );
-    let pools = scene.pools.iter();
-    found.extend(pools.filter_map(|pool| spinning(pool, scene, sample?)));
-    found.extend(scene.pools.iter().filter_map(fork_hazard));
-    found.extend(sample.and_then(|sample| gil_wait(scene, sample)));
-    found.extend(few_tasks_left(scene));
-    found.extend(deadlock(scene, stack_of, kind_of));
+    let pools = snapshot.pools.iter();
+    found.extend(pools.filter_map(|pool| spinning(pool, snapshot, sample?)));
+    found.extend(snapshot.pools.iter().filter_map(fork_hazard));
+    found.extend(sample.and_then(|sample| gil_wait(snapshot, sample)));
+    found.extend(few_tasks_left(snapshot));
+    found.extend(deadlock(snapshot, stack_of, kind_of));
     found
 }
 
 /// A pool computes with its threads and the one that calls it; more of them than CPUs wait for each other.
-fn oversubscribed(pool: &Pool, scene: &Scene) -> Option<Diagnosis> {
-    let cpus = &scene.cpus;
+fn oversubscribed(pool: &Pool, snapshot: &ProcessSnapshot) -> Option<Diagnosis> {
+    let cpus = &snapshot.cpus;
     let size = pool.computes_with();
     let usable = cpus.usable.filter(|&usable| size > usable)?;
     let library = pool.path.clone().unwrap_or_else(|| pool.library.clone());
@@ -78,10 +78,10 @@ fn oversubscribed(pool: &Pool, scene: &Scene) -> Option<Diagnosis> {
 }
 
 /// Threads of a pool that keep CPUs busy while nobody gives them work.
-fn spinning(pool: &Pool, scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+fn spinning(pool: &Pool, snapshot: &ProcessSnapshot, sample: &Sample) -> Option<Diagnosis> {
     let idle = sample.idle_runs(pool)?;
     let mut evidence = vec![format!("seen {idle} times, and never with work")];
-    let own = scene.threads.iter().filter(|thread| pool.owns(thread));
+    let own = snapshot.threads.iter().filter(|thread| pool.owns(thread));
     evidence.extend(own.map(|thread| {
         let percent = sample.cpu_percent(thread.tid).unwrap_or(0.0);
         format!("thread {}: {percent:.0} % of a CPU", thread.tid)
@@ -118,10 +118,10 @@ fn fork_hazard(pool: &Pool) -> Option<Diagnosis> {
 }
 
 /// The thread that waits most, if it waits more than it works.
-fn gil_wait(scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
+fn gil_wait(snapshot: &ProcessSnapshot, sample: &Sample) -> Option<Diagnosis> {
     const MUCH: f64 = 0.5;
     let waits = |thread: &&Thread| sample.gil_wait(thread.tid);
-    let most = scene
+    let most = snapshot
         .threads
         .iter()
         .max_by(|left, right| waits(left).total_cmp(&waits(right)))?;
@@ -147,8 +147,8 @@ fn gil_wait(scene: &Scene, sample: &Sample) -> Option<Diagnosis> {
 }
 
 /// Starting a thread fails at the limit.
-fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
-    let limit = scene.tasks.as_ref()?;
+fn few_tasks_left(snapshot: &ProcessSnapshot) -> Option<Diagnosis> {
+    let limit = snapshot.tasks.as_ref()?;
     let near = limit.now.saturating_mul(10) >= limit.most.saturating_mul(8);
     near.then(|| Diagnosis {
         code: "T006",
@@ -164,29 +164,31 @@ fn few_tasks_left(scene: &Scene) -> Option<Diagnosis> {
 
 /// The main thread waits for a lock without an end, and nobody is there who could give it.
 fn deadlock(
-    scene: &Scene,
-    stack_of: &dyn Fn(i32) -> Option<Merged>,
-    kind_of: &dyn Fn(&Thread) -> Kind,
+    snapshot: &ProcessSnapshot,
+    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
+    kind_of: &dyn Fn(&Thread) -> ThreadKind,
 ) -> Option<Diagnosis> {
     let waits = |thread: &Thread| {
         let call = thread.call.as_ref();
         call.is_some_and(|call| {
-            call.name == Some("futex") && !call.timed && !scene.waits_for_the_gil(call)
+            call.name == Some("futex") && !call.timed && !snapshot.waits_for_the_gil(call)
         })
     };
     // The kernel's threads and the one who asks wake nobody who waits for a lock of the user's.
     let could = |thread: &&Thread| {
-        thread.tid != scene.asks && kind_of(thread) != Kind::Kernel && !saves_history(scene, thread)
+        thread.tid != snapshot.asks
+            && kind_of(thread) != ThreadKind::Kernel
+            && !saves_history(snapshot, thread)
     };
-    let asked_by_main = scene.asks == std::process::id().cast_signed();
-    if asked_by_main || !scene.threads.iter().filter(could).all(waits) {
+    let asked_by_main = snapshot.asks == std::process::id().cast_signed();
+    if asked_by_main || !snapshot.threads.iter().filter(could).all(waits) {
         return None;
     }
     let main = stack_of(std::process::id().cast_signed())?;
     let call = main.calls.iter().find(|call| !call.plumbing)?;
     let place = match call.kind {
-        merged::Kind::Python => call.line(),
-        merged::Kind::Native => format!(
+        merged::FrameKind::Python => call.line(),
+        merged::FrameKind::Native => format!(
             "{} of {}",
             call.function.as_deref().unwrap_or("a function"),
             call.library.as_deref().unwrap_or("no library")
@@ -202,8 +204,8 @@ fn deadlock(
 }
 
 /// Whether a thread is the one by which IPython writes its history.
-fn saves_history(scene: &Scene, thread: &Thread) -> bool {
-    let frames = scene.interpreter.frames(thread.tid);
+fn saves_history(snapshot: &ProcessSnapshot, thread: &Thread) -> bool {
+    let frames = snapshot.interpreter.frames(thread.tid);
     let functions = Functions::default().of(&frames).unwrap_or_default();
     functions
         .iter()

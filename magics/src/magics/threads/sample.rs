@@ -7,9 +7,9 @@ use diaphane_sight::threads::{Task, tasks};
 
 use crate::error::Error;
 use crate::magic::Context;
-use crate::stacks::merged::{Call, Merged, Wanted, stacks};
+use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::Pool;
-use crate::stacks::snapshot::Scene;
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::frames::Functions;
 use diaphane_cpython::interpreter::Interpreter;
 
@@ -41,7 +41,7 @@ impl Sample {
     /// Watches the process. Ctrl-C ends it.
     pub(super) fn watch(
         context: &Context<'_, '_>,
-        scene: &Scene,
+        snapshot: &ProcessSnapshot,
         time: Duration,
     ) -> Result<Self, Error> {
         let started = Instant::now();
@@ -52,7 +52,7 @@ impl Sample {
                 let piece = Instant::now();
                 while piece.elapsed() < PIECE && started.elapsed() < time {
                     std::thread::sleep(STEP.min(time));
-                    sample.look(scene);
+                    sample.look(snapshot);
                 }
                 sample.look_at_pools();
             });
@@ -75,12 +75,12 @@ impl Sample {
         Ok(())
     }
 
-    fn look(&mut self, scene: &Scene) {
+    fn look(&mut self, snapshot: &ProcessSnapshot) {
         let now = Interpreter::look();
         self.looks += 1;
         for &tid in now.states.keys() {
             let call = Task::new(tid).call();
-            if call.is_some_and(|call| scene.waits_for_the_gil(&call)) {
+            if call.is_some_and(|call| snapshot.waits_for_the_gil(&call)) {
                 *self.waits.entry(tid).or_default() += 1;
             }
         }
@@ -94,21 +94,23 @@ impl Sample {
 
     /// Looks whether the threads of pools that run have work.
     fn look_at_pools(&mut self) {
-        let Ok(scene) = Scene::look() else { return };
+        let Ok(snapshot) = ProcessSnapshot::look() else {
+            return;
+        };
         self.pool_looks += 1;
         let running = |pool: &&Pool| {
-            scene
+            snapshot
                 .threads
                 .iter()
                 .any(|thread| thread.state == 'R' && pool.owns(thread))
         };
-        let pools: Vec<&Pool> = scene.pools.iter().filter(running).collect();
+        let pools: Vec<&Pool> = snapshot.pools.iter().filter(running).collect();
         if pools.is_empty() {
             return;
         }
-        let stacks = stacks(&scene, Wanted::default());
+        let stacks = stacks(&snapshot, StackOptions::default());
         for pool in pools {
-            if !has_work(pool, &scene, &stacks) {
+            if !has_work(pool, &snapshot, &stacks) {
                 *self.idle_runs.entry(pool.index).or_default() += 1;
             }
         }
@@ -141,12 +143,12 @@ impl Sample {
 }
 
 /// Whether somebody may compute with a pool: a thread of others is in its library, or one of its own is in other code.
-fn has_work(pool: &Pool, scene: &Scene, stacks: &HashMap<i32, Merged>) -> bool {
-    let inside = |call: &Call| call.index == Some(pool.index);
-    scene
+fn has_work(pool: &Pool, snapshot: &ProcessSnapshot, stacks: &HashMap<i32, MergedStack>) -> bool {
+    let inside = |call: &StackFrame| call.index == Some(pool.index);
+    snapshot
         .threads
         .iter()
-        .filter(|thread| thread.tid != scene.asks)
+        .filter(|thread| thread.tid != snapshot.asks)
         .any(|thread| {
             let stack = stacks.get(&thread.tid).filter(|stack| stack.native);
             match (pool.owns(thread), stack) {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use diaphane_sight::proc::mounts;
 use diaphane_sight::proc::mounts::Mount;
 
-use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
+use super::opens::{OpenAttempt, Source};
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -18,17 +19,17 @@ const TOO_MANY: usize = 1000;
 const LONG_NS: u64 = 100_000_000;
 
 /// All of it.
-pub(super) fn all(scene: &Scene, opens: &[Open]) -> Vec<Diagnosis> {
-    [misses(opens), slow_initialiser(scene), far(opens)]
+pub(super) fn all(snapshot: &LoadsSnapshot, opens: &[OpenAttempt]) -> Vec<Diagnosis> {
+    [misses(opens), slow_initialiser(snapshot), far(opens)]
         .into_iter()
         .flatten()
         .collect()
 }
 
 /// The linker looked in many places where nothing was.
-fn misses(opens: &[Open]) -> Option<Diagnosis> {
-    let of_linker: Vec<&Open> = opens.iter().filter(|open| open.by_linker).collect();
-    let failed: Vec<&&Open> = of_linker.iter().filter(|open| open.failed).collect();
+fn misses(opens: &[OpenAttempt]) -> Option<Diagnosis> {
+    let of_linker: Vec<&OpenAttempt> = opens.iter().filter(|open| open.by_linker).collect();
+    let failed: Vec<&&OpenAttempt> = of_linker.iter().filter(|open| open.failed).collect();
     if failed.len() < MANY {
         return None;
     }
@@ -67,10 +68,10 @@ fn misses(opens: &[Open]) -> Option<Diagnosis> {
 }
 
 /// Files that lie, or were looked for, where an access may wait for a network or a program.
-fn far(opens: &[Open]) -> Option<Diagnosis> {
+fn far(opens: &[OpenAttempt]) -> Option<Diagnosis> {
     let all = mounts::mounts();
     let mut places: Vec<(&Mount, usize, usize)> = Vec::new();
-    let is_code = |open: &&Open| open.by_linker || is_module(&open.path);
+    let is_code = |open: &&OpenAttempt| open.by_linker || is_module(&open.path);
     for open in opens.iter().filter(is_code) {
         let path = std::path::absolute(&open.path).unwrap_or_else(|_| (&open.path).into());
         let Some(mount) = mounts::of(&path, &all).filter(|mount| mount.is_far()) else {
@@ -112,20 +113,20 @@ fn is_module(path: &str) -> bool {
 }
 
 /// One library's own start took most of the cell.
-fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
-    let timed = scene
-        .story
+fn slow_initialiser(snapshot: &LoadsSnapshot) -> Option<Diagnosis> {
+    let timed = snapshot
+        .timeline
         .loaded
         .iter()
         .filter(|one| one.init_ns.is_some());
     // What an initialiser loads is part of it, so the innermost of those that take as long is meant.
     let slow = timed.rev().max_by_key(|one| one.init_ns)?;
     let took = slow.init_ns?;
-    if took < LONG_NS || 2 * took < scene.elapsed_ns {
+    if took < LONG_NS || 2 * took < snapshot.elapsed_ns {
         return None;
     }
-    let index = scene
-        .story
+    let index = snapshot
+        .timeline
         .loaded
         .iter()
         .position(|one| std::ptr::eq(one, slow))?;
@@ -134,11 +135,11 @@ fn slow_initialiser(scene: &Scene) -> Option<Diagnosis> {
         severity: Severity::Warn,
         title: format!(
             "The initialisers of {} took {} of the cell's {}.",
-            name_of(&slow.path),
+            file_name(&slow.path),
             time(took as f64),
-            time(scene.elapsed_ns as f64)
+            time(snapshot.elapsed_ns as f64)
         ),
-        evidence: [Some(slow.path.clone()), scene.cause(index)]
+        evidence: [Some(slow.path.clone()), snapshot.cause(index)]
             .into_iter()
             .flatten()
             .collect(),

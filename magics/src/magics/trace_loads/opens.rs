@@ -15,7 +15,7 @@ pub(super) enum Source {
 
 /// One file that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct OpenAttempt {
     pub at: Option<u64>,
     pub path: String,
     /// The call as it is written in C, up to the path, and what stands behind the path.
@@ -31,7 +31,7 @@ pub(super) struct Open {
     pub library: Option<usize>,
 }
 
-impl Open {
+impl OpenAttempt {
     /// What came of it, in a word.
     pub fn word(&self) -> String {
         match self.result {
@@ -59,9 +59,9 @@ impl Open {
 }
 
 /// The lines of strace.
-pub(super) fn strace(opens: &[Open], only_failed: bool) -> Vec<String> {
+pub(super) fn strace(opens: &[OpenAttempt], only_failed: bool) -> Vec<String> {
     let wanted = opens.iter().filter(|open| !only_failed || open.failed);
-    wanted.map(Open::strace).collect()
+    wanted.map(OpenAttempt::strace).collect()
 }
 
 fn name(number: i32) -> String {
@@ -91,7 +91,7 @@ fn escaped(path: &str) -> String {
 }
 
 /// What the linker's rules say of the way to a library.
-pub(super) struct Way {
+pub(super) struct FoundBy {
     pub rule: Option<Rule>,
     pub missed: Vec<String>,
 }
@@ -103,7 +103,7 @@ pub(super) fn way(
     own: &Library,
     all: &[Library],
     rules: &Rules,
-) -> Way {
+) -> FoundBy {
     let askers = requesters(all);
     let chain = asker.map_or_else(Vec::new, |asker| chain(all, &askers, asker));
     let attempts = rules.attempts(name, &chain);
@@ -112,7 +112,7 @@ pub(super) fn way(
         .position(|attempt| is_same(&attempt.path, own));
     let missed = |attempt: &&Attempt| !attempt.path.exists();
     let before = attempts.iter().take(hit.unwrap_or(0)).filter(missed);
-    Way {
+    FoundBy {
         rule: hit.map(|hit| attempts[hit].rule.clone()),
         missed: before
             .map(|attempt| attempt.path.to_string_lossy().into_owned())
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_strace() {
-        let open = |path: &str, result| Open {
+        let open = |path: &str, result| OpenAttempt {
             at: None,
             path: path.into(),
             written: None,

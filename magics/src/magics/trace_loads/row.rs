@@ -2,58 +2,10 @@
 
 use serde::Serialize;
 
-use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
-use diaphane_report::{Address, Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("t_ns", Show::Time, 3).titled("at"),
-    Column::new("name", Show::Text, 0).at_least(20),
-    Column::new("requester", Show::Text, 1)
-        .titled("caused by")
-        .at_least(20),
-    Column::new("why", Show::Text, 5).titled("found by"),
-    Column::new("missed", Show::Number, 6).optional(),
-    Column::new("total_ns", Show::Time, 4)
-        .titled("call")
-        .optional(),
-    Column::new("init_ns", Show::Time, 2)
-        .titled("init")
-        .optional(),
-    Column::new("bytes", Show::Bytes, 3),
-    Column::new("result", Show::Text, 4).at_least(8).optional(),
-    Column::new("package", Show::Text, 7)
-        .with("package_version")
-        .optional(),
-    Column::new("line", Show::Text, 8).optional(),
-    Column::new("lazy", Show::Text, 9)
-        .titled("lazy import")
-        .optional(),
-    Column::new("search_ns", Show::Time, 9)
-        .titled("search")
-        .optional(),
-    Column::new("map_ns", Show::Time, 9)
-        .titled("map")
-        .optional(),
-    Column::new("bind_ns", Show::Time, 9)
-        .titled("bind")
-        .optional(),
-    Column::new("base", Show::Address, 11),
-    Column::new("path", Show::Path, 10),
-];
-
-pub(super) const FILE_COLUMNS: &[Column] = &[
-    Column::new("t_ns", Show::Time, 3).titled("at"),
-    Column::new("path", Show::Path, 0),
-    Column::new("result", Show::Text, 1),
-    Column::new("dur_ns", Show::Time, 4)
-        .titled("took")
-        .optional(),
-    Column::new("requester", Show::Text, 2)
-        .titled("for")
-        .at_least(16),
-    Column::new("source", Show::Text, 5),
-];
+use super::opens::{OpenAttempt, Source};
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
+use diaphane_report::Address;
 
 /// A library, or a call that loaded none.
 #[derive(Serialize)]
@@ -88,14 +40,14 @@ pub(super) struct Library {
 
 /// The libraries in their order, and the calls that loaded nothing.
 pub(super) fn libraries(
-    scene: &Scene,
-    opens: &[Open],
+    snapshot: &LoadsSnapshot,
+    opens: &[OpenAttempt],
     only_failed: bool,
     by_time: bool,
 ) -> Vec<Library> {
-    let all = (0..scene.story.loaded.len()).map(|index| library(scene, index, opens));
+    let all = (0..snapshot.timeline.loaded.len()).map(|index| library(snapshot, index, opens));
     let loaded = all.filter(|row| !only_failed || row.result.is_some());
-    let failed = scene
+    let failed = snapshot
         .failed_calls()
         .filter(|call| call.total_ns.is_none() && !call.failed);
     let failed = failed.map(|call| {
@@ -103,10 +55,10 @@ pub(super) fn libraries(
         Library {
             t_ns: Some(call.at),
             event: "dlopen",
-            name: name_of(&path).to_owned(),
-            requester: scene.caller(call),
-            line: scene.request(call).and_then(line),
-            lazy: scene.request(call).and_then(|load| load.lazy.clone()),
+            name: file_name(&path).to_owned(),
+            requester: snapshot.caller(call),
+            line: snapshot.request(call).and_then(line),
+            lazy: snapshot.request(call).and_then(|load| load.lazy.clone()),
             tid: Some(call.tid),
             result: Some("not loaded"),
             ..empty(path)
@@ -151,28 +103,28 @@ fn empty(path: String) -> Library {
     }
 }
 
-fn library(scene: &Scene, index: usize, opens: &[Open]) -> Library {
-    let one = &scene.story.loaded[index];
-    let item = scene.item(index);
-    let call = scene.call(one);
+fn library(snapshot: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Library {
+    let one = &snapshot.timeline.loaded[index];
+    let item = snapshot.item(index);
+    let call = snapshot.call(one);
     let own = call.filter(|_| one.is_first);
-    let request = call.and_then(|call| scene.request(call));
-    let missed_files = scene.missed(index);
+    let request = call.and_then(|call| snapshot.request(call));
+    let missed_files = snapshot.missed(index);
     let facts = item.map(|item| &item.facts);
     let path = facts.and_then(|facts| facts.path.clone());
     let took = opens.iter().filter(|open| open.library == Some(index));
     let took: u64 = took.filter_map(|open| open.took_ns).sum();
     Library {
         t_ns: call.map(|_| one.at),
-        name: name_of(&one.path).to_owned(),
+        name: file_name(&one.path).to_owned(),
         package: item.and_then(|item| Some(item.fixed.package.as_ref()?.name.clone())),
         package_version: item.and_then(|item| item.fixed.package_version.clone()),
-        requester: scene.cause(index),
-        needed_by: scene.parent(index),
+        requester: snapshot.cause(index),
+        needed_by: snapshot.parent(index),
         line: request.and_then(line),
         lazy: request.and_then(|load| load.lazy.clone()),
         chain: request.map(|load| load.chain.clone()).unwrap_or_default(),
-        why: scene.rule(index),
+        why: snapshot.rule(index),
         missed: Some(missed_files.len()).filter(|count| *count > 0),
         missed_files,
         search_ns: own.and_then(|call| call.search_ns),
@@ -202,7 +154,7 @@ fn line(load: &crate::session::import_audit::Load) -> Option<String> {
     let (file, number) = load.line.as_ref()?;
     Some(match load.cell {
         Some(cell) if load.chain.is_empty() || is_of_cell(file) => format!("In[{cell}]:{number}"),
-        _ => format!("{}:{number}", name_of(file)),
+        _ => format!("{}:{number}", file_name(file)),
     })
 }
 
@@ -213,7 +165,7 @@ fn is_of_cell(file: &str) -> bool {
 
 /// A file that was tried.
 #[derive(Serialize)]
-pub(super) struct File {
+pub(super) struct OpenRow {
     t_ns: Option<u64>,
     event: &'static str,
     path: String,
@@ -226,18 +178,22 @@ pub(super) struct File {
 }
 
 /// The files that were tried.
-pub(super) fn files(scene: &Scene, opens: &[Open], only_failed: bool) -> Vec<File> {
+pub(super) fn files(
+    snapshot: &LoadsSnapshot,
+    opens: &[OpenAttempt],
+    only_failed: bool,
+) -> Vec<OpenRow> {
     let wanted = opens.iter().filter(|open| !only_failed || open.failed);
-    let row = |open: &Open| File {
+    let row = |open: &OpenAttempt| OpenRow {
         t_ns: open.at,
         event: "open",
         path: open.path.clone(),
         why: open
             .library
             .filter(|_| !open.failed)
-            .and_then(|index| scene.rule(index)),
+            .and_then(|index| snapshot.rule(index)),
         requester: match open.library {
-            Some(index) => Some(name_of(&scene.story.loaded[index].path).to_owned()),
+            Some(index) => Some(file_name(&snapshot.timeline.loaded[index].path).to_owned()),
             None => open.by_linker.then(|| "the dynamic linker".to_owned()),
         },
         result: open.word(),

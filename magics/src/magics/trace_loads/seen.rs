@@ -4,8 +4,9 @@ use diaphane_sight::linker::libraries::Kind;
 use diaphane_trace::syscalls::{Call, Plan, Recording, Running, begin};
 use syscalls::Sysno;
 
-use super::opens::{Open, Source};
-use crate::magics::trace_loads::snapshot::Scene;
+use super::opens::{OpenAttempt, Source};
+use crate::arch::system_calls::{FORK, OPEN, VFORK};
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 
 /// The bytes of each thread's log; memory is taken as it is written.
 const ROOM: usize = 256 << 20;
@@ -14,11 +15,11 @@ const ROOM: usize = 256 << 20;
 pub(super) struct Seeing(Running);
 
 /// What was seen.
-pub(super) struct Seen(Recording);
+pub(super) struct SeenEvents(Recording);
 
 /// What was started.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Births {
+pub(super) struct Created {
     pub processes: usize,
     pub threads: usize,
 }
@@ -27,41 +28,39 @@ impl Seeing {
     /// Begins, where the kernel sends system calls to the program.
     pub fn begin() -> Option<Self> {
         let plan = Plan {
-            room: ROOM,
+            capacity: ROOM,
             only: Some(is_wanted),
             stacks: false,
-            witness: None,
+            callback: None,
         };
         begin(plan).ok().map(Self)
     }
 
-    pub fn end(self) -> Seen {
-        Seen(self.0.end())
+    pub fn end(self) -> SeenEvents {
+        SeenEvents(self.0.end())
     }
 }
 
 /// Whether a call opens files or starts processes. It is asked in a signal handler.
 fn is_wanted(number: i64) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if matches!(number, libc::SYS_open | libc::SYS_fork | libc::SYS_vfork) {
-        return true;
-    }
-    matches!(
-        number,
-        libc::SYS_openat | libc::SYS_clone | libc::SYS_clone3
-    )
+    let older = [OPEN, FORK, VFORK].into_iter().flatten();
+    older.map(|call| call as i64).any(|call| call == number)
+        || matches!(
+            number,
+            libc::SYS_openat | libc::SYS_clone | libc::SYS_clone3
+        )
 }
 
-impl Seen {
+impl SeenEvents {
     /// The files that were opened, or tried. Those that the linker tries before one that it finds belong to that one.
-    pub fn opens(&self, scene: &Scene) -> Vec<Open> {
-        let loader = scene
+    pub fn opens(&self, snapshot: &LoadsSnapshot) -> Vec<OpenAttempt> {
+        let loader = snapshot
             .items
             .iter()
             .find(|item| item.facts.kind == Kind::Loader);
         let loader = loader.map(|item| item.facts.span);
         let by_linker = |call: &Call| loader.is_some_and(|span| span.contains(call.registers.code));
-        let mut opens: Vec<Open> = Vec::new();
+        let mut opens: Vec<OpenAttempt> = Vec::new();
         for call in &self.0.calls {
             opens.extend(open(call, by_linker(call)));
         }
@@ -71,7 +70,11 @@ impl Seen {
                 continue;
             }
             let path = &opens[index].path;
-            let library = scene.story.loaded.iter().position(|one| one.path == *path);
+            let library = snapshot
+                .timeline
+                .loaded
+                .iter()
+                .position(|one| one.path == *path);
             let name = path.rsplit('/').next().map(str::to_owned);
             for open in &mut opens[next..=index] {
                 let is_try = open.by_linker && open.path.rsplit('/').next() == name.as_deref();
@@ -87,10 +90,10 @@ impl Seen {
     }
 
     /// How many processes and how many threads were started, but for those that children started.
-    pub fn births(&self) -> Births {
+    pub fn created(&self) -> Created {
         let calls = self.0.calls.iter().filter_map(starts_thread);
         let (threads, processes): (Vec<bool>, Vec<bool>) = calls.partition(|is_thread| *is_thread);
-        Births {
+        Created {
             processes: processes.len(),
             threads: threads.len(),
         }
@@ -110,11 +113,10 @@ impl Seen {
 }
 
 /// A call that opens a file.
-fn open(call: &Call, by_linker: bool) -> Option<Open> {
+fn open(call: &Call, by_linker: bool) -> Option<OpenAttempt> {
     let (argument, flags, mode) = match sysno(call)? {
         Sysno::openat => (1, 2, 3),
-        #[cfg(target_arch = "x86_64")]
-        Sysno::open => (0, 1, 2),
+        call if Some(call) == OPEN => (0, 1, 2),
         _ => return None,
     };
     let path = String::from_utf8_lossy(call.text(argument)?).into_owned();
@@ -129,7 +131,7 @@ fn open(call: &Call, by_linker: bool) -> Option<Open> {
     let creates = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
     let mode = creates.then(|| format!(", 0{:03o}", call.arguments[mode] & 0o7777));
     let behind = format!(", {}{})", flag_names(flags), mode.unwrap_or_default());
-    Some(Open {
+    Some(OpenAttempt {
         at: Some(call.began_ns),
         path,
         written: Some((before, behind)),
@@ -198,8 +200,7 @@ fn starts_thread(call: &Call) -> Option<bool> {
             let flags = call.text(0)?.first_chunk::<8>()?;
             Some(is_thread(u64::from_le_bytes(*flags) as usize))
         }
-        #[cfg(target_arch = "x86_64")]
-        Sysno::fork | Sysno::vfork => Some(false),
+        call if [FORK, VFORK].contains(&Some(call)) => Some(false),
         _ => None,
     }
 }

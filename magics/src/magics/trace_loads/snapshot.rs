@@ -1,4 +1,4 @@
-//! The story with what else is known of its libraries: packages, rules, who asked.
+//! The timeline with what else is known of its libraries: packages, rules, who asked.
 
 use std::sync::Arc;
 
@@ -7,78 +7,79 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::search::{Rule, Rules, requesters};
 use pyo3::prelude::*;
 
-use super::opens::{self, Open, Source, Way};
-use super::seen::{Births, Seen};
-use super::{Watch, story_without_hook};
+use super::opens::{self, FoundBy, OpenAttempt, Source};
+use super::seen::{Created, SeenEvents};
+use super::{LoadsWatch, timeline_without_hook};
 use crate::error::Error;
-use crate::libraries::inventory::{Item, items, short};
-use crate::magics::trace_loads::timeline::{Call, Loaded, Story};
+use crate::libraries::inventory::{LibraryEntry, items};
+use crate::libraries::names::{file_name, short};
+use crate::magics::trace_loads::timeline::{DlopenCall, MappedLibrary, Timeline};
 use crate::session::import_audit::{Load, Means};
 
 /// Everything that the report is made of.
-pub(super) struct Scene {
-    pub story: Story,
-    pub items: Vec<Item>,
+pub(super) struct LoadsSnapshot {
+    pub timeline: Timeline,
+    pub items: Vec<LibraryEntry>,
     libraries: Vec<Library>,
-    /// For each library of the story, its place among the loaded ones, and how it was found.
+    /// For each library of the timeline, its place among the loaded ones, and how it was found.
     places: Vec<Option<usize>>,
-    ways: Vec<Option<Way>>,
+    ways: Vec<Option<FoundBy>>,
     requests: Vec<Arc<Load>>,
-    opened: Option<Vec<Open>>,
-    pub births: Option<Births>,
+    opened: Option<Vec<OpenAttempt>>,
+    pub created: Option<Created>,
     pub elapsed_ns: u64,
 }
 
-impl Scene {
-    pub fn of(py: Python<'_>, before: &[Library], watch: &Watch) -> Result<Self, Error> {
+impl LoadsSnapshot {
+    pub fn of(py: Python<'_>, before: &[Library], watch: &LoadsWatch) -> Result<Self, Error> {
         let items = items(py)?;
-        let story = match watch.refused {
-            None => Story::of(&watch.recording.events),
+        let timeline = match watch.refused {
+            None => Timeline::of(&watch.recording.events),
             Some(_) => {
                 let after: Vec<&Library> = items.iter().map(|item| &item.facts).collect();
-                story_without_hook(before, &after)
+                timeline_without_hook(before, &after)
             }
         };
-        let is_it = |item: &Item, one: &Loaded| {
+        let is_it = |item: &LibraryEntry, one: &MappedLibrary| {
             item.facts.image.bias() == one.bias && item.facts.linker_name == one.path
         };
-        let place = |one: &Loaded| {
+        let place = |one: &MappedLibrary| {
             let still = one.gone_at.is_none();
             items.iter().position(|item| still && is_it(item, one))
         };
-        let mut scene = Self {
-            places: story.loaded.iter().map(place).collect(),
+        let mut snapshot = Self {
+            places: timeline.loaded.iter().map(place).collect(),
             ways: Vec::new(),
             libraries: items.iter().map(|item| item.facts.clone()).collect(),
-            story,
+            timeline,
             items,
             requests: watch.requests.clone(),
             opened: None,
-            births: watch.opened.as_ref().map(Seen::births),
+            created: watch.opened.as_ref().map(SeenEvents::created),
             elapsed_ns: watch.recording.lasted,
         };
         let rules = Rules::read();
-        let askers = requesters(&scene.libraries);
-        let ways = 0..scene.story.loaded.len();
-        scene.ways = ways
-            .map(|index| scene.search(index, &rules, &askers))
+        let askers = requesters(&snapshot.libraries);
+        let ways = 0..snapshot.timeline.loaded.len();
+        snapshot.ways = ways
+            .map(|index| snapshot.search(index, &rules, &askers))
             .collect();
-        scene.opened = watch.opened.as_ref().map(|opened| opened.opens(&scene));
-        Ok(scene)
+        snapshot.opened = watch.opened.as_ref().map(|opened| opened.opens(&snapshot));
+        Ok(snapshot)
     }
 
-    /// The loaded library that one of the story is.
-    pub fn item(&self, index: usize) -> Option<&Item> {
+    /// The loaded library that one of the timeline is.
+    pub fn item(&self, index: usize) -> Option<&LibraryEntry> {
         self.items.get(self.places[index]?)
     }
 
-    pub fn call(&self, one: &Loaded) -> Option<&Call> {
-        self.story.calls.get(one.call)
+    pub fn call(&self, one: &MappedLibrary) -> Option<&DlopenCall> {
+        self.timeline.calls.get(one.call)
     }
 
     /// How the linker's rules lead to a library.
-    fn search(&self, index: usize, rules: &Rules, askers: &[Option<usize>]) -> Option<Way> {
-        let one = &self.story.loaded[index];
+    fn search(&self, index: usize, rules: &Rules, askers: &[Option<usize>]) -> Option<FoundBy> {
+        let one = &self.timeline.loaded[index];
         let own = self.places[index]?;
         let library = &self.libraries[own];
         if one.is_first {
@@ -117,7 +118,7 @@ impl Scene {
 
     /// What brought a library, in a few words.
     pub fn cause(&self, index: usize) -> Option<String> {
-        let one = &self.story.loaded[index];
+        let one = &self.timeline.loaded[index];
         match self.parent(index) {
             Some(parent) => Some(format!("needed by {}", short(&parent))),
             None => match self.call(one) {
@@ -129,21 +130,21 @@ impl Scene {
 
     /// The library for which the linker loaded one, unless it was asked for itself.
     pub fn parent(&self, index: usize) -> Option<String> {
-        let one = &self.story.loaded[index];
+        let one = &self.timeline.loaded[index];
         if one.is_first {
             return None;
         }
         let known = self.item(index).and_then(|item| item.requester);
         let known = known.map(|requester| self.items[requester].facts.name.clone());
         known.or_else(|| {
-            let mut all = self.story.loaded.iter();
+            let mut all = self.timeline.loaded.iter();
             let first = all.find(|other| other.is_first && other.call == one.call)?;
-            Some(name_of(&first.path).to_owned())
+            Some(file_name(&first.path).to_owned())
         })
     }
 
     /// Who made a call.
-    pub fn caller(&self, call: &Call) -> Option<String> {
+    pub fn caller(&self, call: &DlopenCall) -> Option<String> {
         let request = call.request.and_then(|number| self.requests.get(number));
         if let Some(load) = request {
             return Some(match load.means {
@@ -162,16 +163,16 @@ impl Scene {
     }
 
     /// The user's line behind a call, and the modules between.
-    pub fn request(&self, call: &Call) -> Option<&Load> {
+    pub fn request(&self, call: &DlopenCall) -> Option<&Load> {
         call.request
             .and_then(|number| self.requests.get(number))
             .map(|load| &**load)
     }
 
     /// The bytes that a library has mapped.
-    pub fn bytes(&self, one: &Loaded) -> Option<usize> {
+    pub fn bytes(&self, one: &MappedLibrary) -> Option<usize> {
         let index = self
-            .story
+            .timeline
             .loaded
             .iter()
             .position(|other| std::ptr::eq(other, one))?;
@@ -194,16 +195,19 @@ impl Scene {
     }
 
     /// The calls that loaded nothing and found nothing.
-    pub fn failed_calls(&self) -> impl Iterator<Item = &Call> {
-        let loads = |call: &Call| {
+    pub fn failed_calls(&self) -> impl Iterator<Item = &DlopenCall> {
+        let loads = |call: &DlopenCall| {
             let index = self
-                .story
+                .timeline
                 .calls
                 .iter()
                 .position(|other| std::ptr::eq(other, call));
-            self.story.loaded.iter().any(|one| Some(one.call) == index)
+            self.timeline
+                .loaded
+                .iter()
+                .any(|one| Some(one.call) == index)
         };
-        let is_there = |call: &Call| {
+        let is_there = |call: &DlopenCall| {
             let path = call.path.as_deref().unwrap_or_default();
             self.libraries.iter().any(|library| {
                 library.image.soname.as_deref() == Some(path)
@@ -212,7 +216,7 @@ impl Scene {
                         && diaphane_sight::linker::search::is_same(path, library))
             })
         };
-        let calls = self.story.calls.iter();
+        let calls = self.timeline.calls.iter();
         calls.filter(move |call| {
             call.failed
                 || !call.only_looks && call.path.is_some() && !loads(call) && !is_there(call)
@@ -220,13 +224,13 @@ impl Scene {
     }
 
     /// The files that were tried: those that were seen, or else those that the rules name.
-    pub fn opens(&self) -> Vec<Open> {
+    pub fn opens(&self) -> Vec<OpenAttempt> {
         if let Some(opened) = &self.opened {
             return opened.clone();
         }
         let of = |index: usize| {
-            let one = &self.story.loaded[index];
-            let open = move |path: String, failed: bool| Open {
+            let one = &self.timeline.loaded[index];
+            let open = move |path: String, failed: bool| OpenAttempt {
                 at: Some(one.at).filter(|at| *at > 0),
                 path,
                 written: None,
@@ -243,11 +247,6 @@ impl Scene {
                 .map(move |path| open(path, true));
             missed.chain([open(one.path.clone(), false)])
         };
-        (0..self.story.loaded.len()).flat_map(of).collect()
+        (0..self.timeline.loaded.len()).flat_map(of).collect()
     }
-}
-
-/// The name of the file behind a path.
-pub(super) fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

@@ -6,7 +6,7 @@ use diaphane_trace::linker_events::{Event, What};
 
 /// A call of `dlopen`, or what is known of one that was not seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Call {
+pub(super) struct DlopenCall {
     pub at: u64,
     pub tid: i32,
     /// What was asked for; `None` if the call was not seen.
@@ -32,7 +32,7 @@ pub(super) struct Call {
 
 /// A library that was mapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Loaded {
+pub(super) struct MappedLibrary {
     pub at: u64,
     pub bias: usize,
     /// The path by which it was found.
@@ -50,9 +50,9 @@ pub(super) struct Loaded {
 
 /// Everything.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Story {
-    pub calls: Vec<Call>,
-    pub loaded: Vec<Loaded>,
+pub(super) struct Timeline {
+    pub calls: Vec<DlopenCall>,
+    pub loaded: Vec<MappedLibrary>,
 }
 
 /// What a thread is about to do.
@@ -68,21 +68,21 @@ struct Thread {
     initialisers: Vec<(usize, u64)>,
 }
 
-impl Story {
+impl Timeline {
     /// Reads the events in their order.
     pub fn of(events: &[Event]) -> Self {
-        let mut story = Self::default();
+        let mut timeline = Self::default();
         let mut threads: HashMap<i32, Thread> = HashMap::new();
         for event in events {
             let thread = threads.entry(event.tid).or_default();
-            story.hear(event, thread);
+            timeline.hear(event, thread);
         }
-        story
+        timeline
     }
 
     /// Without events: the libraries that are new, as if each had been asked for by itself or by the first before it.
     pub fn from_list(new: impl Iterator<Item = (usize, String)>) -> Self {
-        let loaded = new.map(|(bias, path)| Loaded {
+        let loaded = new.map(|(bias, path)| MappedLibrary {
             at: 0,
             bias,
             path,
@@ -104,14 +104,14 @@ impl Story {
             What::Noted(number) => thread.request = Some((*number, at)),
             What::Asked { path, flags, back } => {
                 let Some(path) = path else { return };
-                self.calls.push(Call {
+                self.calls.push(DlopenCall {
                     at,
                     tid: event.tid,
                     path: Some(path.clone()),
                     back: Some(*back),
                     only_looks: flags & libc::RTLD_NOLOAD.cast_unsigned() != 0,
                     request: thread.request.take().map(|(number, _)| number),
-                    ..Call::default()
+                    ..DlopenCall::default()
                 });
                 thread.call = Some(self.calls.len() - 1);
             }
@@ -152,11 +152,11 @@ impl Story {
         let seen = thread.call.take();
         let index = seen.unwrap_or_else(|| {
             let request = thread.request.take();
-            self.calls.push(Call {
+            self.calls.push(DlopenCall {
                 at: request.map_or(event.at, |(_, at)| at),
                 tid: event.tid,
                 request: request.map(|(number, _)| number),
-                ..Call::default()
+                ..DlopenCall::default()
             });
             self.calls.len() - 1
         });
@@ -188,16 +188,16 @@ impl Story {
     ) {
         let call = thread.open.last().copied().unwrap_or_else(|| {
             // The call began before the recording.
-            self.calls.push(Call {
+            self.calls.push(DlopenCall {
                 at: event.at,
                 tid: event.tid,
-                ..Call::default()
+                ..DlopenCall::default()
             });
             thread.open.push(self.calls.len() - 1);
             self.calls.len() - 1
         });
         let is_first = self.loaded.iter().all(|other| other.call != call);
-        self.loaded.push(Loaded {
+        self.loaded.push(MappedLibrary {
             at: event.at,
             bias,
             path: path.to_owned(),
@@ -239,7 +239,7 @@ impl Story {
 
     /// The library that has this description now.
     fn position(&self, map: usize) -> Option<usize> {
-        let is_it = |one: &Loaded| one.map == map && one.gone_at.is_none();
+        let is_it = |one: &MappedLibrary| one.map == map && one.gone_at.is_none();
         self.loaded.iter().rposition(is_it)
     }
 }
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn an_initialiser_may_load_libraries_itself() {
-        let story = Story::of(&events(vec![
+        let timeline = Timeline::of(&events(vec![
             What::Noted(7),
             asked("/1.so"),
             What::Adding,
@@ -295,15 +295,15 @@ mod tests {
             What::Initialised { map: 1 },
             asked("4.so"),
         ]));
-        let by_call: Vec<_> = story
+        let by_call: Vec<_> = timeline
             .loaded
             .iter()
             .map(|one| (one.call, one.is_first))
             .collect();
         assert_eq!(by_call, [(0, true), (0, false), (1, true)]);
-        let init: Vec<_> = story.loaded.iter().map(|one| one.init_ns).collect();
+        let init: Vec<_> = timeline.loaded.iter().map(|one| one.init_ns).collect();
         assert_eq!(init, [Some(10), Some(70), Some(10)]);
-        let call = &story.calls[0];
+        let call = &timeline.calls[0];
         assert_eq!(
             (
                 call.request,
@@ -315,15 +315,18 @@ mod tests {
             (Some(7), Some(10), Some(10), Some(30), Some(140))
         );
         assert_eq!(
-            (story.calls[1].request, story.calls[1].total_ns),
+            (timeline.calls[1].request, timeline.calls[1].total_ns),
             (None, Some(50))
         );
-        assert_eq!((story.calls.len(), story.calls[2].total_ns), (3, None));
+        assert_eq!(
+            (timeline.calls.len(), timeline.calls[2].total_ns),
+            (3, None)
+        );
     }
 
     #[test]
     fn what_is_needed_and_missing_fails_the_call() {
-        let story = Story::of(&events(vec![
+        let timeline = Timeline::of(&events(vec![
             asked("/1.so"),
             What::Adding,
             What::Removing,
@@ -331,7 +334,7 @@ mod tests {
             What::Settled,
             What::Unmapped { map: 1 },
         ]));
-        assert!(story.calls[0].failed);
-        assert_eq!(story.loaded[0].gone_at, Some(60));
+        assert!(timeline.calls[0].failed);
+        assert_eq!(timeline.loaded[0].gone_at, Some(60));
     }
 }

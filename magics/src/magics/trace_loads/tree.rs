@@ -2,28 +2,12 @@
 
 use serde::Serialize;
 
-use crate::magics::trace_loads::snapshot::{Scene, name_of};
-use diaphane_report::{Column, Show};
-
-pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(30),
-    Column::new("took_ns", Show::Time, 1)
-        .titled("took")
-        .optional(),
-    Column::new("init_ns", Show::Time, 3)
-        .titled("init")
-        .optional(),
-    Column::new("bytes", Show::Bytes, 4),
-    Column::new("missed", Show::Number, 5).optional(),
-    Column::new("why", Show::Text, 2)
-        .titled("found by")
-        .at_least(16),
-    Column::new("result", Show::Text, 6).optional(),
-];
+use crate::libraries::names::file_name;
+use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 
 /// One line of the tree. Each comes behind the one that it is below.
 #[derive(Serialize)]
-pub(super) struct Line {
+pub(super) struct LoadRow {
     id: usize,
     parent: Option<usize>,
     event: &'static str,
@@ -40,12 +24,12 @@ pub(super) struct Line {
 }
 
 /// The lines of all loads.
-pub(super) fn tree(scene: &Scene) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
-    for (index, one) in scene.story.loaded.iter().enumerate() {
-        if one.is_first || scene.call(one).is_none() {
-            let above = above(scene, index, &mut lines);
-            library(scene, index, above, &mut lines);
+pub(super) fn tree(snapshot: &LoadsSnapshot) -> Vec<LoadRow> {
+    let mut lines: Vec<LoadRow> = Vec::new();
+    for (index, one) in snapshot.timeline.loaded.iter().enumerate() {
+        if one.is_first || snapshot.call(one).is_none() {
+            let above = above(snapshot, index, &mut lines);
+            library(snapshot, index, above, &mut lines);
         }
     }
     // Parents come first, so that going backwards adds up everything below an import.
@@ -66,9 +50,9 @@ pub(super) fn tree(scene: &Scene) -> Vec<Line> {
 }
 
 /// The line of the module or call that asked, below those that led there; made where it is not there yet.
-fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
-    let one = &scene.story.loaded[index];
-    let request = scene.call(one).and_then(|call| scene.request(call));
+fn above(snapshot: &LoadsSnapshot, index: usize, lines: &mut Vec<LoadRow>) -> Option<usize> {
+    let one = &snapshot.timeline.loaded[index];
+    let request = snapshot.call(one).and_then(|call| snapshot.request(call));
     let modules = request
         .map(|load| load.chain.as_slice())
         .unwrap_or_default();
@@ -76,16 +60,16 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
         .iter()
         .map(|module| format!("import {module}"))
         .collect();
-    let cause = scene.cause(index).unwrap_or_else(|| "not known".into());
+    let cause = snapshot.cause(index).unwrap_or_else(|| "not known".into());
     if way.last() != Some(&cause) {
         way.push(cause);
     }
     let mut parent = None;
     for name in way {
-        let is_it = |line: &Line| line.parent == parent && line.name == name;
+        let is_it = |line: &LoadRow| line.parent == parent && line.name == name;
         let known = lines.iter().position(is_it);
         parent = Some(known.unwrap_or_else(|| {
-            lines.push(Line::new(lines.len(), parent, name));
+            lines.push(LoadRow::new(lines.len(), parent, name));
             lines.len() - 1
         }));
     }
@@ -93,30 +77,35 @@ fn above(scene: &Scene, index: usize, lines: &mut Vec<Line>) -> Option<usize> {
 }
 
 /// The line of a library, and those of the libraries that it needed.
-fn library(scene: &Scene, index: usize, parent: Option<usize>, lines: &mut Vec<Line>) {
-    let one = &scene.story.loaded[index];
-    let name = name_of(&one.path);
+fn library(
+    snapshot: &LoadsSnapshot,
+    index: usize,
+    parent: Option<usize>,
+    lines: &mut Vec<LoadRow>,
+) {
+    let one = &snapshot.timeline.loaded[index];
+    let name = file_name(&one.path);
     let id = lines.len();
-    let call = scene.call(one).filter(|_| one.is_first);
-    lines.push(Line {
+    let call = snapshot.call(one).filter(|_| one.is_first);
+    lines.push(LoadRow {
         event: "map",
         path: Some(one.path.clone()),
         took_ns: call.and_then(|call| call.total_ns).or(one.init_ns),
         init_ns: one.init_ns,
-        bytes: scene.bytes(one),
-        missed: Some(scene.missed(index).len()).filter(|count| *count > 0),
-        why: scene.rule(index),
+        bytes: snapshot.bytes(one),
+        missed: Some(snapshot.missed(index).len()).filter(|count| *count > 0),
+        why: snapshot.rule(index),
         result: one.gone_at.map(|_| "unloaded"),
-        ..Line::new(id, parent, name.to_owned())
+        ..LoadRow::new(id, parent, name.to_owned())
     });
-    for (other, loaded) in scene.story.loaded.iter().enumerate().skip(index + 1) {
-        if loaded.call == one.call && scene.parent(other).as_deref() == Some(name) {
-            library(scene, other, Some(id), lines);
+    for (other, loaded) in snapshot.timeline.loaded.iter().enumerate().skip(index + 1) {
+        if loaded.call == one.call && snapshot.parent(other).as_deref() == Some(name) {
+            library(snapshot, other, Some(id), lines);
         }
     }
 }
 
-impl Line {
+impl LoadRow {
     fn new(id: usize, parent: Option<usize>, name: String) -> Self {
         Self {
             id,

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use diaphane_sight::code::instructions::{Flow, Instruction, loops};
 use pyo3::PyResult;
 
-use super::Found;
+use super::FoundCode;
 use crate::magic::Context;
 use diaphane_report::{Diagnosis, Severity};
 
 /// The diagnoses for the functions that were found, as long as they are few enough to be meant.
-pub(super) fn all(found: &[Found<'_>], context: &Context<'_, '_>) -> PyResult<Vec<Diagnosis>> {
+pub(super) fn all(found: &[FoundCode<'_>], context: &Context<'_, '_>) -> PyResult<Vec<Diagnosis>> {
     let mut diagnoses = Vec::new();
     let loops = found.iter().filter(|one| one.step.role == "loop").count();
     for one in found {
@@ -24,7 +24,7 @@ pub(super) fn all(found: &[Found<'_>], context: &Context<'_, '_>) -> PyResult<Ve
 }
 
 /// W001: the processor has what a better variant needs, and NumPy was told not to use it.
-fn below(found: &Found<'_>, context: &Context<'_, '_>) -> PyResult<Option<Diagnosis>> {
+fn below(found: &FoundCode<'_>, context: &Context<'_, '_>) -> PyResult<Option<Diagnosis>> {
     let (Some(variants), Some(user)) = (&found.variants, context.user) else {
         return Ok(None);
     };
@@ -54,7 +54,7 @@ fn below(found: &Found<'_>, context: &Context<'_, '_>) -> PyResult<Option<Diagno
 }
 
 /// W002: the loop over the items holds no vector instruction, and calls nothing that could hold one.
-fn scalar(found: &Found<'_>) -> Option<Diagnosis> {
+fn scalar(found: &FoundCode<'_>) -> Option<Diagnosis> {
     let bodies = loops(&found.code);
     let is_loop = found.step.role == "loop" && !bodies.is_empty();
     let packed = found.code.iter().any(|one| one.packed);

@@ -9,17 +9,19 @@ use std::path::Path;
 use diaphane_sight::code::file;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::search::Rules;
+use diaphane_sight::runtimes::families::{Family, family_of_name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::exception::Cause;
-use super::message::{Failure, Kind};
+use super::message::{Failure, FailureKind};
 use super::places::Places;
-use crate::libraries::inventory::{Item, newest, stem};
+use crate::libraries::inventory::{LibraryEntry, newest};
+use crate::libraries::names::file_name;
 
 /// What is there to look at.
-pub(super) struct Scene {
-    pub items: Vec<Item>,
+pub(super) struct ImportSnapshot {
+    pub items: Vec<LibraryEntry>,
     pub places: Places,
     /// Variables that were changed since the start.
     pub changes: Map<String, Value>,
@@ -31,7 +33,7 @@ pub(super) struct Scene {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Explanation {
     missing: String,
-    kind: Option<Kind>,
+    kind: Option<FailureKind>,
     required_by: Option<String>,
     loaded_copy: Option<String>,
     loaded_by: Option<String>,
@@ -68,7 +70,7 @@ impl Explanation {
     }
 }
 
-pub(super) fn explain(cause: &Cause, scene: &Scene) -> Explanation {
+pub(super) fn explain(cause: &Cause, snapshot: &ImportSnapshot) -> Explanation {
     let failure = &cause.failure;
     let mut told = Explanation {
         kind: Some(failure.kind),
@@ -77,20 +79,16 @@ pub(super) fn explain(cause: &Cause, scene: &Scene) -> Explanation {
         ..Explanation::default()
     };
     match failure.kind {
-        Kind::Library => library::library(cause, scene, &mut told),
-        Kind::Version => version(failure, scene, &mut told),
-        Kind::Symbol => symbol(failure, scene, &mut told),
-        Kind::StaticTls => static_tls(failure, scene, &mut told),
-        Kind::Class => shape::class(failure, &mut told),
-        Kind::NoLibrary => shape::no_library(failure, &mut told),
-        Kind::ExecutableStack => shape::executable_stack(failure, &mut told),
-        Kind::NoModule => shape::no_module(cause, &mut told),
+        FailureKind::Library => library::library(cause, snapshot, &mut told),
+        FailureKind::Version => version(failure, snapshot, &mut told),
+        FailureKind::Symbol => symbol(failure, snapshot, &mut told),
+        FailureKind::StaticTls => static_tls(failure, snapshot, &mut told),
+        FailureKind::Class => shape::class(failure, &mut told),
+        FailureKind::NoLibrary => shape::no_library(failure, &mut told),
+        FailureKind::ExecutableStack => shape::executable_stack(failure, &mut told),
+        FailureKind::NoModule => shape::no_module(cause, &mut told),
     }
     told
-}
-
-fn name_of(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn shown(path: &Path) -> String {
@@ -98,19 +96,19 @@ fn shown(path: &Path) -> String {
 }
 
 /// The loaded library of a file or a name, and who brought it.
-fn loaded<'a>(name: &str, scene: &'a Scene) -> Option<&'a Item> {
-    let is_it = |item: &&Item| {
+fn loaded<'a>(name: &str, snapshot: &'a ImportSnapshot) -> Option<&'a LibraryEntry> {
+    let is_it = |item: &&LibraryEntry| {
         let facts = &item.facts;
         facts.path.as_deref() == Some(name)
             || facts.linker_name == name
-            || facts.image.soname.as_deref() == Some(name_of(name))
+            || facts.image.soname.as_deref() == Some(file_name(name))
     };
-    scene.items.iter().find(is_it)
+    snapshot.items.iter().find(is_it)
 }
 
-fn tell_loaded(item: Option<&Item>, scene: &Scene, told: &mut Explanation) {
+fn tell_loaded(item: Option<&LibraryEntry>, snapshot: &ImportSnapshot, told: &mut Explanation) {
     told.loaded_copy = item.map(|item| item.path().to_owned());
-    told.loaded_by = item.and_then(|item| item.loaded_by(&scene.items));
+    told.loaded_by = item.and_then(|item| item.loaded_by(&snapshot.items));
 }
 
 /// The part of a version in front of its numbers, such as `GLIBCXX_`.
@@ -119,11 +117,11 @@ fn family(version: &str) -> &str {
     &version[..end]
 }
 
-fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn version(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let (wanted, family) = (failure.missing.as_str(), family(&failure.missing));
-    let library = name_of(&failure.file);
-    let item = loaded(&failure.file, scene);
-    tell_loaded(item, scene, told);
+    let library = file_name(&failure.file);
+    let item = loaded(&failure.file, snapshot);
+    tell_loaded(item, snapshot, told);
     let provides = |versions: &[String]| match versions.iter().any(|version| version == wanted) {
         true => Some(wanted.to_owned()),
         false => newest(versions, family).map(|newest| format!("up to {newest}")),
@@ -132,7 +130,7 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     let own = own
         .or_else(|| item.map(|item| item.facts.image.versions.clone()))
         .unwrap_or_default();
-    told.candidates = scene
+    told.candidates = snapshot
         .places
         .like(library, &Rules::read())
         .iter()
@@ -147,7 +145,10 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
             would_do: facts.versions.iter().any(|version| version == wanted),
         })
         .collect();
-    let by = failure.required_by.as_deref().map_or("a library", name_of);
+    let by = failure
+        .required_by
+        .as_deref()
+        .map_or("a library", file_name);
     let has = provides(&own).unwrap_or_else(|| "has no versions of this kind".into());
     let first = match &told.loaded_by {
         Some(by) => format!(", which is loaded already ({by})"),
@@ -166,12 +167,12 @@ fn version(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     };
 }
 
-fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn symbol(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let symbol = failure.missing.as_str();
     told.required_by = Some(failure.file.clone());
-    let by = name_of(&failure.file);
+    let by = file_name(&failure.file);
     let facts = file::facts(Path::new(&failure.file)).unwrap_or_default();
-    let defining = scene
+    let defining = snapshot
         .items
         .iter()
         .filter(|item| item.facts.image.exports(symbol));
@@ -183,15 +184,15 @@ fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
         })
         .collect();
     let stale = facts.needed.iter().find_map(|name| {
-        let item = loaded(name, scene)?;
-        let files = scene.places.like(name, &Rules::read());
+        let item = loaded(name, snapshot)?;
+        let files = snapshot.places.like(name, &Rules::read());
         let better = files.into_iter().find(|path| file::exports(path, symbol))?;
         (!item.facts.image.exports(symbol)).then_some((item, better))
     });
     let name = demangle(symbol);
     told.reason = format!("{by} uses {name}, which none of the libraries that it needs defines.");
     if let Some((item, better)) = stale {
-        tell_loaded(Some(item), scene, told);
+        tell_loaded(Some(item), snapshot, told);
         let by = told.loaded_by.clone().unwrap_or_else(|| "before".into());
         told.reason = format!(
             "{} lacks {name}; this copy of it is loaded already ({by}).",
@@ -209,7 +210,7 @@ fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
         });
         return;
     }
-    let (major, minor) = scene.python;
+    let (major, minor) = snapshot.python;
     told.fix = match told.candidates.first() {
         _ if symbol.starts_with("Py") || symbol.starts_with("_Py") => {
             format!(
@@ -228,12 +229,13 @@ fn symbol(failure: &Failure, scene: &Scene, told: &mut Explanation) {
 }
 
 fn needs(needed: &[String]) -> String {
-    let own = needed.iter().filter(|name| {
-        !matches!(
-            stem(name),
-            "libc" | "libm" | "libpthread" | "ld-linux-x86-64"
+    let is_system = |name: &str| {
+        matches!(
+            family_of_name(name),
+            Some(Family::C | Family::Math | Family::Linker)
         )
-    });
+    };
+    let own = needed.iter().filter(|name| !is_system(name));
     let names: Vec<&str> = own.map(String::as_str).collect();
     match names.is_empty() {
         true => "none but the system's are named".into(),
@@ -241,9 +243,9 @@ fn needs(needed: &[String]) -> String {
     }
 }
 
-fn static_tls(failure: &Failure, scene: &Scene, told: &mut Explanation) {
+fn static_tls(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let size = file::facts(Path::new(&failure.file)).map_or(0, |facts| facts.tls);
-    let users: Vec<&str> = scene
+    let users: Vec<&str> = snapshot
         .items
         .iter()
         .filter(|item| item.facts.image.needs_static_tls && item.facts.image.tls > 0)
@@ -253,7 +255,7 @@ fn static_tls(failure: &Failure, scene: &Scene, told: &mut Explanation) {
     told.required_by = Some(failure.file.clone());
     told.reason = format!(
         "{} wants {size} bytes in the block that every thread got at its start, and the reserve for libraries that come later is used up; {} loaded libraries took from it.",
-        name_of(&failure.file),
+        file_name(&failure.file),
         users.len(),
     );
     told.fix = format!(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) enum Kind {
+pub(crate) enum FailureKind {
     /// A library was found nowhere, or could not be opened.
     #[serde(rename = "missing library")]
     Library,
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 /// A message, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The file that the message is about; for a missing library its name.
     pub file: String,
     /// What is missing: a library, a symbol, a version, a function.
@@ -47,46 +47,46 @@ pub(crate) struct Failure {
 }
 
 /// The messages of glibc's linker and of CPython, each with the names that it gives.
-const FORMS: &[(Kind, &str)] = &[
+const FORMS: &[(FailureKind, &str)] = &[
     (
-        Kind::Version,
+        FailureKind::Version,
         r"(?m)(?P<file>[^\s:][^:\n]*): version `(?P<missing>[^'\n]+)' not found \(required by (?P<by>.+)\)",
     ),
     (
-        Kind::Version,
+        FailureKind::Version,
         r"(?m)(?P<by>[^\s:][^:\n]*): symbol [^,\n]+, version (?P<missing>\S+) not defined in file (?P<file>\S+) with link time reference",
     ),
     (
-        Kind::Symbol,
+        FailureKind::Symbol,
         r"(?m)(?P<file>[^\s:][^:\n]*): undefined symbol: (?P<missing>[^\s,]+)",
     ),
     (
-        Kind::StaticTls,
+        FailureKind::StaticTls,
         r"(?m)(?P<file>[^\s:][^:\n]*): cannot allocate memory in static TLS block",
     ),
     (
-        Kind::Class,
+        FailureKind::Class,
         r"(?m)(?P<file>[^\s:][^:\n]*): wrong ELF class: (?P<missing>\S+)",
     ),
     (
-        Kind::NoLibrary,
+        FailureKind::NoLibrary,
         r"(?m)(?P<file>[^\s:][^:\n]*): (?:invalid ELF header|file too short|only ET_DYN and ET_EXEC can be loaded|ELF file's phentsize .*)",
     ),
     (
-        Kind::ExecutableStack,
+        FailureKind::ExecutableStack,
         r"(?m)(?P<file>[^\s:][^:\n]*): cannot enable executable stack",
     ),
     (
-        Kind::Library,
+        FailureKind::Library,
         r"(?m)(?P<file>[^\s:][^:\n]*): cannot open shared object file",
     ),
     (
-        Kind::NoModule,
+        FailureKind::NoModule,
         r"dynamic module does not define module export function \((?P<missing>[^)]+)\)",
     ),
 ];
 
-static PATTERNS: LazyLock<Vec<(Kind, Regex)>> = LazyLock::new(|| {
+static PATTERNS: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
     let compiled = FORMS
         .iter()
         .map(|(kind, form)| Some((*kind, Regex::new(form).ok()?)));
@@ -114,7 +114,7 @@ impl Failure {
 mod tests {
     use super::*;
 
-    fn parsed(message: &str) -> (Kind, String, String, Option<String>) {
+    fn parsed(message: &str) -> (FailureKind, String, String, Option<String>) {
         let failure = Failure::parse(message).unwrap();
         (
             failure.kind,
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(
             parsed("libfoo.so.1: cannot open shared object file: No such file or directory"),
             (
-                Kind::Library,
+                FailureKind::Library,
                 text("libfoo.so.1"),
                 text("libfoo.so.1"),
                 None
@@ -141,7 +141,7 @@ mod tests {
                 "/usr/lib/libstdc++.so.6: version `GLIBCXX_3.4.99' not found (required by /a b/x.so)"
             ),
             (
-                Kind::Version,
+                FailureKind::Version,
                 text("/usr/lib/libstdc++.so.6"),
                 text("GLIBCXX_3.4.99"),
                 Some(text("/a b/x.so"))
@@ -156,7 +156,7 @@ mod tests {
                 "/x/a.so: symbol f, version V2 not defined in file libb.so.1 with link time reference"
             ),
             (
-                Kind::Version,
+                FailureKind::Version,
                 text("libb.so.1"),
                 text("V2"),
                 Some(text("/x/a.so"))
@@ -166,14 +166,14 @@ mod tests {
             parsed("/x/a.so: wrong ELF class: ELFCLASS32").2,
             "ELFCLASS32"
         );
-        assert_eq!(parsed("/x/a.so: file too short").0, Kind::NoLibrary);
+        assert_eq!(parsed("/x/a.so: file too short").0, FailureKind::NoLibrary);
         assert_eq!(
             parsed("/x/a.so: cannot allocate memory in static TLS block").0,
-            Kind::StaticTls
+            FailureKind::StaticTls
         );
         assert_eq!(
             parsed("dynamic module does not define module export function (PyInit_a)"),
-            (Kind::NoModule, String::new(), text("PyInit_a"), None)
+            (FailureKind::NoModule, String::new(), text("PyInit_a"), None)
         );
     }
 

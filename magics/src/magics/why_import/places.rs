@@ -7,7 +7,7 @@ use diaphane_sight::code::file;
 use diaphane_sight::linker::search::Rules;
 use pyo3::prelude::*;
 
-use crate::libraries::inventory::stem;
+use crate::libraries::names::stem;
 
 /// More are not named.
 const MOST: usize = 12;

@@ -4,12 +4,12 @@ use diaphane_sight::proc::spans::{Layout, Span};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{Buffer, Found};
+use super::{Buffer, ExportedBuffer};
 use crate::python::objects::type_name;
 use diaphane_cpython::modules::imported;
 
 /// What an object of pyarrow holds; `None` for any other object.
-pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Found<'py>>>> {
+pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<ExportedBuffer<'py>>>> {
     let Some(library) = imported(object.py(), "pyarrow.lib")? else {
         return Ok(None);
     };
@@ -19,7 +19,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Foun
     };
     let mut found = Vec::new();
     if is("Buffer")? {
-        found.push(Found::new("", buffer(object, object, "")?));
+        found.push(ExportedBuffer::new("", buffer(object, object, "")?));
     } else if is("Array")? {
         array(object, object, "", &mut found)?;
     } else if is("ChunkedArray")? {
@@ -33,7 +33,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Foun
 }
 
 /// Where the parts of a nested object are collected.
-type Sink<'a, 'py> = &'a mut Vec<Found<'py>>;
+type Sink<'a, 'py> = &'a mut Vec<ExportedBuffer<'py>>;
 
 fn columns<'py>(table: &Bound<'py, PyAny>, found: Sink<'_, 'py>) -> PyResult<()> {
     let names: Vec<Bound<'_, PyAny>> = table.getattr("column_names")?.extract()?;
@@ -93,7 +93,7 @@ fn array<'py>(
             _ => format!(".buffer[{number}]"),
         };
         let dtype = if name == ".data" { &dtype } else { "" };
-        found.push(Found::new(
+        found.push(ExportedBuffer::new(
             format!("{part}{name}"),
             buffer(whole, one, dtype)?,
         ));

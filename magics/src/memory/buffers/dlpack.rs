@@ -1,4 +1,4 @@
-//! DLPack: how array libraries lend each other memory, by a capsule around a C struct.
+//! DLPack: how array libraries export memory to each other, by a capsule around a C struct.
 //!
 //! Whoever takes the struct out of the capsule renames it and calls the struct's deleter when done.
 
@@ -42,7 +42,7 @@ struct Managed {
     deleter: Option<unsafe extern "C" fn(*mut Managed)>,
 }
 
-/// A tensor that was lent to us.
+/// A tensor that was exported to us.
 pub(super) struct Tensor(NonNull<Managed>);
 
 /// A tensor of torch, which is asked although nobody named it: its answers are no user's code.
@@ -56,7 +56,7 @@ pub(super) fn torch_tensor<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<B
     if !object.get_type().is_subclass(&class)? {
         return Ok(None);
     }
-    // A tensor that records gradients lends its memory only without them.
+    // A tensor that records gradients exports its memory only without them.
     let plain = object.call_method0("detach")?;
     Ok(tensor(&plain)?.map(|buffer| Buffer {
         object: object.clone(),

@@ -21,7 +21,7 @@ use pyo3::types::{PyMemoryView, PyString, PyTuple};
 use crate::numpy::arrays;
 use crate::python::objects::type_name;
 
-/// The memory that an object lends.
+/// The memory that an object exports.
 pub(crate) struct Buffer<'py> {
     /// The object.
     pub object: Bound<'py, PyAny>,
@@ -93,14 +93,14 @@ impl<'py> Buffer<'py> {
 }
 
 /// A buffer with the part of the object it belongs to, or the reason why there is none.
-pub(crate) struct Found<'py> {
+pub(crate) struct ExportedBuffer<'py> {
     /// What to write behind the name of the object; empty for the object as a whole.
     pub part: String,
     /// The buffer.
     pub buffer: Result<Buffer<'py>, String>,
 }
 
-impl<'py> Found<'py> {
+impl<'py> ExportedBuffer<'py> {
     fn new(part: impl Into<String>, buffer: Buffer<'py>) -> Self {
         Self {
             part: part.into(),
@@ -125,23 +125,23 @@ impl<'py> Found<'py> {
 }
 
 /// Asks an object. One that the user named always gets an answer, and may be asked in ways that run its own code.
-pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<Found<'py>> {
+pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<ExportedBuffer<'py>> {
     match ask(object, named) {
         Ok(Some(found)) => found,
-        Ok(None) if named => vec![Found::nothing(
+        Ok(None) if named => vec![ExportedBuffer::nothing(
             "",
             format!(
-                "{} lends no memory; arrays, bytes and other buffers do",
+                "{} exports no memory; arrays, bytes and other buffers do",
                 type_name(object)
             ),
         )],
         Ok(None) => Vec::new(),
-        Err(error) => vec![Found::nothing("", words(object.py(), &error))],
+        Err(error) => vec![ExportedBuffer::nothing("", words(object.py(), &error))],
     }
 }
 
-fn ask<'py>(object: &Bound<'py, PyAny>, named: bool) -> PyResult<Option<Vec<Found<'py>>>> {
-    let whole = |buffer| Some(vec![Found::new("", buffer)]);
+fn ask<'py>(object: &Bound<'py, PyAny>, named: bool) -> PyResult<Option<Vec<ExportedBuffer<'py>>>> {
+    let whole = |buffer| Some(vec![ExportedBuffer::new("", buffer)]);
     if let Some(array) = array(object)? {
         return Ok(whole(array));
     }

@@ -6,12 +6,12 @@
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::{Buffer, Found, array, arrow};
+use super::{Buffer, ExportedBuffer, array, arrow};
 use crate::python::objects::type_name;
 use diaphane_cpython::modules::imported;
 
 /// What an object of pandas holds; `None` for any other object.
-pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Found<'py>>>> {
+pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<ExportedBuffer<'py>>>> {
     let Some(pandas) = imported(object.py(), "pandas")? else {
         return Ok(None);
     };
@@ -30,7 +30,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Foun
     }
 }
 
-fn frame<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Found<'py>>> {
+fn frame<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<ExportedBuffer<'py>>> {
     let labels = object
         .getattr("columns")?
         .try_iter()?
@@ -40,7 +40,7 @@ fn frame<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Found<'py>>> {
     Ok(found)
 }
 
-fn series<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Found<'py>>> {
+fn series<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<ExportedBuffer<'py>>> {
     let mut found = blocks(object, |_| Ok(String::new()))?;
     found.extend(own_index(object)?);
     Ok(found)
@@ -49,13 +49,13 @@ fn series<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Found<'py>>> {
 fn blocks<'py>(
     object: &Bound<'py, PyAny>,
     part: impl Fn(&Bound<'py, PyAny>) -> PyResult<String>,
-) -> PyResult<Vec<Found<'py>>> {
+) -> PyResult<Vec<ExportedBuffer<'py>>> {
     let kind = type_name(object);
     let mut found = Vec::new();
     for block in object.getattr("_mgr")?.getattr("blocks")?.try_iter()? {
         let block = block?;
         for one in held(&block.getattr("values")?, &part(&block)?)? {
-            found.push(Found {
+            found.push(ExportedBuffer {
                 buffer: one.buffer.map(|buffer| Buffer {
                     kind: kind.clone(),
                     ..buffer
@@ -68,7 +68,7 @@ fn blocks<'py>(
 }
 
 /// The index of a Series or DataFrame, unless it is a range, which takes no memory.
-fn own_index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Found<'py>>> {
+fn own_index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<ExportedBuffer<'py>>> {
     let labels = object.getattr("index")?;
     if is_range(&labels)? {
         return Ok(Vec::new());
@@ -80,10 +80,10 @@ fn is_range(index: &Bound<'_, PyAny>) -> PyResult<bool> {
     index.hasattr("_range")
 }
 
-fn index<'py>(object: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<Found<'py>>> {
+fn index<'py>(object: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<ExportedBuffer<'py>>> {
     if is_range(object)? {
         let reason = "RangeIndex has no memory: it is a start, a stop and a step";
-        return Ok(vec![Found::nothing(part, reason)]);
+        return Ok(vec![ExportedBuffer::nothing(part, reason)]);
     }
     if !object.hasattr("levels")? {
         return held(&object.getattr("_data")?, part);
@@ -122,7 +122,7 @@ fn columns(block: &Bound<'_, PyAny>, labels: &[Bound<'_, PyAny>]) -> PyResult<St
 }
 
 /// The array that a block is, or the arrays that pandas' own kinds of array are made of.
-fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<Found<'py>>> {
+fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<ExportedBuffer<'py>>> {
     /// The fields of pandas' arrays, and what to write behind the name.
     const FIELDS: [(&str, &str); 8] = [
         ("_ndarray", ""),
@@ -135,9 +135,9 @@ fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<Found<'py>>
         ("_values", ""),
     ];
     if let Some(buffer) = array(values)? {
-        return Ok(vec![Found::new(part, buffer)]);
+        return Ok(vec![ExportedBuffer::new(part, buffer)]);
     }
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut found: Vec<ExportedBuffer<'_>> = Vec::new();
     for (field, suffix) in FIELDS {
         // A Categorical's `_values` is the array itself.
         let Some(value) = values.getattr_opt(field)?.filter(|value| !value.is(values)) else {
@@ -145,7 +145,7 @@ fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<Found<'py>>
         };
         let part = format!("{part}{suffix}");
         if let Some(buffer) = array(&value)? {
-            found.push(Found::new(part, buffer));
+            found.push(ExportedBuffer::new(part, buffer));
         } else if let Some(parts) = arrow::parts(&value)? {
             found.extend(parts.into_iter().map(|one| one.below(&part)));
         } else if matches!(field, "_left" | "_right") {
@@ -154,7 +154,7 @@ fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<Found<'py>>
     }
     if found.is_empty() {
         let reason = format!("{} shows no array of its own", type_name(values));
-        found.push(Found::nothing(part, reason));
+        found.push(ExportedBuffer::nothing(part, reason));
     }
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! The two general ways to lend memory: Python's buffer protocol, and the dictionary `__array_interface__`.
+//! The two general ways to export memory: Python's buffer protocol, and the dictionary `__array_interface__`.
 
 use diaphane_sight::proc::spans::Layout;
 use pyo3::buffer::PyUntypedBuffer;

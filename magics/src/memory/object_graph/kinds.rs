@@ -11,8 +11,8 @@ use diaphane_cpython::modules::imported;
 
 /// What the walk does with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It lends memory, and is not looked into.
+pub(super) enum ObjectKind {
+    /// It exports memory, and is not looked into.
     Memory,
     /// It holds others.
     Dict,
@@ -68,7 +68,7 @@ const IN_PARTS: [(&str, &[&str]); 3] = [
 
 /// The judgements so far.
 pub(super) struct Kinds {
-    known: HashMap<usize, Kind>,
+    known: HashMap<usize, ObjectKind>,
     in_parts: Vec<Py<PyType>>,
 }
 
@@ -93,7 +93,7 @@ impl Kinds {
     }
 
     /// The kind of the objects of a type.
-    pub fn of_type(&mut self, class: *mut PyTypeObject) -> Kind {
+    pub fn of_type(&mut self, class: *mut PyTypeObject) -> ObjectKind {
         if let Some(kind) = self.known.get(&class.addr()) {
             return *kind;
         }
@@ -102,7 +102,7 @@ impl Kinds {
         kind
     }
 
-    fn judge(&self, class: *mut PyTypeObject) -> Kind {
+    fn judge(&self, class: *mut PyTypeObject) -> ObjectKind {
         // SAFETY: the type of a living object is alive and ready; its fields and flags are read, and its bases compared.
         // No function of the type is called.
         unsafe {
@@ -112,21 +112,21 @@ impl Kinds {
             };
             let buffer = (*class).tp_as_buffer;
             if is(ffi::Py_TPFLAGS_BYTES_SUBCLASS) || is(ffi::Py_TPFLAGS_TYPE_SUBCLASS) {
-                Kind::Nothing
+                ObjectKind::Nothing
             } else if self.in_parts.iter().any(extends)
                 || !buffer.is_null() && (*buffer).bf_getbuffer.is_some()
             {
-                Kind::Memory
+                ObjectKind::Memory
             } else if is(ffi::Py_TPFLAGS_DICT_SUBCLASS) {
-                Kind::Dict
+                ObjectKind::Dict
             } else if is(ffi::Py_TPFLAGS_LIST_SUBCLASS) {
-                Kind::List
+                ObjectKind::List
             } else if is(ffi::Py_TPFLAGS_TUPLE_SUBCLASS) {
-                Kind::Tuple
+                ObjectKind::Tuple
             } else if (*class).tp_traverse.is_none() || is_machinery(class) {
-                Kind::Nothing
+                ObjectKind::Nothing
             } else {
-                Kind::Other
+                ObjectKind::Other
             }
         }
     }

@@ -6,18 +6,23 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use super::kinds::Kind;
-use super::{Node, Step};
+use super::kinds::ObjectKind;
+use super::{Edge, GraphNode};
+use crate::python::objects::type_name;
 
 /// The way to a node, from the name of its root.
-pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny>)]) -> String {
+pub(super) fn path_of(
+    nodes: &[GraphNode],
+    index: usize,
+    roots: &[(String, Bound<'_, PyAny>)],
+) -> String {
     let mut steps = Vec::new();
     let mut at = index;
     let root = loop {
         let node = &nodes[at];
         match node.step {
-            Step::Root(number) => break &roots[number].0,
-            Step::Key(key) => {
+            Edge::Root(number) => break &roots[number].0,
+            Edge::Key(key) => {
                 let dict = &nodes[node.parent];
                 // The dict of an instance is not on the way that one writes.
                 if is_attributes(nodes, dict) {
@@ -27,8 +32,8 @@ pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny
                 }
                 steps.push(subscript(key));
             }
-            Step::Index(place) => steps.push(format!("[{place}]")),
-            Step::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
+            Edge::Index(place) => steps.push(format!("[{place}]")),
+            Edge::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
         }
         at = node.parent;
     };
@@ -38,9 +43,9 @@ pub(super) fn of(nodes: &[Node], index: usize, roots: &[(String, Bound<'_, PyAny
 }
 
 /// Whether a dict is the `__dict__` of the object that it was found in.
-fn is_attributes(nodes: &[Node], dict: &Node) -> bool {
-    matches!(dict.step, Step::Inside)
-        && nodes[dict.parent].kind == Kind::Other
+fn is_attributes(nodes: &[GraphNode], dict: &GraphNode) -> bool {
+    matches!(dict.step, Edge::Inside)
+        && nodes[dict.parent].kind == ObjectKind::Other
         && attributes(nodes[dict.parent].object) == dict.object
 }
 
@@ -48,7 +53,7 @@ fn subscript(key: *mut PyObject) -> String {
     match (text(key), number(key)) {
         (Some(text), _) => format!("['{}']", text.escape_debug()),
         (None, Some(number)) => format!("[{number}]"),
-        (None, None) => format!("[<{}>]", type_name(key)),
+        (None, None) => format!("[<{}>]", type_name_at(key)),
     }
 }
 
@@ -58,7 +63,7 @@ fn inside(holder: *mut PyObject, object: *mut PyObject) -> String {
     let name = in_dict.or_else(|| slot(holder, object));
     match name.and_then(text) {
         Some(name) => format!(".{name}"),
-        None => format!(".<{}>", type_name(object)),
+        None => format!(".<{}>", type_name_at(object)),
     }
 }
 
@@ -160,9 +165,7 @@ fn number(object: *mut PyObject) -> Option<i64> {
 }
 
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
-fn type_name(object: *mut PyObject) -> String {
-    // SAFETY: the object is alive, and the name of a type ends with a zero.
-    let name = unsafe { CStr::from_ptr((*ffi::Py_TYPE(object)).tp_name) };
-    let name = name.to_string_lossy();
-    name.rsplit('.').next().unwrap_or_default().to_owned()
+fn type_name_at(object: *mut PyObject) -> String {
+    // SAFETY: the object is alive, and the graph is walked with the GIL held.
+    unsafe { type_name(&Bound::from_borrowed_ptr(Python::assume_attached(), object)) }
 }

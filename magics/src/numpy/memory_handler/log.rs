@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How a buffer was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum How {
+pub(crate) enum AllocationCall {
     /// With any content, as for `np.empty` and for results.
     Malloc,
     /// Filled with zeros, as for `np.zeros`.
@@ -14,7 +14,7 @@ pub(crate) enum How {
     Realloc,
 }
 
-impl How {
+impl AllocationCall {
     /// C's word.
     pub fn word(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ pub(crate) struct Site {
 #[derive(Debug, Clone)]
 pub(crate) struct Alive {
     pub bytes: usize,
-    pub how: How,
+    pub how: AllocationCall,
     pub site: Site,
     pub born: Duration,
     /// Its place among all that were born.
@@ -47,9 +47,9 @@ pub(crate) struct Alive {
 
 /// What buffers that were freed have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Alike {
+pub(crate) struct FreedKey {
     pub bytes: usize,
-    pub how: How,
+    pub how: AllocationCall,
     pub site: Site,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Log {
     /// Buffers that were left out, being smaller.
     pub smaller: usize,
     pub alive: HashMap<usize, Alive>,
-    pub freed: HashMap<Alike, Freed>,
+    pub freed: HashMap<FreedKey, Freed>,
     /// Freed buffers beyond the kinds that are told apart.
     pub unlisted: usize,
     /// How many were born.
@@ -120,7 +120,7 @@ impl Log {
     }
 
     /// A buffer is there.
-    pub fn birth(&mut self, address: usize, bytes: usize, how: How, site: Site) {
+    pub fn allocated(&mut self, address: usize, bytes: usize, how: AllocationCall, site: Site) {
         let alive = Alive {
             bytes,
             how,
@@ -143,7 +143,7 @@ impl Log {
         };
         self.current -= gone.bytes;
         let lifetime = self.elapsed().saturating_sub(gone.born);
-        let alike = Alike {
+        let alike = FreedKey {
             bytes: gone.bytes,
             how: gone.how,
             site: gone.site,
@@ -176,11 +176,11 @@ mod tests {
             through: None,
         };
         for address in [8, 16, 8] {
-            log.birth(address, 100, How::Malloc, site());
+            log.allocated(address, 100, AllocationCall::Malloc, site());
             log.death(address);
         }
-        log.birth(8, 100, How::Malloc, site());
-        log.birth(16, 50, How::Calloc, Site::default());
+        log.allocated(8, 100, AllocationCall::Malloc, site());
+        log.allocated(16, 50, AllocationCall::Calloc, Site::default());
         log.death(999);
         assert_eq!(
             (log.born, log.bytes, log.largest, log.peak),

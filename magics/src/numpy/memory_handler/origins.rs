@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static ORIGINS: Mutex<Option<HashMap<usize, String>>> = Mutex::new(None);
 
 /// The line that allocated the buffer at an address, if a trace saw it.
-pub(crate) fn of(address: usize) -> Option<String> {
+pub(crate) fn allocator_of(address: usize) -> Option<String> {
     lock().as_ref()?.get(&address).cloned()
 }
 

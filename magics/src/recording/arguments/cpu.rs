@@ -7,12 +7,12 @@ use diaphane_sight::threads::tasks;
 use crate::stacks::snapshot::is_kernels;
 
 /// The time of each thread at a moment, in nanoseconds.
-pub(super) struct Times {
+pub(super) struct CpuTimes {
     caller: i32,
     of: HashMap<i32, u64>,
 }
 
-impl Times {
+impl CpuTimes {
     /// Now; `None` where the kernel does not tell.
     pub(super) fn now() -> Option<Self> {
         let users = tasks().ok()?.into_iter().filter_map(|task| {
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn a_thread_that_computes_is_seen_and_the_kernels_is_not() {
         let spin = |name: &str, test: &dyn Fn(u64)| {
-            let before = Times::now().unwrap();
+            let before = CpuTimes::now().unwrap();
             let (done, wait) = std::sync::mpsc::channel();
             let (go, ended) = std::sync::mpsc::channel::<()>();
             let thread = std::thread::Builder::new()
@@ -60,7 +60,7 @@ mod tests {
                     let _ = ended.recv();
                 });
             let tid = wait.recv().unwrap();
-            let now = Times::now().unwrap();
+            let now = CpuTimes::now().unwrap();
             test(now.of.get(&tid).copied().unwrap_or(0));
             assert!(now.since(&before).1 >= now.of.get(&tid).copied().unwrap_or(0));
             drop(go);

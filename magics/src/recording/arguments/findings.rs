@@ -7,27 +7,31 @@ mod loops;
 
 use diaphane_sight::linker::libraries::Library;
 
-use super::{Arguments, Place, Watched};
-use crate::recording::signatures::{Call, Known};
+use super::{CallArguments, EventId, WatchedArguments};
+use crate::recording::signatures::{KnownFunction, SignatureCall};
 use diaphane_report::Diagnosis;
 
 pub(crate) use kernels::slow_kernels;
 
 /// What the findings look at.
-pub(crate) struct Scene<'a> {
-    pub arguments: &'a Arguments,
-    pub watched: &'a Watched,
+pub(crate) struct FindingsInput<'a> {
+    pub arguments: &'a CallArguments,
+    pub watched: &'a WatchedArguments,
     pub libraries: &'a [Library],
     /// The calls in the order of their threads, but for those that a library makes inside itself: they are its own
     /// business.
-    places: Vec<Place>,
+    places: Vec<EventId>,
 }
 
-impl<'a> Scene<'a> {
-    /// The scene of a cell.
-    pub fn new(arguments: &'a Arguments, watched: &'a Watched, libraries: &'a [Library]) -> Self {
+impl<'a> FindingsInput<'a> {
+    /// The input of a cell.
+    pub fn new(
+        arguments: &'a CallArguments,
+        watched: &'a WatchedArguments,
+        libraries: &'a [Library],
+    ) -> Self {
         let from_outside = arguments.given.iter().filter(|(_, given)| !given.is_inside);
-        let mut places: Vec<Place> = from_outside.map(|(place, _)| *place).collect();
+        let mut places: Vec<EventId> = from_outside.map(|(place, _)| *place).collect();
         places.sort_unstable();
         Self {
             arguments,
@@ -49,15 +53,15 @@ impl<'a> Scene<'a> {
 
     /// The calls, each with the number of its thread's log.
     fn calls(&self) -> impl Iterator<Item = (usize, &super::Given)> {
-        let given = |place: &Place| Some((place.0, self.arguments.given.get(place)?));
+        let given = |place: &EventId| Some((place.0, self.arguments.given.get(place)?));
         self.places.iter().filter_map(given)
     }
 
     /// The calls of functions with signatures.
-    fn functions(&self) -> impl Iterator<Item = (&Known, &Call, &super::Given)> {
+    fn functions(&self) -> impl Iterator<Item = (&KnownFunction, &SignatureCall, &super::Given)> {
         self.calls().filter_map(|(_, given)| match &given.what {
-            super::What::Call(known, call) => Some((known, call, given)),
-            super::What::Loop(..) => None,
+            super::CalledFunction::Call(known, call) => Some((known, call, given)),
+            super::CalledFunction::Loop(..) => None,
         })
     }
 }

@@ -2,18 +2,20 @@
 
 use serde_json::{Value as Json, json};
 
-use super::lives::{Life, Owned};
+use super::lives::{Life, MemoryOwner};
 use super::looping::Looping;
 use super::words;
 use crate::recording::hook_plan::About;
-use crate::recording::signatures::{Access, Call, Known, Memory, Value};
+use crate::recording::signatures::{
+    Access, ArgumentValue, KnownFunction, MemoryArgument, SignatureCall,
+};
 use diaphane_report::Address;
 
 /// What was called.
 #[derive(Debug, Clone)]
-pub(crate) enum What {
+pub(crate) enum CalledFunction {
     /// A function with a signature.
-    Call(Known, Call),
+    Call(KnownFunction, SignatureCall),
     /// The inner loop of a ufunc.
     Loop(About, Looping),
 }
@@ -21,17 +23,17 @@ pub(crate) enum What {
 /// A call, and which memory it was given.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
-    pub what: What,
+    pub what: CalledFunction,
     /// The memory with its names in the signature.
-    pub memory: Vec<(&'static str, Memory)>,
+    pub memory: Vec<(&'static str, MemoryArgument)>,
     /// Whose it was.
-    pub of: Vec<Owned>,
+    pub of: Vec<MemoryOwner>,
     /// Whether the function's own library made the call.
     pub is_inside: bool,
 }
 
-impl What {
-    pub(super) fn memory(&self) -> Vec<(&'static str, Memory)> {
+impl CalledFunction {
+    pub(super) fn memory(&self) -> Vec<(&'static str, MemoryArgument)> {
         match self {
             Self::Call(_, call) => call.memory().collect(),
             Self::Loop(about, looping) => looping.memory(about),
@@ -47,12 +49,12 @@ impl Given {
 
     /// Whether it only asks how much room to work in is needed.
     pub fn is_question(&self) -> bool {
-        matches!(&self.what, What::Call(_, call) if call.is_question())
+        matches!(&self.what, CalledFunction::Call(_, call) if call.is_question())
     }
 
     /// The bytes of the items that it reads and writes; unknown for items that are arrays.
     pub fn bytes(&self) -> Option<u64> {
-        if matches!(&self.what, What::Loop(about, _) if about.is_general) {
+        if matches!(&self.what, CalledFunction::Loop(about, _) if about.is_general) {
             return None;
         }
         let bytes = self.memory.iter().map(|(_, memory)| memory.bytes as u64);
@@ -62,13 +64,13 @@ impl Given {
     /// How many numbers it adds and multiplies, where that follows from the sizes.
     pub fn flop(&self) -> Option<f64> {
         match &self.what {
-            What::Call(_, call) => call.flop,
-            What::Loop(..) => None,
+            CalledFunction::Call(_, call) => call.flop,
+            CalledFunction::Loop(..) => None,
         }
     }
 
     /// The memory with whose it was.
-    pub fn handed(&self) -> impl Iterator<Item = (&'static str, &Memory, Owned)> {
+    pub fn handed(&self) -> impl Iterator<Item = (&'static str, &MemoryArgument, MemoryOwner)> {
         let both = self.memory.iter().zip(&self.of);
         both.map(|((name, memory), owned)| (*name, memory, *owned))
     }
@@ -77,27 +79,32 @@ impl Given {
     pub fn fields(&self, lives: &[Life]) -> Vec<Json> {
         let mut handed = self.handed();
         match &self.what {
-            What::Call(_, call) => {
+            CalledFunction::Call(_, call) => {
                 let arguments = call.arguments.iter();
-                let field =
-                    |argument: &crate::recording::signatures::Argument| match &argument.value {
-                        Value::Letter(letter) => json!({"name": argument.name, "value": letter}),
-                        Value::Integer(number) => json!({"name": argument.name, "value": number}),
-                        Value::Number(number, None) => {
-                            json!({"name": argument.name, "value": number})
-                        }
-                        Value::Number(real, Some(imaginary)) => {
-                            json!({"name": argument.name, "value": [real, imaginary]})
-                        }
-                        Value::Memory(_) => {
-                            handed.next().map_or(Json::Null, |(name, memory, owned)| {
-                                memory_fields(name, memory, owned, lives)
-                            })
-                        }
-                    };
+                let field = |argument: &crate::recording::signatures::NamedArgument| match &argument
+                    .value
+                {
+                    ArgumentValue::Letter(letter) => {
+                        json!({"name": argument.name, "value": letter})
+                    }
+                    ArgumentValue::Integer(number) => {
+                        json!({"name": argument.name, "value": number})
+                    }
+                    ArgumentValue::Number(number, None) => {
+                        json!({"name": argument.name, "value": number})
+                    }
+                    ArgumentValue::Number(real, Some(imaginary)) => {
+                        json!({"name": argument.name, "value": [real, imaginary]})
+                    }
+                    ArgumentValue::Memory(_) => {
+                        handed.next().map_or(Json::Null, |(name, memory, owned)| {
+                            memory_fields(name, memory, owned, lives)
+                        })
+                    }
+                };
                 arguments.map(field).collect()
             }
-            What::Loop(_, looping) => {
+            CalledFunction::Loop(_, looping) => {
                 let mut fields = vec![json!({"name": "n", "value": looping.count})];
                 for ((name, memory, owned), (_, step)) in handed.zip(&looping.arrays) {
                     let mut field = memory_fields(name, memory, owned, lives);
@@ -110,7 +117,7 @@ impl Given {
     }
 }
 
-fn memory_fields(name: &str, memory: &Memory, owned: Owned, lives: &[Life]) -> Json {
+fn memory_fields(name: &str, memory: &MemoryArgument, owned: MemoryOwner, lives: &[Life]) -> Json {
     let life = owned.life(lives);
     let view = life.and_then(|life| life.name(memory.address, memory.span));
     json!({

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use diaphane_sight::proc::spans::Span;
 
-use super::snapshot::{Snapshot, View};
-use crate::recording::signatures::Memory;
+use super::snapshot::{ArraySnapshot, View};
+use crate::recording::signatures::MemoryArgument;
 
 /// Memory from its allocation to its end.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(crate) struct Life {
 
 /// What an address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owned {
+pub(crate) enum MemoryOwner {
     /// The memory of an array, by its number.
     Life(usize),
     /// Other memory, into which that of an array was copied.
@@ -46,7 +46,7 @@ pub(crate) struct Lives {
 
 impl Lives {
     /// What was there before the cell.
-    pub fn before(snapshot: &Snapshot) -> Self {
+    pub fn before(snapshot: &ArraySnapshot) -> Self {
         let mut lives = Self::default();
         let mut views: Vec<&View> = snapshot.views.iter().collect();
         views.retain(|view| !view.owner.is_empty());
@@ -78,19 +78,19 @@ impl Lives {
     }
 
     /// Memory was copied to an address.
-    pub fn copied(&mut self, from: Owned, to: usize) {
+    pub fn copied(&mut self, from: MemoryOwner, to: usize) {
         match from {
-            Owned::Life(number) if self.at(to).is_none() => self.copies.insert(to, number),
+            MemoryOwner::Life(number) if self.at(to).is_none() => self.copies.insert(to, number),
             _ => self.copies.remove(&to),
         };
     }
 
     /// What memory belongs to now.
-    pub fn owner(&self, memory: &Memory) -> Owned {
+    pub fn owner(&self, memory: &MemoryArgument) -> MemoryOwner {
         match (self.at(memory.address), self.copies.get(&memory.address)) {
-            (Some(number), _) => Owned::Life(number),
-            (None, Some(&number)) => Owned::Copy(number),
-            (None, None) => Owned::Nobody,
+            (Some(number), _) => MemoryOwner::Life(number),
+            (None, Some(&number)) => MemoryOwner::Copy(number),
+            (None, None) => MemoryOwner::Nobody,
         }
     }
 
@@ -106,7 +106,7 @@ impl Lives {
     }
 
     /// What was there after the cell, which gives names to what was allocated in it.
-    pub fn after(mut self, snapshot: &Snapshot) -> Vec<Life> {
+    pub fn after(mut self, snapshot: &ArraySnapshot) -> Vec<Life> {
         for &number in self.alive.values() {
             self.all[number].is_kept = true;
         }
@@ -147,7 +147,7 @@ impl Lives {
     }
 }
 
-impl Owned {
+impl MemoryOwner {
     /// The memory of an array that it is.
     pub fn life(self, lives: &[Life]) -> Option<&Life> {
         match self {
@@ -212,7 +212,7 @@ mod tests {
         // What lay there has ended without being seen.
         lives.allocated(900, 300);
         assert_eq!(lives.at(1005), Some(3));
-        let all = lives.after(&Snapshot::default());
+        let all = lives.after(&ArraySnapshot::default());
         let kept: Vec<bool> = all.iter().map(|life| life.is_kept).collect();
         assert_eq!(kept, [false, true, false, true]);
         assert!(all[2].is_written && !all[3].is_written);

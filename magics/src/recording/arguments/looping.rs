@@ -1,7 +1,7 @@
 //! The arguments of one run of a ufunc's inner loop.
 
 use crate::recording::hook_plan::About;
-use crate::recording::signatures::{Access, Memory};
+use crate::recording::signatures::{Access, MemoryArgument};
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Looping {
     }
 
     /// The memory that it works on. Of arrays that are items themselves, only the address is known.
-    pub fn memory(&self, about: &About) -> Vec<(&'static str, Memory)> {
+    pub fn memory(&self, about: &About) -> Vec<(&'static str, MemoryArgument)> {
         let sizes = about.types.chars().map(size);
         let arrays = self.arrays.iter().zip(sizes.chain(std::iter::repeat(0)));
         let memory = arrays
@@ -39,7 +39,7 @@ impl Looping {
                     true => ("in", Access::Read),
                     false => ("out", Access::Write),
                 };
-                let memory = Memory {
+                let memory = MemoryArgument {
                     address: if step < 0 {
                         address.wrapping_sub(reach)
                     } else {

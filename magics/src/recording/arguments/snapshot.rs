@@ -27,13 +27,13 @@ pub(crate) struct View {
 
 /// All arrays of one moment.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+pub(crate) struct ArraySnapshot {
     pub views: Vec<View>,
     /// Whether there are too many objects to see all.
     pub is_cut: bool,
 }
 
-impl Snapshot {
+impl ArraySnapshot {
     /// Looks at everything that the user's variables hold; those that the cell names come first.
     pub fn take(user: User<'_, '_>, names: &[String]) -> PyResult<Self> {
         let named: HashSet<&str> = names.iter().map(String::as_str).collect();
@@ -46,9 +46,9 @@ impl Snapshot {
             named.contains(&name[..end])
         };
         roots.sort_by_key(|(name, _)| !is_named(name));
-        let reach = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
+        let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
         let mut views = Vec::new();
-        for reached in reach.found {
+        for reached in traversal.found {
             for found in buffers::of(&reached.object, false) {
                 let Ok(buffer) = found.buffer else { continue };
                 let span = buffer.layout.bounds();
@@ -65,7 +65,7 @@ impl Snapshot {
         }
         Ok(Self {
             views,
-            is_cut: reach.is_cut,
+            is_cut: traversal.is_cut,
         })
     }
 }

@@ -10,10 +10,10 @@ use diaphane_trace::recorder::{self, Plan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::findings::Scene;
-use super::{Arguments, Watch};
+use super::findings::FindingsInput;
+use super::{ArgumentWatch, CallArguments};
 use crate::magic::User;
-use crate::recording::hook_plan::{Boundary, Wanted};
+use crate::recording::hook_plan::{HookOptions, HookPlan};
 use diaphane_report::Diagnosis;
 
 const PREPARATION: &str = "
@@ -48,32 +48,32 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
             py,
             namespace: &namespace,
         };
-        let wanted = Wanted {
+        let wanted = HookOptions {
             covered: Vec::new(),
             libraries: None,
             arguments: true,
         };
-        let mut watch = Watch::begin(user, &names(code)).unwrap();
+        let mut watch = ArgumentWatch::begin(user, &names(code)).unwrap();
         let plan = Plan {
-            room: 1 << 20,
+            capacity: 1 << 20,
             words: true,
             place: None,
         };
         let running = recorder::begin(plan).unwrap();
-        let boundary = Boundary::place(user, wanted).unwrap();
+        let hook_plan = HookPlan::install(user, wanted).unwrap();
         run(code);
         let recording = running.end();
         assert!(watch.stop().unwrap());
         let watched = watch.end(user).unwrap();
-        let arguments = Arguments::of(&recording.logs, &boundary, &watched);
+        let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
-        let findings = Scene::new(&arguments, &watched, &libraries).findings();
+        let findings = FindingsInput::new(&arguments, &watched, &libraries).findings();
         let mut places: Vec<_> = arguments.given.iter().collect();
         places.sort_by_key(|(place, _)| **place);
         let text = |given: &super::Given| {
             let name = match &given.what {
-                super::What::Call(known, _) => known.signature.name.clone(),
-                super::What::Loop(about, _) => about.ufunc.clone().unwrap_or_default(),
+                super::CalledFunction::Call(known, _) => known.signature.name.clone(),
+                super::CalledFunction::Loop(about, _) => about.ufunc.clone().unwrap_or_default(),
             };
             (name, given.text(&arguments.lives))
         };

@@ -1,9 +1,9 @@
 //! Calls in words: what follows from the rest is left out.
 
-use super::given::{Given, What};
-use super::lives::{Life, Owned};
+use super::given::{CalledFunction, Given};
+use super::lives::{Life, MemoryOwner};
 use super::looping::size;
-use crate::recording::signatures::{Call, Memory, Value};
+use crate::recording::signatures::{ArgumentValue, MemoryArgument, SignatureCall};
 
 /// A call's arguments.
 pub(super) fn text(given: &Given, lives: &[Life]) -> String {
@@ -14,7 +14,7 @@ pub(super) fn text(given: &Given, lives: &[Life]) -> String {
             .map(|(_, memory, owned)| whose(memory, owned, lives))
     };
     match &given.what {
-        What::Call(known, call) => {
+        CalledFunction::Call(known, call) => {
             let mut parts: Vec<String> = Vec::new();
             if call.is_question() {
                 parts.push("asks for room to work in".into());
@@ -26,25 +26,25 @@ pub(super) fn text(given: &Given, lives: &[Life]) -> String {
             for argument in &call.arguments {
                 let name = argument.name;
                 match &argument.value {
-                    Value::Memory(_) => {
+                    ArgumentValue::Memory(_) => {
                         let name = match known.signature.is_of_memory() {
                             true => name.to_owned(),
                             false => name.to_uppercase(),
                         };
                         parts.push(format!("{name}={}", place().unwrap_or_default()));
                     }
-                    Value::Letter(letter) if is_usual(name, *letter) => {}
-                    Value::Letter(letter) => parts.push(format!("{name}={letter}")),
-                    Value::Integer(number) if follows(name, *number, call) => {}
-                    Value::Integer(number) => parts.push(format!("{name}={number}")),
-                    Value::Number(real, imaginary) => {
+                    ArgumentValue::Letter(letter) if is_usual(name, *letter) => {}
+                    ArgumentValue::Letter(letter) => parts.push(format!("{name}={letter}")),
+                    ArgumentValue::Integer(number) if follows(name, *number, call) => {}
+                    ArgumentValue::Integer(number) => parts.push(format!("{name}={number}")),
+                    ArgumentValue::Number(real, imaginary) => {
                         parts.extend(scalar(name, *real, imaginary.unwrap_or(0.0)));
                     }
                 }
             }
             parts.join(", ")
         }
-        What::Loop(about, looping) => {
+        CalledFunction::Loop(about, looping) => {
             let letters = about.types.chars();
             let mut arrays = Vec::new();
             for ((_, step), letter) in looping.arrays.iter().zip(letters) {
@@ -68,7 +68,7 @@ pub(super) fn text(given: &Given, lives: &[Life]) -> String {
 }
 
 /// Whose memory it is.
-pub(super) fn whose(memory: &Memory, owned: Owned, lives: &[Life]) -> String {
+pub(super) fn whose(memory: &MemoryArgument, owned: MemoryOwner, lives: &[Life]) -> String {
     if let Some(life) = owned.copied(lives) {
         return format!("a copy of {}", life.title());
     }
@@ -96,7 +96,7 @@ fn is_usual(name: &str, letter: char) -> bool {
 }
 
 /// What tells nothing that is not told by the rest.
-fn follows(name: &str, number: i64, call: &Call) -> bool {
+fn follows(name: &str, number: i64, call: &SignatureCall) -> bool {
     let matrix = match name.strip_prefix("ld") {
         Some(matrix) => matrix,
         None if name.starts_with("inc") => return number == 1,

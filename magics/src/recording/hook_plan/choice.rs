@@ -4,29 +4,11 @@
 
 use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind, Library};
-
-/// Libraries that every compiled program brings along.
-const RUNTIMES: &[&str] = &[
-    "libc.",
-    "libc-",
-    "libm.",
-    "libm-",
-    "libdl",
-    "librt",
-    "libpthread",
-    "ld-linux",
-    "libgcc_s",
-    "libstdc++",
-    "libstd-",
-    "libc++",
-    "libgfortran",
-    "libquadmath",
-    "libutil",
-];
+use diaphane_sight::runtimes::families::family;
 
 /// What a library is to a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum LibraryRole {
     /// Its calls are not hooked.
     Apart,
     /// An extension module of the standard library: a part of the interpreter, so only calls out of that count.
@@ -36,21 +18,22 @@ enum Role {
 }
 
 /// The roles of all libraries, in the order of the list.
-pub(super) struct Choice(Vec<Role>);
+pub(super) struct CallerChoice(Vec<LibraryRole>);
 
-impl Choice {
+impl CallerChoice {
     pub(super) fn of(libraries: &[Library]) -> Self {
-        let mut roles: Vec<Role> = libraries.iter().map(first).collect();
+        let mut roles: Vec<LibraryRole> = libraries.iter().map(first).collect();
         let named = |name: &str| libraries.iter().position(|library| library.name == name);
         // What only foreign libraries need is foreign; each round reaches one step farther.
         loop {
             let joins = |index: usize| {
                 let library = &libraries[index];
-                let is_foreign =
-                    |name: &String| named(name).is_some_and(|user| roles[user] == Role::Foreign);
-                roles[index] == Role::Apart
+                let is_foreign = |name: &String| {
+                    named(name).is_some_and(|user| roles[user] == LibraryRole::Foreign)
+                };
+                roles[index] == LibraryRole::Apart
                     && library.kind == Kind::Library
-                    && !is_runtime(library)
+                    && family(library).is_none()
                     && !library.needed_by.is_empty()
                     && library.needed_by.iter().all(is_foreign)
             };
@@ -60,43 +43,35 @@ impl Choice {
             }
             joined
                 .into_iter()
-                .for_each(|index| roles[index] = Role::Foreign);
+                .for_each(|index| roles[index] = LibraryRole::Foreign);
         }
     }
 
     /// Whether calls out of the library at this place are hooked.
     pub(super) fn is_caller(&self, index: usize) -> bool {
-        self.0[index] != Role::Apart
+        self.0[index] != LibraryRole::Apart
     }
 
     /// Whether the library at this place is no part of Python.
     pub(super) fn is_foreign(&self, index: usize) -> bool {
-        self.0[index] == Role::Foreign
+        self.0[index] == LibraryRole::Foreign
     }
 
     /// Whether a call out of the library at this place into another one is hooked.
     pub(super) fn crosses(&self, index: usize, into: &Library) -> bool {
         match self.0[index] {
-            Role::Apart => false,
-            Role::Standard => !is_interpreter(into) && !is_runtime(into),
-            Role::Foreign => true,
+            LibraryRole::Apart => false,
+            LibraryRole::Standard => !is_interpreter(into) && family(into).is_none(),
+            LibraryRole::Foreign => true,
         }
     }
 }
 
-fn first(library: &Library) -> Role {
+fn first(library: &Library) -> LibraryRole {
     let path = library.path.as_deref().unwrap_or_default();
     match library.kind {
-        Kind::Extension if path.contains("/lib-dynload/") => Role::Standard,
-        Kind::Extension | Kind::Cell => Role::Foreign,
-        _ => Role::Apart,
+        Kind::Extension if path.contains("/lib-dynload/") => LibraryRole::Standard,
+        Kind::Extension | Kind::Cell => LibraryRole::Foreign,
+        _ => LibraryRole::Apart,
     }
-}
-
-/// Whether it is what every compiled program brings along.
-pub(crate) fn is_runtime(library: &Library) -> bool {
-    library.kind == Kind::Loader
-        || RUNTIMES
-            .iter()
-            .any(|runtime| library.name.starts_with(runtime))
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
 use diaphane_trace::recorder::functions;
-use diaphane_trace::recorder::words::Take;
+use diaphane_trace::recorder::words::Capture;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyType};
 
@@ -15,15 +15,15 @@ use crate::numpy::ufunc::{LoopTable, loop_table};
 use diaphane_cpython::modules::imported;
 
 /// The table of one ufunc, which is kept alive for it.
-pub(super) struct Owned {
+pub(super) struct OwnedTable {
     pub table: LoopTable,
     #[allow(dead_code, reason = "it is held and not read")]
     owner: Py<PyAny>,
 }
 
 /// The tables of the ufuncs in all extension modules and among the user's variables.
-pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<Owned>> {
-    let Some(mut found) = Found::new(user.py)? else {
+pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<OwnedTable>> {
+    let Some(mut found) = LoopSearch::new(user.py)? else {
         return Ok(Vec::new());
     };
     for (_, module) in modules(user.py)? {
@@ -39,7 +39,7 @@ pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<Owned>> {
 
 /// What `tables` depends on, to be asked often: the number of modules, and the user's own ufuncs by their tables.
 pub(super) fn state(user: User<'_, '_>) -> PyResult<(usize, Vec<usize>)> {
-    let Some(mut found) = Found::new(user.py)? else {
+    let Some(mut found) = LoopSearch::new(user.py)? else {
         return Ok((0, Vec::new()));
     };
     found.search(user.namespace);
@@ -59,13 +59,13 @@ fn is_compiled(module: &Bound<'_, PyModule>) -> bool {
         .is_some_and(|file| file.ends_with(".so"))
 }
 
-struct Found<'py> {
+struct LoopSearch<'py> {
     kind: Bound<'py, PyType>,
     seen: HashSet<usize>,
-    tables: Vec<Owned>,
+    tables: Vec<OwnedTable>,
 }
 
-impl<'py> Found<'py> {
+impl<'py> LoopSearch<'py> {
     /// Nothing found yet; `None` without NumPy.
     fn new(py: Python<'py>) -> PyResult<Option<Self>> {
         let Some(numpy) = imported(py, "numpy")? else {
@@ -84,19 +84,20 @@ impl<'py> Found<'py> {
             if !value.get_type().is(&self.kind) || !self.seen.insert(value.as_ptr().addr()) {
                 continue;
             }
-            self.tables.extend(loop_table(&value).map(|table| Owned {
-                table,
-                owner: value.clone().unbind(),
-            }));
+            self.tables
+                .extend(loop_table(&value).map(|table| OwnedTable {
+                    table,
+                    owner: value.clone().unbind(),
+                }));
         }
     }
 }
 
 /// Each entry of the tables once; several ufuncs may share a table.
-pub(super) fn sites(tables: &[Owned], libraries: &[Library], words: bool) -> Vec<Site> {
+pub(super) fn sites(tables: &[OwnedTable], libraries: &[Library], words: bool) -> Vec<Site> {
     let mut seen = HashSet::new();
     let mut sites = Vec::new();
-    for Owned { table, .. } in tables {
+    for OwnedTable { table, .. } in tables {
         let library = libraries
             .iter()
             .find(|library| library.span.contains(table.start))
@@ -117,19 +118,19 @@ pub(super) fn sites(tables: &[Owned], libraries: &[Library], words: bool) -> Vec
 }
 
 /// What to keep of each loop: the addresses of its arrays, how many items, and the steps between them.
-pub(super) fn recipes(tables: &[Owned]) -> Vec<(u32, Vec<Take>)> {
+pub(super) fn capture_specs(tables: &[OwnedTable]) -> Vec<(u32, Vec<Capture>)> {
     let of = |table: &LoopTable| {
         let count = u8::try_from(table.arguments).unwrap_or(u8::MAX).min(8);
         vec![
-            Take::Array(1, 1),
-            Take::Array(0, count),
-            Take::Array(2, count),
+            Capture::Array(1, 1),
+            Capture::Array(0, count),
+            Capture::Array(2, count),
         ]
     };
     let functions = tables.iter().flat_map(|owned| {
-        let takes = of(&owned.table);
+        let captures = of(&owned.table);
         let loops = owned.table.loops.iter().filter(|&&code| code != 0);
-        loops.filter_map(move |&code| Some((functions::register(code)?, takes.clone())))
+        loops.filter_map(move |&code| Some((functions::register(code)?, captures.clone())))
     });
     functions.collect()
 }
@@ -150,9 +151,9 @@ pub(crate) struct About {
 }
 
 /// The loops by the addresses of their code.
-pub(super) fn about(tables: &[Owned]) -> HashMap<usize, About> {
+pub(super) fn about(tables: &[OwnedTable]) -> HashMap<usize, About> {
     let mut known: HashMap<usize, About> = HashMap::new();
-    for Owned { table, .. } in tables {
+    for OwnedTable { table, .. } in tables {
         let rows = table.loops.iter().zip(&table.types);
         for (&code, types) in rows.filter(|(code, _)| **code != 0) {
             let about = known.entry(code).or_insert_with(|| About {

@@ -16,9 +16,8 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_trace::got_hooks::Hooks;
 use regex::Regex;
 
-pub(crate) use self::choice::is_runtime;
 use self::plan::Plan;
-use crate::recording::signatures::Known;
+use crate::recording::signatures::KnownFunction;
 
 pub(crate) use self::loops::About;
 use crate::error::Error;
@@ -29,7 +28,7 @@ const TOO_OFTEN: &str = "libraries were loaded too often for all calls to be hoo
 
 /// What is to be hooked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct HookOptions {
     /// Only calls out of libraries whose file name matches.
     pub libraries: Option<Regex>,
     /// Whether the arguments of known functions are kept.
@@ -39,8 +38,8 @@ pub(crate) struct Wanted {
 }
 
 /// The hooks of one recording; they go when this is dropped.
-pub(crate) struct Boundary {
-    wanted: Wanted,
+pub(crate) struct HookPlan {
+    wanted: HookOptions,
     hooks: Option<Hooks>,
     counters: Counters,
     /// What is hooked, once for each time that libraries were loaded.
@@ -49,12 +48,12 @@ pub(crate) struct Boundary {
     pub limits: Vec<String>,
 }
 
-impl Boundary {
+impl HookPlan {
     /// Places the hooks.
-    pub fn place(user: User<'_, '_>, wanted: Wanted) -> Result<Self, Error> {
+    pub fn install(user: User<'_, '_>, wanted: HookOptions) -> Result<Self, Error> {
         let counters = link_map::counters();
         let plan = Plan::of(user, &wanted, counters)?;
-        let mut boundary = Self {
+        let mut hook_plan = Self {
             wanted,
             hooks: None,
             counters,
@@ -62,10 +61,10 @@ impl Boundary {
             plans: Vec::new(),
         };
         if let Some(prepared) = &plan.prepared {
-            boundary.hooks = Some(Hooks::place(Arc::clone(prepared)));
+            hook_plan.hooks = Some(Hooks::place(Arc::clone(prepared)));
         }
-        boundary.plans.push(plan);
-        Ok(boundary)
+        hook_plan.plans.push(plan);
+        Ok(hook_plan)
     }
 
     /// Hooks what was loaded since, if anything was. What is hooked already is left alone, since it holds a stub.
@@ -125,7 +124,7 @@ impl Boundary {
     }
 
     /// The signature of a function whose arguments are kept.
-    pub fn known(&self, address: usize) -> Option<Known> {
+    pub fn known(&self, address: usize) -> Option<KnownFunction> {
         let mut plans = self.plans.iter().rev();
         plans.find_map(|plan| plan.known.get(&address)).copied()
     }

@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map::Counters;
-use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_trace::got_hooks::{Prepared, Site, got};
 use diaphane_trace::recorder::words;
 use regex::Regex;
 
-use super::choice::Choice;
-use super::{Wanted, loops};
+use super::choice::CallerChoice;
+use super::{HookOptions, loops};
 use crate::error::Error;
 use crate::magic::User;
 use crate::recording::signatures;
@@ -38,12 +37,12 @@ pub(super) struct Plan {
     /// What cannot be hooked, in words.
     pub limits: Vec<String>,
     /// The ufuncs, whose memory holds pointers that are hooked.
-    owners: Vec<loops::Owned>,
+    owners: Vec<loops::OwnedTable>,
 }
 
 /// For which state of the process a plan was made.
 #[derive(Clone, PartialEq, Eq)]
-struct Key {
+struct PlanKey {
     counters: Counters,
     libraries: Option<String>,
     arguments: bool,
@@ -51,12 +50,16 @@ struct Key {
     ufuncs: (usize, Vec<usize>),
 }
 
-static KNOWN: Mutex<Option<(Key, Arc<Plan>)>> = Mutex::new(None);
+static KNOWN: Mutex<Option<(PlanKey, Arc<Plan>)>> = Mutex::new(None);
 
 impl Plan {
     /// The plan for this moment.
-    pub fn of(user: User<'_, '_>, wanted: &Wanted, counters: Counters) -> Result<Arc<Self>, Error> {
-        let key = Key {
+    pub fn of(
+        user: User<'_, '_>,
+        wanted: &HookOptions,
+        counters: Counters,
+    ) -> Result<Arc<Self>, Error> {
+        let key = PlanKey {
             counters,
             libraries: wanted.libraries.as_ref().map(ToString::to_string),
             arguments: wanted.arguments,
@@ -77,7 +80,7 @@ impl Plan {
     /// What there is besides what is hooked already. It is not kept, since it holds for this recording only.
     pub fn besides(
         user: User<'_, '_>,
-        wanted: &Wanted,
+        wanted: &HookOptions,
         hooked: &HashSet<usize>,
     ) -> Result<Arc<Self>, Error> {
         let mut tables = loops::tables(user)?;
@@ -91,8 +94,8 @@ impl Plan {
         Ok(Arc::new(Self::make(wanted, tables)?))
     }
 
-    fn make(wanted: &Wanted, tables: Vec<loops::Owned>) -> Result<Self, Error> {
-        let libraries = libraries::loaded(&Maps::read()?)?;
+    fn make(wanted: &HookOptions, tables: Vec<loops::OwnedTable>) -> Result<Self, Error> {
+        let libraries = libraries::now()?;
         let mut plan = Self::default();
         let mut sites = plan.calls_of(wanted, &libraries);
         plan.calls = sites.len();
@@ -103,7 +106,7 @@ impl Plan {
             .collect();
         plan.covered = covered.iter().map(|library| library.span).collect();
         if wanted.arguments {
-            words::learn(loops::recipes(&tables));
+            words::learn(loops::capture_specs(&tables));
             plan.about_loops = loops::about(&tables);
             let inside: signatures::Directory = covered
                 .iter()
@@ -128,8 +131,8 @@ impl Plan {
     }
 
     /// The calls that leave the libraries that are asked for.
-    fn calls_of(&mut self, wanted: &Wanted, libraries: &[Library]) -> Vec<Site> {
-        let choice = Choice::of(libraries);
+    fn calls_of(&mut self, wanted: &HookOptions, libraries: &[Library]) -> Vec<Site> {
+        let choice = CallerChoice::of(libraries);
         let mut sites = Vec::new();
         let mut names = Vec::new();
         let mut unbound = Vec::new();
@@ -180,7 +183,7 @@ impl Plan {
 }
 
 /// Whether a pattern matches a library out of which calls can be hooked.
-fn is_any_asked(pattern: &Regex, choice: &Choice, libraries: &[Library]) -> bool {
+fn is_any_asked(pattern: &Regex, choice: &CallerChoice, libraries: &[Library]) -> bool {
     let mut libraries = libraries.iter().enumerate();
     libraries.any(|(index, library)| choice.is_caller(index) && pattern.is_match(&library.name))
 }

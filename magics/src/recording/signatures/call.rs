@@ -1,13 +1,13 @@
 //! The arguments of one call, as its words and its signature tell them.
 
 use super::expression::Values;
-use super::form::{Form, Known};
-use super::table::{Access, Extent, Item, Kind};
+use super::form::{CallingConvention, KnownFunction};
+use super::table::{Access, Extent, ItemType, ParameterKind};
 
 /// One call of a known function.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Call {
-    pub arguments: Vec<Argument>,
+pub(crate) struct SignatureCall {
+    pub arguments: Vec<NamedArgument>,
     /// Whether matrices lie row by row.
     pub is_by_rows: bool,
     /// How many numbers it adds and multiplies, where that follows from the sizes.
@@ -16,23 +16,23 @@ pub(crate) struct Call {
 
 /// An argument.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Argument {
+pub(crate) struct NamedArgument {
     pub name: &'static str,
-    pub value: Value,
+    pub value: ArgumentValue,
 }
 
 /// Its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum ArgumentValue {
     Letter(char),
     Integer(i64),
     Number(f64, Option<f64>),
-    Memory(Memory),
+    Memory(MemoryArgument),
 }
 
 /// Memory that was handed to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryArgument {
     pub address: usize,
     /// How far it reaches.
     pub span: usize,
@@ -43,35 +43,39 @@ pub(crate) struct Memory {
     pub is_dense: bool,
 }
 
-impl Known {
+impl KnownFunction {
     /// The call that left these words; nothing if there are not as many as there must be.
-    pub(crate) fn call(&self, words: &[usize]) -> Option<Call> {
+    pub(crate) fn call(&self, words: &[usize]) -> Option<SignatureCall> {
         let mut words = words.iter().copied();
         let is_by_rows = match self.form {
-            Form::Cblas { ordered: true } => letter(words.next()?) == 'R',
+            CallingConvention::Cblas { ordered: true } => letter(words.next()?) == 'R',
             _ => false,
         };
         let mut raw = Vec::new();
         for argument in &self.signature.arguments {
             let value = match &argument.kind {
-                Kind::Skip => continue,
-                Kind::Letter => match self.form {
-                    Form::Fortran => {
-                        Raw::Letter(char::from(words.next()? as u8).to_ascii_uppercase())
+                ParameterKind::Skip => continue,
+                ParameterKind::Letter => match self.form {
+                    CallingConvention::Fortran => {
+                        RawArgument::Letter(char::from(words.next()? as u8).to_ascii_uppercase())
                     }
-                    _ => Raw::Letter(letter(words.next()?)),
+                    _ => RawArgument::Letter(letter(words.next()?)),
                 },
-                Kind::Size => Raw::Integer(i64::try_from(words.next()?).unwrap_or(i64::MAX)),
-                Kind::Integer => Raw::Integer(match self.is_wide && self.form != Form::C {
-                    true => words.next()? as i64,
-                    false => i64::from(words.next()? as i32),
-                }),
-                Kind::Scalar(item) => number(*item, &mut words)?,
-                Kind::Memory(..) => Raw::Address(words.next()?),
+                ParameterKind::Size => {
+                    RawArgument::Integer(i64::try_from(words.next()?).unwrap_or(i64::MAX))
+                }
+                ParameterKind::Integer => {
+                    RawArgument::Integer(match self.is_wide && self.form != CallingConvention::C {
+                        true => words.next()? as i64,
+                        false => i64::from(words.next()? as i32),
+                    })
+                }
+                ParameterKind::Scalar(item) => number(*item, &mut words)?,
+                ParameterKind::Memory(..) => RawArgument::Address(words.next()?),
             };
             raw.push((argument.name.as_str(), value));
         }
-        let raw = Arguments(raw);
+        let raw = RawArguments(raw);
         let factor = if self.signature.item.is_complex() {
             4.0
         } else {
@@ -81,29 +85,30 @@ impl Known {
         let flop = flop
             .and_then(|flop| flop.value(&raw))
             .filter(|_| !raw.is_question());
-        Some(Call {
+        Some(SignatureCall {
             arguments: self.arguments(&raw, is_by_rows),
             is_by_rows,
             flop: flop.map(|flop| (flop * factor).max(0.0)),
         })
     }
 
-    fn arguments(&self, raw: &Arguments, is_by_rows: bool) -> Vec<Argument> {
+    fn arguments(&self, raw: &RawArguments, is_by_rows: bool) -> Vec<NamedArgument> {
         let kept = self.signature.arguments.iter();
-        let kept = kept.filter(|argument| argument.kind != Kind::Skip);
+        let kept = kept.filter(|argument| argument.kind != ParameterKind::Skip);
         // Who asks for room to work in need not have set these yet.
-        let is_set = |kind: &Kind| !(raw.is_question() && matches!(kind, Kind::Scalar(_)));
+        let is_set =
+            |kind: &ParameterKind| !(raw.is_question() && matches!(kind, ParameterKind::Scalar(_)));
         let set = kept
             .zip(&raw.0)
             .filter(|(argument, _)| is_set(&argument.kind));
-        let arguments = set.map(|(argument, (name, value))| Argument {
+        let arguments = set.map(|(argument, (name, value))| NamedArgument {
             name,
             value: match (value, &argument.kind) {
-                (&Raw::Address(address), Kind::Memory(access, item, extent)) => {
+                (&RawArgument::Address(address), ParameterKind::Memory(access, item, extent)) => {
                     let size = item.size(self.is_wide);
                     let (span, items) = raw.reach(extent, is_by_rows);
                     let adds_nothing = raw.is_zero("beta") && *access == Access::Both;
-                    Value::Memory(Memory {
+                    ArgumentValue::Memory(MemoryArgument {
                         address,
                         span: span * size,
                         bytes: items * size,
@@ -111,23 +116,25 @@ impl Known {
                         is_dense: span == items,
                     })
                 }
-                (Raw::Number(real, imaginary), _) => Value::Number(*real, *imaginary),
-                (&Raw::Integer(number), _) => Value::Integer(number),
-                (&Raw::Letter(letter), _) => Value::Letter(letter),
-                (&Raw::Address(address), _) => Value::Integer(address as i64),
+                (RawArgument::Number(real, imaginary), _) => {
+                    ArgumentValue::Number(*real, *imaginary)
+                }
+                (&RawArgument::Integer(number), _) => ArgumentValue::Integer(number),
+                (&RawArgument::Letter(letter), _) => ArgumentValue::Letter(letter),
+                (&RawArgument::Address(address), _) => ArgumentValue::Integer(address as i64),
             },
         });
         arguments.collect()
     }
 }
 
-impl Call {
+impl SignatureCall {
     /// The memory that was handed over, with its names in the signature.
-    pub(crate) fn memory(&self) -> impl Iterator<Item = (&'static str, Memory)> {
+    pub(crate) fn memory(&self) -> impl Iterator<Item = (&'static str, MemoryArgument)> {
         self.arguments
             .iter()
             .filter_map(|argument| match argument.value {
-                Value::Memory(memory) => Some((argument.name, memory)),
+                ArgumentValue::Memory(memory) => Some((argument.name, memory)),
                 _ => None,
             })
     }
@@ -137,7 +144,7 @@ impl Call {
         self.arguments
             .iter()
             .find_map(|argument| match argument.value {
-                Value::Integer(number) if argument.name == name => Some(number),
+                ArgumentValue::Integer(number) if argument.name == name => Some(number),
                 _ => None,
             })
     }
@@ -149,7 +156,7 @@ impl Call {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Raw {
+enum RawArgument {
     Letter(char),
     Integer(i64),
     Number(f64, Option<f64>),
@@ -157,21 +164,21 @@ enum Raw {
 }
 
 /// The arguments by their names.
-struct Arguments(Vec<(&'static str, Raw)>);
+struct RawArguments(Vec<(&'static str, RawArgument)>);
 
-impl Arguments {
-    fn get(&self, name: &str) -> Option<Raw> {
+impl RawArguments {
+    fn get(&self, name: &str) -> Option<RawArgument> {
         let mut all = self.0.iter();
         all.find(|(known, _)| *known == name)
             .map(|(_, value)| *value)
     }
 
     fn is_question(&self) -> bool {
-        self.get("lwork") == Some(Raw::Integer(-1))
+        self.get("lwork") == Some(RawArgument::Integer(-1))
     }
 
     fn is_zero(&self, name: &str) -> bool {
-        matches!(self.get(name), Some(Raw::Number(real, imaginary))
+        matches!(self.get(name), Some(RawArgument::Number(real, imaginary))
             if real == 0.0 && imaginary.unwrap_or(0.0) == 0.0)
     }
 
@@ -210,17 +217,17 @@ impl Arguments {
     }
 }
 
-impl Values for Arguments {
+impl Values for RawArguments {
     fn integer(&self, name: &str) -> Option<f64> {
         match self.get(name)? {
-            Raw::Integer(number) => Some(number as f64),
+            RawArgument::Integer(number) => Some(number as f64),
             _ => None,
         }
     }
 
     fn letter(&self, name: &str) -> Option<char> {
         match self.get(name)? {
-            Raw::Letter(letter) => Some(letter),
+            RawArgument::Letter(letter) => Some(letter),
             _ => None,
         }
     }
@@ -239,18 +246,18 @@ fn letter(constant: usize) -> char {
     }
 }
 
-fn number(item: Item, words: &mut impl Iterator<Item = usize>) -> Option<Raw> {
+fn number(item: ItemType, words: &mut impl Iterator<Item = usize>) -> Option<RawArgument> {
     let single = |bits: u32| f64::from(f32::from_bits(bits));
     let first = words.next()? as u64;
     Some(match item {
-        Item::Single => Raw::Number(single(first as u32), None),
-        Item::ComplexSingle => {
-            Raw::Number(single(first as u32), Some(single((first >> 32) as u32)))
+        ItemType::Single => RawArgument::Number(single(first as u32), None),
+        ItemType::ComplexSingle => {
+            RawArgument::Number(single(first as u32), Some(single((first >> 32) as u32)))
         }
-        Item::ComplexDouble => {
+        ItemType::ComplexDouble => {
             let second = words.next()? as u64;
-            Raw::Number(f64::from_bits(first), Some(f64::from_bits(second)))
+            RawArgument::Number(f64::from_bits(first), Some(f64::from_bits(second)))
         }
-        _ => Raw::Number(f64::from_bits(first), None),
+        _ => RawArgument::Number(f64::from_bits(first), None),
     })
 }

@@ -7,7 +7,7 @@ use super::expression::Expression;
 
 /// What memory holds, and scalars are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Item {
+pub(crate) enum ItemType {
     Single,
     Double,
     ComplexSingle,
@@ -19,7 +19,7 @@ pub(crate) enum Item {
 
 /// Who may call a function, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
+pub(super) enum SignatureForms {
     /// From Fortran and C alike.
     One,
     /// The same, where C says first how matrices are ordered.
@@ -57,22 +57,22 @@ pub(super) enum Extent {
 
 /// What an argument is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ParameterKind {
     Letter,
     Integer,
     /// `size_t`.
     Size,
     /// A number of this type.
-    Scalar(Item),
-    Memory(Access, Item, Extent),
+    Scalar(ItemType),
+    Memory(Access, ItemType, Extent),
     Skip,
 }
 
 /// An argument.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Argument {
+pub(super) struct Parameter {
     pub name: String,
-    pub kind: Kind,
+    pub kind: ParameterKind,
 }
 
 /// What is known of a function.
@@ -80,20 +80,20 @@ pub(super) struct Argument {
 pub(crate) struct Signature {
     /// Its plain name: `dgemm`.
     pub name: String,
-    pub(super) level: Level,
-    pub(super) item: Item,
-    pub(super) arguments: Vec<Argument>,
+    pub(super) level: SignatureForms,
+    pub(super) item: ItemType,
+    pub(super) arguments: Vec<Parameter>,
     pub(super) flop: Option<Expression>,
 }
 
 impl Signature {
     /// Whether it only moves or allocates memory.
     pub(crate) fn is_of_memory(&self) -> bool {
-        self.level == Level::C
+        self.level == SignatureForms::C
     }
 }
 
-impl Item {
+impl ItemType {
     fn of_letter(letter: char) -> Option<Self> {
         Some(match letter {
             's' => Self::Single,
@@ -154,11 +154,11 @@ fn line(line: &str) -> Option<Vec<Signature>> {
     let (head, tail) = line.split_once(": ")?;
     let mut names = head.split(' ');
     let level = match names.next()? {
-        "level1" => Level::One,
-        "level2" => Level::Two,
-        "fortran" => Level::Fortran,
-        "cblas" => Level::Cblas,
-        "c" => Level::C,
+        "level1" => SignatureForms::One,
+        "level2" => SignatureForms::Two,
+        "fortran" => SignatureForms::Fortran,
+        "cblas" => SignatureForms::Cblas,
+        "c" => SignatureForms::C,
         _ => return None,
     };
     let (arguments, flop) = match tail.split_once(" = ") {
@@ -169,7 +169,7 @@ fn line(line: &str) -> Option<Vec<Signature>> {
     for pattern in names {
         let (pattern, letters) = pattern.split_once('/').unwrap_or((pattern, "-"));
         for letter in letters.chars() {
-            let item = Item::of_letter(letter).unwrap_or(Item::Byte);
+            let item = ItemType::of_letter(letter).unwrap_or(ItemType::Byte);
             let arguments = arguments.split(", ").map(|text| argument(text, item));
             found.push(Signature {
                 name: pattern.replace('?', &letter.to_string()),
@@ -183,14 +183,14 @@ fn line(line: &str) -> Option<Vec<Signature>> {
     Some(found)
 }
 
-fn argument(text: &str, own: Item) -> Option<Argument> {
+fn argument(text: &str, own: ItemType) -> Option<Parameter> {
     let (kind, rest) = text.split_once(' ')?;
     let (access, item) = kind.split_once(':').unwrap_or((kind, ""));
     let item = match item {
         "" => own,
         "real" => own.real(),
-        "int" => Item::Integer,
-        "byte" => Item::Byte,
+        "int" => ItemType::Integer,
+        "byte" => ItemType::Byte,
         _ => return None,
     };
     let access = match access {
@@ -200,24 +200,24 @@ fn argument(text: &str, own: Item) -> Option<Argument> {
         _ => return plain(kind, rest, own),
     };
     let (name, extent) = rest.split_at(rest.find(['[', '(', '{'])?);
-    let kind = Kind::Memory(access, item, self::extent(extent)?);
-    Some(Argument {
+    let kind = ParameterKind::Memory(access, item, self::extent(extent)?);
+    Some(Parameter {
         name: name.to_owned(),
         kind,
     })
 }
 
-fn plain(kind: &str, name: &str, own: Item) -> Option<Argument> {
+fn plain(kind: &str, name: &str, own: ItemType) -> Option<Parameter> {
     let kind = match kind {
-        "char" => Kind::Letter,
-        "int" => Kind::Integer,
-        "size" => Kind::Size,
-        "scalar" => Kind::Scalar(own),
-        "real" => Kind::Scalar(own.real()),
-        "skip" => Kind::Skip,
+        "char" => ParameterKind::Letter,
+        "int" => ParameterKind::Integer,
+        "size" => ParameterKind::Size,
+        "scalar" => ParameterKind::Scalar(own),
+        "real" => ParameterKind::Scalar(own.real()),
+        "skip" => ParameterKind::Skip,
         _ => return None,
     };
-    Some(Argument {
+    Some(Parameter {
         name: name.to_owned(),
         kind,
     })
@@ -266,11 +266,15 @@ mod tests {
     #[test]
     fn formulas_speak_of_arguments() {
         for signature in all().values() {
-            let has = |name: &str, kinds: &[Kind]| {
+            let has = |name: &str, kinds: &[ParameterKind]| {
                 let mut arguments = signature.arguments.iter();
                 arguments.any(|one| one.name == name && kinds.contains(&one.kind))
             };
-            let known = [Kind::Integer, Kind::Size, Kind::Letter];
+            let known = [
+                ParameterKind::Integer,
+                ParameterKind::Size,
+                ParameterKind::Letter,
+            ];
             let check = |formula: &Expression| {
                 for name in formula.names() {
                     assert!(has(name, &known), "{}: {name}", signature.name);
@@ -278,7 +282,7 @@ mod tests {
             };
             signature.flop.iter().for_each(check);
             for argument in &signature.arguments {
-                let Kind::Memory(_, _, extent) = &argument.kind else {
+                let ParameterKind::Memory(_, _, extent) = &argument.kind else {
                     continue;
                 };
                 match extent {
@@ -290,13 +294,17 @@ mod tests {
                     } => {
                         check(rows);
                         check(columns);
-                        assert!(has(leading, &[Kind::Integer]), "{}", signature.name);
+                        assert!(
+                            has(leading, &[ParameterKind::Integer]),
+                            "{}",
+                            signature.name
+                        );
                         let turned = turned.iter();
-                        turned.for_each(|name| assert!(has(name, &[Kind::Letter])));
+                        turned.for_each(|name| assert!(has(name, &[ParameterKind::Letter])));
                     }
                     Extent::Vector { count, step } => {
                         check(count);
-                        assert!(has(step, &[Kind::Integer]), "{}", signature.name);
+                        assert!(has(step, &[ParameterKind::Integer]), "{}", signature.name);
                     }
                     Extent::Plain { count } => check(count),
                 }

@@ -1,4 +1,4 @@
-//! Arrays of NumPy as they are lent: which can be, and who else may use them meanwhile.
+//! Arrays of NumPy as they are borrowed: which can be, and who else may use them meanwhile.
 
 use diaphane_cell::abi::Kind;
 use diaphane_rust_protocol::Form;
@@ -8,16 +8,16 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
-use super::{Holds, Value, Wanted, refuse};
+use super::{ExportedValue, Holds, NamedVariable, refuse};
 use crate::error::Error;
 use crate::numpy::arrays;
 
-/// Lends an array.
-pub fn lend_array<'py>(
+/// Exports an array.
+pub fn export_array<'py>(
     array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
     slices: bool,
-) -> Result<(Value<'py>, Form), Error> {
+) -> Result<(ExportedValue<'py>, Form), Error> {
     let name = wanted.name;
     let array = &plain(array)?;
     let kind = kind_of(&array.dtype()).map_err(|why| refuse(name, &why))?;
@@ -60,7 +60,7 @@ pub fn lend_array<'py>(
     } else {
         Form::View(read.layout.shape.len())
     };
-    let value = Value {
+    let value = ExportedValue {
         kind,
         mutable: wanted.mutable,
         data: std::ptr::with_exposed_provenance_mut(read.layout.address),
@@ -71,7 +71,7 @@ pub fn lend_array<'py>(
     Ok((value, form))
 }
 
-/// Times are lent as the numbers that they are, in the same memory.
+/// Times are borrowed as the numbers that they are, in the same memory.
 fn plain<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
     if matches!(array.dtype().kind(), b'M' | b'm')
         && array.dtype().is_native_byteorder() != Some(false)
@@ -162,11 +162,11 @@ fn check_truths(array: &Bound<'_, PyUntypedArray>, name: &str) -> Result<(), Err
     Ok(())
 }
 
-/// Borrows an array from all that uses the flags of rust-numpy, so that no memory is lent to be written to twice.
+/// Borrows an array from all that uses the flags of rust-numpy, so that no memory is borrowed to be written to twice.
 fn borrow<'py>(
     array: &Bound<'py, PyUntypedArray>,
     kind: Kind,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
 ) -> Result<Box<dyn Holds + 'py>, Error> {
     match kind {
         Kind::Bool => hold::<bool>(array, wanted),
@@ -188,7 +188,7 @@ fn borrow<'py>(
 
 fn hold<'py, T: Element + 'static>(
     array: &Bound<'py, PyUntypedArray>,
-    wanted: &Wanted<'_>,
+    wanted: &NamedVariable<'_>,
 ) -> Result<Box<dyn Holds + 'py>, Error> {
     let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
     let held: Result<Box<dyn Holds + 'py>, _> = if wanted.mutable {
@@ -199,7 +199,7 @@ fn hold<'py, T: Element + 'static>(
     held.map_err(|_| {
         refuse(
             wanted.name,
-            "its memory is lent already, and one of the two may be written to; give a copy of one",
+            "its memory is borrowed already, and one of the two may be written to; give a copy of one",
         )
     })
 }

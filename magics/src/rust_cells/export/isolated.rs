@@ -6,38 +6,38 @@ use std::ptr;
 
 use diaphane_cell::abi::Arg;
 
-use super::{Lent, Value};
+use super::{ExportedValue, Exports};
 use crate::error::Error;
-use crate::rust_cells::isolated::Shared;
+use crate::rust_cells::isolated::SharedMemory;
 
 /// What begins here does so at a multiple of a cache line, as the original does or does not.
 const LINE: usize = 64;
 
 /// Copies of arrays, in the order of the values; nothing for a value that is only read.
-pub struct Apart {
+pub struct IsolatedCopies {
     copies: Vec<Option<Copy>>,
 }
 
 /// The items of an array in memory of their own, as far from each other as in the array.
 struct Copy {
     data: *mut u8,
-    _memory: Shared,
+    _memory: SharedMemory,
 }
 
-impl Lent<'_> {
+impl Exports<'_> {
     /// Copies what may be changed.
-    pub fn apart(&self) -> Result<Apart, Error> {
+    pub fn isolated_copies(&self) -> Result<IsolatedCopies, Error> {
         let copies = self.values.iter();
         let copies = copies.map(|value| value.mutable.then(|| copy(value)).transpose());
-        Ok(Apart {
+        Ok(IsolatedCopies {
             copies: copies.collect::<Result<_, _>>()?,
         })
     }
 
     /// The values as the cell gets them, with the copies in their places.
-    pub fn args_with(&self, apart: &Apart) -> Vec<Arg> {
+    pub fn args_with(&self, copies: &IsolatedCopies) -> Vec<Arg> {
         let mut args = self.args();
-        for (arg, copy) in args.iter_mut().zip(&apart.copies) {
+        for (arg, copy) in args.iter_mut().zip(&copies.copies) {
             if let Some(copy) = copy {
                 arg.data = copy.data;
             }
@@ -46,8 +46,8 @@ impl Lent<'_> {
     }
 
     /// Writes the copies into the arrays.
-    pub fn take_back(&self, apart: &Apart) {
-        for (value, copy) in self.values.iter().zip(&apart.copies) {
+    pub fn copy_back(&self, copies: &IsolatedCopies) {
+        for (value, copy) in self.values.iter().zip(&copies.copies) {
             if let Some(copy) = copy {
                 // SAFETY: the array is borrowed to be written to, and the copy has its shape and strides.
                 unsafe { Items::of(value).copy(copy.data, value.data) };
@@ -56,10 +56,10 @@ impl Lent<'_> {
     }
 }
 
-fn copy(value: &Value<'_>) -> Result<Copy, Error> {
+fn copy(value: &ExportedValue<'_>) -> Result<Copy, Error> {
     let steps = || value.shape.iter().zip(&value.strides);
     if value.shape.contains(&0) {
-        let memory = Shared::new(LINE)?;
+        let memory = SharedMemory::new(LINE)?;
         return Ok(Copy {
             data: memory.start,
             _memory: memory,
@@ -73,7 +73,7 @@ fn copy(value: &Value<'_>) -> Result<Copy, Error> {
         .map(|(len, stride)| reach(*len, *stride).max(0))
         .sum();
     let offset = (value.data.addr() as isize + below) as usize % LINE;
-    let memory = Shared::new(offset + (above - below) as usize + value.kind.size())?;
+    let memory = SharedMemory::new(offset + (above - below) as usize + value.kind.size())?;
     let data = memory
         .start
         .wrapping_add(offset)
@@ -97,7 +97,7 @@ struct Items {
 }
 
 impl Items {
-    fn of(value: &Value<'_>) -> Self {
+    fn of(value: &ExportedValue<'_>) -> Self {
         let mut items = Self {
             lowest: 0,
             run: value.kind.size(),

@@ -44,13 +44,13 @@ static BEFORE: Before = Before(UnsafeCell::new(
 static RUNNING: Mutex<usize> = Mutex::new(0);
 
 /// Handlers that are installed until it is dropped, and the stack for them on this thread.
-pub struct Installed {
+pub struct InstalledSignals {
     before: stack_t,
     _stack: Box<[MaybeUninit<u8>]>,
 }
 
 /// Installs the handlers.
-pub fn install() -> Installed {
+pub fn install() -> InstalledSignals {
     let mut running = RUNNING.lock();
     if *running == 0 {
         for (number, signal) in SIGNALS.into_iter().enumerate() {
@@ -79,13 +79,13 @@ pub fn install() -> Installed {
     };
     // SAFETY: the memory lives until the old stack is back.
     unsafe { libc::sigaltstack(&raw const new, &raw mut before) };
-    Installed {
+    InstalledSignals {
         before,
         _stack: stack,
     }
 }
 
-impl Drop for Installed {
+impl Drop for InstalledSignals {
     fn drop(&mut self) {
         // SAFETY: the stack that was there before is still the thread's.
         unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };

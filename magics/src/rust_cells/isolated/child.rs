@@ -19,9 +19,9 @@ use libc::{
 
 use crate::rust_cells::guard::{Crash, INTERRUPTED, pc};
 use crate::rust_cells::isolated::payload;
-use crate::rust_cells::isolated::status_page::{Phase, Slate};
+use crate::rust_cells::isolated::status_page::{Phase, StatusPage};
 use crate::rust_cells::nanoseconds;
-use crate::rust_cells::results::Taken;
+use crate::rust_cells::results::CellResults;
 
 /// Signals that are a fault of the cell's.
 const FAULTS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT];
@@ -30,16 +30,16 @@ const PARCEL: RawFd = 3;
 /// The numbers of signals end here.
 const SIGNALS: c_int = 64;
 
-/// The child's own slate, for its handlers.
-static SLATE: AtomicPtr<Slate> = AtomicPtr::new(ptr::null_mut());
+/// The child's own status page, for its handlers.
+static SLATE: AtomicPtr<StatusPage> = AtomicPtr::new(ptr::null_mut());
 
 /// What a child needs. All of it was made before the fork.
 pub struct Task<'a> {
     pub entry: Entry,
     pub context: &'a Ctx,
-    pub taken: *const Taken,
-    pub slate: &'a Slate,
-    pub parcel: &'a OwnedFd,
+    pub taken: *const CellResults,
+    pub status_page: &'a StatusPage,
+    pub payload: &'a OwnedFd,
     /// What handlers stand on.
     pub stack: &'a mut [MaybeUninit<u8>],
     /// The signals that the thread blocks when all is set.
@@ -69,9 +69,12 @@ fn end(code: c_int) -> ! {
 }
 
 unsafe fn run(task: Task<'_>) {
-    SLATE.store(ptr::from_ref(task.slate).cast_mut(), Ordering::Release);
+    SLATE.store(
+        ptr::from_ref(task.status_page).cast_mut(),
+        Ordering::Release,
+    );
     belong_to(task.parent);
-    let parcel = keep_only(task.parcel);
+    let payload = keep_only(task.payload);
     // SAFETY: the stack is kept until the process ends.
     unsafe { handle_signals(task.stack) };
     // SAFETY: the handler has the form that is asked for.
@@ -82,15 +85,15 @@ unsafe fn run(task: Task<'_>) {
     let began = Instant::now();
     // SAFETY: the caller's promise.
     let status = unsafe { (task.entry)(task.context) };
-    task.slate.took(nanoseconds(began));
+    task.status_page.took(nanoseconds(began));
     // SAFETY: the cell no longer writes to it.
-    let packed = payload::pack(unsafe { &*task.taken }, &parcel);
+    let packed = payload::pack(unsafe { &*task.taken }, &payload);
     stdio::flush();
     let phase = match packed {
         Ok(()) => Phase::Finished,
         Err(_) => Phase::Unwritten,
     };
-    task.slate.end(phase, status);
+    task.status_page.end(phase, status);
 }
 
 /// The child is gone when the kernel is; processes that it starts are in its group, and an interrupt of the kernel's group
@@ -114,11 +117,11 @@ fn belong_to(parent: libc::pid_t) {
 }
 
 /// Closes everything but what is written to, so that no socket of the kernel's outlives it here.
-fn keep_only(parcel: &OwnedFd) -> File {
+fn keep_only(payload: &OwnedFd) -> File {
     // SAFETY: descriptors of the kernel's may be closed in the child, where nobody uses them.
     unsafe {
-        if parcel.as_raw_fd() != PARCEL {
-            libc::dup3(parcel.as_raw_fd(), PARCEL, libc::O_CLOEXEC);
+        if payload.as_raw_fd() != PARCEL {
+            libc::dup3(payload.as_raw_fd(), PARCEL, libc::O_CLOEXEC);
         }
         let first = PARCEL + 1;
         if libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) != 0 {
@@ -172,8 +175,8 @@ unsafe fn handle_signals(stack: &mut [MaybeUninit<u8>]) {
 unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives the information to handlers with SA_SIGINFO.
     let address = unsafe { (*info).si_addr() }.addr();
-    if let Some(slate) = slate() {
-        slate.crash(Crash {
+    if let Some(status_page) = status_page() {
+        status_page.crash(Crash {
             signal,
             address: if signal == SIGABRT { 0 } else { address },
             pc: pc(context),
@@ -185,13 +188,13 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
 /// The first of all exit handlers to run, and the last: those of the kernel would wait for threads that are not here.
 unsafe extern "C" fn on_leaving(code: c_int, _: *mut c_void) {
     stdio::flush();
-    if let Some(slate) = slate() {
-        slate.end(Phase::Left, code.cast_unsigned());
+    if let Some(status_page) = status_page() {
+        status_page.end(Phase::Left, code.cast_unsigned());
     }
     end(code);
 }
 
-fn slate() -> Option<&'static Slate> {
+fn status_page() -> Option<&'static StatusPage> {
     // SAFETY: it is null, or the child's until it ends.
     unsafe { SLATE.load(Ordering::Acquire).as_ref() }
 }

@@ -9,8 +9,8 @@ use std::slice;
 use diaphane_cell::abi::Kind;
 use serde::{Deserialize, Serialize};
 
-use crate::rust_cells::redirect::Bundle;
-use crate::rust_cells::results::{Gifted, Memory, Owner, Taken};
+use crate::rust_cells::redirect::DisplayBundle;
+use crate::rust_cells::results::{CellResult, CellResults, ResultMemory, ResultOwner};
 
 /// All kinds, by the number that they are sent as.
 const KINDS: [Kind; 16] = [
@@ -36,7 +36,7 @@ const KINDS: [Kind; 16] = [
 #[derive(Serialize, Deserialize)]
 struct Description {
     results: Vec<Packed>,
-    shown: Vec<Bundle>,
+    shown: Vec<DisplayBundle>,
     failure: (String, u32),
 }
 
@@ -54,13 +54,13 @@ struct Packed {
 }
 
 /// Writes what a run has handed over.
-pub fn pack(taken: &Taken, file: &File) -> Result<()> {
+pub fn pack(taken: &CellResults, file: &File) -> Result<()> {
     let mut out = BufWriter::new(file);
     let mut results = Vec::new();
     for (number, result) in &taken.results {
         let (bytes, first) = match &result.memory {
-            Memory::Copy(bytes) => (bytes.as_slice(), None),
-            Memory::Lent { data, .. } => {
+            ResultMemory::Copy(bytes) => (bytes.as_slice(), None),
+            ResultMemory::OfCell { data, .. } => {
                 let (below, len) = reach(result).unwrap_or_default();
                 let lowest = std::ptr::with_exposed_provenance::<u8>(data - below);
                 // SAFETY: an array's memory holds all its items, and the cell no longer runs.
@@ -88,7 +88,7 @@ pub fn pack(taken: &Taken, file: &File) -> Result<()> {
 }
 
 /// How far an array reaches below its first item, and how long it is in all; nothing if no memory is as long.
-fn reach(array: &Gifted) -> Option<(usize, usize)> {
+fn reach(array: &CellResult) -> Option<(usize, usize)> {
     if array.shape.contains(&0) {
         return Some((0, 0));
     }
@@ -102,7 +102,7 @@ fn reach(array: &Gifted) -> Option<(usize, usize)> {
 }
 
 /// Reads it again, in another process. What was damaged on the way is refused.
-pub fn unpack(mut file: File) -> Option<Taken> {
+pub fn unpack(mut file: File) -> Option<CellResults> {
     const TAIL: usize = size_of::<usize>();
     let whole = usize::try_from(file.seek(SeekFrom::End(0)).ok()?).ok()?;
     let mut tail = [0; TAIL];
@@ -121,7 +121,7 @@ pub fn unpack(mut file: File) -> Option<Taken> {
     file.seek(SeekFrom::Start(0)).ok()?;
     let results = described.results.into_iter();
     let results = results.map(|one| Some((one.number, one.read(&mut file)?)));
-    Some(Taken {
+    Some(CellResults {
         results: results.collect::<Option<_>>()?,
         shown: described.shown,
         failure: described.failure,
@@ -130,17 +130,17 @@ pub fn unpack(mut file: File) -> Option<Taken> {
 }
 
 impl Packed {
-    fn read(self, file: &mut File) -> Option<Gifted> {
-        let mut gifted = Gifted {
+    fn read(self, file: &mut File) -> Option<CellResult> {
+        let mut gifted = CellResult {
             kind: *KINDS.get(self.kind)?,
             shape: self.shape,
             strides: self.strides,
-            memory: Memory::Copy(Vec::new()),
+            memory: ResultMemory::Copy(Vec::new()),
         };
         let Some(first) = self.first else {
             let mut bytes = vec![0; self.len];
             file.read_exact(&mut bytes).ok()?;
-            gifted.memory = Memory::Copy(bytes);
+            gifted.memory = ResultMemory::Copy(bytes);
             return Some(gifted);
         };
         if reach(&gifted)? != (first, self.len) {
@@ -154,8 +154,8 @@ impl Packed {
         file.read_exact(bytes).ok()?;
         let memory = Box::new(memory);
         let data = memory.as_ptr().expose_provenance() + first;
-        let owner = Owner::new(Box::into_raw(memory).cast(), free);
-        gifted.memory = Memory::Lent { data, owner };
+        let owner = ResultOwner::new(Box::into_raw(memory).cast(), free);
+        gifted.memory = ResultMemory::OfCell { data, owner };
         Some(gifted)
     }
 }

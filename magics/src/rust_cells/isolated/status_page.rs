@@ -10,12 +10,12 @@ use crate::rust_cells::guard::Crash;
 
 /// Zeros that stay the same memory in a child.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedMemory {
     pub start: *mut u8,
     len: usize,
 }
 
-impl Shared {
+impl SharedMemory {
     /// So many bytes; only those that are written to take memory.
     pub fn new(len: usize) -> Result<Self, Error> {
         let len = len.max(1);
@@ -42,7 +42,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedMemory {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own. It fails for none that exists.
         let _ = unsafe { munmap(self.start.cast(), self.len) };
@@ -68,7 +68,7 @@ pub enum Phase {
 /// What a child tells about itself. It is all zero in the beginning, and written to in signal handlers.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Slate {
+pub struct StatusPage {
     phase: AtomicU32,
     /// What the entry gave back, or the code that `exit` was called with.
     status: AtomicU32,
@@ -79,10 +79,10 @@ pub struct Slate {
     run_ns: AtomicU64,
 }
 
-impl Slate {
+impl StatusPage {
     /// The one at the beginning of this memory.
-    pub fn on(shared: &Shared) -> &Self {
-        // SAFETY: a page is large enough and aligned, zeros are a slate, and all its fields may change at any time.
+    pub fn on(shared: &SharedMemory) -> &Self {
+        // SAFETY: a page is large enough and aligned, zeros are a status page, and all its fields may change at any time.
         unsafe { &*shared.start.cast::<Self>() }
     }
 

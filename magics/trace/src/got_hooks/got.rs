@@ -1,16 +1,16 @@
-//! Which slots of the global offset tables can be hooked: those that only calls go through, where the call leaves the
+//! Which entries of the global offset tables can be hooked: those that only calls go through, where the call leaves the
 //! library.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use diaphane_sight::code::got_entries::{Slot, slots};
+use diaphane_sight::code::got_entries::{GotEntry, entries};
 use diaphane_sight::elf::image::Image;
 use diaphane_sight::linker::libraries::{Kind, Library};
 
 use super::Site;
 
-/// What every library has a slot for, and does not call.
+/// What every library has an entry for, and does not call.
 const BY_THE_COMPILER: &[&str] = &["__cxa_finalize", "__gmon_start__"];
 
 /// Functions whose caller depends on what a call does to the stack or to registers beyond the calling convention.
@@ -50,20 +50,20 @@ pub struct Found {
 pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -> bool) -> Found {
     let mut found = Found::default();
     let bias = library.image.bias();
-    for slot in table(&library.image, library).iter() {
-        let value = slot.value;
-        if NEVER.contains(&slot.name.as_str()) {
+    for entry in table(&library.image, library).iter() {
+        let value = entry.value;
+        if NEVER.contains(&entry.name.as_str()) {
             continue;
         }
         let inside = library.span.contains(value);
-        match (slot.jump, inside) {
-            (true, true) => found.unbound += usize::from(!library.image.exports(&slot.name)),
+        match (entry.jump, inside) {
+            (true, true) => found.unbound += usize::from(!library.image.exports(&entry.name)),
             (true, false) => {
                 let owner = owner(value, libraries);
                 if owner.is_some_and(|owner| owner.kind != Kind::Vdso && into(owner)) {
-                    found.names.push(slot.name.clone());
+                    found.names.push(entry.name.clone());
                     found.sites.push(Site {
-                        address: slot.address,
+                        address: entry.address,
                         target: value,
                         library: Some(bias),
                         words: false,
@@ -75,7 +75,7 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
                     let part = owner.segments.iter().find(|part| part.span.contains(value));
                     part.is_some_and(|part| part.perms.contains('x'))
                 };
-                let is_called = !BY_THE_COMPILER.contains(&slot.name.as_str());
+                let is_called = !BY_THE_COMPILER.contains(&entry.name.as_str());
                 found.shared +=
                     usize::from(is_called && owner(value, libraries).is_some_and(is_code));
             }
@@ -88,17 +88,19 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
 /// The calls of functions with these names that leave a library, and the name of each.
 pub(crate) fn calls_of(library: &Library, names: &[&str]) -> Vec<(Site, String)> {
     let table = table(&library.image, library);
-    let wanted = table.iter().filter(|slot| {
-        let is_bound = slot.value != 0 && !library.span.contains(slot.value);
-        slot.jump && is_bound && names.contains(&slot.name.as_str())
+    let wanted = table.iter().filter(|entry| {
+        let is_bound = entry.value != 0 && !library.span.contains(entry.value);
+        entry.jump && is_bound && names.contains(&entry.name.as_str())
     });
-    let site = |slot: &Slot| Site {
-        address: slot.address,
-        target: slot.value,
+    let site = |entry: &GotEntry| Site {
+        address: entry.address,
+        target: entry.value,
         library: Some(library.image.bias()),
         words: false,
     };
-    wanted.map(|slot| (site(slot), slot.name.clone())).collect()
+    wanted
+        .map(|entry| (site(entry), entry.name.clone()))
+        .collect()
 }
 
 fn owner(address: usize, libraries: &[Library]) -> Option<&Library> {
@@ -107,11 +109,11 @@ fn owner(address: usize, libraries: &[Library]) -> Option<&Library> {
         .find(|library| library.span.contains(address))
 }
 
-type Tables = HashMap<usize, (Weak<Image>, Arc<Vec<Slot>>)>;
+type Tables = HashMap<usize, (Weak<Image>, Arc<Vec<GotEntry>>)>;
 static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
 
-/// The slots of a library. What those hold that were bound does not change any more.
-fn table(image: &Arc<Image>, library: &Library) -> Arc<Vec<Slot>> {
+/// The entries of a library. What those hold that were bound does not change any more.
+fn table(image: &Arc<Image>, library: &Library) -> Arc<Vec<GotEntry>> {
     let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
     let tables = tables.get_or_insert_default();
     if let Some((owner, table)) = tables.get(&image.bias())
@@ -121,7 +123,7 @@ fn table(image: &Arc<Image>, library: &Library) -> Arc<Vec<Slot>> {
     {
         return Arc::clone(table);
     }
-    let table = Arc::new(slots(library));
+    let table = Arc::new(entries(library));
     tables.retain(|_, (owner, _)| owner.strong_count() > 0);
     tables.insert(image.bias(), (Arc::downgrade(image), Arc::clone(&table)));
     table

@@ -1,7 +1,7 @@
-//! Hooks in tables of pointers: for as long as they are placed, a pointer leads through a stub of the recorder.
+//! Hooks in tables of pointers: for as long as they are placed, a pointer leads through a trampoline of the recorder.
 //!
 //! A pointer is one word at an aligned address, so it is replaced at once, whatever other threads do; nobody is stopped.
-//! At the end each pointer that still leads to our stub gets its old value back. What somebody else wrote there in the
+//! At the end each pointer that still leads to our trampoline gets its old value back. What somebody else wrote there in the
 //! meantime is left alone, and so is the memory of a library that was unloaded.
 
 pub mod got;
@@ -16,7 +16,7 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
 
 use crate::recorder;
-use crate::trampolines::{Wanted, stubs};
+use crate::trampolines::{Wanted, trampolines};
 use pages::Closed;
 
 /// A pointer that is to be hooked.
@@ -36,7 +36,7 @@ pub struct Site {
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     site: Site,
-    stub: usize,
+    trampoline: usize,
 }
 
 /// Hooks with all that can be known before they are placed, so that they can be placed often.
@@ -63,20 +63,22 @@ pub enum Refused {
 }
 
 impl Prepared {
-    /// Makes the stubs.
+    /// Makes the trampolines.
     pub fn new(sites: &[Site]) -> Result<Self, Refused> {
         if !recorder::can_be_hooked() {
             return Err(Refused::Processor);
         }
         let wanted: Vec<Wanted> = sites.iter().map(Site::wanted).collect();
-        let stubs = stubs(&wanted).ok_or(Refused::Memory)?;
-        Self::leading(sites.iter().copied().zip(stubs))
+        let trampolines = trampolines(&wanted).ok_or(Refused::Memory)?;
+        Self::leading(sites.iter().copied().zip(trampolines))
     }
 
     /// With the pieces of code that the pointers are to lead to.
     pub(crate) fn leading(sites: impl Iterator<Item = (Site, usize)>) -> Result<Self, Refused> {
         let counters = link_map::counters();
-        let all: Vec<Placed> = sites.map(|(site, stub)| Placed { site, stub }).collect();
+        let all: Vec<Placed> = sites
+            .map(|(site, trampoline)| Placed { site, trampoline })
+            .collect();
         let maps = Maps::read().map_err(|_| Refused::Maps)?;
         Ok(Self {
             closed: pages::closed(all.iter().map(|one| one.site.address), &maps),
@@ -187,11 +189,11 @@ impl Site {
 
 impl Placed {
     fn set(&self) {
-        self.replace(self.site.target, self.stub);
+        self.replace(self.site.target, self.trampoline);
     }
 
     fn undo(&self) {
-        self.replace(self.stub, self.site.target);
+        self.replace(self.trampoline, self.site.target);
     }
 
     #[allow(unsafe_code, reason = "a pointer in a table is written at once")]

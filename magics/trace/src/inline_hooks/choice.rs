@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::runtimes::families::{Family, family, is_cpython};
 
 /// A library that provides one of these is never changed: the recorder, a signal handler or a thread that is about to
 /// stop may call it at any time.
@@ -16,16 +17,6 @@ const NEEDED: [&str; 8] = [
     "_Unwind_RaiseException",
     "__cxa_throw",
 ];
-/// Libraries of the C library that provide none of them, depending on its version.
-const NEEDED_NAMES: [&str; 7] = [
-    "libm.so",
-    "libpthread.so",
-    "libdl.so",
-    "librt.so",
-    "libutil.so",
-    "libmvec.so",
-    "libresolv.so",
-];
 /// Folders of the system's libraries.
 const SYSTEM: [&str; 3] = ["/lib", "/usr/lib", "/usr/local/lib"];
 
@@ -34,11 +25,10 @@ const SYSTEM: [&str; 3] = ["/lib", "/usr/lib", "/usr/local/lib"];
 pub fn may_be_hooked(library: &Library) -> bool {
     let own = may_be_hooked as *const () as usize;
     let is_file = matches!(library.kind, Kind::Extension | Kind::Cell | Kind::Library);
-    let named = |name: &&str| library.name.starts_with(name);
     let exports = |name: &&str| library.image.exports(name);
     is_file
         && !library.span.contains(own)
-        && !NEEDED_NAMES.iter().any(named)
+        && !matches!(family(library), Some(Family::C | Family::Math))
         && !NEEDED.iter().any(exports)
 }
 
@@ -53,7 +43,7 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
         for library in libraries {
             let names = [Some(library.name.as_str()), library.image.soname.as_deref()];
             let wanted = matches!(library.kind, Kind::Extension | Kind::Cell)
-                || is_python(library)
+                || is_cpython(library)
                 || names
                     .into_iter()
                     .flatten()
@@ -70,11 +60,6 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
             return chosen;
         }
     }
-}
-
-/// Whether it is the interpreter.
-pub(super) fn is_python(library: &Library) -> bool {
-    library.image.exports("Py_InitializeFromConfig")
 }
 
 /// Whether a library came with a package of Python's, or computes with arrays, as far as its file tells.

@@ -1,4 +1,4 @@
-//! A library that is ready to be hooked: its stubs are written, its code is as it was.
+//! A library that is ready to be hooked: its trampolines are written, its code is as it was.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::CString;
@@ -12,11 +12,11 @@ use super::branches::Branches;
 use super::functions::{Function, functions};
 use super::prologue::{Prologue, Reason, prologue};
 use super::text::Text;
-use crate::inline_hooks::moved_code::{Patch, Stubs};
+use crate::inline_hooks::moved_code::{Patch, Trampolines};
 use crate::inline_hooks::text_patching;
 use crate::recorder::functions as numbers;
 
-/// A library with its stubs.
+/// A library with its trampolines.
 #[derive(Debug)]
 pub struct Ready {
     /// The library's file name.
@@ -121,19 +121,20 @@ impl Ready {
             needed: library.image.needed.clone(),
             soname: library.image.soname.clone(),
         };
-        let mut stubs = Stubs::near(library.span, prologues.len()).ok_or(Unfit::Room)?;
+        let mut trampolines =
+            Trampolines::near(library.span, prologues.len()).ok_or(Unfit::Room)?;
         for (function, prologue) in prologues {
             let start = function.span.start;
             let patch = prologue.and_then(|prologue| {
                 let number = numbers::register(start).ok_or(Reason::Room)?;
-                stubs.add(&prologue, number, words.contains(&start), &text)
+                trampolines.add(&prologue, number, words.contains(&start), &text)
             });
             match patch {
                 Ok(patch) => ready.patches.push(patch),
                 Err(reason) => ready.skip(start, reason),
             }
         }
-        stubs.publish().ok_or(Unfit::Denied)?;
+        trampolines.publish().ok_or(Unfit::Denied)?;
         ready.took = began.elapsed();
         Ok(ready)
     }

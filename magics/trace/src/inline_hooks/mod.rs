@@ -1,7 +1,7 @@
 //! Hooks at the entry of every function of a library, also of those that only the library itself calls.
 //!
-//! The first instructions of a function are moved into a stub, and a jump to the stub takes their place: `functions` finds
-//! where functions begin, `branches` and `prologue` decide what can be moved, `stubs` writes the copies, `stop` keeps all
+//! The first instructions of a function are moved into a trampoline, and a jump to the trampoline takes their place: `functions` finds
+//! where functions begin, `branches` and `prologue` decide what can be moved, `trampolines` writes the copies, `stop` keeps all
 //! threads out of the way, `window` writes the jumps and takes them back. Only entries are hooked: the stack is as it
 //! would be, so exceptions, `longjmp` and forks work as ever.
 
@@ -37,13 +37,13 @@ pub use signal::let_be_stopped;
 
 use crate::inline_hooks::stop_the_world::{Trust, while_stopped};
 use crate::inline_hooks::text_patching::{Want, Written};
-use crate::inline_hooks::unsignalled::{Sleeper, sleepers};
+use crate::inline_hooks::unsignalled::{UnsignalledThread, unsignalled};
 use held::Held;
 
 /// So long a thread may take to stop before nothing is hooked.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 /// So long it may take before code is written beside it, to undo what was done.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Libraries that were looked at; made once for each, and kept.
 #[derive(Debug)]
@@ -128,13 +128,13 @@ fn look(
     library: &Library,
     words: impl Fn(&Library) -> HashSet<usize>,
 ) -> Result<&'static Ready, Unfit> {
-    if !cfg!(target_arch = "x86_64") {
+    if !crate::arch::code::PATCHED {
         return Err(Unfit::Processor);
     }
     if !may_be_hooked(library) {
         return Err(Unfit::Needed);
     }
-    // Stubs point at it, and a signal handler may look at it whenever it runs.
+    // Trampolines point at it, and a signal handler may look at it whenever it runs.
     Ready::prepare(library, &words(library)).map(|ready| &*Box::leak(Box::new(ready)))
 }
 
@@ -150,7 +150,7 @@ impl Prepared {
             if state.remains.is_empty() {
                 return Err(Refused::Busy);
             }
-            undo(LAST_PATIENCE)?;
+            undo(LAST_TIMEOUT)?;
             state.remains.clear();
         }
         let mut left_out = Vec::new();
@@ -158,14 +158,14 @@ impl Prepared {
         let mut held: Vec<Held> = chosen.iter().filter_map(|ready| Held::new(ready)).collect();
         // One that is unloaded by now is not written to.
         chosen.retain(|ready| held.iter().any(|held| held.is(ready)));
-        let sleepers = sleepers(&chosen, PATIENCE)?;
-        for sleeper in &sleepers {
-            for ready in &sleeper.runs {
-                left_out.extend(without(&mut chosen, ready, sleeper.tid));
+        let unsignalled = unsignalled(&chosen, TIMEOUT)?;
+        for thread in &unsignalled {
+            for ready in &thread.runs {
+                left_out.extend(without(&mut chosen, ready, thread.tid));
             }
         }
         held.retain(|held| chosen.iter().any(|ready| held.is(ready)));
-        let (written, pause) = write(&chosen, &sleepers)?;
+        let (written, pause) = write(&chosen, &unsignalled)?;
         Ok(Applied {
             hooked: written.done,
             foreign: written.foreign,
@@ -188,7 +188,7 @@ impl Applied {
             return Ok(Duration::ZERO);
         }
         let mut state = STATE.lock();
-        undo(LAST_PATIENCE).map_err(|refused| {
+        undo(LAST_TIMEOUT).map_err(|refused| {
             // The libraries must not go as long as somebody may come back to them.
             state.get_or_insert_default().remains.append(&mut self.held);
             Stays(refused)
@@ -226,14 +226,17 @@ fn without(
         .collect()
 }
 
-fn write(chosen: &[&'static Ready], sleepers: &[Sleeper]) -> Result<(Written, Duration), Refused> {
+fn write(
+    chosen: &[&'static Ready],
+    unsignalled: &[UnsignalledThread],
+) -> Result<(Written, Duration), Refused> {
     // Signal handlers may look at the list whenever they run.
     let list: &'static [&'static Ready] = Vec::leak(chosen.to_vec());
     let list: &'static List = Box::leak(Box::new(list));
     // It stays open as long as the jumps are there: to close and open it again costs as much as all the rest.
     text_patching::open(list).map_err(|()| Refused::Denied)?;
     text_patching::touch(list);
-    let done = while_stopped(list, sleepers, PATIENCE, Trust::None, || {
+    let done = while_stopped(list, unsignalled, TIMEOUT, Trust::None, || {
         WRITTEN.store(ptr::from_ref(list).cast_mut(), Ordering::Release);
         let written = text_patching::write(list, Want::Jumps);
         text_patching::synchronize();
@@ -247,15 +250,15 @@ fn write(chosen: &[&'static Ready], sleepers: &[Sleeper]) -> Result<(Written, Du
 
 /// Takes all jumps back; a child process has done so at its birth.
 #[allow(unsafe_code, reason = "the list is published as a raw pointer")]
-fn undo(patience: Duration) -> Result<Duration, Refused> {
+fn undo(timeout: Duration) -> Result<Duration, Refused> {
     // SAFETY: it points at a list that lives for ever.
     let Some(list) = (unsafe { WRITTEN.load(Ordering::Acquire).as_ref() }) else {
         return Ok(Duration::ZERO);
     };
-    let sleepers = sleepers(list, patience)?;
+    let unsignalled = unsignalled(list, timeout)?;
     // Somebody else may have closed it meanwhile.
     text_patching::open(list).map_err(|()| Refused::Denied)?;
-    let done = while_stopped(list, &sleepers, patience, Trust::Sleeping, || {
+    let done = while_stopped(list, &unsignalled, timeout, Trust::Sleeping, || {
         text_patching::write(list, Want::Originals);
         text_patching::synchronize();
         WRITTEN.store(ptr::null_mut(), Ordering::Release);

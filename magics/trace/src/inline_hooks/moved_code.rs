@@ -1,7 +1,7 @@
 //! The code that a hooked function's jump leads to: it calls the recorder, does what the function's first instructions
 //! did, and goes on behind them.
 //!
-//! Stubs stay for ever, because a thread may stand in one at any time. Their memory is never writable and executable at
+//! Trampolines stay for ever, because a thread may stand in one at any time. Their memory is never writable and executable at
 //! once.
 
 use std::ptr;
@@ -21,9 +21,9 @@ const SPARE: usize = 1 << 30;
 /// The recorder's addresses stand at the beginning of the memory: for all functions, and for those whose arguments may
 /// be kept.
 const SLOT: usize = 16;
-/// The most that a stub takes.
+/// The most that a trampoline takes.
 const MOST: usize = 96;
-/// Where stubs begin.
+/// Where trampolines begin.
 const ALIGN: usize = 16;
 /// So much is asked for at least for each.
 const USUAL: usize = 48;
@@ -37,9 +37,9 @@ pub(super) struct Patch {
     pub(super) original: [u8; JUMP],
     /// The jump.
     pub(super) jump: [u8; JUMP],
-    /// Where the stub lies.
-    stub: usize,
-    /// For each moved instruction that begins within the jump: how far it was behind `at`, how far it is behind `stub`.
+    /// Where the trampoline lies.
+    trampoline: usize,
+    /// For each moved instruction that begins within the jump: how far it was behind `at`, how far it is behind `trampoline`.
     moves: [(u8, u8); JUMP],
 }
 
@@ -49,18 +49,18 @@ impl Patch {
     pub(super) fn moved(&self, address: usize) -> Option<usize> {
         let from = u8::try_from(address - self.at).ok()?;
         let found = self.moves.iter().find(|(old, _)| *old == from)?;
-        Some(self.stub + usize::from(found.1))
+        Some(self.trampoline + usize::from(found.1))
     }
 }
 
-/// Stubs that are being written.
-pub(super) struct Stubs {
+/// Trampolines that are being written.
+pub(super) struct Trampolines {
     memory: Span,
     code: Vec<u8>,
 }
 
-impl Stubs {
-    /// Gets memory near a library for so many stubs.
+impl Trampolines {
+    /// Gets memory near a library for so many trampolines.
     pub(super) fn near(library: Span, count: usize) -> Option<Self> {
         let page = rustix::param::page_size();
         let size = (SLOT + count * USUAL + MOST).next_multiple_of(page);
@@ -73,7 +73,7 @@ impl Stubs {
         Some(Self { memory, code })
     }
 
-    /// Writes a stub: `push rax; mov eax, number; call [recorder]; pop rax`, and the moved instructions.
+    /// Writes a trampoline: `push rax; mov eax, number; call [recorder]; pop rax`, and the moved instructions.
     pub(super) fn add(
         &mut self,
         prologue: &Prologue,
@@ -81,8 +81,8 @@ impl Stubs {
         words: bool,
         text: &Text,
     ) -> Result<Patch, Reason> {
-        let stub = self.memory.start + self.code.len();
-        if stub + MOST > self.memory.end {
+        let trampoline = self.memory.start + self.code.len();
+        if trampoline + MOST > self.memory.end {
             return Err(Reason::Room);
         }
         let mut code = Vec::with_capacity(MOST);
@@ -91,17 +91,17 @@ impl Stubs {
         code.extend(number.to_le_bytes());
         code.extend([0xff, 0x15]);
         // The distance counts from the end of the instruction.
-        let behind = stub + code.len() + 4;
+        let behind = trampoline + code.len() + 4;
         let recorder = self.memory.start + if words { SLOT / 2 } else { 0 };
         let distance = recorder.wrapping_sub(behind).cast_signed();
         let distance = i32::try_from(distance).map_err(|_| Reason::Room)?;
         code.extend(distance.to_le_bytes());
         code.push(0x58);
-        let moved = prologue.encode(stub, &mut code, text);
+        let moved = prologue.encode(trampoline, &mut code, text);
         let moved = moved
             .filter(|_| code.len() <= MOST)
             .ok_or(Reason::Unreadable)?;
-        let jump = jump(prologue.at, stub).ok_or(Reason::Room)?;
+        let jump = jump(prologue.at, trampoline).ok_or(Reason::Room)?;
         let original = text.bytes(Span::new(prologue.at, prologue.at + JUMP));
         let original = original.try_into().map_err(|_| Reason::Unreadable)?;
         // No instruction begins so far behind.
@@ -116,12 +116,12 @@ impl Stubs {
             at: prologue.at,
             original,
             jump,
-            stub,
+            trampoline,
             moves,
         })
     }
 
-    /// Makes the stubs executable, and gives back the memory that is left.
+    /// Makes the trampolines executable, and gives back the memory that is left.
     #[allow(unsafe_code, reason = "memory for code comes from the system")]
     pub(super) fn publish(self) -> Option<()> {
         let page = rustix::param::page_size();

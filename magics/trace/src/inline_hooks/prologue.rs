@@ -3,9 +3,6 @@
 //! Each instruction is encoded on its own for its new place. An encoder that is given several at once takes an operand
 //! that points at one of them for a label, and a function that compares its own address would never find it.
 
-#[cfg(target_arch = "x86_64")]
-use std::sync::LazyLock;
-
 use diaphane_sight::proc::spans::Span;
 use iced_x86::{
     BlockEncoder, BlockEncoderOptions, Code, Decoder, DecoderOptions, Encoder, FlowControl,
@@ -16,12 +13,10 @@ use serde::Serialize;
 use super::branches::Branches;
 use super::functions::Function;
 use super::text::Text;
+use crate::arch::code::has_shadow_stack;
 
 /// The bytes of a jump to anywhere within two gigabytes.
 pub(super) const JUMP: usize = 5;
-/// The number of `asm/prctl.h` by which the kernel is asked for the shadow stack.
-#[cfg(target_arch = "x86_64")]
-const SHADOW_STACK_STATUS: i32 = 0x5005;
 /// No instruction is longer.
 const LONGEST: usize = 15;
 
@@ -151,25 +146,6 @@ fn as_jump(call: &Instruction) -> Option<Instruction> {
     Some(jump)
 }
 
-/// Whether the processor keeps return addresses of its own, which only calls write.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, reason = "the C library has no function for it")]
-fn has_shadow_stack() -> bool {
-    static HAS: LazyLock<bool> = LazyLock::new(|| {
-        let mut features = 0u64;
-        // SAFETY: the kernel writes one word, or refuses what it does not know.
-        let asked =
-            unsafe { libc::syscall(libc::SYS_arch_prctl, SHADOW_STACK_STATUS, &raw mut features) };
-        asked == 0 && features & 1 == 1
-    });
-    *HAS
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has_shadow_stack() -> bool {
-    false
-}
-
 /// Whether the bytes between what is moved and the end of the jump do nothing; there may be none.
 fn is_padding(bytes: &[u8], end: usize, moved: usize) -> bool {
     if bytes.len() < end.saturating_sub(moved) {
@@ -195,11 +171,11 @@ fn is_cut_nop(bytes: &[u8]) -> bool {
 }
 
 impl Prologue {
-    /// Appends the instructions to the code of a stub, and a jump to what follows them. Gives for each how far it was
-    /// behind `at`, and how far it is behind the beginning of the stub.
+    /// Appends the instructions to the code of a trampoline, and a jump to what follows them. Gives for each how far it was
+    /// behind `at`, and how far it is behind the beginning of the trampoline.
     pub(super) fn encode(
         &self,
-        stub: usize,
+        trampoline: usize,
         code: &mut Vec<u8>,
         text: &Text,
     ) -> Option<Vec<(u8, u8)>> {
@@ -207,10 +183,10 @@ impl Prologue {
         for instruction in &self.instructions {
             let from = instruction.ip() as usize - self.at;
             moves.push((u8::try_from(from).ok()?, u8::try_from(code.len()).ok()?));
-            append(instruction, stub + code.len(), code, text)?;
+            append(instruction, trampoline + code.len(), code, text)?;
         }
         if let Some(next) = self.next {
-            code.extend(jump(stub + code.len(), next)?);
+            code.extend(jump(trampoline + code.len(), next)?);
         }
         Some(moves)
     }

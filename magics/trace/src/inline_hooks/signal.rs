@@ -4,27 +4,18 @@
 //! the code is changed or not. Then it waits. The handler takes no lock and allocates nothing.
 
 use std::ffi::{c_int, c_void};
-#[cfg(target_arch = "x86_64")]
-use std::mem::offset_of;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-#[cfg(target_arch = "x86_64")]
-use diaphane_sight::proc::spans;
 use diaphane_sight::unwind::{Unsent, claim, received, send};
 use rustix::thread::futex;
 
 use super::List;
+use crate::arch::signal_frames;
 
 /// How many threads can be stopped.
 pub(super) const MOST: usize = 2048;
 /// Among so many of the last signals is ours, unless other programs use them.
 const LAST: usize = 8;
-/// How far above the interrupted function older signal frames are looked for.
-#[cfg(target_arch = "x86_64")]
-const REACH: usize = 32 * 1024;
-/// So many words are copied at once; a signal stack is small.
-#[cfg(target_arch = "x86_64")]
-const WORDS: usize = 128;
 
 /// The phases of a slot, in the lowest bits; the rest is the number of the stop.
 pub(super) mod phase {
@@ -41,7 +32,7 @@ pub(super) static SLOTS: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST]
 /// The number of the stop that lasts; 0 while all run.
 pub(super) static STOPPED: AtomicU32 = AtomicU32::new(0);
 /// Rises with each answer.
-pub(super) static BELL: AtomicU32 = AtomicU32::new(0);
+pub(super) static STOP_ANSWERS: AtomicU32 = AtomicU32::new(0);
 /// The libraries whose code will be changed.
 pub(super) static LIBRARIES: AtomicPtr<List> = AtomicPtr::new(std::ptr::null_mut());
 /// The signal that is ours; 0 before the first stop.
@@ -109,11 +100,11 @@ unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context:
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: with SA_SIGINFO the kernel passes the interrupted state, which nobody else uses.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    let found = move_out(context);
+    let found = signal_frames::move_out(context, moved);
     let phase = if found { phase::WAITS } else { phase::LOST };
     slot.store(count | phase, Ordering::Release);
-    BELL.fetch_add(1, Ordering::Release);
-    let _ = futex::wake(&BELL, futex::Flags::PRIVATE, 1);
+    STOP_ANSWERS.fetch_add(1, Ordering::Release);
+    let _ = futex::wake(&STOP_ANSWERS, futex::Flags::PRIVATE, 1);
     while STOPPED.load(Ordering::Acquire) == stop {
         let _ = futex::wait(&STOPPED, futex::Flags::PRIVATE, stop, None);
     }
@@ -121,71 +112,7 @@ unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context:
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Moves the thread out of the instructions that are to be moved, and so for the functions that other signals
-/// interrupted, in whose handlers it is. Says whether that was possible.
-#[cfg(target_arch = "x86_64")]
-fn move_out(context: &mut libc::ucontext_t) -> bool {
-    let code = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
-    let Ok(moved) = moved(code) else { return false };
-    if let Some(moved) = moved {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize] = moved as i64;
-    }
-    // A handler runs with its own signal blocked.
-    is_unblocked(&context.uc_sigmask) || move_older_out(context)
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn move_out(_context: &mut libc::ucontext_t) -> bool {
-    true
-}
-
-/// The kernel's part of the set.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, reason = "the set is opaque")]
-fn is_unblocked(set: &libc::sigset_t) -> bool {
-    // SAFETY: the kernel writes 64 bits, and the C library's set is larger.
-    unsafe { *std::ptr::from_ref(set).cast::<u64>() == 0 }
-}
-
-/// Frames of older signals lie on the stack with the address behind a handler's end, which all have in common.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, reason = "frames of signals on the stack of this thread")]
-fn move_older_out(context: &libc::ucontext_t) -> bool {
-    let frame = std::ptr::from_ref(context).addr() - size_of::<usize>();
-    // SAFETY: on x86-64 the address to which a handler returns lies right below the context.
-    let restorer = unsafe { *std::ptr::with_exposed_provenance::<usize>(frame) };
-    let from = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize & !7;
-    let instruction = size_of::<usize>()
-        + offset_of!(libc::ucontext_t, uc_mcontext)
-        + offset_of!(libc::mcontext_t, gregs)
-        + libc::REG_RIP as usize * size_of::<usize>();
-    let mut words = [0u8; WORDS * size_of::<usize>()];
-    for start in (from..from + REACH).step_by(words.len()) {
-        let length = spans::read(start, &mut words).unwrap_or(0);
-        let found = words[..length].as_chunks::<8>().0.iter().enumerate();
-        for (index, _) in found.filter(|(_, word)| usize::from_ne_bytes(**word) == restorer) {
-            let place = start + index * size_of::<usize>() + instruction;
-            let Some(code) = spans::word(place) else {
-                continue;
-            };
-            match moved(code) {
-                Ok(None) => {}
-                // SAFETY: the word was read above; it lies in a signal's frame on this thread's own stack.
-                Ok(Some(moved)) => unsafe {
-                    *std::ptr::with_exposed_provenance_mut::<usize>(place) = moved;
-                },
-                Err(()) => return false,
-            }
-        }
-        if length < words.len() {
-            break;
-        }
-    }
-    true
-}
-
 /// Where code goes on that stands in a moved instruction; `Ok(None)` if it stands elsewhere.
-#[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "the list is published as a raw pointer")]
 fn moved(code: usize) -> Result<Option<usize>, ()> {
     // SAFETY: it points at a slice that lives for ever.

@@ -1,6 +1,6 @@
 //! Stops all other threads for a moment, outside of the instructions that are to be changed.
 //!
-//! A thread that blocks the signal cannot be stopped; `sleepers` tells whether it may be left running. Between the first
+//! A thread that blocks the signal cannot be stopped; `unsignalled` tells whether it may be left running. Between the first
 //! signal and the release nothing is allocated and no lock is taken, since a stopped thread may hold it.
 
 use std::sync::atomic::Ordering;
@@ -12,9 +12,11 @@ use rustix::thread::{futex, gettid};
 
 use super::List;
 use super::library::Ready;
-use super::signal::{BELL, LIBRARIES, MOST, SLOTS, STOPPED, ask, handled, phase, without_signals};
+use super::signal::{
+    LIBRARIES, MOST, SLOTS, STOP_ANSWERS, STOPPED, ask, handled, phase, without_signals,
+};
 use super::tasks;
-use crate::inline_hooks::unsignalled::Sleeper;
+use crate::inline_hooks::unsignalled::UnsignalledThread;
 
 /// Between two looks at threads that did not answer.
 const LOOK: Duration = Duration::from_micros(500);
@@ -79,15 +81,15 @@ struct World<'a> {
     members: Vec<Member>,
     round: u32,
     /// Those that may be left running though they cannot be stopped.
-    sleepers: &'a [Sleeper],
+    unsignalled: &'a [UnsignalledThread],
 }
 
 /// Runs something while all other threads stand still, and says for how long they did. Only one thread may do this at a
 /// time.
 pub(super) fn while_stopped<T>(
     libraries: &'static List,
-    sleepers: &[Sleeper],
-    patience: Duration,
+    unsignalled: &[UnsignalledThread],
+    timeout: Duration,
     trust: Trust,
     run: impl FnOnce() -> T,
 ) -> Result<(T, Duration), Refused> {
@@ -100,7 +102,7 @@ pub(super) fn while_stopped<T>(
         trust,
         members: Vec::with_capacity(MOST),
         round: 0,
-        sleepers,
+        unsignalled,
     };
     LIBRARIES.store(std::ptr::from_ref(libraries).cast_mut(), Ordering::Release);
     without_signals(|| {
@@ -108,7 +110,7 @@ pub(super) fn while_stopped<T>(
         world.judge();
         let began = Instant::now();
         STOPPED.store(world.stop, Ordering::Release);
-        let outcome = world.stop_all(began, patience);
+        let outcome = world.stop_all(began, timeout);
         let outcome = outcome.map(|()| run());
         world.release();
         outcome.map(|result| (result, began.elapsed()))
@@ -124,28 +126,28 @@ fn next_stop() -> u32 {
 
 impl World<'_> {
     /// Whether a thread runs none of the code that will be changed.
-    fn is_outside(&self, sleeper: &Sleeper) -> bool {
+    fn is_outside(&self, thread: &UnsignalledThread) -> bool {
         let chosen = |one: &&Ready| {
             self.libraries
                 .iter()
                 .any(|library| std::ptr::eq(*library, *one))
         };
-        !sleeper.runs.iter().any(chosen)
+        !thread.runs.iter().any(chosen)
     }
 
     /// What was learned of a thread that blocks the signal.
-    fn find_sleeper(&self, tid: i32) -> State {
-        let known = self.sleepers.iter().find(|known| known.tid == tid);
+    fn find_unsignalled(&self, tid: i32) -> State {
+        let known = self.unsignalled.iter().find(|known| known.tid == tid);
         match known {
-            Some(sleeper) if self.is_outside(sleeper) => State::Left,
+            Some(thread) if self.is_outside(thread) => State::Left,
             _ => State::Blocks,
         }
     }
 
     /// Until a list shows nobody new and all have answered.
-    fn stop_all(&mut self, began: Instant, patience: Duration) -> Result<(), Refused> {
+    fn stop_all(&mut self, began: Instant, timeout: Duration) -> Result<(), Refused> {
         loop {
-            let rung = BELL.load(Ordering::Acquire);
+            let rung = STOP_ANSWERS.load(Ordering::Acquire);
             self.ask()?;
             let settled = self.settled()?;
             let new = self.list()?;
@@ -154,7 +156,7 @@ impl World<'_> {
             }
             self.judge();
             let now = Instant::now();
-            if now > began + patience {
+            if now > began + timeout {
                 self.give_up()?;
                 continue;
             }
@@ -164,7 +166,7 @@ impl World<'_> {
                     tv_sec: 0,
                     tv_nsec: i64::from(LOOK.subsec_nanos()),
                 };
-                let _ = futex::wait(&BELL, futex::Flags::PRIVATE, rung, Some(&look));
+                let _ = futex::wait(&STOP_ANSWERS, futex::Flags::PRIVATE, rung, Some(&look));
             }
         }
     }
@@ -214,7 +216,7 @@ impl World<'_> {
                 Some(status) if status.ended => State::Gone,
                 Some(status) if !status.blocks(self.signal) => State::Ready,
                 // It may only be beginning: then it will take the signal soon.
-                Some(_) => self.find_sleeper(tid),
+                Some(_) => self.find_unsignalled(tid),
             };
         }
     }

@@ -15,6 +15,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 
 use super::library::{Ready, Unfit};
 use super::prologue::JUMP;
+use crate::arch::code::prefetch;
 use crate::inline_hooks::moved_code::Patch;
 
 /// The numbers of `linux/membarrier.h`.
@@ -107,7 +108,7 @@ pub(super) fn touch(libraries: &[&Ready]) {
     let page = rustix::param::page_size();
     let mut last = 0;
     for (patch, ahead) in with_next(libraries) {
-        fetch(ahead);
+        prefetch(ahead.at);
         for address in [patch.at, patch.at + JUMP - 1] {
             if address / page == last {
                 continue;
@@ -125,7 +126,7 @@ pub(super) fn touch(libraries: &[&Ready]) {
 pub(super) fn write(libraries: &[&Ready], want: Want) -> Written {
     let mut written = Written::default();
     for (patch, ahead) in with_next(libraries) {
-        fetch(ahead);
+        prefetch(ahead.at);
         match replace(patch, want) {
             Some(true) => written.done += 1,
             Some(false) => {}
@@ -146,20 +147,6 @@ fn with_next<'a>(libraries: &'a [&Ready]) -> impl Iterator<Item = (&'a Patch, &'
             .chain(last.into_iter().cycle());
         library.patches.iter().zip(ahead)
     })
-}
-
-/// Has the processor bring the code of a patch near, to be written: the memory answers many such wishes at once.
-#[allow(unsafe_code, reason = "a hint to the processor")]
-fn fetch(patch: &Patch) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        let code = ptr::with_exposed_provenance::<i8>(patch.at);
-        // SAFETY: a hint reads nothing, wherever it points; processors that do not know it pass over it.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(code) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = patch;
 }
 
 /// Makes all threads of the process forget code that they have read already; also those that were not stopped.

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::runtimes::families::is_cpython;
 use diaphane_sight::unwind::{Stack, Unwinder, asleep};
 use parking_lot::Mutex;
 
-use super::choice::is_python;
 use super::library::Ready;
 use super::signal::handled;
 use super::tasks;
@@ -23,7 +23,7 @@ use crate::inline_hooks::stop_the_world::Refused;
 
 /// A thread that blocks the signal and sleeps.
 #[derive(Debug)]
-pub(super) struct Sleeper {
+pub(super) struct UnsignalledThread {
     pub(super) tid: i32,
     /// The libraries whose code it runs.
     pub(super) runs: Vec<&'static Ready>,
@@ -48,10 +48,10 @@ pub fn let_run(tid: i32) {
 }
 
 /// Looks at all threads that block the signal, and waits a little for those that run.
-pub(super) fn sleepers(
+pub(super) fn unsignalled(
     libraries: &[&'static Ready],
-    patience: Duration,
-) -> Result<Vec<Sleeper>, Refused> {
+    timeout: Duration,
+) -> Result<Vec<UnsignalledThread>, Refused> {
     let signal = handled().ok_or(Refused::Signal)?;
     let own = rustix::thread::gettid().as_raw_nonzero().get();
     let mut blocking = Vec::new();
@@ -72,14 +72,14 @@ pub(super) fn sleepers(
     let maps = Maps::query().map_err(|_| Refused::Threads)?;
     let loaded = libraries::loaded(&maps).map_err(|_| Refused::Threads)?;
     let mut unwinder = Unwinder::new(&loaded);
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     for tid in blocking {
         // One that takes the signal by now, or is gone, was beginning.
         while blocks(tid) {
             if let Some(stack) = asleep(tid, &maps, &mut unwinder) {
                 let runs = run_by(&stack, libraries);
                 if !runs.is_empty() || stack.complete {
-                    found.push(Sleeper { tid, runs });
+                    found.push(UnsignalledThread { tid, runs });
                     break;
                 }
             }
@@ -93,7 +93,7 @@ pub(super) fn sleepers(
 }
 
 /// Takes the program's own threads off a list, unless one of the libraries may be theirs too.
-fn leave_own(blocking: &mut Vec<i32>, libraries: &[&'static Ready]) -> Vec<Sleeper> {
+fn leave_own(blocking: &mut Vec<i32>, libraries: &[&'static Ready]) -> Vec<UnsignalledThread> {
     let own = OWN.lock();
     let linked = LINKED.get_or_init(linked).as_ref();
     let theirs = |one: &&Ready| linked.is_none_or(|linked| one.is_among(linked));
@@ -101,11 +101,11 @@ fn leave_own(blocking: &mut Vec<i32>, libraries: &[&'static Ready]) -> Vec<Sleep
         return Vec::new();
     }
     let left: Vec<i32> = blocking.extract_if(.., |tid| own.1.contains(tid)).collect();
-    let sleeper = |tid| Sleeper {
+    let thread = |tid| UnsignalledThread {
         tid,
         runs: Vec::new(),
     };
-    left.into_iter().map(sleeper).collect()
+    left.into_iter().map(thread).collect()
 }
 
 /// The names of what the program needs, directly or not, but for Python and what only that needs.
@@ -119,7 +119,7 @@ fn linked() -> Option<Vec<String>> {
     let mut next: Vec<&Library> = libraries.first().into_iter().collect();
     while let Some(library) = next.pop() {
         for name in &library.image.needed {
-            let needed = named(name).filter(|one| !is_python(one));
+            let needed = named(name).filter(|one| !is_cpython(one));
             if let Some(needed) = needed
                 && known.insert(name.clone())
             {

@@ -10,7 +10,7 @@ const WORDS: usize = 1 << 19;
 /// The words in front of a text.
 const HEAD: usize = 6;
 
-static BOOK: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+static BUFFER: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static LOST: AtomicUsize = AtomicUsize::new(0);
 
@@ -56,7 +56,7 @@ pub(super) fn write(kind: Kind, values: [usize; 2], text: &[u8]) {
     let ticks = crate::clock::ticks();
     let words = HEAD + text.len().div_ceil(8);
     let start = NEXT.fetch_add(words, Ordering::Relaxed);
-    let Some(place) = BOOK.get(start..start.saturating_add(words)) else {
+    let Some(place) = BUFFER.get(start..start.saturating_add(words)) else {
         LOST.fetch_add(1, Ordering::Relaxed);
         return;
     };
@@ -78,7 +78,7 @@ pub(super) fn write(kind: Kind, values: [usize; 2], text: &[u8]) {
 pub(super) fn take() -> (Vec<Entry>, usize) {
     let used = NEXT.load(Ordering::Relaxed).min(WORDS);
     let mut entries = Vec::new();
-    let mut rest = &BOOK[..used];
+    let mut rest = &BUFFER[..used];
     // An entry that is not complete has no length yet either; what follows cannot be found then.
     while let Some((head, body)) = rest.split_at_checked(HEAD)
         && let Some(&kind) = KINDS.get((head[0].load(Ordering::Acquire) as usize).wrapping_sub(1))
@@ -104,10 +104,10 @@ pub(super) fn take() -> (Vec<Entry>, usize) {
     (entries, LOST.load(Ordering::Relaxed))
 }
 
-/// Begins with an empty book.
+/// Begins with an empty event buffer.
 pub(super) fn clear() {
     let used = NEXT.load(Ordering::Relaxed).min(WORDS);
-    BOOK[..used]
+    BUFFER[..used]
         .iter()
         .for_each(|word| word.store(0, Ordering::Relaxed));
     LOST.store(0, Ordering::Relaxed);
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!((entries[0].kind, entries[0].values), (Kind::Mapped, [1, 2]));
         assert_eq!(entries[1].values[1], usize::MAX);
         assert!(entries[0].ticks <= entries[1].ticks && entries[0].tid == thread());
-        // A full book counts what it has no room for, and keeps what is there.
+        // A full event buffer counts what it has no room for, and keeps what is there.
         let long = vec![b'x'; 64 * 1024];
         (0..100).for_each(|_| write(Kind::Asked, [0, 0], &long));
         let (entries, lost) = take();

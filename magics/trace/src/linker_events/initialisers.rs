@@ -2,7 +2,7 @@
 //!
 //! When the linker says that new libraries are mapped, it has neither bound nor initialised them. Their dynamic sections
 //! are data that it reads again later; there the first initialiser (`DT_INIT`) and the list of the others
-//! (`DT_INIT_ARRAY`) are replaced by ours, which call the library's own between two entries of the book. No code is
+//! (`DT_INIT_ARRAY`) are replaced by ours, which call the library's own between two entries of the event buffer. No code is
 //! changed. The words are put back at the end of the recording.
 
 use std::ffi::{c_char, c_int};
@@ -20,8 +20,8 @@ use crate::trampolines::publish;
 
 /// So many libraries are measured in one process before places are used again.
 const PLACES: usize = 2048;
-/// The room of a stub: `endbr64; mov ecx, number; movabs rax, function; jmp rax`.
-const STUB: usize = 24;
+/// The room of a trampoline: `endbr64; mov ecx, number; movabs rax, function; jmp rax`.
+const TRAMPOLINE_SIZE: usize = 24;
 
 /// What was replaced in one library.
 struct Place {
@@ -30,7 +30,7 @@ struct Place {
     init: AtomicUsize,
     array: AtomicUsize,
     count: AtomicUsize,
-    /// The list that the linker is given: our stub.
+    /// The list that the linker is given: our trampoline.
     list: AtomicUsize,
     /// The library's dynamic section.
     dynamic: AtomicUsize,
@@ -70,24 +70,24 @@ impl Word {
 
 static ALL: [Place; PLACES] = [const { Place::new() }; PLACES];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
-/// The stubs, made once and for ever.
-static STUBS: OnceLock<Option<usize>> = OnceLock::new();
+/// The trampolines, made once and for ever.
+static TRAMPOLINES: OnceLock<Option<usize>> = OnceLock::new();
 
-/// Makes the stubs; without them nothing is measured.
+/// Makes the trampolines; without them nothing is measured.
 pub(super) fn prepare() -> bool {
-    let made = STUBS.get_or_init(|| {
+    let made = TRAMPOLINES.get_or_init(|| {
         // The first half stands for the first initialisers, the other for the lists.
         let function = (run as *const ()).addr();
         let code: Vec<u8> = (0..2 * PLACES)
-            .flat_map(|number| stub(number, function))
+            .flat_map(|number| trampoline(number, function))
             .collect();
         publish(&code)
     });
     made.is_some()
 }
 
-fn stub(number: usize, function: usize) -> [u8; STUB] {
-    let mut code = [0xcc; STUB];
+fn trampoline(number: usize, function: usize) -> [u8; TRAMPOLINE_SIZE] {
+    let mut code = [0xcc; TRAMPOLINE_SIZE];
     code[..5].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0xb9]);
     code[5..9].copy_from_slice(&(number as u32).to_le_bytes());
     code[9..11].copy_from_slice(&[0x48, 0xb8]);
@@ -98,7 +98,7 @@ fn stub(number: usize, function: usize) -> [u8; STUB] {
 
 /// Replaces the initialisers of a library that is mapped and not yet bound. Called by the linker, with its lock.
 pub(super) fn watch(map: &Map) -> bool {
-    let Some(&Some(stubs)) = STUBS.get() else {
+    let Some(&Some(trampolines)) = TRAMPOLINES.get() else {
         return false;
     };
     let number = NEXT.fetch_add(1, Ordering::Relaxed) % PLACES;
@@ -115,8 +115,8 @@ pub(super) fn watch(map: &Map) -> bool {
         .array
         .store(array.map_or(0, address), Ordering::Relaxed);
     place.count.store(count, Ordering::Relaxed);
-    let own_init = stubs + number * STUB;
-    let own_array = stubs + (PLACES + number) * STUB;
+    let own_init = trampolines + number * TRAMPOLINE_SIZE;
+    let own_array = trampolines + (PLACES + number) * TRAMPOLINE_SIZE;
     place.list.store(own_array, Ordering::Relaxed);
     let list = (&raw const place.list).addr();
     let new = [
@@ -224,8 +224,8 @@ fn protect(page: usize, size: usize, rights: MprotectFlags) -> bool {
 
 type Initialiser = unsafe extern "C-unwind" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// What every stub leads to: runs a library's first initialiser, or its list of the others, between two entries of the
-/// book.
+/// What every trampoline leads to: runs a library's first initialiser, or its list of the others, between two entries of the
+/// event buffer.
 #[allow(
     unsafe_code,
     reason = "called by the dynamic linker, and calls a library"
@@ -234,10 +234,10 @@ unsafe extern "C-unwind" fn run(
     argc: c_int,
     argv: *const *const c_char,
     environment: *const *const c_char,
-    stub: u32,
+    trampoline: u32,
 ) {
-    let place = &ALL[stub as usize % PLACES];
-    let (first, count) = if (stub as usize) < PLACES {
+    let place = &ALL[trampoline as usize % PLACES];
+    let (first, count) = if (trampoline as usize) < PLACES {
         ((&raw const place.init).addr(), 1)
     } else {
         let array = place.array.load(Ordering::Relaxed);

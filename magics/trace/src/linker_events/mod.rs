@@ -86,7 +86,7 @@ pub enum What {
 /// Why loads cannot be seen where they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// There is one book.
+    /// There is one event buffer.
     #[error("the loads of another cell are being traced")]
     Busy,
     /// The jump is written for one kind of processor.
@@ -105,7 +105,7 @@ pub enum Refused {
     #[error("the system forbids changes of machine code")]
     Memory,
     /// The kernel lacks a call.
-    #[error("the kernel has no membarrier")]
+    #[error("Linux has no membarrier here")]
     Barrier,
 }
 
@@ -138,7 +138,7 @@ static PLACED: Mutex<Option<Patch>> = Mutex::new(None);
 
 /// Begins. The libraries are those that are loaded.
 pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
-    if !cfg!(target_arch = "x86_64") {
+    if !crate::arch::code::PATCHED {
         return Err(Refused::Processor);
     }
     let root = debug::find().ok_or(Refused::Unreadable)?;

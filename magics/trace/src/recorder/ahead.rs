@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::writer::make_room;
+use super::writer::populate;
 use crate::helper::Helper;
 
 /// Between two looks; a thread that does nothing but events fills some megabytes in that time.
@@ -19,7 +19,7 @@ impl Ahead {
     pub fn begin() -> Self {
         Self(Helper::begin("diaphane-room", |shift| {
             while shift.goes_on(PAUSE) {
-                make_room();
+                populate();
             }
         }))
     }

@@ -1,6 +1,6 @@
 //! The numbers of functions: an event has a number, and this is the address behind it.
 //!
-//! A number is given once and never taken back, since a stub that bears it may be run at any time.
+//! A number is given once and never taken back, since a trampoline that bears it may be run at any time.
 
 use std::collections::HashMap;
 

@@ -4,7 +4,7 @@
 //! what is given to `note`.
 
 mod ahead;
-#[cfg_attr(not(target_arch = "x86_64"), path = "elsewhere.rs")]
+#[path = "../arch/recorder.rs"]
 mod asm;
 pub mod functions;
 pub mod words;
@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::clock::{Moment, Scale};
 use crate::event::{Event, Log, kind};
 
-use asm::Saved;
-use writer::{ACTIVE, LEFT_OUT, PLACE, ROOM, Writer, collect, free_ended};
+use asm::SavedRegisters;
+use writer::{ACTIVE, CAPACITY, LEFT_OUT, PLACE, Writer, collect, free_ended};
 
 pub use ahead::Ahead;
 pub use asm::{common, common_by_choice, common_with_words};
@@ -26,7 +26,7 @@ pub use asm::{common, common_by_choice, common_with_words};
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How many events each thread may write.
-    pub room: usize,
+    pub capacity: usize,
     /// Where the calling thread's interpreter keeps its place.
     pub place: Option<Place>,
     /// Whether hooks at entries keep the arguments of functions that `words` knows of.
@@ -80,21 +80,21 @@ pub enum Refused {
 #[derive(Debug)]
 #[must_use]
 pub struct Running {
-    turn: u64,
+    generation: u64,
     began: Moment,
     event_ns: f64,
 }
 
-static TURNS: AtomicU64 = AtomicU64::new(0);
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Begins.
 pub fn begin(plan: Plan) -> Result<Running, Refused> {
-    let turn = TURNS.fetch_add(1, Ordering::Relaxed) + 1;
+    let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
     free.map_err(|_| Refused::Busy)?;
     free_ended();
     let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
-    ROOM.store(plan.room, Ordering::Relaxed);
+    CAPACITY.store(plan.capacity, Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
     let place = plan.place.unwrap_or_default();
     let tid = rustix::thread::gettid().as_raw_nonzero().get();
@@ -109,13 +109,13 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
         .instruction
         .store(place.instruction, Ordering::Relaxed);
     asm::choose_words(plan.words);
-    ACTIVE.store(turn, Ordering::Release);
+    ACTIVE.store(generation, Ordering::Release);
     if let Some(writer) = Writer::mine() {
         writer.warm();
     }
     let began = Moment::now();
     Ok(Running {
-        turn,
+        generation,
         began,
         event_ns,
     })
@@ -124,10 +124,10 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
 impl Running {
     /// Ends it and gives what was recorded.
     pub fn end(self) -> Recording {
-        stop(self.turn);
+        stop(self.generation);
         let ended = Moment::now();
         Recording {
-            logs: collect(self.turn),
+            logs: collect(self.generation),
             scale: Scale::between(self.began, ended),
             started: self.began.ticks,
             ended: ended.ticks,
@@ -139,13 +139,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        stop(self.turn);
+        stop(self.generation);
     }
 }
 
-fn stop(turn: u64) {
+fn stop(generation: u64) {
     // Another one may run already, if this one was stopped by a fork.
-    let _ = ACTIVE.compare_exchange(turn, 0, Ordering::AcqRel, Ordering::Relaxed);
+    let _ = ACTIVE.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed);
 }
 
 /// Ends the recording of a child process, which inherited it by a fork. Takes no lock and allocates nothing.
@@ -206,7 +206,7 @@ pub fn forget_since(mark: Mark) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn slow(saved: &Saved) {
+unsafe extern "C" fn slow(saved: &SavedRegisters) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     if let Some(at) = writer.take(1) {
@@ -220,7 +220,7 @@ unsafe extern "C" fn slow(saved: &Saved) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
+unsafe extern "C" fn words(saved: &SavedRegisters, state: &words::State) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     let mut event = saved.event(0);
@@ -251,7 +251,7 @@ unsafe extern "C" fn words(saved: &Saved, state: &words::State) {
     }
 }
 
-impl Saved {
+impl SavedRegisters {
     fn event(&self, extra: u32) -> Event {
         Event {
             time: crate::clock::ticks(),
@@ -267,11 +267,11 @@ impl Saved {
 static EVENT_NS: OnceLock<f64> = OnceLock::new();
 
 /// Runs the recorder on this thread alone, in a recording of a number that no other has.
-fn cost(turn: u64) -> f64 {
+fn cost(generation: u64) -> f64 {
     const ROUNDS: usize = 4000;
-    ROOM.store(2 * ROUNDS, Ordering::Relaxed);
+    CAPACITY.store(2 * ROUNDS, Ordering::Relaxed);
     PLACE.tid.store(0, Ordering::Relaxed);
-    ACTIVE.store(turn, Ordering::Release);
+    ACTIVE.store(generation, Ordering::Release);
     let nanoseconds = (0..5).map(|_| {
         let Some(writer) = Writer::mine() else {
             return f64::NAN;

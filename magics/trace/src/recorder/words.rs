@@ -6,7 +6,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::asm::Saved;
+use super::asm::SavedRegisters;
 
 /// The most words of one call.
 const MOST: usize = 48;
@@ -15,7 +15,7 @@ const IN_REGISTERS: u8 = 6;
 
 /// One thing to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Take {
+pub enum Capture {
     /// The integer or pointer argument of this number, counted from 0 without the floating-point ones.
     Integer(u8),
     /// The lower 64 bits of the floating-point argument of this number, counted for itself.
@@ -74,46 +74,46 @@ impl Words {
 }
 
 /// What to keep of each function, ordered by its number.
-type Recipes = Vec<(u32, Vec<Take>)>;
+type CaptureSpecs = Vec<(u32, Vec<Capture>)>;
 
 /// Read at any moment, so an old table is never freed; a new one is made once for each set of libraries.
-static RECIPES: AtomicPtr<Recipes> = AtomicPtr::new(ptr::null_mut());
+static CAPTURE_SPECS: AtomicPtr<CaptureSpecs> = AtomicPtr::new(ptr::null_mut());
 
 /// Says what is to be kept of functions from now on.
-pub fn learn(recipes: impl IntoIterator<Item = (u32, Vec<Take>)>) {
+pub fn learn(specs: impl IntoIterator<Item = (u32, Vec<Capture>)>) {
     let mut all = known().cloned().unwrap_or_default();
     let before = all.clone();
-    for (function, takes) in recipes {
+    for (function, captures) in specs {
         match all.binary_search_by_key(&function, |(number, _)| *number) {
-            Ok(place) => all[place].1 = takes,
-            Err(place) => all.insert(place, (function, takes)),
+            Ok(place) => all[place].1 = captures,
+            Err(place) => all.insert(place, (function, captures)),
         }
     }
     if all != before {
-        RECIPES.store(Box::into_raw(Box::new(all)), Ordering::Release);
+        CAPTURE_SPECS.store(Box::into_raw(Box::new(all)), Ordering::Release);
     }
 }
 
 /// What is kept of a function.
-pub fn takes(function: u32) -> Option<&'static [Take]> {
-    let recipes = known()?;
-    let place = recipes
+pub fn capture_spec(function: u32) -> Option<&'static [Capture]> {
+    let specs = known()?;
+    let place = specs
         .binary_search_by_key(&function, |(number, _)| *number)
         .ok()?;
-    Some(&recipes[place].1)
+    Some(&specs[place].1)
 }
 
 #[allow(unsafe_code, reason = "tables are published by a pointer")]
-fn known() -> Option<&'static Recipes> {
+fn known() -> Option<&'static CaptureSpecs> {
     // SAFETY: it is null or was leaked by `learn`, and is never written again.
-    unsafe { RECIPES.load(Ordering::Acquire).as_ref() }
+    unsafe { CAPTURE_SPECS.load(Ordering::Acquire).as_ref() }
 }
 
 /// Reads what is to be kept of a call; all of it, or nothing.
-pub(super) fn read(function: u32, saved: &Saved, state: &State, words: &mut Words) {
+pub(super) fn read(function: u32, saved: &SavedRegisters, state: &State, words: &mut Words) {
     let mut reader = Reader::default();
-    for &take in takes(function).unwrap_or_default() {
-        if reader.keep(take, saved, state, words).is_none() {
+    for &capture in capture_spec(function).unwrap_or_default() {
+        if reader.keep(capture, saved, state, words).is_none() {
             words.count = 0;
             return;
         }
@@ -130,43 +130,49 @@ struct Reader {
 }
 
 impl Reader {
-    fn keep(&mut self, take: Take, saved: &Saved, state: &State, words: &mut Words) -> Option<()> {
-        match take {
-            Take::Integer(number) => words.push(integer(saved, number)),
-            Take::Float(number) => words.push(state.vectors[usize::from(number & 15)][0]),
-            Take::Pointed(number, count) => {
+    fn keep(
+        &mut self,
+        capture: Capture,
+        saved: &SavedRegisters,
+        state: &State,
+        words: &mut Words,
+    ) -> Option<()> {
+        match capture {
+            Capture::Integer(number) => words.push(integer(saved, number)),
+            Capture::Float(number) => words.push(state.vectors[usize::from(number & 15)][0]),
+            Capture::Pointed(number, count) => {
                 let from = integer(saved, number) as *const usize;
                 for index in 0..usize::from(count) {
                     words.push(self.at(from.wrapping_add(index))?);
                 }
             }
-            Take::Array(number, count) => {
+            Capture::Array(number, count) => {
                 let from = integer(saved, number) as *const usize;
                 for index in 0..usize::from(count) {
                     words.push(item(from, index));
                 }
             }
-            Take::Pointed32(number) => {
+            Capture::Pointed32(number) => {
                 words.push(self.at(integer(saved, number) as *const i32)? as isize as usize);
             }
-            Take::Pointed8(number) => {
+            Capture::Pointed8(number) => {
                 words.push(usize::from(self.at(integer(saved, number) as *const u8)?));
             }
-            Take::Asks(number, is_wide) => {
+            Capture::Asks(number, is_wide) => {
                 let from = integer(saved, number);
                 self.asks = match is_wide {
                     true => self.at(from as *const i64)? == -1,
                     false => self.at(from as *const i32)? == -1,
                 };
             }
-            Take::Real(_, size) if self.asks => {
+            Capture::Real(_, size) if self.asks => {
                 (0..size.div_ceil(8)).for_each(|_| words.push(0));
             }
-            Take::Real(number, 4) => {
+            Capture::Real(number, 4) => {
                 words.push(self.at(integer(saved, number) as *const u32)? as usize);
             }
-            Take::Real(number, size) => {
-                return self.keep(Take::Pointed(number, size / 8), saved, state, words);
+            Capture::Real(number, size) => {
+                return self.keep(Capture::Pointed(number, size / 8), saved, state, words);
             }
         }
         Some(())
@@ -220,7 +226,7 @@ fn is_readable(address: usize) -> bool {
     why == libc::EINVAL
 }
 
-fn integer(saved: &Saved, number: u8) -> usize {
+fn integer(saved: &SavedRegisters, number: u8) -> usize {
     let registers = [
         saved.rdi, saved.rsi, saved.rdx, saved.rcx, saved.r8, saved.r9,
     ];
@@ -232,7 +238,7 @@ fn integer(saved: &Saved, number: u8) -> usize {
 
 #[allow(unsafe_code, reason = "arrays are read as the function will read them")]
 fn item(array: *const usize, index: usize) -> usize {
-    // SAFETY: who gave the recipe knows that all callers hand over an array with so many items.
+    // SAFETY: who gave the capture spec knows that all callers hand over an array with so many items.
     unsafe { array.add(index).read_unaligned() }
 }
 
@@ -240,7 +246,7 @@ fn item(array: *const usize, index: usize) -> usize {
     unsafe_code,
     reason = "arguments are read as the function will read them"
 )]
-fn on_the_stack(saved: &Saved, number: usize) -> usize {
+fn on_the_stack(saved: &SavedRegisters, number: usize) -> usize {
     // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
     unsafe { (&raw const saved.back).add(1 + number).read() }
 }

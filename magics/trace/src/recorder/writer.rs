@@ -29,7 +29,7 @@ const FARTHEST: usize = 16 << 20;
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
 /// How many events each thread may write.
-pub(super) static ROOM: AtomicUsize = AtomicUsize::new(0);
+pub(super) static CAPACITY: AtomicUsize = AtomicUsize::new(0);
 /// Which thread tells where its interpreter is, and how it is found.
 pub(super) static PLACE: Places = Places {
     tid: AtomicI32::new(0),
@@ -60,7 +60,7 @@ pub(super) struct Places {
 pub(super) struct Writer {
     pub next: AtomicUsize,
     pub negated_end: AtomicUsize,
-    pub negated_turn: AtomicU64,
+    pub negated_generation: AtomicU64,
     pub place: AtomicUsize,
     pub through: AtomicUsize,
     pub instruction: AtomicUsize,
@@ -80,7 +80,7 @@ impl Writer {
         Self {
             next: AtomicUsize::new(0),
             negated_end: AtomicUsize::new(0),
-            negated_turn: AtomicU64::new(0),
+            negated_generation: AtomicU64::new(0),
             place: AtomicUsize::new(0),
             through: AtomicUsize::new(0),
             instruction: AtomicUsize::new(0),
@@ -95,26 +95,26 @@ impl Writer {
     /// The calling thread's writer, ready for the recording that runs.
     #[allow(unsafe_code, reason = "the thread-local variable is a raw pointer")]
     pub(super) fn mine() -> Option<&'static Self> {
-        let turn = ACTIVE.load(Ordering::Acquire);
+        let generation = ACTIVE.load(Ordering::Acquire);
         // SAFETY: the variable belongs to this thread.
         let known = unsafe { (*own()).writer };
         // SAFETY: it is null or a place of `TABLE`, which lives for ever.
         let known = unsafe { known.as_ref() };
         match known {
-            _ if turn == 0 => None,
-            Some(writer) if writer.has_turn(turn) => Some(writer),
-            Some(writer) => Some(writer.prepare(turn)),
+            _ if generation == 0 => None,
+            Some(writer) if writer.has_generation(generation) => Some(writer),
+            Some(writer) => Some(writer.prepare(generation)),
             None => {
                 let writer = Self::claim()?;
                 // SAFETY: as above.
                 unsafe { (*own()).writer = ptr::from_ref(writer).cast_mut() };
-                Some(writer.prepare(turn))
+                Some(writer.prepare(generation))
             }
         }
     }
 
-    fn has_turn(&self, turn: u64) -> bool {
-        self.negated_turn.load(Ordering::Relaxed) == turn.wrapping_neg()
+    fn has_generation(&self, generation: u64) -> bool {
+        self.negated_generation.load(Ordering::Relaxed) == generation.wrapping_neg()
     }
 
     fn claim() -> Option<&'static Self> {
@@ -154,12 +154,12 @@ impl Writer {
         true
     }
 
-    fn prepare(&self, turn: u64) -> &Self {
+    fn prepare(&self, generation: u64) -> &Self {
         let start = self.start.load(Ordering::Relaxed);
-        let room = ROOM.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
+        let capacity = CAPACITY.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
         self.next.store(start, Ordering::Relaxed);
         self.negated_end
-            .store((start + room).wrapping_neg(), Ordering::Relaxed);
+            .store((start + capacity).wrapping_neg(), Ordering::Relaxed);
         self.lost.store(0, Ordering::Relaxed);
         let tells = PLACE.tid.load(Ordering::Relaxed) == self.owner.load(Ordering::Relaxed);
         let root = if tells {
@@ -174,8 +174,8 @@ impl Writer {
         copy(&PLACE.through, &self.through);
         copy(&PLACE.instruction, &self.instruction);
         self.not_last.store(usize::MAX, Ordering::Relaxed);
-        self.negated_turn
-            .store(turn.wrapping_neg(), Ordering::Release);
+        self.negated_generation
+            .store(generation.wrapping_neg(), Ordering::Release);
         self
     }
 
@@ -186,15 +186,15 @@ impl Writer {
     }
 
     /// Has the system give what may soon be written: the more was written, the more.
-    fn make_room(&self) {
+    fn populate(&self) {
         let start = self.start.load(Ordering::Acquire);
         let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
         if used < BUSY {
             return;
         }
-        let room = ROOM.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
+        let capacity = CAPACITY.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
         let most = used + used.clamp(KEPT, FARTHEST);
-        let most = most.min(room.next_multiple_of(PIECE));
+        let most = most.min(capacity.next_multiple_of(PIECE));
         let mut ready = self.ready.load(Ordering::Relaxed);
         while ready + PIECE <= most && self.give(ready, PIECE) {
             ready += PIECE;
@@ -339,19 +339,21 @@ fn word(address: usize) -> usize {
 }
 
 /// Has the system give memory to the threads that write much in the recording that runs.
-pub(super) fn make_room() {
-    let turn = ACTIVE.load(Ordering::Acquire);
+pub(super) fn populate() {
+    let generation = ACTIVE.load(Ordering::Acquire);
     // The first free writer is taken: behind one that was never used there is none.
     let used = TABLE
         .iter()
         .take_while(|writer| writer.start.load(Ordering::Acquire) != 0);
-    let busy = used.filter(|writer| turn != 0 && writer.has_turn(turn));
-    busy.for_each(Writer::make_room);
+    let busy = used.filter(|writer| generation != 0 && writer.has_generation(generation));
+    busy.for_each(Writer::populate);
 }
 
 /// What the threads wrote in a recording.
-pub(super) fn collect(turn: u64) -> Vec<Log> {
-    let took_part = TABLE.iter().filter(|writer| writer.has_turn(turn));
+pub(super) fn collect(generation: u64) -> Vec<Log> {
+    let took_part = TABLE
+        .iter()
+        .filter(|writer| writer.has_generation(generation));
     let logs = took_part.map(Writer::collect);
     logs.filter(|log| !log.events.is_empty()).collect()
 }
@@ -361,7 +363,7 @@ pub(super) fn free_ended() {
     for writer in &TABLE {
         let owner = writer.owner.load(Ordering::Acquire);
         if owner != 0 && !std::path::Path::new(&format!("/proc/self/task/{owner}")).exists() {
-            writer.negated_turn.store(0, Ordering::Relaxed);
+            writer.negated_generation.store(0, Ordering::Relaxed);
             writer.owner.store(0, Ordering::Release);
         }
     }

@@ -14,6 +14,7 @@ use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupt
 
 use super::timer::own_cpu;
 use super::{Clock, Refused, Totals};
+use crate::arch::signal_frames;
 
 /// How many copies wait at most.
 const SLOTS: usize = 128;
@@ -29,7 +30,7 @@ mod phase {
     pub(super) const DONE: u8 = 2;
 }
 
-struct Slot {
+struct SamplerSlot {
     phase: AtomicU8,
     copy: UnsafeCell<Copied>,
 }
@@ -50,7 +51,7 @@ struct Copied {
 // SAFETY: `copy` belongs to whom `phase` says: to the handler that moved it from free to busy, and to the sampling
 // thread while it is done.
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]
-unsafe impl Sync for Slot {}
+unsafe impl Sync for SamplerSlot {}
 
 /// What the handler of one thread has to know, and what it counts.
 pub(super) struct Seat {
@@ -66,7 +67,7 @@ pub(super) struct Seat {
 }
 
 static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
-static RING: OnceLock<Vec<Slot>> = OnceLock::new();
+static RING: OnceLock<Vec<SamplerSlot>> = OnceLock::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The recording that is going on; 0 for none. Timers carry it.
 static RECORDING: AtomicU64 = AtomicU64::new(0);
@@ -89,7 +90,7 @@ impl Seat {
     }
 }
 
-impl Slot {
+impl SamplerSlot {
     fn new() -> Self {
         Self {
             phase: AtomicU8::new(phase::FREE),
@@ -114,7 +115,7 @@ type Note = fn(usize, &mut [usize]) -> usize;
 
 /// Makes room, and gives the signal for timers.
 pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, Refused> {
-    RING.get_or_init(|| (0..SLOTS).map(|_| Slot::new()).collect());
+    RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
     let signal = claim(&SIGNAL, handle).ok_or(Refused::NoSignal)?;
     let period = 1_000_000_000 / u64::from(hz.max(1));
     PERIOD.store(period, Ordering::Relaxed);
@@ -262,7 +263,7 @@ fn is_due(seat: &Seat) -> bool {
 
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]
 fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
-    let free = |slot: &&Slot| {
+    let free = |slot: &&SamplerSlot| {
         let (free, busy) = (phase::FREE, phase::BUSY);
         slot.phase
             .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)
@@ -287,7 +288,7 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     };
     copy.tid = seat.tid.load(Ordering::Relaxed);
     copy.count = count;
-    copy.futex = sleeps_in(context);
+    copy.futex = signal_frames::sleeps_in(context);
     copy.registers = registers;
     copy.length = spans::read(stack, &mut copy.stack[..most]).unwrap_or(0);
     let note = NOTE.load(Ordering::Relaxed);
@@ -295,26 +296,4 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     let note = unsafe { std::mem::transmute::<usize, Note>(note) };
     copy.noted = note(seat.argument.load(Ordering::Relaxed), &mut copy.words);
     slot.phase.store(phase::DONE, Ordering::Release);
-}
-
-/// The first argument of the system call that the signal interrupted in its sleep, if it did.
-///
-/// The kernel leaves such a call with EINTR, or goes back to its instruction so that it starts anew.
-#[cfg(target_arch = "x86_64")]
-fn sleeps_in(context: &libc::ucontext_t) -> Option<usize> {
-    const SYSCALL: [u8; 2] = [0x0f, 0x05];
-    const INTERRUPTED: i64 = -4;
-    let register = |number: i32| context.uc_mcontext.gregs[number as usize];
-    let code = register(libc::REG_RIP) as usize;
-    let mut around = [0; 4];
-    let read = spans::read(code.wrapping_sub(2), &mut around).ok()?;
-    let left = around[..2] == SYSCALL && register(libc::REG_RAX) == INTERRUPTED;
-    let again = read == 4 && around[2..] == SYSCALL && register(libc::REG_RAX) >= 0;
-    (left || again).then_some(register(libc::REG_RDI) as usize)
-}
-
-/// The first argument of the system call that the signal interrupted in its sleep, if it did.
-#[cfg(not(target_arch = "x86_64"))]
-fn sleeps_in(_context: &libc::ucontext_t) -> Option<usize> {
-    None
 }

@@ -14,7 +14,7 @@ use super::timer::{Timer, cpu};
 use super::{Clock, Doing, Plan, Threads};
 
 /// A thread that has slept for so long gets no more signals.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 /// A thread sleeps that uses less of a CPU than the part with this denominator.
 const HARDLY: u128 = 50;
 /// How often it is looked at a sleeping thread.
@@ -164,7 +164,7 @@ impl Watch {
                     let first = self.period * (1 + tid.unsigned_abs() % 16) / 16;
                     watched.timer.start(first, self.period);
                 }
-                (false, false) if tid != plan.main && now - watched.busy > PATIENCE => {
+                (false, false) if tid != plan.main && now - watched.busy > TIMEOUT => {
                     watched.rests = true;
                     watched.looked = now;
                     watched.timer.pause();

@@ -6,57 +6,49 @@
 //!
 //! What the C library answers without the kernel (the time, mostly) is no system call, and is not seen.
 
-#[cfg(target_arch = "x86_64")]
-mod asm;
-#[cfg(target_arch = "x86_64")]
-mod capture_spec;
-#[cfg(target_arch = "x86_64")]
-mod dispatch;
-#[cfg(target_arch = "x86_64")]
-mod handlers;
-#[cfg(target_arch = "x86_64")]
-mod masks;
-mod read;
-#[cfg(target_arch = "x86_64")]
-mod running;
-#[cfg(target_arch = "x86_64")]
-mod state;
+#[path = "../arch/syscalls.rs"]
+mod dispatched;
+mod recording;
 
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "elsewhere.rs"]
-mod running;
+pub use dispatched::{Running, begin, install_handler};
+pub use recording::{Call, Recording, Registers};
 
-#[cfg(target_arch = "x86_64")]
-pub use handlers::install_handler;
-pub use read::{Call, Recording, Registers};
-pub use running::{Running, begin};
-
-#[cfg(target_arch = "x86_64")]
-use running::{
-    ACTIVE, LEFT_OUT, PROCESS, ROOM, STACKS, clean_up, forget_in_child, is_wanted, witness,
-};
+/// The C library's `sigaction`.
+pub type Install = unsafe extern "C" fn(
+    std::ffi::c_int,
+    *const libc::sigaction,
+    *mut libc::sigaction,
+) -> std::ffi::c_int;
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// How many bytes each thread may write.
-    pub room: usize,
+    pub capacity: usize,
     /// Which calls are written down, by their numbers; the others are only made.
     pub only: Option<fn(i64) -> bool>,
     /// Whether a piece of the stack is copied, by which callers are found.
     pub stacks: bool,
     /// Who says where the thread is that begins.
-    pub witness: Option<Witness>,
+    pub callback: Option<SignalSafeCallback>,
 }
 
 /// Says where an interpreter is, in bytes that only its maker understands.
 #[derive(Debug, Clone, Copy)]
-pub struct Witness {
+pub struct SignalSafeCallback {
     /// Writes the place, unless it is the one that the two words remember, and says how much it wrote. It runs in a
     /// signal handler: no lock, no memory, no system call.
     pub note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize,
     /// What it is given.
     pub argument: usize,
+}
+
+impl SignalSafeCallback {
+    /// A callback.
+    #[must_use]
+    pub fn new(note: fn(usize, &mut [usize; 2], &mut [u8]) -> usize, argument: usize) -> Self {
+        Self { note, argument }
+    }
 }
 
 /// Why nothing is recorded.
@@ -68,25 +60,4 @@ pub enum Refused {
     /// The processor, the kernel or a sandbox does not let us.
     #[error("this system does not dispatch system calls to a program (error {0})")]
     Unsupported(i32),
-}
-
-/// What to copy of a call's arguments; the number is the argument's.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy)]
-enum Take {
-    /// A text that ends with NUL.
-    Path(u8),
-    /// Bytes that the kernel reads.
-    Bytes(u8, Length),
-    /// Bytes that the kernel writes.
-    Filled(u8, Length),
-}
-
-/// How many bytes an argument points to.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy)]
-enum Length {
-    Fixed(usize),
-    Argument(u8),
-    Result,
 }

@@ -4,10 +4,11 @@
 //! follow the names.
 
 use super::{Line, Tree, label};
+use crate::column::{Column, Show};
+use crate::report::Report;
 use crate::view::html::escape;
 use crate::view::text::is_right;
 use crate::view::{cell, columns};
-use crate::{Column, Report, Show};
 
 /// Folded lines take no room, so that there may be more of them than of lines of text.
 const FOLDED: usize = 30;

@@ -8,10 +8,10 @@ pub mod text;
 
 use std::collections::{BinaryHeap, HashMap};
 
-use serde_json::Value;
-
+use crate::column::{Column, Show};
+use crate::report::Report;
+use crate::row::Row;
 use crate::view::cell;
-use crate::{Column, Report, Row, Show};
 
 /// Rows that stand on one line, and the lines below them.
 pub(super) struct Line<'a> {
@@ -36,7 +36,7 @@ impl<'a> Tree<'a> {
     pub fn of(report: &'a Report) -> Self {
         let mut below: HashMap<Option<u64>, Vec<&Row>> = HashMap::new();
         for row in &report.rows {
-            below.entry(number(row, "parent")).or_default().push(row);
+            below.entry(row.number("parent")).or_default().push(row);
         }
         let mut tree = Self {
             lines: Vec::new(),
@@ -49,12 +49,12 @@ impl<'a> Tree<'a> {
         push(&mut open, None, below.get(&None));
         while let Some((parent, row)) = open.pop() {
             let mut rows = vec![row];
-            let mut end = below.get(&number(row, "id"));
+            let mut end = below.get(&row.number("id"));
             while let Some([next]) = end.map(Vec::as_slice)
                 && agree(report.columns, row, next)
             {
                 rows.push(next);
-                end = below.get(&number(next, "id"));
+                end = below.get(&next.number("id"));
             }
             let place = tree.lines.len();
             tree.lines.push(Line {
@@ -120,25 +120,6 @@ impl Ord for Heavy {
     }
 }
 
-/// Keeps rows that match and those above them.
-pub fn keep_with_parents(rows: &mut Vec<Row>, matches: impl Fn(&Row) -> bool) {
-    let mut kept: Vec<bool> = rows.iter().map(matches).collect();
-    let places: HashMap<Option<u64>, usize> = rows
-        .iter()
-        .enumerate()
-        .map(|(place, row)| (number(row, "id"), place))
-        .collect();
-    // Parents come first, so that going backwards passes the mark on to all of them.
-    for place in (0..rows.len()).rev() {
-        let parent = number(&rows[place], "parent").and_then(|id| places.get(&Some(id)));
-        if let Some(&parent) = parent.filter(|_| kept[place]) {
-            kept[parent] = true;
-        }
-    }
-    let mut kept = kept.into_iter();
-    rows.retain(|_| kept.next().unwrap_or_default());
-}
-
 /// What the row of a tree is called.
 fn label(report: &Report, row: &Row) -> String {
     report
@@ -146,10 +127,6 @@ fn label(report: &Report, row: &Row) -> String {
         .first()
         .map(|column| cell(row, column))
         .unwrap_or_default()
-}
-
-fn number(row: &Row, key: &str) -> Option<u64> {
-    row.get(key).and_then(Value::as_u64)
 }
 
 fn weight(columns: &[Column], row: &Row) -> f64 {
@@ -171,6 +148,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::report::rows;
+    use crate::row::keep_with_parents;
 
     const COLUMNS: &[Column] = &[
         Column::new("func", Show::Text, 0).with("place"),
@@ -260,7 +238,7 @@ pub(crate) mod tests {
         keep_with_parents(&mut report.rows, |row| {
             row.get("func").unwrap() == "blas_memory_alloc"
         });
-        let ids: Vec<_> = report.rows.iter().map(|row| number(row, "id")).collect();
+        let ids: Vec<_> = report.rows.iter().map(|row| row.number("id")).collect();
         assert_eq!(ids, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
     }
 }

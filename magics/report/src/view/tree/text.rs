@@ -5,9 +5,10 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::{Line, Tree, label};
+use crate::column::{Column, Show};
+use crate::report::Report;
 use crate::view::text::{is_right, shorten};
 use crate::view::{cell, columns};
-use crate::{Column, Report, Show};
 
 /// A name has at least so much room.
 const LEAST: usize = 32;

@@ -49,7 +49,7 @@ impl Image {
     pub fn import(&self, name: &str) -> Option<Import> {
         let symbols = self.undefined();
         let strings = self.address(elf::DT_STRTAB)?;
-        let strings = self.subject.bytes(strings, self.tag(elf::DT_STRSZ)?);
+        let strings = self.target.bytes(strings, self.tag(elf::DT_STRSZ)?);
         let is_named = |symbol: &Sym64<Native>| {
             let text = strings.get(symbol.st_name.get(Native) as usize..);
             text.and_then(|text| text.strip_prefix(name.as_bytes()))
@@ -76,11 +76,7 @@ impl Image {
         let table = self.address(elf::DT_SYMTAB).zip(first_defined());
         table
             .map(|(table, count)| {
-                slice_of(
-                    &self
-                        .subject
-                        .bytes(table, count * size_of::<Sym64<Native>>()),
-                )
+                slice_of(&self.target.bytes(table, count * size_of::<Sym64<Native>>()))
             })
             .unwrap_or_default()
     }
@@ -95,7 +91,7 @@ impl Image {
             .into_iter()
             .filter_map(|(table, size)| self.address(table).zip(self.tag(size)));
         let relocations = tables
-            .flat_map(|(table, size)| slice_of::<Rela64<Native>>(&self.subject.bytes(table, size)));
+            .flat_map(|(table, size)| slice_of::<Rela64<Native>>(&self.target.bytes(table, size)));
         let places = relocations
             .filter(|relocation| relocation.r_sym(Native, false) == symbol)
             .map(|relocation| self.bias + relocation.r_offset.get(Native) as usize);

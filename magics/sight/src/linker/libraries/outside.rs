@@ -13,21 +13,21 @@ use super::{CELL_ENTRY, Kind, Library, link, segments};
 use crate::elf::image::{Image, Part};
 use crate::proc::maps::{Maps, Region};
 use crate::proc::spans::Span;
-use crate::proc::target_process::Subject;
+use crate::proc::target_process::TargetProcess;
 
 /// No image has more program headers.
 const MOST_HEADERS: usize = 256;
 
 /// All images that a process has mapped, in the order of their addresses.
 #[must_use]
-pub fn loaded_by(subject: Subject, maps: &Maps) -> Vec<Library> {
-    let auxiliary = Auxiliary::of(subject);
+pub fn loaded_by(target: TargetProcess, maps: &Maps) -> Vec<Library> {
+    let auxiliary = Auxiliary::of(target);
     let mut libraries: Vec<Library> = Vec::new();
     for region in maps.regions.iter().filter(|region| region.offset == 0) {
         let known = libraries
             .last()
             .is_some_and(|library| library.span.contains(region.span.start));
-        if !known && let Some(library) = library(subject, maps, region, &auxiliary) {
+        if !known && let Some(library) = library(target, maps, region, &auxiliary) {
             libraries.push(library);
         }
     }
@@ -36,7 +36,7 @@ pub fn loaded_by(subject: Subject, maps: &Maps) -> Vec<Library> {
 }
 
 fn library(
-    subject: Subject,
+    target: TargetProcess,
     maps: &Maps,
     region: &Region,
     auxiliary: &Auxiliary,
@@ -46,9 +46,9 @@ fn library(
     if path.is_none() && !is_vdso {
         return None;
     }
-    let (bias, parts) = parts(subject, maps, region)?;
+    let (bias, parts) = parts(target, maps, region)?;
     let shown = path.as_deref().or(region.name.as_deref())?;
-    let image = Image::read(subject, bias, parts, shown);
+    let image = Image::read(target, bias, parts, shown);
     let span = image.span();
     let segments = segments(maps, span);
     let has_code = segments.iter().any(|segment| segment.perms.contains('x'));
@@ -67,7 +67,7 @@ fn library(
             |name| name.to_string_lossy().into_owned(),
         ),
         linker_name: shown.to_owned(),
-        file: file(subject, region, kind),
+        file: file(target, region, kind),
         path: path.clone(),
         deleted: region.deleted,
         kind,
@@ -79,16 +79,16 @@ fn library(
 }
 
 /// The program headers, and how far the image lies from the addresses in its file.
-fn parts(subject: Subject, maps: &Maps, first: &Region) -> Option<(usize, Vec<Part>)> {
+fn parts(target: TargetProcess, maps: &Maps, first: &Region) -> Option<(usize, Vec<Part>)> {
     let start = first.span.start;
-    let header: FileHeader64<Native> = load(subject, start)?;
+    let header: FileHeader64<Native> = load(target, start)?;
     let is_ours = header.e_ident.magic == elf::ELFMAG && header.e_ident.class == elf::ELFCLASS64;
     let count = usize::from(header.e_phnum.get(Native));
     if !is_ours || count > MOST_HEADERS {
         return None;
     }
     let at = usize::try_from(header.e_phoff.get(Native)).ok()?;
-    let raw = subject.bytes(
+    let raw = target.bytes(
         mapped(maps, first, at)?,
         count * size_of::<ProgramHeader64<Native>>(),
     );
@@ -126,8 +126,8 @@ fn mapped(maps: &Maps, first: &Region, offset: usize) -> Option<usize> {
 }
 
 /// Where the file of a region can be read: the process may see another file system.
-fn file(subject: Subject, region: &Region, kind: Kind) -> Option<PathBuf> {
-    let folder = subject.folder();
+fn file(target: TargetProcess, region: &Region, kind: Kind) -> Option<PathBuf> {
+    let folder = target.folder();
     let path = region.path()?;
     if !region.deleted {
         return Some(folder.join("root").join(path.trim_start_matches('/')));
@@ -149,8 +149,8 @@ struct Auxiliary {
 }
 
 impl Auxiliary {
-    fn of(subject: Subject) -> Self {
-        let raw = fs::read(subject.folder().join("auxv")).unwrap_or_default();
+    fn of(target: TargetProcess) -> Self {
+        let raw = fs::read(target.folder().join("auxv")).unwrap_or_default();
         let (words, _) = raw.as_chunks::<{ size_of::<usize>() }>();
         let words: Vec<usize> = words
             .iter()
@@ -169,8 +169,8 @@ impl Auxiliary {
     }
 }
 
-fn load<T: Pod>(subject: Subject, address: usize) -> Option<T> {
-    let raw = subject.bytes(address, size_of::<T>());
+fn load<T: Pod>(target: TargetProcess, address: usize) -> Option<T> {
+    let raw = target.bytes(address, size_of::<T>());
     from_bytes(&raw).ok().map(|(value, _)| *value)
 }
 
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn from_outside_a_process_has_the_libraries_that_its_linker_lists() {
         let maps = Maps::read().unwrap();
-        let own = Subject::process(std::process::id().cast_signed());
+        let own = TargetProcess::process(std::process::id().cast_signed());
         let about = |library: &Library| {
             let image = &library.image;
             let facts = (library.kind, library.path.clone(), image.build_id.clone());

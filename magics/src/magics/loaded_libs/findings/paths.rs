@@ -6,14 +6,14 @@ use diaphane_sight::code::file;
 use diaphane_sight::linker::search;
 use diaphane_sight::linker::search::{Rule, Rules};
 
-use crate::libraries::inventory::{Item, newest, numbers};
+use crate::libraries::inventory::{LibraryEntry, newest, numbers};
 use diaphane_report::{Diagnosis, Severity};
 
 const CPP: &str = "libstdc++.so.6";
 const FAMILY: &str = "GLIBCXX_";
 
 /// Libraries of `LD_LIBRARY_PATH` that took the place of those beside the one who asked.
-pub(super) fn displaced(listed: &[&Item], items: &[Item]) -> Option<Diagnosis> {
+pub(super) fn displaced(listed: &[&LibraryEntry], items: &[LibraryEntry]) -> Option<Diagnosis> {
     let from_environment = listed
         .iter()
         .filter(|item| item.rule == Some(Rule::LibraryPath));
@@ -49,7 +49,7 @@ pub(super) fn displaced(listed: &[&Item], items: &[Item]) -> Option<Diagnosis> {
 }
 
 /// C++ code whose own search path leads to a newer runtime than the one that was loaded before.
-pub(super) fn older_cpp(listed: &[&Item], items: &[Item]) -> Option<Diagnosis> {
+pub(super) fn older_cpp(listed: &[&LibraryEntry], items: &[LibraryEntry]) -> Option<Diagnosis> {
     let loaded = items
         .iter()
         .find(|item| item.facts.image.soname.as_deref() == Some(CPP))?;
@@ -97,9 +97,9 @@ pub(super) fn older_cpp(listed: &[&Item], items: &[Item]) -> Option<Diagnosis> {
 /// The file that a requester's own search path leads to, if it is another one than what was loaded.
 fn own_copy(
     name: &str,
-    loaded: &Item,
+    loaded: &LibraryEntry,
     requester: usize,
-    items: &[Item],
+    items: &[LibraryEntry],
     rules: &Rules,
 ) -> Option<PathBuf> {
     let up = std::iter::successors(Some(requester), |&index| items[index].requester);

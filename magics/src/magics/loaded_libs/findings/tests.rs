@@ -19,7 +19,7 @@ fn a_module_that_needs_the_gil_is_named_only_where_it_came_back() {
         gil: Some("not used"),
         interpreters: Some("own gil"),
     });
-    let listed: Vec<&Item> = items.iter().collect();
+    let listed: Vec<&LibraryEntry> = items.iter().collect();
     let back = Interpreter {
         has_reenabled_gil: true,
         ..Interpreter::default()

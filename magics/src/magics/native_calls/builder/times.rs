@@ -1,6 +1,6 @@
 //! Whose the time between two events is.
 
-use super::{Builder, Code, Kind};
+use super::{Builder, Code, NodeKind};
 
 /// An event, and what was open behind it.
 pub(super) struct Then {
@@ -29,7 +29,7 @@ impl<C: Code> Builder<'_, C> {
         if lasts.is_some_and(|open| open.node == node) {
             return node;
         }
-        while let (Kind::Caller(_), Some(parent)) =
+        while let (NodeKind::Caller(_), Some(parent)) =
             (self.tree.nodes[node].kind, self.tree.nodes[node].parent)
         {
             node = parent;
@@ -41,7 +41,7 @@ impl<C: Code> Builder<'_, C> {
     fn owner(&mut self, time: u64) -> Option<Then> {
         let last = *self.open.last()?;
         let depth = self.open.len() - 1;
-        let serves = matches!(last.kind, Kind::Native(_))
+        let serves = matches!(last.kind, NodeKind::Native(_))
             && last
                 .library
                 .is_some_and(|library| self.code.serves(library));

@@ -8,15 +8,16 @@ use diaphane_sight::code::file;
 use diaphane_sight::code::file::Class;
 use diaphane_sight::linker::search::{Attempt, Requester, Rules};
 
-use super::{Candidate, Explanation, Scene, Tried, name_of, shown};
-use crate::libraries::inventory::Item;
+use super::{Candidate, Explanation, ImportSnapshot, Tried, shown};
+use crate::libraries::inventory::LibraryEntry;
+use crate::libraries::names::file_name;
 use crate::magics::why_import::exception::Cause;
 use crate::session::import_audit;
 
 /// So many files are walked through in search of the one that needs a library.
 const MOST_FILES: usize = 500;
 
-pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
+pub(super) fn library(cause: &Cause, snapshot: &ImportSnapshot, told: &mut Explanation) {
     let wanted = cause.failure.file.as_str();
     if wanted.contains('/') {
         return unreadable(wanted, told);
@@ -27,7 +28,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
     let found = root.and_then(|root| requester(Path::new(&root), wanted, &rules));
     let (requester, tried) = match found {
         Some((requester, tried)) => (Some(requester), tried),
-        None => (None, rules.attempts(wanted, &callers(scene))),
+        None => (None, rules.attempts(wanted, &callers(snapshot))),
     };
     told.required_by = requester.as_deref().map(shown);
     told.tried = tried
@@ -37,7 +38,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
             rule: attempt.rule.to_string(),
         })
         .collect();
-    let like = scene.places.like(wanted, &rules);
+    let like = snapshot.places.like(wanted, &rules);
     let is_exact = |path: &PathBuf| path.file_name().is_some_and(|name| name == wanted);
     told.candidates = like
         .iter()
@@ -51,13 +52,13 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
         .collect();
     let who = told.required_by.as_deref().map_or_else(
         || "it was asked for by that name".to_owned(),
-        |by| format!("{} needs it", name_of(by)),
+        |by| format!("{} needs it", file_name(by)),
     );
     told.reason = format!(
         "{wanted} is in none of the {} places where the linker looks; {who}.",
         tried.len()
     );
-    let changed = scene.changes.contains_key("LD_LIBRARY_PATH");
+    let changed = snapshot.changes.contains_key("LD_LIBRARY_PATH");
     let exact = told.candidates.iter().find(|candidate| candidate.would_do);
     told.fix = match (exact, told.candidates.first()) {
         (Some(file), _) => format!(
@@ -72,7 +73,7 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
         ),
         (None, Some(other)) => format!(
             "only another version is here ({}): install the package that has {wanted}, or a build of the module for the version that is here.",
-            name_of(&other.path),
+            file_name(&other.path),
         ),
         (None, None) => {
             format!("no file of that name was found: install the package that has {wanted}.")
@@ -81,9 +82,9 @@ pub(super) fn library(cause: &Cause, scene: &Scene, told: &mut Explanation) {
 }
 
 /// Whose search paths hold for a name that Python code gave: the module's that calls the linker, and the program's.
-fn callers(scene: &Scene) -> Vec<Requester> {
-    let of = |item: &Item| Requester::of(&item.facts);
-    let mut items = scene.items.iter();
+fn callers(snapshot: &ImportSnapshot) -> Vec<Requester> {
+    let of = |item: &LibraryEntry| Requester::of(&item.facts);
+    let mut items = snapshot.items.iter();
     let program = items.next().map(of);
     let ctypes = items.find(|item| item.facts.name.starts_with("_ctypes."));
     let ctypes = ctypes.map(of).unwrap_or_default();
@@ -122,7 +123,7 @@ fn requester(root: &Path, wanted: &str, rules: &Rules) -> Option<(PathBuf, Vec<A
             continue;
         };
         let own = Requester {
-            name: name_of(&shown(&path)).to_owned(),
+            name: file_name(&shown(&path)).to_owned(),
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             rpath: facts.rpath,
             runpath: facts.runpath,

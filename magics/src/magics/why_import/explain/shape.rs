@@ -6,7 +6,8 @@ use std::path::Path;
 use diaphane_sight::code::file;
 use diaphane_sight::code::file::Class;
 
-use super::{Explanation, name_of};
+use super::Explanation;
+use crate::libraries::names::file_name;
 use crate::magics::why_import::exception::Cause;
 use crate::magics::why_import::message::Failure;
 
@@ -62,7 +63,7 @@ pub(super) fn executable_stack(failure: &Failure, told: &mut Explanation) {
 
 pub(super) fn no_module(cause: &Cause, told: &mut Explanation) {
     let path = cause.path.clone().unwrap_or_default();
-    let name = name_of(&path);
+    let name = file_name(&path);
     told.required_by = cause.path.clone();
     told.reason = format!(
         "{path} is a library, but has no function {}, by which Python would begin the module.",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diaphane_sight::runtimes::pools::{Api, runtime, threads_of};
 
-use super::{Scene, count};
+use super::{FindingsInput, count};
 use diaphane_report::{Diagnosis, Severity};
 
 /// So many calls are many.
@@ -17,9 +17,9 @@ const UNDIVIDED: f64 = 4.0 * 65536.0;
 const WORTH: f64 = 1e7;
 
 /// C004: many calls that do next to nothing.
-pub(super) fn tiny_calls(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn tiny_calls(input: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut functions: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
-    for (known, call, _) in scene.functions() {
+    for (known, call, _) in input.functions() {
         if let Some(flop) = call.flop {
             let sum = functions.entry(&known.signature.name).or_default();
             sum.0 += 1;
@@ -44,9 +44,9 @@ pub(super) fn tiny_calls(scene: &Scene<'_>) -> Vec<Diagnosis> {
 }
 
 /// C006: a pool of threads of which one computes.
-pub(super) fn one_thread(scene: &Scene<'_>) -> Option<Diagnosis> {
+pub(super) fn one_thread(input: &FindingsInput<'_>) -> Option<Diagnosis> {
     let (mut calls, mut flop, mut largest) = (0, 0.0, 0.0_f64);
-    for (known, call, _) in scene.functions() {
+    for (known, call, _) in input.functions() {
         let size = |name| call.integer(name).map(|size| size as f64);
         let (Some(done), true) = (call.flop, known.signature.name.ends_with("gemm")) else {
             continue;
@@ -58,7 +58,7 @@ pub(super) fn one_thread(scene: &Scene<'_>) -> Option<Diagnosis> {
     if calls == 0 || largest > UNDIVIDED || flop < WORTH {
         return None;
     }
-    let pool = scene.libraries.iter().find_map(|library| {
+    let pool = input.libraries.iter().find_map(|library| {
         let runtime = runtime(library)?;
         let is_pool = runtime.api == Api::Blas && runtime.name == "OpenBLAS";
         let threads = threads_of(library, runtime).filter(|_| is_pool)?;
@@ -66,7 +66,7 @@ pub(super) fn one_thread(scene: &Scene<'_>) -> Option<Diagnosis> {
     });
     let (library, threads) = pool?;
     // Others that computed would have taken as much time each. A pool that was just made spins for some milliseconds.
-    let (here, elsewhere) = scene.watched.cpu?;
+    let (here, elsewhere) = input.watched.cpu?;
     (elsewhere * 3 <= here).then(|| Diagnosis {
         code: "C006",
         severity: Severity::Info,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Scene;
-use crate::recording::arguments::lives::{Life, Owned};
+use super::FindingsInput;
+use crate::recording::arguments::lives::{Life, MemoryOwner};
 use crate::recording::arguments::snapshot::View;
-use crate::recording::arguments::{Given, What};
-use crate::recording::signatures::{Access, Call, Known, Memory};
+use crate::recording::arguments::{CalledFunction, Given};
+use crate::recording::signatures::{Access, KnownFunction, MemoryArgument, SignatureCall};
 use diaphane_report::view::bytes;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -19,27 +19,27 @@ struct Copied<'a> {
 }
 
 /// The copies that are sure.
-pub(super) fn before_blas(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn before_blas(input: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut copies: BTreeMap<String, (Copied<'_>, usize)> = BTreeMap::new();
     // The ufunc whose loop ran last on a thread, such as `matmul`.
     let mut outer: BTreeMap<usize, &Given> = BTreeMap::new();
-    for (log, given) in scene.calls() {
+    for (log, given) in input.calls() {
         match &given.what {
-            What::Loop(..) => {
+            CalledFunction::Loop(..) => {
                 outer.insert(log, given);
             }
-            What::Call(known, call) if call.flop.is_some() => {
+            CalledFunction::Call(known, call) if call.flop.is_some() => {
                 for (memory, owned) in read(given) {
                     let copied =
-                        of_operand(scene, known, outer.get(&log).copied(), given, memory, owned)
-                            .or_else(|| of_temporary(scene, known, call, given, memory, owned));
+                        of_operand(input, known, outer.get(&log).copied(), given, memory, owned)
+                            .or_else(|| of_temporary(input, known, call, given, memory, owned));
                     if let Some(copied) = copied {
                         let name = copied.view.name.clone();
                         copies.entry(name).or_insert((copied, 0)).1 += 1;
                     }
                 }
             }
-            What::Call(..) => {}
+            CalledFunction::Call(..) => {}
         }
     }
     copies
@@ -49,7 +49,7 @@ pub(super) fn before_blas(scene: &Scene<'_>) -> Vec<Diagnosis> {
 }
 
 /// The memory that BLAS reads.
-fn read(given: &Given) -> impl Iterator<Item = (&Memory, Owned)> {
+fn read(given: &Given) -> impl Iterator<Item = (&MemoryArgument, MemoryOwner)> {
     let handed = given.handed();
     let read = handed.filter(|(_, memory, _)| memory.access == Access::Read && memory.bytes > 0);
     read.map(|(_, memory, owned)| (memory, owned))
@@ -57,15 +57,15 @@ fn read(given: &Given) -> impl Iterator<Item = (&Memory, Owned)> {
 
 /// The loop was given an array, and BLAS was given neither it nor any other.
 fn of_operand<'a>(
-    scene: &Scene<'a>,
-    known: &Known,
+    input: &FindingsInput<'a>,
+    known: &KnownFunction,
     outer: Option<&Given>,
     given: &Given,
-    memory: &Memory,
-    owned: Owned,
+    memory: &MemoryArgument,
+    owned: MemoryOwner,
 ) -> Option<Copied<'a>> {
-    let outer = outer.filter(|_| owned == Owned::Nobody)?;
-    let What::Loop(about, _) = &outer.what else {
+    let outer = outer.filter(|_| owned == MemoryOwner::Nobody)?;
+    let CalledFunction::Loop(about, _) = &outer.what else {
         return None;
     };
     if !about.is_general || known.is_of_lapack() {
@@ -73,14 +73,14 @@ fn of_operand<'a>(
     }
     let inputs = outer.of.iter().take(about.inputs);
     let mut missing =
-        inputs.filter(|owned| matches!(owned, Owned::Life(_)) && !given.of.contains(owned));
+        inputs.filter(|owned| matches!(owned, MemoryOwner::Life(_)) && !given.of.contains(owned));
     let first = missing.next()?;
     let second = missing.find(|owned| *owned != first);
     // With two of them it is not known which one this is.
     let life = first
-        .life(&scene.arguments.lives)
+        .life(&input.arguments.lives)
         .filter(|_| second.is_none())?;
-    let view = named(scene, life)?;
+    let view = named(input, life)?;
     Some(Copied {
         view,
         why: reason(view, known)?,
@@ -92,14 +92,14 @@ fn of_operand<'a>(
 /// BLAS was given memory that was allocated for this and into which nothing was computed, as large as an array that it
 /// could not have read.
 fn of_temporary<'a>(
-    scene: &Scene<'a>,
-    known: &Known,
-    call: &Call,
+    input: &FindingsInput<'a>,
+    known: &KnownFunction,
+    call: &SignatureCall,
     given: &Given,
-    memory: &Memory,
-    owned: Owned,
+    memory: &MemoryArgument,
+    owned: MemoryOwner,
 ) -> Option<Copied<'a>> {
-    let life = owned.life(&scene.arguments.lives)?;
+    let life = owned.life(&input.arguments.lives)?;
     if life.is_old || life.is_kept || life.is_written || known.is_of_lapack() {
         return None;
     }
@@ -108,7 +108,7 @@ fn of_temporary<'a>(
         let lives = given
             .of
             .iter()
-            .filter_map(|owned| owned.life(&scene.arguments.lives));
+            .filter_map(|owned| owned.life(&input.arguments.lives));
         lives
             .into_iter()
             .any(|life| life.span.contains(view.span.start))
@@ -122,7 +122,7 @@ fn of_temporary<'a>(
             && !is_used(view)
             && reason(view, known).is_some()
     };
-    let mut fitting = scene.watched.before.views.iter().filter(is_it);
+    let mut fitting = input.watched.before.views.iter().filter(is_it);
     let view = fitting.next().filter(|_| fitting.next().is_none())?;
     Some(Copied {
         view,
@@ -133,14 +133,14 @@ fn of_temporary<'a>(
 }
 
 /// The name for an array as a whole.
-fn named<'a>(scene: &Scene<'a>, life: &'a Life) -> Option<&'a View> {
-    let views = scene.watched.before.views.iter();
+fn named<'a>(input: &FindingsInput<'a>, life: &'a Life) -> Option<&'a View> {
+    let views = input.watched.before.views.iter();
     let mut views = views.filter(|view| view.is_named && life.span.contains(view.span.start));
     views.next()
 }
 
 /// Why BLAS cannot read an array; nothing if it could.
-fn reason(view: &View, known: &Known) -> Option<String> {
+fn reason(view: &View, known: &KnownFunction) -> Option<String> {
     if let Some(dtype) = known.dtype()
         && view.dtype != dtype
     {

@@ -3,6 +3,7 @@
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::runtimes::pools::{Api, corename, runtime};
 
+use crate::arch::features;
 use diaphane_report::{Diagnosis, Severity};
 
 /// What a processor can do, from the least to the most, and OpenBLAS's names of kernels that use no more.
@@ -55,8 +56,8 @@ fn slow(library: &Library) -> Option<Diagnosis> {
     let used = LEVELS
         .iter()
         .position(|(_, names)| names.iter().any(|name| name.eq_ignore_ascii_case(&core)))?;
-    let (has, uses) = (LEVELS[here()?].0, LEVELS[used].0);
-    (used < here()?).then(|| Diagnosis {
+    let (has, uses) = (LEVELS[features::vector_level()?].0, LEVELS[used].0);
+    (used < features::vector_level()?).then(|| Diagnosis {
         code: "C003",
         severity: Severity::Warn,
         title: format!(
@@ -72,25 +73,4 @@ fn slow(library: &Library) -> Option<Diagnosis> {
         ],
         fix: "Start the kernel without OPENBLAS_CORETYPE; if it is not set, a newer OpenBLAS may know this CPU.".into(),
     })
-}
-
-/// What this processor can do.
-#[cfg(target_arch = "x86_64")]
-fn here() -> Option<usize> {
-    macro_rules! has {
-        ($($feature:tt),+) => { true $(&& std::is_x86_feature_detected!($feature))+ };
-    }
-    Some(if has!("avx512f", "avx512dq", "avx512bw", "avx512vl") {
-        3
-    } else if has!("avx2", "fma") {
-        2
-    } else {
-        usize::from(has!("avx"))
-    })
-}
-
-/// What this processor can do.
-#[cfg(not(target_arch = "x86_64"))]
-fn here() -> Option<usize> {
-    None
 }

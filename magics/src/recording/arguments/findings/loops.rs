@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Scene, count};
-use crate::recording::arguments::lives::Owned;
-use crate::recording::arguments::{Given, What};
+use super::{FindingsInput, count};
+use crate::recording::arguments::lives::MemoryOwner;
+use crate::recording::arguments::{CalledFunction, Given};
 use diaphane_report::{Diagnosis, Severity};
 
 /// Fewer items are not worth a word.
 const MANY: usize = 1000;
 
 /// C001: the loop for Python's objects calls Python for each item.
-pub(super) fn of_objects(scene: &Scene<'_>) -> Vec<Diagnosis> {
+pub(super) fn of_objects(input: &FindingsInput<'_>) -> Vec<Diagnosis> {
     let mut items: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, given) in scene.calls() {
-        if let What::Loop(about, looping) = &given.what
+    for (_, given) in input.calls() {
+        if let CalledFunction::Loop(about, looping) = &given.what
             && about.types.contains('O')
             && !about.is_general
         {
@@ -30,16 +30,16 @@ pub(super) fn of_objects(scene: &Scene<'_>) -> Vec<Diagnosis> {
             "{ufunc} ran its loop for Python objects: it called Python once for each of {}.",
             count(items, "item")
         ),
-        evidence: objects(scene),
+        evidence: objects(input),
         fix: "Give the array a dtype of numbers: x.astype(float); look for what made it dtype=object.".into(),
     })
     .collect()
 }
 
 /// The arrays of objects that the cell names.
-fn objects(scene: &Scene<'_>) -> Vec<String> {
-    let views = scene.watched.before.views.iter();
-    let views = views.chain(&scene.watched.after.views);
+fn objects(input: &FindingsInput<'_>) -> Vec<String> {
+    let views = input.watched.before.views.iter();
+    let views = views.chain(&input.watched.after.views);
     let mut names: Vec<String> = views
         .filter(|view| view.is_named && view.dtype == "object")
         .map(|view| format!("{}: dtype=object", view.name))
@@ -50,13 +50,13 @@ fn objects(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// One way to use a loop: the thread, the ufunc, its types, and the operand in question.
-type Way = (usize, String, String, usize);
+type LoopUse = (usize, String, String, usize);
 
 /// C005: an operand of another dtype goes through a buffer, piece by piece.
-pub(super) fn through_buffers(scene: &Scene<'_>) -> Vec<Diagnosis> {
-    let mut pieces: BTreeMap<Way, (usize, usize)> = BTreeMap::new();
-    for (log, given) in scene.calls() {
-        let What::Loop(about, looping) = &given.what else {
+pub(super) fn through_buffers(input: &FindingsInput<'_>) -> Vec<Diagnosis> {
+    let mut pieces: BTreeMap<LoopUse, (usize, usize)> = BTreeMap::new();
+    for (log, given) in input.calls() {
+        let CalledFunction::Loop(about, looping) = &given.what else {
             continue;
         };
         let Some(ufunc) = about.ufunc.clone().filter(|_| !about.is_general) else {
@@ -74,7 +74,7 @@ pub(super) fn through_buffers(scene: &Scene<'_>) -> Vec<Diagnosis> {
         .filter(|(_, (runs, items))| *runs > 1 && *items >= MANY);
     told.filter_map(|((_, ufunc, types, operand), (runs, items))| {
         let wanted = dtype(types.chars().nth(operand)?)?;
-        let mut views = scene.watched.before.views.iter();
+        let mut views = input.watched.before.views.iter();
         let view = views.find(|view| {
             let size: usize = view.layout.shape.iter().product();
             view.is_named && size == items && view.dtype != wanted && is_number(&view.dtype)
@@ -98,13 +98,13 @@ pub(super) fn through_buffers(scene: &Scene<'_>) -> Vec<Diagnosis> {
 
 /// The operands that lie in no array, though they advance.
 fn strangers(given: &Given, inputs: usize) -> Vec<usize> {
-    let What::Loop(_, looping) = &given.what else {
+    let CalledFunction::Loop(_, looping) = &given.what else {
         return Vec::new();
     };
     let operands = given.of.iter().zip(&looping.arrays).take(inputs);
     let strange = operands
         .enumerate()
-        .filter(|(_, (owned, (_, step)))| **owned == Owned::Nobody && *step != 0);
+        .filter(|(_, (owned, (_, step)))| **owned == MemoryOwner::Nobody && *step != 0);
     strange.map(|(operand, _)| operand).collect()
 }
 

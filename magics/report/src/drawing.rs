@@ -1,0 +1,91 @@
+//! A picture as plain data: boxes, lines and words. How it becomes SVG is known in `view`.
+
+/// What a shape stands for; the theme gives the colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// Text and outlines.
+    Text,
+    /// What is less important.
+    Faint,
+    /// The ground that something lies on.
+    Ground,
+    /// One of eight tones that differ from each other on light and on dark, by number.
+    Tone(usize),
+}
+
+/// A rectangle in pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct Area {
+    /// The left edge.
+    pub x: f64,
+    /// The upper edge.
+    pub y: f64,
+    /// To the right.
+    pub width: f64,
+    /// Downwards.
+    pub height: f64,
+}
+
+/// Where words stand relative to their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    /// They begin there.
+    Start,
+    /// They end there.
+    End,
+}
+
+/// One element of a picture.
+#[derive(Debug, Clone)]
+pub(crate) enum Shape {
+    /// A filled box with a title.
+    Area(Area, Ink, f64, String),
+    /// A thin line between two places.
+    Line((f64, f64), (f64, f64), Ink),
+    /// Words on one line.
+    Text((f64, f64), String, Ink, Anchor),
+}
+
+/// A picture that grows shape by shape, the later ones on top.
+#[derive(Debug, Clone, Default)]
+pub struct Drawing {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) label: String,
+    pub(crate) shapes: Vec<Shape>,
+}
+
+impl Drawing {
+    /// An empty picture; the label is what a screen reader says.
+    pub fn new(width: f64, height: f64, label: &str) -> Self {
+        Self {
+            width,
+            height,
+            label: label.into(),
+            shapes: Vec::new(),
+        }
+    }
+
+    /// A filled box. Under the pointer it shows the title.
+    pub fn area(&mut self, area: Area, ink: Ink, opacity: f64, title: &str) {
+        self.shapes
+            .push(Shape::Area(area, ink, opacity, title.into()));
+    }
+
+    /// A thin line.
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink) {
+        self.shapes.push(Shape::Line(from, to, ink));
+    }
+
+    /// Words that begin at a place, on one line.
+    pub fn text(&mut self, at: (f64, f64), text: &str, ink: Ink) {
+        self.shapes
+            .push(Shape::Text(at, text.into(), ink, Anchor::Start));
+    }
+
+    /// Words that end at a place, on one line.
+    pub fn text_before(&mut self, at: (f64, f64), text: &str, ink: Ink) {
+        self.shapes
+            .push(Shape::Text(at, text.into(), ink, Anchor::End));
+    }
+}

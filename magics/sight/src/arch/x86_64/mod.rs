@@ -1,0 +1,7 @@
+//! What depends on the processor, on x86-64.
+
+pub(crate) mod calls;
+pub(super) mod float;
+pub(crate) mod instructions;
+pub(crate) mod registers;
+pub(crate) mod relocations;

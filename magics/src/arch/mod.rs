@@ -1,0 +1,12 @@
+//! What depends on the processor: `x86_64/` and `aarch64/` have the same files with the same functions, and this folder is
+//! the one place that chooses between them. `guard.rs` is a part of `rust_cells`; the others know no room.
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::{features, system_calls};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::{features, system_calls};

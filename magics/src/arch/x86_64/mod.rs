@@ -1,0 +1,4 @@
+//! What depends on the processor, on x86-64.
+
+pub(crate) mod features;
+pub(crate) mod system_calls;

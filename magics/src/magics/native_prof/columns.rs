@@ -1,0 +1,55 @@
+//! The fields of `%%native_prof`.
+
+use diaphane_report::{Column, Field, Rows, Schema, Show};
+
+pub(super) const SCHEMA: Schema = Schema::new(
+    &[Rows {
+        with: "",
+        columns: COLUMNS,
+        fields: FIELDS,
+    }],
+    FACTS,
+);
+
+#[rustfmt::skip]
+pub(super) const COLUMNS: &[Column] = &[
+    Column::new("function", Show::Text, 0).at_least(20)
+        .means("a Python function or a native one; code without a name counts by page", "the interpreter's frames, the library's symbols"),
+    Column::new("library", Show::Text, 3).at_least(14)
+        .means("the library of a native function; null for a Python function", "the dynamic linker (link_map)"),
+    Column::new("kind", Show::Text, 2).at_least(9)
+        .means("Python, interpreter, extension, BLAS, OpenMP, Rust, libc, native; GIL wait and wait for time without a CPU", "the library, the name, the system call"),
+    Column::new("self_pct", Show::Number, 0).titled("self %")
+        .means("samples in which it was the innermost function, in per cent", "samples"),
+    Column::new("total_pct", Show::Number, 1).titled("total %")
+        .means("samples in which it was on the stack, in per cent", "samples"),
+    Column::new("samples", Show::Number, 4)
+        .means("how many samples self_pct is", "samples"),
+    Column::new("threads", Show::Number, 5)
+        .means("on how many threads it was seen", "samples"),
+];
+
+#[rustfmt::skip]
+const FIELDS: &[Field] = &[
+    Field::new("total_samples", Show::Number, "how many samples total_pct is", "samples"),
+    Field::new("file", Show::Path, "the file of a Python function; null for a native one", "its code object"),
+    Field::new("line", Show::Number, "the line that ran, with --lines; null without", "the interpreter's instruction"),
+];
+
+#[rustfmt::skip]
+const FACTS: &[Field] = &[
+    Field::new("hz", Show::Number, "how many samples a second were asked for", "the line"),
+    Field::new("clock", Show::Text, "what a sample stands for: as the option --wall or --cpu, or without", "the line"),
+    Field::new("samples", Show::Number, "how many samples were taken", "the sampler"),
+    Field::new("lost", Show::Number, "samples for which there was no slot", "the sampler"),
+    Field::new("late", Show::Number, "samples that were due while the thread had no CPU", "the sampler"),
+    Field::new("unwind_truncated_pct", Show::Number, "samples whose stack does not reach the thread's first function, in per cent", "the unwinder"),
+    Field::new("joined_pct", Show::Number, "samples in which assembly without unwind information was crossed by a return address that fits, in per cent", "the unwinder"),
+    Field::new("gil_wait_pct", Show::Number, "samples that waited for the GIL, in per cent", "samples"),
+    Field::new("python_unplaced_pct", Show::Number, "samples whose Python functions have no place in the native stack, in per cent", "samples"),
+    Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
+    Field::new("sampler_cpu_ns", Show::Time, "the CPU time of sampling itself", "the clock of the sampling thread"),
+    Field::new("kinds", Show::Object, "samples of each kind", "samples"),
+    Field::new("stacks", Show::Records, "the stacks with their number of samples: tid, thread, frames (the outermost first), count", "samples"),
+    Field::new("files", Show::List, "the files that --svg, --speedscope and --collapsed wrote", "the line"),
+];

@@ -1,0 +1,41 @@
+//! In place of the recording on processors whose kernel does not dispatch system calls.
+
+use std::ffi::c_int;
+
+use libc::sigaction;
+
+use crate::syscalls::{Install, Plan, Recording, Refused};
+
+/// There is none.
+#[derive(Debug)]
+pub struct Running(());
+
+/// Refuses.
+///
+/// # Errors
+/// Always.
+pub fn begin(_plan: Plan) -> Result<Running, Refused> {
+    Err(Refused::Unsupported(libc::ENOSYS))
+}
+
+impl Running {
+    /// Gives nothing.
+    pub fn end(self) -> Recording {
+        Recording::default()
+    }
+}
+
+/// Does what `sigaction` does: there is no recording whose signal a handler could block.
+///
+/// # Safety
+/// As for `sigaction`.
+#[allow(unsafe_code, reason = "it stands in for a C function")]
+pub unsafe fn install_handler(
+    install: Install,
+    signal: c_int,
+    action: *const sigaction,
+    before: *mut sigaction,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { install(signal, action, before) }
+}

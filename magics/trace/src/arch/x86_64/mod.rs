@@ -1,0 +1,5 @@
+//! What depends on the processor, on x86-64.
+
+pub(crate) mod clock;
+pub(crate) mod code;
+pub(crate) mod signal_frames;
