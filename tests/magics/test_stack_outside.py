@@ -1,6 +1,7 @@
 """`diaphane stack PID`: the stack of a process that need not answer, read from outside."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support import pythons
 from support.patience import wait_until
 
 pytestmark = pytest.mark.diaphane
@@ -232,3 +234,67 @@ def test_what_cannot_be_seen_is_said_in_a_line(launch):
     assert other.returncode == 1
     assert f"process {cat.pid} (cat) runs no CPython" in other.stderr
     assert other.stderr.count("\n") == 1
+
+
+SCRIPT = """
+import os, threading, time
+def nap(letter, *, key=None):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+class Caller:
+    def call(self):
+        yield from (
+            nap(letter, key=1) for letter in "é")
+def other():
+    time.sleep(
+        600)
+threading.Thread(target=other, daemon=True).start()
+list(map(lambda _: next(Caller().call()), [0]))
+"""
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15", "3.14t", "3.15t"]
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_every_python_is_read_by_a_binary_that_was_built_for_one(launch, tmp_path, version: str):
+    command = pythons.command(version)
+    if command is None:
+        pytest.skip(f"no CPython {version} here")
+    kernel = launch()
+    script = tmp_path / "naïve.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as process:
+        pid = 0
+        try:
+            pid = int(process.stdout.readline())
+            wait_until(lambda: status(pid, "State") == "S", "it sleeps")
+            wait_until(lambda: "other" in stack(kernel, pid, "--all").stdout, "both threads run")
+            told = report(kernel, pid, "--all")
+            threads = {row["tid"]: [] for row in told["rows"]}
+            for row in told["rows"]:
+                if row["kind"] == "python":
+                    place = f"{row['function']} {Path(row['file']).name}:{row['line']}"
+                    threads[row["tid"]].append(place)
+            assert threads.pop(pid) == [
+                "nap naïve.py:5",
+                "Caller.call.<locals>.<genexpr> naïve.py:9",
+                "Caller.call naïve.py:8",
+                "<lambda> naïve.py:14",
+                "<module> naïve.py:14",
+            ]
+            (thread,) = threads.values()
+            assert thread[0] == "other naïve.py:11"
+            assert [place.split()[0] for place in thread[1:]] == [
+                "Thread.run",
+                "Thread._bootstrap_inner",
+                "Thread._bootstrap",
+            ]
+            names = functions(told["rows"])
+            assert not any("EvalFrame" in (name or "") for name in names)
+            assert {row["gil"] for row in told["rows"]} == {"none"}
+            assert told["host"]["python"].startswith(version.rstrip("t"))
+            assert [limit for limit in told["limits"] if "GIL" not in limit] == []
+            assert len(told["limits"]) == version.count("t")
+        finally:
+            if pid:
+                os.kill(pid, 9)
+            process.kill()

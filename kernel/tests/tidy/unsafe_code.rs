@@ -191,6 +191,14 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "magics/cpython/src/interpreter.rs",
+        "CPython's C interface names the states of threads",
+    ),
+    (
+        "magics/cpython/src/check.rs",
         "CPython's own structures are compared with its C interface",
+    ),
+    (
+        "magics/cpython/src/lazy.rs",
+        "a code object that a C struct of CPython refers to",
     ),
 ];

@@ -2,25 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::locals::Local;
-use super::reader::{RawFrame, Reader};
+use crate::locals::Local;
+use crate::reader::{RawFrame, Reader};
 
 /// No name is longer.
 const LONGEST_NAME: usize = 4096;
 /// No table of lines is longer.
 const LONGEST_TABLE: usize = 1 << 20;
-/// Where every object has its type, and a variable one its length.
-const TYPE: usize = 8;
-pub const LENGTH: usize = 16;
-/// Where a string has the bits that say how it is stored, and bytes have their content.
-pub const STATE: usize = 32;
-pub const CONTENT: usize = 32;
 
 /// One Python function that has not returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonFrame {
+    /// Its qualified name.
     pub function: String,
+    /// The file name, as the code object has it.
     pub file: String,
+    /// The line that it is at, counted from 1.
     pub line: Option<u32>,
     /// Whether the interpreter's C function was called for it.
     pub entry: bool,
@@ -34,13 +31,19 @@ pub struct Functions {
     known: HashMap<usize, Option<Code>>,
 }
 
-#[derive(Clone)]
-struct Code {
-    function: String,
-    file: String,
-    first_line: u32,
+/// What a code object says.
+pub(crate) struct Code {
+    pub function: String,
+    pub file: String,
+    pub first_line: u32,
     lines: Vec<u8>,
-    instructions: usize,
+}
+
+impl Code {
+    /// The line of an instruction, which lies so many bytes behind the first one.
+    pub fn line(&self, offset: usize) -> Option<u32> {
+        line(&self.lines, self.first_line, offset / 2)
+    }
 }
 
 impl Default for Functions {
@@ -71,14 +74,13 @@ impl Functions {
             .entry(frame.code)
             .or_insert_with(|| reader.code(frame.code));
         let code = code.as_ref()?;
-        let unit = frame
-            .instruction
-            .checked_sub(code.instructions)
-            .map(|offset| offset / 2);
+        let offset = reader
+            .instructions(frame)
+            .and_then(|start| frame.instruction.checked_sub(start));
         Some(PythonFrame {
             function: code.function.clone(),
             file: code.file.clone(),
-            line: unit.and_then(|unit| line(&code.lines, code.first_line, unit)),
+            line: offset.and_then(|offset| code.line(offset)),
             entry: frame.entry,
             locals: None,
         })
@@ -86,45 +88,42 @@ impl Functions {
 }
 
 impl Reader {
-    fn code(&self, address: usize) -> Option<Code> {
-        let (subject, layout) = (self.subject, &self.layout.code);
-        let word = |address: usize| subject.word(address);
-        let is_code = word(address.checked_add(TYPE)?)? == self.code_type;
-        let table = word(address + layout.lines)?;
-        let length = word(table.checked_add(LENGTH)?)?.min(LONGEST_TABLE);
-        is_code.then_some(())?;
+    /// What a code object says, if it is one.
+    pub(crate) fn code(&self, address: usize) -> Option<Code> {
+        let (layout, object) = (&self.layout.code, &self.layout.object);
+        (self.class(address)? == self.code_type).then_some(())?;
+        let table = self.word(address, layout.lines)?;
+        let length = self.word(table, object.length)?.min(LONGEST_TABLE);
+        let first_line = self.int(address, layout.first_line)?;
         Some(Code {
-            function: self.text(word(address + layout.name)?)?,
-            file: self.text(word(address + layout.file)?)?,
-            first_line: u32::try_from(subject.int(address + layout.first_line)?).ok()?,
-            lines: subject.bytes(table + CONTENT, length),
-            instructions: address + layout.instructions,
+            function: self.text(self.word(address, layout.name)?)?,
+            file: self.text(self.word(address, layout.file)?)?,
+            first_line: u32::try_from(first_line).ok()?,
+            lines: self.subject.bytes(table.checked_add(object.bytes)?, length),
         })
     }
 
     /// The content of a `str`.
-    pub fn text(&self, address: usize) -> Option<String> {
-        let (subject, layout) = (self.subject, &self.layout.text);
-        let is_text = subject.word(address.checked_add(TYPE)?)? == self.text_type;
-        let length = subject.word(address + LENGTH)?.min(LONGEST_NAME);
-        let state = subject.int(address + STATE)?;
-        // Two bits for interning, three for the size of a character, one each for compact and for ASCII.
-        let (size, compact, ascii) = (state >> 2 & 7, state >> 5 & 1, state >> 6 & 1);
-        if !is_text || compact == 0 {
+    pub(crate) fn text(&self, address: usize) -> Option<String> {
+        let layout = &self.layout.text;
+        let is_text = self.class(address)? == self.text_type;
+        let length = self
+            .word(address, self.layout.object.length)?
+            .min(LONGEST_NAME);
+        let storage = layout.storage(self.int(address, layout.state)?);
+        if !is_text || !storage.compact {
             return None;
         }
-        let start = address
-            + match ascii {
-                1 => layout.ascii,
-                _ => layout.other,
-            };
-        let raw = subject.bytes(start, length * usize::try_from(size).ok()?);
-        letters(&raw, size)
+        let start = address.checked_add(layout.start(&storage))?;
+        letters(
+            &self.subject.bytes(start, length * storage.size),
+            storage.size,
+        )
     }
 }
 
 /// Text of so many bytes a letter.
-fn letters(raw: &[u8], size: i32) -> Option<String> {
+fn letters(raw: &[u8], size: usize) -> Option<String> {
     let letter = |number: u32| char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER);
     Some(match size {
         1 => raw.iter().map(|&byte| char::from(byte)).collect(),
@@ -145,7 +144,7 @@ fn letters(raw: &[u8], size: i32) -> Option<String> {
 }
 
 /// The line of an instruction by its number, from a code object's table (`Objects/locations.md` of CPython).
-pub fn line(table: &[u8], first: u32, unit: usize) -> Option<u32> {
+pub(crate) fn line(table: &[u8], first: u32, unit: usize) -> Option<u32> {
     let mut bytes = table.iter().copied().peekable();
     let mut line = i64::from(first);
     let mut end = 0;

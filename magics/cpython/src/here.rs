@@ -15,9 +15,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::interpreter::layout_that_holds;
-use super::layout::{Entry, Layout};
-use crate::frames::{CONTENT, LENGTH, STATE, line};
+use crate::check::layout_that_holds;
+use crate::frames::line;
+use crate::versions::{Entry, Layout, untagged};
 
 /// No more frames are looked at for the cell's.
 const MOST: usize = 400;
@@ -30,15 +30,20 @@ static CELL: AtomicUsize = AtomicUsize::new(0);
 /// A Python function at a line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spot {
+    /// The file name, as the code object has it.
     pub file: String,
+    /// The function's qualified name.
     pub function: String,
+    /// Counted from 1.
     pub line: Option<u32>,
 }
 
 /// What was written: the innermost function, and the line of the cell if that is one of its callers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Here {
+    /// The innermost function.
     pub inner: Spot,
+    /// The line of the cell's innermost function.
     pub cell_line: Option<u32>,
 }
 
@@ -80,7 +85,7 @@ pub fn note(state: usize, seen: &mut [usize; 2], room: &mut [u8]) -> usize {
         return 0;
     }
     let mut writer = Writer { room, used: 0 };
-    let code = word(at + layout.frame.code);
+    let code = code_of(layout, at);
     writer.number(line_of(layout, at, code));
     writer.number(cell_line(layout, at));
     writer.text(layout, word(code + layout.code.file));
@@ -120,7 +125,7 @@ fn cell_line(layout: &Layout, top: usize) -> Option<u32> {
         if at == 0 {
             return None;
         }
-        let code = word(at + layout.frame.code);
+        let code = code_of(layout, at);
         if is_same(layout, word(code + layout.code.file), cell) {
             return line_of(layout, at, code);
         }
@@ -132,18 +137,17 @@ fn cell_line(layout: &Layout, top: usize) -> Option<u32> {
 /// The frame itself, or the first one behind it that is a Python function's.
 fn of_python(layout: &Layout, mut at: usize) -> usize {
     let code_type = (&raw const ffi::PyCode_Type).addr();
-    // What lies between functions is one frame of the C stack's at a time.
+    // What lies between functions is one frame at a time that is none's.
     for _ in 0..4 {
         if at == 0 {
             return 0;
         }
-        let code = word(at + layout.frame.code);
+        let code = code_of(layout, at);
         let is_c = match layout.frame.entry {
-            // `FRAME_OWNED_BY_CSTACK`.
-            Entry::Owner(owner) => byte(at + owner) == 3,
+            Entry::Owner(owner) => byte(at + owner.at) >= owner.first_of_c,
             Entry::Flag(_) => false,
         };
-        if !is_c && code != 0 && word(code + size_of::<usize>()) == code_type {
+        if !is_c && code != 0 && word(code + layout.object.class) == code_type {
             return at;
         }
         at = word(at + layout.frame.previous);
@@ -151,15 +155,31 @@ fn of_python(layout: &Layout, mut at: usize) -> usize {
     0
 }
 
+fn code_of(layout: &Layout, frame: usize) -> usize {
+    untagged(word(frame + layout.frame.code))
+}
+
 fn line_of(layout: &Layout, frame: usize, code: usize) -> Option<u32> {
-    let instructions = code + layout.code.instructions;
+    let instructions = instructions(layout, frame, code);
     let unit = word(frame + layout.frame.instruction).checked_sub(instructions)? / 2;
     let table = word(code + layout.code.lines);
-    let length = word(table + LENGTH);
+    let length = word(table + layout.object.length);
+    let start = table + layout.object.bytes;
     // SAFETY: the code object of a frame has a table of bytes, which lives as long.
-    let table = unsafe { std::slice::from_raw_parts((table + CONTENT) as *const u8, length) };
+    let table = unsafe { std::slice::from_raw_parts(start as *const u8, length) };
     let first = u32::try_from(int(code + layout.code.first_line)).ok()?;
     line(table, first, unit)
+}
+
+/// Where the instructions begin that a frame runs, which may be a thread's own copy.
+fn instructions(layout: &Layout, frame: usize, code: usize) -> usize {
+    let copy = layout.frame.copy.map_or(0, |copy| int(frame + copy));
+    match (layout.code.copies, usize::try_from(copy)) {
+        (Some(copies), Ok(copy)) if copy > 0 => {
+            word(word(code + copies) + (1 + copy) * size_of::<usize>())
+        }
+        _ => code + layout.code.instructions,
+    }
 }
 
 /// Whether two strings are one, or have the same plain letters.
@@ -167,9 +187,12 @@ fn is_same(layout: &Layout, one: usize, other: usize) -> bool {
     if one == other || other == 0 {
         return one == other;
     }
-    let plain = |text: usize| (word(text + LENGTH), int(text + STATE) >> 6 & 1);
+    let plain = |text: usize| {
+        let storage = layout.text.storage(int(text + layout.text.state));
+        (word(text + layout.object.length), storage.ascii)
+    };
     let (length, ascii) = plain(one);
-    if plain(other) != (length, ascii) || ascii != 1 {
+    if plain(other) != (length, ascii) || !ascii {
         return false;
     }
     let start = layout.text.ascii;
@@ -211,19 +234,13 @@ impl Writer<'_> {
 
     /// A string, which CPython keeps as one, two or four bytes a letter.
     fn text(&mut self, layout: &Layout, text: usize) {
-        let state = int(text + STATE);
-        let (size, ascii) = (state >> 2 & 7, state >> 6 & 1);
-        let start = text
-            + if ascii == 1 {
-                layout.text.ascii
-            } else {
-                layout.text.other
-            };
+        let storage = layout.text.storage(int(text + layout.text.state));
+        let start = text + layout.text.start(&storage);
         let head = self.used;
         self.bytes(&[0, 0]);
-        let length = word(text + LENGTH);
+        let length = word(text + layout.object.length);
         for index in 0..length {
-            let letter = match size {
+            let letter = match storage.size {
                 1 => u32::from(byte(start + index)),
                 2 => int(start + 2 * index) as u32 & 0xffff,
                 _ => int(start + 4 * index) as u32,

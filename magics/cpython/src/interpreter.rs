@@ -1,21 +1,22 @@
 //! The interpreter's threads, their Python frames and the holder of the GIL, read from memory without the GIL.
 //!
 //! All reading goes through the operating system, so that what changes meanwhile gives a wrong answer at worst, which
-//! the types of the objects give away, and never a crash. Nothing is read before the layout has been compared with what
-//! CPython's C interface says.
+//! the types of the objects give away, and never a crash. Nothing is read before [`check`](crate::check()) has compared
+//! the layout with what CPython's C interface says.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::threads::Call;
 use diaphane_trace::recorder::Place;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::layout::{Entry, LAYOUT, Layout};
-use super::reader::{RawFrame, Reader, unpack};
+use crate::check::{layout, layout_that_holds};
+use crate::reader::{RawFrame, Reader, unpack};
+use crate::versions::Entry;
 
-/// Whether the layout was found to hold in this process.
-static HOLDS: AtomicBool = AtomicBool::new(false);
 /// The frame at which `note_above` ends.
 static FLOOR: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,6 +26,11 @@ unsafe extern "C" {
     static _PyRuntime: u8;
 }
 
+/// Where this process's interpreters share what they share.
+pub(crate) fn runtime() -> usize {
+    (&raw const _PyRuntime).addr()
+}
+
 /// The threads that Python knows, at one moment.
 #[derive(Debug, Default, Clone)]
 pub struct Interpreter {
@@ -32,27 +38,29 @@ pub struct Interpreter {
     pub states: HashMap<i32, usize>,
     /// Who holds the GIL.
     pub holder: Option<i32>,
-    /// Whether anything could be read.
+    /// Whether anything could be read; [`support`](crate::support()) says why not.
     pub known: bool,
+    /// Whether there is a GIL: a free-threaded Python does without, unless a module needs it.
+    pub has_gil: bool,
 }
 
 impl Interpreter {
     /// Looks, if it is known how.
     pub fn look() -> Self {
-        match Reader::own().filter(|_| HOLDS.load(Ordering::Relaxed)) {
+        match Reader::own().filter(|_| layout_that_holds().is_some()) {
             Some(reader) => Self::read(&reader),
             None => Self::default(),
         }
     }
 
     #[allow(unsafe_code, reason = "CPython's C interface")]
-    fn read(reader: &Reader) -> Self {
+    pub(crate) fn read(reader: &Reader) -> Self {
         // SAFETY: both only read a field of the main interpreter, which lives as long as Python.
         let (main, first) = unsafe {
             let main = ffi::PyInterpreterState_Main();
             (main.addr(), ffi::PyInterpreterState_ThreadHead(main).addr())
         };
-        reader.threads((&raw const _PyRuntime).addr(), main, first)
+        reader.threads(runtime(), main, first)
     }
 
     /// The frames of a thread, the innermost first; of a thread that runs they may be torn.
@@ -88,13 +96,19 @@ fn note_until(state: usize, words: &mut [usize], end: usize) -> usize {
     Reader::own().map_or(0, |reader| reader.note(state, words, end))
 }
 
+/// Whether a system call waits for the GIL, of an interpreter whose `_PyRuntime` is known: no other lock lies there.
+pub fn is_gil_wait(runtime: Option<Span>, call: &Call) -> bool {
+    let inside = runtime.is_some_and(|runtime| runtime.contains(call.first));
+    inside && call.name == Some("futex")
+}
+
 /// How the recorder finds the instruction that the calling thread's interpreter is at; `None` where the layout is not
 /// known to hold.
 #[allow(unsafe_code, reason = "CPython's C interface")]
 pub fn place(_py: Python<'_>) -> Option<Place> {
     /// Where the state is a part of the chain, its address must lie in memory.
     static STATE: AtomicUsize = AtomicUsize::new(0);
-    let layout = LAYOUT.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed))?;
+    let layout = layout_that_holds()?;
     // SAFETY: the GIL is held, as `_py` proves.
     let state = unsafe { ffi::PyThreadState_Get() }.addr();
     STATE.store(state, Ordering::Relaxed);
@@ -108,49 +122,13 @@ pub fn place(_py: Python<'_>) -> Option<Place> {
         instruction: layout.frame.instruction,
         previous: layout.frame.previous,
         owner: match layout.frame.entry {
-            Entry::Owner(owner) => Some(owner),
+            Entry::Owner(owner) => Some((owner.at, owner.first_of_c)),
             Entry::Flag(_) => None,
         },
     })
 }
 
-/// The layout, once it was found to hold.
-pub fn layout_that_holds() -> Option<&'static Layout> {
-    static KNOWN: Option<Layout> = LAYOUT;
-    KNOWN.as_ref().filter(|_| HOLDS.load(Ordering::Relaxed))
-}
-
 /// Where a code object's instructions begin, counted from its own address.
-pub fn instructions() -> Option<usize> {
-    Some(LAYOUT.as_ref()?.code.instructions)
-}
-
-/// Compares the layout with what the C interface says about the thread that asks.
-#[allow(unsafe_code, reason = "CPython's C interface")]
-pub fn check(_py: Python<'_>) {
-    if HOLDS.load(Ordering::Relaxed) {
-        return;
-    }
-    let Some(reader) = Reader::own() else { return };
-    let found = Interpreter::read(&reader);
-    let own = nix::unistd::gettid().as_raw();
-    // SAFETY: the GIL is held, as `_py` proves.
-    let state = unsafe { ffi::PyThreadState_Get() };
-    // SAFETY: as above; the result is a new reference, or null without a frame.
-    let frame = unsafe { ffi::PyThreadState_GetFrame(state) };
-    if frame.is_null() {
-        return;
-    }
-    // SAFETY: `frame` is a frame of ours; the result is a new reference.
-    let code = unsafe { ffi::PyFrame_GetCode(frame) };
-    let top = found.frames(own).first().copied();
-    let holds = found.states.get(&own) == Some(&state.addr())
-        && found.holder == Some(own)
-        && top.is_some_and(|top| top.code == code.addr());
-    // SAFETY: both references are ours.
-    unsafe {
-        ffi::Py_DECREF(code.cast());
-        ffi::Py_DECREF(frame.cast());
-    }
-    HOLDS.store(holds, Ordering::Relaxed);
+pub(crate) fn instructions() -> Option<usize> {
+    Some(layout()?.code.instructions)
 }

@@ -1,12 +1,21 @@
-//! The one door to CPython's private structures.
+//! The one door to CPython's private structures: where they are, whether they are where they should be, and what they
+//! say, in this process and in others.
 
+mod check;
 pub mod events;
 pub mod extensions;
 pub mod frames;
 pub mod here;
 pub mod interpreter;
-pub mod layout;
+pub mod lazy;
 pub mod locals;
 pub mod modules;
+mod opcodes;
 pub mod outside;
 pub mod reader;
+mod support;
+pub mod symbols;
+mod versions;
+
+pub use check::check;
+pub use support::support;

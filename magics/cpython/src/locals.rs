@@ -2,24 +2,18 @@
 //!
 //! They are read from memory like the frames, so that no method of theirs runs. The thread must not run meanwhile.
 
-use diaphane_sight::proc::spans::{c_string, int, word};
 use pyo3::ffi;
 use serde::Serialize;
 
-use super::reader::Reader;
+use crate::reader::{RawFrame, Reader};
+use crate::versions::untagged;
 
 /// No function shows more.
 const MOST: usize = 100;
-/// Where every object has its type, and a type its name.
-const TYPE: usize = 8;
-const TYPE_NAME: usize = 24;
-/// Where lists, tuples, bytes, strings and dictionaries have their length, and a tuple its items.
-const LENGTH: usize = 16;
-const ITEMS: usize = 24;
-
 /// One variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Local {
+    /// Its name in the function.
     pub name: String,
     /// The name of its type.
     #[serde(rename = "type")]
@@ -28,23 +22,33 @@ pub struct Local {
     pub len: Option<usize>,
 }
 
-/// The variables of a frame that have a value.
-pub fn locals(frame: usize, code: usize) -> Option<Vec<Local>> {
+/// The variables of a frame of this process that have a value.
+pub fn locals(frame: &RawFrame) -> Option<Vec<Local>> {
     let reader = Reader::own()?;
-    let layout = &reader.layout;
-    let names = word(code + layout.code.variables)?;
-    let count = usize::try_from(int(code + layout.code.variable_count)?).ok()?;
-    let local = |index: usize| {
-        let offset = index * size_of::<usize>();
-        let value = word(frame + layout.frame.size + offset).filter(|&value| value != 0)?;
-        Local::read(reader.text(word(names + ITEMS + offset)?)?, value)
+    let values = frame.frame.checked_add(reader.layout.frame.locals)?;
+    let local = |(index, name): (usize, Option<String>)| {
+        let value = untagged(reader.word(values, index * size_of::<usize>())?);
+        (value != 0).then_some(())?;
+        Local::read(&reader, name?, value)
     };
-    Some((0..count.min(MOST)).filter_map(local).collect())
+    let names = reader.variables(frame.code)?;
+    Some(names.into_iter().enumerate().filter_map(local).collect())
+}
+
+impl Reader {
+    /// The names of a function's variables, its own ones first; `None` for one that could not be read.
+    pub(crate) fn variables(&self, code: usize) -> Option<Vec<Option<String>>> {
+        let names = self.word(code, self.layout.code.variables)?;
+        let count = self.word(names, self.layout.object.length)?.min(MOST);
+        let items = names.checked_add(self.layout.object.tuple_items)?;
+        let name = |index: usize| self.text(self.word(items, index * size_of::<usize>())?);
+        Some((0..count).map(name).collect())
+    }
 }
 
 impl Local {
-    fn read(name: String, value: usize) -> Option<Self> {
-        let kind = word(value.checked_add(TYPE)?)?;
+    fn read(reader: &Reader, name: String, value: usize) -> Option<Self> {
+        let class = reader.class(value)?;
         let sized = [
             (&raw const ffi::PyList_Type).addr(),
             (&raw const ffi::PyTuple_Type).addr(),
@@ -52,10 +56,14 @@ impl Local {
             (&raw const ffi::PyUnicode_Type).addr(),
             (&raw const ffi::PyDict_Type).addr(),
         ];
+        let object = &reader.layout.object;
+        let kind = reader.word(class, object.class_name)?;
         Some(Self {
             name,
-            kind: c_string(word(kind.checked_add(TYPE_NAME)?)?)?,
-            len: word(value + LENGTH).filter(|_| sized.contains(&kind)),
+            kind: reader.subject.c_string(kind)?,
+            len: reader
+                .word(value, object.length)
+                .filter(|_| sized.contains(&class)),
         })
     }
 

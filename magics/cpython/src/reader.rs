@@ -1,170 +1,254 @@
 //! Reads the interpreter's threads and frames out of memory: of this process, or of another one.
 //!
-//! It allocates nothing where it notes frames, since that happens in signal handlers too.
+//! It allocates nothing where it notes frames, since that happens in signal handlers too. What it reads may be anything:
+//! another process's memory, or this one's while it changes.
 
 use std::collections::HashMap;
 
 use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 
-use super::interpreter::Interpreter;
-use super::layout::{Entry, GilPlace, LAYOUT, Layout};
+use crate::check;
+use crate::interpreter::Interpreter;
+use crate::versions::{Entry, GilPlace, Layout, untagged};
 
 /// No more threads than these are looked for.
 const MOST_THREADS: usize = 4096;
+/// No frame has more in front of its variables.
+const LARGEST_FRAME: usize = 128;
 
 /// How an interpreter is read.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Reader {
     /// Whose memory it is in.
-    pub subject: TargetProcess,
+    pub(crate) subject: TargetProcess,
     /// Where its structures keep what.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// By its type a code object is known to be one.
-    pub code_type: usize,
+    pub(crate) code_type: usize,
     /// By its type a string is known to be one.
-    pub text_type: usize,
+    pub(crate) text_type: usize,
 }
 
-/// A frame as four words: where it is, the code object, the next instruction, whether the interpreter was entered for
-/// it.
+/// A frame as four words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawFrame {
+    /// Where it is.
     pub frame: usize,
+    /// Its code object.
     pub code: usize,
-    pub instruction: usize,
-    pub entry: bool,
+    /// Its instruction.
+    pub(crate) instruction: usize,
+    /// Which copy of the instructions that is one of; in builds with the GIL there is one.
+    pub(crate) copy: usize,
+    /// Whether the interpreter was entered for it.
+    pub(crate) entry: bool,
 }
 
 /// How many words a frame takes.
 pub const WORDS: usize = 4;
 
-impl Reader {
-    /// For the interpreter of this process, if its layout is known.
-    pub fn own() -> Option<Self> {
-        Some(Self {
-            subject: TargetProcess::OWN,
-            layout: LAYOUT?,
-            code_type: (&raw const ffi::PyCode_Type).addr(),
-            text_type: (&raw const ffi::PyUnicode_Type).addr(),
-        })
+impl RawFrame {
+    /// The last word holds two things.
+    fn pack(self) -> [usize; WORDS] {
+        let last = self.copy << 1 | usize::from(self.entry);
+        [self.frame, self.code, self.instruction, last]
     }
 
-    /// The threads of an interpreter, from its first one on, and the holder of its GIL.
-    pub fn threads(&self, runtime: usize, interpreter: usize, first: usize) -> Interpreter {
-        let (subject, layout) = (self.subject, &self.layout);
-        let mut state = first;
-        let mut states = HashMap::new();
-        let mut by_state = HashMap::new();
-        while state != 0 && states.len() < MOST_THREADS {
-            let tid = subject.word(state + layout.thread.native_id);
-            let Some(tid) = tid.and_then(|tid| i32::try_from(tid).ok()) else {
-                break;
-            };
-            states.insert(tid, state);
-            by_state.insert(state, tid);
-            state = subject.word(state + layout.thread.next).unwrap_or(0);
-        }
-        let gil = match layout.gil.place {
-            GilPlace::Runtime(offset) => Some(runtime + offset),
-            GilPlace::Interpreter(offset) => subject.word(interpreter + offset),
-        };
-        let holder = gil
-            .filter(|gil| subject.int(gil + layout.gil.locked) == Some(1))
-            .and_then(|gil| {
-                let holder = subject.word(gil + layout.gil.holder)?;
-                by_state.get(&holder).copied()
-            });
-        Interpreter {
-            states,
-            holder,
-            known: true,
+    fn unpack(&[frame, code, instruction, last]: &[usize; WORDS]) -> Self {
+        Self {
+            frame,
+            code,
+            instruction,
+            copy: last >> 1,
+            entry: last & 1 == 1,
         }
     }
-
-    /// Notes the frames of the thread whose state is given, up to the one at `end`; returns how many words it wrote.
-    pub fn note(&self, state: usize, words: &mut [usize], end: usize) -> usize {
-        if state == 0 {
-            return 0;
-        }
-        let thread = &self.layout.thread;
-        let top = self.subject.word(state + thread.top);
-        let mut at = match thread.through {
-            Some(offset) => top.and_then(|through| self.subject.word(through + offset)),
-            None => top,
-        };
-        let (frames, _) = words.as_chunks_mut::<WORDS>();
-        let mut count = 0;
-        // The frames that the C stack owns are none of Python's, so there are more steps than frames.
-        for _ in 0..2 * frames.len() {
-            let Some(frame) = at
-                .filter(|&at| at != 0 && at != end && count < frames.len())
-                .and_then(|at| self.frame(at))
-            else {
-                break;
-            };
-            match frame.is_c {
-                true if count > 0 => frames[count - 1][3] = 1,
-                true => {}
-                false => {
-                    frames[count] = [
-                        frame.at,
-                        frame.code,
-                        frame.instruction,
-                        usize::from(frame.entry),
-                    ];
-                    count += 1;
-                }
-            }
-            at = Some(frame.previous);
-        }
-        count * WORDS
-    }
-
-    fn frame(&self, at: usize) -> Option<Read> {
-        /// `FRAME_OWNED_BY_CSTACK`.
-        const C_STACK: u8 = 3;
-        let layout = &self.layout.frame;
-        let mut bytes = [0; 72];
-        let bytes = bytes.get_mut(..layout.size)?;
-        (self.subject.read(at, bytes).ok()? == layout.size).then_some(())?;
-        let word = |offset: usize| {
-            let word = bytes.get(offset..offset + size_of::<usize>())?;
-            Some(usize::from_ne_bytes(word.try_into().ok()?))
-        };
-        let (entry, is_c) = match layout.entry {
-            Entry::Flag(offset) => (*bytes.get(offset)? != 0, false),
-            Entry::Owner(offset) => (false, *bytes.get(offset)? == C_STACK),
-        };
-        Some(Read {
-            at,
-            code: word(layout.code)?,
-            instruction: word(layout.instruction)?,
-            previous: word(layout.previous)?,
-            entry,
-            is_c,
-        })
-    }
-}
-
-/// One frame.
-struct Read {
-    at: usize,
-    code: usize,
-    instruction: usize,
-    previous: usize,
-    entry: bool,
-    is_c: bool,
 }
 
 /// The frames behind words.
 pub fn unpack(words: &[usize]) -> Vec<RawFrame> {
     let (frames, _) = words.as_chunks::<WORDS>();
-    let frame = |&[frame, code, instruction, entry]: &[usize; WORDS]| RawFrame {
-        frame,
-        code,
-        instruction,
-        entry: entry != 0,
-    };
-    frames.iter().map(frame).collect()
+    frames.iter().map(RawFrame::unpack).collect()
+}
+
+impl Reader {
+    /// For the interpreter of this process, if its layout is known; whether it holds is another question.
+    pub(crate) fn own() -> Option<Self> {
+        Some(Self {
+            subject: TargetProcess::OWN,
+            layout: *check::layout()?,
+            code_type: (&raw const ffi::PyCode_Type).addr(),
+            text_type: (&raw const ffi::PyUnicode_Type).addr(),
+        })
+    }
+
+    /// The pointer that lies so far behind an address.
+    pub(crate) fn word(&self, base: usize, offset: usize) -> Option<usize> {
+        self.subject.word(base.checked_add(offset)?)
+    }
+
+    /// The C `int` that lies so far behind an address.
+    pub(crate) fn int(&self, base: usize, offset: usize) -> Option<i32> {
+        self.subject.int(base.checked_add(offset)?)
+    }
+
+    /// The type of an object.
+    pub(crate) fn class(&self, object: usize) -> Option<usize> {
+        self.word(object, self.layout.object.class)
+    }
+
+    /// The threads of an interpreter, from its first one on, and the holder of its GIL.
+    pub(crate) fn threads(&self, runtime: usize, interpreter: usize, first: usize) -> Interpreter {
+        let layout = &self.layout.thread;
+        let mut state = first;
+        let mut states = HashMap::new();
+        let mut by_state = HashMap::new();
+        while state != 0 && states.len() < MOST_THREADS {
+            let tid = self.word(state, layout.native_id);
+            let Some(tid) = tid.and_then(|tid| i32::try_from(tid).ok()) else {
+                break;
+            };
+            states.insert(tid, state);
+            by_state.insert(state, tid);
+            state = self.word(state, layout.next).unwrap_or(0);
+        }
+        let gil = self.gil(runtime, interpreter);
+        let holder = gil.and_then(|gil| by_state.get(&self.holder(gil)?).copied());
+        Interpreter {
+            states,
+            holder,
+            known: true,
+            has_gil: gil.is_none_or(|gil| self.is_used(gil)),
+        }
+    }
+
+    fn gil(&self, runtime: usize, interpreter: usize) -> Option<usize> {
+        match self.layout.gil.place {
+            GilPlace::Runtime(offset) => runtime.checked_add(offset),
+            GilPlace::Interpreter(offset) => self.word(interpreter, offset),
+        }
+    }
+
+    /// Whether a GIL that a build can do without is used.
+    fn is_used(&self, gil: usize) -> bool {
+        let enabled = self.layout.gil.enabled;
+        enabled.is_none_or(|offset| self.int(gil, offset).is_none_or(|enabled| enabled != 0))
+    }
+
+    /// The state of the thread that holds a GIL. It is kept when the lock is let go.
+    fn holder(&self, gil: usize) -> Option<usize> {
+        let is_locked = self.int(gil, self.layout.gil.locked) == Some(1);
+        let holder = || self.word(gil, self.layout.gil.holder);
+        (is_locked && self.is_used(gil)).then(holder).flatten()
+    }
+
+    /// Notes the frames of the thread whose state is given, up to the one at `end`; returns how many words it wrote.
+    pub(crate) fn note(&self, state: usize, words: &mut [usize], end: usize) -> usize {
+        if state == 0 {
+            return 0;
+        }
+        let thread = &self.layout.thread;
+        let top = self.word(state, thread.top);
+        let mut at = match thread.through {
+            Some(offset) => top.and_then(|through| self.word(through, offset)),
+            None => top,
+        };
+        let (frames, _) = words.as_chunks_mut::<WORDS>();
+        let mut count = 0;
+        // The frames between functions are none of Python's, so there are more steps than frames.
+        for _ in 0..2 * frames.len() {
+            let Some(read) = at
+                .filter(|&at| at != 0 && at != end && count < frames.len())
+                .and_then(|at| self.frame(at))
+            else {
+                break;
+            };
+            match read.frame {
+                // The interpreter was entered for the function in front of it.
+                None if count > 0 => frames[count - 1][WORDS - 1] |= 1,
+                None => {}
+                Some(frame) => {
+                    frames[count] = frame.pack();
+                    count += 1;
+                }
+            }
+            at = Some(read.previous);
+        }
+        count * WORDS
+    }
+
+    fn frame(&self, at: usize) -> Option<Read> {
+        let layout = &self.layout.frame;
+        let mut bytes = [0; LARGEST_FRAME];
+        let bytes = bytes.get_mut(..layout.locals)?;
+        (self.subject.read(at, bytes).ok()? == layout.locals).then_some(())?;
+        let word = |offset: usize| {
+            let word = bytes.get(offset..)?.first_chunk()?;
+            Some(usize::from_ne_bytes(*word))
+        };
+        let (entry, is_c) = match layout.entry {
+            Entry::Flag(offset) => (*bytes.get(offset)? != 0, false),
+            Entry::Owner(owner) => (false, *bytes.get(owner.at)? >= owner.first_of_c),
+        };
+        let copy = match layout.copy {
+            Some(offset) => i32::from_ne_bytes(*bytes.get(offset..)?.first_chunk()?),
+            None => 0,
+        };
+        let frame = RawFrame {
+            frame: at,
+            code: untagged(word(layout.code)?),
+            instruction: word(layout.instruction)?,
+            copy: usize::try_from(copy).unwrap_or(0),
+            entry,
+        };
+        Some(Read {
+            previous: word(layout.previous)?,
+            frame: (!is_c).then_some(frame),
+        })
+    }
+
+    /// Where the instructions begin that a frame runs.
+    pub(crate) fn instructions(&self, frame: &RawFrame) -> Option<usize> {
+        let layout = &self.layout.code;
+        match layout.copies.filter(|_| frame.copy > 0) {
+            None => frame.code.checked_add(layout.instructions),
+            Some(offset) => {
+                // `_PyCodeArray`: how many there are, and then pointers to them.
+                let copies = self.word(frame.code, offset)?;
+                let is_one = frame.copy < self.word(copies, 0)?;
+                let offset = frame.copy.checked_add(1)?.checked_mul(size_of::<usize>())?;
+                is_one.then(|| self.word(copies, offset)).flatten()
+            }
+        }
+    }
+}
+
+/// One frame: a function's, or none's.
+struct Read {
+    previous: usize,
+    frame: Option<RawFrame>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_their_words() {
+        let frame = RawFrame {
+            frame: 16,
+            code: 32,
+            instruction: 48,
+            copy: 7,
+            entry: true,
+        };
+        let other = RawFrame {
+            copy: 0,
+            entry: false,
+            ..frame
+        };
+        let words = [frame.pack(), other.pack()].concat();
+        assert_eq!(unpack(&words), [frame, other]);
+    }
 }

@@ -13,7 +13,7 @@ use crate::python::ipython::{keep_namespace, namespace};
 use crate::python::objects::{is_name, named, object};
 use crate::registry::{self, ALL, Asked, guarded};
 use crate::session::{deltas, journal};
-use diaphane_cpython::interpreter;
+use diaphane_cpython::check;
 use diaphane_report::view;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -41,7 +41,7 @@ fn set_namespace(user_ns: &Bound<'_, PyDict>) {
 #[pyfunction]
 #[pyo3(signature = (number=None))]
 fn begin_cell(py: Python<'_>, number: Option<u32>) -> PyResult<()> {
-    interpreter::check(py);
+    check(py);
     journal::begin_cell(number);
     deltas::begin(number, &namespace(py)?);
     Ok(())

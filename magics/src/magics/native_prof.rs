@@ -27,7 +27,8 @@ use crate::python::threads::thread_names;
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::KERNELS;
-use diaphane_cpython::interpreter::{self, Interpreter, begin_above, note_above};
+use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
+use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
 
 /// Which threads are sampled.
@@ -134,9 +135,8 @@ impl NativeProfArgs {
 
 /// Runs a cell while it is sampled.
 fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<Report, Error> {
-    interpreter::check(user.py);
+    check(user.py);
     let file = body.file.to_string();
-    let known = Interpreter::look().known;
     let main = nix::unistd::gettid().as_raw();
     begin_above(main);
     let gather = Gather::new(main, &file, settings.lines);
@@ -160,7 +160,7 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
         elapsed,
         usage: after.since(before),
     };
-    report(settings, &profile, &spent, known)
+    report(settings, &profile, &spent)
 }
 
 /// About the caller's stack pointer: everything that the caller calls lies below.
@@ -172,7 +172,6 @@ fn stack_pointer() -> usize {
 
 fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
     let libraries = libraries::now()?;
-    let mut images = libraries.iter().map(|library| &library.image);
     Ok(Plan {
         hz: settings.hz,
         clock: settings.clock,
@@ -181,6 +180,6 @@ fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
         floor,
         note: note_above,
         arguments: || Interpreter::look().states,
-        gil: images.find_map(|image| image.data("_PyRuntime")),
+        gil: symbols::runtime(&libraries),
     })
 }

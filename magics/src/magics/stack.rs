@@ -12,7 +12,7 @@ use crate::magic::{Context, Magic};
 use crate::python::threads::thread_names;
 use crate::stacks::now::{ThreadNow, threads_now};
 use crate::stacks::snapshot::Gil;
-use diaphane_cpython::interpreter::{self, Interpreter};
+use diaphane_cpython::{check, support};
 use diaphane_report::view::text::shorten;
 use diaphane_report::{Report, Schema, Show, fields, rows};
 
@@ -51,7 +51,7 @@ impl Magic for Stack {
     fn run(args: &StackMagicArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let names = match context.user {
             Some(user) => {
-                interpreter::check(user.py);
+                check(user.py);
                 thread_names(user.py)?
             }
             None => HashMap::new(),
@@ -59,14 +59,8 @@ impl Magic for Stack {
         // The GIL is kept, so that no Python function returns meanwhile.
         let asks_python = context.user.is_some();
         let threads = threads_now(&names, asks_python)?;
-        let mut limits = Vec::new();
-        if !Interpreter::look().known {
-            limits.push(
-                "this Python's own structures are not known, so its functions are not shown".into(),
-            );
-        }
         let mut report = report(threads, args.all, args.native, !asks_python)?;
-        report.limits = limits;
+        report.limits.extend(support());
         Ok(report)
     }
 }

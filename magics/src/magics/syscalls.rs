@@ -32,8 +32,7 @@ use crate::magics::syscalls::snapshot::SeenCall;
 use crate::session::cell_body::Body;
 use crate::session::journal;
 use choice::CallFilter;
-use diaphane_cpython::here;
-use diaphane_cpython::interpreter;
+use diaphane_cpython::{check, here, support};
 use diaphane_report::{Report, Schema, fields, rows};
 
 /// Run the cell, and show the system calls that it makes: what for, how long, and by whom.
@@ -91,7 +90,7 @@ impl Magic for Syscalls {
         let set = args.trace.as_deref().map(choice::parse).transpose();
         let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        interpreter::check(user.py);
+        check(user.py);
         let callback =
             here::begin(&body.file).map(|state| SignalSafeCallback::new(here::note, state));
         let plan = Plan {
@@ -141,7 +140,7 @@ fn report(
         }))?,
         summary: timeline::summary(recording, &seen, &opens, &creations),
         diagnoses: findings::all(recording, &seen, user.py),
-        limits: timeline::limits(recording),
+        limits: [timeline::limits(recording), Vec::from_iter(support())].concat(),
         ..Report::default()
     };
     if args.strace {

@@ -26,7 +26,7 @@ use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
 use crate::stacks::pools::summary;
 use crate::stacks::snapshot::Gil;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind, ThreadNames};
-use diaphane_cpython::interpreter::check;
+use diaphane_cpython::{check, support};
 use sample::Sample;
 
 /// The longest time to watch, in milliseconds.
@@ -326,15 +326,13 @@ impl Answer {
                 "Linux does not show the system calls of threads here, so waits are unknown",
             ),
             (
-                !self.snapshot.interpreter.known,
-                "this Python's own structures are not known, so GIL and Python functions are not shown",
-            ),
-            (
                 !with_python,
                 "Python runs something else at the moment, so its names of threads are not known",
             ),
         ];
         let said = limits.into_iter().filter(|(holds, _)| *holds);
-        said.map(|(_, limit)| limit.to_owned()).collect()
+        said.map(|(_, limit)| limit.to_owned())
+            .chain(support())
+            .collect()
     }
 }

@@ -13,8 +13,9 @@ use diaphane_sight::threads::Task;
 use diaphane_trace::helper::{Helper, Shift};
 
 use crate::stacks::merged::{FrameKind, StackOptions, stacks};
-use crate::stacks::snapshot::{ProcessSnapshot, is_gil_wait};
-use diaphane_cpython::interpreter::Interpreter;
+use crate::stacks::snapshot::ProcessSnapshot;
+use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
+use diaphane_cpython::symbols;
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -135,8 +136,7 @@ impl Look {
 /// Where the interpreter's own memory is.
 fn runtime() -> Option<Span> {
     let libraries = libraries::now().ok()?;
-    let mut images = libraries.iter().map(|library| &library.image);
-    images.find_map(|image| image.data("_PyRuntime"))
+    symbols::runtime(&libraries)
 }
 
 /// The innermost native function of a thread that is neither the interpreter's nor the C library's, and its library;

@@ -17,6 +17,9 @@ use diaphane_trace::linker_events as recorded;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use diaphane_cpython::lazy::statement_behind;
+
+use crate::python::ipython::source_line;
 use crate::session::audit_events;
 use crate::session::journal;
 
@@ -44,6 +47,8 @@ pub(crate) struct Load {
     pub chain: Vec<String>,
     /// The file and the number of the user's line.
     pub line: Option<(String, u32)>,
+    /// The lazy import whose name that line was the first to use, as `In[3]:2` or `file.py:2`.
+    pub lazy: Option<String>,
 }
 
 /// The first request for each file or name.
@@ -213,7 +218,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
     // A request that failed says nothing about the one that succeeds later.
     let is_new = has_room && !(is_known && is_loaded(&key));
     if is_new || is_followed {
-        let (chain, line) = frames(args.py());
+        let Asked { chain, line, lazy } = asked(args.py());
         let cell = journal::running_cell();
         let load = Arc::new(Load {
             means,
@@ -221,6 +226,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             cell,
             chain,
             line,
+            lazy,
         });
         if let Some(followed) = &mut *followed() {
             recorded::note(followed.len());
@@ -233,12 +239,19 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
     Some(())
 }
 
+/// Who asks, by the frames.
+#[derive(Default)]
+struct Asked {
+    chain: Vec<String>,
+    line: Option<(String, u32)>,
+    lazy: Option<String>,
+}
+
 /// The modules whose code runs, from the outermost, and the user's line: the innermost one of `__main__`, or else the
 /// outermost one of all.
 #[allow(unsafe_code, reason = "PyO3 has no frames")]
-fn frames(py: Python<'_>) -> (Vec<String>, Option<(String, u32)>) {
-    let mut chain = Vec::new();
-    let mut line = None;
+fn asked(py: Python<'_>) -> Asked {
+    let mut asked = Asked::default();
     // SAFETY: the GIL is held; the frame is borrowed or NULL.
     let frame = unsafe { ffi::PyEval_GetFrame() };
     // SAFETY: as above; a reference of our own is made.
@@ -261,7 +274,11 @@ fn frames(py: Python<'_>) -> (Vec<String>, Option<(String, u32)>) {
         else {
             continue;
         };
-        line = Some((file, u32::try_from(number).unwrap_or(0)));
+        asked.line = Some((file, u32::try_from(number).unwrap_or(0)));
+        // Of several lazy imports the outermost one is the user's.
+        if let Some((file, number)) = statement_behind(&frame) {
+            asked.lazy = source_line(py, &file, number).ok().map(|(place, _)| place);
+        }
         let module = globals.and_then(|globals| {
             let globals = globals.cast_into_exact::<pyo3::types::PyDict>().ok()?;
             globals.get_item("__name__").ok()??.extract::<String>().ok()
@@ -269,8 +286,10 @@ fn frames(py: Python<'_>) -> (Vec<String>, Option<(String, u32)>) {
         if module.as_deref() == Some("__main__") {
             break;
         }
-        chain.extend(module.filter(|_| text("co_name").as_deref() == Some("<module>")));
+        asked
+            .chain
+            .extend(module.filter(|_| text("co_name").as_deref() == Some("<module>")));
     }
-    chain.reverse();
-    (chain, line)
+    asked.chain.reverse();
+    asked
 }

@@ -15,13 +15,12 @@ use serde::Serialize;
 
 use crate::libraries::names::file_name;
 use crate::stacks::snapshot::ProcessSnapshot;
+use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
-
-/// The interpreter's C function, which runs Python functions.
-const EVALUATE: &str = "_PyEval_EvalFrameDefault";
+use diaphane_cpython::symbols::{evaluates, is_interpreter};
 
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,7 +119,7 @@ pub(crate) fn stacks(
 
 fn read_locals(functions: &mut [PythonFrame], frames: &[RawFrame]) {
     for (function, frame) in functions.iter_mut().zip(frames) {
-        function.locals = locals(frame.frame, frame.code);
+        function.locals = locals(frame);
     }
 }
 
@@ -172,56 +171,15 @@ fn weave(
         .frames
         .iter()
         .map(|frame| (frame, place(frame.lookup, libraries)));
-    let evaluates = |(_, place): &(&Frame, Option<Place>)| {
+    let runs = |(_, place): &(&Frame, Option<Place>)| {
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
-        symbol.is_some_and(|symbol| is_interpreter(&symbol.name))
+        evaluates(&symbol?.name)
     };
-    let woven = woven(places, evaluates, python, |function| function.entry);
+    let woven = woven(places, runs, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
         Woven::Python(function) => StackFrame::of_python(function),
         Woven::Native((frame, place)) => StackFrame::of_native(libraries, lines, frame, place),
     }));
-}
-
-/// One function of a stack.
-pub(crate) enum Woven<N, P> {
-    Native(N),
-    Python(P),
-}
-
-/// Whether this is the interpreter's C function. The compiler may have moved a part of it elsewhere, under a longer name.
-pub(crate) fn is_interpreter(name: &str) -> bool {
-    name.split('.').next() == Some(EVALUATE)
-}
-
-/// Puts Python's functions in place of the calls of the interpreter's C function: each stands for those up to the next
-/// one for which it was entered. What is left of them is left in the iterator.
-pub(crate) fn woven<N, P>(
-    natives: impl Iterator<Item = N>,
-    evaluates: impl Fn(&N) -> bool,
-    python: &mut impl Iterator<Item = P>,
-    is_entry: impl Fn(&P) -> bool,
-) -> Vec<Woven<N, P>> {
-    let mut woven = Vec::new();
-    for native in natives {
-        if !evaluates(&native) {
-            woven.push(Woven::Native(native));
-            continue;
-        }
-        let before = woven.len();
-        for function in python.by_ref() {
-            let entry = is_entry(&function);
-            woven.push(Woven::Python(function));
-            if entry {
-                break;
-            }
-        }
-        if woven.len() == before {
-            // It begins or ends just now, and has no function yet.
-            woven.push(Woven::Native(native));
-        }
-    }
-    woven
 }
 
 fn why(missing: Missing) -> &'static str {
@@ -267,7 +225,7 @@ impl StackFrame {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let is_plumbing = library.is_some_and(|library| {
-            library.image.exports("PyThread_start_new_thread")
+            is_interpreter(library)
                 || matches!(
                     family(library),
                     Some(Family::C | Family::Linker | Family::Compiler)

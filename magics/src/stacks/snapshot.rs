@@ -18,7 +18,8 @@ use serde::Serialize;
 
 use super::pools::{Pool, pools};
 use crate::error::Error;
-use diaphane_cpython::interpreter::Interpreter;
+use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
+use diaphane_cpython::symbols;
 
 /// The kernel's own threads are no part of the user's work: so their names begin.
 pub(crate) const KERNELS: &[&str] = &["diaphane-", "ZMQbg/"];
@@ -81,13 +82,12 @@ impl ProcessSnapshot {
             .iter()
             .filter_map(|thread| Some(thread.owner.as_ref()?.library));
         let packages = packages_of(&libraries, owners);
-        let mut images = libraries.iter().map(|library| &library.image);
         Ok(Self {
             pools: pools(&libraries, &packages, &found.threads),
             cpus: Cpus::read(),
             tasks: task_limit(),
             asks: nix::unistd::gettid().as_raw(),
-            runtime: images.find_map(|image| image.data("_PyRuntime")),
+            runtime: symbols::runtime(&libraries),
             interpreter,
             maps,
             libraries,
@@ -111,10 +111,7 @@ impl ProcessSnapshot {
             ThreadKind::Main
         } else if is_kernels(&thread.comm) {
             ThreadKind::Kernel
-        } else if has_python_name
-            || in_python
-            || owner.is_some_and(|library| library.image.exports("PyThread_start_new_thread"))
-        {
+        } else if has_python_name || in_python || owner.is_some_and(symbols::is_interpreter) {
             ThreadKind::Python
         } else {
             match runtime.map(|runtime| runtime.api) {
@@ -146,7 +143,7 @@ impl ProcessSnapshot {
         })
     }
 
-    /// Whether a system call waits for the GIL: no other lock lies in the interpreter's own memory.
+    /// Whether a system call waits for the GIL.
     pub(crate) fn waits_for_the_gil(&self, call: &Call) -> bool {
         is_gil_wait(self.runtime, call)
     }
@@ -155,12 +152,6 @@ impl ProcessSnapshot {
     pub(crate) fn package_of(&self, library: usize) -> Option<&Package> {
         self.packages.get(&library).map(AsRef::as_ref)
     }
-}
-
-/// Whether a system call waits for a lock in the interpreter's own memory.
-pub(crate) fn is_gil_wait(runtime: Option<Span>, call: &Call) -> bool {
-    let inside = runtime.is_some_and(|runtime| runtime.contains(call.first));
-    inside && call.name == Some("futex")
 }
 
 /// Looking for a package reads files, so only those of the libraries in question are looked for.

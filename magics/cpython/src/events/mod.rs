@@ -26,6 +26,7 @@ use pyo3::types::PyString;
 pub use places::Places;
 pub use table::{CodeObject, Known};
 
+use crate::support::NO_EVENTS;
 use table::Table;
 
 /// What is done when an extension module was loaded.
@@ -68,7 +69,12 @@ impl PythonEvents {
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
         let mut limits = Vec::new();
-        let source = source::Source::begin(py, &mut limits)?;
+        let source = if cfg!(Py_GIL_DISABLED) {
+            limits.push(NO_EVENTS.to_owned());
+            None
+        } else {
+            source::Source::begin(py, &mut limits)?
+        };
         Ok(Self { source, limits })
     }
 

@@ -5,6 +5,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use super::Known;
 use crate::interpreter::instructions;
+use crate::opcodes::{first_unit, operator};
 
 /// A place in Python code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl<'a, 'py> Places<'a, 'py> {
         let unit = first_unit(code, unit);
         let names = self.dis.getattr("opname")?;
         let operation: String = names.get_item(code[2 * unit])?.extract()?;
-        let operator = self.operator(&operation, code[2 * unit + 1])?;
+        let operator = operator(py, &operation, code[2 * unit + 1])?;
         type Position = (Option<u32>, Option<u32>, Option<usize>, Option<usize>);
         let mut positions = object.call_method0("co_positions")?.try_iter()?;
         let position = positions.nth(unit).transpose()?;
@@ -98,38 +99,6 @@ impl<'a, 'py> Places<'a, 'py> {
         })
     }
 
-    /// The sign of an operator.
-    fn operator(&self, operation: &str, argument: u8) -> PyResult<Option<String>> {
-        let py = self.dis.py();
-        Ok(match operation {
-            "BINARY_OP" => {
-                let signs = py.import("opcode")?.getattr("_nb_ops")?;
-                let (_, sign): (String, String) = signs.get_item(argument)?.extract()?;
-                Some(sign)
-            }
-            "COMPARE_OP" => {
-                let signs: Vec<String> = self.dis.getattr("cmp_op")?.extract()?;
-                // The lowest bits came to hold other things from version to version.
-                let shift = match py.version_info().minor {
-                    ..=11 => 0,
-                    12 => 4,
-                    _ => 5,
-                };
-                signs.get(usize::from(argument >> shift)).cloned()
-            }
-            "BINARY_SUBSCR" | "STORE_SUBSCR" | "DELETE_SUBSCR" | "BINARY_SLICE" | "STORE_SLICE" => {
-                Some("[]".into())
-            }
-            "CONTAINS_OP" => Some("in".into()),
-            "UNARY_NEGATIVE" => Some("-".into()),
-            "UNARY_INVERT" => Some("~".into()),
-            "UNARY_NOT" | "TO_BOOL" => Some("not".into()),
-            "GET_ITER" | "FOR_ITER" => Some("for".into()),
-            "LOAD_ATTR" | "STORE_ATTR" | "LOAD_METHOD" => Some(".".into()),
-            _ => None,
-        })
-    }
-
     /// The text between two places of a file; of several lines the first.
     fn text(
         &self,
@@ -148,13 +117,4 @@ impl<'a, 'py> Places<'a, 'py> {
             _ => whole.get(from..to).map(str::to_owned),
         })
     }
-}
-
-/// An instruction with caches is followed by empty ones, which the interpreter may point to.
-fn first_unit(code: &[u8], unit: usize) -> usize {
-    let mut unit = unit.min((code.len() / 2).saturating_sub(1));
-    while unit > 0 && code[2 * unit] == 0 {
-        unit -= 1;
-    }
-    unit
 }

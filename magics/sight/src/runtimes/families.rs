@@ -50,6 +50,12 @@ const NAMES: &[(&str, Family)] = &[
     ("libgfortran", Family::Fortran),
 ];
 
+/// Whether a library, or the program, is CPython itself.
+#[must_use]
+pub fn is_cpython(library: &Library) -> bool {
+    library.image.exports("Py_GetVersion")
+}
+
 /// The family of a loaded library, if it is such a one.
 #[must_use]
 pub fn family(library: &Library) -> Option<Family> {

@@ -240,6 +240,10 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
             None => format!("{file}, line {number}: {code}"),
         }
     });
+    let lazy = load
+        .lazy
+        .as_ref()
+        .map(|place| format!("{place} imports it lazily; loaded when its name was first used:"));
     let modules = load
         .chain
         .iter()
@@ -248,7 +252,8 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
         Some(module) => format!("loads the module {module}: {name}"),
         None => format!("{} loads {name}", by.unwrap_or_default()),
     };
-    source.into_iter().chain(modules).chain([last]).collect()
+    let source = lazy.into_iter().chain(source);
+    source.chain(modules).chain([last]).collect()
 }
 
 /// The text of a line, as tracebacks show it.

@@ -15,31 +15,8 @@ use diaphane_sight::unwind::function_start;
 use super::record::Recorded;
 use super::tree::{Code, FunctionRole};
 use crate::libraries::names::short;
-use crate::recording::hook_plan::is_interpreter;
+use diaphane_cpython::symbols::{evaluates, is_interpreter, reports};
 
-/// The interpreter's C function, which runs Python functions.
-const EVALUATE: &str = "_PyEval_EvalFrameDefault";
-/// How the interpreter reports to profilers, in 3.11 and later.
-const REPORTS: &[&str] = &[
-    "call_trace",
-    "call_trace_protected",
-    "trace_function_entry",
-    "PyThreadState_EnterTracing",
-    "PyThreadState_LeaveTracing",
-    "call_instrumentation_vector",
-    "call_instrumentation_vector_protected",
-    "_Py_call_instrumentation",
-    "_Py_call_instrumentation_arg",
-    "_Py_call_instrumentation_2args",
-    "_Py_call_instrumentation_exc2",
-    "_Py_call_instrumentation_jump",
-    "_Py_Instrumentation_GetLine",
-    "_Py_Instrument",
-    "force_instrument_lock_held",
-    "monitor_unwind",
-    "monitor_raise",
-    "monitor_throw",
-];
 /// Functions that end with a jump are short; the ends of long ones are not looked at.
 const LONGEST: usize = 4096;
 
@@ -190,7 +167,7 @@ impl Code for Codes {
 
     fn evaluates(&mut self, function: usize) -> bool {
         let known = self.at(function);
-        known.is_some_and(|known| known.name.split('.').next() == Some(EVALUATE))
+        known.is_some_and(|known| evaluates(&known.name).is_some())
     }
 
     fn serves(&mut self, library: usize) -> bool {
@@ -199,10 +176,7 @@ impl Code for Codes {
 
     fn reports(&mut self, function: usize) -> bool {
         let known = self.at(function);
-        known.is_some_and(|known| {
-            let stem = known.name.split('.').next().unwrap_or_default();
-            REPORTS.contains(&stem)
-        })
+        known.is_some_and(|known| reports(&known.name))
     }
 
     fn is_covered(&self, library: usize) -> bool {

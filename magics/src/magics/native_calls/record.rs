@@ -20,7 +20,8 @@ use crate::recording::hook_plan::{HookOptions, HookPlan};
 use crate::recording::signatures;
 use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, PythonEvents};
-use diaphane_cpython::interpreter::{self, place};
+use diaphane_cpython::interpreter::place;
+use diaphane_cpython::{check, support};
 use diaphane_report::Diagnosis;
 
 /// There is one recorder.
@@ -94,8 +95,8 @@ pub(super) fn record(
     how: RecordOptions,
 ) -> Result<Recorded, Error> {
     let py = user.py;
-    interpreter::check(py);
-    let mut limits: Vec<String> = Vec::new();
+    check(py);
+    let mut limits = Vec::from_iter(support());
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
     let plan = Plan {

@@ -10,9 +10,10 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::kinds::CodeKind;
-use crate::stacks::merged::{Woven, is_interpreter, woven};
+use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
+use diaphane_cpython::symbols::{Evaluates, evaluates};
 
 /// A function that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,7 +65,7 @@ pub(crate) struct Gather {
 #[derive(Clone, Copy)]
 struct Native {
     id: Id,
-    is_interpreter: bool,
+    evaluates: Option<Evaluates>,
 }
 
 impl Gather {
@@ -111,7 +112,7 @@ impl Gather {
         };
         let native = Native {
             id: self.id(function),
-            is_interpreter: raw.is_some_and(is_interpreter),
+            evaluates: raw.and_then(evaluates),
         };
         self.natives.insert(address, native);
         native
@@ -141,7 +142,7 @@ impl Gather {
             .collect();
         let woven = woven(
             natives.into_iter(),
-            |native| native.is_interpreter,
+            |native| native.evaluates,
             &mut python,
             |function| function.entry,
         );

@@ -1,5 +1,6 @@
 //! What kind of code a function is, by its library and its name.
 
+use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::runtimes::pools::{Api, runtime};
@@ -80,7 +81,7 @@ impl CodeKind {
             Some(Api::OpenMp) => return Self::OpenMp,
             None => {}
         }
-        if library.image.exports("PyThread_start_new_thread") {
+        if is_interpreter(library) {
             return Self::Interpreter;
         }
         // Rust's and Fortran's libraries compute for those who call them.

@@ -12,6 +12,7 @@ use super::{NativeProf, Settings};
 use super::{flame, gather};
 use crate::error::Error;
 use crate::magic::Magic;
+use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
 use diaphane_report::{Report, fields, rows};
 
@@ -66,7 +67,6 @@ pub(super) fn report(
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
-    known: bool,
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
     let svg = if settings.files.is_empty() {
@@ -101,7 +101,7 @@ pub(super) fn report(
         summary: summary(settings, profile, spent),
         diagnoses: findings::findings(profile, spent.usage),
         facts: fields(facts(settings, profile, spent))?,
-        limits: limits(profile, known),
+        limits: limits(profile),
         ..Report::default()
     })
 }
@@ -179,13 +179,8 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
     shares.into_iter().chain([figures]).chain(written).collect()
 }
 
-fn limits(profile: &Profile, known: bool) -> Vec<String> {
-    let mut limits = Vec::new();
-    if !known {
-        limits.push(
-            "this Python's own structures are not known, so its functions are not shown".into(),
-        );
-    }
+fn limits(profile: &Profile) -> Vec<String> {
+    let mut limits = Vec::from_iter(support());
     if profile.samples == 0 {
         limits.push(
             "the cell ended before the first sample; a loop around it, or --hz, gives more".into(),

@@ -47,6 +47,8 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("the package that installed the file", "RECORD, conda-meta, /var/lib/dpkg"),
     Column::new("line", Show::Text, 8).optional()
         .means("your line that was running", "the interpreter's frames at that moment"),
+    Column::new("lazy", Show::Text, 9).titled("lazy import").optional()
+        .means("the lazy import whose name that line was the first to use; since Python 3.15", "the placeholder that the import statement left"),
     Column::new("search_ns", Show::Time, 9).titled("search").optional()
         .means("from the call until the first file was found; null as total_ns", "calls of dlopen, _dl_debug_state"),
     Column::new("map_ns", Show::Time, 9).titled("map").optional()

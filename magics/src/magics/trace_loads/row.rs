@@ -19,6 +19,8 @@ pub(super) struct Library {
     requester: Option<String>,
     needed_by: Option<String>,
     line: Option<String>,
+    /// The lazy import whose name the line used.
+    lazy: Option<String>,
     chain: Vec<String>,
     why: Option<String>,
     missed: Option<usize>,
@@ -56,6 +58,7 @@ pub(super) fn libraries(
             name: file_name(&path).to_owned(),
             requester: snapshot.caller(call),
             line: snapshot.request(call).and_then(line),
+            lazy: snapshot.request(call).and_then(|load| load.lazy.clone()),
             tid: Some(call.tid),
             result: Some("not loaded"),
             ..empty(path)
@@ -81,6 +84,7 @@ fn empty(path: String) -> Library {
         requester: None,
         needed_by: None,
         line: None,
+        lazy: None,
         chain: Vec::new(),
         why: None,
         missed: None,
@@ -118,6 +122,7 @@ fn library(snapshot: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Lib
         requester: snapshot.cause(index),
         needed_by: snapshot.parent(index),
         line: request.and_then(line),
+        lazy: request.and_then(|load| load.lazy.clone()),
         chain: request.map(|load| load.chain.clone()).unwrap_or_default(),
         why: snapshot.rule(index),
         missed: Some(missed_files.len()).filter(|count| *count > 0),

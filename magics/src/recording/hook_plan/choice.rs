@@ -2,6 +2,7 @@
 //!
 //! Calls within the interpreter, the C library and the runtimes of languages are their own business, and far too many.
 
+use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::runtimes::families::family;
 
@@ -73,9 +74,4 @@ fn first(library: &Library) -> LibraryRole {
         Kind::Extension | Kind::Cell => LibraryRole::Foreign,
         _ => LibraryRole::Apart,
     }
-}
-
-/// Whether it is a part of Python itself.
-pub(crate) fn is_interpreter(library: &Library) -> bool {
-    library.image.exports("PyThread_start_new_thread")
 }

@@ -16,7 +16,6 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_trace::got_hooks::Hooks;
 use regex::Regex;
 
-pub(crate) use self::choice::is_interpreter;
 use self::plan::Plan;
 use crate::recording::signatures::KnownFunction;
 

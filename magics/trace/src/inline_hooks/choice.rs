@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use diaphane_sight::linker::libraries::{Kind, Library};
-use diaphane_sight::runtimes::families::{Family, family};
+use diaphane_sight::runtimes::families::{Family, family, is_cpython};
 
 /// A library that provides one of these is never changed: the recorder, a signal handler or a thread that is about to
 /// stop may call it at any time.
@@ -43,7 +43,7 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
         for library in libraries {
             let names = [Some(library.name.as_str()), library.image.soname.as_deref()];
             let wanted = matches!(library.kind, Kind::Extension | Kind::Cell)
-                || is_python(library)
+                || is_cpython(library)
                 || names
                     .into_iter()
                     .flatten()
@@ -60,11 +60,6 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
             return chosen;
         }
     }
-}
-
-/// Whether it is the interpreter.
-pub(super) fn is_python(library: &Library) -> bool {
-    library.image.exports("Py_InitializeFromConfig")
 }
 
 /// Whether a library came with a package of Python's, or computes with arrays, as far as its file tells.

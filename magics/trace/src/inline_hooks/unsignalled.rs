@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::runtimes::families::is_cpython;
 use diaphane_sight::unwind::{Stack, Unwinder, asleep};
 use parking_lot::Mutex;
 
-use super::choice::is_python;
 use super::library::Ready;
 use super::signal::handled;
 use super::tasks;
@@ -119,7 +119,7 @@ fn linked() -> Option<Vec<String>> {
     let mut next: Vec<&Library> = libraries.first().into_iter().collect();
     while let Some(library) = next.pop() {
         for name in &library.image.needed {
-            let needed = named(name).filter(|one| !is_python(one));
+            let needed = named(name).filter(|one| !is_cpython(one));
             if let Some(needed) = needed
                 && known.insert(name.clone())
             {

@@ -47,8 +47,8 @@ pub struct Place {
     pub instruction: usize,
     /// How far into the frame the pointer to its caller's frame is.
     pub previous: usize,
-    /// How far into a frame the byte is that says whether it stands for C code between two functions of Python.
-    pub owner: Option<usize>,
+    /// How far into a frame the byte is that says whose it is, and from which number on it is no function's of Python.
+    pub owner: Option<(usize, u8)>,
 }
 
 /// What was recorded.
@@ -102,9 +102,9 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     PLACE.root.store(place.root, Ordering::Relaxed);
     PLACE.through.store(place.through, Ordering::Relaxed);
     PLACE.previous.store(place.previous, Ordering::Relaxed);
-    PLACE
-        .owner
-        .store(place.owner.unwrap_or(0), Ordering::Relaxed);
+    let (owner, first_of_c) = place.owner.unwrap_or_default();
+    PLACE.owner.store(owner, Ordering::Relaxed);
+    PLACE.first_of_c.store(first_of_c, Ordering::Relaxed);
     PLACE
         .instruction
         .store(place.instruction, Ordering::Relaxed);

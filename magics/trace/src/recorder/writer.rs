@@ -5,7 +5,7 @@
 //! recording has ended. What was touched is given back to the system.
 
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 use rustix::thread::gettid;
@@ -38,6 +38,7 @@ pub(super) static PLACE: Places = Places {
     instruction: AtomicUsize::new(0),
     previous: AtomicUsize::new(0),
     owner: AtomicUsize::new(0),
+    first_of_c: AtomicU8::new(0),
 };
 /// Threads that found no writer, or no memory.
 pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
@@ -50,6 +51,7 @@ pub(super) struct Places {
     pub instruction: AtomicUsize,
     pub previous: AtomicUsize,
     pub owner: AtomicUsize,
+    pub first_of_c: AtomicU8,
 }
 
 /// What the assembly knows of a thread. Only the thread itself writes here while it lives, but for `owner`.
@@ -269,14 +271,14 @@ impl Writer {
         reason = "the interpreter's structures of this very thread"
     )]
     pub(super) fn note_callers_place(&self) {
-        /// `FRAME_OWNED_BY_CSTACK`.
-        const C_STACK: u8 = 3;
         let Some(frame) = self.frame() else { return };
         let previous = PLACE.previous.load(Ordering::Relaxed);
         let owner = PLACE.owner.load(Ordering::Relaxed);
-        let mut caller = word(frame + previous);
+        let first_of_c = PLACE.first_of_c.load(Ordering::Relaxed);
         // SAFETY: frames are linked as long as their functions run.
-        while owner != 0 && caller != 0 && unsafe { *((caller + owner) as *const u8) } == C_STACK {
+        let is_c = |frame: usize| unsafe { *((frame + owner) as *const u8) } >= first_of_c;
+        let mut caller = word(frame + previous);
+        while owner != 0 && caller != 0 && is_c(caller) {
             caller = word(caller + previous);
         }
         if caller != 0 {

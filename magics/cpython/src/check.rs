@@ -1,0 +1,259 @@
+//! Compares what is read of this process's interpreter with what CPython's C interface says, field by field. Before,
+//! nothing is read; where a field differs, nothing is read ever.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diaphane_sight::proc::target_process::TargetProcess;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::interpreter::{Interpreter, runtime};
+use crate::reader::Reader;
+use crate::support::Unknown;
+use crate::versions::{self, Layout, Version};
+
+/// So many frames are compared; a function without a caller is too little.
+const FRAMES: std::ops::RangeInclusive<usize> = 2..=16;
+
+/// What is compared, as the user reads it.
+const FIELDS: [&str; 9] = [
+    "the state of a thread",
+    "the holder of the GIL",
+    "a frame's code",
+    "a frame's caller",
+    "a frame's instruction",
+    "the name of a function",
+    "the name of a file",
+    "the table of lines",
+    "the names of variables",
+];
+const STATE: usize = 0;
+const HOLDER: usize = 1;
+const CODE: usize = 2;
+const CALLER: usize = 3;
+const INSTRUCTION: usize = 4;
+const FUNCTION: usize = 5;
+const FILE: usize = 6;
+const LINES: usize = 7;
+const VARIABLES: usize = 8;
+
+/// What came of it: a field that differs, or one of these.
+static RESULT: AtomicUsize = AtomicUsize::new(NOT_YET);
+const NOT_YET: usize = usize::MAX;
+const HOLDS: usize = usize::MAX - 1;
+
+static LAYOUT: OnceLock<Result<Layout, Unknown>> = OnceLock::new();
+
+/// What is known of this process's structures.
+pub(crate) enum Checked {
+    Holds,
+    NotYet,
+    Differs(&'static str),
+    Unknown(Unknown),
+}
+
+/// What came of the comparison.
+pub(crate) fn checked() -> Checked {
+    match (LAYOUT.get(), RESULT.load(Ordering::Acquire)) {
+        (Some(Err(why)), _) => Checked::Unknown(*why),
+        (_, HOLDS) => Checked::Holds,
+        (_, field) => FIELDS
+            .get(field)
+            .map_or(Checked::NotYet, |field| Checked::Differs(field)),
+    }
+}
+
+/// This process's version.
+#[allow(unsafe_code, reason = "a constant of CPython's")]
+pub(crate) fn version() -> Version {
+    // SAFETY: the constant is never written.
+    Version(unsafe { ffi::Py_Version } as u32)
+}
+
+/// The layout, which need not hold.
+pub(crate) fn layout() -> Option<&'static Layout> {
+    LAYOUT.get()?.as_ref().ok()
+}
+
+/// The layout, once it was found to hold. It is safe to ask in a signal handler.
+pub(crate) fn layout_that_holds() -> Option<&'static Layout> {
+    let holds = RESULT.load(Ordering::Acquire) == HOLDS;
+    holds.then(layout).flatten()
+}
+
+/// Compares, on the thread that asks, until it was found that the layout holds.
+pub fn check(py: Python<'_>) {
+    LAYOUT.get_or_init(|| versions::layout(TargetProcess::OWN, runtime(), version()));
+    if RESULT.load(Ordering::Relaxed) == HOLDS {
+        return;
+    }
+    let Some(reader) = Reader::own() else { return };
+    let frames = frames(py);
+    if frames.len() < *FRAMES.start() {
+        return;
+    }
+    let result = match compare(&reader, &frames) {
+        Ok(()) => HOLDS,
+        Err(field) => field,
+    };
+    RESULT.store(result, Ordering::Release);
+}
+
+/// A frame as the C interface has it.
+struct Frame<'py> {
+    code: Bound<'py, PyAny>,
+    /// How far its instruction is from the first one; negative before it has begun.
+    offset: i32,
+    line: Option<u32>,
+}
+
+/// The frames of this thread, the innermost first.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+fn frames(py: Python<'_>) -> Vec<Frame<'_>> {
+    // SAFETY: the GIL is held, as `py` proves; the result is a new reference, or null without a frame.
+    let mut next = unsafe {
+        let frame = ffi::PyThreadState_GetFrame(ffi::PyThreadState_Get());
+        Bound::from_owned_ptr_or_opt(py, frame.cast())
+    };
+    let mut frames = Vec::new();
+    while let Some(frame) = next.filter(|_| frames.len() < *FRAMES.end()) {
+        let raw: *mut ffi::PyFrameObject = frame.as_ptr().cast();
+        // SAFETY: `frame` is a frame and alive; code objects and frames are new references, and a frame has a code.
+        let (code, offset, back) = unsafe {
+            (
+                Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(raw).cast()),
+                ffi::PyFrame_GetLasti(raw),
+                Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(raw).cast()),
+            )
+        };
+        // SAFETY: `code` is a code object and alive.
+        let line = unsafe { ffi::PyCode_Addr2Line(code.as_ptr().cast(), offset) };
+        frames.push(Frame {
+            code,
+            offset,
+            line: u32::try_from(line).ok(),
+        });
+        next = back;
+    }
+    frames
+}
+
+/// Compares all fields; the error is the one that differs.
+fn compare(reader: &Reader, frames: &[Frame<'_>]) -> Result<(), usize> {
+    let same = |is_same: bool, field: usize| if is_same { Ok(()) } else { Err(field) };
+    let found = Interpreter::read(reader);
+    let own = nix::unistd::gettid().as_raw();
+    same(found.states.get(&own) == Some(&state()), STATE)?;
+    same(!found.has_gil || found.holder == Some(own), HOLDER)?;
+    let raw = found.frames(own);
+    let code = |index: usize| raw.get(index).map(|raw| raw.code);
+    for (index, frame) in frames.iter().enumerate() {
+        let is_same = code(index) == Some(frame.code.as_ptr().addr());
+        same(is_same, if index == 0 { CODE } else { CALLER })?;
+    }
+    // The outermost frame has no caller.
+    let is_whole = frames.len() == *FRAMES.end() || raw.len() == frames.len();
+    same(is_whole, CALLER)?;
+    for (frame, raw) in frames.iter().zip(&raw) {
+        let start = reader.instructions(raw).ok_or(INSTRUCTION)?;
+        let offset = raw.instruction.wrapping_sub(start);
+        let known = usize::try_from(frame.offset);
+        same(known.is_err() || known == Ok(offset), INSTRUCTION)?;
+        let code = reader.code(raw.code).ok_or(LINES)?;
+        let is_text = |field: &str, text: &str| is_text(&frame.code, field, text);
+        same(is_text("co_qualname", &code.function), FUNCTION)?;
+        same(is_text("co_filename", &code.file), FILE)?;
+        same(known.is_err() || code.line(offset) == frame.line, LINES)?;
+        let names = reader.variables(raw.code).ok_or(VARIABLES)?;
+        same(begin(&names, &frame.code), VARIABLES)?;
+    }
+    Ok(())
+}
+
+/// The calling thread's state.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+fn state() -> usize {
+    // SAFETY: callers hold the GIL.
+    unsafe { ffi::PyThreadState_Get() }.addr()
+}
+
+/// Whether a field of a code object is this text. What is no text in UTF-8 is not compared.
+fn is_text(code: &Bound<'_, PyAny>, field: &str, text: &str) -> bool {
+    let value = code.getattr(field).ok();
+    let value = value.and_then(|value| value.cast_into::<PyString>().ok());
+    value.is_some_and(|value| value.to_str().map_or(true, |value| value == text))
+}
+
+/// Whether the names begin with those of the function's own variables.
+fn begin(names: &[Option<String>], code: &Bound<'_, PyAny>) -> bool {
+    let known = code.getattr("co_varnames").ok();
+    let known = known.and_then(|known| known.extract::<Vec<String>>().ok());
+    let known = known.unwrap_or_default();
+    let pairs = known.iter().zip(names);
+    let is_same = |(known, name): (&String, &Option<String>)| name.as_ref() == Some(known);
+    known.is_empty() || !names.is_empty() && pairs.into_iter().all(is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use pyo3::types::{PyCFunction, PyDict};
+
+    use super::*;
+    use crate::frames::Functions;
+    use crate::locals::locals;
+    use crate::support;
+
+    /// What a function sees that Python has called.
+    fn seen() -> (Option<String>, Vec<String>, Vec<String>) {
+        let own = nix::unistd::gettid().as_raw();
+        let frames = Interpreter::look().frames(own);
+        let functions = Functions::default().of(&frames).unwrap();
+        let functions = functions
+            .into_iter()
+            .map(|one| format!("{} {}:{}", one.function, one.file, one.line.unwrap()));
+        let locals = frames.iter().flat_map(|frame| locals(frame).unwrap());
+        let locals = locals.map(|local| local.line()).collect();
+        (support(), functions.collect(), locals)
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_c_interface_says() {
+        Python::initialize();
+        Python::attach(|py| {
+            let look = PyCFunction::new_closure(py, None, None, |args, _| {
+                check(args.py());
+                seen()
+            });
+            let globals = PyDict::new(py);
+            globals.set_item("look", look.unwrap()).unwrap();
+            let code = c"
+def inner(numbers, word='aé'):
+    return look()
+class C:
+    def outer(self):
+        yield inner(
+            [1, 2, 3])
+found = next(C().outer())
+";
+            // A function that nobody in Python calls is too little.
+            py.run(c"look()", Some(&globals), None).unwrap();
+            assert!(support().unwrap().contains("run a cell first"));
+            py.run(code, Some(&globals), None).unwrap();
+            let found = globals.get_item("found").unwrap().unwrap();
+            let found: (Option<String>, Vec<String>, Vec<String>) = found.extract().unwrap();
+            let (support, functions, locals) = found;
+            assert_eq!(support, None);
+            assert_eq!(
+                functions,
+                [
+                    "inner <string>:3",
+                    "C.outer <string>:6",
+                    "<module> <string>:8"
+                ]
+            );
+            assert_eq!(locals, ["numbers: list of 3", "word: str of 2", "self: C"]);
+        });
+    }
+}
