@@ -14,8 +14,8 @@ use nix::sys::signal::SigSet;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
+use super::compiler_output::CompilerOutput;
 use super::progress::Progress;
-use super::words::CompilerOutput;
 use crate::error::Error;
 
 /// The name of the compiler's program.
@@ -39,7 +39,7 @@ struct Compiler {
     /// The process that started it. Its children by `fork` have to start their own.
     process: u32,
     /// What it says meanwhile.
-    words: CompilerOutput,
+    output: CompilerOutput,
     /// Whether an answer is still to come that nobody waits for.
     unheard: bool,
 }
@@ -150,9 +150,9 @@ fn program() -> Result<PathBuf, Error> {
 impl Compiler {
     fn start() -> Result<Self, Error> {
         let program = program()?;
-        let no_words = |error| Error::Usage(format!("%%rust: no memory for its words: {error}"));
-        let words = CompilerOutput::new().map_err(no_words)?;
-        let writer = words.writer().map_err(no_words)?;
+        let no_output = |error| Error::Usage(format!("%%rust: no memory for its output: {error}"));
+        let output = CompilerOutput::new().map_err(no_output)?;
+        let writer = output.writer().map_err(no_output)?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -168,15 +168,15 @@ impl Compiler {
             })?;
         let lost = || Error::Usage("%%rust: the compiler has no pipes".to_owned());
         let questions = child.stdin.take().ok_or_else(lost)?;
-        let output = child.stdout.take().ok_or_else(lost)?;
+        let replies = child.stdout.take().ok_or_else(lost)?;
         let (sender, answers) = channel();
-        read(output, sender)?;
+        read(replies, sender)?;
         Ok(Self {
             child,
             questions,
             answers,
             process: std::process::id(),
-            words,
+            output,
             unheard: false,
         })
     }
@@ -192,7 +192,7 @@ impl Compiler {
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Error> {
         // Words that cannot be forgotten are an old line for a moment.
-        let _ = self.words.forget();
+        let _ = self.output.forget();
         self.say(question)?;
         loop {
             match self.hear(py, TIMEOUT)? {
@@ -201,7 +201,10 @@ impl Compiler {
                 Some(answer) => return Ok(answer),
                 None => {}
             }
-            let shown = self.words.work().map_or(Ok(()), |work| progress.show(work));
+            let shown = self
+                .output
+                .work()
+                .map_or(Ok(()), |work| progress.show(work));
             if let Err(interrupt) = shown.and_then(|()| py.check_signals()) {
                 self.say(&Question::Cancel)?;
                 self.unheard = !self.hear_end(py)?;
@@ -273,7 +276,7 @@ impl Compiler {
             }
             py.detach(|| thread::sleep(TIMEOUT));
         }
-        let words = match self.words.others() {
+        let words = match self.output.others() {
             words if words.is_empty() => words,
             words => format!(": {words}"),
         };

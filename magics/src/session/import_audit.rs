@@ -187,7 +187,7 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
         }
         _ => return 0,
     };
-    // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.
+    // A panic must not reach CPython, and what could not be noted is not known; the load itself continues.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: events are raised by threads that hold the GIL.
         let py = unsafe { Python::assume_attached() };

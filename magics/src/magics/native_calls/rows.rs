@@ -20,7 +20,7 @@ use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, Places};
 use diaphane_report::{Report, fields, rows};
 
-/// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses goes on for ever.
+/// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses has no end.
 pub(super) const DEEPEST: usize = 1000;
 /// Callers that took less than this part of their parent's time stand together on one row.
 const SMALL: u64 = 20;
