@@ -1,7 +1,7 @@
 //! `%threads`: every thread of this process, native ones too, with its owner, its stack, and the pools beside the CPUs they
 //! share.
 //!
-//! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
+//! Python names its own threads; the kernel, the records of their creation and their stacks tell about the others.
 
 mod chart;
 mod columns;

@@ -51,7 +51,7 @@ pub(crate) struct Delta {
 }
 
 /// What there was when the cell began.
-pub(crate) struct Before {
+pub(crate) struct StateBefore {
     at: Instant,
     resources: ResourceUsage,
     arrays: KnownArrays,
@@ -60,7 +60,7 @@ pub(crate) struct Before {
 /// The bytes in huge pages when they were last asked for.
 static HUGE: Mutex<Option<u64>> = Mutex::new(None);
 
-impl Before {
+impl StateBefore {
     /// A cell begins.
     pub fn now(namespace: &Bound<'_, PyDict>) -> Self {
         Self {

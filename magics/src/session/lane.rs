@@ -9,7 +9,7 @@ use diaphane_sight::threads::running_cells::CellId;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::session::deltas::{Before, Delta};
+use crate::session::deltas::{Delta, StateBefore};
 use crate::session::journal;
 use crate::session::journal::Changes;
 
@@ -83,7 +83,7 @@ impl Lane {
 pub(crate) struct CellScope {
     cell: CellId,
     lane: Arc<Lane>,
-    before: Before,
+    before: StateBefore,
     process: u32,
     has_ended: bool,
 }
@@ -98,7 +98,7 @@ impl CellScope {
         Self {
             cell,
             lane,
-            before: Before::now(namespace),
+            before: StateBefore::now(namespace),
             process: std::process::id(),
             has_ended: false,
         }
