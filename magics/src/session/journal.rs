@@ -5,12 +5,12 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
+use diaphane_sight::proc::tasks;
 use diaphane_sight::threads::creation_records;
 
 /// What came with which cell; without a number it was there before the first one, or came between two.
@@ -132,11 +132,7 @@ impl Journal {
     }
 
     fn observe_threads(&mut self) {
-        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
-        let numbers = tasks
-            .flatten()
-            .filter_map(|task| task.file_name().to_str()?.parse().ok());
-        let now: HashSet<i32> = numbers.collect();
+        let now: HashSet<i32> = tasks::numbers().into_iter().collect();
         self.threads.retain(|thread, _| now.contains(thread));
         self.since_begin
             .started

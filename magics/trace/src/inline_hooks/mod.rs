@@ -15,7 +15,6 @@ mod moved_code;
 mod prologue;
 mod signal;
 mod stop_the_world;
-mod tasks;
 mod text;
 mod text_patching;
 mod unsignalled;

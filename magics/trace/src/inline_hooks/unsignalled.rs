@@ -13,12 +13,12 @@ use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::runtimes::families::is_cpython;
+use diaphane_sight::proc::tasks;
 use diaphane_sight::unwind::{Stack, Unwinder, asleep};
 use parking_lot::Mutex;
 
 use super::library::Ready;
 use super::signal::handled;
-use super::tasks;
 use crate::inline_hooks::stop_the_world::Refused;
 
 /// A thread that blocks the signal and sleeps.
