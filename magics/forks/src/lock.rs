@@ -60,6 +60,23 @@ impl<T: Send> ProcessLock<T> {
         inner.held(inner.content.lock())
     }
 
+    /// Takes the lock until `release`, for what is held across a fork.
+    pub fn hold(&'static self) {
+        std::mem::forget(self.lock());
+    }
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// `hold` took it on this thread; in a child, on the thread that forked.
+    #[allow(unsafe_code, reason = "a lock without a guard")]
+    pub unsafe fn release(&'static self) {
+        let inner = self.inner();
+        inner.holder.store(0, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { inner.content.force_unlock() };
+    }
+
     /// Takes the lock if it is free within a time.
     pub fn try_lock_for(&'static self, timeout: Duration) -> Option<ProcessLockGuard<'static, T>> {
         let inner = self.inner();

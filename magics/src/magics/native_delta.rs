@@ -4,9 +4,8 @@
 
 mod columns;
 
-use std::sync::Mutex;
-
 use clap::ValueEnum;
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -45,7 +44,7 @@ struct State {
     last: Option<Delta>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
+static STATE: ProcessLock<State> = ProcessLock::new(|| State {
     on: false,
     begins: false,
     last: None,
@@ -111,8 +110,6 @@ pub(crate) fn for_the_reply() -> Option<Value> {
     serde_json::to_value(delta).ok()
 }
 
-fn lock() -> std::sync::MutexGuard<'static, State> {
-    STATE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, State> {
+    STATE.lock()
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
@@ -53,9 +53,9 @@ struct Begin {
     arrays: KnownArrays,
 }
 
-static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);
+static BEGIN: ProcessLock<Option<Begin>> = ProcessLock::new(|| None);
 /// The bytes in huge pages when they were last asked for.
-static HUGE: Mutex<Option<u64>> = Mutex::new(None);
+static HUGE: ProcessLock<Option<u64>> = ProcessLock::new(|| None);
 
 /// A cell begins.
 pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
@@ -65,17 +65,14 @@ pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
         resources: ResourceUsage::now(),
         at: Instant::now(),
     };
-    *BEGIN.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
+    *BEGIN.lock() = Some(begin);
 }
 
 /// The cell has ended; without a beginning there is nothing to tell.
 pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<Delta> {
     let wall = Instant::now();
     let now = ResourceUsage::now();
-    let begin = BEGIN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()?;
+    let begin = BEGIN.lock().take()?;
     let before = begin.resources;
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
     let new = array_deltas::new(namespace, &begin.arrays);
@@ -111,10 +108,7 @@ fn difference((now, before): (u64, u64)) -> i64 {
 /// How the bytes in huge pages changed since they were asked for; the first time there is nothing to compare.
 fn huge_change() -> Option<i64> {
     let now = resource_usage::huge();
-    let before = std::mem::replace(
-        &mut *HUGE.lock().unwrap_or_else(PoisonError::into_inner),
-        now,
-    );
+    let before = std::mem::replace(&mut *HUGE.lock(), now);
     now.zip(before).map(difference)
 }
 

@@ -5,8 +5,8 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
@@ -38,7 +38,7 @@ pub(crate) struct Changes {
 /// What tells one loaded image from another: the distance from its file's addresses to those in memory, and its name.
 pub(crate) type Image = (usize, String);
 
-static JOURNAL: Mutex<Option<Journal>> = Mutex::new(None);
+static JOURNAL: ProcessLock<Option<Journal>> = ProcessLock::new(|| None);
 
 /// Takes note of what is there before the first cell.
 pub(crate) fn open() {
@@ -96,11 +96,11 @@ pub(crate) fn cell_of_thread(tid: i32) -> Option<u32> {
     *lock().as_ref()?.threads.get(&tid)?
 }
 
-fn lock() -> MutexGuard<'static, Option<Journal>> {
-    JOURNAL.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, Option<Journal>> {
+    JOURNAL.lock()
 }
 
-fn observed() -> MutexGuard<'static, Option<Journal>> {
+fn observed() -> ProcessLockGuard<'static, Option<Journal>> {
     let mut journal = lock();
     let entry = journal.get_or_insert_default();
     entry.observe_libraries();
