@@ -7,6 +7,8 @@
 
 mod handlers;
 mod lock;
+mod raw;
 
 pub use handlers::{Handlers, Order, register};
 pub use lock::{ProcessLock, ProcessLockGuard};
+pub use raw::RawForkMutex;

@@ -6,9 +6,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::lock_api::{Mutex, MutexGuard};
 
 use crate::handlers::watch;
+use crate::raw::RawForkMutex;
 
 /// A mutex in a `static`. In a child process, one that another thread held at the fork is made anew, with new content;
 /// all others are as they were.
@@ -20,14 +21,14 @@ pub struct ProcessLock<T: 'static> {
 }
 
 struct Inner<T> {
-    content: Mutex<T>,
+    content: Mutex<RawForkMutex, T>,
     /// The thread that holds it, as `this_thread` says; 0 while nobody does.
     holder: AtomicUsize,
 }
 
 /// Holds the lock.
 pub struct ProcessLockGuard<'a, T> {
-    content: MutexGuard<'a, T>,
+    content: MutexGuard<'a, RawForkMutex, T>,
     holder: &'a AtomicUsize,
 }
 
@@ -121,7 +122,7 @@ impl<T: Send> ProcessLock<T> {
 }
 
 impl<T> Inner<T> {
-    fn held<'a>(&'a self, content: MutexGuard<'a, T>) -> ProcessLockGuard<'a, T> {
+    fn held<'a>(&'a self, content: MutexGuard<'a, RawForkMutex, T>) -> ProcessLockGuard<'a, T> {
         self.holder.store(this_thread(), Ordering::Relaxed);
         ProcessLockGuard {
             content,

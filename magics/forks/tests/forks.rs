@@ -69,6 +69,12 @@ fn a_panic_leaves_a_lock_free() {
     panicked.join().unwrap_err();
     assert_eq!(*LOCK.lock(), 5);
     let guard = LOCK.lock();
+    let soon = std::time::Duration::from_millis(1);
+    assert!(
+        thread::spawn(move || LOCK.try_lock_for(soon).is_none())
+            .join()
+            .unwrap()
+    );
     assert!(thread::spawn(|| LOCK.try_lock().is_none()).join().unwrap());
     drop(guard);
 }
@@ -99,4 +105,28 @@ fn handlers_run_in_their_order_and_back() {
         RAN.store(0, Ordering::Relaxed);
         in_a_child(|| RAN.load(Ordering::Relaxed) == 1256) && RAN.load(Ordering::Relaxed) == 1234
     }));
+}
+
+#[test]
+fn threads_take_turns() {
+    static COUNT: ProcessLock<u64> = ProcessLock::new(|| 0);
+    let count = || (0..20_000).for_each(|_| *COUNT.lock() += 1);
+    thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(count))));
+    assert_eq!(*COUNT.lock(), 80_000);
+}
+
+#[test]
+fn a_lock_that_was_awaited_at_the_fork_is_taken_again_and_again_in_a_child() {
+    static AWAITED: ProcessLock<u64> = ProcessLock::new(|| 0);
+    let guard = AWAITED.lock();
+    let waiting = thread::spawn(|| *AWAITED.lock() += 1);
+    let says = in_a_child(move || {
+        drop(guard);
+        let both = thread::spawn(|| (0..1000).for_each(|_| *AWAITED.lock() += 1));
+        (0..1000).for_each(|_| *AWAITED.lock() += 1);
+        both.join().is_ok() && *AWAITED.lock() == 2000
+    });
+    assert!(says);
+    // The guard went to the closure, which the parent has dropped.
+    waiting.join().unwrap();
 }

@@ -5,12 +5,12 @@
 
 use std::ffi::{c_int, c_void};
 
-use diaphane_forks::{Handlers, Order, register};
+use diaphane_forks::{Handlers, Order, RawForkMutex, register};
+use parking_lot::RawThreadId;
 use parking_lot::lock_api::RawReentrantMutex;
-use parking_lot::{RawMutex, RawThreadId};
 
 /// Held during every walk, and across every fork. The same thread may take it again, since a walk may lead to another.
-static WALKING: RawReentrantMutex<RawMutex, RawThreadId> = RawReentrantMutex::INIT;
+static WALKING: RawReentrantMutex<RawForkMutex, RawThreadId> = RawReentrantMutex::INIT;
 
 type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
 
