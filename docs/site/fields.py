@@ -27,21 +27,33 @@ def binary() -> str:
 
 def schemas() -> dict:
     """The schemas of all reports, by the magics' names."""
-    return json.loads(subprocess.run([binary(), "schema"], check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run([binary(), "schema"], check=True, capture_output=True, text=True).stdout
+    )
 
 
 def written(page: str, schemas: dict) -> str:
     """The page with the tables that belong there."""
-    return BLOCK.sub(lambda match: match[1] + "\n" + tables(schemas[match[2]]) + "\n" + match[4], page)
+    return BLOCK.sub(
+        lambda match: match[1] + "\n" + tables(schemas[match[2]]) + "\n" + match[4], page
+    )
 
 
 def tables(schema: dict) -> str:
     parts = []
     told = set()
     for rows in schema["properties"]["rows"].get("items", {}).get("anyOf", []):
-        fields = {key: field for key, field in rows["properties"].items() if (key, field["description"]) not in told}
+        fields = {
+            key: field
+            for key, field in rows["properties"].items()
+            if (key, field["description"]) not in told
+        }
         told |= {(key, field["description"]) for key, field in fields.items()}
-        title = f"A row {rows['title']} has instead, or besides:\n\n" if "title" in rows and parts else ""
+        title = (
+            f"A row {rows['title']} has instead, or besides:\n\n"
+            if "title" in rows and parts
+            else ""
+        )
         parts.append(title + table("Field", fields))
     facts = {key: field for key, field in schema["properties"].items() if key not in COMMON}
     if facts:
