@@ -1,8 +1,8 @@
 """Writes the tables of fields in docs/magics.md: `tests/.venv/bin/python docs/site/fields.py`.
 
-A magic's fields, with what they mean and how they are known, stand in the magic itself, and `diaphane schema` tells
-them. Here they become tables, between the two comments that each magic's section has; the rest of the page is left as it
-is. It needs the installed kernel. A test says when the page is not what the magics say.
+A magic's fields, with what they mean and how they are known, stand in the magic itself, and `diaphane schema` lists
+them. Here they become tables, between the two comments that each magic's section has; the rest of the page stays. It
+needs the installed kernel. A test says when the page is not what the magics say.
 """
 
 from __future__ import annotations
@@ -27,33 +27,21 @@ def binary() -> str:
 
 def schemas() -> dict:
     """The schemas of all reports, by the magics' names."""
-    return json.loads(
-        subprocess.run([binary(), "schema"], check=True, capture_output=True, text=True).stdout
-    )
+    return json.loads(subprocess.run([binary(), "schema"], check=True, capture_output=True, text=True).stdout)
 
 
 def written(page: str, schemas: dict) -> str:
     """The page with the tables that belong there."""
-    return BLOCK.sub(
-        lambda match: match[1] + "\n" + tables(schemas[match[2]]) + "\n" + match[4], page
-    )
+    return BLOCK.sub(lambda match: match[1] + "\n" + tables(schemas[match[2]]) + "\n" + match[4], page)
 
 
 def tables(schema: dict) -> str:
     parts = []
     told = set()
     for rows in schema["properties"]["rows"].get("items", {}).get("anyOf", []):
-        fields = {
-            key: field
-            for key, field in rows["properties"].items()
-            if (key, field["description"]) not in told
-        }
+        fields = {key: field for key, field in rows["properties"].items() if (key, field["description"]) not in told}
         told |= {(key, field["description"]) for key, field in fields.items()}
-        title = (
-            f"A row {rows['title']} has instead, or besides:\n\n"
-            if "title" in rows and parts
-            else ""
-        )
+        title = f"A row {rows['title']} has instead, or besides:\n\n" if "title" in rows and parts else ""
         parts.append(title + table("Field", fields))
     facts = {key: field for key, field in schema["properties"].items() if key not in COMMON}
     if facts:

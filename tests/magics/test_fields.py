@@ -108,13 +108,10 @@ def test_every_field_has_a_meaning_and_a_source(schemas):
     for name, schema in schemas.items():
         jsonschema.Draft202012Validator.check_schema(schema)
         forms = schema["properties"]["rows"].get("items", {}).get("anyOf", [])
-        facts = {
-            key: fact for key, fact in schema["properties"].items() if key not in fields.COMMON
-        }
-        for key, field in [
-            pair for one in [*forms, {"properties": facts}] for pair in one["properties"].items()
-        ]:
-            assert field["description"] and field["x-source"], f"%{name}: {key}"
+        facts = {k: fact for k, fact in schema["properties"].items() if k not in fields.COMMON}
+        for described in [*(form["properties"] for form in forms), facts]:
+            silent = [k for k, f in described.items() if not (f["description"] and f["x-source"])]
+            assert not silent, name
 
 
 def test_the_page_has_what_the_magics_say(schemas):
