@@ -4,6 +4,7 @@
 
 pub mod creation_records;
 mod owners;
+pub mod running_cells;
 mod task;
 
 use std::collections::HashMap;

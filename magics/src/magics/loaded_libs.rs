@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::libraries::inventory;
 use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic};
-use crate::session::{import_audit, journal};
+use crate::session::{import_audit, lane};
 use diaphane_cpython::extensions;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, fields, rows};
@@ -188,9 +188,9 @@ fn listed<'a>(
     items: &'a [LibraryEntry],
 ) -> Result<Vec<&'a LibraryEntry>, Error> {
     let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
-    let since = journal::last_cell();
+    let since = lane::last_cell();
     let is_new = |item: &LibraryEntry| match since {
-        Some(cell) => item.cell.is_some_and(|own| own >= cell),
+        Some(last) => item.came.is_some_and(|came| came.begun >= last.begun),
         None => !seen.contains(&identity(&item.facts)),
     };
     let duplicates = if args.dup {
@@ -272,9 +272,10 @@ fn summary(
         .collect();
     let count = match listed.len() {
         0 if args.new => {
-            return match journal::last_cell() {
-                Some(cell) => format!(
-                    "nothing was loaded since In[{cell}] began; {loaded} libraries are loaded"
+            return match lane::last_cell() {
+                Some(last) => format!(
+                    "nothing was loaded since In[{}] began; {loaded} libraries are loaded",
+                    last.number
                 ),
                 None => format!(
                     "nothing was loaded since %loaded_libs last ran; {loaded} libraries are loaded"

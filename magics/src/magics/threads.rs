@@ -12,6 +12,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use diaphane_sight::threads::running_cells::CellId;
 use diaphane_sight::threads::{Confidence, Thread};
 use serde::Serialize;
 use serde_json::json;
@@ -263,7 +264,8 @@ impl Answer {
             created_in: match &thread.creation {
                 Some(birth) => birth.cell,
                 None => journal::cell_of_thread(thread.tid),
-            },
+            }
+            .and_then(CellId::number),
             created_by: thread.creation.map(|record| record.creator),
             state: thread.state,
             wait: thread.call.as_ref().map(|call| match call.name {

@@ -13,6 +13,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
+use diaphane_sight::threads::running_cells;
+use diaphane_sight::threads::running_cells::CellId;
 use diaphane_trace::linker_events as recorded;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -21,7 +23,6 @@ use diaphane_cpython::lazy::statement_behind;
 
 use crate::python::ipython::source_line;
 use crate::session::audit_events;
-use crate::session::journal;
 
 /// A program that loads more libraries than this loads the same ones over and over.
 const MOST: usize = 16_384;
@@ -41,14 +42,21 @@ pub(crate) struct Load {
     pub means: Means,
     /// The module, or the name that `ctypes` was given.
     pub what: String,
-    /// The cell that ran.
-    pub cell: Option<u32>,
+    /// The cell that the thread worked for which asked.
+    pub cell: Option<CellId>,
     /// The modules that were being imported, the one that the user named first.
     pub chain: Vec<String>,
     /// The file and the number of the user's line.
     pub line: Option<(String, u32)>,
     /// The lazy import whose name that line was the first to use, as `In[3]:2` or `file.py:2`.
     pub lazy: Option<String>,
+}
+
+impl Load {
+    /// The number of the cell that asked.
+    pub fn cell_number(&self) -> Option<u32> {
+        self.cell?.number()
+    }
 }
 
 /// The first request for each file or name.
@@ -94,14 +102,26 @@ pub(crate) fn is_listening() -> bool {
 
 /// Who asked for a library first.
 pub(crate) fn load_of(library: &Library) -> Option<Arc<Load>> {
-    let loads = loads();
-    let soname = library.image.soname.as_deref();
-    let names = [
+    first_of([
         library.path.as_deref(),
         Some(&library.linker_name),
-        soname,
+        library.image.soname.as_deref(),
         Some(&library.name),
-    ];
+    ])
+}
+
+/// The cell that asked for something in the linker's list.
+pub(crate) fn cell_that_asked(entry: &link_map::Entry) -> Option<CellId> {
+    first_of([
+        Some(entry.name.as_str()),
+        entry.image.soname.as_deref(),
+        entry.name.rsplit('/').next(),
+    ])?
+    .cell
+}
+
+fn first_of<const N: usize>(names: [Option<&str>; N]) -> Option<Arc<Load>> {
+    let loads = loads();
     names
         .into_iter()
         .flatten()
@@ -219,7 +239,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
     let is_new = has_room && !(is_known && is_loaded(&key));
     if is_new || is_followed {
         let Asked { chain, line, lazy } = asked(args.py());
-        let cell = journal::running_cell();
+        let cell = running_cells::of_this_thread();
         let load = Arc::new(Load {
             means,
             what,

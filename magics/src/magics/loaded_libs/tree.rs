@@ -225,7 +225,7 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
     let name = &item.facts.name;
     let by = item.loaded_by(items);
     let Some(load) = &item.load else {
-        let start = match (item.cell, by) {
+        let start = match (item.cell(), by) {
             (Some(cell), Some(by)) => format!("In[{cell}]: {by}"),
             (Some(cell), None) => format!("In[{cell}], nobody is known to have asked for it"),
             (None, Some(by)) => by,
@@ -235,7 +235,7 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
     };
     let source = load.line.as_ref().map(|(file, number)| {
         let code = source(context, file, *number).unwrap_or_default();
-        match load.cell {
+        match load.cell_number() {
             Some(cell) => format!("In[{cell}], line {number}: {code}"),
             None => format!("{file}, line {number}: {code}"),
         }
