@@ -46,6 +46,6 @@ pub(super) const COLUMNS: &[Column] = &[
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     Field::new("buffers_new_bytes", Show::Bytes, "the memory of these arrays", "NumPy's C struct"),
-    Field::new("flushes_subnormals", Show::Flag, "whether the main thread takes subnormal numbers for zero; null on other processors than x86-64", "the register MXCSR"),
+    Field::new("flushes_subnormals", Show::Flag, "whether the thread of the cell takes subnormal numbers for zero; null on other processors than x86-64", "the register MXCSR"),
     Field::new("flushing_changed", Show::Flag, "whether the cell changed that", "the register MXCSR"),
 ];
