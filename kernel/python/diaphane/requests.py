@@ -38,7 +38,7 @@ class Requests:
         self._knows_cells = "cell_meta" in known and "cell_id" in known
 
     def cell(self, parent, code, silent, store_history):
-        """A cell that is about to run; it has its number already. Nothing of others runs here: no interrupt is expected."""
+        """A cell that is about to run; it has its number already. No code of others runs here, to be interrupted."""
         return Cell(self._shell, parent, code, silent, store_history)
 
     def execute(self, cell, expressions):
