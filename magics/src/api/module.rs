@@ -65,7 +65,10 @@ impl PyCellScope {
             return Ok((None, None));
         };
         let cell = scope.cell();
-        let (line, change) = native_delta::note(cell, &scope.close(&namespace(py)?));
+        let Some(delta) = scope.close(&namespace(py)?) else {
+            return Ok((None, None));
+        };
+        let (line, change) = native_delta::note(cell, &delta);
         let line = line.map(|bundle| object(py, named(&bundle))).transpose()?;
         Ok((line, change))
     }

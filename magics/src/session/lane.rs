@@ -84,6 +84,7 @@ pub(crate) struct CellScope {
     cell: CellId,
     lane: Arc<Lane>,
     before: Before,
+    process: u32,
     has_ended: bool,
 }
 
@@ -98,6 +99,7 @@ impl CellScope {
             cell,
             lane,
             before: Before::now(namespace),
+            process: std::process::id(),
             has_ended: false,
         }
     }
@@ -106,21 +108,24 @@ impl CellScope {
         self.cell
     }
 
-    /// The cell has ended. What it changed.
-    pub fn close(mut self, namespace: &Bound<'_, PyDict>) -> Arc<Delta> {
-        let changes = self.end();
+    /// The cell has ended. What it changed; nothing in the child of a fork, where it goes on for a moment.
+    pub fn close(mut self, namespace: &Bound<'_, PyDict>) -> Option<Arc<Delta>> {
+        let changes = self.end()?;
         let delta = Arc::new(self.before.until_now(self.cell, &changes, namespace));
         self.lane.with(|state| {
             state.previous = state.running.take().or(state.previous);
             state.delta = Some(Arc::clone(&delta));
         });
-        delta
+        Some(delta)
     }
 
-    fn end(&mut self) -> Changes {
+    fn end(&mut self) -> Option<Changes> {
         self.has_ended = true;
-        running_cells::end(self.cell);
-        journal::end_cell(self.cell)
+        // A child has no business with our locks, which another thread may have held at the fork.
+        (self.process == std::process::id()).then(|| {
+            running_cells::end(self.cell);
+            journal::end_cell(self.cell)
+        })
     }
 }
 
