@@ -11,7 +11,7 @@ use diaphane_sight::proc::tasks;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::kinds::CodeKind;
-use crate::stacks::merged::{Woven, woven};
+use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
 use diaphane_cpython::symbols::{Evaluates, evaluates};
