@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -199,7 +201,12 @@ def test_files_are_written_and_strangers_are_kept(spinning: Client, tmp_path: Pa
 @pytest.mark.parametrize("core", ["Haswell", "Prescott"])
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_blas_kernels_are_followed_to_python(launch, core: str, threads: str):
-    client = launch(env={"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": threads}).connect()
+    chosen = {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": threads}
+    code = "import numpy as np; a = np.random.rand(700, 700); a @ a"
+    alone = subprocess.run([sys.executable, "-c", code], env=os.environ | chosen, check=False)
+    if alone.returncode:
+        pytest.skip(f"this OpenBLAS ends any Python here with its kernels for {core}")
+    client = launch(env=chosen).connect()
     client.run(
         "import numpy as np; a = np.random.rand(700, 700)\ndef work(n):\n    for _ in range(n): a @ a"
     )

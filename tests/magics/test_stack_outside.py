@@ -133,7 +133,10 @@ def test_a_kernel_that_is_stopped_answers_nothing_and_is_seen(launch, tmp_path):
     request = client.send("magic_request", {"name": "stack", "line": ""}, "control")
     rows = report(kernel, kernel.pid, "--all")["rows"]
     assert len({row["tid"] for row in rows}) > 1
-    assert {"nap", "time_sleep"} <= set(functions(rows))
+    names = [name or "" for name in functions(rows)]
+    # A library that was stripped has no name for Python's own function, and the C library always has one for this.
+    assert "nap" in names
+    assert any("clock_nanosleep" in name for name in names), names
     assert {row["stopped_ns"] for row in rows} == {None}
     assert status(kernel.pid, "State") == "T"
     kernel.process.send_signal(18)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,22 @@ def test_children_are_counted(client: Client):
     shown = [m["data"]["text/plain"] for m in done.all("execute_result")]
     assert shown[0].startswith("no library was loaded")
     assert "no process was started" in shown[0]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports came with Python 3.15")
+@pytest.mark.parametrize("use", ["_lsprof.Profiler", "profiler()"])
+def test_a_lazy_import_is_told_beside_the_line_that_loads_its_module(use: str, launch):
+    client = launch().connect()
+    client.run(
+        "x = 1\nlazy import _lsprof\nlazy import _zoneinfo\ndef profiler():\n    return _lsprof.Profiler"
+    )
+    done = client.run(f"%%trace_loads\ny = 2\n{use}")
+    (row,) = (row for row in report(done)["rows"] if row["name"].startswith("_lsprof"))
+    loads = "In[2]:2" if use.startswith("_") else "In[1]:5"
+    # The magic's own line is none of the cell's.
+    assert (row["lazy"], row["line"]) == ("In[1]:2", loads)
+    why = client.run("%loaded_libs --why _lsprof").all("execute_result")[0]["data"]["text/plain"]
+    assert "In[1]:2 imports it lazily; loaded when its name was first used:" in why
+    # What is imported at once is not lazy.
+    (other,) = report(client.run("%%trace_loads\nimport _xxtestfuzz"))["rows"]
+    assert other["lazy"] is None

@@ -10,12 +10,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::interpreter::{Interpreter, runtime};
-use crate::reader::Reader;
+use crate::reader::{Reader, WORDS, unpack};
 use crate::support::Unknown;
 use crate::versions::{self, Layout, Version};
 
 /// So many frames are compared; a function without a caller is too little.
 const FRAMES: std::ops::RangeInclusive<usize> = 2..=16;
+
+/// One frame more, to see where they end.
+const MOST_WORDS: usize = (*FRAMES.end() + 1) * WORDS;
 
 /// What is compared, as the user reads it.
 const FIELDS: [&str; 9] = [
@@ -147,7 +150,9 @@ fn compare(reader: &Reader, frames: &[Frame<'_>]) -> Result<(), usize> {
     let own = nix::unistd::gettid().as_raw();
     same(found.states.get(&own) == Some(&state()), STATE)?;
     same(!found.has_gil || found.holder == Some(own), HOLDER)?;
-    let raw = found.frames(own);
+    let mut words = [0; MOST_WORDS];
+    let count = reader.note(state(), &mut words, 0);
+    let raw = unpack(&words[..count]);
     let code = |index: usize| raw.get(index).map(|raw| raw.code);
     for (index, frame) in frames.iter().enumerate() {
         let is_same = code(index) == Some(frame.code.as_ptr().addr());
@@ -254,6 +259,49 @@ found = next(C().outer())
                 ]
             );
             assert_eq!(locals, ["numbers: list of 3", "word: str of 2", "self: C"]);
+        });
+    }
+
+    /// What is found to differ where a field lies elsewhere.
+    fn differing(py: Python<'_>) -> Vec<&'static str> {
+        check(py);
+        let right = Reader::own().unwrap();
+        let frames = frames(py);
+        let changes: [fn(&mut Layout); FIELDS.len()] = [
+            |layout| layout.thread.native_id += 8,
+            |layout| layout.gil.holder += 8,
+            |layout| layout.frame.code += 16,
+            |layout| layout.frame.previous += 16,
+            |layout| layout.code.instructions += 2,
+            |layout| layout.code.name = layout.code.file,
+            |layout| layout.code.file = layout.code.name,
+            |layout| layout.code.first_line += 4,
+            |layout| layout.object.tuple_items += 8,
+        ];
+        let differs = |change: fn(&mut Layout)| {
+            let mut wrong = right;
+            change(&mut wrong.layout);
+            compare(&wrong, &frames).map_or_else(|field| FIELDS[field], |()| "nothing")
+        };
+        changes.into_iter().map(differs).collect()
+    }
+
+    #[test]
+    fn each_field_that_lies_elsewhere_is_named() {
+        Python::initialize();
+        Python::attach(|py| {
+            let look = PyCFunction::new_closure(py, None, None, |args, _| differing(args.py()));
+            let globals = PyDict::new(py);
+            globals.set_item("look", look.unwrap()).unwrap();
+            let code = c"
+class C:
+    def inner(self, one, two):
+        return look()
+found = C().inner(1, 2)
+";
+            py.run(code, Some(&globals), None).unwrap();
+            let found = globals.get_item("found").unwrap().unwrap();
+            assert_eq!(found.extract::<Vec<String>>().unwrap(), FIELDS);
         });
     }
 }

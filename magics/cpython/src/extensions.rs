@@ -5,18 +5,19 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 
-/// `Py_mod_multiple_interpreters`, since CPython 3.12.
-const INTERPRETERS: c_int = 3;
-/// `Py_mod_gil`, since CPython 3.13.
-const GIL: c_int = 4;
+/// `Py_mod_multiple_interpreters`, since CPython 3.12; the other number is that of modules compiled for 3.15 and later.
+const INTERPRETERS: [c_int; 2] = [3, 86];
+/// `Py_mod_gil`, since CPython 3.13; as above.
+const GIL: [c_int; 2] = [4, 87];
 /// No module has so many slots; a list without an end is no list.
 const MOST_SLOTS: usize = 64;
 
@@ -35,7 +36,7 @@ pub struct Declared {
 pub type ByFile = HashMap<String, Declared>;
 
 /// They change only when a library is loaded or a module comes or goes.
-static KNOWN: Mutex<Option<(Counters, usize, Arc<ByFile>)>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<(Counters, usize, Arc<ByFile>)>> = ProcessLock::new(|| None);
 
 /// The declarations of all imported modules that are in files, by the file.
 pub fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
@@ -44,7 +45,7 @@ pub fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
         .getattr("modules")?
         .cast_into::<PyDict>()?;
     let (counters, count) = (link_map::counters(), modules.len());
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = || KNOWN.lock();
     let fresh = known()
         .clone()
         .filter(|(then, modules, _)| *then == counters && *modules == count);
@@ -103,8 +104,8 @@ fn slots(module: &Bound<'_, PyModule>) -> Option<Vec<(c_int, usize)>> {
 }
 
 fn declare(module: String, slots: &[(c_int, usize)], version: (u8, u8)) -> Declared {
-    let value = |number: c_int| {
-        let slot = slots.iter().find(|(slot, _)| *slot == number);
+    let value = |numbers: [c_int; 2]| {
+        let slot = slots.iter().find(|(slot, _)| numbers.contains(slot));
         slot.map(|&(_, value)| value)
     };
     let gil = match value(GIL) {
@@ -138,7 +139,12 @@ mod tests {
 
     #[test]
     fn slots_are_read_as_the_headers_number_them() {
-        let all = &[(2, 0x1000), (INTERPRETERS, 2), (GIL, 1)];
+        let all = &[(2, 0x1000), (3, 2), (4, 1)];
+        let newer = &[(85, 0x1000), (86, 2), (87, 1)];
+        assert_eq!(
+            declared(newer, (3, 15)),
+            (Some("not used"), Some("own gil"))
+        );
         assert_eq!(declared(all, (3, 13)), (Some("not used"), Some("own gil")));
         assert_eq!(declared(all, (3, 12)), (None, Some("own gil")));
         assert_eq!(declared(all, (3, 11)), (None, None));
@@ -147,7 +153,7 @@ mod tests {
             (Some("undeclared"), Some("undeclared"))
         );
         assert_eq!(declared(&[], (3, 14)), (Some("undeclared"), Some("none")));
-        let none = &[(INTERPRETERS, 0), (GIL, 0)];
+        let none = &[(3, 0), (4, 0)];
         assert_eq!(declared(none, (3, 13)), (Some("used"), Some("none")));
     }
 }

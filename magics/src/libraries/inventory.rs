@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::Result;
 use diaphane_sight::code::file;
 use diaphane_sight::code::symbols::Source;
@@ -129,13 +130,13 @@ struct InventoryCache {
     rules: Vec<Option<Rule>>,
 }
 
-static KNOWN: LazyLock<Mutex<InventoryCache>> = LazyLock::new(Mutex::default);
+static KNOWN: ProcessLock<InventoryCache> = ProcessLock::new(Default::default);
 
 /// Looks at all libraries.
 pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<LibraryEntry>> {
     journal::observe();
     let loaded = libraries::now()?;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     known.renew(&loaded);
     let items = loaded
         .into_iter()

@@ -10,8 +10,9 @@ mod row;
 mod tree;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Kind;
 use diaphane_sight::proc::maps::{Kind as RegionKind, Maps, Region};
@@ -65,7 +66,7 @@ pub(crate) struct LoadedLibsArgs {
 }
 
 /// What was loaded when this magic last ran, for processes in which nobody counts cells.
-static SEEN: Mutex<Option<HashSet<LibraryIdentity>>> = Mutex::new(None);
+static SEEN: ProcessLock<Option<HashSet<LibraryIdentity>>> = ProcessLock::new(|| None);
 
 /// What tells one loaded library from another: its base and its path.
 type LibraryIdentity = (usize, Option<String>);
@@ -78,7 +79,7 @@ pub(crate) fn remember_what_is_loaded() {
 }
 
 fn exchange_seen(now: HashSet<LibraryIdentity>) -> HashSet<LibraryIdentity> {
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = SEEN.lock();
     seen.replace(now).unwrap_or_default()
 }
 

@@ -4,9 +4,8 @@
 
 mod columns;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use clap::ValueEnum;
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -47,7 +46,7 @@ struct Wish {
     by: Option<CellId>,
 }
 
-static WISH: Mutex<Wish> = Mutex::new(Wish {
+static WISH: ProcessLock<Wish> = ProcessLock::new(|| Wish {
     on: false,
     by: None,
 });
@@ -108,6 +107,6 @@ pub(crate) fn note(cell: CellId, delta: &Delta) -> (Option<Map<String, Value>>, 
     )
 }
 
-fn wish() -> MutexGuard<'static, Wish> {
-    WISH.lock().unwrap_or_else(PoisonError::into_inner)
+fn wish() -> ProcessLockGuard<'static, Wish> {
+    WISH.lock()
 }

@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
 use nix::sys::signal::SigSet;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::compiler_output::CompilerOutput;
@@ -29,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(800);
 
 /// The compiler of this process.
-static COMPILER: Mutex<Option<Compiler>> = Mutex::new(None);
+static COMPILER: ProcessLock<Option<Compiler>> = ProcessLock::new(|| None);
 
 /// A running compiler.
 struct Compiler {
@@ -94,7 +95,7 @@ pub fn look(py: Python<'_>, question: Look) -> Result<Option<Found>, Error> {
 }
 
 /// The compiler, when no other thread asks it. Whoever has it may wait for the GIL, so the GIL is not held meanwhile.
-fn lock(py: Python<'_>) -> Result<MutexGuard<'static, Option<Compiler>>, Error> {
+fn lock(py: Python<'_>) -> Result<ProcessLockGuard<'static, Option<Compiler>>, Error> {
     loop {
         if let Some(compiler) = COMPILER.try_lock() {
             return Ok(compiler);

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
@@ -58,7 +58,7 @@ pub(crate) struct StateBefore {
 }
 
 /// The bytes in huge pages when they were last asked for.
-static HUGE: Mutex<Option<u64>> = Mutex::new(None);
+static HUGE: ProcessLock<Option<u64>> = ProcessLock::new(|| None);
 
 impl StateBefore {
     /// A cell begins.
@@ -124,10 +124,7 @@ fn difference((now, before): (u64, u64)) -> i64 {
 /// How the bytes in huge pages changed since they were asked for; the first time there is nothing to compare.
 fn huge_change() -> Option<i64> {
     let now = resource_usage::huge();
-    let before = std::mem::replace(
-        &mut *HUGE.lock().unwrap_or_else(PoisonError::into_inner),
-        now,
-    );
+    let before = std::mem::replace(&mut *HUGE.lock(), now);
     now.zip(before).map(difference)
 }
 

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::threads::running_cells;
@@ -62,7 +63,7 @@ impl Load {
 /// The first request for each file or name.
 type Loads = HashMap<String, Arc<Load>>;
 
-static LOADS: LazyLock<Mutex<Loads>> = LazyLock::new(Mutex::default);
+static LOADS: ProcessLock<Loads> = ProcessLock::new(Default::default);
 /// The process whose requests are noted; 0 as long as there is no hook. A forked child has no business with our locks,
 /// which another thread may have held at the fork.
 static LISTENER: AtomicU32 = AtomicU32::new(0);
@@ -134,7 +135,7 @@ pub(crate) fn latest_of_ctypes() -> Option<String> {
 }
 
 /// The requests while somebody follows them, in their order.
-static FOLLOWED: Mutex<Option<Vec<Arc<Load>>>> = Mutex::new(None);
+static FOLLOWED: ProcessLock<Option<Vec<Arc<Load>>>> = ProcessLock::new(|| None);
 
 /// Keeps every request from now on, also those for what is loaded already, and notes its number among the events of the
 /// linker.
@@ -147,13 +148,13 @@ pub(crate) fn followed_since() -> Vec<Arc<Load>> {
     followed().take().unwrap_or_default()
 }
 
-fn followed() -> MutexGuard<'static, Option<Vec<Arc<Load>>>> {
-    FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner)
+fn followed() -> ProcessLockGuard<'static, Option<Vec<Arc<Load>>>> {
+    FOLLOWED.lock()
 }
 
-fn latest() -> MutexGuard<'static, Option<String>> {
-    static LATEST: Mutex<Option<String>> = Mutex::new(None);
-    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
+fn latest() -> ProcessLockGuard<'static, Option<String>> {
+    static LATEST: ProcessLock<Option<String>> = ProcessLock::new(|| None);
+    LATEST.lock()
 }
 
 /// Whether the linker has something under a path, a soname or the name of a file.
@@ -165,8 +166,8 @@ fn is_loaded(key: &str) -> bool {
     })
 }
 
-fn loads() -> MutexGuard<'static, Loads> {
-    LOADS.lock().unwrap_or_else(PoisonError::into_inner)
+fn loads() -> ProcessLockGuard<'static, Loads> {
+    LOADS.lock()
 }
 
 /// Called for every audit event of the process, and so decides by the first letters.

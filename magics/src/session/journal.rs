@@ -8,12 +8,12 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
+use diaphane_sight::proc::tasks;
 use diaphane_sight::threads::creation_records::creation_records;
 use diaphane_sight::threads::running_cells::CellId;
 
@@ -70,7 +70,7 @@ pub(crate) struct Came {
     pub begun: u64,
 }
 
-static JOURNAL: Mutex<Option<Journal>> = Mutex::new(None);
+static JOURNAL: ProcessLock<Option<Journal>> = ProcessLock::new(|| None);
 
 /// Takes note of what is there before the first cell.
 pub(crate) fn open() {
@@ -119,11 +119,11 @@ pub(crate) fn cell_of_thread(tid: i32) -> Option<CellId> {
     *lock().as_ref()?.threads.get(&tid)?
 }
 
-fn lock() -> MutexGuard<'static, Option<Journal>> {
-    JOURNAL.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, Option<Journal>> {
+    JOURNAL.lock()
 }
 
-fn observed() -> MutexGuard<'static, Option<Journal>> {
+fn observed() -> ProcessLockGuard<'static, Option<Journal>> {
     let mut journal = lock();
     let entry = journal.get_or_insert_default();
     entry.observe_libraries();
@@ -170,11 +170,7 @@ impl Journal {
     }
 
     fn observe_threads(&mut self) {
-        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
-        let numbers = tasks
-            .flatten()
-            .filter_map(|task| task.file_name().to_str()?.parse().ok());
-        let now: HashSet<i32> = numbers.collect();
+        let now: HashSet<i32> = tasks::numbers().into_iter().collect();
         self.threads.retain(|thread, _| now.contains(thread));
         for running in &mut self.running {
             let Changes { own, unclear, .. } = &mut running.changes;

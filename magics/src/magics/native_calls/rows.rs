@@ -1,9 +1,9 @@
 //! Turns trees into a report: rows, tables by function and by library, the division of time, and what was not seen.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::tasks;
 use diaphane_trace::event::Log;
 use serde::Serialize;
 use serde_json::json;
@@ -131,8 +131,7 @@ impl Writer<'_, '_> {
     fn thread(&mut self, log: &Log, tree: &Tree, is_own: bool) -> Result<(), Error> {
         let mut parent = None;
         if !is_own {
-            let name = fs::read_to_string(format!("/proc/self/task/{}/comm", log.tid));
-            let name = name.map_or("ended".into(), |name| name.trim_end().to_owned());
+            let name = tasks::name(log.tid).unwrap_or_else(|| "ended".into());
             parent = Some(self.rows.len());
             let roots = tree.nodes.iter().filter(|node| node.parent.is_none());
             let total = roots.map(|node| node.total).sum();

@@ -6,11 +6,11 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use diaphane_forks::ProcessLock;
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SI_TIMER, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE,
     SIGILL, SIGINT, SIGSEGV, c_int, c_void, sigaction, siginfo_t, stack_t,
 };
-use parking_lot::Mutex;
 
 use super::{Crash, FRAME, INTERRUPTED, INTERRUPTS};
 use crate::arch::guard::{leave, pc};
@@ -42,7 +42,7 @@ static BEFORE: Before = Before(UnsafeCell::new(
     [const { MaybeUninit::uninit() }; SIGNALS.len()],
 ));
 /// How many cells run.
-static RUNNING: Mutex<usize> = Mutex::new(0);
+static RUNNING: ProcessLock<usize> = ProcessLock::new(|| 0);
 
 /// Handlers that are installed until it is dropped, and the stack for them on this thread.
 pub struct InstalledSignals {
