@@ -69,6 +69,11 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ),
     ("magics/sight/src/proc/host.rs", "sysconf"),
     (
+        "magics/forks/",
+        "a child of a fork gets locks that nobody holds",
+    ),
+    ("magics/sight/tests/forks.rs", "the tests fork"),
+    (
         "magics/sight/src/linker/forks.rs",
         "a fork waits for a walk over the linker's list",
     ),
