@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 
 use diaphane_cpython::lazy::statement_behind;
 
-use crate::python::ipython::source_line;
+use crate::python::ipython::{cell_of, source_line};
 use crate::session::audit_events;
 use crate::session::journal;
 
@@ -47,6 +47,8 @@ pub(crate) struct Load {
     pub chain: Vec<String>,
     /// The file and the number of the user's line.
     pub line: Option<(String, u32)>,
+    /// The cell that has this line; a function of an earlier one may have run.
+    pub line_cell: Option<u32>,
     /// The lazy import whose name that line was the first to use, as `In[3]:2` or `file.py:2`.
     pub lazy: Option<String>,
 }
@@ -219,6 +221,9 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
     let is_new = has_room && !(is_known && is_loaded(&key));
     if is_new || is_followed {
         let Asked { chain, line, lazy } = asked(args.py());
+        let own_cell = line
+            .as_ref()
+            .and_then(|(file, _)| cell_of(args.py(), file).ok()?);
         let cell = journal::running_cell();
         let load = Arc::new(Load {
             means,
@@ -226,6 +231,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             cell,
             chain,
             line,
+            line_cell: own_cell.or(cell),
             lazy,
         });
         if let Some(followed) = &mut *followed() {
