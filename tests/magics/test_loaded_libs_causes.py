@@ -86,9 +86,11 @@ def test_the_rules_are_those_that_the_linker_says(launch):
         assert found[path].split(" of ")[0] == expected[path].split(" of ")[0], path
         if "openblas" in path:
             assert found[path] == expected[path], path
-    assert {found[path] for path in found if path.startswith(("/usr/lib", "/lib"))} == {
-        "ld.so.cache"
-    }
+    system = {path for path in found if path.startswith(("/usr/lib", "/lib"))}
+    # Where Python is the system's own, its modules are loaded by their paths, and the kernel's rule, which is for
+    # Python's library, names the folder of the system's libraries before the cache is asked.
+    rules = {found[path] for path in system if "/lib-dynload/" not in path}
+    assert rules - {"RUNPATH of diaphane"} == {"ld.so.cache"}
 
 
 def test_the_paths_are_those_of_pldd(client: Client, kernel):

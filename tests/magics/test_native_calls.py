@@ -125,6 +125,8 @@ def test_the_functions_that_watch_are_not_shown(numpy: Client):
     code = "def size(v): return abs(v)\ns = sum(map(size, range(9)))"
     names = {row["func"] for row in rows(numpy.run(f"{MAGIC} --deep\n{code}"))}
     assert {"size", "PyNumber_Absolute"} <= names
+    # This one of 3.15 makes the call itself, so what it calls stands below it.
+    names.discard("_Py_VectorCallInstrumentation_StackRefSteal")
     assert not {name for name in names if "nstrument" in name or "call_trace" in name}
 
 

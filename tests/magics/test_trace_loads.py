@@ -143,8 +143,8 @@ def test_a_lazy_import_is_told_beside_the_line_that_loads_its_module(use: str, l
     )
     done = client.run(f"%%trace_loads\ny = 2\n{use}")
     (row,) = (row for row in report(done)["rows"] if row["name"].startswith("_lsprof"))
-    loads = "In[2]:2" if use.startswith("_") else "In[1]:5"
-    # The magic's own line is none of the cell's.
+    # The magic's own line counts.
+    loads = "In[2]:3" if use.startswith("_") else "In[1]:5"
     assert (row["lazy"], row["line"]) == ("In[1]:2", loads)
     why = client.run("%loaded_libs --why _lsprof").all("execute_result")[0]["data"]["text/plain"]
     assert "In[1]:2 imports it lazily; loaded when its name was first used:" in why

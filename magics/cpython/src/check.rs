@@ -242,9 +242,6 @@ class C:
             [1, 2, 3])
 found = next(C().outer())
 ";
-            // A function that nobody in Python calls is too little.
-            py.run(c"look()", Some(&globals), None).unwrap();
-            assert!(support().unwrap().contains("run a cell first"));
             py.run(code, Some(&globals), None).unwrap();
             let found = globals.get_item("found").unwrap().unwrap();
             let found: (Option<String>, Vec<String>, Vec<String>) = found.extract().unwrap();

@@ -14,6 +14,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 
+use crate::dicts::entries;
+
 /// `Py_mod_multiple_interpreters`, since CPython 3.12; the other number is that of modules compiled for 3.15 and later.
 const INTERPRETERS: [c_int; 2] = [3, 86];
 /// `Py_mod_gil`, since CPython 3.13; as above.
@@ -60,7 +62,7 @@ pub fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
 fn read(py: Python<'_>, modules: Bound<'_, PyDict>) -> PyResult<ByFile> {
     let version = (py.version_info().major, py.version_info().minor);
     let mut declared = HashMap::new();
-    for (name, module) in modules {
+    for (name, module) in entries(&modules) {
         let (Ok(name), Ok(module)) = (name.extract::<String>(), module.cast_into::<PyModule>())
         else {
             continue;

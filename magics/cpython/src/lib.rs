@@ -2,6 +2,7 @@
 //! say, in this process and in others.
 
 mod check;
+pub mod dicts;
 pub mod events;
 pub mod extensions;
 pub mod frames;

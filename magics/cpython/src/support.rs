@@ -57,5 +57,6 @@ pub fn support() -> Option<String> {
 /// What recordings of Python's own calls cannot do here.
 pub(crate) const NO_EVENTS: &str = "Python functions are not shown: this Python runs without the GIL, and only one thread at a time may tell of its calls";
 
-/// What is not known of another process that runs without the GIL.
-pub(crate) const NO_GIL: &str = "this Python runs without the GIL, so nobody holds it or waits for it; the functions of a thread that runs are those of the moment it was stopped at";
+/// What is to be known of another process that runs without the GIL.
+pub(crate) const NO_GIL: &str =
+    "this Python runs without the GIL, so nobody holds it or waits for it";

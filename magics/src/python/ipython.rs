@@ -31,7 +31,7 @@ pub(crate) fn source_line(py: Python<'_>, file: &str, line: u32) -> PyResult<(St
 }
 
 /// The number of the cell whose code has this file name, if IPython runs cells here.
-fn cell_of(py: Python<'_>, file: &str) -> PyResult<Option<u32>> {
+pub(crate) fn cell_of(py: Python<'_>, file: &str) -> PyResult<Option<u32>> {
     let Some(shell) = shell(py)? else {
         return Ok(None);
     };

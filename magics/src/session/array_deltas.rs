@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::numpy::arrays;
+use diaphane_cpython::dicts::entries;
 
 /// Which arrays there are: the object and its first byte, so that one in the place of another is seen.
 pub(crate) type KnownArrays = HashSet<(usize, usize)>;
@@ -51,7 +52,7 @@ fn each<'py>(
     namespace: &Bound<'py, PyDict>,
 ) -> impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>, usize, bool)> {
     let there = arrays::is_imported(namespace.py()).unwrap_or_default();
-    let variables = there.then(|| namespace.iter()).into_iter().flatten();
+    let variables = there.then(|| entries(namespace)).into_iter().flatten();
     variables.filter_map(|(name, object)| {
         let (address, owns) = arrays::glance(&object)?;
         Some((name, object, address, owns))

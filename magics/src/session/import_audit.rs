@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 
 use diaphane_cpython::lazy::statement_behind;
 
-use crate::python::ipython::source_line;
+use crate::python::ipython::{cell_of, source_line};
 use crate::session::audit_events;
 
 /// A program that loads more libraries than this loads the same ones over and over.
@@ -49,6 +49,8 @@ pub(crate) struct Load {
     pub chain: Vec<String>,
     /// The file and the number of the user's line.
     pub line: Option<(String, u32)>,
+    /// The cell that has this line; a function of an earlier one may have run.
+    pub line_cell: Option<u32>,
     /// The lazy import whose name that line was the first to use, as `In[3]:2` or `file.py:2`.
     pub lazy: Option<String>,
 }
@@ -240,6 +242,9 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
     let is_new = has_room && !(is_known && is_loaded(&key));
     if is_new || is_followed {
         let Asked { chain, line, lazy } = asked(args.py());
+        let own_cell = line
+            .as_ref()
+            .and_then(|(file, _)| cell_of(args.py(), file).ok()?);
         let cell = running_cells::of_this_thread();
         let load = Arc::new(Load {
             means,
@@ -247,6 +252,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             cell,
             chain,
             line,
+            line_cell: own_cell.or_else(|| cell?.number()),
             lazy,
         });
         if let Some(followed) = &mut *followed() {

@@ -235,7 +235,7 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
     };
     let source = load.line.as_ref().map(|(file, number)| {
         let code = source(context, file, *number).unwrap_or_default();
-        match load.cell_number() {
+        match load.line_cell {
             Some(cell) => format!("In[{cell}], line {number}: {code}"),
             None => format!("{file}, line {number}: {code}"),
         }

@@ -18,6 +18,7 @@ use crate::numpy::arrays;
 use crate::python::ipython::namespace;
 use crate::rust_cells::export::Exports;
 use crate::rust_cells::{client, kept};
+use diaphane_cpython::dicts::entries;
 
 const HEAD: &str = "%%rust";
 
@@ -171,7 +172,7 @@ fn options() -> Vec<Completion> {
 fn names(user: User<'_, '_>, only_arrays: bool) -> PyResult<Vec<Completion>> {
     let has_arrays = arrays::is_imported(user.py)?;
     let mut names = Vec::new();
-    for (name, value) in user.namespace.iter() {
+    for (name, value) in entries(user.namespace) {
         let is_array = has_arrays && value.cast::<PyUntypedArray>().is_ok();
         let is_single = value.is_instance_of::<PyInt>()
             || value.is_instance_of::<PyFloat>()

@@ -152,7 +152,7 @@ fn library(snapshot: &LoadsSnapshot, index: usize, opens: &[OpenAttempt]) -> Lib
 /// The user's line behind a request.
 fn line(load: &crate::session::import_audit::Load) -> Option<String> {
     let (file, number) = load.line.as_ref()?;
-    Some(match load.cell_number() {
+    Some(match load.line_cell {
         Some(cell) if load.chain.is_empty() || is_of_cell(file) => format!("In[{cell}]:{number}"),
         _ => format!("{}:{number}", file_name(file)),
     })

@@ -9,6 +9,7 @@ use crate::magic::User;
 use crate::memory::buffers;
 use crate::memory::buffers::Buffer;
 use crate::memory::object_graph;
+use diaphane_cpython::dicts::entries;
 
 /// An array by a name.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ impl ArraySnapshot {
     /// Looks at everything that the user's variables hold; those that the cell names come first.
     pub fn take(user: User<'_, '_>, names: &[String]) -> PyResult<Self> {
         let named: HashSet<&str> = names.iter().map(String::as_str).collect();
-        let variables = user.namespace.iter();
+        let variables = entries(user.namespace).into_iter();
         let mut roots: Vec<(String, Bound<'_, PyAny>)> = variables
             .filter_map(|(name, value)| Some((name.extract().ok()?, value)))
             .collect();

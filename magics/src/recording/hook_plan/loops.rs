@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyModule, PyType};
 
 use crate::magic::User;
 use crate::numpy::ufunc::{LoopTable, loop_table};
+use diaphane_cpython::dicts::entries;
 use diaphane_cpython::modules::imported;
 
 /// The table of one ufunc, which is kept alive for it.
@@ -26,7 +27,7 @@ pub(super) fn tables(user: User<'_, '_>) -> PyResult<Vec<OwnedTable>> {
     let Some(mut found) = LoopSearch::new(user.py)? else {
         return Ok(Vec::new());
     };
-    for (_, module) in modules(user.py)? {
+    for (_, module) in entries(&modules(user.py)?) {
         if let Ok(module) = module.cast_into::<PyModule>()
             && is_compiled(&module)
         {
@@ -80,7 +81,7 @@ impl<'py> LoopSearch<'py> {
     }
 
     fn search(&mut self, names: &Bound<'_, PyDict>) {
-        for (_, value) in names {
+        for (_, value) in entries(names) {
             if !value.get_type().is(&self.kind) || !self.seen.insert(value.as_ptr().addr()) {
                 continue;
             }

@@ -56,6 +56,16 @@ impl Place {
             words: [const { Word::new() }; 3],
         }
     }
+
+    /// Writes all words or none, of a library that is bound already: so does glibc from 2.41 on before it tells of one.
+    fn open_and_write(&self, pairs: &[(usize, usize)]) -> bool {
+        let mut wanted = pairs.iter().filter(|(at, _)| *at != 0);
+        let all = wanted.all(|(at, value)| put(*at, *value));
+        if !all {
+            self.words.iter().for_each(Word::restore);
+        }
+        all
+    }
 }
 
 impl Word {
@@ -136,7 +146,7 @@ pub(super) fn watch(map: &Map) -> bool {
     }
     place.dynamic.store(map.dynamic.addr(), Ordering::Relaxed);
     place.map.store((&raw const *map).addr(), Ordering::Release);
-    let written = write(&pairs);
+    let written = write(&pairs) || place.open_and_write(&pairs);
     if !written {
         place.map.store(0, Ordering::Relaxed);
     }
@@ -200,19 +210,23 @@ impl Word {
     fn restore(&self) {
         let [at, before, now] =
             [&self.at, &self.before, &self.now].map(|word| word.load(Ordering::Relaxed));
-        if at == 0 || spans::word(at) != Some(now) || write(&[(at, before)]) {
-            return;
+        if at != 0 && spans::word(at) == Some(now) {
+            put(at, before);
         }
-        // The linker has closed the page since, as it does when a library is bound (RELRO).
-        let size = rustix::param::page_size();
-        if protect(
-            at / size * size,
-            size,
-            MprotectFlags::READ | MprotectFlags::WRITE,
-        ) {
-            write(&[(at, before)]);
-            protect(at / size * size, size, MprotectFlags::READ);
-        }
+    }
+}
+
+/// Writes a word, also where the linker has closed its page, as it does when a library is bound (RELRO).
+fn put(at: usize, value: usize) -> bool {
+    if write(&[(at, value)]) {
+        return true;
+    }
+    let size = rustix::param::page_size();
+    let page = at / size * size;
+    let open = MprotectFlags::READ | MprotectFlags::WRITE;
+    protect(page, size, open) && {
+        let written = write(&[(at, value)]);
+        protect(page, size, MprotectFlags::READ) && written
     }
 }
 
