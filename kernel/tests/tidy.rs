@@ -8,6 +8,16 @@
 mod invariants;
 #[path = "tidy/magics.rs"]
 mod magics;
+#[path = "tidy/asm.rs"]
+mod asm;
+#[path = "tidy/locks.rs"]
+mod locks;
+#[path = "tidy/processors.rs"]
+mod processors;
+#[path = "tidy/rooms.rs"]
+mod rooms;
+#[path = "tidy/type_names.rs"]
+mod type_names;
 #[path = "tidy/unsafe_code.rs"]
 mod unsafe_code;
 
@@ -96,6 +106,7 @@ fn the_lower_crates_know_neither_python_nor_sockets() {
         "kernel/wire/Cargo.toml",
         "magics/rust/cell/Cargo.toml",
         "magics/rust/protocol/Cargo.toml",
+        "magics/forks/Cargo.toml",
         "magics/report/Cargo.toml",
         "magics/sight/Cargo.toml",
         "magics/trace/Cargo.toml",
