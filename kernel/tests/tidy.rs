@@ -4,14 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "tidy/invariants.rs"]
-mod invariants;
-#[path = "tidy/magics.rs"]
-mod magics;
 #[path = "tidy/asm.rs"]
 mod asm;
+#[path = "tidy/invariants.rs"]
+mod invariants;
 #[path = "tidy/locks.rs"]
 mod locks;
+#[path = "tidy/magics.rs"]
+mod magics;
 #[path = "tidy/processors.rs"]
 mod processors;
 #[path = "tidy/rooms.rs"]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::sources;
 
 /// The crates in which it does, by the folder of their sources.
-const CRATES: &[&str] = &["kernel/wire/src/", "magics/forks/src/"];
+const CRATES: &[&str] = &["magics/forks/src/"];
 
 #[test]
 fn a_type_that_others_see_has_a_name_of_its_own() {

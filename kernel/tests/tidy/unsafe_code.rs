@@ -2,14 +2,6 @@
 
 /// Where unsafe code may stand, and why it must.
 pub const UNSAFE: &[(&str, &str)] = &[
-    ("kernel/src/arch/", "C's function is entered by assembly"),
-    ("magics/forks/", "locks of a forked child are made anew"),
-    ("magics/sight/tests/forks.rs", "the test forks"),
-    ("magics/src/arch/", "faults are survived by assembly"),
-    (
-        "magics/trace/src/arch/",
-        "assembly and instructions of the processor",
-    ),
     (
         "magics/sight/src/runtimes/malloc.rs",
         "malloc reports to a C stream",
