@@ -216,7 +216,6 @@ fn own_tid() -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::PoisonError;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::super::running_cells::tests::TURN;
