@@ -4,10 +4,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "tidy/asm.rs"]
+mod asm;
 #[path = "tidy/invariants.rs"]
 mod invariants;
+#[path = "tidy/locks.rs"]
+mod locks;
 #[path = "tidy/magics.rs"]
 mod magics;
+#[path = "tidy/processors.rs"]
+mod processors;
+#[path = "tidy/rooms.rs"]
+mod rooms;
+#[path = "tidy/type_names.rs"]
+mod type_names;
 #[path = "tidy/unsafe_code.rs"]
 mod unsafe_code;
 
@@ -96,6 +106,7 @@ fn the_lower_crates_know_neither_python_nor_sockets() {
         "kernel/wire/Cargo.toml",
         "magics/rust/cell/Cargo.toml",
         "magics/rust/protocol/Cargo.toml",
+        "magics/forks/Cargo.toml",
         "magics/report/Cargo.toml",
         "magics/sight/Cargo.toml",
         "magics/trace/Cargo.toml",

@@ -1,6 +1,6 @@
 //! What Python sees: the functions of the module. Errors become exceptions here.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -60,7 +60,7 @@ impl PyCellScope {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Option<Bound<'py, PyDict>>, Option<String>)> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = self.0.lock().take();
         let Some(scope) = open else {
             return Ok((None, None));
         };

@@ -1,8 +1,10 @@
 //! The lanes in which cells run one after the other, each on a thread of its own: which cell ran last there, and what it
 //! changed.
 
+use diaphane_forks::ProcessLock;
+use parking_lot::Mutex;
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use diaphane_sight::threads::running_cells;
 use diaphane_sight::threads::running_cells::CellId;
@@ -39,7 +41,7 @@ thread_local! {
 }
 
 /// The lane in which a cell began last, for questions from threads that run none.
-static LATEST: Mutex<Option<Arc<Lane>>> = Mutex::new(None);
+static LATEST: ProcessLock<Option<Arc<Lane>>> = ProcessLock::new(|| None);
 
 /// The number of the cell that the calling thread works for.
 pub(crate) fn running_cell() -> Option<u32> {
@@ -63,7 +65,7 @@ fn here() -> Option<Arc<Lane>> {
 }
 
 fn latest<T>(run: impl FnOnce(&mut Option<Arc<Lane>>) -> T) -> T {
-    run(&mut LATEST.lock().unwrap_or_else(PoisonError::into_inner))
+    run(&mut LATEST.lock())
 }
 
 impl Lane {
@@ -75,7 +77,7 @@ impl Lane {
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
-        run(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        run(&mut self.state.lock())
     }
 }
 

@@ -216,7 +216,6 @@ fn own_tid() -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::PoisonError;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::super::running_cells::tests::TURN;
@@ -247,7 +246,7 @@ mod tests {
     #[allow(unsafe_code, reason = "threads are started as C does it")]
     #[test]
     fn a_record_lives_as_long_as_its_thread() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = TURN.lock();
         begin();
         let cell = running_cells::begin(Some(7));
         // SAFETY: the C library's function by another type: the start routine may unwind.

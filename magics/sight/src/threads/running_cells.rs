@@ -105,17 +105,17 @@ fn place(cell: u64) -> Option<&'static AtomicU64> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::{Mutex, PoisonError};
+    use diaphane_forks::ProcessLock;
     use std::thread;
 
     use super::*;
 
     /// Which cells run is one fact of the process, which tests take turns to make.
-    pub(crate) static TURN: Mutex<()> = Mutex::new(());
+    pub(crate) static TURN: ProcessLock<()> = ProcessLock::new(|| ());
 
     #[test]
     fn a_thread_works_for_its_cell_or_the_only_one() {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = TURN.lock();
         let stranger = || thread::spawn(of_this_thread).join().unwrap();
         assert_eq!((of_this_thread(), stranger()), (None, None));
         let first = begin(Some(5));

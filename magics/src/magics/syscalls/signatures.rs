@@ -278,8 +278,11 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn every_name_is_a_system_call() {
+        if crate::arch::system_calls::OPEN.is_none() {
+            // Newer processors have fewer.
+            return;
+        }
         for name in KNOWN.keys() {
             assert!(exists(name), "{name}");
         }
