@@ -1,8 +1,8 @@
 """Writes the tables of fields in docs/magics.md: `tests/.venv/bin/python docs/site/fields.py`.
 
-A magic's fields, with what they mean and how they are known, stand in the magic itself, and `diaphane schema` tells
-them. Here they become tables, between the two comments that each magic's section has; the rest of the page is left as it
-is. It needs the installed kernel. A test says when the page is not what the magics say.
+A magic's fields, with what they mean and how they are known, stand in the magic itself, and `diaphane schema` lists
+them. Here they become tables, between the two comments that each magic's section has; the rest of the page stays. It
+needs the installed kernel. A test says when the page is not what the magics say.
 """
 
 from __future__ import annotations

@@ -23,13 +23,17 @@ GUIDES = {
     "docs/index.md": ("index.md", "diaphane"),
     "docs/install.md": ("install.md", "Install"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),
+    "docs/glossary.md": ("glossary.md", "Glossary"),
+    "docs/glossary.fr.md": ("glossary.fr.md", "Glossaire"),
     "docs/adding-a-magic.md": ("adding-a-magic.md", "Add a magic"),
     "ARCHITECTURE.md": ("architecture.md", "Architecture"),
     "CONTRIBUTING.md": ("contributing.md", "Contributing"),
     "CHANGELOG.md": ("changelog.md", "Changelog"),
 }
+# Links in the file system, so that JupyterLab finds the files below the folder in which it was started.
+LINKS = {"notebooks/glossary.md": "glossary.md", "notebooks/glossary.fr.md": "glossary.fr.md"}
 # Places that links lead to, whose pages are put together from several files.
-PARTS = ("README.md", "docs/magics.md", "docs/diagnoses", "notebooks")
+PARTS = ("README.md", "docs/magics.md", "docs/diagnoses", "notebooks", *LINKS)
 # The magics' sections bear the names of their headings: "## `%loaded_libs [REGEX]`".
 SECTION = re.compile(r"^## (.*`%.*)$", re.MULTILINE)
 
@@ -44,6 +48,7 @@ class Pages:
         self.places["README.md"] = "index.md"
         self.places["docs/magics.md"] = "magics/index.md"
         self.places["notebooks"] = "tutorials/index.md"
+        self.places |= LINKS
         self.places["docs/diagnoses"] = "diagnoses/index.md"
         for path in sorted(ROOT.glob("docs/diagnoses/*.md")):
             name = "index.md" if path.name == "README.md" else path.name
@@ -113,7 +118,9 @@ class Pages:
             rows.append(f"| [`{form}`]({name}.md) | {help_text.splitlines()[0]} |")
             # Headings go up with the section, which is a page now.
             text = re.sub(r"^###", "##", text, flags=re.MULTILINE)
-            options = f"## What `{form}?` says\n\n```text\n{help_text.strip()}\n```\n"
+            # The fields stand above, as tables.
+            usage = help_text.partition("\n\nFields of a row")[0].strip()
+            options = f"## What `{form}?` says\n\n```text\n{usage}\n```\n"
             self.page(f"magics/{name}.md", f"# {form}\n\n{text.strip()}\n\n{options}", "docs/magics.md")
         self.page("magics/index.md", intro.rstrip() + "\n" + "\n".join(rows) + "\n", "docs/magics.md")
 
@@ -132,7 +139,10 @@ class Pages:
     def nav(self) -> list:
         """The order of the pages."""
         titles = dict(GUIDES.values())
-        guide = ["index.md", *({titles[page]: page} for page in ("install.md", "how-it-works.md"))]
+        guide = [
+            "index.md",
+            *({titles[page]: page} for page in ("install.md", "how-it-works.md", "glossary.md", "glossary.fr.md")),
+        ]
         inside = ("adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
         languages = [
             {heading: [{tutorials.title(p).replace("`", ""): f"tutorials/{language}/{p.stem}.md"} for p in found]}

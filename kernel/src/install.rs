@@ -7,6 +7,7 @@ mod command;
 use crate::python;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
+use diaphane_sight::proc::open_files::own_program;
 use diaphane_wire::spec::{self, KernelSpec, Metadata};
 use std::env;
 use std::ffi::OsString;
@@ -209,7 +210,7 @@ fn write(directory: &Path, spec: &KernelSpec) -> Result<()> {
     fs::create_dir_all(directory)?;
     // Not `current_exe`, whose path may by now be another file, or none.
     replace(&directory.join(BINARY), |path| {
-        fs::copy("/proc/self/exe", path).map(drop)
+        fs::copy(own_program(), path).map(drop)
     })?;
     let compiler = env::current_exe()?.with_file_name(RUST_CELLS);
     if compiler.is_file() {

@@ -26,7 +26,7 @@ pub struct Kernel {
     pub lanes: Lanes,
     /// File descriptors 1 and 2.
     pub capture: Capture,
-    /// Answers to `input()`.
+    /// Questions to the user.
     pub input: Input,
     /// The thread that SIGINT goes to.
     pub main_thread: MainThread,
@@ -49,7 +49,7 @@ impl Kernel {
             outbox: Outbox::new()?,
             lanes: Lanes::new()?,
             capture: Capture::start()?,
-            input: Input::new()?,
+            input: Input::default(),
             main_thread: MainThread::this(),
             current: Mutex::default(),
             control: Mutex::default(),

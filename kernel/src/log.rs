@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 
 /// Sends the log to this file descriptor. `DIAPHANE_LOG` chooses what is logged, warnings if it is not set.
 pub fn start(stderr: OwnedFd) {
     let filter = EnvFilter::try_from_env("DIAPHANE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let writer = Mutex::new(File::from(stderr));
+    // A line is one write, which needs no lock.
+    let writer = Arc::new(File::from(stderr));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)

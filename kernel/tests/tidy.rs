@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "tidy/invariants.rs"]
+mod invariants;
+#[path = "tidy/magics.rs"]
+mod magics;
 #[path = "tidy/unsafe_code.rs"]
 mod unsafe_code;
 

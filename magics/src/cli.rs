@@ -99,24 +99,43 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
 /// The text behind `%name?`.
 pub(crate) fn help(magic: &str, command: Command, schema: &Schema) -> String {
     const WIDTH: usize = 88;
-    let usage = usage(magic, &command);
+    let usage = format!("Usage: {}", usage(magic, &command));
     let about = command
         .get_long_about()
         .or(command.get_about())
         .map(ToString::to_string)
         .unwrap_or_default();
-    let about: Vec<String> = about
-        .lines()
-        .flat_map(|line| wrap(line, "", WIDTH))
-        .collect();
-    let options = command
-        .help_template("{all-args}")
-        .term_width(WIDTH)
-        .render_help();
-    let text = format!("{}\n\nUsage: {usage}\n\n{options}", about.join("\n"));
-    format!("{}\n\n{}", text.trim_end(), schema.help(WIDTH))
-        .trim_end()
-        .to_owned()
+    let about = about.lines().flat_map(|line| wrap(line, "", WIDTH));
+    let options = command.help_template("{all-args}").render_help();
+    let options = options.to_string();
+    let options = options.lines().flat_map(|line| below_itself(line, WIDTH));
+    let parts = [
+        lines(about),
+        lines(wrap(&usage, "  ", WIDTH)),
+        lines(options),
+        schema.help(WIDTH),
+    ];
+    parts.join("\n\n").trim_end().to_owned()
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+/// An option and its text, broken so that the text stands below its beginning. The parser aligns them, and breaks nothing.
+fn below_itself(line: &str, width: usize) -> Vec<String> {
+    let option = line.trim_start();
+    let begin = line.len() - option.len();
+    let Some(gap) = option.find("  ") else {
+        return vec![line.to_owned()];
+    };
+    let text = option[gap..].trim_start();
+    let indent = begin + option.len() - text.len();
+    let mut before = line[..indent].to_owned();
+    let blanks = " ".repeat(indent);
+    let broken = wrap(text, "", width - indent).into_iter();
+    let shown = broken.map(|part| std::mem::replace(&mut before, blanks.clone()) + &part);
+    shown.collect()
 }
 
 /// Says in a few words what the parser did not like.
@@ -247,6 +266,11 @@ mod tests {
     fn the_help_is_about_the_magic() {
         let help = help("%probe", command::<Probe>(), &Schema::new(&[], &[]));
         assert!(help.starts_with("Look for something\n"), "{help}");
+        let sort = "\
+\n      --sort <COL>      Sort by this column: sizes and times from the largest, the rest from
+                        the smallest\n";
+        assert!(help.contains(sort), "{help}");
+        assert!(help.lines().all(|line| line.len() <= 88), "{help}");
     }
 
     #[test]

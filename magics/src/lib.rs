@@ -29,17 +29,11 @@ pub use diaphane_report::view::Bundle;
 pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};
 pub use diaphane_trace::syscalls::install_handler;
 
-/// Adds `run_magic`, `magic_list`, `set_namespace`, `begin_cell`, `end_cell`, `rust_complete`, `rust_inspect` and the class
-/// `Report` to a Python module.
+/// Adds `run_magic`, `magic_list`, `set_namespace`, `rust_complete`, `rust_inspect` and the classes `Report` and `CellScope`
+/// to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     session::journal::open();
     session::import_audit::listen(module.py());
     magics::loaded_libs::remember_what_is_loaded();
     api::module::register(module)
-}
-
-/// What the cell that ended last has changed, for its reply's metadata; nothing unless the user switched that on.
-#[must_use]
-pub fn delta_of_last_cell() -> Option<serde_json::Value> {
-    magics::native_delta::for_the_reply()
 }

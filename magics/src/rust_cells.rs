@@ -4,6 +4,7 @@
 //! `guard` calls it, `results` makes variables of what it hands over, and `failure` exceptions of what went wrong.
 
 pub(crate) mod client;
+mod compiler_output;
 pub(crate) mod export;
 mod failure;
 pub(crate) mod function;
@@ -17,7 +18,6 @@ mod results;
 pub(crate) mod run;
 pub(crate) mod state;
 pub(crate) mod taint;
-mod words;
 
 use std::time::Instant;
 

@@ -70,6 +70,87 @@ def test_questions_of_a_front_end_are_no_cells(fresh: Client):
     assert last(fresh)["cell"] == 2
 
 
+@pytest.fixture
+def subshell(fresh: Client) -> dict:
+    """The header of requests to a subshell, and in the user's variables a barrier and the reports of both cells."""
+    fresh.run("%native_delta on")
+    fresh.run(
+        "import threading, ctypes\nmeet = threading.Barrier(2, timeout=60)\ngate = threading.Event()"
+    )
+    made = fresh.request("create_subshell_request", {}, "control")
+    yield {"header": {"subshell_id": made.content["subshell_id"]}}
+    fresh.execute("gate.set()")
+
+
+def at_once(client: Client, subshell: dict, main: str, beside: str):
+    """Two cells that both run when either line does. Their replies' metadata."""
+    frame = "meet.wait(); {}; meet.wait()"
+    cells = [client.start(frame.format(main)), client.start(frame.format(beside), **subshell)]
+    done = [client.finish(cell) for cell in cells]
+    assert [cell.content["status"] for cell in done] == ["ok", "ok"], [c.content for c in done]
+    numbers = [cell.content["execution_count"] for cell in done]
+    return numbers, [cell.reply["metadata"]["diaphane"] for cell in done]
+
+
+def stems(names: list[str]) -> list[str]:
+    return [name.partition(".")[0] for name in names]
+
+
+def test_two_cells_at_once_have_libraries_of_their_own(fresh: Client, subshell: dict):
+    numbers, changes = at_once(fresh, subshell, "import _lsprof", "import xxlimited")
+    assert [change["cell"] for change in changes] == numbers
+    assert [change["beside"] for change in changes] == [[f"In[{n}]"] for n in reversed(numbers)]
+    assert [stems(change["libs_added"]) for change in changes] == [["_lsprof"], ["xxlimited"]]
+    assert [change["unclear"] for change in changes] == [[], []]
+    rows = fresh.run("%loaded_libs '_lsprof|xxlimited'").one("execute_result")["data"]
+    [rows] = [value["rows"] for kind, value in rows.items() if kind.endswith("json")]
+    assert {stems([row["name"]])[0]: row["first_cell"] for row in rows} == {
+        "_lsprof": numbers[0],
+        "xxlimited": numbers[1],
+    }
+
+
+def test_two_cells_at_once_have_threads_of_their_own(fresh: Client, subshell: dict):
+    start = "{} = threading.Thread(target=gate.wait); {}.start()"
+    numbers, changes = at_once(fresh, subshell, start.format("a", "a"), start.format("b", "b"))
+    assert [len(change["threads_added"]) for change in changes] == [1, 1]
+    assert [change["unclear"] for change in changes] == [[], []]
+    data = fresh.run("%threads").one("execute_result")["data"]
+    [rows] = [value["rows"] for kind, value in data.items() if kind.endswith("json")]
+    cells = {row["tid"]: row["created_in"] for row in rows}
+    tids = [int(fresh.value(f"{name}.native_id")) for name in "ab"]
+    assert [cells[tid] for tid in tids] == numbers
+
+
+def test_what_may_be_of_either_cell_is_said_of_both(fresh: Client, subshell: dict):
+    """A library that native code opened: nobody told Python which thread did."""
+    path = fresh.value("__import__('importlib.util').util.find_spec('_lsprof').origin")
+    native = f"ctypes.CDLL(None).dlopen({path}.encode(), 2)"
+    _, changes = at_once(fresh, subshell, native, "pass")
+    assert [change["libs_added"] for change in changes] == [[], []]
+    assert [stems(change["unclear"]) for change in changes] == [["_lsprof"], ["_lsprof"]]
+    data = fresh.run("%loaded_libs _lsprof").one("execute_result")["data"]
+    [[row]] = [value["rows"] for kind, value in data.items() if kind.endswith("json")]
+    assert row["first_cell"] is None
+
+
+def test_the_last_cell_is_that_of_the_lane(fresh: Client, subshell: dict):
+    numbers, _ = at_once(fresh, subshell, "import _lsprof", "import xxlimited")
+    code = "report = %native_delta last\nreport[0]['cell']"
+    assert fresh.run(code, **subshell).result == str(numbers[1])
+    assert fresh.run(code).result == str(numbers[0])
+
+
+def test_a_cell_that_was_aborted_or_silent_has_changed_nothing(fresh: Client, subshell: dict):
+    cells = [fresh.start("input(); 1/0", allow_stdin=True), fresh.start("pass")]
+    fresh.run("pass", **subshell)  # it came after both, by the same socket
+    fresh.answer(cells[0], "")
+    done = [fresh.finish(cell) for cell in cells]
+    assert [cell.content["status"] for cell in done] == ["error", "aborted"]
+    assert ["diaphane" in cell.reply["metadata"] for cell in done] == [True, False]
+    assert "diaphane" not in fresh.run("pass", silent=True).reply["metadata"]
+
+
 def test_bad_input(fresh: Client):
     done = fresh.execute("%native_delta maybe")
     assert "maybe" in done.text("stderr") + str(done.content)

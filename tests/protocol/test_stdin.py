@@ -59,6 +59,65 @@ def test_a_stale_answer_is_not_taken_for_the_next_question(client: Client):
     assert client.finish(cell).result == "'fresh'"
 
 
+def test_threads_that_ask_at_once_get_their_own_answers(client: Client):
+    code = (
+        "import threading\n"
+        "said, meet = {}, threading.Barrier(2, timeout=60)\n"
+        "def ask(name):\n"
+        "    meet.wait()\n"
+        "    said[name] = input(name)\n"
+        "threads = [threading.Thread(target=ask, args=(name,)) for name in 'ab']\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "sorted(said.items())"
+    )
+    cell = client.start(code, allow_stdin=True)
+    for _ in range(2):
+        client.until(lambda: len(cell.stdin) > cell.answers, "a question", cell)
+        client.answer(cell, "to " + cell.stdin[-1]["content"]["prompt"])
+    assert client.finish(cell).result == "[('a', 'to a'), ('b', 'to b')]"
+
+
+def test_a_question_that_an_interrupt_left_goes_with_its_cell(client: Client):
+    """The thread that asked is told, and the next cell's question gets the next answer."""
+    code = (
+        "import asyncio, threading\n"
+        "ended, why = threading.Event(), []\n"
+        "def ask():\n"
+        "    try: input('left')\n"
+        "    except Exception as error: why.append(type(error).__name__)\n"
+        "    ended.set()\n"
+        "await asyncio.to_thread(ask)"
+    )
+    left = client.start(code, allow_stdin=True)
+    client.until(lambda: left.stdin, "the question", left)
+    client.request("interrupt_request", {}, "control")
+    assert client.finish(left).content["ename"] == "KeyboardInterrupt"
+    assert client.run("ended.wait(60); why").result == "['StdinNotImplementedError']"
+    cell = client.start("input('next')", allow_stdin=True)
+    client.until(lambda: cell.stdin, "the question", cell)
+    # The user answers what is still on the screen.
+    answer = {"value": "late", "status": "ok"}
+    client.send("input_reply", answer, "stdin", parent=left.stdin[0])
+    client.answer(cell, "mine")
+    assert client.finish(cell).result == "'mine'"
+
+
+def test_a_thread_that_outlives_its_cell_cannot_ask(client: Client):
+    client.run("import threading\ngate, why = threading.Event(), []")
+    code = (
+        "def ask():\n"
+        "    gate.wait()\n"
+        "    try: input()\n"
+        "    except Exception as error: why.append(str(error))\n"
+        "thread = threading.Thread(target=ask); thread.start()"
+    )
+    client.finish(client.start(code, allow_stdin=True))
+    cell = client.start("gate.set(); thread.join(); why", allow_stdin=True)
+    assert "has ended" in client.finish(cell).result
+    assert cell.stdin == []
+
+
 def test_sys_stdin_is_empty(client: Client):
     """Reading the standard input directly ends at once: it is not the terminal of the kernel."""
     assert client.run("import os; os.read(0, 1)").result == "b''"

@@ -91,12 +91,138 @@ def test_an_unknown_subshell_is_an_error(client: Client):
     assert done.trace == ["busy", "idle"]
 
 
-def test_two_subshells_at_once(client: Client, subshell: str):
-    other = client.request("create_subshell_request", {}, "control").content["subshell_id"]
-    code = "import threading\nmeet = threading.Barrier(2)\n"
-    client.run(code)
-    cells = [
-        client.start(f"meet.wait(20); print({i})", **on(s)) for i, s in enumerate([subshell, other])
+@pytest.fixture
+def other(client: Client):
+    """A second subshell, and in the user's variables a barrier at which two cells meet."""
+    client.run("import threading\nmeet = threading.Barrier(2, timeout=60)")
+    name = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+    yield name
+    client.request("delete_subshell_request", {"subshell_id": name}, "control")
+
+
+@pytest.fixture
+def both(client: Client, subshell: str, other: str):
+    """Runs two cells at once, one in each subshell."""
+
+    def run(first: str, second: str, **options):
+        pairs = zip((first, second), (subshell, other), strict=True)
+        cells = [client.start(code, **on(name), **options) for code, name in pairs]
+        return [client.finish(cell) for cell in cells]
+
+    return run
+
+
+def test_two_subshells_at_once(both):
+    cells = both("meet.wait(); print(0)", "meet.wait(); print(1)")
+    assert [cell.text() for cell in cells] == ["0\n", "1\n"]
+
+
+def test_two_cells_at_once_have_numbers_of_their_own(client: Client, both):
+    before = client.run("0").content["execution_count"]
+    cells = both("meet.wait(); meet.wait(); 'a'", "meet.wait(); meet.wait(); 'b'")
+    numbers = [cell.one("execute_input")["execution_count"] for cell in cells]
+    assert sorted(numbers) == [before + 1, before + 2]
+    assert [cell.content["execution_count"] for cell in cells] == numbers
+    assert [cell.one("execute_result")["execution_count"] for cell in cells] == numbers
+    assert [client.value(f"Out[{number}]") for number in numbers] == ["'a'", "'b'"]
+    assert [client.value(f"In[{number}][-3:]") for number in numbers] == ["\"'a'\"", "\"'b'\""]
+    assert client.run("0").content["execution_count"] == before + 3
+
+
+def test_an_empty_cell_beside_another_one_takes_no_number(client: Client, subshell: str):
+    main = client.start("input()", allow_stdin=True)
+    client.until(lambda: main.stdin, "the main cell", main)
+    number = main.one("execute_input")["execution_count"]
+    client.run(" ", **on(subshell))
+    assert client.run("0", **on(subshell)).content["execution_count"] == number + 1
+    client.answer(main, "")
+    assert client.finish(main).content["execution_count"] == number
+    assert client.run("0").content["execution_count"] == number + 2
+
+
+def test_values_that_are_shown_at_once_are_not_mixed(client: Client, both):
+    client.run(
+        "class Slow:\n"
+        "    def __init__(self, name): self.name = name\n"
+        "    def __repr__(self):\n"
+        "        meet.wait()\n"
+        "        return self.name"
+    )
+    for _ in range(20):
+        one, two = both("Slow('one')", "Slow('two')")
+        assert (one.content["status"], two.content["status"]) == ("ok", "ok")
+        assert (one.result, two.result) == ("one", "two")
+
+
+def test_errors_at_once_are_not_mixed(client: Client, both):
+    for name in ("FirstError", "SecondError"):
+        client.run(
+            f"class {name}(Exception):\n"
+            "    def __str__(self):\n"
+            "        if not self.args:\n"
+            "            self.args = ('met',)\n"
+            "            meet.wait()\n"
+            "        return type(self).__name__"
+        )
+    for _ in range(5):
+        cells = both("raise FirstError", "raise SecondError")
+        names = ["FirstError", "SecondError"]
+        assert [cell.content["ename"] for cell in cells] == names
+        assert [cell.one("error")["ename"] for cell in cells] == names
+        assert [cell.content["evalue"] for cell in cells] == names
+
+
+def test_a_good_cell_beside_a_bad_one(both):
+    bad, good = both("meet.wait(); 1/0", "meet.wait(); 'good'")
+    assert (bad.content["status"], good.content["status"]) == ("error", "ok")
+
+
+def test_payloads_go_with_their_cell(both):
+    code = "meet.wait(); get_ipython().set_next_input({!r}); meet.wait()"
+    cells = both(code.format("one"), code.format("two"))
+    assert [[one["text"] for one in cell.content["payload"]] for cell in cells] == [
+        ["one"],
+        ["two"],
     ]
-    assert [client.finish(c).text() for c in cells] == ["0\n", "1\n"]
-    client.request("delete_subshell_request", {"subshell_id": other}, "control")
+
+
+def test_questions_of_two_cells_get_their_own_answers(client: Client, subshell: str, other: str):
+    cells = [
+        client.start(f"meet.wait(); input('{name}')", allow_stdin=True, **on(shell))
+        for name, shell in (("a", subshell), ("b", other))
+    ]
+    client.until(lambda: any(cell.stdin for cell in cells), "a question")
+    for _ in cells:
+        client.until(lambda: any(len(c.stdin) > c.answers for c in cells), "a question")
+        (asked,) = [cell for cell in cells if len(cell.stdin) > cell.answers]
+        client.answer(asked, "to " + asked.stdin[0]["content"]["prompt"])
+    assert [client.finish(cell).result for cell in cells] == ["'to a'", "'to b'"]
+
+
+def test_who_may_ask_is_said_by_each_request(client: Client, subshell: str, other: str):
+    asks = client.start("input('may')", allow_stdin=True, **on(subshell))
+    client.until(lambda: asks.stdin, "the question", asks)
+    assert client.execute("input()", **on(other)).content["ename"] == "StdinNotImplementedError"
+    client.answer(asks, "yes")
+    assert client.finish(asks).result == "'yes'"
+
+
+def test_a_comm_answers_in_its_subshell(client: Client, subshell: str):
+    client.run(
+        "import comm\n"
+        "def target(channel, message):\n"
+        "    channel.on_msg(lambda m: channel.send({'echo': m['content']['data']}))\n"
+        "comm.get_comm_manager().register_target('beside', target)"
+    )
+    client.run("", **on(subshell))
+    opened = client.send("comm_open", {"comm_id": "b", "target_name": "beside", "data": {}})
+    client.until(lambda: opened.state == "idle", "idle", opened)
+    main = client.start("input()", allow_stdin=True)
+    client.until(lambda: main.stdin, "the main cell", main)
+    sent = client.send("comm_msg", {"comm_id": "b", "data": {"n": 1}}, **on(subshell))
+    client.until(lambda: sent.state == "idle", "idle", sent)
+    assert sent.one("comm_msg")["data"] == {"echo": {"n": 1}}
+    (answer,) = [m for m in sent.iopub if m["msg_type"] == "comm_msg"]
+    assert answer["parent_header"]["subshell_id"] == subshell
+    client.answer(main, "")
+    client.finish(main)

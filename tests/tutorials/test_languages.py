@@ -13,6 +13,7 @@ from support import tutorials
 EN, FR = (tutorials.notebooks(language) for language in tutorials.LANGUAGES)
 BOTH = sorted(EN.keys() & FR.keys())
 ALL = [numbered[number] for number in BOTH for numbered in (EN, FR)]
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LAST = {"en": "what you now know", "fr": "ce que vous savez maintenant"}
 # What may be in outputs: the folders of the neutral place and of the system, and IPython's names for cells.
@@ -49,9 +50,19 @@ def places(cell) -> list[str]:
 
 
 def language_free(link: str) -> str:
-    """A picture has its language in its name, and a notebook its number."""
+    """A picture has its language in its name, as the French glossary has, and a notebook its number."""
     notebook = re.fullmatch(r"(?:\.\./(?:en|fr)/)?(\d\d)-[^/]*\.ipynb(#.*)?", link)
-    return notebook[1] if notebook else re.sub(r"\.(en|fr)\.svg$", ".svg", link)
+    return notebook[1] if notebook else re.sub(r"\.(en|fr)\.(svg|md)$", r".\2", link)
+
+
+def test_the_glossaries_explain_the_same_words():
+    en, fr = (DOCS.joinpath(name).read_text() for name in ("glossary.md", "glossary.fr.md"))
+    entries = [re.split(r"^(?=\*\*)", text, flags=re.MULTILINE)[1:] for text in (en, fr)]
+    # What is not translated: code and links.
+    shown = [
+        [sorted(re.findall(r"`[^`]+`|\]\([^)]+\)", entry)) for entry in one] for one in entries
+    ]
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

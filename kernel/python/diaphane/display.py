@@ -76,21 +76,27 @@ class ZMQDisplayPublisher(Publishing, DisplayPublisher):
 
 
 class ZMQShellDisplayHook(Publishing, DisplayHook):
-    """The value of a cell's last expression."""
+    """The value of a cell's last expression. All cells share this object, so what it remembers of one is the cell's."""
 
-    content = None
+    @property
+    def exec_result(self):
+        return self.shell.cell.exec_result
+
+    @exec_result.setter
+    def exec_result(self, result):
+        self.shell.cell.exec_result = result
 
     def start_displayhook(self):
-        self.content = {"data": {}, "metadata": {}}
+        self.shell.cell.value = {"data": {}, "metadata": {}}
 
     def write_output_prompt(self):
-        self.content["execution_count"] = self.prompt_count
+        self.shell.cell.value["execution_count"] = self.prompt_count
 
     def write_format_data(self, format_dict, md_dict=None):
-        self.content["data"] = format_dict
-        self.content["metadata"] = md_dict or {}
+        self.shell.cell.value |= {"data": format_dict, "metadata": md_dict or {}}
 
     def finish_displayhook(self):
-        content, self.content = self.content, None
+        cell = self.shell.cell
+        content, cell.value = cell.value, None
         if content and content["data"]:
             self._send("execute_result", content)

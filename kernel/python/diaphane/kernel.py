@@ -106,9 +106,13 @@ class Kernel:
         return self._ask(prompt, True)
 
     def _ask(self, prompt, password):
-        if not self.native.allow_stdin:
-            raise StdinNotImplementedError("raw_input was called, but this frontend does not support input requests.")
-        return self.native.ask(str(prompt), password)
+        answer = self.native.ask(str(prompt), password)
+        if answer is None:
+            raise StdinNotImplementedError(
+                "raw_input was called, but this frontend does not support input requests, "
+                "or the cell that asks has ended."
+            )
+        return answer
 
     @property
     def pid(self):

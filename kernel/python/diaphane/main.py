@@ -40,6 +40,7 @@ from . import comms, shell
 from .imports import AfterImport, make_pdb_interruptible
 from .kernel import Kernel
 from .requests import Requests
+from .running import RUNNING
 from .shell import ZMQInteractiveShell
 
 INPUTS_IN_MEMORY = 1000
@@ -88,7 +89,7 @@ def main(native, arguments):
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.register_at_fork(after_in_child=native.forked)
     faulthandler.enable(native.stderr)
-    threads.inherit(native.parent)
+    threads.inherit(native.parent, RUNNING)
 
     _kernel = Kernel(native, comms.install(native))
     change_modules(AfterImport())

@@ -12,6 +12,7 @@ from IPython.utils.tokenutil import token_at_cursor
 
 from .interrupts import CODE, OURS
 from .jsonable import dumps
+from .running import RUNNING, CellState
 
 HISTORY_PAUSE = 0.5
 """Seconds without a cell before the history is written: the disk must not be in the way of the next cell."""
@@ -36,23 +37,23 @@ class Requests:
         known = inspect.signature(shell.run_cell_async).parameters
         self._knows_cells = "cell_meta" in known and "cell_id" in known
 
-    @property
-    def execution_count(self):
-        return self._shell.execution_count
+    def cell(self, parent, code, silent, store_history):
+        """A cell that is about to run; it has its number already. No code of others runs here, to be interrupted."""
+        return Cell(self._shell, parent, code, silent, store_history)
 
-    def execute(self, parent, code, silent, store_history, expressions, allow_stdin):
+    def execute(self, cell, expressions):
         """Runs a cell: the reply at once, or a task for a cell with `await`."""
-        self._native.allow_stdin = allow_stdin
         interrupts = self._interrupts
         before, interrupts.state = interrupts.state, OURS
         interrupts.begin_cell()
+        token = RUNNING.set(cell)
         try:
-            self._shell.forget_error()
-            cell = self._cell(parent, code, silent, store_history)
+            cell.prepare(self._knows_cells)
             if cell.asynchronous:
                 return interrupts.start_cell(self._execute_later(cell, expressions))
             return self._execute_now(cell, expressions)
         finally:
+            RUNNING.reset(token)
             interrupts.state = before
 
     def _execute_now(self, cell, expressions):
@@ -66,10 +67,7 @@ class Requests:
         except BaseException:
             interrupts.state = OURS
             return self._failed_outside(cell)
-        return self._outcome(result, cell.store_history, expressions)
-
-    def _cell(self, parent, code, silent, store_history):
-        return Cell(self._shell, code, silent, store_history, parent.metadata() if self._knows_cells else None)
+        return self._outcome(cell, result, expressions)
 
     def _run(self, cell):
         result = None
@@ -97,7 +95,7 @@ class Requests:
             finally:
                 interrupts.state = before
         try:
-            return self._outcome(result, cell.store_history, expressions)
+            return self._outcome(cell, result, expressions)
         finally:
             interrupts.state = before
 
@@ -110,7 +108,7 @@ class Requests:
             rest = rest.tb_next
         shown = (type(error), error, rest)
         self._interruptible(self._shell.showtraceback, shown, None, None, rest is None)
-        return self._outcome(None, cell.store_history, None, error)
+        return self._outcome(cell, None, None, error)
 
     def _interruptible(self, function, *arguments):
         """Calls what may lead to code of the user. Nothing comes of it if it is interrupted."""
@@ -126,27 +124,29 @@ class Requests:
             return None
         return value
 
-    def _outcome(self, result, store_history, expressions, error=None):
+    def _outcome(self, cell, result, expressions, error=None):
+        """Whether it went well, the content of the reply, and what the cell changed, for the reply's metadata."""
         if os.getpid() != self._pid:
             self._leave_child(result)
         shell = self._shell
-        ok = result is not None and result.success and not shell.display_failed
+        ok = result is not None and result.success and not cell.display_failed
         content = {"status": "ok" if ok else "error"}
         if not ok:
             error = error or (result and (result.error_before_exec or result.error_in_exec))
-            content |= shell.last_error or self._unshown(error)
+            content |= cell.last_error or self._unshown(error)
         content["execution_count"] = shell.execution_count - 1
         content["user_expressions"] = {}
         if ok and expressions:
             content["user_expressions"] = self._interruptible(shell.user_expressions, json.loads(expressions)) or {}
         content["payload"] = shell.payload_manager.read_payload()
         shell.payload_manager.clear_payload()
-        if store_history:
+        cell.leave()
+        if cell.store_history:
             self._save_history_soon()
         if shell.exit_now:
             # The front end reads in the reply that it is over, and ends the kernel; or else the kernel does.
             self._loop.call_later(FAREWELL, self._native.stop)
-        return ok, dumps(content)
+        return ok, dumps(content), cell.change
 
     def _unshown(self, error):
         """An exception without a traceback. If an interrupt has ended that, the user sees the error in a line."""
@@ -255,23 +255,35 @@ class Requests:
             interrupts.state = before
 
 
-class Cell:
+class Cell(CellState):
     """One execution of code in the shell."""
 
-    def __init__(self, shell, code, silent, store_history, metadata):
+    change = None
+    """What it changed under the surface, where the user wants to know: JSON."""
+
+    def __init__(self, shell, parent, code, silent, store_history):
+        super().__init__()
         self._shell = shell
+        self._parent = parent
         self._code = code
         self._silent = silent
-        self._begun = False
+        self._scope = None
         self.store_history = store_history
-        self._metadata = metadata
+        if store_history:
+            self.count = shell.take_number()
+        self.number = shell.execution_count if self.count is None else self.count
+
+    def prepare(self, with_metadata):
+        """Turns magics into Python."""
+        shell = self._shell
+        self._metadata = self._parent.metadata() if with_metadata else None
         self._refused = None
         try:
-            self._transformed = shell.transform_cell(code)
+            self._transformed = shell.transform_cell(self._code)
         except Exception:
-            self._transformed, self._refused = code, sys.exc_info()
+            self._transformed, self._refused = self._code, sys.exc_info()
         self._needs_loop = shell.should_run_async(
-            code, transformed_cell=self._transformed, preprocessing_exc_tuple=self._refused
+            self._code, transformed_cell=self._transformed, preprocessing_exc_tuple=self._refused
         )
 
     @property
@@ -307,21 +319,30 @@ class Cell:
     def begin(self):
         """What is loaded and started from now on belongs to this cell. A front end's silent questions are no cells."""
         if not self._silent:
-            self._begun = True
-            _diaphane.begin_cell(self._shell.execution_count if self.store_history else None)
+            self._scope = _diaphane.CellScope(self.count)
 
     def end(self):
-        """What comes from now on belongs to no cell. What this one has changed, if it has not ended before."""
-        begun, self._begun = self._begun, False
-        return _diaphane.end_cell() if begun else None
+        """What comes from now on belongs to no cell. What to show of what this one has changed, as far as wanted."""
+        line = None
+        if self._scope is not None:
+            line, self.change = self._scope.close()
+            self._scope = None
+        if self.count == self.number:
+            # IPython has not counted it: it was empty, or interrupted before it began.
+            self._shell.give_back(self.number)
+        return line
+
+    def leave(self):
+        """The reply is written: threads that the cell has left count as the shell does."""
+        self.count = None
 
     def trigger_events(self, result):
-        change = self.end()
+        line = self.end()
         self._shell.events.trigger("post_execute")
         if not self._silent:
             self._shell.events.trigger("post_run_cell", result)
-        if change:
-            self._shell.display_pub.publish(change)
+        if line:
+            self._shell.display_pub.publish(line)
 
 
 def describe(error):

@@ -4,6 +4,7 @@ The classes bear ipykernel's names: libraries (rich, pandas, tqdm...) tell a not
 """
 
 import os
+import threading
 
 import _diaphane
 from IPython.core import page
@@ -15,6 +16,7 @@ from traitlets import Any, CBool, Instance, Type, default
 from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps
+from .running import RUNNING, CellState, History, Payloads
 
 
 class ZMQInteractiveShell(InteractiveShell):
@@ -28,18 +30,49 @@ class ZMQInteractiveShell(InteractiveShell):
     autoindent = CBool(False)
     exiter = Instance(ZMQExitAutocall)
     keepkernel_on_exit = None
-    last_error = None
-    """Name, message and traceback of the exception that was shown last, in this cell."""
-    _last_shown = None
-    display_failed = False
-    """Whether that was while the cell's value was formatted, where IPython itself goes on."""
+    _next_count = 1
 
     def __init__(self, *args, **kwargs):
+        self._no_cell = CellState()
+        self._counting = threading.Lock()
         super().__init__(*args, **kwargs)
         self.display_pub.kernel = self.displayhook.kernel = self.kernel
         # tqdm takes a shell for a notebook's when this section is there.
         if "IPKernelApp" not in self.config:
             self.config.IPKernelApp.kernel = "diaphane"
+
+    @property
+    def cell(self):
+        """What belongs to the cell that the calling code runs for. Code that runs for none has one in common."""
+        return RUNNING.get() or self._no_cell
+
+    @property
+    def execution_count(self):
+        count = self.cell.count
+        return self._next_count if count is None else count
+
+    @execution_count.setter
+    def execution_count(self, count):
+        cell = self.cell
+        with self._counting:
+            # IPython counts on in each cell; its number was taken before, and a cell beside it may have the next one.
+            counts_on = cell.count is not None and count == cell.count + 1
+            self._next_count = max(count, self._next_count) if counts_on else count
+        if cell.count is not None:
+            cell.count = count
+
+    def take_number(self):
+        """The number of a cell that begins."""
+        with self._counting:
+            number = self._next_count
+            self._next_count = number + 1
+        return number
+
+    def give_back(self, number):
+        """The cell was none: the next one has its number."""
+        with self._counting:
+            if self._next_count == number + 1:
+                self._next_count = number
 
     @default("banner1")
     def _default_banner1(self):
@@ -60,6 +93,14 @@ class ZMQInteractiveShell(InteractiveShell):
     def init_hooks(self):
         super().init_hooks()
         self.set_hook("show_in_pager", page.as_hook(self._page), 99)
+
+    def init_history(self):
+        self.history_manager = History(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
+
+    def init_payload(self):
+        self.payload_manager = Payloads(parent=self)
+        self.configurables.append(self.payload_manager)
 
     def init_magics(self):
         super().init_magics()
@@ -127,32 +168,30 @@ class ZMQInteractiveShell(InteractiveShell):
     def _showtraceback(self, etype, evalue, stb):
         stb = [*stb, *explanation(evalue)]
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
-        self.last_error, self._last_shown = error, evalue
-        self.display_failed = self.displayhook.content is not None
+        cell = self.cell
+        cell.last_error, cell.last_shown = error, evalue
+        cell.display_failed = cell.value is not None
         self.kernel.native.publish("error", dumps(error))
-
-    def forget_error(self):
-        """A cell begins."""
-        self.last_error, self._last_shown, self.display_failed = None, None, False
 
     def _format_exception_for_storage(self, exception, *args, **kwargs):
         # IPython formats for its history what was formatted for the reader a moment ago, at the same cost.
-        if exception is not None and exception is self._last_shown:
-            return self.last_error
+        if exception is not None and exception is self.cell.last_shown:
+            return self.cell.last_error
         return super()._format_exception_for_storage(exception, *args, **kwargs)
 
     def run_cell(self, *args, **kwargs):
-        self.forget_error()
+        self.cell.forget_error()
         return super().run_cell(*args, **kwargs)
 
     @property
     def _last_traceback(self):
-        return self.last_error["traceback"] if self.last_error else None
+        error = self.cell.last_error
+        return error["traceback"] if error else None
 
     @_last_traceback.setter
     def _last_traceback(self, value):
         if value is None:
-            self.forget_error()
+            self.cell.forget_error()
 
 
 def explanation(error):

@@ -60,6 +60,10 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/requests.py"),
     ),
     (
+        "diaphane.running",
+        include_str!("../../python/diaphane/running.py"),
+    ),
+    (
         "diaphane.shell",
         include_str!("../../python/diaphane/shell.py"),
     ),

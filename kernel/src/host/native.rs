@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diaphane_wire::{Channel, Outgoing};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use super::runner::Runner;
 use super::stream::Stream;
 use super::{Options, threads};
 use crate::exit;
+use crate::input::Turn;
 use crate::kernel::Kernel;
 use crate::murmur;
 use crate::outbox::Item;
@@ -40,7 +41,6 @@ pub struct Native {
     /// The standard error that the kernel was started with.
     #[pyo3(get)]
     stderr: RawFd,
-    allow_stdin: AtomicBool,
     /// Whether an interrupt came for a cell that waits for Python to be there.
     interrupted: Arc<AtomicBool>,
 }
@@ -58,7 +58,6 @@ impl Native {
             parent: parent::variable(py)?.clone_ref(py),
             connection_file: options.connection_file.to_string_lossy().into_owned(),
             stderr: options.stderr,
-            allow_stdin: AtomicBool::new(false),
             interrupted: Arc::default(),
         })
     }
@@ -111,35 +110,31 @@ impl Native {
         self.kernel.outbox.push([Item::Publish { parent, message }]);
     }
 
-    /// Whether the request that runs allows questions to the user.
-    #[getter]
-    fn allow_stdin(&self) -> bool {
-        self.allow_stdin.load(Ordering::Relaxed) && !is_forked()
-    }
-
-    #[setter]
-    fn set_allow_stdin(&self, allow: bool) {
-        self.allow_stdin.store(allow, Ordering::Relaxed);
-    }
-
-    /// Asks the user, and waits for the answer.
-    fn ask(&self, py: Python<'_>, prompt: &str, password: bool) -> PyResult<String> {
-        let Some(parent) = parent::current(py).or_else(|| self.kernel.current()) else {
-            return Err(PyRuntimeError::new_err(
-                "nobody can be asked before the first request",
-            ));
+    /// Asks the user, and waits for the answer. `None` where the request that the calling code runs for may not ask: it
+    /// does not allow that, or it has ended.
+    fn ask(&self, py: Python<'_>, prompt: &str, password: bool) -> PyResult<Option<String>> {
+        let kernel = &self.kernel;
+        let parent = parent::current(py).or_else(|| kernel.current());
+        let request = parent.and_then(|parent| kernel.input.who_may_ask(&parent.header.msg_id));
+        let Some(request) = request.filter(|_| !is_forked()) else {
+            return Ok(None);
         };
-        self.kernel.input.forget();
-        let message = Outgoing::new("input_request", &InputRequest { prompt, password });
-        self.kernel.outbox.push([Item::Reply {
-            channel: Channel::Stdin,
-            parent,
-            message,
-        }]);
+        let asking = kernel.input.ask(&request)?;
         loop {
-            match py.detach(|| self.kernel.input.wait()) {
-                Some(answer) => return Ok(answer),
-                None => py.check_signals()?,
+            match py.detach(|| asking.wait()) {
+                Turn::Ask => {
+                    let content = InputRequest { prompt, password };
+                    let mut message = Outgoing::new("input_request", &content);
+                    message.id = Some(asking.id().to_owned());
+                    kernel.outbox.push([Item::Reply {
+                        channel: Channel::Stdin,
+                        parent: Arc::clone(&request),
+                        message,
+                    }]);
+                }
+                Turn::Answer(answer) => return Ok(Some(answer)),
+                Turn::Ended => return Ok(None),
+                Turn::Wait => py.check_signals()?,
             }
         }
     }

@@ -7,6 +7,7 @@ use diaphane_wire::{Outgoing, Request, publish, reply};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use serde_json::value::RawValue;
 
 use super::asks;
 use super::native::is_forked;
@@ -163,7 +164,7 @@ impl Runner {
                 let answer = asks::answer(Some(py), it);
                 let (ok, message) = (answer.is_ok(), asks::message(&answer));
                 let content = String::from_utf8_lossy(&message.content).into_owned();
-                Ok((ok, content).into_pyobject(py)?.into_any())
+                Ok((ok, content, None::<String>).into_pyobject(py)?.into_any())
             }
             // The io thread answers the others by itself, and leaves this one where a cell is before it.
             _ => Ok(
@@ -179,13 +180,22 @@ impl Runner {
         job: &Job,
         execute: &Execute,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if execute.allow_stdin {
+            self.kernel.input.allow(&job.parent);
+        }
         let silent = execute.silent;
         let store_history = !silent && execute.store_history.unwrap_or(true);
+        let arguments = (
+            PyParent::new(&job.parent),
+            &execute.code,
+            silent,
+            store_history,
+        );
+        let cell = requests.call_method1("cell", arguments)?;
         if !silent {
-            let execution_count = requests.getattr("execution_count")?.extract()?;
             let content = publish::ExecuteInput {
                 code: &execute.code,
-                execution_count,
+                execution_count: cell.getattr("number")?.extract()?,
             };
             self.kernel.outbox.push([publication(
                 &job.parent,
@@ -194,15 +204,7 @@ impl Runner {
         }
         let expressions = execute.user_expressions.as_ref();
         let expressions = expressions.and_then(|map| serde_json::to_string(map).ok());
-        let arguments = (
-            PyParent::new(&job.parent),
-            &execute.code,
-            silent,
-            store_history,
-            expressions,
-            execute.allow_stdin,
-        );
-        requests.call_method1("execute", arguments)
+        requests.call_method1("execute", (cell, expressions))
     }
 
     /// Sends the reply and idle, after all that the request has written.
@@ -214,15 +216,23 @@ impl Runner {
             let kernel = &self.kernel;
             py.detach(|| kernel.capture.end_cell(&kernel.outbox, Some(&job.parent)));
         }
-        let (ok, content) = answer
-            .and_then(|answer| parts(&answer))
+        self.kernel.input.end(&job.parent);
+        let answer = answer
+            .and_then(|answer| Answer::of(&answer))
             .unwrap_or_else(|error| failure(py, &error));
+        let ok = answer.ok;
         let reply_type = reply_type(&job.parent.header.msg_type);
         let message = reply_type
-            .zip(content)
+            .zip(answer.content)
             .map(|(reply_type, content)| Outgoing::raw(reply_type, content.into_bytes()));
-        let status = if ok { "ok" } else { "error" };
-        self.reply(job, message, started, status);
+        let metadata = reply::ExecuteMetadata {
+            started,
+            engine: &self.kernel.id,
+            dependencies_met: true,
+            status: if ok { "ok" } else { "error" },
+            diaphane: answer.change.as_deref(),
+        };
+        self.reply(job, message, &metadata);
         if let Request::Execute(execute) = &job.request
             && execute.stop_on_error
             && !execute.silent
@@ -236,20 +246,21 @@ impl Runner {
         let busy = Item::status(&job.parent, publish::BUSY);
         self.kernel.outbox.push([busy]);
         let message = Outgoing::new("execute_reply", &reply::ABORTED);
-        self.reply(job, Some(message), &diaphane_wire::now(), "aborted");
+        let metadata = reply::ExecuteMetadata {
+            started: &diaphane_wire::now(),
+            engine: &self.kernel.id,
+            dependencies_met: true,
+            status: "aborted",
+            diaphane: None,
+        };
+        self.reply(job, Some(message), &metadata);
     }
 
-    /// Sends a reply, if there is one, and idle behind it.
-    fn reply(&self, job: &Job, message: Option<Outgoing>, started: &str, status_of_reply: &str) {
+    /// Sends a reply, if there is one, and idle behind it. Only the replies to cells have metadata.
+    fn reply(&self, job: &Job, message: Option<Outgoing>, metadata: &reply::ExecuteMetadata<'_>) {
         let reply = message.map(|mut message| {
             if matches!(job.request, Request::Execute(_)) {
-                message.set_metadata(&reply::ExecuteMetadata {
-                    started,
-                    engine: &self.kernel.id,
-                    dependencies_met: true,
-                    status: status_of_reply,
-                    diaphane: diaphane_magics::delta_of_last_cell(),
-                });
+                message.set_metadata(metadata);
             }
             Item::Reply {
                 channel: job.channel,
@@ -268,27 +279,52 @@ fn enter(py: Python<'_>, parent: &Parent) -> PyResult<()> {
     Ok(())
 }
 
-/// Whether it went well, and the reply's content; a plain string is the content of a reply that did.
-fn parts(answer: &Bound<'_, PyAny>) -> PyResult<(bool, Option<String>)> {
-    if let Ok((ok, content)) = answer.extract::<(bool, String)>() {
-        return Ok((ok, Some(content)));
+/// What a method of `Requests` gives back.
+struct Answer {
+    ok: bool,
+    /// The reply's content, as JSON; a message of a comm has no reply.
+    content: Option<String>,
+    /// What a cell changed, as JSON.
+    change: Option<Box<RawValue>>,
+}
+
+impl Answer {
+    /// A plain string is the content of a reply that went well.
+    fn of(answer: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok((ok, content, change)) = answer.extract::<(bool, String, Option<String>)>() {
+            return Ok(Self {
+                ok,
+                content: Some(content),
+                change: change.and_then(|json| RawValue::from_string(json).ok()),
+            });
+        }
+        Ok(Self {
+            ok: true,
+            content: answer.extract()?,
+            change: None,
+        })
     }
-    Ok((true, answer.extract()?))
 }
 
 /// An exception that our own Python code let through. An interrupt may end any request that leads to code of the user.
-fn failure(py: Python<'_>, error: &PyErr) -> (bool, Option<String>) {
+fn failure(py: Python<'_>, error: &PyErr) -> Answer {
+    let failed = |failed: reply::Failed| Answer {
+        ok: false,
+        content: serde_json::to_string(&failed).ok(),
+        change: None,
+    };
     if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        let failed = reply::Failed::new("KeyboardInterrupt", "the request was interrupted");
-        return (false, serde_json::to_string(&failed).ok());
+        return failed(reply::Failed::new(
+            "KeyboardInterrupt",
+            "the request was interrupted",
+        ));
     }
     let sentence = super::describe(py, error);
     tracing::error!(
         error = sentence,
         "a request failed inside the kernel: a diaphane bug"
     );
-    let failed = reply::Failed::new("diaphane bug", sentence);
-    (false, serde_json::to_string(&failed).ok())
+    failed(reply::Failed::new("diaphane bug", sentence))
 }
 
 fn publication(parent: &Parent, message: Outgoing) -> Item {

@@ -65,7 +65,7 @@ fn an_installed_kernel_is_whole_and_starts_its_own_copy() {
     );
     assert_eq!(
         fs::read(&spec.argv[0]).unwrap(),
-        fs::read("/proc/self/exe").unwrap()
+        fs::read(own_program()).unwrap()
     );
     assert_ne!(
         fs::metadata(&spec.argv[0]).unwrap().permissions().mode() & 0o111,

@@ -215,7 +215,11 @@ impl Io {
             self.kernel.set_control_parent(&message);
         }
         match Request::parse(&message) {
-            Ok(Request::InputReply(input)) => self.kernel.input.deliver(input.value),
+            Ok(Request::InputReply(input)) => {
+                let question = message.parent_id();
+                let (client, input_of) = (&message.identities, &self.kernel.input);
+                input_of.deliver(client, question.as_deref(), input.value);
+            }
             _ if channel == Channel::Stdin => {
                 tracing::warn!(
                     msg_type = message.header.msg_type,

@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use anyhow::Context as _;
+use diaphane_sight::proc::{open_files, tasks};
 use diaphane_wire::{Channel, Connection, Frames};
 use rustix::io::FdFlags;
 use zmq::{Context, DONTWAIT, Socket, SocketType};
@@ -42,7 +43,7 @@ impl Sockets {
             _context: context,
         };
         keep_from_children()?;
-        queue_threads()?
+        queue_threads()
             .into_iter()
             .for_each(diaphane_magics::let_run);
         Ok(sockets)
@@ -113,15 +114,8 @@ fn bind(
 
 /// libzmq leaves its epoll descriptors to child processes: here they are closed for them.
 fn keep_from_children() -> anyhow::Result<()> {
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        let entry = entry?;
-        let is_epoll = std::fs::read_link(entry.path())
-            .is_ok_and(|link| link.as_os_str() == "anon_inode:[eventpoll]");
-        let number = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        if let Some(number) = number.filter(|_| is_epoll) {
+    for (number, leads_to) in open_files::descriptors() {
+        if leads_to.as_os_str() == "anon_inode:[eventpoll]" {
             // SAFETY: the descriptor is libzmq's, which keeps it as long as the context lives.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
             rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
@@ -131,19 +125,9 @@ fn keep_from_children() -> anyhow::Result<()> {
 }
 
 /// The threads that libzmq made for these sockets.
-fn queue_threads() -> anyhow::Result<Vec<i32>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/task")? {
-        let entry = entry?;
-        let name = std::fs::read_to_string(entry.path().join("comm"));
-        let is_queue = name.is_ok_and(|name| name.starts_with("ZMQbg/"));
-        let tid = entry
-            .file_name()
-            .to_str()
-            .and_then(|tid| tid.parse::<i32>().ok());
-        found.extend(tid.filter(|_| is_queue));
-    }
-    Ok(found)
+fn queue_threads() -> Vec<i32> {
+    let is_queue = |tid: &i32| tasks::name(*tid).is_some_and(|name| name.starts_with("ZMQbg/"));
+    tasks::numbers().into_iter().filter(is_queue).collect()
 }
 
 fn encrypt(socket: &Socket, public: &str, secret: &str) -> anyhow::Result<()> {

@@ -31,6 +31,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "NumPy's own function for the table of a dtype",
     ),
     (
+        "kernel/src/arch/",
+        "a function of C's begins with assembly, which keeps its caller's address",
+    ),
+    (
         "kernel/src/pthread_create.rs",
         "a function of C's is the program's own, to see who starts threads",
     ),
@@ -65,6 +69,11 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ),
     ("magics/sight/src/proc/host.rs", "sysconf"),
     (
+        "magics/forks/",
+        "a child of a fork gets locks that nobody holds",
+    ),
+    ("magics/sight/tests/forks.rs", "the tests fork"),
+    (
         "magics/sight/src/linker/forks.rs",
         "a fork waits for a walk over the linker's list",
     ),
@@ -87,6 +96,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "magics/cpython/src/extensions.rs",
         "the slots of CPython's C struct for a module",
+    ),
+    (
+        "magics/src/arch/",
+        "a signal handler moves a thread out of a Rust cell that faults",
     ),
     (
         "magics/src/session/import_audit.rs",
@@ -137,8 +150,8 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "timers of POSIX, whose signals make threads copy their stacks",
     ),
     (
-        "magics/trace/src/clock.rs",
-        "an instruction of the processor",
+        "magics/trace/src/arch/",
+        "instructions of the processor, and a signal handler that makes system calls",
     ),
     (
         "magics/tests/hooks/steps.rs",

@@ -50,9 +50,20 @@ pub struct Message {
     pub buffers: Frames,
 }
 
+impl Message {
+    /// The id of the message that it answers, if it says so.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<String> {
+        let parent: Header = serde_json::from_slice(&self.raw_parent).ok()?;
+        Some(parent.msg_id).filter(|id| !id.is_empty())
+    }
+}
+
 /// A message to be sent: everything but the header, which the session writes, and the parent.
 #[derive(Debug)]
 pub struct Outgoing {
+    /// Its id, where the sender has to know it; else the session counts.
+    pub id: Option<String>,
     /// The protocol's name of the message.
     pub msg_type: Cow<'static, str>,
     /// When it was made, ISO 8601.
@@ -77,6 +88,7 @@ impl Outgoing {
     #[must_use]
     pub fn raw(msg_type: impl Into<Cow<'static, str>>, content: Vec<u8>) -> Self {
         Self {
+            id: None,
             msg_type: msg_type.into(),
             date: crate::now(),
             metadata: b"{}".to_vec(),

@@ -1,6 +1,7 @@
 //! The replies that need no Python, one struct each.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::PROTOCOL_VERSION;
 use crate::connection::{Channel, Connection};
@@ -56,7 +57,7 @@ pub struct ExecuteMetadata<'a> {
     pub status: &'a str,
     /// What the cell changed under the surface, where the user asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub diaphane: Option<serde_json::Value>,
+    pub diaphane: Option<&'a RawValue>,
 }
 
 /// `magic_reply`

@@ -94,7 +94,7 @@ impl Session {
         parent: Option<&[u8]>,
         message: Outgoing,
     ) -> Frames {
-        let header = self.next_header(&message.msg_type, message.date);
+        let header = self.next_header(message.id, &message.msg_type, message.date);
         let parent = parent.unwrap_or(b"{}").to_vec();
         let parts = [header, parent, message.metadata, message.content];
         let signature = self.signer.sign(parts.iter().map(Vec::as_slice));
@@ -113,9 +113,9 @@ impl Session {
         &self.id
     }
 
-    fn next_header(&mut self, msg_type: &str, date: String) -> Vec<u8> {
+    fn next_header(&mut self, id: Option<String>, msg_type: &str, date: String) -> Vec<u8> {
         let header = Header {
-            msg_id: format!("{}_{}", self.id, self.sent),
+            msg_id: id.unwrap_or_else(|| format!("{}_{}", self.id, self.sent)),
             session: self.id.clone(),
             username: self.username.clone(),
             date,

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
 use pyo3::ffi;
@@ -37,7 +38,7 @@ pub struct Declared {
 pub type ByFile = HashMap<String, Declared>;
 
 /// They change only when a library is loaded or a module comes or goes.
-static KNOWN: Mutex<Option<(Counters, usize, Arc<ByFile>)>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<(Counters, usize, Arc<ByFile>)>> = ProcessLock::new(|| None);
 
 /// The declarations of all imported modules that are in files, by the file.
 pub fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
@@ -46,7 +47,7 @@ pub fn declared(py: Python<'_>) -> PyResult<Arc<ByFile>> {
         .getattr("modules")?
         .cast_into::<PyDict>()?;
     let (counters, count) = (link_map::counters(), modules.len());
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = || KNOWN.lock();
     let fresh = known()
         .clone()
         .filter(|(then, modules, _)| *then == counters && *modules == count);

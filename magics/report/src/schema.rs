@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::column::{Column, Field, Show};
 use crate::view::json::SCHEMA;
 use crate::view::text::wrap;
-use crate::{Column, Field, Show};
 
 /// The fields of one kind of rows.
 #[derive(Debug, Clone, Copy)]

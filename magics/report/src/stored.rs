@@ -3,9 +3,9 @@
 //! A file may come from anywhere: what it says is shown as text, and a picture, which is markup, is left out.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use diaphane_forks::ProcessLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -167,8 +167,8 @@ fn columns(stored: &[StoredColumn]) -> &'static [Column] {
 
 /// Columns that were put together while the program runs, each set of them once, so that asking again takes no memory.
 pub(super) fn lasting(columns: Vec<Column>) -> &'static [Column] {
-    static KNOWN: Mutex<Vec<&'static [Column]>> = Mutex::new(Vec::new());
-    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    static KNOWN: ProcessLock<Vec<&'static [Column]>> = ProcessLock::new(|| Vec::new());
+    let mut all = KNOWN.lock();
     match all.iter().find(|same| **same == columns.as_slice()) {
         Some(same) => same,
         None => {
@@ -181,8 +181,8 @@ pub(super) fn lasting(columns: Vec<Column>) -> &'static [Column] {
 
 /// A name that lasts as long as the program, each once.
 pub(super) fn known(name: &str) -> &'static str {
-    static KNOWN: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
-    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    static KNOWN: ProcessLock<Option<HashSet<&'static str>>> = ProcessLock::new(|| None);
+    let mut all = KNOWN.lock();
     let all = all.get_or_insert_default();
     match all.get(name) {
         Some(same) => same,

@@ -9,9 +9,10 @@ mod debian;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use diaphane_forks::ProcessLock;
 use serde::Serialize;
 
 /// A package as its metadata calls it.
@@ -52,7 +53,7 @@ fn wheel(library: &Path) -> Option<Arc<Package>> {
             .is_some_and(|name| name == "site-packages" || name == "dist-packages")
     })?;
     let changed = fs::metadata(site).and_then(|about| about.modified()).ok()?;
-    let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sites = SITES.lock();
     let known = sites.get(site).filter(|known| known.changed == changed);
     let files = match known {
         Some(known) => Arc::clone(&known.files),
@@ -80,7 +81,7 @@ struct Site {
 /// The libraries of a site, relative to it.
 type Files = HashMap<PathBuf, Arc<Package>>;
 
-static SITES: LazyLock<Mutex<HashMap<PathBuf, Site>>> = LazyLock::new(Mutex::default);
+static SITES: ProcessLock<HashMap<PathBuf, Site>> = ProcessLock::new(Default::default);
 
 fn libraries_of(site: &Path) -> Files {
     let mut files = Files::new();

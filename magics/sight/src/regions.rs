@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::linker::libraries::Library;
-use crate::proc::descriptors::descriptors;
 use crate::proc::maps::{Kind as Origin, Maps, Region};
 use crate::proc::spans::word;
+use crate::proc::thread_descriptors::descriptors;
 
 /// What a region is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -4,6 +4,7 @@
 
 pub mod creation_records;
 mod owners;
+pub mod running_cells;
 mod task;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::linker::libraries::Library;
 use crate::proc::maps::Maps;
 use crate::proc::target_process::TargetProcess;
+pub use crate::proc::tasks::Position;
 use crate::threads::creation_records::{CreationRecord, creation_records};
 
 pub use owners::{Confidence, Owner};
@@ -33,15 +35,6 @@ pub struct Call {
     pub first: usize,
     /// Whether its fourth argument, for a futex the time to wait at most, is set.
     pub timed: bool,
-}
-
-/// Where a sleeping thread's registers point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Position {
-    /// The stack pointer.
-    pub stack: usize,
-    /// The next instruction.
-    pub code: usize,
 }
 
 /// One thread.

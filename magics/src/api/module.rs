@@ -1,5 +1,7 @@
 //! What Python sees: the functions of the module. Errors become exceptions here.
 
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -12,7 +14,7 @@ use crate::python::host;
 use crate::python::ipython::{keep_namespace, namespace};
 use crate::python::objects::{is_name, named, object};
 use crate::registry::{self, ALL, Asked, guarded};
-use crate::session::{deltas, journal};
+use crate::session::lane::CellScope;
 use diaphane_cpython::check;
 use diaphane_report::view;
 
@@ -21,12 +23,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let version = format!("{}.{}.{}", version.major, version.minor, version.patch);
     view::json::set_host(host::described(Some(&version)));
     module.add_class::<PyReport>()?;
+    module.add_class::<PyCellScope>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
-    module.add_function(wrap_pyfunction!(begin_cell, module)?)?;
-    module.add_function(wrap_pyfunction!(end_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
 }
@@ -37,23 +38,40 @@ fn set_namespace(user_ns: &Bound<'_, PyDict>) {
     keep_namespace(user_ns);
 }
 
-/// Say that a cell begins: what is loaded and started from now on came with it.
-#[pyfunction]
-#[pyo3(signature = (number=None))]
-fn begin_cell(py: Python<'_>, number: Option<u32>) -> PyResult<()> {
-    check(py);
-    journal::begin_cell(number);
-    deltas::begin(number, &namespace(py)?);
-    Ok(())
-}
+/// A cell that runs: what is loaded and started from now on came with it, until it is closed.
+///
+/// It is made and closed on the thread that runs the cell. Where several run at once, each has its own.
+#[pyclass(frozen, name = "CellScope")]
+struct PyCellScope(Mutex<Option<CellScope>>);
 
-/// Say that the cell has ended. What to show below it, by MIME type, if the user asked for it.
-#[pyfunction]
-fn end_cell(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
-    let changes = journal::end_cell();
-    let delta = deltas::end(&changes, &namespace(py)?);
-    let shown = delta.and_then(native_delta::note);
-    shown.map(|bundle| object(py, named(&bundle))).transpose()
+#[pymethods]
+impl PyCellScope {
+    #[new]
+    #[pyo3(signature = (number=None))]
+    fn open(py: Python<'_>, number: Option<u32>) -> PyResult<Self> {
+        check(py);
+        let scope = CellScope::open(number, &namespace(py)?);
+        Ok(Self(Mutex::new(Some(scope))))
+    }
+
+    /// Say that the cell has ended. What the user wants to see of what it changed: below it, by MIME type, and in the
+    /// metadata of its reply, as JSON.
+    fn close<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Option<Bound<'py, PyDict>>, Option<String>)> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(scope) = open else {
+            return Ok((None, None));
+        };
+        let cell = scope.cell();
+        let Some(delta) = scope.close(&namespace(py)?) else {
+            return Ok((None, None));
+        };
+        let (line, change) = native_delta::note(cell, &delta);
+        let line = line.map(|bundle| object(py, named(&bundle))).transpose()?;
+        Ok((line, change))
+    }
 }
 
 /// Say why an import or the loading of a library failed, in a few lines; None for an exception of another kind.

@@ -1,5 +1,5 @@
 //! What depends on the processor: `x86_64/` and `aarch64/` have the same files with the same functions, and this folder is
-//! the one place that chooses between them. `guard.rs` is a part of `rust_cells`; the others know no room.
+//! the one place that chooses between them. It knows no room.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -7,6 +7,6 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{features, system_calls};
+pub(crate) use aarch64::{features, guard, system_calls};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{features, system_calls};
+pub(crate) use x86_64::{features, guard, system_calls};

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::Result;
 use diaphane_sight::code::file;
 use diaphane_sight::code::symbols::Source;
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::libraries::names::short;
 use crate::session::import_audit;
 use crate::session::import_audit::Load;
-use crate::session::journal::{self, Image};
+use crate::session::journal::{self, Came, Image};
 
 /// One loaded library.
 #[derive(Debug)]
@@ -37,8 +38,8 @@ pub(crate) struct LibraryEntry {
     pub rule: Option<Rule>,
     /// The Python code that asked for it.
     pub load: Option<Arc<Load>>,
-    /// The cell in which it came.
-    pub cell: Option<u32>,
+    /// When it came, and in which cell.
+    pub came: Option<Came>,
     /// What it declares as an extension module.
     pub declared: Option<Declared>,
 }
@@ -59,6 +60,11 @@ pub(crate) struct Fixed {
 }
 
 impl LibraryEntry {
+    /// The cell in which it came.
+    pub fn cell(&self) -> Option<u32> {
+        self.came?.cell?.number()
+    }
+
     /// The package with its version, as one text.
     pub fn origin(&self) -> Option<String> {
         let package = &self.fixed.package.as_ref()?.name;
@@ -124,13 +130,13 @@ struct InventoryCache {
     rules: Vec<Option<Rule>>,
 }
 
-static KNOWN: LazyLock<Mutex<InventoryCache>> = LazyLock::new(Mutex::default);
+static KNOWN: ProcessLock<InventoryCache> = ProcessLock::new(Default::default);
 
 /// Looks at all libraries.
 pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<LibraryEntry>> {
     journal::observe();
     let loaded = libraries::now()?;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     known.renew(&loaded);
     let items = loaded
         .into_iter()
@@ -140,7 +146,7 @@ pub(crate) fn all(declared: &HashMap<String, Declared>) -> Result<Vec<LibraryEnt
             requester: known.requesters.get(index).copied().flatten(),
             rule: known.rules.get(index).cloned().flatten(),
             load: import_audit::load_of(&facts),
-            cell: journal::cell_of_library(&facts),
+            came: journal::library(&facts),
             declared: declared
                 .get(facts.path.as_deref().unwrap_or_default())
                 .cloned(),

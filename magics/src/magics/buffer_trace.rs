@@ -16,7 +16,7 @@ use crate::numpy::memory_handler::InstalledHandler;
 use crate::numpy::memory_handler::log::{FreedKey, Log, Site};
 use crate::numpy::memory_handler::origins;
 use crate::session::cell_body::Body;
-use crate::session::journal;
+use crate::session::lane;
 use diaphane_report::view::bytes;
 use diaphane_report::{Address, Report, Schema, fields, rows};
 
@@ -96,7 +96,7 @@ fn report(
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
     let keepers = Keepers::of(user)?;
-    let cell = journal::running_cell();
+    let cell = lane::running_cell();
     let mut all = rows_of(log, body, cell, &keepers);
     all.sort_by_key(|row| row.number);
     for row in all.iter().filter(|row| row.state != FREED) {

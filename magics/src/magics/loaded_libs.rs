@@ -10,8 +10,9 @@ mod row;
 mod tree;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Kind;
 use diaphane_sight::proc::maps::{Kind as RegionKind, Maps, Region};
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::libraries::inventory;
 use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic};
-use crate::session::{import_audit, journal};
+use crate::session::{import_audit, lane};
 use diaphane_cpython::extensions;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, fields, rows};
@@ -65,7 +66,7 @@ pub(crate) struct LoadedLibsArgs {
 }
 
 /// What was loaded when this magic last ran, for processes in which nobody counts cells.
-static SEEN: Mutex<Option<HashSet<LibraryIdentity>>> = Mutex::new(None);
+static SEEN: ProcessLock<Option<HashSet<LibraryIdentity>>> = ProcessLock::new(|| None);
 
 /// What tells one loaded library from another: its base and its path.
 type LibraryIdentity = (usize, Option<String>);
@@ -78,7 +79,7 @@ pub(crate) fn remember_what_is_loaded() {
 }
 
 fn exchange_seen(now: HashSet<LibraryIdentity>) -> HashSet<LibraryIdentity> {
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = SEEN.lock();
     seen.replace(now).unwrap_or_default()
 }
 
@@ -188,9 +189,9 @@ fn listed<'a>(
     items: &'a [LibraryEntry],
 ) -> Result<Vec<&'a LibraryEntry>, Error> {
     let seen = exchange_seen(items.iter().map(|item| identity(&item.facts)).collect());
-    let since = journal::last_cell();
+    let since = lane::last_cell();
     let is_new = |item: &LibraryEntry| match since {
-        Some(cell) => item.cell.is_some_and(|own| own >= cell),
+        Some(last) => item.came.is_some_and(|came| came.begun >= last.begun),
         None => !seen.contains(&identity(&item.facts)),
     };
     let duplicates = if args.dup {
@@ -272,9 +273,10 @@ fn summary(
         .collect();
     let count = match listed.len() {
         0 if args.new => {
-            return match journal::last_cell() {
-                Some(cell) => format!(
-                    "nothing was loaded since In[{cell}] began; {loaded} libraries are loaded"
+            return match lane::last_cell() {
+                Some(last) => format!(
+                    "nothing was loaded since In[{}] began; {loaded} libraries are loaded",
+                    last.number
                 ),
                 None => format!(
                     "nothing was loaded since %loaded_libs last ran; {loaded} libraries are loaded"

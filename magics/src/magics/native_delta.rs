@@ -4,15 +4,17 @@
 
 mod columns;
 
-use std::sync::Mutex;
-
 use clap::ValueEnum;
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::session::deltas::Delta;
+use crate::session::lane;
 use diaphane_report::{Report, Schema, rows, view};
+use diaphane_sight::threads::running_cells;
+use diaphane_sight::threads::running_cells::CellId;
 
 /// Show what each cell changed under the surface.
 ///
@@ -36,19 +38,17 @@ enum DeltaMode {
     Last,
 }
 
-/// What was asked for, and the cell that ended last.
-#[derive(Debug, Default)]
-struct State {
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
     on: bool,
-    /// The cell that switches it on has no line of its own.
-    begins: bool,
-    last: Option<Delta>,
+    /// The cell that switched it on, which has no line of its own.
+    by: Option<CellId>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
+static WISH: ProcessLock<Wish> = ProcessLock::new(|| Wish {
     on: false,
-    begins: false,
-    last: None,
+    by: None,
 });
 
 /// The magic.
@@ -64,14 +64,15 @@ impl Magic for NativeDelta {
     }
 
     fn run(args: &NativeDeltaArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
-        let mut state = lock();
         let report = match args.what {
-            DeltaMode::Last => return last(state.last.as_ref()),
+            DeltaMode::Last => return last(lane::last_delta().as_deref()),
             DeltaMode::On => "from the next cell on, a line says what each cell changed",
             DeltaMode::Off => "no line is written any more; %native_delta last still tells",
         };
-        state.on = args.what == DeltaMode::On;
-        state.begins = state.on;
+        *wish() = Wish {
+            on: args.what == DeltaMode::On,
+            by: running_cells::of_this_thread(),
+        };
         Ok(Report {
             name: Self::NAME,
             summary: vec![report.into()],
@@ -95,24 +96,17 @@ fn last(delta: Option<&Delta>) -> Result<Report, Error> {
     })
 }
 
-/// A cell has ended: the line to show, by MIME type, if the user wants one.
-pub(crate) fn note(delta: Delta) -> Option<Map<String, Value>> {
-    let mut state = lock();
-    let shown = state.on && !std::mem::take(&mut state.begins);
-    let line = shown.then(|| view::line(&delta.sentence()));
-    state.last = Some(delta);
-    line
+/// What the user wants to be told of a cell that has ended: the line to show, by MIME type, and the change for the
+/// metadata of the reply, as JSON.
+pub(crate) fn note(cell: CellId, delta: &Delta) -> (Option<Map<String, Value>>, Option<String>) {
+    let Wish { on, by } = *wish();
+    let line = (on && by != Some(cell)).then(|| view::line(&delta.sentence()));
+    (
+        line,
+        on.then(|| serde_json::to_string(delta).ok()).flatten(),
+    )
 }
 
-/// What the cell that ended last has changed, if the user wants to be told.
-pub(crate) fn for_the_reply() -> Option<Value> {
-    let state = lock();
-    let delta = state.last.as_ref().filter(|_| state.on)?;
-    serde_json::to_value(delta).ok()
-}
-
-fn lock() -> std::sync::MutexGuard<'static, State> {
-    STATE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+fn wish() -> ProcessLockGuard<'static, Wish> {
+    WISH.lock()
 }

@@ -3,8 +3,8 @@
 mod columns;
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::proc::processes::{Kind, Process, family};
 use serde::Serialize;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) struct ProcessTreeArgs {}
 type ProcessIdentity = (i32, u64);
 
 /// The processes of the last look, with their threads.
-static LAST: Mutex<Option<Vec<(ProcessIdentity, usize)>>> = Mutex::new(None);
+static LAST: ProcessLock<Option<Vec<(ProcessIdentity, usize)>>> = ProcessLock::new(|| None);
 
 #[derive(Serialize)]
 struct ProcessRow {
@@ -67,7 +67,7 @@ impl Magic for ProcessTree {
             .map(|one| (identity(one), one.threads))
             .collect();
         let before = {
-            let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = LAST.lock();
             last.replace(now.clone())
         };
         let known: Option<HashSet<ProcessIdentity>> = before

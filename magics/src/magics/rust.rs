@@ -56,8 +56,8 @@ pub(crate) struct RustArgs {
     /// Use all instructions that this processor has
     #[arg(long)]
     native: bool,
-    /// Run the cell in a copy of the kernel's process: its changes count only if it finishes, and nothing else
-    /// that it does, be it a fault, reaches the kernel
+    /// Run the cell in a copy of the kernel's process: its changes count only if it finishes, and nothing else that it
+    /// does, even a fault, reaches the kernel
     #[arg(long)]
     isolated: bool,
     /// Make Python functions of the cell's `pub fn`s

@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
 use crate::magics::syscalls::snapshot::SeenCall;
 use crate::session::cell_body::Body;
-use crate::session::journal;
+use crate::session::lane;
 use choice::CallFilter;
 use diaphane_cpython::{check, here, support};
 use diaphane_report::{Report, Schema, fields, rows};
@@ -122,7 +122,7 @@ fn report(
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
     let libraries = libraries::now()?;
-    let cell = journal::running_cell();
+    let cell = lane::running_cell();
     let seen = snapshot::seen(recording, choice, &libraries, cell, user)?;
     let opens = opens(recording);
     let creations = events::creations(recording);

@@ -1,7 +1,7 @@
 //! `%threads`: every thread of this process, native ones too, with its owner, its stack, and the pools beside the CPUs they
 //! share.
 //!
-//! Python names its own threads; the kernel, the threads' births and their stacks tell about the others.
+//! Python names its own threads; the kernel, the records of their creation and their stacks tell about the others.
 
 mod chart;
 mod columns;
@@ -12,6 +12,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use diaphane_sight::threads::running_cells::CellId;
 use diaphane_sight::threads::{Confidence, Thread};
 use serde::Serialize;
 use serde_json::json;
@@ -263,7 +264,8 @@ impl Answer {
             created_in: match &thread.creation {
                 Some(birth) => birth.cell,
                 None => journal::cell_of_thread(thread.tid),
-            },
+            }
+            .and_then(CellId::number),
             created_by: thread.creation.map(|record| record.creator),
             state: thread.state,
             wait: thread.call.as_ref().map(|call| match call.name {

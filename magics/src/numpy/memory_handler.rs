@@ -7,9 +7,9 @@ pub(crate) mod log;
 pub(crate) mod origins;
 pub(crate) mod site;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diaphane_trace::event::{Event, kind};
 use diaphane_trace::recorder;
@@ -147,7 +147,7 @@ impl Drop for InstalledHandler<'_> {
 
 impl Tracing {
     fn log(&self) -> MutexGuard<'_, Option<Log>> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 
     fn allocated(&self, address: *mut c_void, bytes: usize, how: AllocationCall) {

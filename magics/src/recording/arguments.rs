@@ -3,13 +3,13 @@
 //! The recorder keeps words; signatures and the tables of ufuncs make arguments of them, and the arrays before, in and
 //! after the cell make names of addresses.
 
+mod argument_text;
 mod cpu;
 pub(crate) mod findings;
 pub(crate) mod given;
 pub(crate) mod lives;
 mod looping;
 mod snapshot;
-mod words;
 
 use std::collections::{BTreeSet, HashMap};
 

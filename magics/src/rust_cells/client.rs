@@ -9,13 +9,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
 use nix::sys::signal::SigSet;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use super::compiler_output::CompilerOutput;
 use super::progress::Progress;
-use super::words::CompilerOutput;
 use crate::error::Error;
 
 /// The name of the compiler's program.
@@ -29,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(800);
 
 /// The compiler of this process.
-static COMPILER: Mutex<Option<Compiler>> = Mutex::new(None);
+static COMPILER: ProcessLock<Option<Compiler>> = ProcessLock::new(|| None);
 
 /// A running compiler.
 struct Compiler {
@@ -39,7 +40,7 @@ struct Compiler {
     /// The process that started it. Its children by `fork` have to start their own.
     process: u32,
     /// What it says meanwhile.
-    words: CompilerOutput,
+    output: CompilerOutput,
     /// Whether an answer is still to come that nobody waits for.
     unheard: bool,
 }
@@ -94,7 +95,7 @@ pub fn look(py: Python<'_>, question: Look) -> Result<Option<Found>, Error> {
 }
 
 /// The compiler, when no other thread asks it. Whoever has it may wait for the GIL, so the GIL is not held meanwhile.
-fn lock(py: Python<'_>) -> Result<MutexGuard<'static, Option<Compiler>>, Error> {
+fn lock(py: Python<'_>) -> Result<ProcessLockGuard<'static, Option<Compiler>>, Error> {
     loop {
         if let Some(compiler) = COMPILER.try_lock() {
             return Ok(compiler);
@@ -150,9 +151,9 @@ fn program() -> Result<PathBuf, Error> {
 impl Compiler {
     fn start() -> Result<Self, Error> {
         let program = program()?;
-        let no_words = |error| Error::Usage(format!("%%rust: no memory for its words: {error}"));
-        let words = CompilerOutput::new().map_err(no_words)?;
-        let writer = words.writer().map_err(no_words)?;
+        let no_output = |error| Error::Usage(format!("%%rust: no memory for its output: {error}"));
+        let output = CompilerOutput::new().map_err(no_output)?;
+        let writer = output.writer().map_err(no_output)?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -168,15 +169,15 @@ impl Compiler {
             })?;
         let lost = || Error::Usage("%%rust: the compiler has no pipes".to_owned());
         let questions = child.stdin.take().ok_or_else(lost)?;
-        let output = child.stdout.take().ok_or_else(lost)?;
+        let replies = child.stdout.take().ok_or_else(lost)?;
         let (sender, answers) = channel();
-        read(output, sender)?;
+        read(replies, sender)?;
         Ok(Self {
             child,
             questions,
             answers,
             process: std::process::id(),
-            words,
+            output,
             unheard: false,
         })
     }
@@ -192,7 +193,7 @@ impl Compiler {
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Error> {
         // Words that cannot be forgotten are an old line for a moment.
-        let _ = self.words.forget();
+        let _ = self.output.forget();
         self.say(question)?;
         loop {
             match self.hear(py, TIMEOUT)? {
@@ -201,7 +202,10 @@ impl Compiler {
                 Some(answer) => return Ok(answer),
                 None => {}
             }
-            let shown = self.words.work().map_or(Ok(()), |work| progress.show(work));
+            let shown = self
+                .output
+                .work()
+                .map_or(Ok(()), |work| progress.show(work));
             if let Err(interrupt) = shown.and_then(|()| py.check_signals()) {
                 self.say(&Question::Cancel)?;
                 self.unheard = !self.hear_end(py)?;
@@ -273,7 +277,7 @@ impl Compiler {
             }
             py.detach(|| thread::sleep(TIMEOUT));
         }
-        let words = match self.words.others() {
+        let words = match self.output.others() {
             words if words.is_empty() => words,
             words => format!(": {words}"),
         };

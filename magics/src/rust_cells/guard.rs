@@ -9,8 +9,6 @@
 )]
 
 mod handlers;
-#[path = "../arch/guard.rs"]
-mod jump;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +21,8 @@ use diaphane_cell::abi::{Ctx, Entry};
 use diaphane_trace::event::Event;
 use diaphane_trace::recorder;
 use diaphane_trace::sampler::Timer;
+
+use crate::arch;
 
 /// What ended a cell from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) struct Crash {
 
 /// The instruction that a signal came to; 0 where this is not known.
 pub(crate) fn pc(context: *mut libc::c_void) -> usize {
-    jump::pc(context)
+    arch::guard::pc(context)
 }
 
 /// Set by an interrupt while a cell runs; cells may ask for it.
@@ -46,9 +46,8 @@ pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
 
 /// What the handler needs of a call. It lies on the stack of the caller.
-#[repr(C)]
 struct Frame {
-    /// The stack pointer to go back to. The assembly writes it, and knows that it is the first field.
+    /// The stack pointer to go back to. The assembly writes it.
     stack: usize,
     /// The code of the cell, in which a thread may be stopped.
     code: Range<usize>,
@@ -90,7 +89,7 @@ pub(crate) unsafe fn call(
         note(number, (&raw const frame).addr());
     }
     // SAFETY: the caller's promise; the frame outlives the call.
-    let status = unsafe { jump::guarded(&raw mut frame, entry, context) };
+    let status = unsafe { arch::guard::guarded(&raw mut frame.stack, entry, context) };
     FRAME.set(outer);
     // A signal of the timer's must still meet our handler.
     if let Some(timer) = &frame.timer {

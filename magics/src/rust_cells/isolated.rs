@@ -1,5 +1,5 @@
 //! `--isolated`: a cell runs in a fork of the kernel, which has all arrays at the same addresses. What it changes and hands
-//! over counts only if it comes to its end; whatever else it does ends with its process.
+//! over counts only if it finishes; whatever else it does ends with its process.
 
 #![allow(unsafe_code, reason = "the kernel forks, and a process shares memory")]
 

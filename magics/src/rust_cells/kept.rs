@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use diaphane_forks::ProcessLock;
 use diaphane_rust_protocol::Kept;
-use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::rust_cells::results::{CellResult, ResultMemory, ResultOwner};
@@ -23,7 +23,7 @@ pub struct Variable {
 }
 
 /// All of them, by name.
-static KEPT: Mutex<BTreeMap<String, Arc<Variable>>> = Mutex::new(BTreeMap::new());
+static KEPT: ProcessLock<BTreeMap<String, Arc<Variable>>> = ProcessLock::new(|| BTreeMap::new());
 
 /// A variable, as long as a cell has it.
 pub struct Borrowed(Arc<Variable>);

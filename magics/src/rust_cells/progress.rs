@@ -1,4 +1,4 @@
-//! One line below a cell that says what its compiler works on. It is replaced as the work goes on, and gone at its end;
+//! One line below a cell that says what its compiler works on. It is replaced with each step, and gone at the end;
 //! a cell that is compiled in the usual time never has it.
 
 use std::sync::atomic::{AtomicU64, Ordering};

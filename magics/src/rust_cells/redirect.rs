@@ -13,9 +13,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::dup2_stdout;
-use parking_lot::{Mutex, MutexGuard};
 
 const BEGIN: &str = "EVCXR_BEGIN_CONTENT ";
 const END: &str = "EVCXR_END_CONTENT";
@@ -24,7 +24,7 @@ const END: &str = "EVCXR_END_CONTENT";
 pub type DisplayBundle = Vec<(String, String)>;
 
 /// There is one descriptor 1, so one thread at a time may have it.
-static TURN: Mutex<()> = Mutex::new(());
+static TURN: ProcessLock<()> = ProcessLock::new(|| ());
 /// So long another one waits for it; then its value is shown as the text that it writes.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Redirect {
     saved: OwnedFd,
     file: File,
-    _turn: MutexGuard<'static, ()>,
+    _turn: ProcessLockGuard<'static, ()>,
 }
 
 impl Redirect {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_rust_protocol::{Answer, Bind, Compile, Question};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use super::library::{LoadedCell, load};
@@ -33,7 +33,7 @@ struct Session {
     cells: HashMap<CellKey, Arc<LoadedCell>>,
 }
 
-static SESSION: Mutex<Option<Session>> = Mutex::new(None);
+static SESSION: ProcessLock<Option<Session>> = ProcessLock::new(|| None);
 
 /// The library of a cell, and whether it was there before.
 pub fn compiled(asked: &Compile, user: User<'_, '_>) -> Result<(Arc<LoadedCell>, bool), Error> {

@@ -1,7 +1,7 @@
 //! Whether a fault was survived in this process. It works on, and nobody can say for how long: destructors did not run,
 //! and locks that were held stay locked, malloc's among them. Nothing but a restart changes that.
 
-use parking_lot::Mutex;
+use diaphane_forks::ProcessLock;
 use serde::Serialize;
 
 use diaphane_report::{Diagnosis, Severity};
@@ -16,7 +16,7 @@ pub struct Taint {
     pub faults: u32,
 }
 
-static TAINT: Mutex<Option<Taint>> = Mutex::new(None);
+static TAINT: ProcessLock<Option<Taint>> = ProcessLock::new(|| None);
 
 /// Writes a fault down. What was known before.
 pub fn mark(cell: u32, fault: &str) -> Option<Taint> {

@@ -3,8 +3,8 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use pyo3::prelude::*;
 
 /// More events than these are only counted.
@@ -20,7 +20,7 @@ pub(crate) struct Announced {
 }
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
-static EVENTS: Mutex<Vec<Announced>> = Mutex::new(Vec::new());
+static EVENTS: ProcessLock<Vec<Announced>> = ProcessLock::new(|| Vec::new());
 
 /// Begins.
 pub(crate) fn begin() {
@@ -53,6 +53,6 @@ pub(crate) fn note(event: &CStr, args: Option<&Bound<'_, PyAny>>) {
     }
 }
 
-fn lock() -> MutexGuard<'static, Vec<Announced>> {
-    EVENTS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, Vec<Announced>> {
+    EVENTS.lock()
 }

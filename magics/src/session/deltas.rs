@@ -1,15 +1,16 @@
 //! The measurement: what there is when a cell begins, and what is different when it ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::resource_usage;
 use diaphane_sight::proc::resource_usage::ResourceUsage;
+use diaphane_sight::threads::running_cells::CellId;
 use diaphane_sight::{packages, threads};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 use crate::session::array_deltas;
 use crate::session::array_deltas::KnownArrays;
-use crate::session::journal::{Changes, Image};
+use crate::session::journal::{Changes, Image, Traffic};
 use diaphane_report::view::{bytes, change, time};
 
 /// Memory that grew or shrank by less cannot hold one huge page more or less, and the kernel is not asked.
@@ -41,67 +42,79 @@ pub(crate) struct Delta {
     major_faults: u64,
     flushes_subnormals: Option<bool>,
     flushing_changed: bool,
+    /// The cells that ran beside it, whose memory, CPU time and page faults are counted with its own.
+    beside: Vec<String>,
+    /// The libraries and threads that came or went, and may be theirs.
+    unclear: Vec<String>,
     #[serde(skip)]
     packages: BTreeSet<String>,
 }
 
 /// What there was when the cell began.
-struct Begin {
-    cell: Option<u32>,
+pub(crate) struct StateBefore {
     at: Instant,
     resources: ResourceUsage,
     arrays: KnownArrays,
 }
 
-static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);
 /// The bytes in huge pages when they were last asked for.
-static HUGE: Mutex<Option<u64>> = Mutex::new(None);
+static HUGE: ProcessLock<Option<u64>> = ProcessLock::new(|| None);
 
-/// A cell begins.
-pub(crate) fn begin(cell: Option<u32>, namespace: &Bound<'_, PyDict>) {
-    let begin = Begin {
-        cell,
-        arrays: array_deltas::known(namespace),
-        resources: ResourceUsage::now(),
-        at: Instant::now(),
-    };
-    *BEGIN.lock().unwrap_or_else(PoisonError::into_inner) = Some(begin);
+impl StateBefore {
+    /// A cell begins.
+    pub fn now(namespace: &Bound<'_, PyDict>) -> Self {
+        Self {
+            arrays: array_deltas::known(namespace),
+            resources: ResourceUsage::now(),
+            at: Instant::now(),
+        }
+    }
+
+    /// The cell has ended.
+    pub fn until_now(
+        &self,
+        cell: CellId,
+        changes: &Changes,
+        namespace: &Bound<'_, PyDict>,
+    ) -> Delta {
+        let wall = self.at.elapsed();
+        let (now, before) = (ResourceUsage::now(), &self.resources);
+        let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
+        let new = array_deltas::new(namespace, &self.arrays);
+        let rss = grown(now.rss, before.rss);
+        // In a forked child the kernel counts anew, so that nothing is subtracted without a floor.
+        let mut delta = Delta {
+            cell: cell.number(),
+            rss,
+            anon: grown(now.anonymous, before.anonymous),
+            huge: rss
+                .filter(|rss| rss.unsigned_abs() >= HUGE_PAGE)
+                .and_then(|_| huge_change()),
+            buffers_new_bytes: new.iter().map(|held| held.nbytes).sum(),
+            buffers_new: new.into_iter().map(|held| held.name).collect(),
+            wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
+            cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
+            minor_faults: now.minor_faults.saturating_sub(before.minor_faults),
+            major_faults: now.major_faults.saturating_sub(before.major_faults),
+            flushes_subnormals: now.flushes_subnormals,
+            flushing_changed: now.flushes_subnormals != before.flushes_subnormals,
+            beside: changes
+                .beside
+                .iter()
+                .map(|cell| title(cell.number()))
+                .collect(),
+            ..Delta::default()
+        };
+        delta.name(changes);
+        delta
+    }
 }
 
-/// The cell has ended; without a beginning there is nothing to tell.
-pub(crate) fn end(changes: &Changes, namespace: &Bound<'_, PyDict>) -> Option<Delta> {
-    let wall = Instant::now();
-    let now = ResourceUsage::now();
-    let begin = BEGIN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()?;
-    let before = begin.resources;
-    let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(difference);
-    let new = array_deltas::new(namespace, &begin.arrays);
-    let rss = grown(now.rss, before.rss);
-    // In a forked child the kernel counts anew, so that nothing is subtracted without a floor.
-    let mut delta = Delta {
-        cell: begin.cell,
-        rss,
-        anon: grown(now.anonymous, before.anonymous),
-        huge: rss
-            .filter(|rss| rss.unsigned_abs() >= HUGE_PAGE)
-            .and_then(|_| huge_change()),
-        buffers_new_bytes: new.iter().map(|held| held.nbytes).sum(),
-        buffers_new: new.into_iter().map(|held| held.name).collect(),
-        wall_ns: u64::try_from((wall - begin.at).as_nanos()).unwrap_or(u64::MAX),
-        cpu_ns: now.cpu_ns.saturating_sub(before.cpu_ns),
-        minor_faults: now.minor_faults.saturating_sub(before.minor_faults),
-        major_faults: now.major_faults.saturating_sub(before.major_faults),
-        flushes_subnormals: now.flushes_subnormals,
-        flushing_changed: now.flushes_subnormals != before.flushes_subnormals,
-        ..Delta::default()
-    };
-    if !(changes.loaded.is_empty() && changes.unloaded.is_empty() && changes.started.is_empty()) {
-        delta.name(changes);
-    }
-    Some(delta)
+/// A cell as the user knows it.
+fn title(number: Option<u32>) -> String {
+    number.map_or("a cell without a number".into(), |number| {
+        format!("In[{number}]")
+    })
 }
 
 fn difference((now, before): (u64, u64)) -> i64 {
@@ -111,38 +124,27 @@ fn difference((now, before): (u64, u64)) -> i64 {
 /// How the bytes in huge pages changed since they were asked for; the first time there is nothing to compare.
 fn huge_change() -> Option<i64> {
     let now = resource_usage::huge();
-    let before = std::mem::replace(
-        &mut *HUGE.lock().unwrap_or_else(PoisonError::into_inner),
-        now,
-    );
+    let before = std::mem::replace(&mut *HUGE.lock(), now);
     now.zip(before).map(difference)
 }
 
 impl Delta {
     /// Finds names for what came and went; it takes a millisecond, and is done when something did.
-    fn name(&mut self, changes: &Changes) {
-        self.libs_removed = changes.unloaded.iter().map(file_name).collect();
-        self.libs_added = changes.loaded.iter().map(file_name).collect();
-        for (_, path) in &changes.loaded {
+    fn name(&mut self, Changes { own, unclear, .. }: &Changes) {
+        let started = thread_names(&[own.started.as_slice(), &unclear.started].concat());
+        let threads = |traffic: &Traffic| -> Vec<String> {
+            let names = traffic.started.iter().filter_map(|tid| started.get(tid));
+            names.cloned().collect()
+        };
+        self.libs_removed = own.unloaded.iter().map(file_name).collect();
+        self.libs_added = own.loaded.iter().map(file_name).collect();
+        self.threads_added = threads(own);
+        let libraries = unclear.loaded.iter().chain(&unclear.unloaded);
+        self.unclear = libraries.map(file_name).chain(threads(unclear)).collect();
+        for (_, path) in &own.loaded {
             if let Some(package) = packages::owner(Path::new(path)) {
                 self.packages.insert(package.name.clone());
             }
-        }
-        if changes.started.is_empty() {
-            return;
-        }
-        let found = Maps::query().and_then(|maps| {
-            let libraries = libraries::loaded(&maps)?;
-            let found = threads::threads(&libraries, &maps)?;
-            Ok((libraries, found))
-        });
-        if let Ok((libraries, found)) = found {
-            let mut started = found.threads;
-            started.retain(|thread| changes.started.contains(&thread.tid));
-            self.threads_added = started
-                .iter()
-                .map(|thread| thread_name(thread, &libraries))
-                .collect();
         }
     }
 
@@ -178,6 +180,16 @@ impl Delta {
         if self.flushing_changed {
             let now = self.flushes_subnormals.unwrap_or_default();
             parts.push(format!("FTZ {} (L008)", if now { "on" } else { "off" }));
+        }
+        if !self.beside.is_empty() {
+            let beside = self.beside.join(", ");
+            parts.extend(counted(
+                "",
+                &self.unclear,
+                "lib or thread",
+                "its own or theirs",
+            ));
+            parts.push(format!("and what {beside} took at the same time"));
         }
         format!("{cell}: {}", parts.join(", "))
     }
@@ -218,7 +230,26 @@ fn file_name((_, path): &Image) -> String {
     name.map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The library that a thread belongs to, else the kernel's name for it.
+/// What threads are called that still live: the library that each belongs to, else the kernel's name for it.
+fn thread_names(tids: &[i32]) -> HashMap<i32, String> {
+    if tids.is_empty() {
+        return HashMap::new();
+    }
+    let found = Maps::query().and_then(|maps| {
+        let libraries = libraries::loaded(&maps)?;
+        let found = threads::threads(&libraries, &maps)?;
+        Ok((libraries, found))
+    });
+    let Ok((libraries, found)) = found else {
+        return HashMap::new();
+    };
+    let found = found.threads.into_iter();
+    found
+        .filter(|thread| tids.contains(&thread.tid))
+        .map(|thread| (thread.tid, thread_name(&thread, &libraries)))
+        .collect()
+}
+
 fn thread_name(thread: &threads::Thread, libraries: &[Library]) -> String {
     let owner = thread.owner.as_ref().map(|owner| &libraries[owner.library]);
     owner.map_or_else(|| thread.comm.clone(), |library| library.name.clone())

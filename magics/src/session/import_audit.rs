@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
+use diaphane_sight::threads::running_cells;
+use diaphane_sight::threads::running_cells::CellId;
 use diaphane_trace::linker_events as recorded;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -21,7 +24,6 @@ use diaphane_cpython::lazy::statement_behind;
 
 use crate::python::ipython::{cell_of, source_line};
 use crate::session::audit_events;
-use crate::session::journal;
 
 /// A program that loads more libraries than this loads the same ones over and over.
 const MOST: usize = 16_384;
@@ -41,8 +43,8 @@ pub(crate) struct Load {
     pub means: Means,
     /// The module, or the name that `ctypes` was given.
     pub what: String,
-    /// The cell that ran.
-    pub cell: Option<u32>,
+    /// The cell that the thread worked for which asked.
+    pub cell: Option<CellId>,
     /// The modules that were being imported, the one that the user named first.
     pub chain: Vec<String>,
     /// The file and the number of the user's line.
@@ -56,7 +58,7 @@ pub(crate) struct Load {
 /// The first request for each file or name.
 type Loads = HashMap<String, Arc<Load>>;
 
-static LOADS: LazyLock<Mutex<Loads>> = LazyLock::new(Mutex::default);
+static LOADS: ProcessLock<Loads> = ProcessLock::new(Default::default);
 /// The process whose requests are noted; 0 as long as there is no hook. A forked child has no business with our locks,
 /// which another thread may have held at the fork.
 static LISTENER: AtomicU32 = AtomicU32::new(0);
@@ -96,14 +98,26 @@ pub(crate) fn is_listening() -> bool {
 
 /// Who asked for a library first.
 pub(crate) fn load_of(library: &Library) -> Option<Arc<Load>> {
-    let loads = loads();
-    let soname = library.image.soname.as_deref();
-    let names = [
+    first_of([
         library.path.as_deref(),
         Some(&library.linker_name),
-        soname,
+        library.image.soname.as_deref(),
         Some(&library.name),
-    ];
+    ])
+}
+
+/// The cell that asked for something in the linker's list.
+pub(crate) fn cell_that_asked(entry: &link_map::Entry) -> Option<CellId> {
+    first_of([
+        Some(entry.name.as_str()),
+        entry.image.soname.as_deref(),
+        entry.name.rsplit('/').next(),
+    ])?
+    .cell
+}
+
+fn first_of<const N: usize>(names: [Option<&str>; N]) -> Option<Arc<Load>> {
+    let loads = loads();
     names
         .into_iter()
         .flatten()
@@ -116,7 +130,7 @@ pub(crate) fn latest_of_ctypes() -> Option<String> {
 }
 
 /// The requests while somebody follows them, in their order.
-static FOLLOWED: Mutex<Option<Vec<Arc<Load>>>> = Mutex::new(None);
+static FOLLOWED: ProcessLock<Option<Vec<Arc<Load>>>> = ProcessLock::new(|| None);
 
 /// Keeps every request from now on, also those for what is loaded already, and notes its number among the events of the
 /// linker.
@@ -129,13 +143,13 @@ pub(crate) fn followed_since() -> Vec<Arc<Load>> {
     followed().take().unwrap_or_default()
 }
 
-fn followed() -> MutexGuard<'static, Option<Vec<Arc<Load>>>> {
-    FOLLOWED.lock().unwrap_or_else(PoisonError::into_inner)
+fn followed() -> ProcessLockGuard<'static, Option<Vec<Arc<Load>>>> {
+    FOLLOWED.lock()
 }
 
-fn latest() -> MutexGuard<'static, Option<String>> {
-    static LATEST: Mutex<Option<String>> = Mutex::new(None);
-    LATEST.lock().unwrap_or_else(PoisonError::into_inner)
+fn latest() -> ProcessLockGuard<'static, Option<String>> {
+    static LATEST: ProcessLock<Option<String>> = ProcessLock::new(|| None);
+    LATEST.lock()
 }
 
 /// Whether the linker has something under a path, a soname or the name of a file.
@@ -147,8 +161,8 @@ fn is_loaded(key: &str) -> bool {
     })
 }
 
-fn loads() -> MutexGuard<'static, Loads> {
-    LOADS.lock().unwrap_or_else(PoisonError::into_inner)
+fn loads() -> ProcessLockGuard<'static, Loads> {
+    LOADS.lock()
 }
 
 /// Called for every audit event of the process, and so decides by the first letters.
@@ -169,7 +183,7 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
         }
         _ => return 0,
     };
-    // A panic must not reach CPython, and what could not be noted is not known; the load itself goes on.
+    // A panic must not reach CPython, and what could not be noted is not known; the load itself continues.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: events are raised by threads that hold the GIL.
         let py = unsafe { Python::assume_attached() };
@@ -224,14 +238,14 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
         let own_cell = line
             .as_ref()
             .and_then(|(file, _)| cell_of(args.py(), file).ok()?);
-        let cell = journal::running_cell();
+        let cell = running_cells::of_this_thread();
         let load = Arc::new(Load {
             means,
             what,
             cell,
             chain,
             line,
-            line_cell: own_cell.or(cell),
+            line_cell: own_cell.or(cell.and_then(CellId::number)),
             lazy,
         });
         if let Some(followed) = &mut *followed() {

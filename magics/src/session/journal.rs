@@ -1,32 +1,55 @@
 //! Which cell brought what: the libraries that it loaded and the threads that it started.
 //!
-//! The kernel says when a cell begins and ends; at its end, and when a magic asks, what is there now is compared with
-//! what was there before. Without a kernel that says so, nothing belongs to a cell.
+//! There is one journal, since a process has one list of libraries and one of threads. When a cell begins or ends, and
+//! when a magic asks, what is there now is compared with what was there before. Where one cell ran in between, all of it
+//! came with that one. Where several did, a library belongs to the cell whose thread asked for it, as far as Python was
+//! told, and a thread to the cell whose thread started it; what is left may be any of theirs. Where nobody says that
+//! cells run, nothing belongs to one.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
-use diaphane_sight::threads::creation_records;
+use diaphane_sight::proc::tasks;
+use diaphane_sight::threads::creation_records::creation_records;
+use diaphane_sight::threads::running_cells::CellId;
 
-/// What came with which cell; without a number it was there before the first one, or came between two.
+use crate::session::import_audit;
+
+/// What came with which cell; without one it was there before the first one, came between two, or with one of several.
 #[derive(Debug, Default)]
 struct Journal {
-    running: Option<u32>,
-    previous: Option<u32>,
+    running: Vec<Running>,
+    begun: u64,
     counters: Counters,
-    libraries: HashMap<Image, Option<u32>>,
-    threads: HashMap<i32, Option<u32>>,
-    since_begin: Changes,
+    libraries: HashMap<Image, Came>,
+    threads: HashMap<i32, Option<CellId>>,
 }
 
-/// What came and went since the cell began.
+/// A cell that runs.
+#[derive(Debug)]
+struct Running {
+    cell: CellId,
+    changes: Changes,
+}
+
+/// What came and went while a cell ran.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
+    /// With this cell.
+    pub own: Traffic,
+    /// With this cell or with one of those that ran beside it.
+    pub unclear: Traffic,
+    /// The cells that ran beside it.
+    pub beside: Vec<CellId>,
+}
+
+/// What came and went.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traffic {
     /// Images that were loaded.
     pub loaded: Vec<Image>,
     /// Images that were unloaded.
@@ -38,69 +61,69 @@ pub(crate) struct Changes {
 /// What tells one loaded image from another: the distance from its file's addresses to those in memory, and its name.
 pub(crate) type Image = (usize, String);
 
-static JOURNAL: Mutex<Option<Journal>> = Mutex::new(None);
+/// When a library came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    /// With which cell.
+    pub cell: Option<CellId>,
+    /// How many cells had begun.
+    pub begun: u64,
+}
+
+static JOURNAL: ProcessLock<Option<Journal>> = ProcessLock::new(|| None);
 
 /// Takes note of what is there before the first cell.
 pub(crate) fn open() {
     observe();
 }
 
-/// A cell begins. One without a number leaves what it brings without a cell.
-pub(crate) fn begin_cell(number: Option<u32>) {
+/// A cell begins. How many have begun now.
+pub(crate) fn begin_cell(cell: CellId) -> u64 {
     let mut journal = observed();
-    creation_records::set_cell(number);
     let journal = journal.get_or_insert_default();
-    journal.running = number;
-    journal.since_begin = Changes::default();
+    journal.begun += 1;
+    let mut changes = Changes::default();
+    for other in &mut journal.running {
+        other.changes.beside.push(cell);
+        changes.beside.push(other.cell);
+    }
+    journal.running.push(Running { cell, changes });
+    journal.begun
 }
 
-/// The cell that runs has ended. What came and went with it.
-pub(crate) fn end_cell() -> Changes {
+/// A cell has ended. What came and went while it ran.
+pub(crate) fn end_cell(cell: CellId) -> Changes {
     let mut journal = observed();
-    creation_records::set_cell(None);
-    let journal = journal.get_or_insert_default();
-    let ended = journal.running.take();
-    journal.previous = ended.or(journal.previous);
-    std::mem::take(&mut journal.since_begin)
+    let running = &mut journal.get_or_insert_default().running;
+    let index = running.iter().position(|running| running.cell == cell);
+    index.map_or_else(Changes::default, |index| running.swap_remove(index).changes)
 }
 
-/// The cell that runs.
-pub(crate) fn running_cell() -> Option<u32> {
-    lock().as_ref().and_then(|journal| journal.running)
-}
-
-/// The cell that ended last, or else the one that runs; `None` where nobody counts cells.
-pub(crate) fn last_cell() -> Option<u32> {
-    let journal = lock();
-    let journal = journal.as_ref()?;
-    journal.previous.or(journal.running)
-}
-
-/// Gives what is new to the cell that runs.
+/// Gives what is new to the cells that run.
 pub(crate) fn observe() {
     drop(observed());
 }
 
-/// The cell that loaded a library.
-pub(crate) fn cell_of_library(library: &Library) -> Option<u32> {
+/// When a library came; nothing if nobody has looked since.
+pub(crate) fn library(library: &Library) -> Option<Came> {
     let journal = lock();
     let images = &journal.as_ref()?.libraries;
     images
         .iter()
         .find(|((bias, _), _)| *bias == library.image.bias())
-        .and_then(|(_, cell)| *cell)
+        .map(|(_, came)| *came)
 }
 
 /// The cell that started a thread.
-pub(crate) fn cell_of_thread(tid: i32) -> Option<u32> {
+pub(crate) fn cell_of_thread(tid: i32) -> Option<CellId> {
     *lock().as_ref()?.threads.get(&tid)?
 }
 
-fn lock() -> MutexGuard<'static, Option<Journal>> {
-    JOURNAL.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, Option<Journal>> {
+    JOURNAL.lock()
 }
 
-fn observed() -> MutexGuard<'static, Option<Journal>> {
+fn observed() -> ProcessLockGuard<'static, Option<Journal>> {
     let mut journal = lock();
     let entry = journal.get_or_insert_default();
     entry.observe_libraries();
@@ -116,36 +139,103 @@ impl Journal {
             return;
         }
         self.counters = counters;
-        let images = link_map::entries()
-            .into_iter()
-            .map(|entry| (entry.image.bias(), entry.name));
-        let now: HashSet<Image> = images.collect();
-        for (image, _) in self.libraries.extract_if(|image, _| !now.contains(image)) {
-            self.since_begin.unloaded.push(image);
+        let entries = link_map::entries();
+        let image = |entry: &link_map::Entry| (entry.image.bias(), entry.name.clone());
+        let now: HashSet<Image> = entries.iter().map(image).collect();
+        let gone: Vec<Image> = self
+            .libraries
+            .extract_if(|image, _| !now.contains(image))
+            .map(|(image, _)| image)
+            .collect();
+        for image in gone {
+            self.ascribe(None, |traffic| traffic.unloaded.push(image.clone()));
         }
-        for image in now {
-            if let Entry::Vacant(place) = self.libraries.entry(image) {
-                self.since_begin.loaded.push(place.key().clone());
-                place.insert(self.running);
-            }
+        let new: Vec<_> = entries
+            .into_iter()
+            .filter(|entry| !self.libraries.contains_key(&image(entry)))
+            .collect();
+        let askers = if self.running.len() > 1 {
+            askers(&new)
+        } else {
+            HashMap::new()
+        };
+        for entry in &new {
+            let image = image(entry);
+            let cell = self.ascribe(askers.get(&image.0).copied(), |traffic| {
+                traffic.loaded.push(image.clone())
+            });
+            let begun = self.begun;
+            self.libraries.insert(image, Came { cell, begun });
         }
     }
 
     fn observe_threads(&mut self) {
-        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
-        let numbers = tasks
-            .flatten()
-            .filter_map(|task| task.file_name().to_str()?.parse().ok());
-        let now: HashSet<i32> = numbers.collect();
+        let now: HashSet<i32> = tasks::numbers().into_iter().collect();
         self.threads.retain(|thread, _| now.contains(thread));
-        self.since_begin
-            .started
-            .retain(|thread| now.contains(thread));
+        for running in &mut self.running {
+            let Changes { own, unclear, .. } = &mut running.changes;
+            own.started.retain(|thread| now.contains(thread));
+            unclear.started.retain(|thread| now.contains(thread));
+        }
+        let records = if self.running.len() > 1 {
+            creation_records()
+        } else {
+            Vec::new()
+        };
         for thread in now {
-            if let Entry::Vacant(place) = self.threads.entry(thread) {
-                place.insert(self.running);
-                self.since_begin.started.push(thread);
+            if self.threads.contains_key(&thread) {
+                continue;
+            }
+            let record = records.iter().find(|record| record.tid == thread);
+            let cell = self.ascribe(record.and_then(|record| record.cell), |traffic| {
+                traffic.started.push(thread)
+            });
+            self.threads.insert(thread, cell);
+        }
+    }
+
+    /// Enters a change for the cell that made it, if it is the only one that runs or known; else for all that run, any of
+    /// which may have. The cell, if it is clear.
+    fn ascribe(&mut self, known: Option<CellId>, enter: impl Fn(&mut Traffic)) -> Option<CellId> {
+        let alone = self.running.len() == 1;
+        let own = self
+            .running
+            .iter_mut()
+            .find(|running| alone || Some(running.cell) == known);
+        if let Some(running) = own {
+            enter(&mut running.changes.own);
+            return Some(running.cell);
+        }
+        for running in &mut self.running {
+            enter(&mut running.changes.unclear);
+        }
+        None
+    }
+}
+
+/// The cells whose threads asked Python for new libraries, by the libraries' biases. What a library needs and is new came
+/// with it: the linker appends it behind the one that needs it first.
+fn askers(new: &[link_map::Entry]) -> HashMap<usize, CellId> {
+    let mut askers = HashMap::new();
+    for entry in new {
+        let Some(cell) = import_audit::cell_that_asked(entry) else {
+            continue;
+        };
+        let mut waiting = vec![entry];
+        while let Some(entry) = waiting.pop() {
+            if let Entry::Vacant(place) = askers.entry(entry.image.bias()) {
+                place.insert(cell);
+                let is_needed = |other: &&link_map::Entry| {
+                    entry.image.needed.iter().any(|name| goes_by(other, name))
+                };
+                waiting.extend(new.iter().filter(is_needed));
             }
         }
     }
+    askers
+}
+
+/// Whether another library would name this one so.
+fn goes_by(entry: &link_map::Entry, name: &str) -> bool {
+    entry.image.soname.as_deref() == Some(name) || entry.name.rsplit('/').next() == Some(name)
 }

@@ -6,3 +6,4 @@ pub(crate) mod cell_body;
 pub(crate) mod deltas;
 pub(crate) mod import_audit;
 pub(crate) mod journal;
+pub(crate) mod lane;

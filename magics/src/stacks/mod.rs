@@ -5,3 +5,4 @@ pub(crate) mod now;
 pub(crate) mod outside;
 pub(crate) mod pools;
 pub(crate) mod snapshot;
+pub(crate) mod woven;

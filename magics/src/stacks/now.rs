@@ -1,4 +1,4 @@
-//! The stacks of this moment, taken by a thread of their own, so that the one who asks is seen too.
+//! The stacks of this moment, taken by a thread of their own, so that the thread that asks is seen too.
 
 use std::collections::HashMap;
 use std::time::Duration;

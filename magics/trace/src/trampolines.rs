@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use parking_lot::Mutex;
+use diaphane_forks::ProcessLock;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
 use crate::recorder::{common, common_with_words, functions};
@@ -24,7 +24,7 @@ pub struct Wanted {
     pub words: bool,
 }
 
-static MADE: Mutex<Option<HashMap<Wanted, usize>>> = Mutex::new(None);
+static MADE: ProcessLock<Option<HashMap<Wanted, usize>>> = ProcessLock::new(|| None);
 
 /// The trampolines for functions, made where there is none yet; `None` where the system gives no memory for code.
 pub fn trampolines(wanted: &[Wanted]) -> Option<Vec<usize>> {

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(target_arch = "x86_64")]
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use diaphane_sight::linker::libraries::{Library, loaded};
 use diaphane_sight::proc::maps::Maps;
@@ -23,7 +24,7 @@ const PLAN: Plan = Plan {
 /// There is one recorder.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    ALONE.lock()
 }
 
 fn libraries() -> Vec<Library> {

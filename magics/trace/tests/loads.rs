@@ -4,11 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(target_arch = "x86_64")]
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diaphane_sight::linker::libraries::{Library, loaded};
 use diaphane_sight::proc::maps::Maps;
@@ -18,7 +18,7 @@ use diaphane_trace::linker_events::{Event, Recording, Refused, What, begin};
 /// There is one event buffer, and there are other threads that load.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    ALONE.lock()
 }
 
 fn libraries() -> Vec<Library> {

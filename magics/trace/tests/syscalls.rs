@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(target_arch = "x86_64")]
 
+use parking_lot::{Mutex, MutexGuard};
 use std::ffi::CString;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diaphane_trace::syscalls::{
     Call, Plan, Recording, Refused, Running, SignalSafeCallback, begin,
@@ -23,7 +23,7 @@ const PLAN: Plan = Plan {
 /// There is one recording at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    ALONE.lock()
 }
 
 fn record<T>(run: impl FnOnce() -> T) -> (T, Recording) {

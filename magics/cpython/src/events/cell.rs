@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diaphane_forks::ProcessLock;
 use diaphane_trace::recorder::{self, Mark};
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 /// The code object of the statement that runs; 0 in between.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
-static CELL: Mutex<Option<Cell>> = Mutex::new(None);
+static CELL: ProcessLock<Option<Cell>> = ProcessLock::new(|| None);
 
 /// What is known of the cell.
 struct Cell {

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use object::NativeEndian as Native;
 use object::read::ReadCache;
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
@@ -94,7 +95,7 @@ struct Identity {
 /// The build ID belongs to the key: a file that is right for one process may not be the one that another has mapped.
 type Tables = HashMap<(Identity, Option<String>), Arc<Table>>;
 
-static TABLES: LazyLock<Mutex<Tables>> = LazyLock::new(Mutex::default);
+static TABLES: ProcessLock<Tables> = ProcessLock::new(Default::default);
 
 impl Table {
     /// The names of a loaded library. A file that cannot be read or is another one by now gives none.
@@ -102,7 +103,7 @@ impl Table {
         let known = || {
             let path = library.file.as_deref()?;
             let key = (identity(path)?, library.image.build_id.clone());
-            let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tables = TABLES.lock();
             if let Some(table) = tables.get(&key) {
                 return Some(Arc::clone(table));
             }

@@ -4,13 +4,13 @@
 //! thread, and could never load anything. So a fork waits for the walk, which takes microseconds.
 
 use std::ffi::{c_int, c_void};
-use std::sync::Once;
 
+use diaphane_forks::{Handlers, Order, RawForkMutex, register};
+use parking_lot::RawThreadId;
 use parking_lot::lock_api::RawReentrantMutex;
-use parking_lot::{RawMutex, RawThreadId};
 
 /// Held during every walk, and across every fork. The same thread may take it again, since a walk may lead to another.
-static WALKING: RawReentrantMutex<RawMutex, RawThreadId> = RawReentrantMutex::INIT;
+static WALKING: RawReentrantMutex<RawForkMutex, RawThreadId> = RawReentrantMutex::INIT;
 
 type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, libc::size_t, *mut c_void) -> c_int;
 
@@ -29,25 +29,18 @@ pub(super) unsafe fn iterate(callback: Callback, data: *mut c_void) {
     unsafe { WALKING.unlock() };
 }
 
-#[allow(unsafe_code, reason = "a C function with callbacks")]
 fn watch_forks() {
-    static GUARD: Once = Once::new();
-    GUARD.call_once(|| {
-        // SAFETY: the functions live as long as the program, and do nothing but take and give back a lock. Where there is
-        // no memory to note them, forks are as they were without us.
-        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
-    });
+    static HANDLERS: Handlers = Handlers {
+        before: || WALKING.lock(),
+        parent: release,
+        child: release,
+    };
+    register(Order::LinkerWalk, &HANDLERS);
 }
 
-#[allow(unsafe_code, reason = "called by the C library")]
-unsafe extern "C" fn before() {
-    WALKING.lock();
-}
-
-/// In the parent and in the child, whose only thread is the one that took the lock.
-#[allow(unsafe_code, reason = "called by the C library")]
-unsafe extern "C" fn after() {
-    // SAFETY: `before` took it on this thread.
+#[allow(unsafe_code, reason = "a lock without a guard")]
+fn release() {
+    // SAFETY: taken before the fork by this thread, the only one of a child.
     unsafe { WALKING.unlock() };
 }
 

@@ -4,9 +4,10 @@
 //! that asking again costs a walk and no reading.
 
 use super::forks;
+use diaphane_forks::ProcessLock;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use object::elf::ProgramType;
 
@@ -32,12 +33,12 @@ struct Known {
     images: HashMap<usize, Arc<Image>>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<Known>> = ProcessLock::new(|| None);
 
 /// The loaded images in the linker's order.
 pub fn entries() -> Vec<Entry> {
     let walk = walk();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
     if known.unloads != walk.unloads {
         *known = Known {

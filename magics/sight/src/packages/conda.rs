@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use diaphane_forks::ProcessLock;
 use serde::Deserialize;
 
 use super::{Manager, Package, is_library};
@@ -24,7 +25,8 @@ struct Environment {
     files: HashMap<PathBuf, Arc<Package>>,
 }
 
-static ENVIRONMENTS: LazyLock<Mutex<HashMap<PathBuf, Environment>>> = LazyLock::new(Mutex::default);
+static ENVIRONMENTS: ProcessLock<HashMap<PathBuf, Environment>> =
+    ProcessLock::new(Default::default);
 
 pub(super) fn owner(library: &Path) -> Option<Arc<Package>> {
     let prefix = library
@@ -35,7 +37,7 @@ pub(super) fn owner(library: &Path) -> Option<Arc<Package>> {
     let changed = fs::metadata(&list)
         .and_then(|about| about.modified())
         .ok()?;
-    let mut environments = ENVIRONMENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut environments = ENVIRONMENTS.lock();
     let is_fresh = |known: &Environment| known.changed == changed;
     if !environments.get(prefix).is_some_and(is_fresh) {
         let files = read(&list);

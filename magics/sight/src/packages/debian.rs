@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Manager, Package, is_library};
+use diaphane_forks::ProcessLock;
 
 const FOLDER: &str = "/var/lib/dpkg";
 
@@ -25,7 +26,7 @@ struct Lists {
     packages: HashMap<String, Arc<Package>>,
 }
 
-static LISTS: LazyLock<Mutex<Lists>> = LazyLock::new(Mutex::default);
+static LISTS: ProcessLock<Lists> = ProcessLock::new(Default::default);
 
 pub(super) fn owner(library: &Path) -> Option<Arc<Package>> {
     let path = library.to_str()?;
@@ -37,7 +38,7 @@ pub(super) fn owner(library: &Path) -> Option<Arc<Package>> {
     let folder = Path::new(FOLDER);
     let changed = fs::metadata(folder.join("status")).and_then(|about| about.modified());
     let changed = changed.ok()?;
-    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut lists = LISTS.lock();
     if lists.changed != Some(changed) {
         *lists = Lists::open(folder, changed);
     }

@@ -2,11 +2,12 @@
 
 pub mod cgroups;
 pub mod cpus;
-pub mod descriptors;
 pub mod host;
+pub mod identity;
 pub mod maps;
 pub mod memory_limits;
 pub mod mounts;
+pub mod open_files;
 pub mod pages;
 pub mod processes;
 pub mod residency;
@@ -14,3 +15,5 @@ pub mod resource_usage;
 pub mod spans;
 pub mod target_process;
 pub mod task_limit;
+pub mod tasks;
+pub mod thread_descriptors;

@@ -24,9 +24,14 @@ impl TargetProcess {
         Self { pid: Some(pid) }
     }
 
-    /// Where the kernel keeps its files.
+    /// The file of its program, which can be opened also where its path leads elsewhere by now.
     #[must_use]
-    pub fn folder(self) -> PathBuf {
+    pub fn program(self) -> PathBuf {
+        self.folder().join("exe")
+    }
+
+    /// Where the kernel keeps its files.
+    pub(crate) fn folder(self) -> PathBuf {
         match self.pid {
             Some(pid) => PathBuf::from(format!("/proc/{pid}")),
             None => PathBuf::from("/proc/self"),

@@ -4,14 +4,14 @@
 //! start nothing, may be called so; `pools` has the list.
 
 use std::ffi::{c_char, c_int};
-use std::sync::{Mutex, PoisonError};
 
 use crate::linker::libraries::Library;
 use crate::linker::link_map::while_loaded;
 use crate::proc::spans::c_string;
+use diaphane_forks::ProcessLock;
 
 /// Some of these functions write their answer to the same place at every call.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static ONE_AT_A_TIME: ProcessLock<()> = ProcessLock::new(|| ());
 
 /// Asks a function `int name(void)`.
 #[allow(
@@ -55,7 +55,7 @@ fn code(library: &Library, name: &str) -> Option<usize> {
 }
 
 fn guarded<T>(library: &Library, call: impl FnOnce() -> T) -> Option<T> {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ONE_AT_A_TIME.lock();
     while_loaded(library.image.bias(), call)
 }
 

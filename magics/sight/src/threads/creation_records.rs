@@ -6,7 +6,10 @@
 //! Nothing is allocated and no lock is taken, so threads may be started wherever the C library allows it.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use super::running_cells;
+use super::running_cells::CellId;
 
 /// Threads beyond this many are started without a record.
 const MOST: usize = 1024;
@@ -35,8 +38,8 @@ pub struct CreationRecord {
     pub caller: usize,
     /// The thread that called.
     pub creator: i32,
-    /// The cell that ran.
-    pub cell: Option<u32>,
+    /// The cell that the creator worked for.
+    pub cell: Option<CellId>,
 }
 
 /// One record. It is free where `process` is not this process: a forked child inherits its parent's, without their
@@ -48,21 +51,14 @@ struct Slot {
     argument: AtomicUsize,
     caller: AtomicUsize,
     creator: AtomicI32,
-    cell: AtomicU32,
+    cell: AtomicU64,
 }
 
 static SLOTS: [Slot; MOST] = [const { Slot::new() }; MOST];
 /// Where the search for a free record begins.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
-/// The running cell; cells count from 1.
-static CELL: AtomicU32 = AtomicU32::new(0);
 /// One more than the key whose destructor drops a record; 0 as long as there is none.
 static KEY: AtomicU32 = AtomicU32::new(0);
-
-/// Says which cell runs.
-pub fn set_cell(cell: Option<u32>) {
-    CELL.store(cell.unwrap_or(0), Ordering::Relaxed);
-}
 
 /// The threads whose creation was recorded, while they live.
 pub fn creation_records() -> Vec<CreationRecord> {
@@ -107,8 +103,8 @@ pub unsafe fn create(
         .store(argument.expose_provenance(), Ordering::Relaxed);
     slot.caller.store(caller, Ordering::Relaxed);
     slot.creator.store(own_tid(), Ordering::Relaxed);
-    slot.cell
-        .store(CELL.load(Ordering::Relaxed), Ordering::Relaxed);
+    let cell = CellId::raw(running_cells::of_this_thread());
+    slot.cell.store(cell, Ordering::Relaxed);
     let record = std::ptr::from_ref(slot).cast_mut().cast();
     // SAFETY: by the caller's word; `live` gets a record that is static, and passes on the argument to the start routine.
     let code = unsafe { create(thread, attributes, live, record) };
@@ -127,6 +123,7 @@ unsafe extern "C-unwind" fn live(record: *mut c_void) -> *mut c_void {
     let argument = std::ptr::with_exposed_provenance_mut(slot.argument.load(Ordering::Relaxed));
     // SAFETY: `create` stored a start routine there, which `pthread_create` promised to call.
     let start: Start = unsafe { std::mem::transmute(slot.start.load(Ordering::Relaxed)) };
+    running_cells::adopt(CellId::from_raw(slot.cell.load(Ordering::Relaxed)));
     let key = KEY.load(Ordering::Acquire) - 1;
     // SAFETY: the key exists, since records are taken only with one.
     let will_be_dropped = unsafe { libc::pthread_setspecific(key, record) } == 0;
@@ -187,7 +184,7 @@ impl Slot {
             argument: AtomicUsize::new(0),
             caller: AtomicUsize::new(0),
             creator: AtomicI32::new(0),
-            cell: AtomicU32::new(0),
+            cell: AtomicU64::new(0),
         }
     }
 
@@ -203,7 +200,7 @@ impl Slot {
             argument: self.argument.load(Ordering::Acquire),
             caller: self.caller.load(Ordering::Acquire),
             creator: self.creator.load(Ordering::Acquire),
-            cell: Some(self.cell.load(Ordering::Acquire)).filter(|&cell| cell != 0),
+            cell: CellId::from_raw(self.cell.load(Ordering::Acquire)),
         };
         (tid() == Some(record.tid)).then_some(record)
     }
@@ -219,8 +216,10 @@ fn own_tid() -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
+    use super::super::running_cells::tests::TURN;
     use super::*;
 
     type Gate = (Sender<i32>, Receiver<()>);
@@ -248,8 +247,9 @@ mod tests {
     #[allow(unsafe_code, reason = "threads are started as C does it")]
     #[test]
     fn a_record_lives_as_long_as_its_thread() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         begin();
-        set_cell(Some(7));
+        let cell = running_cells::begin(Some(7));
         // SAFETY: the C library's function by another type: the start routine may unwind.
         let real: Create = unsafe { std::mem::transmute(libc::pthread_create as *const ()) };
         let (say, said) = channel();
@@ -281,9 +281,10 @@ mod tests {
             argument: argument.addr(),
             caller: 42,
             creator: own_tid(),
-            cell: Some(7),
+            cell: Some(cell),
         };
         assert_eq!(find(), Some(expected));
+        running_cells::end(cell);
         drop(open);
         // SAFETY: the thread was started above and is joined once.
         let joined = unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::error::read;
 use crate::proc::target_process::TargetProcess;
-use crate::threads::{Call, Position};
+use crate::proc::tasks::{Position, blocked_signals};
+use crate::threads::Call;
 
 /// A thread's files, by its number.
 #[derive(Debug)]
@@ -160,7 +161,7 @@ impl Status {
                 .and_then(|count| count.parse().ok()),
             involuntary_switches: value("nonvoluntary_ctxt_switches")
                 .and_then(|count| count.parse().ok()),
-            blocked_signals: value("SigBlk").and_then(|mask| u64::from_str_radix(mask, 16).ok()),
+            blocked_signals: blocked_signals(text),
         }
     }
 }

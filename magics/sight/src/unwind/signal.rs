@@ -7,7 +7,6 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::handler::{Unsent, claim, received, send};
@@ -15,6 +14,7 @@ use super::registers::interrupted;
 use super::{DEPTH, Missing, Registers, Snapshot};
 use crate::proc::spans;
 use crate::threads::Thread;
+use diaphane_forks::ProcessLock;
 
 /// How many words a callback may note.
 pub const WORDS: usize = 4096;
@@ -64,7 +64,7 @@ struct Copied {
 unsafe impl Sync for Slot {}
 
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
-static ASKING: Mutex<()> = Mutex::new(());
+static ASKING: ProcessLock<()> = ProcessLock::new(|| ());
 /// The signal that is ours; 0 before the first question.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
@@ -73,7 +73,7 @@ pub(super) fn snapshots(
     threads: &[&Thread],
     callback: Option<SignalSafeCallback<'_>>,
 ) -> Vec<Result<Snapshot, Missing>> {
-    let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ASKING.lock();
     let Some(signal) = claim(&SIGNAL, handle) else {
         return threads.iter().map(|_| Err(Missing::Refused)).collect();
     };

@@ -3,8 +3,9 @@
 //! It is copied from the mapped image once, since the library may be unloaded while somebody reads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use diaphane_forks::ProcessLock;
 use gimli::{
     BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, NativeEndian, Pointer, UnwindContext,
     UnwindSection,
@@ -51,7 +52,7 @@ pub(super) struct Tables {
 }
 
 type Known = HashMap<usize, (Weak<Image>, Arc<Tables>)>;
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<Known>> = ProcessLock::new(|| None);
 
 /// A section of ours.
 pub(super) type Bytes<'a> = gimli::EndianSlice<'a, NativeEndian>;
@@ -59,7 +60,7 @@ pub(super) type Bytes<'a> = gimli::EndianSlice<'a, NativeEndian>;
 impl Tables {
     /// The information of an image; empty where it has none.
     pub(super) fn of(image: &Arc<Image>) -> Arc<Self> {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = KNOWN.lock();
         let known = known.get_or_insert_default();
         if let Some((owner, tables)) = known.get(&image.bias())
             && owner

@@ -1,11 +1,14 @@
 //! The way back from a fault, on x86-64.
 
+#![allow(
+    unsafe_code,
+    reason = "a signal handler moves the thread, and the assembly keeps what it needs for that"
+)]
+
 use std::arch::global_asm;
 
 use diaphane_cell::abi::{Ctx, Entry};
 use libc::{REG_EFL, REG_RIP, REG_RSP, c_void, ucontext_t};
-
-use crate::rust_cells::guard::Frame;
 
 // The registers that a function keeps are on the stack while the cell runs, with the two control words of the
 // floating-point units. A fault goes on at the landing, with the stack as it was.
@@ -70,14 +73,14 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    fn diaphane_guarded(frame: *mut c_void, entry: Entry, context: *const Ctx) -> u32;
+    fn diaphane_guarded(saved: *mut usize, entry: Entry, context: *const Ctx) -> u32;
     fn diaphane_landing();
 }
 
-/// Calls the entry.
-pub unsafe fn guarded(frame: *mut Frame, entry: Entry, context: *const Ctx) -> u32 {
+/// Calls the entry, and keeps in `saved` the stack pointer to go back to.
+pub unsafe fn guarded(saved: *mut usize, entry: Entry, context: *const Ctx) -> u32 {
     // SAFETY: the caller's promise; the assembly keeps the C calling convention.
-    unsafe { diaphane_guarded(frame.cast(), entry, context) }
+    unsafe { diaphane_guarded(saved, entry, context) }
 }
 
 /// The instruction that a signal came to.
@@ -88,13 +91,13 @@ pub fn pc(context: *mut c_void) -> usize {
 }
 
 /// Lets the thread go on behind the call when the handler returns.
-pub unsafe fn leave(frame: *mut Frame, context: *mut c_void) -> bool {
+pub unsafe fn leave(saved: *const usize, context: *mut c_void) -> bool {
     const DIRECTION: i64 = 0x400;
     // SAFETY: the kernel gives handlers with SA_SIGINFO a context, which is theirs to change.
     let context = unsafe { &mut *context.cast::<ucontext_t>() };
     let registers = &mut context.uc_mcontext.gregs;
-    // SAFETY: the frame belongs to a call of this thread that has not returned.
-    registers[REG_RSP as usize] = unsafe { (*frame).stack } as i64;
+    // SAFETY: it belongs to a call of this thread that has not returned.
+    registers[REG_RSP as usize] = unsafe { *saved } as i64;
     registers[REG_RIP as usize] = diaphane_landing as *const () as i64;
     registers[REG_EFL as usize] &= !DIRECTION;
     true

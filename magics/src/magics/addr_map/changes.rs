@@ -1,20 +1,18 @@
 //! What is different from the last time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use diaphane_forks::ProcessLock;
 use serde::Serialize;
 
 use super::regions::RegionRow;
 use diaphane_report::Address;
 
-static LAST: Mutex<Option<Vec<RegionRow>>> = Mutex::new(None);
+static LAST: ProcessLock<Option<Vec<RegionRow>>> = ProcessLock::new(|| None);
 
 /// Keeps the rows for the next time, and gives back those of the last time.
 pub(super) fn replace(rows: &[RegionRow]) -> Option<Vec<RegionRow>> {
-    LAST.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .replace(rows.to_vec())
+    LAST.lock().replace(rows.to_vec())
 }
 
 /// A region that is different.

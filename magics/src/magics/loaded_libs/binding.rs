@@ -66,11 +66,7 @@ pub(super) fn report(
                 .or_else(|| targets.first().copied().filter(|&target| target != 0))
                 .map(Address),
             bound_to: bound(item, role == "uses", &targets, items),
-            package: item
-                .fixed
-                .package
-                .as_ref()
-                .map(|package| package.name.as_str()),
+            package: item.fixed.package.as_ref().map(|one| one.name.as_str()),
             path: item.facts.path.as_deref(),
         },
     );

@@ -29,7 +29,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("rss", Show::Bytes, 1).optional()
         .means("how much of it is in physical memory; null without --rss", "/proc/self/smaps"),
     Column::new("first_cell", Show::Number, 3).titled("cell").optional()
-        .means("the number of the cell in which it was loaded; null before the first cell", "the linker's list after each cell"),
+        .means("the number of the cell in which it was loaded; null before the first cell, and where several ran of which none is known to have asked for it", "the linker's list before and after each cell, an audit hook of Python"),
     Column::new("loaded_by", Show::Text, 4).titled("loaded by").at_least(18)
         .means("what your line imported, ctypes, or the library that needs it", "an audit hook of Python, else sys.modules; the order of loading"),
     Column::new("found_by", Show::Text, 6).titled("found by")

@@ -300,7 +300,7 @@ fn flushing(listed: &[&LibraryEntry], interpreter: &Interpreter) -> Option<Diagn
         .filter(|now| now.flushed || now.ignored)?;
     let culprits = listed.iter().filter(|item| item.starts_fast_math());
     let evidence: Vec<String> = culprits
-        .map(|item| match item.cell {
+        .map(|item| match item.cell() {
             Some(cell) => format!(
                 "{}, loaded in In[{cell}], was linked with -ffast-math",
                 item.path()

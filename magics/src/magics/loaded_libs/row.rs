@@ -94,7 +94,7 @@ impl<'a> LibraryRow<'a> {
             runpath: facts.image.runpath.as_deref(),
             loaded_by: item.loaded_by(all),
             found_by: item.found_by(),
-            first_cell: item.cell,
+            first_cell: item.cell(),
             symbols: Some(fixed.symbols).filter(|_| facts.path.is_some()),
             gil: declared.and_then(|declared| declared.gil),
             subinterp: declared.and_then(|declared| declared.interpreters),

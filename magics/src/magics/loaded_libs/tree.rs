@@ -225,7 +225,7 @@ fn asked(item: &LibraryEntry, items: &[LibraryEntry], context: &Context<'_, '_>)
     let name = &item.facts.name;
     let by = item.loaded_by(items);
     let Some(load) = &item.load else {
-        let start = match (item.cell, by) {
+        let start = match (item.cell(), by) {
             (Some(cell), Some(by)) => format!("In[{cell}]: {by}"),
             (Some(cell), None) => format!("In[{cell}], nobody is known to have asked for it"),
             (None, Some(by)) => by,

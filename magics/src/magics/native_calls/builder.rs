@@ -358,17 +358,8 @@ impl<C: Code> Builder<'_, C> {
         let next = self.tree.nodes.len();
         let node = *self.known.entry((parent, kind)).or_insert(next);
         if node == next {
-            self.tree.nodes.push(CallNode {
-                kind,
-                parent,
-                children: Vec::new(),
-                calls: 0,
-                own: 0,
-                total: 0,
-                first: event.time,
-                told: Vec::new(),
-                tail: 0,
-            });
+            let new = CallNode::begun(kind, parent, event.time);
+            self.tree.nodes.push(new);
             if let Some(parent) = parent {
                 self.tree.nodes[parent].children.push(node);
             }

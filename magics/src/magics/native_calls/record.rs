@@ -1,8 +1,9 @@
 //! Runs a cell while everything is recorded. What was changed for it is undone before anything else happens, whatever
 //! becomes of the cell.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
@@ -122,7 +123,7 @@ pub(super) fn record(
     }
     restore(applied, &mut about, &mut limits);
     let (calls, loops, names, loop_addresses) = {
-        let mut hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hook_plan = hook_plan.lock();
         hook_plan.remove();
         limits.append(&mut hook_plan.limits);
         (
@@ -225,7 +226,7 @@ fn arguments(
     };
     let mut watched = watch.end(user)?;
     limits.append(&mut watched.limits);
-    let hook_plan = hook_plan.lock().unwrap_or_else(PoisonError::into_inner);
+    let hook_plan = hook_plan.lock();
     let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
     Ok(Some((arguments, watched)))
 }
@@ -306,7 +307,7 @@ fn after_load(
             namespace: namespace.bind(py),
         };
         // Who waits for the lock would hold the GIL; there is only this one and the end of the cell.
-        if let Ok(mut hook_plan) = hook_plan.try_lock() {
+        if let Some(mut hook_plan) = hook_plan.try_lock() {
             // A failure costs what the new library does, and nothing else.
             let _ = hook_plan.extend(user);
         }

@@ -1,9 +1,9 @@
 //! Turns trees into a report: rows, tables by function and by library, the division of time, and what was not seen.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::tasks;
 use diaphane_trace::event::Log;
 use serde::Serialize;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, Places};
 use diaphane_report::{Report, fields, rows};
 
-/// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses goes on for ever.
+/// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses has no end.
 pub(super) const DEEPEST: usize = 1000;
 /// Callers that took less than this part of their parent's time stand together on one row.
 const SMALL: u64 = 20;
@@ -131,8 +131,7 @@ impl Writer<'_, '_> {
     fn thread(&mut self, log: &Log, tree: &Tree, is_own: bool) -> Result<(), Error> {
         let mut parent = None;
         if !is_own {
-            let name = fs::read_to_string(format!("/proc/self/task/{}/comm", log.tid));
-            let name = name.map_or("ended".into(), |name| name.trim_end().to_owned());
+            let name = tasks::name(log.tid).unwrap_or_else(|| "ended".into());
             parent = Some(self.rows.len());
             let roots = tree.nodes.iter().filter(|node| node.parent.is_none());
             let total = roots.map(|node| node.total).sum();

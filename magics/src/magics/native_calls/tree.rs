@@ -42,6 +42,23 @@ pub(super) struct CallNode {
     pub tail: u64,
 }
 
+impl CallNode {
+    /// One that nothing is known of but when it began.
+    pub fn begun(kind: NodeKind, parent: Option<usize>, first: u64) -> Self {
+        Self {
+            kind,
+            parent,
+            children: Vec::new(),
+            calls: 0,
+            own: 0,
+            total: 0,
+            first,
+            told: Vec::new(),
+            tail: 0,
+        }
+    }
+}
+
 /// The tree of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Tree {

@@ -29,6 +29,10 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("of the part that belongs to no file", "/proc/self/statm"),
     Column::new("huge", Show::Change, 5).titled("of it huge").optional()
         .means("of what lies in huge pages; null where rss changed by less than 2 MiB", "/proc/self/smaps_rollup"),
+    Column::new("beside", Show::List, 0).titled("ran beside").optional()
+        .means("the cells that ran at the same time, whose memory, CPU time and page faults are counted too", "the kernel"),
+    Column::new("unclear", Show::List, 1).titled("its own or theirs").optional()
+        .means("libraries and threads that came or went, of which nobody knows whether with this cell or one beside it", "as those above"),
     Column::new("wall_ns", Show::Time, 0).titled("time")
         .means("how long the cell ran", "the clock"),
     Column::new("cpu_ns", Show::Time, 0).titled("cpu")
@@ -42,6 +46,6 @@ pub(super) const COLUMNS: &[Column] = &[
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     Field::new("buffers_new_bytes", Show::Bytes, "the memory of these arrays", "NumPy's C struct"),
-    Field::new("flushes_subnormals", Show::Flag, "whether the main thread takes subnormal numbers for zero; null on other processors than x86-64", "the register MXCSR"),
+    Field::new("flushes_subnormals", Show::Flag, "whether the thread of the cell takes subnormal numbers for zero; null on other processors than x86-64", "the register MXCSR"),
     Field::new("flushing_changed", Show::Flag, "whether the cell changed that", "the register MXCSR"),
 ];

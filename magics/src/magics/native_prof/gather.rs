@@ -7,10 +7,11 @@ use std::sync::Arc;
 use diaphane_sight::code::symbols::place;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::proc::tasks;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::kinds::CodeKind;
-use crate::stacks::merged::{Woven, woven};
+use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
 use diaphane_cpython::symbols::{Evaluates, evaluates};
@@ -238,6 +239,5 @@ impl Sink for Gather {
 
 /// What the kernel calls a thread.
 fn comm(tid: i32) -> String {
-    let comm = std::fs::read_to_string(format!("/proc/self/task/{tid}/comm"));
-    comm.map_or_else(|_| "?".to_owned(), |comm| comm.trim_end().to_owned())
+    tasks::name(tid).unwrap_or_else(|| "?".to_owned())
 }

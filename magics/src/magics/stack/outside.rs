@@ -1,11 +1,12 @@
 //! `diaphane stack PID`: the same report about another process, which need not be a kernel and need not answer.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::ErrorKind;
 use std::time::Instant;
 
+use diaphane_sight::Error as Unread;
 use diaphane_sight::code::file::{Class, class};
+use diaphane_sight::proc::identity::{Identity, ptrace_scope};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::target_process::TargetProcess;
 use serde_json::json;
@@ -77,38 +78,32 @@ struct OtherProcess {
 
 impl OtherProcess {
     fn of(number: i32) -> Result<Self, Error> {
-        let status = fs::read_to_string(format!("/proc/{number}/status"));
-        let Some(status) = status.ok().filter(|_| number > 0) else {
+        let Some(found) = Identity::of(number) else {
             return refuse(format!(
                 "there is no process {number} here; `pgrep -a diaphane` lists the kernels, and `ps` all processes"
             ));
         };
-        let field = |key: &str| {
-            let mut lines = status.lines();
-            let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(":\t"))?;
-            Some(value.split('\t').next().unwrap_or_default())
-        };
-        // Each thread has such a file too.
-        let pid = field("Tgid").and_then(|pid| pid.parse().ok());
-        let pid = pid.unwrap_or(number);
-        let name = field("Name").unwrap_or("?").escape_default();
+        let name = found.name.as_deref().unwrap_or("?").escape_default();
         Ok(Self {
-            pid,
-            shown: format!("process {pid} ({name})"),
-            user: field("Uid").and_then(|user| user.parse().ok()),
-            tracer: field("TracerPid")
-                .and_then(|tracer| tracer.parse().ok())
-                .filter(|&tracer| tracer > 0),
+            pid: found.pid,
+            shown: format!("process {} ({name})", found.pid),
+            user: found.user,
+            tracer: found.tracer,
         })
     }
 
     /// Whether its memory can be read, and is a program of our kind.
     fn check(&self) -> Result<(), Error> {
-        let subject = TargetProcess::process(self.pid);
-        let maps = match fs::read(subject.folder().join("maps")) {
-            Ok(_) => Maps::of(subject)?,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.denied(),
-            Err(error) => return refuse(format!("{} cannot be looked at: {error}", self.shown)),
+        let target = TargetProcess::process(self.pid);
+        let maps = match Maps::of(target) {
+            Ok(maps) => maps,
+            Err(Unread::Read { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+                return self.denied();
+            }
+            Err(Unread::Read { source, .. }) => {
+                return refuse(format!("{} cannot be looked at: {source}", self.shown));
+            }
+            Err(error) => return Err(error.into()),
         };
         let readable = maps
             .regions
@@ -120,11 +115,11 @@ impl OtherProcess {
                 self.shown
             ));
         };
-        if subject.read(region.span.start, &mut [0]).is_err() {
+        if target.read(region.span.start, &mut [0]).is_err() {
             return self.denied();
         }
         let own = Class::of_this_process();
-        match class(&subject.folder().join("exe")) {
+        match class(&target.program()) {
             Some(other) if own.is_some_and(|own| own != other) => refuse(format!(
                 "{} is a program of another kind ({other}), which this one cannot read",
                 self.shown
@@ -134,7 +129,7 @@ impl OtherProcess {
     }
 
     fn denied(&self) -> Result<(), Error> {
-        let own = fs::metadata("/proc/self").map_or(0, |about| about.uid());
+        let own = rustix::process::geteuid().as_raw();
         let who = &self.shown;
         if own != 0 && self.user != Some(own) {
             let user = self.user.map_or("?".to_owned(), |user| user.to_string());
@@ -142,9 +137,8 @@ impl OtherProcess {
                 "{who} belongs to the user {user}: ask as that user, or by sudo"
             ));
         }
-        let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
-        match yama.as_deref().map(str::trim) {
-            Ok(scope) if scope != "0" => refuse(format!(
+        match ptrace_scope().as_deref() {
+            Some(scope) if scope != "0" => refuse(format!(
                 "{who} may not be looked at, since kernel.yama.ptrace_scope is {scope} on this system: use sudo, \
                  or `sudo sysctl kernel.yama.ptrace_scope=0` for the time until the next start"
             )),
@@ -157,17 +151,17 @@ impl OtherProcess {
 
     /// Nobody else can stop the threads of a process that somebody traces.
     fn is_debugged(&self) -> Option<String> {
-        let name = fs::read_to_string(format!("/proc/{}/comm", self.tracer?)).unwrap_or_default();
+        let name = Identity::of(self.tracer?).and_then(|tracer| tracer.name);
         Some(format!(
             "a debugger ({}, process {}) has hold of the process, so none of its threads that run can be stopped",
-            name.trim().escape_default(),
+            name.unwrap_or_default().escape_default(),
             self.tracer?
         ))
     }
 
     fn is_no_python(&self) -> Error {
-        let folder = TargetProcess::process(self.pid).folder();
-        let program = fs::read_link(folder.join("exe")).unwrap_or_default();
+        let program = TargetProcess::process(self.pid).program();
+        let program = fs::read_link(program).unwrap_or_default();
         let program = program.to_string_lossy();
         Error::Usage(format!(
             "{} runs no CPython ({}); for a program that started Python, name the child process: `ps --forest`",

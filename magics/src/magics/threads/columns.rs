@@ -34,7 +34,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("gil", Show::Text, 7).optional()
         .means("holder, waiting or none, at the moment of the question; null where it is not known", "the interpreter's own lock, read from memory"),
     Column::new("created_in", Show::Number, 8).titled("cell").optional()
-        .means("the number of the cell that created it", "the call of pthread_create; else the list after each cell"),
+        .means("the number of the cell whose thread created it; null where several ran and it is not known", "the call of pthread_create; else the list before and after each cell"),
     Column::new("top_frame", Show::Text, 9).titled("runs").optional()
         .means("the innermost function that is not the interpreter's or the C library's; null without --stack", "the stack"),
     Column::new("last_cpu", Show::Number, 10).titled("on")

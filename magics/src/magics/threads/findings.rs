@@ -174,7 +174,7 @@ fn deadlock(
             call.name == Some("futex") && !call.timed && !snapshot.waits_for_the_gil(call)
         })
     };
-    // The kernel's threads and the one who asks wake nobody who waits for a lock of the user's.
+    // The kernel's threads and the thread that asks wake nobody who waits for a lock of the user's.
     let could = |thread: &&Thread| {
         thread.tid != snapshot.asks
             && kind_of(thread) != ThreadKind::Kernel

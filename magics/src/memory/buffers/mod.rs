@@ -10,8 +10,8 @@ mod pandas;
 mod protocols;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::proc::spans::{Layout, Span};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyAttributeError;
@@ -188,8 +188,8 @@ pub(crate) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Buffer<'
 /// A dtype in NumPy's words. NumPy finds them by Python code, so that those of the last few are kept.
 fn dtype_text(dtype: &Bound<'_, PyAny>) -> PyResult<String> {
     const KEPT: usize = 16;
-    static WORDS: Mutex<VecDeque<(Py<PyAny>, String)>> = Mutex::new(VecDeque::new());
-    let lock = || WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    static WORDS: ProcessLock<VecDeque<(Py<PyAny>, String)>> = ProcessLock::new(|| VecDeque::new());
+    let lock = || WORDS.lock();
     let known = lock()
         .iter()
         .find(|(known, _)| known.is(dtype))

@@ -1,10 +1,11 @@
 //! Where the buffers that outlived their trace came from, for `%buffer_addr`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use diaphane_forks::{ProcessLock, ProcessLockGuard};
 
 /// The places by the address of the buffer.
-static ORIGINS: Mutex<Option<HashMap<usize, String>>> = Mutex::new(None);
+static ORIGINS: ProcessLock<Option<HashMap<usize, String>>> = ProcessLock::new(|| None);
 
 /// The line that allocated the buffer at an address, if a trace saw it.
 pub(crate) fn allocator_of(address: usize) -> Option<String> {
@@ -23,6 +24,6 @@ pub(crate) fn forget(address: usize) {
     }
 }
 
-fn lock() -> MutexGuard<'static, Option<HashMap<usize, String>>> {
-    ORIGINS.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> ProcessLockGuard<'static, Option<HashMap<usize, String>>> {
+    ORIGINS.lock()
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::argument_text;
 use super::lives::{Life, MemoryOwner};
 use super::looping::Looping;
-use super::words;
 use crate::recording::hook_plan::About;
 use crate::recording::signatures::{
     Access, ArgumentValue, KnownFunction, MemoryArgument, SignatureCall,
@@ -44,7 +44,7 @@ impl CalledFunction {
 impl Given {
     /// In words: `m=200, n=200, k=200, A=a, B=b, C=c (new)`.
     pub fn text(&self, lives: &[Life]) -> String {
-        words::text(self, lives)
+        argument_text::text(self, lives)
     }
 
     /// Whether it only asks how much room to work in is needed.

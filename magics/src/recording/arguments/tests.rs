@@ -1,8 +1,8 @@
 //! What NumPy and SciPy hand to BLAS, against the arrays' own addresses and shapes.
 
+use parking_lot::Mutex;
 use std::ffi::CString;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
@@ -31,7 +31,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs statements one by one and gives the texts of their calls: the function, and its arguments.
 fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock();
     Python::attach(|py| {
         let namespace = PyDict::new(py);
         let run = |code: &str| {

@@ -2,8 +2,9 @@
 //! goes, or a ufunc is made.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map::Counters;
@@ -50,7 +51,7 @@ struct PlanKey {
     ufuncs: (usize, Vec<usize>),
 }
 
-static KNOWN: Mutex<Option<(PlanKey, Arc<Plan>)>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<(PlanKey, Arc<Plan>)>> = ProcessLock::new(|| None);
 
 impl Plan {
     /// The plan for this moment.
@@ -66,7 +67,7 @@ impl Plan {
             covered: wanted.covered.clone(),
             ufuncs: loops::state(user)?,
         };
-        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || KNOWN.lock();
         if let Some((_, plan)) = known().as_ref().filter(|(of, _)| *of == key) {
             return Ok(Arc::clone(plan));
         }

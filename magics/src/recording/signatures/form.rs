@@ -26,7 +26,7 @@ pub(crate) struct KnownFunction {
     pub(super) is_wide: bool,
 }
 
-/// A symbol that tells a library with BLAS or LAPACK, as `plain` writes names.
+/// A symbol by which a library with BLAS or LAPACK is recognised, as `plain` writes names.
 const SIGNS: [&str; 3] = ["dgemm", "dgetrf", "cblas_dgemm"];
 
 /// The function behind a symbol of a library. A name alone could mean anything elsewhere.

@@ -1,4 +1,4 @@
-//! Copies of the arrays that a cell may change, for a process whose changes count only if it comes to its end.
+//! Copies of the arrays that a cell may change, for a process whose changes count only if it finishes.
 
 #![allow(unsafe_code, reason = "the items of arrays are copied")]
 

@@ -6,13 +6,14 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use diaphane_forks::ProcessLock;
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SI_TIMER, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE,
     SIGILL, SIGINT, SIGSEGV, c_int, c_void, sigaction, siginfo_t, stack_t,
 };
-use parking_lot::Mutex;
 
-use super::{Crash, FRAME, INTERRUPTED, INTERRUPTS, jump};
+use super::{Crash, FRAME, INTERRUPTED, INTERRUPTS};
+use crate::arch::guard::{leave, pc};
 
 const SIGNALS: [c_int; 6] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGINT];
 /// What the handlers stand on when the thread's own stack is used up.
@@ -41,7 +42,7 @@ static BEFORE: Before = Before(UnsafeCell::new(
     [const { MaybeUninit::uninit() }; SIGNALS.len()],
 ));
 /// How many cells run.
-static RUNNING: Mutex<usize> = Mutex::new(0);
+static RUNNING: ProcessLock<usize> = ProcessLock::new(|| 0);
 
 /// Handlers that are installed until it is dropped, and the stack for them on this thread.
 pub struct InstalledSignals {
@@ -132,12 +133,13 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
         let crash = Crash {
             signal,
             address,
-            pc: jump::pc(context),
+            pc: pc(context),
         };
-        // SAFETY: the frame belongs to a call of this thread that has not returned.
-        if unsafe { jump::leave(frame, context) } {
-            // SAFETY: as above; nobody else has it.
-            unsafe { (*frame).crash = Some(crash) };
+        // SAFETY: the frame belongs to a call of this thread that has not returned; nobody else has it.
+        let frame_now = unsafe { &mut *frame };
+        // SAFETY: as above.
+        if unsafe { leave(&raw const frame_now.stack, context) } {
+            frame_now.crash = Some(crash);
             FRAME.set(ptr::null_mut());
             return;
         }
@@ -164,11 +166,11 @@ unsafe extern "C" fn on_interrupt(signal: c_int, info: *mut siginfo_t, context: 
     if frame.is_null() {
         return;
     }
-    let pc = jump::pc(context);
+    let pc = pc(context);
     // SAFETY: the frame belongs to a call of this thread that has not returned.
     let frame_now = unsafe { &mut *frame };
     // SAFETY: as above.
-    if frame_now.code.contains(&pc) && unsafe { jump::leave(frame, context) } {
+    if frame_now.code.contains(&pc) && unsafe { leave(&raw const frame_now.stack, context) } {
         if let Some(timer) = &frame_now.timer {
             timer.pause();
         }

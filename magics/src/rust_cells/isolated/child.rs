@@ -2,7 +2,7 @@
 //! and the end.
 
 use std::ffi::c_void;
-use std::fs::{self, File};
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Instant;
 
 use diaphane_cell::abi::{Ctx, Entry};
+use diaphane_sight::proc::open_files;
 use diaphane_sight::runtimes::stdio;
 use libc::{
     SA_ONSTACK, SA_SIGINFO, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV,
@@ -133,12 +134,8 @@ fn keep_only(payload: &OwnedFd) -> File {
 
 /// Linux before 5.9 cannot close many at once.
 unsafe fn close_one_by_one(first: RawFd) {
-    let Ok(open) = fs::read_dir("/proc/self/fd") else {
-        return;
-    };
-    let numbers = open.filter_map(|one| one.ok()?.file_name().to_str()?.parse().ok());
-    let numbers: Vec<RawFd> = numbers.collect();
-    for number in numbers.into_iter().filter(|number| *number >= first) {
+    let open = open_files::descriptors().into_iter();
+    for (number, _) in open.filter(|(number, _)| *number >= first) {
         // SAFETY: the caller's.
         unsafe { libc::close(number) };
     }

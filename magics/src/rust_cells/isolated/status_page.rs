@@ -92,7 +92,7 @@ impl StatusPage {
         self.phase.store(phase as u32, Ordering::Release);
     }
 
-    /// The cell has run for so long.
+    /// How long the cell has run.
     pub fn took(&self, nanoseconds: u64) {
         self.run_ns.store(nanoseconds, Ordering::Relaxed);
     }

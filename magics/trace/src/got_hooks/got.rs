@@ -2,8 +2,9 @@
 //! library.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::code::got_entries::{GotEntry, entries};
 use diaphane_sight::elf::image::Image;
 use diaphane_sight::linker::libraries::{Kind, Library};
@@ -110,11 +111,11 @@ fn owner(address: usize, libraries: &[Library]) -> Option<&Library> {
 }
 
 type Tables = HashMap<usize, (Weak<Image>, Arc<Vec<GotEntry>>)>;
-static TABLES: Mutex<Option<Tables>> = Mutex::new(None);
+static TABLES: ProcessLock<Option<Tables>> = ProcessLock::new(|| None);
 
 /// The entries of a library. What those hold that were bound does not change any more.
 fn table(image: &Arc<Image>, library: &Library) -> Arc<Vec<GotEntry>> {
-    let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tables = TABLES.lock();
     let tables = tables.get_or_insert_default();
     if let Some((owner, table)) = tables.get(&image.bias())
         && owner

@@ -8,9 +8,10 @@ pub mod got;
 mod pages;
 
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
 
+use diaphane_forks::{Handlers, Order, register};
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
@@ -138,12 +139,11 @@ pub struct Hooks {
 const SETS: usize = 256;
 /// What a fork's child has to put back.
 static PUBLISHED: [AtomicPtr<Prepared>; SETS] = [const { AtomicPtr::new(ptr::null_mut()) }; SETS];
-static FORKS: Once = Once::new();
 
 impl Hooks {
     /// Places hooks. Pointers that changed meanwhile are left out.
     pub fn place(prepared: Arc<Prepared>) -> Self {
-        FORKS.call_once(undo_in_children);
+        undo_in_children();
         let mut hooks = Self { placed: Vec::new() };
         hooks.extend(prepared);
         hooks
@@ -207,14 +207,17 @@ impl Placed {
 }
 
 /// A child of a fork gets its pointers back at once: nobody there will read the recording.
-#[allow(unsafe_code, reason = "pthread_atfork takes C functions")]
 fn undo_in_children() {
-    // SAFETY: the handler has the right signature and allocates nothing.
-    unsafe { libc::pthread_atfork(None, None, Some(undo_after_fork)) };
+    static HANDLERS: Handlers = Handlers {
+        before: || {},
+        parent: || {},
+        child: undo_after_fork,
+    };
+    register(Order::GotHooks, &HANDLERS);
 }
 
-#[allow(unsafe_code, reason = "called by the C library in the child")]
-unsafe extern "C" fn undo_after_fork() {
+#[allow(unsafe_code, reason = "the hooks are published by pointers")]
+fn undo_after_fork() {
     recorder::forget_after_fork();
     for place in PUBLISHED.iter().rev() {
         let prepared = place.swap(ptr::null_mut(), Ordering::AcqRel);

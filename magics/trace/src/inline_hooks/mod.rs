@@ -15,7 +15,6 @@ mod moved_code;
 mod prologue;
 mod signal;
 mod stop_the_world;
-mod tasks;
 mod text;
 mod text_patching;
 mod unsignalled;
@@ -25,8 +24,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries::Library;
-use parking_lot::Mutex;
 
 pub use crate::inline_hooks::stop_the_world::Refused;
 pub use crate::inline_hooks::unsignalled::let_run;
@@ -93,7 +92,7 @@ struct Key {
 
 type List = &'static [&'static Ready];
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: ProcessLock<Option<State>> = ProcessLock::new(|| None);
 /// The libraries that hold jumps of ours; null if none does.
 static WRITTEN: AtomicPtr<List> = AtomicPtr::new(ptr::null_mut());
 

@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use diaphane_sight::proc::tasks;
 use diaphane_sight::unwind::Unsent;
 use rustix::fs::Timespec;
 use rustix::thread::{futex, gettid};
@@ -15,7 +16,6 @@ use super::library::Ready;
 use super::signal::{
     LIBRARIES, MOST, SLOTS, STOP_ANSWERS, STOPPED, ask, handled, phase, without_signals,
 };
-use super::tasks;
 use crate::inline_hooks::unsignalled::UnsignalledThread;
 
 /// Between two looks at threads that did not answer.

@@ -9,16 +9,16 @@ use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::families::is_cpython;
 use diaphane_sight::unwind::{Stack, Unwinder, asleep};
-use parking_lot::Mutex;
 
 use super::library::Ready;
 use super::signal::handled;
-use super::tasks;
 use crate::inline_hooks::stop_the_world::Refused;
 
 /// A thread that blocks the signal and sleeps.
@@ -30,7 +30,7 @@ pub(super) struct UnsignalledThread {
 }
 
 /// The process and the threads in it that run nothing but the program and what it is linked with.
-static OWN: Mutex<(u32, Vec<i32>)> = Mutex::new((0, Vec::new()));
+static OWN: ProcessLock<(u32, Vec<i32>)> = ProcessLock::new(|| (0, Vec::new()));
 /// What the program is linked with, but for Python, and what Python needs.
 static LINKED: OnceLock<Option<Vec<String>>> = OnceLock::new();
 

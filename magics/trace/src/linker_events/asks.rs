@@ -6,6 +6,7 @@
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
+use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries::Library;
 
 use crate::got_hooks::{Hooks, Prepared, Site, got};
@@ -46,8 +47,7 @@ pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
 
 /// The code for one function, made once for each.
 fn piece(target: usize, is_second: bool) -> Option<usize> {
-    static MADE: parking_lot::Mutex<Vec<((usize, bool), usize)>> =
-        parking_lot::Mutex::new(Vec::new());
+    static MADE: ProcessLock<Vec<((usize, bool), usize)>> = ProcessLock::new(|| Vec::new());
     let mut made = MADE.lock();
     if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, is_second)) {
         return Some(*known);

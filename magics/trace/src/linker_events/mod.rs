@@ -12,8 +12,8 @@ mod initialisers;
 mod list;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
 
+use diaphane_forks::{Handlers, Order, ProcessLock, register};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 
@@ -134,7 +134,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// Whether libraries may have been removed since the list was compared last.
 static REMOVED: AtomicBool = AtomicBool::new(false);
-static PLACED: Mutex<Option<Patch>> = Mutex::new(None);
+static PLACED: ProcessLock<Option<Patch>> = ProcessLock::new(|| None);
 
 /// Begins. The libraries are those that are loaded.
 pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
@@ -145,7 +145,7 @@ pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
     if TAKEN.swap(true, Ordering::AcqRel) {
         return Err(Refused::Busy);
     }
-    FORKS.call_once(undo_in_children);
+    undo_in_children();
     let patch = Patch::prepare(root.brk, (changed as *const ()).addr());
     let patch = patch.inspect_err(|_| TAKEN.store(false, Ordering::Release))?;
     initialisers::prepare();
@@ -160,7 +160,7 @@ pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
         hooks,
     };
     ACTIVE.store(true, Ordering::Release);
-    *PLACED.lock().unwrap_or_else(PoisonError::into_inner) = Some(patch);
+    *PLACED.lock() = Some(patch);
     patch.place()?;
     Ok(running)
 }
@@ -201,7 +201,7 @@ impl Running {
     /// Undoes everything, once.
     fn stop(&mut self) -> Option<usize> {
         ACTIVE.store(false, Ordering::Release);
-        let patch = PLACED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let patch = PLACED.lock().take();
         if let Some(patch) = patch {
             patch.undo();
             initialisers::undo();
@@ -284,22 +284,24 @@ fn came(map: &Map, is_new: bool) {
     );
 }
 
-static FORKS: Once = Once::new();
-
 /// A child of a fork gets its linker back at once: nobody there will read the recording.
-#[allow(unsafe_code, reason = "pthread_atfork takes C functions")]
 fn undo_in_children() {
-    // SAFETY: the handler has the right signature and allocates nothing.
-    unsafe { libc::pthread_atfork(None, None, Some(undo_after_fork)) };
+    static HANDLERS: Handlers = Handlers {
+        before: || PLACED.hold(),
+        parent: release,
+        child: || {
+            ACTIVE.store(false, Ordering::Release);
+            release();
+            if let Some(patch) = PLACED.lock().take() {
+                patch.undo();
+            }
+        },
+    };
+    register(Order::LinkerEvents, &HANDLERS);
 }
 
-#[allow(unsafe_code, reason = "called by the C library in the child")]
-unsafe extern "C" fn undo_after_fork() {
-    ACTIVE.store(false, Ordering::Release);
-    // It is held for moments only, by a thread that may not exist here; then the jump stays, and does nothing.
-    if let Ok(mut placed) = PLACED.try_lock()
-        && let Some(patch) = placed.take()
-    {
-        patch.undo();
-    }
+#[allow(unsafe_code, reason = "a lock is held across a fork")]
+fn release() {
+    // SAFETY: taken before the fork by this thread, the only one of a child.
+    unsafe { PLACED.release() };
 }

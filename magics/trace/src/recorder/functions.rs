@@ -4,9 +4,8 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
-
 use crate::event::kind;
+use diaphane_forks::ProcessLock;
 
 #[derive(Default)]
 struct Known {
@@ -14,7 +13,7 @@ struct Known {
     addresses: Vec<usize>,
 }
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: ProcessLock<Option<Known>> = ProcessLock::new(|| None);
 
 /// The number of the function at an address; `None` when there are too many.
 pub fn register(address: usize) -> Option<u32> {

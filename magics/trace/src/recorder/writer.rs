@@ -7,6 +7,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use diaphane_sight::proc::tasks;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 use rustix::thread::gettid;
 
@@ -362,7 +363,7 @@ pub(super) fn collect(generation: u64) -> Vec<Log> {
 pub(super) fn free_ended() {
     for writer in &TABLE {
         let owner = writer.owner.load(Ordering::Acquire);
-        if owner != 0 && !std::path::Path::new(&format!("/proc/self/task/{owner}")).exists() {
+        if owner != 0 && !tasks::exists(owner) {
             writer.negated_generation.store(0, Ordering::Relaxed);
             writer.owner.store(0, Ordering::Release);
         }

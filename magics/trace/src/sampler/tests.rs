@@ -1,9 +1,10 @@
 //! Samples of threads whose work is known.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 
 use diaphane_sight::code::symbols::place;
 use diaphane_sight::linker::libraries::Library;
@@ -98,9 +99,7 @@ fn recorded(clock: Clock) -> (i32, Kept, Totals) {
 
 #[test]
 fn a_new_thread_is_seen_where_it_spins() {
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = ALONE.lock();
     let (tid, kept, totals) = recorded(Clock::Cpu);
     let samples: Vec<_> = kept.samples.iter().filter(|one| one.0 == tid).collect();
     assert!(samples.len() > 50, "{} samples, {totals:?}", samples.len());
@@ -119,9 +118,7 @@ fn a_new_thread_is_seen_where_it_spins() {
 
 #[test]
 fn only_one_recording_runs_and_the_next_one_can() {
-    let _alone = ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = ALONE.lock();
     let running = begin(plan(Clock::Wall), Kept::default()).unwrap();
     let second = begin(plan(Clock::Wall), Kept::default());
     assert!(matches!(second, Err(Refused::Busy)));

@@ -1,12 +1,12 @@
 //! The threads that are sampled: each has a seat and a timer, which rests while the thread sleeps.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::threads::{Run, Task, tasks};
+use diaphane_sight::proc::tasks;
+use diaphane_sight::threads::{Run, Task};
 use diaphane_sight::unwind::{Snapshot, asleep_copy};
 
 use super::ring::{SEATS, Seat, seat, value};
@@ -66,9 +66,7 @@ impl Watch {
     pub(super) fn look(&mut self, plan: &Plan) {
         let tids: Vec<i32> = match plan.threads {
             Threads::Main => vec![plan.main],
-            Threads::Except(_) => tasks()
-                .map(|all| all.iter().map(|task| task.tid).collect())
-                .unwrap_or_default(),
+            Threads::Except(_) => tasks::numbers(),
         };
         let gone = self.watched.extract_if(.., |tid, _| !tids.contains(tid));
         self.free.extend(gone.map(|(_, watched)| watched.seat));
@@ -92,8 +90,8 @@ impl Watch {
         let is_left_out = match plan.threads {
             Threads::Main => false,
             Threads::Except(names) => {
-                let comm = fs::read_to_string(format!("/proc/self/task/{tid}/comm"));
-                comm.is_ok_and(|comm| names.iter().any(|name| comm.starts_with(name)))
+                let own = tasks::name(tid);
+                own.is_some_and(|own| names.iter().any(|name| own.starts_with(name)))
             }
         };
         if is_left_out {
@@ -134,13 +132,7 @@ impl Watch {
     }
 
     fn blocks_the_signal(&self, tid: i32) -> bool {
-        let status = fs::read_to_string(format!("/proc/self/task/{tid}/status"));
-        let status = status.unwrap_or_default();
-        let mask = status
-            .lines()
-            .find_map(|line| line.strip_prefix("SigBlk:"))
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        mask.is_some_and(|mask| mask >> (self.signal - 1) & 1 == 1)
+        tasks::status(tid).is_some_and(|state| state.blocks(self.signal))
     }
 
     /// Lets timers rest or go on, and looks at the threads that sleep: each with the number of samples that it stands for.

@@ -1,8 +1,10 @@
 //! `/etc/ld.so.cache`, in which `ldconfig` writes down where the libraries of the system are.
 
 use std::fs;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
+
+use diaphane_forks::ProcessLock;
 
 const FILE: &str = "/etc/ld.so.cache";
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
@@ -25,7 +27,7 @@ pub struct Cache {
 /// The cache as it was when it had last changed.
 type Dated = Option<(SystemTime, Arc<Cache>)>;
 
-static KNOWN: LazyLock<Mutex<Dated>> = LazyLock::new(Mutex::default);
+static KNOWN: ProcessLock<Dated> = ProcessLock::new(Default::default);
 
 impl Cache {
     /// The one that the linker uses; empty where there is none.
@@ -34,7 +36,7 @@ impl Cache {
         let Ok(changed) = changed else {
             return Arc::default();
         };
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = KNOWN.lock();
         if let Some((_, cache)) = known.as_ref().filter(|(when, _)| *when == changed) {
             return Arc::clone(cache);
         }
