@@ -55,13 +55,6 @@ pub(crate) struct Load {
     pub lazy: Option<String>,
 }
 
-impl Load {
-    /// The number of the cell that asked.
-    pub fn cell_number(&self) -> Option<u32> {
-        self.cell?.number()
-    }
-}
-
 /// The first request for each file or name.
 type Loads = HashMap<String, Arc<Load>>;
 
@@ -252,7 +245,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
             cell,
             chain,
             line,
-            line_cell: own_cell.or_else(|| cell?.number()),
+            line_cell: own_cell.or(cell.and_then(CellId::number)),
             lazy,
         });
         if let Some(followed) = &mut *followed() {
