@@ -167,7 +167,7 @@ fn columns(stored: &[StoredColumn]) -> &'static [Column] {
 
 /// Columns that were put together while the program runs, each set of them once, so that asking again takes no memory.
 pub(super) fn lasting(columns: Vec<Column>) -> &'static [Column] {
-    static KNOWN: ProcessLock<Vec<&'static [Column]>> = ProcessLock::new(|| Vec::new());
+    static KNOWN: ProcessLock<Vec<&'static [Column]>> = ProcessLock::new(Vec::new);
     let mut all = KNOWN.lock();
     match all.iter().find(|same| **same == columns.as_slice()) {
         Some(same) => same,

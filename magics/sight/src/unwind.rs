@@ -17,7 +17,7 @@ mod rows;
 mod signal;
 mod stopped;
 mod tables;
-mod unwind;
+mod unwinder;
 
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub use outside::{Seen, of_process};
 pub use registers::{Registers, interrupted};
 pub use signal::{SignalSafeCallback, WORDS};
 pub use tables::{Piece, function_start, pieces};
-pub use unwind::Unwinder;
+pub use unwinder::Unwinder;
 
 /// How much of a stack is copied at most.
 pub const DEPTH: usize = 256 * 1024;

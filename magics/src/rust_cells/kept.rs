@@ -23,7 +23,7 @@ pub struct Variable {
 }
 
 /// All of them, by name.
-static KEPT: ProcessLock<BTreeMap<String, Arc<Variable>>> = ProcessLock::new(|| BTreeMap::new());
+static KEPT: ProcessLock<BTreeMap<String, Arc<Variable>>> = ProcessLock::new(BTreeMap::new);
 
 /// A variable, as long as a cell has it.
 pub struct Borrowed(Arc<Variable>);

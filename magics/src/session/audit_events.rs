@@ -20,7 +20,7 @@ pub(crate) struct Announced {
 }
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
-static EVENTS: ProcessLock<Vec<Announced>> = ProcessLock::new(|| Vec::new());
+static EVENTS: ProcessLock<Vec<Announced>> = ProcessLock::new(Vec::new);
 
 /// Begins.
 pub(crate) fn begin() {

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use gimli::{CfaRule, RegisterRule, UnwindTableRow};
 
 use super::registers::{KEPT, RETURN, STACK};
-use super::unwind::{Step, Stop, leave};
+use super::unwinder::{Step, Stop, leave};
 use super::{Registers, Snapshot};
 
 /// No more addresses are remembered.

@@ -188,7 +188,7 @@ pub(crate) fn array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Buffer<'
 /// A dtype in NumPy's words. NumPy finds them by Python code, so that those of the last few are kept.
 fn dtype_text(dtype: &Bound<'_, PyAny>) -> PyResult<String> {
     const KEPT: usize = 16;
-    static WORDS: ProcessLock<VecDeque<(Py<PyAny>, String)>> = ProcessLock::new(|| VecDeque::new());
+    static WORDS: ProcessLock<VecDeque<(Py<PyAny>, String)>> = ProcessLock::new(VecDeque::new);
     let lock = || WORDS.lock();
     let known = lock()
         .iter()

@@ -47,7 +47,7 @@ pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
 
 /// The code for one function, made once for each.
 fn piece(target: usize, is_second: bool) -> Option<usize> {
-    static MADE: ProcessLock<Vec<((usize, bool), usize)>> = ProcessLock::new(|| Vec::new());
+    static MADE: ProcessLock<Vec<((usize, bool), usize)>> = ProcessLock::new(Vec::new);
     let mut made = MADE.lock();
     if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, is_second)) {
         return Some(*known);
