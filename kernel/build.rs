@@ -11,7 +11,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=CXXFLAGS");
     // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
     pyo3_build_config::add_libpython_rpath_link_args();
-    // Libraries that are loaded later find these functions of the program first (kernel/src/pthread_create.rs, handlers.rs).
+    // Libraries that are loaded later find these functions of the program first (kernel/src/pthread_create.rs, sigaction.rs).
     for name in ["pthread_create", "sigaction"] {
         println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
     }

@@ -1,11 +1,11 @@
 //! The command line of the kernel.
 
 mod ask;
-#[cfg(target_env = "gnu")]
-mod handlers;
 mod install;
 mod pthread_create;
 mod python;
+#[cfg(target_env = "gnu")]
+mod sigaction;
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use diaphane_wire::request::{Execute, reply_type};
 use diaphane_wire::{Outgoing, Request, publish, reply};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use serde_json::value::RawValue;
@@ -166,11 +166,23 @@ impl Runner {
                 let content = String::from_utf8_lossy(&message.content).into_owned();
                 Ok((ok, content, None::<String>).into_pyobject(py)?.into_any())
             }
-            // The io thread answers the others by itself, and leaves this one where a cell is before it.
-            _ => Ok(
-                pyo3::types::PyString::new(py, &String::from_utf8_lossy(&self.kernel.info))
-                    .into_any(),
-            ),
+            // The io thread leaves this one where a cell is before it.
+            Request::KernelInfo => Ok(pyo3::types::PyString::new(
+                py,
+                &String::from_utf8_lossy(&self.kernel.info),
+            )
+            .into_any()),
+            Request::Connect
+            | Request::Interrupt
+            | Request::Shutdown(_)
+            | Request::Usage
+            | Request::CreateSubshell
+            | Request::DeleteSubshell(_)
+            | Request::ListSubshell
+            | Request::InputReply(_)
+            | Request::Unknown => Err(PyRuntimeError::new_err(
+                "diaphane bug: the io thread answers this request, and no lane",
+            )),
         }
     }
 

@@ -43,7 +43,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "the descriptors 1 and 2 are replaced",
     ),
     (
-        "kernel/src/handlers.rs",
+        "kernel/src/sigaction.rs",
         "a function of C's is the program's own, so that no handler blocks what a recording needs",
     ),
     ("kernel/src/exit.rs", "the process ends without destructors"),

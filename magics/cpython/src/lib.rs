@@ -12,7 +12,7 @@ pub mod lazy;
 pub mod locals;
 pub mod modules;
 mod opcodes;
-pub mod outside;
+pub mod other_process;
 pub mod reader;
 mod support;
 pub mod symbols;

@@ -11,7 +11,7 @@ mod handler;
 #[cfg(test)]
 mod hostile;
 mod machine;
-mod outside;
+mod other_process;
 mod registers;
 mod rows;
 mod signal;
@@ -27,7 +27,7 @@ use crate::threads::{Task, Thread};
 
 pub use asleep::snapshot as asleep_copy;
 pub use handler::{Handler, Unsent, claim, received, send};
-pub use outside::{Seen, of_process};
+pub use other_process::{Seen, of_process};
 pub use registers::{Registers, interrupted};
 pub use signal::{SignalSafeCallback, WORDS};
 pub use tables::{Piece, function_start, pieces};

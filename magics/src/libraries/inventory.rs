@@ -15,8 +15,8 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::linker::search;
 use diaphane_sight::linker::search::{Rule, Rules};
 use diaphane_sight::packages::{self, Package};
-use diaphane_sight::runtimes::pools;
-use diaphane_sight::runtimes::pools::Runtime;
+use diaphane_sight::runtimes::pool_libraries;
+use diaphane_sight::runtimes::pool_libraries::Runtime;
 
 use diaphane_cpython::extensions::Declared;
 use pyo3::prelude::*;
@@ -199,12 +199,12 @@ fn look(library: &Library) -> Fixed {
         Some(path) if !library.deleted => file::symbols(Path::new(path)),
         _ => Source::None,
     };
-    let runtime = pools::runtime(library);
-    let says = runtime.and_then(|runtime| pools::version(library, runtime));
+    let runtime = pool_libraries::runtime(library);
+    let says = runtime.and_then(|runtime| pool_libraries::version(library, runtime));
     Fixed {
         package_version: current.map(|package| package.version.clone()),
         version: says.or_else(|| version(library)),
-        architecture: runtime.and_then(|runtime| pools::corename(library, runtime)),
+        architecture: runtime.and_then(|runtime| pool_libraries::corename(library, runtime)),
         provides: provides(library),
         symbols,
         runtime,

@@ -1,7 +1,7 @@
 //! `%stack`: what the process runs at this moment, Python and native functions in one; also while a cell hangs.
 
 mod columns;
-mod outside;
+mod other_process;
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct StackMagicArgs {
     all: bool,
 }
 
-pub use outside::{StackArgs, stack_of_process};
+pub use other_process::{StackArgs, stack_of_process};
 
 /// No line is wider; the rows have the whole names.
 const WIDEST: usize = 100;

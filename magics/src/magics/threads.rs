@@ -23,8 +23,8 @@ use crate::python::threads::thread_names;
 use crate::session::journal;
 use diaphane_report::{Report, Schema, fields, rows};
 
+use crate::stacks::live_pools::summary;
 use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
-use crate::stacks::pools::summary;
 use crate::stacks::snapshot::Gil;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind, ThreadNames};
 use diaphane_cpython::{check, support};

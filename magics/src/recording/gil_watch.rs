@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
-use diaphane_trace::helper::{Helper, Shift};
+use diaphane_trace::helper_thread::{Helper, Shift};
 
 use crate::stacks::merged::{FrameKind, StackOptions, stacks};
 use crate::stacks::snapshot::ProcessSnapshot;

@@ -11,12 +11,12 @@ use diaphane_sight::proc::cpus::Cpus;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::proc::task_limit::{TaskLimit, task_limit};
-use diaphane_sight::runtimes::pools as runtimes;
-use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::runtimes::pool_libraries as runtimes;
+use diaphane_sight::runtimes::pool_libraries::Api;
 use diaphane_sight::threads::{self, Call, Thread};
 use serde::Serialize;
 
-use super::pools::{Pool, pools};
+use super::live_pools::{Pool, pools};
 use crate::error::Error;
 use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
 use diaphane_cpython::symbols;

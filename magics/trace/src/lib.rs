@@ -8,7 +8,7 @@ mod arch;
 pub mod clock;
 pub mod event;
 pub mod got_hooks;
-pub mod helper;
+pub mod helper_thread;
 pub mod inline_hooks;
 pub mod linker_events;
 pub mod recorder;

@@ -5,8 +5,8 @@
 //! subscripts and attributes are reported by neither; the places that the recorder notes tell of those.
 
 mod callables;
-mod cell;
-mod last;
+mod cell_bounds;
+mod last_call;
 mod places;
 #[cfg_attr(Py_3_12, path = "monitoring.rs")]
 #[cfg_attr(not(Py_3_12), path = "profile.rs")]
@@ -51,7 +51,7 @@ static SHARED: ReentrantMutex<Shared> = ReentrantMutex::new(Shared {
     after_load: RefCell::new(None),
 });
 /// The call that began last: most return before another one begins.
-static LAST: last::Call = last::Call::none();
+static LAST: last_call::Call = last_call::Call::none();
 /// Whether reports are wanted.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
@@ -65,7 +65,7 @@ impl PythonEvents {
         let old = SHARED.lock().table.replace(Table::EMPTY);
         drop(old);
         LAST.forget();
-        cell::begin(cell)?;
+        cell_bounds::begin(cell)?;
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
         let mut limits = Vec::new();
@@ -90,7 +90,7 @@ impl PythonEvents {
     /// Ends; nothing is reported any more.
     pub fn stop(&mut self, py: Python<'_>) {
         WANTED.store(false, Ordering::Relaxed);
-        cell::end();
+        cell_bounds::end();
         if let Some(source) = self.source.take() {
             source.end(py);
         }
@@ -114,14 +114,14 @@ unsafe fn function_enters(py: Python<'_>, code: *mut ffi::PyObject) {
     // SAFETY: Python reports a code object that is alive.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     let (number, is_new) = SHARED.lock().table.borrow_mut().code(&code);
-    cell::enters(&code, is_new);
+    cell_bounds::enters(&code, is_new);
     append(kind::PYTHON_ENTERS, number);
 }
 
 /// A Python function ends or waits.
 fn function_leaves(code: *mut ffi::PyObject) {
     append(kind::PYTHON_LEAVES, 0);
-    cell::leaves(code.addr());
+    cell_bounds::leaves(code.addr());
 }
 
 /// Python calls something that is no Python function.

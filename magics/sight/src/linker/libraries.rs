@@ -4,7 +4,7 @@
 //! It neither opens nor loads anything, and does not know which Python package a library belongs to (`packages`) or
 //! what it computes (`pools`).
 
-mod outside;
+mod other_process;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::linker::link_map::{Auxiliary, Entry, entries};
 use crate::proc::maps::{Maps, Region};
 use crate::proc::spans::Span;
 
-pub use outside::loaded_by;
+pub use other_process::loaded_by;
 
 /// The entry of a Rust cell.
 const CELL_ENTRY: &str = "diaphane_main";

@@ -3,5 +3,5 @@
 pub mod families;
 pub mod getters;
 pub mod malloc;
-pub mod pools;
+pub mod pool_libraries;
 pub mod stdio;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use diaphane_sight::arch::float::{Subnormals, subnormals};
 use diaphane_sight::linker::libraries::Kind;
-use diaphane_sight::runtimes::pools;
-use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::runtimes::pool_libraries;
+use diaphane_sight::runtimes::pool_libraries::Api;
 use pyo3::prelude::*;
 
 use crate::libraries::inventory::LibraryEntry;
@@ -114,7 +114,7 @@ fn describe(item: &LibraryEntry) -> String {
 fn of_api<'a>(
     listed: &[&'a LibraryEntry],
     api: Api,
-) -> Vec<(&'a LibraryEntry, &'static pools::Runtime)> {
+) -> Vec<(&'a LibraryEntry, &'static pool_libraries::Runtime)> {
     let runtimes = listed
         .iter()
         .filter_map(|item| Some((*item, item.fixed.runtime?)));

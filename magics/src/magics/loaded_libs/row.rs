@@ -8,8 +8,8 @@ use diaphane_sight::proc::maps::Region;
 use diaphane_sight::proc::pages::Pages;
 use diaphane_sight::proc::residency;
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::runtimes::pools;
-use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::runtimes::pool_libraries;
+use diaphane_sight::runtimes::pool_libraries::Api;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -81,7 +81,7 @@ impl<'a> LibraryRow<'a> {
             api: runtime.map(|runtime| runtime.api),
             architecture: fixed.architecture.as_deref(),
             provides: &fixed.provides,
-            pool_size: runtime.and_then(|runtime| pools::threads_of(facts, runtime)),
+            pool_size: runtime.and_then(|runtime| pool_libraries::threads_of(facts, runtime)),
             base: Some(Address(facts.span.start)),
             end: Some(Address(facts.span.end)),
             size: facts.size(),
@@ -142,7 +142,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
 }
 
 /// GCC's runtime keeps a pool that a forked child does not have; the others start anew.
-fn fork_note(runtime: &pools::Runtime) -> Option<&'static str> {
+fn fork_note(runtime: &pool_libraries::Runtime) -> Option<&'static str> {
     (runtime.name == "GNU OpenMP").then_some("a child hangs if its parent has used it")
 }
 

@@ -9,7 +9,7 @@ use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::packages;
 use diaphane_sight::runtimes::families::family;
-use diaphane_sight::runtimes::pools::{Api, runtime};
+use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
 use diaphane_sight::unwind::function_start;
 
 use super::record::Recorded;

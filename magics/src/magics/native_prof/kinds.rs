@@ -3,7 +3,7 @@
 use diaphane_cpython::symbols::is_interpreter;
 use diaphane_sight::linker::libraries::{Kind, Library};
 use diaphane_sight::runtimes::families::{Family, family};
-use diaphane_sight::runtimes::pools::{Api, runtime};
+use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
 use serde::Serialize;
 
 use diaphane_report::Ink;

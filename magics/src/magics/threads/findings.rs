@@ -1,12 +1,12 @@
 //! What is remarkable about the threads.
 
-use diaphane_sight::runtimes::pools::Api;
+use diaphane_sight::runtimes::pool_libraries::Api;
 use diaphane_sight::threads::Thread;
 
 use super::sample::Sample;
+use crate::stacks::live_pools::Pool;
 use crate::stacks::merged;
 use crate::stacks::merged::MergedStack;
-use crate::stacks::pools::Pool;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::frames::Functions;
 use diaphane_report::{Diagnosis, Severity};

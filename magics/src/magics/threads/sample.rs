@@ -7,8 +7,8 @@ use diaphane_sight::threads::{Task, tasks};
 
 use crate::error::Error;
 use crate::magic::Context;
+use crate::stacks::live_pools::Pool;
 use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
-use crate::stacks::pools::Pool;
 use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::frames::Functions;
 use diaphane_cpython::interpreter::Interpreter;

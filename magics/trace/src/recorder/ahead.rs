@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::writer::populate;
-use crate::helper::Helper;
+use crate::helper_thread::Helper;
 
 /// Between two looks; a thread that does nothing but events fills some megabytes in that time.
 const PAUSE: Duration = Duration::from_micros(500);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diaphane_sight::runtimes::pools::{Api, runtime, threads_of};
+use diaphane_sight::runtimes::pool_libraries::{Api, runtime, threads_of};
 
 use super::{FindingsInput, count};
 use diaphane_report::{Diagnosis, Severity};

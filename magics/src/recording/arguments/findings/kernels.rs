@@ -1,7 +1,7 @@
 //! C003: OpenBLAS computes with kernels for an older processor.
 
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::runtimes::pools::{Api, corename, runtime};
+use diaphane_sight::runtimes::pool_libraries::{Api, corename, runtime};
 
 use crate::arch::features;
 use diaphane_report::{Diagnosis, Severity};

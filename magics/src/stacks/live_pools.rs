@@ -6,8 +6,8 @@ use std::sync::Arc;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::packages::Package;
 use diaphane_sight::proc::cpus::Cpus;
-use diaphane_sight::runtimes::pools;
-use diaphane_sight::runtimes::pools::{Api, Runtime};
+use diaphane_sight::runtimes::pool_libraries;
+use diaphane_sight::runtimes::pool_libraries::{Api, Runtime};
 use diaphane_sight::threads::Thread;
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub(crate) fn pools(
         let owners = threads.iter().filter_map(|thread| thread.owner.as_ref());
         owners.filter(|owner| owner.library == index).count()
     };
-    let known = |(index, library)| Some((index, library, pools::runtime(library)?));
+    let known = |(index, library)| Some((index, library, pool_libraries::runtime(library)?));
     let pool = |(index, library, runtime): (usize, &Library, &'static Runtime)| Pool {
         library: library.name.clone(),
         path: library.path.clone(),
@@ -54,9 +54,9 @@ pub(crate) fn pools(
             .map(|package| format!("{} {}", package.name, package.version)),
         runtime: runtime.name,
         api: runtime.api,
-        version: pools::version(library, runtime),
-        corename: pools::corename(library, runtime),
-        size: pools::threads_of(library, runtime),
+        version: pool_libraries::version(library, runtime),
+        corename: pool_libraries::corename(library, runtime),
+        size: pool_libraries::threads_of(library, runtime),
         live: owned(index),
         variable: runtime.variable,
         index,

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::report;
 use crate::error::Error;
 use crate::python::host;
-use crate::stacks::outside::look;
+use crate::stacks::other_process::look;
 use diaphane_report::Report;
 use diaphane_report::view;
 

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::stacks::merged::merge;
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::frames::Functions;
-use diaphane_cpython::outside::Inside;
+use diaphane_cpython::other_process::Inside;
 use diaphane_cpython::reader::unpack;
 
 /// No more of a thread's frames is read: as many words as 16,384 frames take.
