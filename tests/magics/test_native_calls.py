@@ -380,7 +380,7 @@ def test_greenlets(numpy: Client, option: str):
 
 def test_calls_in_a_loop_do_not_nest(client: Client):
     """What frees an object jumps to an address that its code does not tell, and the next one is freed by the same call."""
-    code = "import json\nx = json.loads(json.dumps([{'a': i, 'b': str(i)} for i in range(3000)]))"
+    code = "import json as j\nx = j.loads(j.dumps([{'a': i, 'b': str(i)} for i in range(3000)]))"
     found = report(client.run(f"{MAGIC} --deep\n{code}"))
     assert max(row["depth"] for row in found["rows"]) < 100
     assert client.value("len(x)") == "3000"
@@ -388,8 +388,9 @@ def test_calls_in_a_loop_do_not_nest(client: Client):
 
 @pytest.mark.parametrize("options", ["", " --all", " --depth 20000"])
 def test_deep_recursion(client: Client, options: str):
-    client.run("import sys\nlimit = sys.getrecursionlimit(); sys.setrecursionlimit(30000)")
-    client.run("def down(n):\n    return n and down(n - 1)")
+    client.run(
+        "import sys; limit = sys.getrecursionlimit(); sys.setrecursionlimit(30000)\ndef down(n): return n and down(n - 1)"
+    )
     found = report(client.run(f"{MAGIC}{options}\ndown(10_000)"))
     client.run("sys.setrecursionlimit(limit)")
     calls = sum(row["calls"] or 0 for row in found["rows"] if row["func"] == "down")

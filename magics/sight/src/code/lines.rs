@@ -83,7 +83,7 @@ mod tests {
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
         let address = this_function_is_in_this_file as *const () as usize;
         let found = line(address, &libraries[0]).unwrap();
-        assert!(found.file.ends_with("sight/src/lines.rs"), "{found:?}");
+        assert!(found.file.ends_with("sight/src/code/lines.rs"), "{found:?}");
         assert!(found.line.abs_diff(line!()) < 12, "{found:?}");
         let libc = libraries
             .iter()
