@@ -244,7 +244,9 @@ def test_the_first_interrupt_is_heard_and_the_second_ends_a_loop(client: Client)
         ("-i aa", "a = 1", "did you mean a?"),
     ],
 )
-def test_what_cannot_be_borrowed_is_refused_in_one_line(numpy: Client, line: str, make: str, why: str):
+def test_what_cannot_be_borrowed_is_refused_in_one_line(
+    numpy: Client, line: str, make: str, why: str
+):
     numpy.run("b = None\n" + make)
     done = rust(numpy, f"%%rust {line}\n1")
     said = done.text("stderr")
