@@ -137,8 +137,8 @@ compiler() {
 # The unit tests; what each of their binaries counts is added up.
 cargo_tests() {
   local log=$work/cargo.log what=(--workspace)
-  # What knows Python, in the mode in which the kernel is built anyway.
-  [[ $core == no ]] || what=(--release -p diaphane -p diaphane-magics)
+  # What knows CPython's structures, in the mode in which the kernel is built anyway.
+  [[ $core == no ]] || what=(--release -p diaphane-cpython)
   echo "--- cargo test"
   cargo test "${what[@]}" --no-fail-fast 2>&1 | tee "$log"
   local status=${PIPESTATUS[0]} ok bad
