@@ -9,6 +9,7 @@ use super::{root, sources};
 const CRATES: &[&str] = &[
     "kernel/src",
     "magics/report/src",
+    "magics/src",
     "magics/sight/src",
     "magics/trace/src",
 ];
