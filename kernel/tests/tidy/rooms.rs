@@ -8,6 +8,7 @@ use super::{root, sources};
 /// The folder of each crate with rooms.
 const CRATES: &[&str] = &[
     "kernel/src",
+    "magics/cpython/src",
     "magics/report/src",
     "magics/src",
     "magics/sight/src",

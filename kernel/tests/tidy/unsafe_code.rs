@@ -191,6 +191,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "machine code is written for hooks",
     ),
     (
+        "magics/cpython/src/own_layout.rs",
+        "a variable and a constant of CPython's",
+    ),
+    (
         "magics/cpython/src/here.rs",
         "frames are read on their own thread, in a signal handler",
     ),

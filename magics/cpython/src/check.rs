@@ -1,18 +1,16 @@
 //! Compares what is read of this process's interpreter with what CPython's C interface says, field by field. Before,
 //! nothing is read; where a field differs, nothing is read ever.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::interpreter::{Interpreter, runtime};
+use crate::interpreter::Interpreter;
+use crate::own_layout::{
+    self, CALLER, CODE, FILE, FUNCTION, HOLDER, INSTRUCTION, LINES, STATE, VARIABLES,
+    layout_that_holds,
+};
 use crate::reader::{Reader, WORDS, unpack};
-use crate::support::Unknown;
-use crate::versions::{self, Layout, Version};
 
 /// So many frames are compared; a function without a caller is too little.
 const FRAMES: std::ops::RangeInclusive<usize> = 2..=16;
@@ -20,76 +18,10 @@ const FRAMES: std::ops::RangeInclusive<usize> = 2..=16;
 /// One frame more, to see where they end.
 const MOST_WORDS: usize = (*FRAMES.end() + 1) * WORDS;
 
-/// What is compared, as the user reads it.
-const FIELDS: [&str; 9] = [
-    "the state of a thread",
-    "the holder of the GIL",
-    "a frame's code",
-    "a frame's caller",
-    "a frame's instruction",
-    "the name of a function",
-    "the name of a file",
-    "the table of lines",
-    "the names of variables",
-];
-const STATE: usize = 0;
-const HOLDER: usize = 1;
-const CODE: usize = 2;
-const CALLER: usize = 3;
-const INSTRUCTION: usize = 4;
-const FUNCTION: usize = 5;
-const FILE: usize = 6;
-const LINES: usize = 7;
-const VARIABLES: usize = 8;
-
-/// What came of it: a field that differs, or one of these.
-static RESULT: AtomicUsize = AtomicUsize::new(NOT_YET);
-const NOT_YET: usize = usize::MAX;
-const HOLDS: usize = usize::MAX - 1;
-
-static LAYOUT: OnceLock<Result<Layout, Unknown>> = OnceLock::new();
-
-/// What is known of this process's structures.
-pub(crate) enum Checked {
-    Holds,
-    NotYet,
-    Differs(&'static str),
-    Unknown(Unknown),
-}
-
-/// What came of the comparison.
-pub(crate) fn checked() -> Checked {
-    match (LAYOUT.get(), RESULT.load(Ordering::Acquire)) {
-        (Some(Err(why)), _) => Checked::Unknown(*why),
-        (_, HOLDS) => Checked::Holds,
-        (_, field) => FIELDS
-            .get(field)
-            .map_or(Checked::NotYet, |field| Checked::Differs(field)),
-    }
-}
-
-/// This process's version.
-#[allow(unsafe_code, reason = "a constant of CPython's")]
-pub(crate) fn version() -> Version {
-    // SAFETY: the constant is never written.
-    Version(unsafe { ffi::Py_Version } as u32)
-}
-
-/// The layout, which need not hold.
-pub(crate) fn layout() -> Option<&'static Layout> {
-    LAYOUT.get()?.as_ref().ok()
-}
-
-/// The layout, once it was found to hold. It is safe to ask in a signal handler.
-pub(crate) fn layout_that_holds() -> Option<&'static Layout> {
-    let holds = RESULT.load(Ordering::Acquire) == HOLDS;
-    holds.then(layout).flatten()
-}
-
 /// Compares, on the thread that asks, until it was found that the layout holds.
 pub fn check(py: Python<'_>) {
-    LAYOUT.get_or_init(|| versions::layout(TargetProcess::OWN, runtime(), version()));
-    if RESULT.load(Ordering::Relaxed) == HOLDS {
+    own_layout::find();
+    if layout_that_holds().is_some() {
         return;
     }
     let Some(reader) = Reader::own() else { return };
@@ -97,11 +29,7 @@ pub fn check(py: Python<'_>) {
     if frames.len() < *FRAMES.start() {
         return;
     }
-    let result = match compare(&reader, &frames) {
-        Ok(()) => HOLDS,
-        Err(field) => field,
-    };
-    RESULT.store(result, Ordering::Release);
+    own_layout::conclude(compare(&reader, &frames));
 }
 
 /// A frame as the C interface has it.
@@ -208,7 +136,9 @@ mod tests {
     use super::*;
     use crate::frames::Functions;
     use crate::locals::locals;
+    use crate::own_layout::FIELDS;
     use crate::support;
+    use crate::versions::Layout;
 
     /// What a function sees that Python has called.
     fn seen() -> (Option<String>, Vec<String>, Vec<String>) {

@@ -15,8 +15,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::check::layout_that_holds;
 use crate::frames::line;
+use crate::own_layout::layout_that_holds;
 use crate::versions::{Entry, Layout, untagged};
 
 /// No more frames are looked at for the cell's.

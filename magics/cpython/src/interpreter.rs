@@ -13,23 +13,15 @@ use diaphane_trace::recorder::Place;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::check::{layout, layout_that_holds};
+use crate::own_layout::{layout, layout_that_holds, runtime};
 use crate::reader::{RawFrame, Reader, unpack};
 use crate::versions::Entry;
 
+/// No more threads than these are looked for.
+const MOST_THREADS: usize = 4096;
+
 /// The frame at which `note_above` ends.
 static FLOOR: AtomicUsize = AtomicUsize::new(0);
-
-#[allow(unsafe_code, reason = "a variable of CPython's")]
-unsafe extern "C" {
-    /// What the interpreters share; only its address is used.
-    static _PyRuntime: u8;
-}
-
-/// Where this process's interpreters share what they share.
-pub(crate) fn runtime() -> usize {
-    (&raw const _PyRuntime).addr()
-}
 
 /// The threads that Python knows, at one moment.
 #[derive(Debug, Default, Clone)]
@@ -60,7 +52,32 @@ impl Interpreter {
             let main = ffi::PyInterpreterState_Main();
             (main.addr(), ffi::PyInterpreterState_ThreadHead(main).addr())
         };
-        reader.threads(runtime(), main, first)
+        Self::of(reader, runtime(), main, first)
+    }
+
+    /// The threads of an interpreter, from its first one on, and the holder of its GIL.
+    pub(crate) fn of(reader: &Reader, runtime: usize, interpreter: usize, first: usize) -> Self {
+        let layout = &reader.layout.thread;
+        let mut state = first;
+        let mut states = HashMap::new();
+        let mut by_state = HashMap::new();
+        while state != 0 && states.len() < MOST_THREADS {
+            let tid = reader.word(state, layout.native_id);
+            let Some(tid) = tid.and_then(|tid| i32::try_from(tid).ok()) else {
+                break;
+            };
+            states.insert(tid, state);
+            by_state.insert(state, tid);
+            state = reader.word(state, layout.next).unwrap_or(0);
+        }
+        let gil = reader.gil(runtime, interpreter);
+        let holder = gil.and_then(|gil| by_state.get(&reader.holder(gil)?).copied());
+        Self {
+            states,
+            holder,
+            known: true,
+            has_gil: gil.is_none_or(|gil| reader.is_used(gil)),
+        }
     }
 
     /// The frames of a thread, the innermost first; of a thread that runs they may be torn.

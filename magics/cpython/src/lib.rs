@@ -13,6 +13,7 @@ pub mod locals;
 pub mod modules;
 mod opcodes;
 pub mod other_process;
+mod own_layout;
 pub mod reader;
 mod support;
 pub mod symbols;

@@ -8,11 +8,11 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::Call;
 
-use crate::interpreter::is_gil_wait;
+use crate::interpreter::{Interpreter, is_gil_wait};
 use crate::reader::Reader;
-use crate::support::{NO_GIL, Unknown, sentence};
+use crate::support::{NO_GIL, sentence};
 use crate::symbols::is_interpreter;
-use crate::versions::{Version, layout};
+use crate::versions::{Unknown, Version, layout};
 
 /// No more interpreters are looked for.
 const MOST: usize = 256;
@@ -101,7 +101,7 @@ impl Inside {
                 break;
             }
             let first = word(interpreter, layout.threads);
-            let one = reader.threads(runtime.start, interpreter, first);
+            let one = Interpreter::of(&reader, runtime.start, interpreter, first);
             // The main interpreter is the oldest one, which is the last. A younger one's thread may have the number of
             // whoever created it, so its functions would be shown of the wrong thread.
             found.states = one.states;

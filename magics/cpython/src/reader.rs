@@ -1,19 +1,14 @@
-//! Reads the interpreter's threads and frames out of memory: of this process, or of another one.
+//! Reads the interpreter's frames and its GIL out of memory: of this process, or of another one.
 //!
 //! It allocates nothing where it notes frames, since that happens in signal handlers too. What it reads may be anything:
 //! another process's memory, or this one's while it changes.
 
-use std::collections::HashMap;
-
 use diaphane_sight::proc::target_process::TargetProcess;
 use pyo3::ffi;
 
-use crate::check;
-use crate::interpreter::Interpreter;
+use crate::own_layout;
 use crate::versions::{Entry, GilPlace, Layout, untagged};
 
-/// No more threads than these are looked for.
-const MOST_THREADS: usize = 4096;
 /// No frame has more in front of its variables.
 const LARGEST_FRAME: usize = 128;
 
@@ -77,7 +72,7 @@ impl Reader {
     pub(crate) fn own() -> Option<Self> {
         Some(Self {
             subject: TargetProcess::OWN,
-            layout: *check::layout()?,
+            layout: *own_layout::layout()?,
             code_type: (&raw const ffi::PyCode_Type).addr(),
             text_type: (&raw const ffi::PyUnicode_Type).addr(),
         })
@@ -98,32 +93,8 @@ impl Reader {
         self.word(object, self.layout.object.class)
     }
 
-    /// The threads of an interpreter, from its first one on, and the holder of its GIL.
-    pub(crate) fn threads(&self, runtime: usize, interpreter: usize, first: usize) -> Interpreter {
-        let layout = &self.layout.thread;
-        let mut state = first;
-        let mut states = HashMap::new();
-        let mut by_state = HashMap::new();
-        while state != 0 && states.len() < MOST_THREADS {
-            let tid = self.word(state, layout.native_id);
-            let Some(tid) = tid.and_then(|tid| i32::try_from(tid).ok()) else {
-                break;
-            };
-            states.insert(tid, state);
-            by_state.insert(state, tid);
-            state = self.word(state, layout.next).unwrap_or(0);
-        }
-        let gil = self.gil(runtime, interpreter);
-        let holder = gil.and_then(|gil| by_state.get(&self.holder(gil)?).copied());
-        Interpreter {
-            states,
-            holder,
-            known: true,
-            has_gil: gil.is_none_or(|gil| self.is_used(gil)),
-        }
-    }
-
-    fn gil(&self, runtime: usize, interpreter: usize) -> Option<usize> {
+    /// Where the GIL of an interpreter is.
+    pub(crate) fn gil(&self, runtime: usize, interpreter: usize) -> Option<usize> {
         match self.layout.gil.place {
             GilPlace::Runtime(offset) => runtime.checked_add(offset),
             GilPlace::Interpreter(offset) => self.word(interpreter, offset),
@@ -131,13 +102,13 @@ impl Reader {
     }
 
     /// Whether a GIL that a build can do without is used.
-    fn is_used(&self, gil: usize) -> bool {
+    pub(crate) fn is_used(&self, gil: usize) -> bool {
         let enabled = self.layout.gil.enabled;
         enabled.is_none_or(|offset| self.int(gil, offset).is_none_or(|enabled| enabled != 0))
     }
 
     /// The state of the thread that holds a GIL. It is kept when the lock is let go.
-    fn holder(&self, gil: usize) -> Option<usize> {
+    pub(crate) fn holder(&self, gil: usize) -> Option<usize> {
         let is_locked = self.int(gil, self.layout.gil.locked) == Some(1);
         let holder = || self.word(gil, self.layout.gil.holder);
         (is_locked && self.is_used(gil)).then(holder).flatten()

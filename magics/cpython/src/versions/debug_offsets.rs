@@ -3,7 +3,7 @@
 use diaphane_sight::proc::target_process::TargetProcess;
 
 use super::Version;
-use crate::support::Unknown;
+use crate::versions::Unknown;
 
 /// The table's words are the same in no two versions; no version has more.
 const MOST_WORDS: usize = 160;
@@ -70,9 +70,9 @@ macro_rules! debug_offsets {
         impl DebugOffsets {
             const COUNT: usize = [$($(stringify!($field),)*)*].len();
 
-            fn of(table: &$crate::versions::debug_offsets::Table) -> Result<Self, $crate::support::Unknown> {
+            fn of(table: &$crate::versions::debug_offsets::Table) -> Result<Self, $crate::versions::Unknown> {
                 let mut words = table.words::<{ Self::COUNT }>()?.into_iter();
-                let mut next = || words.next().ok_or($crate::support::Unknown::Table);
+                let mut next = || words.next().ok_or($crate::versions::Unknown::Table);
                 Ok(Self {
                     $($part: $part { $($field: next()?,)* },)*
                 })

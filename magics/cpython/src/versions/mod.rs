@@ -14,7 +14,6 @@ use std::fmt;
 
 use diaphane_sight::proc::target_process::TargetProcess;
 
-use crate::support::Unknown;
 use debug_offsets::Table;
 
 /// A version of CPython, as `Py_Version` has it: one byte each for major, minor and patch, one for the state.
@@ -33,6 +32,32 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [major, minor, patch, _] = self.0.to_be_bytes();
         write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// Why an interpreter's structures are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// It exports no version.
+    Nameless,
+    /// Nobody wrote down where this version keeps what.
+    Version,
+    /// The table for debuggers is missing, of another version, or broken.
+    Table,
+    /// It can run without the GIL, and is of a version of which that is not known.
+    FreeThreaded,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nameless => "it is older than 3.11, or hides its names",
+            Self::Version => "only 3.11 to 3.15 are known",
+            Self::Table => "its table for debuggers is not there, or not as this version has it",
+            Self::FreeThreaded => {
+                "it is built without the GIL, which is known of 3.14 and 3.15 alone"
+            }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Layout;
 use super::debug_offsets::{Table, debug_offsets};
-use crate::support::Unknown;
+use crate::versions::Unknown;
 
 const FRAME_OWNED_BY_INTERPRETER: u8 = 3;
 
