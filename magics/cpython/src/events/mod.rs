@@ -7,10 +7,11 @@
 mod callables;
 mod cell_bounds;
 mod last_call;
+#[cfg(Py_3_12)]
+mod monitoring;
 mod places;
-#[cfg_attr(Py_3_12, path = "monitoring.rs")]
-#[cfg_attr(not(Py_3_12), path = "profile.rs")]
-mod source;
+#[cfg(not(Py_3_12))]
+mod profile;
 mod table;
 
 use std::cell::RefCell;
@@ -27,6 +28,10 @@ pub use places::Places;
 pub use table::{CodeObject, Known};
 
 use crate::support::NO_EVENTS;
+#[cfg(Py_3_12)]
+use monitoring::MonitoringSource as Source;
+#[cfg(not(Py_3_12))]
+use profile::ProfileSource as Source;
 use table::Table;
 
 /// What is done when an extension module was loaded.
@@ -35,7 +40,7 @@ pub type AfterLoad = Box<dyn FnMut(Python<'_>) + Send>;
 /// Python's reports, for as long as this lives.
 #[must_use]
 pub struct PythonEvents {
-    source: Option<source::Source>,
+    source: Option<Source>,
     limits: Vec<String>,
 }
 
@@ -73,7 +78,7 @@ impl PythonEvents {
             limits.push(NO_EVENTS.to_owned());
             None
         } else {
-            source::Source::begin(py, &mut limits)?
+            Source::begin(py, &mut limits)?
         };
         Ok(Self { source, limits })
     }

@@ -15,7 +15,7 @@ use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
 const TOOLS: [u8; 6] = [4, 3, 2, 5, 1, 0];
 
 /// The tool that is registered.
-pub struct Source {
+pub struct MonitoringSource {
     tool: u8,
 }
 
@@ -38,7 +38,7 @@ const EVENTS: [(&str, &CStr, Callback); 9] = [
     ("C_RAISE", c"returns", returns),
 ];
 
-impl Source {
+impl MonitoringSource {
     /// Registers a tool, unless all numbers are taken.
     pub fn begin(py: Python<'_>, limits: &mut Vec<String>) -> PyResult<Option<Self>> {
         let monitoring = py.import("sys")?.getattr("monitoring")?;

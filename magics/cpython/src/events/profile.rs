@@ -12,12 +12,12 @@ use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
 use crate::modules::imported;
 
 /// The profile functions that are set.
-pub struct Source {
+pub struct ProfileSource {
     /// What new threads were given before.
     threads: Option<Py<PyAny>>,
 }
 
-impl Source {
+impl ProfileSource {
     /// Sets them, unless somebody else has set one.
     pub fn begin(py: Python<'_>, limits: &mut Vec<String>) -> PyResult<Option<Self>> {
         let other = py.import("sys")?.call_method0("getprofile")?;

@@ -13,14 +13,14 @@ const LARGEST: usize = 1 << 24;
 const COOKIE: [u8; 8] = *b"xdebugpy";
 
 /// The table as it is in memory.
-pub(super) struct Table {
+pub(super) struct DebugTable {
     /// Whether the interpreter can run without the GIL.
     pub free_threaded: bool,
     /// The words behind `free_threaded`.
     words: Vec<usize>,
 }
 
-impl Table {
+impl DebugTable {
     /// Reads it, of an interpreter of this version.
     pub fn read(subject: TargetProcess, runtime: usize, version: Version) -> Result<Self, Unknown> {
         let raw = subject.bytes(runtime, MOST_WORDS * size_of::<u64>());
@@ -70,7 +70,7 @@ macro_rules! debug_offsets {
         impl DebugOffsets {
             const COUNT: usize = [$($(stringify!($field),)*)*].len();
 
-            fn of(table: &$crate::versions::debug_offsets::Table) -> Result<Self, $crate::versions::Unknown> {
+            fn of(table: &$crate::versions::debug_offsets::DebugTable) -> Result<Self, $crate::versions::Unknown> {
                 let mut words = table.words::<{ Self::COUNT }>()?.into_iter();
                 let mut next = || words.next().ok_or($crate::versions::Unknown::Table);
                 Ok(Self {
@@ -85,7 +85,7 @@ macro_rules! debug_offsets {
                 let (frame, code) = (&self.interpreter_frame, &self.code_object);
                 let in_gil = |offset: usize| offset.wrapping_sub(interpreter.gil_runtime_state);
                 Layout {
-                    interpreters: Interpreters {
+                    interpreters: InterpretersLayout {
                         head: self.runtime_state.interpreters_head,
                         next: interpreter.next,
                         threads: interpreter.threads_head,
@@ -114,7 +114,7 @@ macro_rules! debug_offsets {
                         copy: None,
                         locals: frame.localsplus,
                     },
-                    code: CodeObject {
+                    code: CodeObjectLayout {
                         first_line: code.firstlineno,
                         file: code.filename,
                         name: code.qualname,

@@ -14,7 +14,7 @@ use std::fmt;
 
 use diaphane_sight::proc::target_process::TargetProcess;
 
-use debug_offsets::Table;
+use debug_offsets::DebugTable;
 
 /// A version of CPython, as `Py_Version` has it: one byte each for major, minor and patch, one for the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(crate) fn layout(
     runtime: usize,
     version: Version,
 ) -> Result<Layout, Unknown> {
-    let table = || Table::read(subject, runtime, version);
+    let table = || DebugTable::read(subject, runtime, version);
     match version.release() {
         (3, 11) => Ok(v3_11::LAYOUT),
         (3, 12) => Ok(v3_12::LAYOUT),
@@ -81,18 +81,18 @@ pub(crate) fn layout(
 /// Offsets in bytes from the start of each structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    pub interpreters: Interpreters,
+    pub interpreters: InterpretersLayout,
     pub thread: ThreadState,
     pub gil: Gil,
     pub frame: InterpreterFrame,
-    pub code: CodeObject,
+    pub code: CodeObjectLayout,
     pub object: Object,
     pub text: Text,
 }
 
 /// `_PyRuntime`, and what leads from one interpreter to its threads and to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Interpreters {
+pub(crate) struct InterpretersLayout {
     /// The first interpreter, from the runtime on.
     pub head: usize,
     pub next: usize,
@@ -161,7 +161,7 @@ pub(crate) struct Owner {
 
 /// `PyCodeObject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CodeObject {
+pub(crate) struct CodeObjectLayout {
     pub first_line: usize,
     pub file: usize,
     pub name: usize,

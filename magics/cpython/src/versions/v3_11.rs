@@ -1,12 +1,12 @@
 //! CPython 3.11, which has no table for debuggers: its headers.
 
 use super::{
-    CodeObject, Entry, Gil, GilPlace, INTERNED_BITS, InterpreterFrame, Interpreters, Layout,
-    PLAIN_OBJECT, Text, ThreadState,
+    CodeObjectLayout, Entry, Gil, GilPlace, INTERNED_BITS, InterpreterFrame, InterpretersLayout,
+    Layout, PLAIN_OBJECT, Text, ThreadState,
 };
 
 pub(super) const LAYOUT: Layout = Layout {
-    interpreters: Interpreters {
+    interpreters: InterpretersLayout {
         head: 40,
         next: 0,
         threads: 16,
@@ -31,7 +31,7 @@ pub(super) const LAYOUT: Layout = Layout {
         copy: None,
         locals: 72,
     },
-    code: CodeObject {
+    code: CodeObjectLayout {
         first_line: 72,
         file: 112,
         name: 128,

@@ -1,14 +1,14 @@
 //! CPython 3.12, which has no table for debuggers: its headers.
 
 use super::{
-    CodeObject, Entry, Gil, GilPlace, INTERNED_BITS, InterpreterFrame, Interpreters, Layout, Owner,
-    PLAIN_OBJECT, Text, ThreadState,
+    CodeObjectLayout, Entry, Gil, GilPlace, INTERNED_BITS, InterpreterFrame, InterpretersLayout,
+    Layout, Owner, PLAIN_OBJECT, Text, ThreadState,
 };
 
 const FRAME_OWNED_BY_CSTACK: u8 = 3;
 
 pub(super) const LAYOUT: Layout = Layout {
-    interpreters: Interpreters {
+    interpreters: InterpretersLayout {
         head: 40,
         next: 0,
         threads: 72,
@@ -36,7 +36,7 @@ pub(super) const LAYOUT: Layout = Layout {
         copy: None,
         locals: 72,
     },
-    code: CodeObject {
+    code: CodeObjectLayout {
         first_line: 68,
         file: 112,
         name: 128,

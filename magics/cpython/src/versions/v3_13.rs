@@ -1,7 +1,7 @@
 //! CPython 3.13: its table for debuggers, as `pycore_runtime.h` has it.
 
 use super::Layout;
-use super::debug_offsets::{Table, debug_offsets};
+use super::debug_offsets::{DebugTable, debug_offsets};
 use crate::versions::Unknown;
 
 const FRAME_OWNED_BY_CSTACK: u8 = 3;
@@ -59,7 +59,7 @@ debug_offsets! {
     gc { size, collecting }
 }
 
-pub(super) fn layout(table: &Table) -> Result<Layout, Unknown> {
+pub(super) fn layout(table: &DebugTable) -> Result<Layout, Unknown> {
     // No wheels were ever made for such a build of 3.13, and 3.14 replaced it.
     if table.free_threaded {
         return Err(Unknown::FreeThreaded);

@@ -1,7 +1,7 @@
 //! CPython 3.14: its table for debuggers, as `pycore_debug_offsets.h` has it.
 
 use super::Layout;
-use super::debug_offsets::{Table, debug_offsets};
+use super::debug_offsets::{DebugTable, debug_offsets};
 use crate::versions::Unknown;
 
 /// `FRAME_OWNED_BY_CSTACK` is 4, and no function's either.
@@ -75,7 +75,7 @@ debug_offsets! {
     }
 }
 
-pub(super) fn layout(table: &Table) -> Result<Layout, Unknown> {
+pub(super) fn layout(table: &DebugTable) -> Result<Layout, Unknown> {
     let offsets = DebugOffsets::of(table)?;
     let mut layout = offsets.layout(FRAME_OWNED_BY_INTERPRETER, table.free_threaded);
     if table.free_threaded {

@@ -1,7 +1,7 @@
 //! CPython 3.15: its table for debuggers, as `pycore_debug_offsets.h` has it.
 
 use super::Layout;
-use super::debug_offsets::{Table, debug_offsets};
+use super::debug_offsets::{DebugTable, debug_offsets};
 use crate::versions::Unknown;
 
 const FRAME_OWNED_BY_INTERPRETER: u8 = 3;
@@ -83,7 +83,7 @@ debug_offsets! {
     }
 }
 
-pub(super) fn layout(table: &Table) -> Result<Layout, Unknown> {
+pub(super) fn layout(table: &DebugTable) -> Result<Layout, Unknown> {
     let offsets = DebugOffsets::of(table)?;
     let mut layout = offsets.layout(FRAME_OWNED_BY_INTERPRETER, table.free_threaded);
     layout.text.other = offsets.unicode_object.compactunicodeobject_size;
