@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diaphane_sight::code::symbols::Table;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::Call;
@@ -46,13 +46,14 @@ impl Inside {
     pub fn find(subject: TargetProcess, libraries: &[Library]) -> Option<Self> {
         let mut images = libraries.iter();
         let python = images.find(|library| {
-            matches!(library.kind, Kind::Program | Kind::Library) && is_interpreter(library)
+            matches!(library.kind, LibraryKind::Program | LibraryKind::Library)
+                && is_interpreter(library)
         });
         let python = python.or_else(|| {
             // A program may keep its own names to itself, as frozen ones do.
             let mut programs = libraries.iter();
             programs.find(|library| {
-                library.kind == Kind::Program && data(library, "_PyRuntime").is_some()
+                library.kind == LibraryKind::Program && data(library, "_PyRuntime").is_some()
             })
         })?;
         let runtime = data(python, "_PyRuntime");

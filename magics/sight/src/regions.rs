@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::linker::libraries::Library;
-use crate::proc::maps::{Kind as Origin, Maps, Region};
+use crate::proc::maps::{MappingKind, Maps, Region};
 use crate::proc::spans::word;
 use crate::proc::thread_descriptors::descriptors;
 
 /// What a region is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RegionKind {
     /// A library's code.
     Code,
     /// A library's other parts.
@@ -44,7 +44,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purpose {
     /// What it is for.
-    pub kind: Kind,
+    pub kind: RegionKind,
     /// The index of the library in the list that was given.
     pub library: Option<usize>,
     /// The thread whose stack it is.
@@ -90,43 +90,43 @@ fn purpose(region: &Region, library: Option<usize>, stacks: &HashMap<i32, usize>
     };
     let shared = region.perms.ends_with('s');
     match region.kind() {
-        Origin::Special => return plain(Kind::Kernel),
-        Origin::Heap => return plain(Kind::Heap),
-        Origin::Stack => {
+        MappingKind::Special => return plain(RegionKind::Kernel),
+        MappingKind::Heap => return plain(RegionKind::Heap),
+        MappingKind::Stack => {
             return Purpose {
                 thread: Some(std::process::id().cast_signed()),
-                ..plain(Kind::Stack)
+                ..plain(RegionKind::Stack)
             };
         }
-        Origin::File | Origin::Anonymous => {}
+        MappingKind::File | MappingKind::Anonymous => {}
     }
     if region.perms.starts_with("---") {
-        return plain(Kind::Reserved);
+        return plain(RegionKind::Reserved);
     }
     if library.is_some() {
         return plain(if region.is_executable() {
-            Kind::Code
+            RegionKind::Code
         } else {
-            Kind::Data
+            RegionKind::Data
         });
     }
     match region.path() {
         Some(path) if shared || path.starts_with("/dev/shm/") || path.starts_with("/memfd:") => {
-            plain(Kind::Shared)
+            plain(RegionKind::Shared)
         }
-        Some(_) => plain(Kind::File),
-        None if shared => plain(Kind::Shared),
-        None if region.is_executable() => plain(Kind::Jit),
+        Some(_) => plain(RegionKind::File),
+        None if shared => plain(RegionKind::Shared),
+        None if region.is_executable() => plain(RegionKind::Jit),
         None => match stacks
             .iter()
             .find(|(_, descriptor)| region.span.contains(**descriptor))
         {
             Some((thread, _)) => Purpose {
                 thread: Some(*thread),
-                ..plain(Kind::Stack)
+                ..plain(RegionKind::Stack)
             },
-            None if is_arena(region) => plain(Kind::Arena),
-            None => plain(Kind::Anonymous),
+            None if is_arena(region) => plain(RegionKind::Arena),
+            None => plain(RegionKind::Anonymous),
         },
     }
 }
@@ -190,13 +190,16 @@ mod tests {
         };
         assert_eq!(
             (at(stack).kind, at(stack).thread),
-            (Kind::Stack, Some(number))
+            (RegionKind::Stack, Some(number))
         );
-        assert_eq!(at(arena).kind, Kind::Arena);
+        assert_eq!(at(arena).kind, RegionKind::Arena);
         let own = at(well_known_places_are_recognised as *const () as usize);
-        assert_eq!((own.kind, own.library), (Kind::Code, Some(0)));
+        assert_eq!((own.kind, own.library), (RegionKind::Code, Some(0)));
         assert_eq!(
-            purposes.iter().filter(|one| one.kind == Kind::Heap).count(),
+            purposes
+                .iter()
+                .filter(|one| one.kind == RegionKind::Heap)
+                .count(),
             1
         );
         drop(finish);

@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::linker::libraries;
-    use crate::linker::libraries::Kind;
+    use crate::linker::libraries::LibraryKind;
 
     #[test]
     fn a_thread_of_this_program_is_owned_by_it() {
@@ -190,7 +190,7 @@ mod tests {
         let (thread, kind) = (0..100_000).find_map(ask).unwrap();
         drop(finish);
         worker.unwrap().join().unwrap();
-        assert_eq!(kind, Kind::Program);
+        assert_eq!(kind, LibraryKind::Program);
         assert_eq!(thread.call.unwrap().name, Some("futex"));
         assert_eq!(thread.state, 'S');
         let symbol = thread.owner.unwrap().symbol.unwrap();

@@ -10,7 +10,7 @@ use diaphane_sight::code::instructions::{Counts, Instruction};
 use diaphane_sight::code::lines;
 use diaphane_sight::code::lines::Line;
 use diaphane_sight::code::symbols;
-use diaphane_sight::code::symbols::{Kind, Source, Symbol, Table};
+use diaphane_sight::code::symbols::{Source, Symbol, SymbolKind, Table};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
@@ -180,8 +180,8 @@ impl CodeLocation<'_> {
     fn nearest(&self) -> Option<String> {
         let functions = Table::of(self.library);
         let before = functions.all(self.library.image.bias());
-        let before =
-            before.filter(|symbol| symbol.kind == Kind::Function && symbol.start <= self.address);
+        let before = before
+            .filter(|symbol| symbol.kind == SymbolKind::Function && symbol.start <= self.address);
         let last = before.max_by_key(|symbol| symbol.start)?;
         let distance = self.address - last.start;
         Some(format!(

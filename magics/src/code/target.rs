@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use diaphane_sight::code::got_entries;
-use diaphane_sight::code::symbols::{Kind, Symbol, Table};
+use diaphane_sight::code::symbols::{Symbol, SymbolKind, Table};
 use diaphane_sight::linker::libraries::Library;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
@@ -217,7 +217,7 @@ pub(crate) fn symbols(
     let names = tables
         .iter()
         .flat_map(|table| table.names())
-        .filter(|(_, kind)| *kind == Kind::Function);
+        .filter(|(_, kind)| *kind == SymbolKind::Function);
     // Comparing with every name takes too long where the table is very large.
     let meant = did_you_mean(
         name,

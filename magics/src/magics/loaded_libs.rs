@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
-use diaphane_sight::linker::libraries::Kind;
-use diaphane_sight::proc::maps::{Kind as RegionKind, Maps, Region};
+use diaphane_sight::linker::libraries::LibraryKind;
+use diaphane_sight::proc::maps::{MappingKind, Maps, Region};
 use diaphane_sight::proc::spans::Span;
 
 use regex::Regex;
@@ -154,7 +154,7 @@ fn report(
     let of_code = generated
         .iter()
         .map(|region| LibraryRow::code(region, resident));
-    let is_counted = |item: &&LibraryEntry| args.all || item.facts.kind != Kind::Vdso;
+    let is_counted = |item: &&LibraryEntry| args.all || item.facts.kind != LibraryKind::Vdso;
     let counted = items.iter().filter(is_counted).count();
     let asks_for_one = args.why.is_some();
     let groups = groups(&listed);
@@ -205,7 +205,7 @@ fn listed<'a>(
     };
     let all = items.iter().enumerate();
     let wanted = all
-        .filter(|(_, item)| args.all || item.facts.kind != Kind::Vdso)
+        .filter(|(_, item)| args.all || item.facts.kind != LibraryKind::Vdso)
         .filter(|(_, item)| !args.new || is_new(item))
         .filter(|(index, _)| !args.dup || duplicates.contains(index))
         .filter(|(index, _)| why.as_ref().is_none_or(|chain| chain.contains(index)))
@@ -238,7 +238,7 @@ fn generated(items: &[LibraryEntry]) -> Result<Vec<Region>, Error> {
     let is_free = |span: Span| items.iter().all(|item| !item.facts.span.overlaps(span));
     let regions = Maps::read()?.regions.into_iter();
     let code = regions.filter(|region| {
-        region.is_executable() && region.kind() != RegionKind::Special && is_free(region.span)
+        region.is_executable() && region.kind() != MappingKind::Special && is_free(region.span)
     });
     Ok(code.collect())
 }

@@ -5,7 +5,7 @@ mod columns;
 use std::collections::HashSet;
 
 use diaphane_forks::ProcessLock;
-use diaphane_sight::proc::processes::{Kind, Process, family};
+use diaphane_sight::proc::processes::{Process, ProcessKind, family};
 use serde::Serialize;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ struct ProcessRow {
     depth: usize,
     name: String,
     what: String,
-    kind: Kind,
+    kind: ProcessKind,
     /// `new` if it was not there at the last look.
     change: Option<&'static str>,
     state: String,
@@ -87,7 +87,7 @@ impl Magic for ProcessTree {
         });
         let hidden = family
             .iter()
-            .filter(|one| one.kind != Kind::Zombie && one.private.is_none())
+            .filter(|one| one.kind != ProcessKind::Zombie && one.private.is_none())
             .count();
         let mut limits = Vec::new();
         if hidden > 0 {
@@ -140,17 +140,17 @@ fn row(one: &Process, is_new: bool) -> ProcessRow {
 fn what(one: &Process) -> String {
     let says = |word: &str| one.command.iter().any(|part| part.contains(word));
     match one.kind {
-        Kind::Own => "this kernel".into(),
-        Kind::Fork => "a fork: a copy of its parent".into(),
-        Kind::Zombie => "ended, and not waited for".into(),
-        Kind::Program if says("multiprocessing.resource_tracker") => {
+        ProcessKind::Own => "this kernel".into(),
+        ProcessKind::Fork => "a fork: a copy of its parent".into(),
+        ProcessKind::Zombie => "ended, and not waited for".into(),
+        ProcessKind::Program if says("multiprocessing.resource_tracker") => {
             "multiprocessing's resource tracker".into()
         }
-        Kind::Program if says("multiprocessing.spawn") => "multiprocessing, spawned".into(),
-        Kind::Program if says("multiprocessing.forkserver") => {
+        ProcessKind::Program if says("multiprocessing.spawn") => "multiprocessing, spawned".into(),
+        ProcessKind::Program if says("multiprocessing.forkserver") => {
             "multiprocessing's fork server, or its copy".into()
         }
-        Kind::Program => "another program".into(),
+        ProcessKind::Program => "another program".into(),
     }
 }
 

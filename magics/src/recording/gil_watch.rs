@@ -149,7 +149,7 @@ fn working(tid: i32) -> Option<(String, String)> {
         .calls
         .into_iter()
         .take_while(|call| call.kind == FrameKind::Native);
-    let is_vdso = |index: usize| snapshot.libraries[index].kind == libraries::Kind::Vdso;
+    let is_vdso = |index: usize| snapshot.libraries[index].kind == libraries::LibraryKind::Vdso;
     let call = native.find(|call| !call.plumbing && !call.index.is_none_or(is_vdso))?;
     let name = call.function.unwrap_or_else(|| "a function".into());
     Some((name, call.library?))

@@ -10,7 +10,7 @@ mod table;
 
 use std::collections::HashMap;
 
-use diaphane_sight::code::symbols::{Kind, Table};
+use diaphane_sight::code::symbols::{SymbolKind, Table};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
 use diaphane_trace::recorder::{functions, words};
@@ -53,7 +53,7 @@ pub(crate) fn learn(directory: &Directory) {
 pub(crate) fn algebra_in(library: &Library) -> Directory {
     let table = Table::of(library);
     let places = table.places(library.image.bias());
-    let functions = places.filter(|(_, kind, _, size)| *kind == Kind::Function && *size > 0);
+    let functions = places.filter(|(_, kind, _, size)| *kind == SymbolKind::Function && *size > 0);
     let known = functions.filter_map(|(name, _, start, _)| {
         let known = form::known(name, library)?;
         (!known.signature.is_of_memory()).then_some((start, known))

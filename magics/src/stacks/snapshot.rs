@@ -120,7 +120,9 @@ impl ProcessSnapshot {
                 None if owner.is_some_and(|library| library.name.starts_with("libarrow")) => {
                     ThreadKind::Arrow
                 }
-                None if owner.is_some_and(|library| library.kind == libraries::Kind::Cell) => {
+                None if owner
+                    .is_some_and(|library| library.kind == libraries::LibraryKind::Cell) =>
+                {
                     ThreadKind::Rust
                 }
                 None => ThreadKind::Unknown,

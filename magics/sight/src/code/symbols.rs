@@ -35,7 +35,7 @@ pub enum Source {
 /// What a symbol names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum SymbolKind {
     /// Code.
     Function,
     /// Data.
@@ -52,7 +52,7 @@ pub struct Symbol {
     /// How many bytes it takes; 0 where the table does not say.
     pub size: usize,
     /// What it names.
-    pub kind: Kind,
+    pub kind: SymbolKind,
 }
 
 /// Where an address lies.
@@ -79,7 +79,7 @@ pub struct Table {
 struct Entry {
     start: u64,
     size: u64,
-    kind: Kind,
+    kind: SymbolKind,
     name: Box<str>,
 }
 
@@ -164,7 +164,7 @@ impl Table {
         let found = candidates.take(64).find(|entry| match entry.size {
             0 => {
                 self.entries.get(after).is_none_or(|next| own < next.start)
-                    && entry.kind == Kind::Function
+                    && entry.kind == SymbolKind::Function
             }
             size => own < entry.start + size,
         })?;
@@ -183,7 +183,7 @@ impl Table {
     }
 
     /// All names with what they name, where that lies in a library with this bias, and how many bytes it takes.
-    pub fn places(&self, bias: usize) -> impl Iterator<Item = (&str, Kind, usize, usize)> {
+    pub fn places(&self, bias: usize) -> impl Iterator<Item = (&str, SymbolKind, usize, usize)> {
         let start = move |entry: &Entry| bias.wrapping_add(entry.start as usize);
         let place = move |entry| (start(entry), entry);
         let places = self.entries.iter().map(place);
@@ -191,7 +191,7 @@ impl Table {
     }
 
     /// All names with what they name.
-    pub fn names(&self) -> impl Iterator<Item = (&str, Kind)> {
+    pub fn names(&self) -> impl Iterator<Item = (&str, SymbolKind)> {
         self.entries.iter().map(|entry| (&*entry.name, entry.kind))
     }
 }
@@ -241,8 +241,8 @@ fn identity(path: &Path) -> Option<Identity> {
 fn entry(symbol: &elf::Sym64<Native>, names: &[u8]) -> Option<Entry> {
     let kind = match symbol.st_type() {
         // Which function stands behind an indirect one, its own code decides.
-        elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
-        elf::STT_OBJECT => Kind::Data,
+        elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+        elf::STT_OBJECT => SymbolKind::Data,
         _ => return None,
     };
     let rest = names.get(symbol.st_name.get(Native) as usize..)?;

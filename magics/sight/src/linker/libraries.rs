@@ -26,7 +26,7 @@ const CELL_ENTRY: &str = "diaphane_main";
 /// What a loaded image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum LibraryKind {
     /// The executable itself.
     Program,
     /// It exports the function by which Python imports a module of its name.
@@ -65,7 +65,7 @@ pub struct Library {
     /// Where its file can be read, which is elsewhere for a process in a container; `None` if it is gone.
     pub file: Option<PathBuf>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: LibraryKind,
     /// From its first to its last page.
     pub span: Span,
     /// Its regions that can be read, written or run.
@@ -116,12 +116,12 @@ fn library(entry: Entry, maps: &Maps, program: Option<&str>, auxiliary: &Auxilia
         .map_or(shown.into(), |name| name.to_string_lossy().into_owned());
     let holds = |address: Option<usize>| address.is_some_and(|address| span.contains(address));
     let kind = match &entry.image {
-        _ if program.is_some() => Kind::Program,
-        _ if holds(auxiliary.vdso) => Kind::Vdso,
-        _ if holds(auxiliary.loader) => Kind::Loader,
-        image if image.is_python_module => Kind::Extension,
-        image if image.exports(CELL_ENTRY) => Kind::Cell,
-        _ => Kind::Library,
+        _ if program.is_some() => LibraryKind::Program,
+        _ if holds(auxiliary.vdso) => LibraryKind::Vdso,
+        _ if holds(auxiliary.loader) => LibraryKind::Loader,
+        image if image.is_python_module => LibraryKind::Extension,
+        image if image.exports(CELL_ENTRY) => LibraryKind::Cell,
+        _ => LibraryKind::Library,
     };
     let segments = segments(maps, span);
     Library {
@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn lists_the_program_the_loader_and_the_vdso() {
         let libraries = own();
-        assert_eq!(libraries[0].kind, Kind::Program);
+        assert_eq!(libraries[0].kind, LibraryKind::Program);
         assert_eq!(
             libraries[0].path.as_deref(),
             std::env::current_exe().unwrap().to_str()
         );
-        for kind in [Kind::Loader, Kind::Vdso] {
+        for kind in [LibraryKind::Loader, LibraryKind::Vdso] {
             assert_eq!(
                 libraries
                     .iter()

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub use cache::Cache;
 
-use crate::linker::libraries::{Kind, Library};
+use crate::linker::libraries::{Library, LibraryKind};
 
 /// Why the linker took a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -192,10 +192,10 @@ pub fn found_by(libraries: &[Library], rules: &Rules) -> Vec<Option<Rule>> {
     let rule = |index: usize| {
         let library = &libraries[index];
         match library.kind {
-            Kind::Program | Kind::Vdso | Kind::Loader => return None,
+            LibraryKind::Program | LibraryKind::Vdso | LibraryKind::Loader => return None,
             _ if rules.is_preloaded(library) => return Some(Rule::Preload),
             // `import` hands the linker a whole path.
-            Kind::Extension if requesters[index].is_none() => return Some(Rule::Path),
+            LibraryKind::Extension if requesters[index].is_none() => return Some(Rule::Path),
             _ => {}
         }
         let requester = requesters[index]?;

@@ -1,6 +1,6 @@
 //! The machine and what this process uses of it, for reports and for Jupyter's `usage_request`.
 //!
-//! The figures of `Usage` mean what ipykernel's mean, since front ends show them side by side; those come from psutil,
+//! The figures of `HostUsage` mean what ipykernel's mean, since front ends show them side by side; those come from psutil,
 //! whose definitions of "used", "cached" and "percent" are followed here.
 
 use std::fs;
@@ -56,7 +56,7 @@ fn glibc() -> Option<String> {
 
 /// The content of a `usage_reply`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Usage {
+pub struct HostUsage {
     /// The machine's name.
     pub hostname: String,
     /// This process.
@@ -159,13 +159,13 @@ impl UsageMeter {
     }
 
     /// Reads the figures; needs no thread of its own and does not wait.
-    pub fn sample(&mut self) -> Usage {
+    pub fn sample(&mut self) -> HostUsage {
         let own = std::process::id();
         let kind = ProcessRefreshKind::nothing()
             .with_cpu()
             .with_memory()
             .without_tasks();
-        let mut usage = Usage {
+        let mut usage = HostUsage {
             hostname: System::host_name().unwrap_or_default(),
             pid: own,
             kernel_cpu: 0.0,

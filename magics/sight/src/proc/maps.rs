@@ -13,7 +13,7 @@ use crate::proc::target_process::TargetProcess;
 /// What the kernel says about the origin of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum MappingKind {
     /// A file is mapped.
     File,
     /// The area that `brk` grows.
@@ -45,20 +45,22 @@ pub struct Region {
 
 impl Region {
     /// What the region is, by its name.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MappingKind {
         match self.name.as_deref() {
-            None => Kind::Anonymous,
-            Some("[heap]") => Kind::Heap,
-            Some("[stack]") => Kind::Stack,
-            Some(name) if name.starts_with("[anon") => Kind::Anonymous,
-            Some(name) if name.starts_with('[') => Kind::Special,
-            Some(_) => Kind::File,
+            None => MappingKind::Anonymous,
+            Some("[heap]") => MappingKind::Heap,
+            Some("[stack]") => MappingKind::Stack,
+            Some(name) if name.starts_with("[anon") => MappingKind::Anonymous,
+            Some(name) if name.starts_with('[') => MappingKind::Special,
+            Some(_) => MappingKind::File,
         }
     }
 
     /// The path of the mapped file.
     pub fn path(&self) -> Option<&str> {
-        self.name.as_deref().filter(|_| self.kind() == Kind::File)
+        self.name
+            .as_deref()
+            .filter(|_| self.kind() == MappingKind::File)
     }
 
     /// Whether code may run here.
@@ -235,15 +237,15 @@ mod tests {
              7f0000002000-7f0000003000 r--p 00000000 00:00 0      [vdso]\n",
         )
         .unwrap();
-        let kinds: Vec<Kind> = maps.regions.iter().map(Region::kind).collect();
+        let kinds: Vec<MappingKind> = maps.regions.iter().map(Region::kind).collect();
         assert_eq!(
             kinds,
             [
-                Kind::File,
-                Kind::Heap,
-                Kind::File,
-                Kind::Anonymous,
-                Kind::Special
+                MappingKind::File,
+                MappingKind::Heap,
+                MappingKind::File,
+                MappingKind::Anonymous,
+                MappingKind::Special
             ]
         );
         assert_eq!(maps.regions[0].path(), Some("/usr/bin/a name"));

@@ -10,7 +10,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System,
 /// What a child is to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ProcessKind {
     /// This process itself.
     Own,
     /// A copy: it runs the same program with the same arguments.
@@ -33,7 +33,7 @@ pub struct Process {
     /// The kernel's name, of at most 15 bytes.
     pub name: String,
     /// What it is to this process.
-    pub kind: Kind,
+    pub kind: ProcessKind,
     /// Its arguments, the first one being the program.
     pub command: Vec<String>,
     /// What its first thread does: `runnable`, `sleeping`, and so on.
@@ -106,10 +106,10 @@ pub fn family() -> Vec<Process> {
 fn process(one: &sysinfo::Process, own: &sysinfo::Process, depth: usize) -> Process {
     let is_copy = || one.exe().is_some() && one.exe() == own.exe() && one.cmd() == own.cmd();
     let kind = match one.status() {
-        _ if one.pid() == own.pid() => Kind::Own,
-        ProcessStatus::Zombie | ProcessStatus::Dead => Kind::Zombie,
-        _ if is_copy() => Kind::Fork,
-        _ => Kind::Program,
+        _ if one.pid() == own.pid() => ProcessKind::Own,
+        ProcessStatus::Zombie | ProcessStatus::Dead => ProcessKind::Zombie,
+        _ if is_copy() => ProcessKind::Fork,
+        _ => ProcessKind::Program,
     };
     let memory = Rollup::read(one.pid());
     let command = one.cmd().iter();
@@ -184,11 +184,14 @@ mod tests {
             Some((family[0].clone(), found.clone()))
         });
         let (first, found) = found.unwrap();
-        assert_eq!((first.pid, first.kind, first.depth), (own, Kind::Own, 0));
+        assert_eq!(
+            (first.pid, first.kind, first.depth),
+            (own, ProcessKind::Own, 0)
+        );
         assert_eq!(found.pid, child.id().cast_signed());
         assert_eq!(
             (found.parent, found.depth, found.kind),
-            (own, 1, Kind::Program)
+            (own, 1, ProcessKind::Program)
         );
         assert_eq!(found.threads, 1);
         let (rss, parts) = (

@@ -12,7 +12,7 @@ use crate::proc::spans::Span;
 
 /// What the kernel counts for one region, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Usage {
+pub struct RegionUsage {
     /// In physical memory.
     pub rss: u64,
     /// The same, where each page counts for its part if several processes share it; `None` where that was not asked.
@@ -24,7 +24,7 @@ pub struct Usage {
 }
 
 /// The regions of this process with their usage, and with what is shared if that is asked for.
-pub fn usage(shares: bool) -> Result<(Maps, Vec<Usage>)> {
+pub fn usage(shares: bool) -> Result<(Maps, Vec<RegionUsage>)> {
     if !shares && let Some(pages) = Pages::open().ok().filter(Pages::knows_huge) {
         let maps = Maps::read()?;
         let usages = maps.regions.iter().map(|region| scanned(&pages, region));
@@ -41,7 +41,7 @@ pub fn resident(pages: &Pages, span: Span) -> Option<u64> {
     Some((backing.present - backing.zero.unwrap_or(0)) as u64)
 }
 
-fn scanned(pages: &Pages, region: &Region) -> Usage {
+fn scanned(pages: &Pages, region: &Region) -> RegionUsage {
     // The kernel's clock is mapped without being memory of this process, and the page of old system calls lies beyond.
     let is_memory = !region
         .name
@@ -49,7 +49,7 @@ fn scanned(pages: &Pages, region: &Region) -> Usage {
         .is_some_and(|name| name.starts_with("[v"));
     let backing = is_memory.then(|| pages.of(region.span).ok()).flatten();
     let backing = backing.unwrap_or_default();
-    Usage {
+    RegionUsage {
         rss: (backing.present - backing.zero.unwrap_or(0)) as u64,
         pss: None,
         swap: backing.swapped as u64,
@@ -57,9 +57,9 @@ fn scanned(pages: &Pages, region: &Region) -> Usage {
     }
 }
 
-fn parse(text: &str) -> (Maps, Vec<Usage>) {
+fn parse(text: &str) -> (Maps, Vec<RegionUsage>) {
     let mut maps = Maps::default();
-    let mut usages: Vec<Usage> = Vec::new();
+    let mut usages: Vec<RegionUsage> = Vec::new();
     for line in text.lines() {
         // The head of a region begins with an address, the fields below it with a capital letter.
         if line.starts_with(|first: char| first.is_ascii_uppercase()) {
@@ -68,13 +68,13 @@ fn parse(text: &str) -> (Maps, Vec<Usage>) {
             }
         } else if let Some(region) = region(line) {
             maps.regions.push(region);
-            usages.push(Usage::default());
+            usages.push(RegionUsage::default());
         }
     }
     (maps, usages)
 }
 
-fn count(usage: &mut Usage, line: &str) {
+fn count(usage: &mut RegionUsage, line: &str) {
     let Some((name, value)) = line.split_once(':') else {
         return;
     };
@@ -106,13 +106,13 @@ mod tests {
              7f0000003000-7f0000004000 ---p 00000000 00:00 0 \nRss:                   0 kB\n",
         );
         assert_eq!(maps.regions.len(), 2);
-        let first = Usage {
+        let first = RegionUsage {
             rss: 8192,
             pss: Some(4096),
             swap: 4096,
             huge: 2049 * 1024,
         };
-        assert_eq!(usages, [first, Usage::default()]);
+        assert_eq!(usages, [first, RegionUsage::default()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::proc::maps::{Kind, Maps};
+use crate::proc::maps::{MappingKind, Maps};
 use crate::proc::spans::bytes;
 
 /// As long as the descriptor may be.
@@ -24,7 +24,7 @@ pub(crate) fn descriptors(maps: &Maps) -> HashMap<i32, usize> {
     let everything = crate::proc::spans::Span::new(0, usize::MAX);
     let stacks = maps
         .within(everything)
-        .filter(|region| region.kind() == Kind::Anonymous && region.perms == "rw-p");
+        .filter(|region| region.kind() == MappingKind::Anonymous && region.perms == "rw-p");
     stacks
         .filter_map(|region| at_the_end_of(region.span.end, offset))
         .collect()

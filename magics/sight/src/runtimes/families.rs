@@ -3,7 +3,7 @@
 //! They are recognised by the names of their files, and belong to nobody who asked for them. This is the one list of them;
 //! each caller says which families it means. Libraries with pools of threads are in `pools`.
 
-use crate::linker::libraries::{Kind, Library};
+use crate::linker::libraries::{Library, LibraryKind};
 
 /// What a runtime library is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn is_cpython(library: &Library) -> bool {
 #[must_use]
 pub fn family(library: &Library) -> Option<Family> {
     match library.kind {
-        Kind::Loader => Some(Family::Linker),
+        LibraryKind::Loader => Some(Family::Linker),
         _ => family_of_name(&library.name),
     }
 }
@@ -101,7 +101,9 @@ mod tests {
     #[test]
     fn the_linker_is_known_by_what_it_is() {
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
-        let mut linkers = libraries.iter().filter(|one| one.kind == Kind::Loader);
+        let mut linkers = libraries
+            .iter()
+            .filter(|one| one.kind == LibraryKind::Loader);
         assert!(linkers.all(|one| family(one) == Some(Family::Linker)));
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::code::symbols::Table;
 use crate::elf::demangle::demangle;
-use crate::linker::libraries::{Kind, Library};
+use crate::linker::libraries::{Library, LibraryKind};
 use crate::proc::maps::Maps;
 use crate::proc::spans::{Span, bytes};
 use crate::proc::thread_descriptors::descriptors;
@@ -46,7 +46,7 @@ pub struct Owner {
 
 /// Whether every thread starts through this library, whoever asked for it.
 fn starts_all_threads(library: &Library) -> bool {
-    matches!(library.kind, Kind::Loader | Kind::Vdso)
+    matches!(library.kind, LibraryKind::Loader | LibraryKind::Vdso)
         || matches!(
             family(library),
             Some(Family::C | Family::Cpp | Family::Rust | Family::Compiler | Family::Linker)
@@ -85,7 +85,7 @@ impl<'a> Owners<'a> {
             return Some(self.owner(library, code, Confidence::Hook));
         }
         // The frame of the program's own function lies outermost where it recorded the creation.
-        let passed = record.is_some().then_some(Kind::Program);
+        let passed = record.is_some().then_some(LibraryKind::Program);
         let scan = |stack, confidence| {
             let (library, code) = self.outermost(stack, passed)?;
             Some(self.owner(library, code, confidence))
@@ -121,7 +121,7 @@ impl<'a> Owners<'a> {
     }
 
     /// The outermost word on a stack that points into the code of an owner.
-    fn outermost(&self, stack: usize, passed: Option<Kind>) -> Option<(usize, usize)> {
+    fn outermost(&self, stack: usize, passed: Option<LibraryKind>) -> Option<(usize, usize)> {
         let region = self.maps.find(stack)?.span;
         let outer = Span::new(stack.max(region.end.saturating_sub(OUTER_END)), region.end);
         let aligned = outer.start.next_multiple_of(size_of::<usize>());

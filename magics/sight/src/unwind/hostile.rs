@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{DEPTH, Registers, Snapshot, Unwinder};
 use crate::elf::image::{Image, Part};
-use crate::linker::libraries::{Kind, Library, Segment};
+use crate::linker::libraries::{Library, LibraryKind, Segment};
 use crate::proc::spans::Span;
 use crate::proc::target_process::TargetProcess;
 
@@ -68,7 +68,7 @@ impl Made {
             path: None,
             deleted: false,
             file: None,
-            kind: Kind::Library,
+            kind: LibraryKind::Library,
             span: span(0, bytes.len()),
             segments: vec![Segment {
                 span: span(0, CODE),

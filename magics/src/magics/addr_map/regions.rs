@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::{Maps, Region};
-use diaphane_sight::proc::residency::{Usage, usage};
+use diaphane_sight::proc::residency::{RegionUsage, usage};
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::regions::{Kind, Purpose, purposes};
+use diaphane_sight::regions::{Purpose, RegionKind, purposes};
 use serde::Serialize;
 
 use super::arrays::{Arrays, filled};
@@ -75,12 +75,12 @@ impl Map {
 fn row(
     region: &Region,
     purpose: Purpose,
-    usage: Option<Usage>,
+    usage: Option<RegionUsage>,
     libraries: &[Library],
     arrays: &[&(Span, String)],
 ) -> RegionRow {
-    let is_array =
-        purpose.kind == Kind::Anonymous && filled(region.span, arrays) * 2 >= region.span.len();
+    let is_array = purpose.kind == RegionKind::Anonymous
+        && filled(region.span, arrays) * 2 >= region.span.len();
     let names: Vec<String> = arrays.iter().map(|(_, name)| name.clone()).collect();
     let library = purpose.library.map(|index| libraries[index].name.clone());
     let thread = purpose.thread.map(|thread| format!("thread {thread}"));
@@ -106,19 +106,19 @@ fn row(
 pub(super) const ARRAY: &str = "array";
 
 /// The word for a kind.
-pub(super) fn word(kind: Kind) -> &'static str {
+pub(super) fn word(kind: RegionKind) -> &'static str {
     match kind {
-        Kind::Code => "code",
-        Kind::Data => "data",
-        Kind::Heap => "heap",
-        Kind::Arena => "thread arena",
-        Kind::Stack => "stack",
-        Kind::File => "file",
-        Kind::Shared => "shared",
-        Kind::Jit => "jit",
-        Kind::Kernel => "kernel",
-        Kind::Reserved => "reserved",
-        Kind::Anonymous => "anonymous",
+        RegionKind::Code => "code",
+        RegionKind::Data => "data",
+        RegionKind::Heap => "heap",
+        RegionKind::Arena => "thread arena",
+        RegionKind::Stack => "stack",
+        RegionKind::File => "file",
+        RegionKind::Shared => "shared",
+        RegionKind::Jit => "jit",
+        RegionKind::Kernel => "kernel",
+        RegionKind::Reserved => "reserved",
+        RegionKind::Anonymous => "anonymous",
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diaphane_sight::linker::link_map;
-use diaphane_sight::proc::maps::{Kind, Maps, Region};
+use diaphane_sight::proc::maps::{MappingKind, Maps, Region};
 use diaphane_sight::proc::pages;
 use diaphane_sight::proc::pages::{Backing, Pages};
 use diaphane_sight::proc::spans::Span;
@@ -84,10 +84,10 @@ impl MemoryMap {
             return Some(format!("data of {library}"));
         }
         let name = match region.kind() {
-            Kind::Heap => "heap",
-            Kind::Stack => "stack",
-            Kind::Anonymous => "anonymous",
-            Kind::File | Kind::Special => region.name.as_deref().unwrap_or_default(),
+            MappingKind::Heap => "heap",
+            MappingKind::Stack => "stack",
+            MappingKind::Anonymous => "anonymous",
+            MappingKind::File | MappingKind::Special => region.name.as_deref().unwrap_or_default(),
         };
         Some(match (region.perms.ends_with('s'), is_shm(region)) {
             (true, true) => format!("{name} (shared memory)"),

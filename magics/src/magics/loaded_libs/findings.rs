@@ -5,7 +5,7 @@ mod paths;
 use std::collections::{BTreeMap, HashSet};
 
 use diaphane_sight::arch::float::{Subnormals, subnormals};
-use diaphane_sight::linker::libraries::Kind;
+use diaphane_sight::linker::libraries::LibraryKind;
 use diaphane_sight::runtimes::pool_libraries;
 use diaphane_sight::runtimes::pool_libraries::Api;
 use pyo3::prelude::*;
@@ -67,7 +67,7 @@ pub(super) fn all(
 pub(super) fn duplicates(items: &[LibraryEntry]) -> HashSet<usize> {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
-        if item.facts.kind == Kind::Library {
+        if item.facts.kind == LibraryKind::Library {
             let runtime = item
                 .fixed
                 .runtime
@@ -174,7 +174,7 @@ fn copies(listed: &[&LibraryEntry]) -> Vec<Diagnosis> {
     let libraries = || {
         let plain = listed
             .iter()
-            .filter(|item| item.facts.kind == Kind::Library);
+            .filter(|item| item.facts.kind == LibraryKind::Library);
         plain.filter(|item| item.fixed.runtime.is_none())
     };
     let mut by_soname: BTreeMap<&str, Vec<&LibraryEntry>> = BTreeMap::new();
@@ -251,7 +251,7 @@ fn deleted(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
 fn risky(listed: &[&LibraryEntry]) -> Option<Diagnosis> {
     let risks = listed
         .iter()
-        .filter(|item| item.facts.kind != Kind::Program);
+        .filter(|item| item.facts.kind != LibraryKind::Program);
     let evidence: Vec<String> = risks
         .flat_map(|item| {
             let image = &item.facts.image;

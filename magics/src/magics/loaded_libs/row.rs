@@ -1,7 +1,7 @@
 //! One library as a row: its fields, and which of them are columns.
 
 use diaphane_sight::code::symbols::Source;
-use diaphane_sight::linker::libraries::{Kind, Segment as Piece};
+use diaphane_sight::linker::libraries::{LibraryKind, Segment as Piece};
 use diaphane_sight::packages::Manager;
 use diaphane_sight::proc::maps;
 use diaphane_sight::proc::maps::Region;
@@ -130,14 +130,14 @@ fn segment(piece: &Piece) -> Segment<'_> {
     }
 }
 
-pub(super) fn kind(kind: Kind) -> &'static str {
+pub(super) fn kind(kind: LibraryKind) -> &'static str {
     match kind {
-        Kind::Program => "program",
-        Kind::Extension => "extension module",
-        Kind::Cell => "Rust cell",
-        Kind::Library => "shared library",
-        Kind::Loader => "loader",
-        Kind::Vdso => "vdso",
+        LibraryKind::Program => "program",
+        LibraryKind::Extension => "extension module",
+        LibraryKind::Cell => "Rust cell",
+        LibraryKind::Library => "shared library",
+        LibraryKind::Loader => "loader",
+        LibraryKind::Vdso => "vdso",
     }
 }
 

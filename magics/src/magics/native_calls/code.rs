@@ -6,7 +6,7 @@ use std::path::Path;
 use diaphane_sight::code::instructions::{Flow, decode};
 use diaphane_sight::code::symbols::{Symbol, Table, place};
 use diaphane_sight::elf::demangle::demangle;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::packages;
 use diaphane_sight::runtimes::families::family;
 use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
@@ -216,7 +216,7 @@ fn part(library: &Library) -> Part {
         _ if is_interpreter(library) || path.contains("/lib-dynload/") => Part::Python,
         _ if runtime(library).is_some_and(|runtime| runtime.api == Api::Blas) => Part::Blas,
         _ if path.contains("/numpy/") => Part::NumPy,
-        Kind::Vdso => Part::Runtime,
+        LibraryKind::Vdso => Part::Runtime,
         _ if family(library).is_some() => Part::Runtime,
         _ => Part::Other(package(library)),
     }

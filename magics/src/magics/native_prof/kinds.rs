@@ -1,7 +1,7 @@
 //! What kind of code a function is, by its library and its name.
 
 use diaphane_cpython::symbols::is_interpreter;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
 use serde::Serialize;
@@ -88,8 +88,8 @@ impl CodeKind {
         let computes = matches!(family(library), Some(Family::Rust | Family::Fortran));
         match library.kind {
             _ if family(library).is_some() && !computes => Self::Libc,
-            Kind::Vdso => Self::Libc,
-            Kind::Extension => Self::Extension,
+            LibraryKind::Vdso => Self::Libc,
+            LibraryKind::Extension => Self::Extension,
             _ => Self::Native,
         }
     }

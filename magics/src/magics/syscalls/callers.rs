@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::unwind::{Registers, Unwinder};
@@ -47,7 +47,7 @@ impl<'a> Makers<'a> {
             runtimes: runtimes.map(|library| library.span).collect(),
             program: libraries
                 .iter()
-                .find(|library| library.kind == Kind::Program)
+                .find(|library| library.kind == LibraryKind::Program)
                 .map(|library| library.span),
             known: HashMap::new(),
         }

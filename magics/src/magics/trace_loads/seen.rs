@@ -1,6 +1,6 @@
 //! The system calls of the cell, as far as they open files or start processes.
 
-use diaphane_sight::linker::libraries::Kind;
+use diaphane_sight::linker::libraries::LibraryKind;
 use diaphane_trace::syscalls::{Call, Plan, Recording, Running, begin};
 use syscalls::Sysno;
 
@@ -57,7 +57,7 @@ impl SeenEvents {
         let loader = snapshot
             .items
             .iter()
-            .find(|item| item.facts.kind == Kind::Loader);
+            .find(|item| item.facts.kind == LibraryKind::Loader);
         let loader = loader.map(|item| item.facts.span);
         let by_linker = |call: &Call| loader.is_some_and(|span| span.contains(call.registers.code));
         let mut opens: Vec<OpenAttempt> = Vec::new();

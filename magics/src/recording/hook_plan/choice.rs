@@ -3,7 +3,7 @@
 //! Calls within the interpreter, the C library and the runtimes of languages are their own business, and far too many.
 
 use diaphane_cpython::symbols::is_interpreter;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::runtimes::families::family;
 
 /// What a library is to a recording.
@@ -32,7 +32,7 @@ impl CallerChoice {
                     named(name).is_some_and(|user| roles[user] == LibraryRole::Foreign)
                 };
                 roles[index] == LibraryRole::Apart
-                    && library.kind == Kind::Library
+                    && library.kind == LibraryKind::Library
                     && family(library).is_none()
                     && !library.needed_by.is_empty()
                     && library.needed_by.iter().all(is_foreign)
@@ -70,8 +70,8 @@ impl CallerChoice {
 fn first(library: &Library) -> LibraryRole {
     let path = library.path.as_deref().unwrap_or_default();
     match library.kind {
-        Kind::Extension if path.contains("/lib-dynload/") => LibraryRole::Standard,
-        Kind::Extension | Kind::Cell => LibraryRole::Foreign,
+        LibraryKind::Extension if path.contains("/lib-dynload/") => LibraryRole::Standard,
+        LibraryKind::Extension | LibraryKind::Cell => LibraryRole::Foreign,
         _ => LibraryRole::Apart,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use diaphane_forks::ProcessLock;
 use diaphane_sight::code::got_entries::{GotEntry, entries};
 use diaphane_sight::elf::image::Image;
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 
 use super::Site;
 
@@ -61,7 +61,7 @@ pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -
             (true, true) => found.unbound += usize::from(!library.image.exports(&entry.name)),
             (true, false) => {
                 let owner = owner(value, libraries);
-                if owner.is_some_and(|owner| owner.kind != Kind::Vdso && into(owner)) {
+                if owner.is_some_and(|owner| owner.kind != LibraryKind::Vdso && into(owner)) {
                     found.names.push(entry.name.clone());
                     found.sites.push(Site {
                         address: entry.address,

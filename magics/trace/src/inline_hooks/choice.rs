@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use diaphane_sight::linker::libraries::{Kind, Library};
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::runtimes::families::{Family, family, is_cpython};
 
 /// A library that provides one of these is never changed: the recorder, a signal handler or a thread that is about to
@@ -24,7 +24,10 @@ const SYSTEM: [&str; 3] = ["/lib", "/usr/lib", "/usr/local/lib"];
 #[must_use]
 pub fn may_be_hooked(library: &Library) -> bool {
     let own = may_be_hooked as *const () as usize;
-    let is_file = matches!(library.kind, Kind::Extension | Kind::Cell | Kind::Library);
+    let is_file = matches!(
+        library.kind,
+        LibraryKind::Extension | LibraryKind::Cell | LibraryKind::Library
+    );
     let exports = |name: &&str| library.image.exports(name);
     is_file
         && !library.span.contains(own)
@@ -42,7 +45,7 @@ pub fn usual(libraries: &[Library]) -> Vec<&Library> {
         let before = chosen.len();
         for library in libraries {
             let names = [Some(library.name.as_str()), library.image.soname.as_deref()];
-            let wanted = matches!(library.kind, Kind::Extension | Kind::Cell)
+            let wanted = matches!(library.kind, LibraryKind::Extension | LibraryKind::Cell)
                 || is_cpython(library)
                 || names
                     .into_iter()

@@ -4,7 +4,7 @@
 //! most of it. A piece of it is a function if nothing but the return address is on the stack at its beginning, and if it
 //! is not the rarely used part of another function, which is reached by branches alone.
 
-use diaphane_sight::code::symbols::{Kind, Table};
+use diaphane_sight::code::symbols::{SymbolKind, Table};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::spans::{Span, union};
 use diaphane_sight::unwind::{Piece, pieces};
@@ -36,7 +36,7 @@ pub(super) fn functions(library: &Library, text: &Text) -> Found {
     let mut found = Found::default();
     for (name, kind, start, size) in table.places(bias) {
         let span = Span::new(start, start.saturating_add(size));
-        if kind != Kind::Function || size == 0 || !inside(&span) {
+        if kind != SymbolKind::Function || size == 0 || !inside(&span) {
             continue;
         }
         if is_part(name) {

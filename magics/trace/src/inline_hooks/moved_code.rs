@@ -6,7 +6,7 @@
 
 use std::ptr;
 
-use diaphane_sight::proc::maps::{Kind, Maps};
+use diaphane_sight::proc::maps::{MappingKind, Maps};
 use diaphane_sight::proc::spans::Span;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
@@ -147,8 +147,12 @@ fn gaps(library: Span, size: usize, maps: &Maps) -> Vec<usize> {
     for (one, next) in maps.regions.iter().zip(maps.regions.iter().skip(1)) {
         let gap = Span::new(one.span.end.max(lowest), next.span.start.min(highest));
         // The heap grows upwards, a stack downwards.
-        let spare = if one.kind() == Kind::Heap { SPARE } else { 0 };
-        if gap.len() < size + spare || next.kind() == Kind::Stack {
+        let spare = if one.kind() == MappingKind::Heap {
+            SPARE
+        } else {
+            0
+        };
+        if gap.len() < size + spare || next.kind() == MappingKind::Stack {
             continue;
         }
         let start = gap.end - size;

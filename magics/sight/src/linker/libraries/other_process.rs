@@ -9,7 +9,7 @@ use object::NativeEndian as Native;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
 
-use super::{CELL_ENTRY, Kind, Library, link, segments};
+use super::{CELL_ENTRY, Library, LibraryKind, link, segments};
 use crate::elf::image::{Image, Part};
 use crate::proc::maps::{Maps, Region};
 use crate::proc::spans::Span;
@@ -54,12 +54,12 @@ fn library(
     let has_code = segments.iter().any(|segment| segment.perms.contains('x'));
     let is_here = |address: Option<usize>| address.is_some_and(|address| span.contains(address));
     let kind = match () {
-        () if is_vdso => Kind::Vdso,
-        () if is_here(auxiliary.entry) => Kind::Program,
-        () if is_here(auxiliary.loader) => Kind::Loader,
-        () if image.is_python_module => Kind::Extension,
-        () if image.exports(CELL_ENTRY) => Kind::Cell,
-        () => Kind::Library,
+        () if is_vdso => LibraryKind::Vdso,
+        () if is_here(auxiliary.entry) => LibraryKind::Program,
+        () if is_here(auxiliary.loader) => LibraryKind::Loader,
+        () if image.is_python_module => LibraryKind::Extension,
+        () if image.exports(CELL_ENTRY) => LibraryKind::Cell,
+        () => LibraryKind::Library,
     };
     has_code.then(|| Library {
         name: Path::new(shown).file_name().map_or_else(
@@ -126,7 +126,7 @@ fn mapped(maps: &Maps, first: &Region, offset: usize) -> Option<usize> {
 }
 
 /// Where the file of a region can be read: the process may see another file system.
-fn file(target: TargetProcess, region: &Region, kind: Kind) -> Option<PathBuf> {
+fn file(target: TargetProcess, region: &Region, kind: LibraryKind) -> Option<PathBuf> {
     let folder = target.folder();
     let path = region.path()?;
     if !region.deleted {
@@ -135,7 +135,7 @@ fn file(target: TargetProcess, region: &Region, kind: Kind) -> Option<PathBuf> {
     // What is gone from its folder is still in the kernel's hands; only for the program everybody may have it.
     let span = region.span;
     let kept = match kind {
-        Kind::Program => folder.join("exe"),
+        LibraryKind::Program => folder.join("exe"),
         _ => folder.join(format!("map_files/{:x}-{:x}", span.start, span.end)),
     };
     fs::File::open(&kept).is_ok().then_some(kept)
