@@ -15,7 +15,7 @@ mod summary;
 use std::time::Instant;
 
 use diaphane_sight::linker::libraries;
-use diaphane_trace::sampler::{self, Clock, Plan, Threads};
+use diaphane_trace::sampler::{self, Clock, SamplerPlan, Threads};
 
 use self::export::{Format, OutputFile};
 use self::gather::Gather;
@@ -170,9 +170,9 @@ fn stack_pointer() -> usize {
     (&raw const here).addr()
 }
 
-fn plan(settings: &Settings, main: i32, floor: usize) -> Result<Plan, Error> {
+fn plan(settings: &Settings, main: i32, floor: usize) -> Result<SamplerPlan, Error> {
     let libraries = libraries::now()?;
-    Ok(Plan {
+    Ok(SamplerPlan {
         hz: settings.hz,
         clock: settings.clock,
         threads: settings.threads,

@@ -17,7 +17,9 @@ use std::collections::HashMap;
 
 use clap::ValueEnum;
 use diaphane_sight::linker::libraries;
-use diaphane_trace::syscalls::{Plan, Recording, Refused, SignalSafeCallback, begin};
+use diaphane_trace::syscalls::{
+    SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused, begin,
+};
 use serde_json::json;
 
 #[allow(
@@ -93,7 +95,7 @@ impl Magic for Syscalls {
         check(user.py);
         let callback =
             here::begin(&body.file).map(|state| SignalSafeCallback::new(here::note, state));
-        let plan = Plan {
+        let plan = SyscallPlan {
             capacity: ROOM,
             only: None,
             stacks: true,
@@ -101,7 +103,7 @@ impl Magic for Syscalls {
         };
         let running = match begin(plan) {
             Ok(running) => running,
-            Err(Refused::Busy) => {
+            Err(SyscallsRefused::Busy) => {
                 return Err(Error::Usage(
                     "%%syscalls: a cell whose system calls are shown is running already".into(),
                 ));
@@ -118,7 +120,7 @@ impl Magic for Syscalls {
 fn report(
     args: &SyscallsArgs,
     choice: &CallFilter,
-    recording: &Recording,
+    recording: &SyscallRecording,
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
     let libraries = libraries::now()?;
@@ -160,7 +162,7 @@ fn report(
 }
 
 /// A line as strace writes it, with the thread where there are several.
-fn line(recording: &Recording, one: &SeenCall<'_>) -> String {
+fn line(recording: &SyscallRecording, one: &SeenCall<'_>) -> String {
     let line = decode::line(one.call);
     if recording.threads.len() > 1 {
         format!("[pid {:>5}] {line}", one.call.tid)

@@ -13,7 +13,9 @@ mod tree;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::linker_events as recorder;
-use diaphane_trace::linker_events::{Recording, Refused, Running};
+use diaphane_trace::linker_events::{
+    LinkerEventsRecording, LinkerEventsRefused, RunningLinkerEvents,
+};
 use serde_json::json;
 
 use self::seen::{Seeing, SeenEvents};
@@ -74,10 +76,10 @@ impl Magic for TraceLoads {
 
 /// What is seen while the cell runs.
 pub(super) struct LoadsWatch {
-    running: Option<Running>,
+    running: Option<RunningLinkerEvents>,
     opens: Option<Seeing>,
-    recording: Recording,
-    refused: Option<Refused>,
+    recording: LinkerEventsRecording,
+    refused: Option<LinkerEventsRefused>,
     requests: Vec<std::sync::Arc<import_audit::Load>>,
     opened: Option<SeenEvents>,
 }
@@ -85,7 +87,7 @@ pub(super) struct LoadsWatch {
 impl LoadsWatch {
     fn begin(before: &[Library]) -> Result<Self, Error> {
         let running = match recorder::begin(before) {
-            Err(Refused::Busy) => {
+            Err(LinkerEventsRefused::Busy) => {
                 return Err(Error::Usage(
                     "%%trace_loads: the loads of another cell are being traced; wait until it ends"
                         .into(),
@@ -97,7 +99,7 @@ impl LoadsWatch {
         import_audit::follow();
         Ok(Self {
             running: running.ok(),
-            recording: Recording::default(),
+            recording: LinkerEventsRecording::default(),
             refused,
             requests: Vec::new(),
             opened: None,

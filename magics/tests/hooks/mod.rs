@@ -12,7 +12,7 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::inline_hooks;
 use diaphane_trace::inline_hooks::Applied;
-use diaphane_trace::recorder::{self, Plan, Running, functions};
+use diaphane_trace::recorder::{self, RecorderPlan, RunningRecorder, functions};
 use nix::sys::signal::SigSet;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -27,7 +27,7 @@ type Segment = (String, usize, usize, usize, u64);
 #[pyclass]
 struct Hooks {
     applied: Option<Applied>,
-    running: Option<Running>,
+    running: Option<RunningRecorder>,
 }
 
 /// Which libraries a test wants: all that are hooked usually, or those whose names begin so.
@@ -83,7 +83,7 @@ impl Hooks {
     /// Begins a recording.
     #[pyo3(signature = (room = 1 << 20))]
     fn begin(&mut self, room: usize) -> PyResult<()> {
-        let plan = Plan {
+        let plan = RecorderPlan {
             capacity: room,
             place: None,
             words: false,

@@ -54,7 +54,7 @@ pub enum Threads {
 }
 
 /// What is to be sampled, and how.
-pub struct Plan {
+pub struct SamplerPlan {
     /// How often a second.
     pub hz: u32,
     /// What passes between two samples.
@@ -122,7 +122,7 @@ pub struct Totals {
 
 /// Why nothing is sampled.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum SamplerRefused {
     /// One at a time.
     #[error("samples are being taken already; only one recording can run at a time")]
     Busy,
@@ -140,7 +140,7 @@ pub enum Refused {
 }
 
 /// Samples are being taken.
-pub struct Running<S: Sink> {
+pub struct RunningSampler<S: Sink> {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<(S, Totals)>>,
 }
@@ -158,10 +158,10 @@ static TAKING: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Errors
 /// Where samples are being taken already, or the system has no signal or timer left.
-pub fn begin<S: Sink>(plan: Plan, sink: S) -> Result<Running<S>, Refused> {
+pub fn begin<S: Sink>(plan: SamplerPlan, sink: S) -> Result<RunningSampler<S>, SamplerRefused> {
     let process = std::process::id();
     if TAKING.swap(process, Ordering::AcqRel) == process {
-        return Err(Refused::Busy);
+        return Err(SamplerRefused::Busy);
     }
     let begun = start(plan, sink, process);
     if begun.is_err() {
@@ -170,7 +170,11 @@ pub fn begin<S: Sink>(plan: Plan, sink: S) -> Result<Running<S>, Refused> {
     begun
 }
 
-fn start<S: Sink>(plan: Plan, sink: S, process: u32) -> Result<Running<S>, Refused> {
+fn start<S: Sink>(
+    plan: SamplerPlan,
+    sink: S,
+    process: u32,
+) -> Result<RunningSampler<S>, SamplerRefused> {
     let signal = ring::open(plan.note, plan.clock, plan.hz)?;
     let shared = Arc::new(Shared {
         stop: AtomicBool::new(false),
@@ -188,14 +192,14 @@ fn start<S: Sink>(plan: Plan, sink: S, process: u32) -> Result<Running<S>, Refus
             }
             worker.finish()
         })
-        .map_err(|error| Refused::System("thread", error))?;
-    Ok(Running {
+        .map_err(|error| SamplerRefused::System("thread", error))?;
+    Ok(RunningSampler {
         shared,
         thread: Some(thread),
     })
 }
 
-impl<S: Sink> Running<S> {
+impl<S: Sink> RunningSampler<S> {
     /// Ends, and gives the sink back; nothing in the child of a fork, to which the sampling thread does not belong.
     pub fn end(mut self) -> Option<(S, Totals)> {
         self.stop()
@@ -218,7 +222,7 @@ impl<S: Sink> Running<S> {
     }
 }
 
-impl<S: Sink> Drop for Running<S> {
+impl<S: Sink> Drop for RunningSampler<S> {
     fn drop(&mut self) {
         drop(self.stop());
     }
@@ -226,7 +230,7 @@ impl<S: Sink> Drop for Running<S> {
 
 /// What the sampling thread does.
 struct Worker<S: Sink> {
-    plan: Plan,
+    plan: SamplerPlan,
     sink: S,
     watch: Watch,
     unwinder: Unwinder,
@@ -235,7 +239,7 @@ struct Worker<S: Sink> {
 }
 
 impl<S: Sink> Worker<S> {
-    fn prepare(plan: Plan, mut sink: S, signal: i32) -> Result<Self, Refused> {
+    fn prepare(plan: SamplerPlan, mut sink: S, signal: i32) -> Result<Self, SamplerRefused> {
         let maps = Maps::query()?;
         let libraries = Arc::new(libraries::loaded(&maps)?);
         let counters = link_map::counters();

@@ -11,11 +11,11 @@ use diaphane_sight::linker::libraries::{Library, loaded};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
 use diaphane_trace::event::kind;
-use diaphane_trace::got_hooks::{Hooks, Prepared, Site, got};
+use diaphane_trace::got_hooks::{Hooks, PreparedGotHooks, Site, got};
 use diaphane_trace::recorder::words::{Capture, learn};
-use diaphane_trace::recorder::{Plan, Recording, begin, functions};
+use diaphane_trace::recorder::{CallRecording, RecorderPlan, begin, functions};
 
-const PLAN: Plan = Plan {
+const PLAN: RecorderPlan = RecorderPlan {
     capacity: 1 << 20,
     words: false,
     place: None,
@@ -32,7 +32,7 @@ fn libraries() -> Vec<Library> {
 }
 
 fn place(sites: &[Site]) -> Hooks {
-    Hooks::place(Arc::new(Prepared::new(sites).unwrap()))
+    Hooks::place(Arc::new(PreparedGotHooks::new(sites).unwrap()))
 }
 
 /// A table of one pointer, as a library has many.
@@ -66,7 +66,7 @@ extern "C" fn add(a: i64, b: i64) -> i64 {
     std::hint::black_box(a) + b
 }
 
-fn count(recording: &Recording, function: usize) -> usize {
+fn count(recording: &CallRecording, function: usize) -> usize {
     let events = recording.logs.iter().flat_map(|log| &log.events);
     events
         .filter(|event| event.id < kind::FIRST && functions::address_of(event.id) == Some(function))
@@ -210,7 +210,7 @@ fn other_threads_take_part() {
 fn what_finds_no_room_is_counted() {
     let _alone = alone();
     let table = Table::of(add as *const ());
-    let running = begin(Plan {
+    let running = begin(RecorderPlan {
         capacity: 10,
         ..PLAN
     })

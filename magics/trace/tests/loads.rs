@@ -13,7 +13,9 @@ use std::process::Command;
 use diaphane_sight::linker::libraries::{Library, loaded};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
-use diaphane_trace::linker_events::{Event, Recording, Refused, What, begin};
+use diaphane_trace::linker_events::{
+    LinkerEvent, LinkerEventsRecording, LinkerEventsRefused, What, begin,
+};
 
 /// There is one event buffer, and there are other threads that load.
 fn alone() -> MutexGuard<'static, ()> {
@@ -53,16 +55,16 @@ fn close(handle: *mut c_void) {
     assert_eq!(unsafe { libc::dlclose(handle) }, 0);
 }
 
-fn record(run: impl FnOnce()) -> Recording {
+fn record(run: impl FnOnce()) -> LinkerEventsRecording {
     let running = begin(&libraries()).unwrap();
     run();
     running.end()
 }
 
 /// The events without the times: names instead of addresses.
-fn told(recording: &Recording) -> Vec<String> {
+fn told(recording: &LinkerEventsRecording) -> Vec<String> {
     let mut names: HashMap<usize, String> = HashMap::new();
-    let mut line = |event: &Event| match &event.what {
+    let mut line = |event: &LinkerEvent| match &event.what {
         What::Mapped {
             map, name, timed, ..
         } => {
@@ -82,7 +84,7 @@ fn told(recording: &Recording) -> Vec<String> {
     recording.events.iter().map(&mut line).collect()
 }
 
-fn span_between(recording: &Recording, first: &str, last: &str) -> u64 {
+fn span_between(recording: &LinkerEventsRecording, first: &str, last: &str) -> u64 {
     let told = told(recording);
     let at = |line: &str| recording.events[told.iter().position(|one| one == line).unwrap()].at;
     at(last) - at(first)
@@ -277,7 +279,7 @@ void *opens(const char *path, int apart) {
 fn one_recording_at_a_time_and_a_debugger_comes_first() {
     let _alone = alone();
     let running = begin(&libraries()).unwrap();
-    assert_eq!(begin(&libraries()).unwrap_err(), Refused::Busy);
+    assert_eq!(begin(&libraries()).unwrap_err(), LinkerEventsRefused::Busy);
     drop(running);
     drop(begin(&libraries()).unwrap());
 }

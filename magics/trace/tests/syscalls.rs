@@ -10,10 +10,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diaphane_trace::syscalls::{
-    Call, Plan, Recording, Refused, Running, SignalSafeCallback, begin,
+    Call, RunningSyscalls, SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused,
+    begin,
 };
 
-const PLAN: Plan = Plan {
+const PLAN: SyscallPlan = SyscallPlan {
     capacity: 16 << 20,
     only: None,
     stacks: true,
@@ -26,13 +27,13 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
-fn record<T>(run: impl FnOnce() -> T) -> (T, Recording) {
+fn record<T>(run: impl FnOnce() -> T) -> (T, SyscallRecording) {
     let running = begin(PLAN).unwrap();
     let value = run();
     (value, running.end())
 }
 
-fn of(recording: &Recording, number: i64) -> Vec<&Call> {
+fn of(recording: &SyscallRecording, number: i64) -> Vec<&Call> {
     let calls = recording.calls.iter();
     calls.filter(|call| call.number == number).collect()
 }
@@ -97,7 +98,7 @@ fn nothing_is_left_behind() {
     let _alone = alone();
     let before = signals();
     for _ in 0..10_000 {
-        let running = begin(Plan {
+        let running = begin(SyscallPlan {
             capacity: 1 << 16,
             ..PLAN
         })
@@ -105,7 +106,7 @@ fn nothing_is_left_behind() {
         drop(running);
     }
     assert_eq!(signals(), before);
-    let (_, found) = record(|| assert!(matches!(begin(PLAN), Err(Refused::Busy))));
+    let (_, found) = record(|| assert!(matches!(begin(PLAN), Err(SyscallsRefused::Busy))));
     assert!(found.calls.len() < 10);
     assert_eq!(signals(), before);
 }
@@ -313,7 +314,7 @@ fn note(argument: usize, seen: &mut [usize; 2], room: &mut [u8]) -> usize {
 #[test]
 fn only_what_is_wanted_is_written_down() {
     let _alone = alone();
-    let running = begin(Plan {
+    let running = begin(SyscallPlan {
         only: Some(|number| number == libc::SYS_getppid),
         stacks: false,
         ..PLAN
@@ -343,7 +344,7 @@ fn a_callback_says_where() {
     let place = Box::new(AtomicUsize::new(1));
     let argument = std::ptr::from_ref(&*place).addr();
     let callback = Some(SignalSafeCallback::new(note, argument));
-    let running: Running = begin(Plan { callback, ..PLAN }).unwrap();
+    let running: RunningSyscalls = begin(SyscallPlan { callback, ..PLAN }).unwrap();
     for number in [1, 1, 2] {
         place.store(number, Ordering::Relaxed);
         // SAFETY: it only asks.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::inline_hooks;
-use diaphane_trace::recorder::{self, Ahead, Plan, Recording, Refused};
+use diaphane_trace::recorder::{self, Ahead, CallRecording, RecorderPlan, RecorderRefused};
 use pyo3::prelude::*;
 use regex::Regex;
 
@@ -45,7 +45,7 @@ pub(super) struct RecordOptions {
 
 /// What was recorded of a cell.
 pub(super) struct Recorded {
-    pub recording: Recording,
+    pub recording: CallRecording,
     pub known: Known,
     /// How many calls between libraries were hooked, and how many inner loops.
     pub calls: usize,
@@ -100,14 +100,11 @@ pub(super) fn record(
     let mut limits = Vec::from_iter(support());
     limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
     let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
-    let plan = Plan {
-        capacity: how.capacity,
-        place: place(py),
-        words: how.arguments,
-    };
+    let plan = plan(py, &how);
     let begin = || ArgumentWatch::begin(user, &body.names);
     let mut watch = how.arguments.then(begin).transpose()?;
-    let running = recorder::begin(plan).map_err(|Refused::Busy| Error::Usage(BUSY.into()))?;
+    let running =
+        recorder::begin(plan).map_err(|RecorderRefused::Busy| Error::Usage(BUSY.into()))?;
     let started = Instant::now();
     let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
     let covered = covered(prepared.as_ref(), applied.as_ref());
@@ -157,6 +154,15 @@ pub(super) fn record(
     })
 }
 
+/// What the recorder is to keep.
+fn plan(py: Python<'_>, how: &RecordOptions) -> RecorderPlan {
+    RecorderPlan {
+        capacity: how.capacity,
+        place: place(py),
+        words: how.arguments,
+    }
+}
+
 /// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready.
 fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
     let ahead = Ahead::begin();
@@ -179,7 +185,7 @@ fn wanted(covered: &[usize], how: &RecordOptions) -> HookOptions {
 
 /// Writes the hooks at entries, if there are to be any.
 fn apply(
-    prepared: Option<&inline_hooks::Prepared>,
+    prepared: Option<&inline_hooks::PreparedInlineHooks>,
     limits: &mut Vec<String>,
 ) -> (Option<inline_hooks::Applied>, Option<Deep>) {
     let Some(prepared) = prepared else {
@@ -218,7 +224,7 @@ fn arguments(
     user: User<'_, '_>,
     watch: Option<ArgumentWatch<'_>>,
     hook_plan: &Mutex<HookPlan>,
-    recording: &Recording,
+    recording: &CallRecording,
     limits: &mut Vec<String>,
 ) -> Result<Option<(CallArguments, WatchedArguments)>, Error> {
     let Some(watch) = watch else {
@@ -232,7 +238,10 @@ fn arguments(
 }
 
 /// Looks at the libraries whose functions are to be hooked. It takes up to a second the first time.
-fn prepare(user: User<'_, '_>, how: &RecordOptions) -> Result<inline_hooks::Prepared, Error> {
+fn prepare(
+    user: User<'_, '_>,
+    how: &RecordOptions,
+) -> Result<inline_hooks::PreparedInlineHooks, Error> {
     let libraries = libraries::now()?;
     let mut chosen = inline_hooks::usual(&libraries);
     if let Some(pattern) = &how.libraries {
@@ -255,7 +264,7 @@ fn prepare(user: User<'_, '_>, how: &RecordOptions) -> Result<inline_hooks::Prep
 
 /// The biases of the libraries all of whose functions are hooked.
 fn covered(
-    prepared: Option<&inline_hooks::Prepared>,
+    prepared: Option<&inline_hooks::PreparedInlineHooks>,
     applied: Option<&inline_hooks::Applied>,
 ) -> Vec<usize> {
     let (Some(prepared), Some(applied)) = (prepared, applied) else {
@@ -270,7 +279,7 @@ fn covered(
 }
 
 fn about(
-    prepared: &inline_hooks::Prepared,
+    prepared: &inline_hooks::PreparedInlineHooks,
     applied: &inline_hooks::Applied,
     limits: &mut Vec<String>,
 ) -> Deep {

@@ -1,6 +1,6 @@
 //! What a recording says of files, processes and threads.
 
-use diaphane_trace::syscalls::{Call, Recording};
+use diaphane_trace::syscalls::{Call, SyscallRecording};
 use serde::Serialize;
 
 use super::decode::{error_name, name_of};
@@ -38,7 +38,7 @@ pub(super) struct Creation {
 }
 
 /// The opens of a recording, in their order.
-pub(crate) fn opens(recording: &Recording) -> Vec<OpenedFile> {
+pub(crate) fn opens(recording: &SyscallRecording) -> Vec<OpenedFile> {
     let calls = recording.calls.iter().enumerate();
     calls
         .filter_map(|(index, call)| open(index, call))
@@ -65,7 +65,7 @@ fn open(index: usize, call: &Call) -> Option<OpenedFile> {
 }
 
 /// The processes and threads that were started, in their order.
-pub(super) fn creations(recording: &Recording) -> Vec<Creation> {
+pub(super) fn creations(recording: &SyscallRecording) -> Vec<Creation> {
     let calls = recording.calls.iter().enumerate();
     let creation = |(index, call): (usize, &Call)| {
         let flags = match name_of(call).as_str() {

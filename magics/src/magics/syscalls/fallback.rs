@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diaphane_trace::syscalls::Refused;
+use diaphane_trace::syscalls::SyscallsRefused;
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ struct CountRow {
 }
 
 /// Runs the cell and reports what Python announced.
-pub(super) fn run(body: &Body<'_, '_>, refused: Refused) -> Result<Report, Error> {
+pub(super) fn run(body: &Body<'_, '_>, refused: SyscallsRefused) -> Result<Report, Error> {
     audit_events::begin();
     let outcome = body.run();
     let events = audit_events::end();

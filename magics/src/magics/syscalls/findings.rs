@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use diaphane_trace::syscalls::{Call, Recording};
+use diaphane_trace::syscalls::{Call, SyscallRecording};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -31,7 +31,11 @@ const MOMENT_NS: u64 = 1_000_000;
 type NamedCalls<'a> = [(String, &'a Call)];
 
 /// All of it.
-pub(super) fn all(recording: &Recording, seen: &[SeenCall<'_>], py: Python<'_>) -> Vec<Diagnosis> {
+pub(super) fn all(
+    recording: &SyscallRecording,
+    seen: &[SeenCall<'_>],
+    py: Python<'_>,
+) -> Vec<Diagnosis> {
     let calls = recording.calls.iter();
     let calls: Vec<(String, &Call)> = calls.map(|call| (name_of(call), call)).collect();
     let found = [

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use diaphane_sight::linker::libraries::Library;
-use diaphane_trace::syscalls::{Call, Recording};
+use diaphane_trace::syscalls::{Call, SyscallRecording};
 use pyo3::prelude::*;
 
 use super::callers::{Maker, Makers};
@@ -37,7 +37,7 @@ pub(super) fn path_of(call: &Call) -> Option<String> {
 
 /// The calls that are wanted.
 pub(super) fn seen<'a>(
-    recording: &'a Recording,
+    recording: &'a SyscallRecording,
     choice: &CallFilter,
     libraries: &[Library],
     cell: Option<u32>,
@@ -67,7 +67,7 @@ type NamedPlace = (Option<String>, Option<String>);
 
 /// The places of a recording, as people write them.
 fn places(
-    recording: &Recording,
+    recording: &SyscallRecording,
     cell: Option<u32>,
     user: User<'_, '_>,
 ) -> PyResult<Vec<NamedPlace>> {

@@ -1,6 +1,6 @@
 //! The sentences of `%%syscalls`, and what it cannot see.
 
-use diaphane_trace::syscalls::Recording;
+use diaphane_trace::syscalls::SyscallRecording;
 
 use super::events::{Creation, OpenedFile};
 use crate::magics::syscalls::snapshot::SeenCall;
@@ -8,7 +8,7 @@ use diaphane_report::view::time;
 
 /// What happened.
 pub(super) fn summary(
-    recording: &Recording,
+    recording: &SyscallRecording,
     seen: &[SeenCall<'_>],
     opens: &[OpenedFile],
     creations: &[Creation],
@@ -60,7 +60,7 @@ fn files(opens: &[OpenedFile]) -> String {
     parts.join(", ")
 }
 
-fn started(recording: &Recording, seen: &[SeenCall<'_>], creations: &[Creation]) -> String {
+fn started(recording: &SyscallRecording, seen: &[SeenCall<'_>], creations: &[Creation]) -> String {
     let say = |kind: &str, many: &str| {
         let own: Vec<&Creation> = creations
             .iter()
@@ -97,7 +97,7 @@ fn started(recording: &Recording, seen: &[SeenCall<'_>], creations: &[Creation])
 }
 
 /// What is not seen.
-pub(super) fn limits(recording: &Recording) -> Vec<String> {
+pub(super) fn limits(recording: &SyscallRecording) -> Vec<String> {
     let mut limits = Vec::new();
     if recording.forked {
         limits.push(

@@ -1,7 +1,7 @@
 //! The system calls of the cell, as far as they open files or start processes.
 
 use diaphane_sight::linker::libraries::LibraryKind;
-use diaphane_trace::syscalls::{Call, Plan, Recording, Running, begin};
+use diaphane_trace::syscalls::{Call, RunningSyscalls, SyscallPlan, SyscallRecording, begin};
 use syscalls::Sysno;
 
 use super::opens::{OpenAttempt, Source};
@@ -12,10 +12,10 @@ use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 const ROOM: usize = 256 << 20;
 
 /// The system calls, seen while the cell runs.
-pub(super) struct Seeing(Running);
+pub(super) struct Seeing(RunningSyscalls);
 
 /// What was seen.
-pub(super) struct SeenEvents(Recording);
+pub(super) struct SeenEvents(SyscallRecording);
 
 /// What was started.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) struct Created {
 impl Seeing {
     /// Begins, where the kernel sends system calls to the program.
     pub fn begin() -> Option<Self> {
-        let plan = Plan {
+        let plan = SyscallPlan {
             capacity: ROOM,
             only: Some(is_wanted),
             stacks: false,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diaphane_trace::linker_events::{Event, What};
+use diaphane_trace::linker_events::{LinkerEvent, What};
 
 /// A call of `dlopen`, or what is known of one that was not seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ struct Thread {
 
 impl Timeline {
     /// Reads the events in their order.
-    pub fn of(events: &[Event]) -> Self {
+    pub fn of(events: &[LinkerEvent]) -> Self {
         let mut timeline = Self::default();
         let mut threads: HashMap<i32, Thread> = HashMap::new();
         for event in events {
@@ -98,7 +98,7 @@ impl Timeline {
         }
     }
 
-    fn hear(&mut self, event: &Event, thread: &mut Thread) {
+    fn hear(&mut self, event: &LinkerEvent, thread: &mut Thread) {
         let at = event.at;
         match &event.what {
             What::Noted(number) => thread.request = Some((*number, at)),
@@ -148,7 +148,7 @@ impl Timeline {
     }
 
     /// The first file of a call was found; the call itself was seen if it could be.
-    fn add(&mut self, event: &Event, thread: &mut Thread) {
+    fn add(&mut self, event: &LinkerEvent, thread: &mut Thread) {
         let seen = thread.call.take();
         let index = seen.unwrap_or_else(|| {
             let request = thread.request.take();
@@ -180,7 +180,7 @@ impl Timeline {
 
     fn map(
         &mut self,
-        event: &Event,
+        event: &LinkerEvent,
         thread: &mut Thread,
         (map, bias): (usize, usize),
         path: &str,
@@ -248,8 +248,8 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    fn events(list: Vec<What>) -> Vec<Event> {
-        let event = |(index, what)| Event {
+    fn events(list: Vec<What>) -> Vec<LinkerEvent> {
+        let event = |(index, what)| LinkerEvent {
             at: 10 * (index as u64 + 1),
             tid: 1,
             what,

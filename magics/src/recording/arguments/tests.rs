@@ -6,7 +6,7 @@ use std::process::Command;
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
-use diaphane_trace::recorder::{self, Plan};
+use diaphane_trace::recorder::{self, RecorderPlan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -54,7 +54,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
             arguments: true,
         };
         let mut watch = ArgumentWatch::begin(user, &names(code)).unwrap();
-        let plan = Plan {
+        let plan = RecorderPlan {
             capacity: 1 << 20,
             words: true,
             place: None,

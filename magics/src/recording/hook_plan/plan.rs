@@ -9,7 +9,7 @@ use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::spans::Span;
-use diaphane_trace::got_hooks::{Prepared, Site, got};
+use diaphane_trace::got_hooks::{PreparedGotHooks, Site, got};
 use diaphane_trace::recorder::words;
 use regex::Regex;
 
@@ -22,7 +22,7 @@ use crate::recording::signatures;
 /// All that is known before hooks are placed.
 #[derive(Default)]
 pub(super) struct Plan {
-    pub prepared: Option<Arc<Prepared>>,
+    pub prepared: Option<Arc<PreparedGotHooks>>,
     /// How many calls between libraries there are.
     pub calls: usize,
     /// The inner loops of ufuncs.
@@ -122,7 +122,7 @@ impl Plan {
         plan.loops = loops.iter().map(|site| site.target).collect();
         sites.extend(loops);
         plan.owners = tables;
-        match Prepared::new(&sites) {
+        match PreparedGotHooks::new(&sites) {
             Ok(prepared) => plan.prepared = Some(Arc::new(prepared)),
             Err(refused) => plan
                 .limits

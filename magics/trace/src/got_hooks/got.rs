@@ -36,7 +36,7 @@ const NEVER: &[&str] = &[
 
 /// What was found of a library, and what could not be hooked.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct GotCalls {
     /// What can be hooked.
     pub sites: Vec<Site>,
     /// The names by which the library asked for the sites' targets, in their order.
@@ -48,8 +48,12 @@ pub struct Found {
 }
 
 /// The calls that leave a library, but for those into libraries that are not wanted.
-pub fn calls(library: &Library, libraries: &[Library], into: impl Fn(&Library) -> bool) -> Found {
-    let mut found = Found::default();
+pub fn calls(
+    library: &Library,
+    libraries: &[Library],
+    into: impl Fn(&Library) -> bool,
+) -> GotCalls {
+    let mut found = GotCalls::default();
     let bias = library.image.bias();
     for entry in table(&library.image, library).iter() {
         let value = entry.value;

@@ -42,7 +42,7 @@ struct Placed {
 
 /// Hooks with all that can be known before they are placed, so that they can be placed often.
 #[derive(Debug, Default)]
-pub struct Prepared {
+pub struct PreparedGotHooks {
     all: Vec<Placed>,
     /// Pages that the linker closed after it had filled them.
     closed: Vec<Closed>,
@@ -51,7 +51,7 @@ pub struct Prepared {
 
 /// Why no hook was placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum GotHooksRefused {
     /// There is no recorder for it.
     #[error("calls can be hooked on x86-64 only")]
     Processor,
@@ -63,24 +63,26 @@ pub enum Refused {
     Maps,
 }
 
-impl Prepared {
+impl PreparedGotHooks {
     /// Makes the trampolines.
-    pub fn new(sites: &[Site]) -> Result<Self, Refused> {
+    pub fn new(sites: &[Site]) -> Result<Self, GotHooksRefused> {
         if !recorder::can_be_hooked() {
-            return Err(Refused::Processor);
+            return Err(GotHooksRefused::Processor);
         }
         let wanted: Vec<Wanted> = sites.iter().map(Site::wanted).collect();
-        let trampolines = trampolines(&wanted).ok_or(Refused::Memory)?;
+        let trampolines = trampolines(&wanted).ok_or(GotHooksRefused::Memory)?;
         Self::leading(sites.iter().copied().zip(trampolines))
     }
 
     /// With the pieces of code that the pointers are to lead to.
-    pub(crate) fn leading(sites: impl Iterator<Item = (Site, usize)>) -> Result<Self, Refused> {
+    pub(crate) fn leading(
+        sites: impl Iterator<Item = (Site, usize)>,
+    ) -> Result<Self, GotHooksRefused> {
         let counters = link_map::counters();
         let all: Vec<Placed> = sites
             .map(|(site, trampoline)| Placed { site, trampoline })
             .collect();
-        let maps = Maps::read().map_err(|_| Refused::Maps)?;
+        let maps = Maps::read().map_err(|_| GotHooksRefused::Maps)?;
         Ok(Self {
             closed: pages::closed(all.iter().map(|one| one.site.address), &maps),
             all,
@@ -132,17 +134,18 @@ impl Prepared {
 #[must_use]
 pub struct Hooks {
     /// Each set with its place among those that a fork's child knows.
-    placed: Vec<(Arc<Prepared>, &'static AtomicPtr<Prepared>)>,
+    placed: Vec<(Arc<PreparedGotHooks>, &'static AtomicPtr<PreparedGotHooks>)>,
 }
 
 /// How many sets of hooks there can be at once.
 const SETS: usize = 256;
 /// What a fork's child has to put back.
-static PUBLISHED: [AtomicPtr<Prepared>; SETS] = [const { AtomicPtr::new(ptr::null_mut()) }; SETS];
+static PUBLISHED: [AtomicPtr<PreparedGotHooks>; SETS] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; SETS];
 
 impl Hooks {
     /// Places hooks. Pointers that changed meanwhile are left out.
-    pub fn place(prepared: Arc<Prepared>) -> Self {
+    pub fn place(prepared: Arc<PreparedGotHooks>) -> Self {
         undo_in_children();
         let mut hooks = Self { placed: Vec::new() };
         hooks.extend(prepared);
@@ -150,10 +153,10 @@ impl Hooks {
     }
 
     /// Places further hooks, for example of libraries that were loaded since; says whether there was room for them.
-    pub fn extend(&mut self, prepared: Arc<Prepared>) -> bool {
+    pub fn extend(&mut self, prepared: Arc<PreparedGotHooks>) -> bool {
         // A child must know them before they are there.
         let pointer = Arc::as_ptr(&prepared).cast_mut();
-        let free = |place: &&AtomicPtr<Prepared>| {
+        let free = |place: &&AtomicPtr<PreparedGotHooks>| {
             let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
             let null = ptr::null_mut();
             place

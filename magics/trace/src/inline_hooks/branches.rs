@@ -3,7 +3,7 @@
 use diaphane_sight::proc::spans::{Span, bytes};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
 
-use super::functions::Found;
+use super::functions::FoundFunctions;
 use super::text::Text;
 
 /// So many bytes behind the start of a function may be moved: four of a mark, and instructions that begin in the next
@@ -43,7 +43,7 @@ struct Marks {
 
 impl Branches {
     /// Reads all code.
-    pub(super) fn of(found: &Found, text: &Text) -> Self {
+    pub(super) fn of(found: &FoundFunctions, text: &Text) -> Self {
         let mut branches = Self::default();
         let Some(marks) = Marks::of(found, text) else {
             return branches;
@@ -135,7 +135,7 @@ impl Branches {
 }
 
 impl Marks {
-    fn of(found: &Found, text: &Text) -> Option<Self> {
+    fn of(found: &FoundFunctions, text: &Text) -> Option<Self> {
         let start = text.segments.first()?.span.start;
         let end = text.segments.last()?.span.end;
         let span = Span::new(start, end);

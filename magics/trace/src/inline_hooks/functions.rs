@@ -13,7 +13,7 @@ use super::text::Text;
 
 /// What code a library has.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FoundFunctions {
     /// The functions in the order of their starts, which are all different.
     pub(super) functions: Vec<Function>,
     /// Parts of functions that lie elsewhere. Their branches count, and nobody calls them.
@@ -29,11 +29,11 @@ pub(super) struct Function {
 }
 
 /// Finds the functions of a library.
-pub(super) fn functions(library: &Library, text: &Text) -> Found {
+pub(super) fn functions(library: &Library, text: &Text) -> FoundFunctions {
     let bias = library.image.bias();
     let table = Table::of(library);
     let inside = |span: &Span| text.segment(span.start).is_some();
-    let mut found = Found::default();
+    let mut found = FoundFunctions::default();
     for (name, kind, start, size) in table.places(bias) {
         let span = Span::new(start, start.saturating_add(size));
         if kind != SymbolKind::Function || size == 0 || !inside(&span) {

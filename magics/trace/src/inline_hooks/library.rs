@@ -12,7 +12,7 @@ use super::branches::Branches;
 use super::functions::{Function, functions};
 use super::prologue::{Prologue, Reason, prologue};
 use super::text::Text;
-use crate::inline_hooks::moved_code::{Patch, Trampolines};
+use crate::inline_hooks::moved_code::{EntryPatch, Trampolines};
 use crate::inline_hooks::text_patching;
 use crate::recorder::functions as numbers;
 
@@ -30,7 +30,7 @@ pub struct Ready {
     /// How long it took.
     pub took: Duration,
     /// What is written, ordered by address.
-    pub(super) patches: Vec<Patch>,
+    pub(super) patches: Vec<EntryPatch>,
     /// The executable segments.
     pub(super) code: Vec<Span>,
     /// By this the linker knows it.
@@ -80,7 +80,7 @@ impl Ready {
     }
 
     /// The patch in whose bytes an address lies, but for its first.
-    pub(super) fn inside(&self, address: usize) -> Option<&Patch> {
+    pub(super) fn inside(&self, address: usize) -> Option<&EntryPatch> {
         let before = self.patches.partition_point(|patch| patch.at < address);
         let patch = &self.patches[before.checked_sub(1)?];
         (address < patch.at + patch.jump.len()).then_some(patch)

@@ -27,7 +27,7 @@ use std::time::Duration;
 use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries::Library;
 
-pub use crate::inline_hooks::stop_the_world::Refused;
+pub use crate::inline_hooks::stop_the_world::InlineHooksRefused;
 pub use crate::inline_hooks::unsignalled::let_run;
 pub use choice::{may_be_hooked, usual};
 pub use library::{Ready, Unfit};
@@ -46,7 +46,7 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Libraries that were looked at; made once for each, and kept.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedInlineHooks {
     /// Those that can be hooked.
     pub ready: Vec<&'static Ready>,
     /// The others.
@@ -72,7 +72,7 @@ pub struct Applied {
 /// What went wrong when hooks were to be removed.
 #[derive(Debug, thiserror::Error)]
 #[error("functions stay hooked until the next recording: {0}")]
-pub struct Stays(Refused);
+pub struct Stays(InlineHooksRefused);
 
 /// What was learned and done so far.
 #[derive(Default)]
@@ -99,10 +99,13 @@ static WRITTEN: AtomicPtr<List> = AtomicPtr::new(ptr::null_mut());
 /// Makes libraries ready. It takes up to half a second for the largest, and nothing the next time. `words` gives the
 /// functions of a library whose arguments may be kept; it is asked once for each.
 #[must_use]
-pub fn prepare(libraries: &[&Library], words: impl Fn(&Library) -> HashSet<usize>) -> Prepared {
+pub fn prepare(
+    libraries: &[&Library],
+    words: impl Fn(&Library) -> HashSet<usize>,
+) -> PreparedInlineHooks {
     let mut state = STATE.lock();
     let known = &mut state.get_or_insert_default().known;
-    let mut prepared = Prepared {
+    let mut prepared = PreparedInlineHooks {
         ready: Vec::new(),
         unfit: Vec::new(),
     };
@@ -137,9 +140,9 @@ fn look(
     Ready::prepare(library, &words(library)).map(|ready| &*Box::leak(Box::new(ready)))
 }
 
-impl Prepared {
+impl PreparedInlineHooks {
     /// Writes the jumps, all at once.
-    pub fn apply(&self) -> Result<Applied, Refused> {
+    pub fn apply(&self) -> Result<Applied, InlineHooksRefused> {
         let mut state = STATE.lock();
         let state = state.get_or_insert_default();
         forks::guard();
@@ -147,7 +150,7 @@ impl Prepared {
         if !WRITTEN.load(Ordering::Acquire).is_null() {
             // An earlier recording may have left them; one that runs holds them itself.
             if state.remains.is_empty() {
-                return Err(Refused::Busy);
+                return Err(InlineHooksRefused::Busy);
             }
             undo(LAST_TIMEOUT)?;
             state.remains.clear();
@@ -228,12 +231,12 @@ fn without(
 fn write(
     chosen: &[&'static Ready],
     unsignalled: &[UnsignalledThread],
-) -> Result<(Written, Duration), Refused> {
+) -> Result<(Written, Duration), InlineHooksRefused> {
     // Signal handlers may look at the list whenever they run.
     let list: &'static [&'static Ready] = Vec::leak(chosen.to_vec());
     let list: &'static List = Box::leak(Box::new(list));
     // It stays open as long as the jumps are there: to close and open it again costs as much as all the rest.
-    text_patching::open(list).map_err(|()| Refused::Denied)?;
+    text_patching::open(list).map_err(|()| InlineHooksRefused::Denied)?;
     text_patching::touch(list);
     let done = while_stopped(list, unsignalled, TIMEOUT, Trust::None, || {
         WRITTEN.store(ptr::from_ref(list).cast_mut(), Ordering::Release);
@@ -249,14 +252,14 @@ fn write(
 
 /// Takes all jumps back; a child process has done so at its birth.
 #[allow(unsafe_code, reason = "the list is published as a raw pointer")]
-fn undo(timeout: Duration) -> Result<Duration, Refused> {
+fn undo(timeout: Duration) -> Result<Duration, InlineHooksRefused> {
     // SAFETY: it points at a list that lives for ever.
     let Some(list) = (unsafe { WRITTEN.load(Ordering::Acquire).as_ref() }) else {
         return Ok(Duration::ZERO);
     };
     let unsignalled = unsignalled(list, timeout)?;
     // Somebody else may have closed it meanwhile.
-    text_patching::open(list).map_err(|()| Refused::Denied)?;
+    text_patching::open(list).map_err(|()| InlineHooksRefused::Denied)?;
     let done = while_stopped(list, &unsignalled, timeout, Trust::Sleeping, || {
         text_patching::write(list, Want::Originals);
         text_patching::synchronize();

@@ -30,7 +30,7 @@ const USUAL: usize = 48;
 
 /// A function whose entry can be hooked.
 #[derive(Debug)]
-pub(super) struct Patch {
+pub(super) struct EntryPatch {
     /// Where the jump is written.
     pub(super) at: usize,
     /// What stands there.
@@ -43,7 +43,7 @@ pub(super) struct Patch {
     moves: [(u8, u8); JUMP],
 }
 
-impl Patch {
+impl EntryPatch {
     /// Where a thread goes on that stands between two instructions that are moved. `None` if it stands at no beginning
     /// of one.
     pub(super) fn moved(&self, address: usize) -> Option<usize> {
@@ -80,7 +80,7 @@ impl Trampolines {
         number: u32,
         words: bool,
         text: &Text,
-    ) -> Result<Patch, Reason> {
+    ) -> Result<EntryPatch, Reason> {
         let trampoline = self.memory.start + self.code.len();
         if trampoline + MOST > self.memory.end {
             return Err(Reason::Room);
@@ -112,7 +112,7 @@ impl Trampolines {
         self.code.extend(code);
         self.code
             .resize(self.code.len().next_multiple_of(ALIGN), 0xcc);
-        Ok(Patch {
+        Ok(EntryPatch {
             at: prologue.at,
             original,
             jump,

@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_micros(500);
 
 /// Why the threads were not stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum InlineHooksRefused {
     /// No signal is free, or none may be sent.
     #[error("no signal can be sent to the threads of this process")]
     Signal,
@@ -92,8 +92,8 @@ pub(super) fn while_stopped<T>(
     timeout: Duration,
     trust: Trust,
     run: impl FnOnce() -> T,
-) -> Result<(T, Duration), Refused> {
-    let signal = handled().ok_or(Refused::Signal)?;
+) -> Result<(T, Duration), InlineHooksRefused> {
+    let signal = handled().ok_or(InlineHooksRefused::Signal)?;
     let mut world = World {
         libraries,
         signal,
@@ -145,7 +145,7 @@ impl World<'_> {
     }
 
     /// Until a list shows nobody new and all have answered.
-    fn stop_all(&mut self, began: Instant, timeout: Duration) -> Result<(), Refused> {
+    fn stop_all(&mut self, began: Instant, timeout: Duration) -> Result<(), InlineHooksRefused> {
         loop {
             let rung = STOP_ANSWERS.load(Ordering::Acquire);
             self.ask()?;
@@ -172,7 +172,7 @@ impl World<'_> {
     }
 
     /// Lists the threads; says whether one is new.
-    fn list(&mut self) -> Result<bool, Refused> {
+    fn list(&mut self) -> Result<bool, InlineHooksRefused> {
         self.round += 1;
         let (round, own, members) = (self.round, self.own, &mut self.members);
         let mut new = false;
@@ -200,7 +200,7 @@ impl World<'_> {
         }
         match listed {
             Some(()) if !too_many => Ok(new),
-            _ => Err(Refused::Threads),
+            _ => Err(InlineHooksRefused::Threads),
         }
     }
 
@@ -222,7 +222,7 @@ impl World<'_> {
     }
 
     /// Sends the signal to those who can be asked.
-    fn ask(&mut self) -> Result<(), Refused> {
+    fn ask(&mut self) -> Result<(), InlineHooksRefused> {
         let stop = u64::from(self.stop) << 3;
         for (index, member) in self.members.iter_mut().enumerate() {
             if member.state != State::Ready {
@@ -232,14 +232,14 @@ impl World<'_> {
             member.state = match ask(member.tid, self.signal, self.stop, index) {
                 Ok(()) => State::Asked,
                 Err(Unsent::Gone) => State::Gone,
-                Err(Unsent::Denied) => return Err(Refused::Signal),
+                Err(Unsent::Denied) => return Err(InlineHooksRefused::Signal),
             };
         }
         Ok(())
     }
 
     /// Whether nobody runs who must not.
-    fn settled(&self) -> Result<bool, Refused> {
+    fn settled(&self) -> Result<bool, InlineHooksRefused> {
         let stop = u64::from(self.stop) << 3;
         let mut settled = true;
         for (member, slot) in self.members.iter().zip(&SLOTS) {
@@ -249,7 +249,7 @@ impl World<'_> {
                 State::Asked => match slot.load(Ordering::Acquire) {
                     answer if answer == stop | phase::WAITS => true,
                     answer if answer == stop | phase::LOST => {
-                        return Err(Refused::Lost(member.tid));
+                        return Err(InlineHooksRefused::Lost(member.tid));
                     }
                     _ => false,
                 },
@@ -259,7 +259,7 @@ impl World<'_> {
     }
 
     /// When time is up: whoever did not stop is left, if that is allowed.
-    fn give_up(&mut self) -> Result<(), Refused> {
+    fn give_up(&mut self) -> Result<(), InlineHooksRefused> {
         let stop = u64::from(self.stop) << 3;
         for (member, slot) in self.members.iter_mut().zip(&SLOTS) {
             let tid = member.tid;
@@ -275,7 +275,7 @@ impl World<'_> {
                 State::Gone | State::Left => {}
                 State::Asked if waits => {}
                 _ if self.trust == Trust::Sleeping && outside() => member.state = State::Left,
-                _ => return Err(Refused::Silent(tid)),
+                _ => return Err(InlineHooksRefused::Silent(tid)),
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 use super::library::{Ready, Unfit};
 use super::prologue::JUMP;
 use crate::arch::code::prefetch;
-use crate::inline_hooks::moved_code::Patch;
+use crate::inline_hooks::moved_code::EntryPatch;
 
 /// The numbers of `linux/membarrier.h`.
 const SYNC_CORE: i32 = 1 << 5;
@@ -137,7 +137,9 @@ pub(super) fn write(libraries: &[&Ready], want: Want) -> Written {
 }
 
 /// Each patch, with one that comes soon.
-fn with_next<'a>(libraries: &'a [&Ready]) -> impl Iterator<Item = (&'a Patch, &'a Patch)> {
+fn with_next<'a>(
+    libraries: &'a [&Ready],
+) -> impl Iterator<Item = (&'a EntryPatch, &'a EntryPatch)> {
     libraries.iter().flat_map(|library| {
         let last = library.patches.last();
         let ahead = library
@@ -168,7 +170,7 @@ pub(super) fn announce() {
 
 /// Whether a patch was written; `None` where something else stands, and `Some(false)` where nothing was to do.
 #[allow(unsafe_code, reason = "code is written")]
-fn replace(patch: &Patch, want: Want) -> Option<bool> {
+fn replace(patch: &EntryPatch, want: Want) -> Option<bool> {
     let (from, to) = match want {
         Want::Jumps => (&patch.original, &patch.jump),
         Want::Originals => (&patch.jump, &patch.original),

@@ -19,7 +19,7 @@ use diaphane_sight::unwind::{Stack, Unwinder, asleep};
 
 use super::library::Ready;
 use super::signal::handled;
-use crate::inline_hooks::stop_the_world::Refused;
+use crate::inline_hooks::stop_the_world::InlineHooksRefused;
 
 /// A thread that blocks the signal and sleeps.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ pub fn let_run(tid: i32) {
 pub(super) fn unsignalled(
     libraries: &[&'static Ready],
     timeout: Duration,
-) -> Result<Vec<UnsignalledThread>, Refused> {
-    let signal = handled().ok_or(Refused::Signal)?;
+) -> Result<Vec<UnsignalledThread>, InlineHooksRefused> {
+    let signal = handled().ok_or(InlineHooksRefused::Signal)?;
     let own = rustix::thread::gettid().as_raw_nonzero().get();
     let mut blocking = Vec::new();
     let blocks = |tid| tasks::status(tid).is_some_and(|status| status.blocks(signal));
@@ -61,7 +61,7 @@ pub(super) fn unsignalled(
             blocking.push(tid);
         }
     })
-    .ok_or(Refused::Threads)?;
+    .ok_or(InlineHooksRefused::Threads)?;
     if blocking.is_empty() {
         return Ok(Vec::new());
     }
@@ -69,8 +69,8 @@ pub(super) fn unsignalled(
     if blocking.is_empty() {
         return Ok(found);
     }
-    let maps = Maps::query().map_err(|_| Refused::Threads)?;
-    let loaded = libraries::loaded(&maps).map_err(|_| Refused::Threads)?;
+    let maps = Maps::query().map_err(|_| InlineHooksRefused::Threads)?;
+    let loaded = libraries::loaded(&maps).map_err(|_| InlineHooksRefused::Threads)?;
     let mut unwinder = Unwinder::new(&loaded);
     let deadline = Instant::now() + timeout;
     for tid in blocking {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries::Library;
 
-use crate::got_hooks::{Hooks, Prepared, Site, got};
+use crate::got_hooks::{Hooks, PreparedGotHooks, Site, got};
 use crate::linker_events::event_buffer;
 use crate::linker_events::event_buffer::Kind;
 use crate::trampolines::publish;
@@ -41,7 +41,7 @@ pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
             .find(|(key, _)| *key == (site.target, *second))?;
         Some((*site, own.1))
     });
-    let prepared = Prepared::leading(with_piece).ok()?;
+    let prepared = PreparedGotHooks::leading(with_piece).ok()?;
     Some((Hooks::place(Arc::new(prepared)), sites.len()))
 }
 

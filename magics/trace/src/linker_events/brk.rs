@@ -11,7 +11,7 @@ use diaphane_sight::proc::spans;
 use rustix::mm::{MprotectFlags, mprotect};
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::Refused;
+use super::LinkerEventsRefused;
 
 /// `jmp [rip]`, and the address behind it.
 const JUMP: usize = 14;
@@ -21,7 +21,7 @@ const RET: u8 = 0xc3;
 
 /// A jump that can be placed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patch {
+pub(super) struct BrkPatch {
     at: usize,
     before: [u8; JUMP],
     jump: [u8; JUMP],
@@ -29,12 +29,12 @@ pub(super) struct Patch {
     length: usize,
 }
 
-impl Patch {
+impl BrkPatch {
     /// Looks whether the function is as empty as it should be, with room for a jump.
-    pub fn prepare(function: usize, target: usize) -> Result<Self, Refused> {
+    pub fn prepare(function: usize, target: usize) -> Result<Self, LinkerEventsRefused> {
         let code = spans::bytes(function, ENDBR.len() + JUMP);
         if code.len() < ENDBR.len() + JUMP {
-            return Err(Refused::Unreadable);
+            return Err(LinkerEventsRefused::Unreadable);
         }
         let skipped = if code.starts_with(ENDBR) {
             ENDBR.len()
@@ -46,15 +46,15 @@ impl Patch {
         let at = function + skipped;
         match before[0] {
             RET => {}
-            0xcc => return Err(Refused::Debugger),
-            _ => return Err(Refused::Unknown),
+            0xcc => return Err(LinkerEventsRefused::Debugger),
+            _ => return Err(LinkerEventsRefused::Unknown),
         }
         if !is_padding(&before[1..]) {
-            return Err(Refused::Unknown);
+            return Err(LinkerEventsRefused::Unknown);
         }
         let size = rustix::param::page_size();
         let page = at / size * size;
-        let maps = Maps::read().map_err(|_| Refused::Unreadable)?;
+        let maps = Maps::read().map_err(|_| LinkerEventsRefused::Unreadable)?;
         let is_code = maps.find(at).is_some_and(|region| region.perms == "r-xp");
         let mut jump = [0; JUMP];
         jump[..2].copy_from_slice(&[0xff, 0x25]);
@@ -67,12 +67,12 @@ impl Patch {
             length: (at + JUMP).next_multiple_of(size) - page,
         };
         membarrier(MembarrierCommand::RegisterPrivateExpeditedSyncCore)
-            .map_err(|_| Refused::Barrier)?;
-        is_code.then_some(patch).ok_or(Refused::Unknown)
+            .map_err(|_| LinkerEventsRefused::Barrier)?;
+        is_code.then_some(patch).ok_or(LinkerEventsRefused::Unknown)
     }
 
     /// Places the jump.
-    pub fn place(&self) -> Result<(), Refused> {
+    pub fn place(&self) -> Result<(), LinkerEventsRefused> {
         self.open()?;
         self.write(&self.jump[1..], 1);
         synchronise();
@@ -94,9 +94,9 @@ impl Patch {
         self.close();
     }
 
-    fn open(&self) -> Result<(), Refused> {
+    fn open(&self) -> Result<(), LinkerEventsRefused> {
         self.protect(MprotectFlags::READ | MprotectFlags::WRITE | MprotectFlags::EXEC)
-            .map_err(|_| Refused::Memory)
+            .map_err(|_| LinkerEventsRefused::Memory)
     }
 
     fn close(&self) {

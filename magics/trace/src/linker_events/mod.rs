@@ -20,13 +20,13 @@ use diaphane_sight::linker::link_map;
 use crate::clock::{Moment, Scale};
 use crate::got_hooks::Hooks;
 use crate::linker_events::event_buffer::{Entry, Kind};
-use brk::Patch;
+use brk::BrkPatch;
 use debug::{ADDING, CONSISTENT, Map};
 use list::Change;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct LinkerEvent {
     /// Nanoseconds since the beginning.
     pub at: u64,
     /// The thread.
@@ -85,7 +85,7 @@ pub enum What {
 
 /// Why loads cannot be seen where they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum LinkerEventsRefused {
     /// There is one event buffer.
     #[error("the loads of another cell are being traced")]
     Busy,
@@ -111,9 +111,9 @@ pub enum Refused {
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
-pub struct Recording {
+pub struct LinkerEventsRecording {
     /// All events, in their order.
-    pub events: Vec<Event>,
+    pub events: Vec<LinkerEvent>,
     /// How many found no room.
     pub lost: usize,
     /// From the beginning to the end, in nanoseconds.
@@ -125,7 +125,7 @@ pub struct Recording {
 /// A recording that runs; it ends when this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Running {
+pub struct RunningLinkerEvents {
     began: Moment,
     hooks: Option<(Hooks, usize)>,
 }
@@ -134,19 +134,19 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// Whether libraries may have been removed since the list was compared last.
 static REMOVED: AtomicBool = AtomicBool::new(false);
-static PLACED: ProcessLock<Option<Patch>> = ProcessLock::new(|| None);
+static PLACED: ProcessLock<Option<BrkPatch>> = ProcessLock::new(|| None);
 
 /// Begins. The libraries are those that are loaded.
-pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
+pub fn begin(libraries: &[Library]) -> Result<RunningLinkerEvents, LinkerEventsRefused> {
     if !crate::arch::code::PATCHED {
-        return Err(Refused::Processor);
+        return Err(LinkerEventsRefused::Processor);
     }
-    let root = debug::find().ok_or(Refused::Unreadable)?;
+    let root = debug::find().ok_or(LinkerEventsRefused::Unreadable)?;
     if TAKEN.swap(true, Ordering::AcqRel) {
-        return Err(Refused::Busy);
+        return Err(LinkerEventsRefused::Busy);
     }
     undo_in_children();
-    let patch = Patch::prepare(root.brk, (changed as *const ()).addr());
+    let patch = BrkPatch::prepare(root.brk, (changed as *const ()).addr());
     let patch = patch.inspect_err(|_| TAKEN.store(false, Ordering::Release))?;
     initialisers::prepare();
     event_buffer::clear();
@@ -155,7 +155,7 @@ pub fn begin(libraries: &[Library]) -> Result<Running, Refused> {
     REMOVED.store(true, Ordering::Relaxed);
     link_map::while_nothing_unloads(|| list::compare(root, |_| {}));
     let hooks = asks::hook(libraries);
-    let running = Running {
+    let running = RunningLinkerEvents {
         began: Moment::now(),
         hooks,
     };
@@ -177,20 +177,20 @@ pub fn note(number: usize) {
     }
 }
 
-impl Running {
+impl RunningLinkerEvents {
     /// Ends it.
-    pub fn end(mut self) -> Recording {
+    pub fn end(mut self) -> LinkerEventsRecording {
         let callers = self.stop();
         let ended = Moment::now();
         let scale = Scale::between(self.began, ended);
         let since = |ticks: u64| scale.nanoseconds(ticks.saturating_sub(self.began.ticks));
         let (entries, lost) = event_buffer::take();
-        let event = |entry: Entry| Event {
+        let event = |entry: Entry| LinkerEvent {
             at: since(entry.ticks),
             tid: entry.tid,
             what: What::of(entry),
         };
-        Recording {
+        LinkerEventsRecording {
             events: entries.into_iter().map(event).collect(),
             lost,
             lasted: since(ended.ticks),
@@ -210,7 +210,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningLinkerEvents {
     fn drop(&mut self) {
         self.stop();
         TAKEN.store(false, Ordering::Release);

@@ -24,7 +24,7 @@ pub use asm::{common, common_by_choice, common_with_words};
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct RecorderPlan {
     /// How many events each thread may write.
     pub capacity: usize,
     /// Where the calling thread's interpreter keeps its place.
@@ -53,7 +53,7 @@ pub struct Place {
 
 /// What was recorded.
 #[derive(Debug)]
-pub struct Recording {
+pub struct CallRecording {
     /// One for each thread that did something.
     pub logs: Vec<Log>,
     /// What the times are in nanoseconds.
@@ -70,7 +70,7 @@ pub struct Recording {
 
 /// Why nothing is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum RecorderRefused {
     /// There is one recorder.
     #[error("another recording is running")]
     Busy,
@@ -79,7 +79,7 @@ pub enum Refused {
 /// A recording that runs; it ends when this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Running {
+pub struct RunningRecorder {
     generation: u64,
     began: Moment,
     event_ns: f64,
@@ -88,10 +88,10 @@ pub struct Running {
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Begins.
-pub fn begin(plan: Plan) -> Result<Running, Refused> {
+pub fn begin(plan: RecorderPlan) -> Result<RunningRecorder, RecorderRefused> {
     let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
-    free.map_err(|_| Refused::Busy)?;
+    free.map_err(|_| RecorderRefused::Busy)?;
     free_ended();
     let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
     CAPACITY.store(plan.capacity, Ordering::Relaxed);
@@ -114,19 +114,19 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
         writer.warm();
     }
     let began = Moment::now();
-    Ok(Running {
+    Ok(RunningRecorder {
         generation,
         began,
         event_ns,
     })
 }
 
-impl Running {
+impl RunningRecorder {
     /// Ends it and gives what was recorded.
-    pub fn end(self) -> Recording {
+    pub fn end(self) -> CallRecording {
         stop(self.generation);
         let ended = Moment::now();
-        Recording {
+        CallRecording {
             logs: collect(self.generation),
             scale: Scale::between(self.began, ended),
             started: self.began.ticks,
@@ -137,7 +137,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRecorder {
     fn drop(&mut self) {
         stop(self.generation);
     }
@@ -220,7 +220,7 @@ unsafe extern "C" fn slow(saved: &SavedRegisters) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn words(saved: &SavedRegisters, state: &words::State) {
+unsafe extern "C" fn words(saved: &SavedRegisters, state: &words::VectorRegisters) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     let mut event = saved.event(0);

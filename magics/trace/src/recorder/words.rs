@@ -40,7 +40,7 @@ pub enum Capture {
 /// The vector registers as the processor saves them.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct VectorRegisters {
     control: [u8; 160],
     vectors: [[usize; 2]; 16],
 }
@@ -110,7 +110,12 @@ fn known() -> Option<&'static CaptureSpecs> {
 }
 
 /// Reads what is to be kept of a call; all of it, or nothing.
-pub(super) fn read(function: u32, saved: &SavedRegisters, state: &State, words: &mut Words) {
+pub(super) fn read(
+    function: u32,
+    saved: &SavedRegisters,
+    state: &VectorRegisters,
+    words: &mut Words,
+) {
     let mut reader = Reader::default();
     for &capture in capture_spec(function).unwrap_or_default() {
         if reader.keep(capture, saved, state, words).is_none() {
@@ -134,7 +139,7 @@ impl Reader {
         &mut self,
         capture: Capture,
         saved: &SavedRegisters,
-        state: &State,
+        state: &VectorRegisters,
         words: &mut Words,
     ) -> Option<()> {
         match capture {

@@ -13,7 +13,7 @@ use diaphane_sight::proc::spans;
 use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted};
 
 use super::timer::own_cpu;
-use super::{Clock, Refused, Totals};
+use super::{Clock, SamplerRefused, Totals};
 use crate::arch::signal_frames;
 
 /// How many copies wait at most.
@@ -114,9 +114,9 @@ impl SamplerSlot {
 type Note = fn(usize, &mut [usize]) -> usize;
 
 /// Makes room, and gives the signal for timers.
-pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, Refused> {
+pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRefused> {
     RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
-    let signal = claim(&SIGNAL, handle).ok_or(Refused::NoSignal)?;
+    let signal = claim(&SIGNAL, handle).ok_or(SamplerRefused::NoSignal)?;
     let period = 1_000_000_000 / u64::from(hz.max(1));
     PERIOD.store(period, Ordering::Relaxed);
     NOTE.store(note as usize, Ordering::Relaxed);

@@ -40,8 +40,8 @@ fn own() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
 
-fn plan(clock: Clock) -> Plan {
-    Plan {
+fn plan(clock: Clock) -> SamplerPlan {
+    SamplerPlan {
         hz: 997,
         clock,
         threads: Threads::Except(&["diaphane-"]),
@@ -121,7 +121,7 @@ fn only_one_recording_runs_and_the_next_one_can() {
     let _alone = ALONE.lock();
     let running = begin(plan(Clock::Wall), Kept::default()).unwrap();
     let second = begin(plan(Clock::Wall), Kept::default());
-    assert!(matches!(second, Err(Refused::Busy)));
+    assert!(matches!(second, Err(SamplerRefused::Busy)));
     drop(running);
     let (_, kept, _) = recorded(Clock::Wall);
     assert!(!kept.samples.is_empty());

@@ -11,7 +11,7 @@ use diaphane_sight::unwind::{Snapshot, asleep_copy};
 
 use super::ring::{SEATS, Seat, seat, value};
 use super::timer::{Timer, cpu};
-use super::{Clock, Doing, Plan, Threads};
+use super::{Clock, Doing, SamplerPlan, Threads};
 
 /// A thread that has slept for so long gets no more signals.
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ pub(super) struct Asleep {
 }
 
 impl Watch {
-    pub(super) fn new(plan: &Plan, signal: i32) -> Self {
+    pub(super) fn new(plan: &SamplerPlan, signal: i32) -> Self {
         Self {
             signal,
             period: Duration::from_nanos(1_000_000_000 / u64::from(plan.hz.max(1))),
@@ -63,7 +63,7 @@ impl Watch {
     }
 
     /// Finds threads that are new, and forgets those that ended.
-    pub(super) fn look(&mut self, plan: &Plan) {
+    pub(super) fn look(&mut self, plan: &SamplerPlan) {
         let tids: Vec<i32> = match plan.threads {
             Threads::Main => vec![plan.main],
             Threads::Except(_) => tasks::numbers(),
@@ -86,7 +86,7 @@ impl Watch {
         }
     }
 
-    fn add(&mut self, tid: i32, argument: usize, plan: &Plan) {
+    fn add(&mut self, tid: i32, argument: usize, plan: &SamplerPlan) {
         let is_left_out = match plan.threads {
             Threads::Main => false,
             Threads::Except(names) => {
@@ -136,7 +136,7 @@ impl Watch {
     }
 
     /// Lets timers rest or go on, and looks at the threads that sleep: each with the number of samples that it stands for.
-    pub(super) fn idle(&mut self, plan: &Plan) -> Vec<(Asleep, u32, Doing)> {
+    pub(super) fn idle(&mut self, plan: &SamplerPlan) -> Vec<(Asleep, u32, Doing)> {
         let mut found = Vec::new();
         for (&tid, watched) in &mut self.watched {
             let Some(used) = cpu(tid) else { continue };
@@ -176,7 +176,7 @@ impl Watch {
     }
 
     /// Whether a look of this kind is wanted from this thread.
-    pub(super) fn is_wanted(&self, plan: &Plan, tid: i32, doing: Doing) -> bool {
+    pub(super) fn is_wanted(&self, plan: &SamplerPlan, tid: i32, doing: Doing) -> bool {
         is_wanted(plan, tid, doing)
     }
 
@@ -193,7 +193,7 @@ impl Watch {
     }
 }
 
-fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &Plan) {
+fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &SamplerPlan) {
     let floor = if tid == plan.main { plan.floor } else { 0 };
     seat.tid.store(tid, Ordering::Relaxed);
     seat.argument.store(argument, Ordering::Relaxed);
@@ -202,7 +202,7 @@ fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &Plan) {
     seat.due.store(0, Ordering::Relaxed);
 }
 
-fn is_wanted(plan: &Plan, tid: i32, doing: Doing) -> bool {
+fn is_wanted(plan: &SamplerPlan, tid: i32, doing: Doing) -> bool {
     match plan.clock {
         Clock::Wall | Clock::Cpu => true,
         Clock::Busy => tid == plan.main || doing != Doing::Waiting,
@@ -214,7 +214,7 @@ fn look_at(
     watched: &mut Watched,
     tid: i32,
     maps: &mut Option<Maps>,
-    plan: &Plan,
+    plan: &SamplerPlan,
     count: u32,
 ) -> Option<(Asleep, u32, Doing)> {
     let task = Task::new(tid);
@@ -240,7 +240,7 @@ fn look_at(
 fn copy(
     task: &Task,
     maps: &mut Option<Maps>,
-    plan: &Plan,
+    plan: &SamplerPlan,
     index: usize,
     futex: usize,
 ) -> Option<Asleep> {
@@ -264,7 +264,7 @@ fn copy(
     })
 }
 
-fn doing(plan: &Plan, futex: usize) -> Doing {
+fn doing(plan: &SamplerPlan, futex: usize) -> Doing {
     match plan.gil {
         Some(gil) if gil.contains(futex) => Doing::WaitingForGil,
         _ => Doing::Waiting,

@@ -10,8 +10,8 @@
 mod dispatched;
 mod recording;
 
-pub use dispatched::{Running, begin, install_handler};
-pub use recording::{Call, Recording, Registers};
+pub use dispatched::{RunningSyscalls, begin, install_handler};
+pub use recording::{Call, Registers, SyscallRecording};
 
 /// The C library's `sigaction`.
 pub type Install = unsafe extern "C" fn(
@@ -22,7 +22,7 @@ pub type Install = unsafe extern "C" fn(
 
 /// How a recording is to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct SyscallPlan {
     /// How many bytes each thread may write.
     pub capacity: usize,
     /// Which calls are written down, by their numbers; the others are only made.
@@ -53,7 +53,7 @@ impl SignalSafeCallback {
 
 /// Why nothing is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum SyscallsRefused {
     /// There is one recording at a time.
     #[error("another recording of system calls is running")]
     Busy,

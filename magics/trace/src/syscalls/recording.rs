@@ -38,7 +38,7 @@ pub struct Registers {
 
 /// What was recorded.
 #[derive(Debug, Default)]
-pub struct Recording {
+pub struct SyscallRecording {
     /// The calls of all threads, in the order of their beginnings.
     pub calls: Vec<Call>,
     /// What the callback said, each once.

@@ -4,24 +4,24 @@ use std::ffi::c_int;
 
 use libc::sigaction;
 
-use crate::syscalls::{Install, Plan, Recording, Refused};
+use crate::syscalls::{Install, SyscallPlan, SyscallRecording, SyscallsRefused};
 
 /// There is none.
 #[derive(Debug)]
-pub struct Running(());
+pub struct RunningSyscalls(());
 
 /// Refuses.
 ///
 /// # Errors
 /// Always.
-pub fn begin(_plan: Plan) -> Result<Running, Refused> {
-    Err(Refused::Unsupported(libc::ENOSYS))
+pub fn begin(_plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
+    Err(SyscallsRefused::Unsupported(libc::ENOSYS))
 }
 
-impl Running {
+impl RunningSyscalls {
     /// Gives nothing.
-    pub fn end(self) -> Recording {
-        Recording::default()
+    pub fn end(self) -> SyscallRecording {
+        SyscallRecording::default()
     }
 }
 

@@ -13,7 +13,7 @@ use std::arch::{asm, global_asm};
 use std::sync::atomic::{AtomicIsize, AtomicPtr, AtomicUsize, Ordering};
 
 use super::dispatch::arm_new_thread;
-use super::state::State;
+use super::state::ThreadState;
 
 /// How many places in the code may start threads or borrow memory.
 const TRAMPOLINES: usize = 16;
@@ -158,7 +158,7 @@ static TARGETS: [AtomicUsize; TRAMPOLINES] = [const { AtomicUsize::new(0) }; TRA
 #[repr(C)]
 pub(super) struct DispatchWords {
     /// Its state, if it takes part.
-    pub state: AtomicPtr<State>,
+    pub state: AtomicPtr<ThreadState>,
     /// What the last call through a trampoline returned to it.
     pub by_trampoline: AtomicIsize,
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use super::asm::{allowed, call, own, return_from, trampoline};
 use super::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
 use super::masks::{change, handle_signal, keep_open, peek, previous, wait};
-use super::state::{Record, State, piece};
+use super::state::{Record, ThreadState, piece};
 use super::{ACTIVE, Copied, LEFT_OUT, Length, callback, clean_up, is_wanted};
 
 /// `si_code` of a dispatched call.
@@ -39,7 +39,7 @@ pub(super) struct Info {
 }
 
 /// Sends the system calls of the calling thread to the handler; an error is a negative number.
-pub(super) fn arm(state: &'static State) -> isize {
+pub(super) fn arm(state: &'static ThreadState) -> isize {
     let words = own();
     words.by_trampoline.store(isize::MIN, Ordering::Relaxed);
     words
@@ -60,7 +60,7 @@ pub(super) fn arm(state: &'static State) -> isize {
 }
 
 /// Ends that.
-pub(super) fn disarm(state: &State) {
+pub(super) fn disarm(state: &ThreadState) {
     state.settle();
     call(
         libc::SYS_prctl,
@@ -79,7 +79,7 @@ pub(super) extern "C" fn arm_new_thread() {
     let here = 0_u8;
     // What lies above belongs to this thread too, but how much of it does is not known.
     let top = (&raw const here).addr();
-    let armed = State::claim(generation, top).map(arm);
+    let armed = ThreadState::claim(generation, top).map(arm);
     if armed != Some(0) {
         LEFT_OUT.fetch_add(1, Ordering::Relaxed);
     }
@@ -164,7 +164,7 @@ pub(super) unsafe extern "C-unwind" fn handle(
 
 /// Makes the call; `None` where it is made after the handler has returned.
 fn make(
-    state: &State,
+    state: &ThreadState,
     number: i64,
     arguments: [usize; 6],
     interrupted: &mut Interrupted<'_>,
@@ -253,7 +253,7 @@ fn switch_stack(arguments: [usize; 6], interrupted: &mut Interrupted<'_>) -> isi
 }
 
 /// The thread takes part no more.
-fn leave(state: &State, interrupted: &mut Interrupted<'_>) {
+fn leave(state: &ThreadState, interrupted: &mut Interrupted<'_>) {
     let blocks = state.blocks.load(Ordering::Relaxed);
     disarm(state);
     clean_up();
@@ -263,7 +263,7 @@ fn leave(state: &State, interrupted: &mut Interrupted<'_>) {
 }
 
 /// Writes down what came of a call.
-fn finish(state: &State, record: Option<&'static Record>, result: isize) {
+fn finish(state: &ThreadState, record: Option<&'static Record>, result: isize) {
     end(record, result);
     if state.generation.load(Ordering::Relaxed) != ACTIVE.load(Ordering::Acquire) {
         // The recording ended while the call was waiting, and its log may have been read.
@@ -282,7 +282,7 @@ fn end(record: Option<&'static Record>, result: isize) {
 }
 
 /// Copies what the arguments point to, as far as the kernel has just read or written it.
-fn copy(state: &State, record: &'static Record, result: isize) {
+fn copy(state: &ThreadState, record: &'static Record, result: isize) {
     let error = if result < 0 { -result as i32 } else { 0 };
     let arguments = record.arguments;
     for &take in of(record.number) {

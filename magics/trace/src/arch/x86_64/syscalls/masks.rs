@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::PROCESS;
 use super::asm::{call, restorer};
-use super::state::State;
+use super::state::ThreadState;
 
 /// SIGSYS in a set of signals.
 pub(super) const OURS: u64 = 1 << (libc::SIGSYS - 1);
@@ -121,7 +121,7 @@ pub(super) fn previous() -> Action {
 }
 
 /// A handler is about to return, and may have written SIGSYS into the set of signals that are blocked then.
-pub(super) fn keep_open(context: usize, state: &State) {
+pub(super) fn keep_open(context: usize, state: &ThreadState) {
     let set = context + std::mem::offset_of!(libc::ucontext_t, uc_sigmask);
     if let Some([blocked]) = peek::<1>(set)
         && blocked as u64 & OURS != 0
@@ -153,7 +153,7 @@ pub(super) fn block(blocks: bool) {
 }
 
 /// `rt_sigprocmask`. The set that counts is the one in the interrupted state, which our return restores.
-pub(super) fn change(arguments: [usize; 6], state: &State, restored: &mut u64) -> isize {
+pub(super) fn change(arguments: [usize; 6], state: &ThreadState, restored: &mut u64) -> isize {
     let [how, from, into, size, ..] = arguments;
     let before = state.blocks.load(Ordering::Relaxed);
     let mut after = before;

@@ -10,7 +10,7 @@ mod running;
 mod state;
 
 pub use handlers::install_handler;
-pub use running::{Running, begin};
+pub use running::{RunningSyscalls, begin};
 
 use running::{
     ACTIVE, CAPACITY, LEFT_OUT, PROCESS, STACKS, callback, clean_up, forget_in_child, is_wanted,

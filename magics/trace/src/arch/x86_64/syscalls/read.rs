@@ -5,11 +5,17 @@ use std::sync::atomic::Ordering;
 
 use super::state::{Bytes, Head, Record, piece};
 use crate::clock::Scale;
-use crate::syscalls::{Call, Recording, Registers};
+use crate::syscalls::{Call, Registers, SyscallRecording};
 
 /// Reads the log of a thread.
 #[allow(unsafe_code, reason = "a log is memory that a handler wrote")]
-pub(super) fn read(tid: i32, log: &[u8], began: u64, scale: Scale, recording: &mut Recording) {
+pub(super) fn read(
+    tid: i32,
+    log: &[u8],
+    began: u64,
+    scale: Scale,
+    recording: &mut SyscallRecording,
+) {
     let mut at = 0;
     let mut calls: HashMap<usize, usize> = HashMap::new();
     let mut places: HashMap<usize, usize> = HashMap::new();

@@ -10,9 +10,9 @@ use super::dispatch::{arm, disarm, handle};
 use super::handlers::{forget_others, settle};
 use super::masks::{OURS, block, blocked, install, uninstall};
 use super::read::read;
-use super::state::{State, free_all, free_ended, live, of_generation, piece};
+use super::state::{ThreadState, free_all, free_ended, live, of_generation, piece};
 use crate::clock::{Moment, Scale};
-use crate::syscalls::{Plan, Recording, Refused};
+use crate::syscalls::{SyscallPlan, SyscallRecording, SyscallsRefused};
 
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
@@ -37,10 +37,10 @@ const PLACE: usize = 1024;
 /// A recording that runs; it ends when this is dropped. It belongs to the thread that began it.
 #[derive(Debug)]
 #[must_use]
-pub struct Running {
+pub struct RunningSyscalls {
     generation: u64,
     began: Moment,
-    state: &'static State,
+    state: &'static ThreadState,
     /// Whether the thread blocked SIGSYS before.
     blocked: bool,
     ended: bool,
@@ -52,7 +52,7 @@ pub struct Running {
 /// # Errors
 /// When another recording runs, or the system does not let us.
 #[inline(never)]
-pub fn begin(plan: Plan) -> Result<Running, Refused> {
+pub fn begin(plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
     static GENERATIONS: AtomicU64 = AtomicU64::new(0);
     let process = std::process::id().cast_signed();
     if PROCESS.swap(process, Ordering::AcqRel) != process {
@@ -76,15 +76,15 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     let blocked = blocked() & OURS != 0;
     let began = Moment::now();
     let here = 0_u8;
-    let state = State::claim(generation, (&raw const here).addr());
+    let state = ThreadState::claim(generation, (&raw const here).addr());
     let state = state
-        .ok_or(Refused::Unsupported(libc::ENOMEM))
+        .ok_or(SyscallsRefused::Unsupported(libc::ENOMEM))
         .inspect_err(|_| {
             ACTIVE.store(0, Ordering::Release);
         })?;
     let argument = plan.callback.map_or(0, |callback| callback.argument);
     state.callback.store(argument, Ordering::Relaxed);
-    let mut running = Running {
+    let mut running = RunningSyscalls {
         generation,
         began,
         state,
@@ -102,23 +102,23 @@ pub fn begin(plan: Plan) -> Result<Running, Refused> {
     };
     if armed != 0 {
         running.stop();
-        return Err(Refused::Unsupported(-armed as i32));
+        return Err(SyscallsRefused::Unsupported(-armed as i32));
     }
     Ok(running)
 }
 
-impl Running {
+impl RunningSyscalls {
     /// Ends it and gives what was recorded. In a child that was forked meanwhile there is nothing.
-    pub fn end(mut self) -> Recording {
+    pub fn end(mut self) -> SyscallRecording {
         self.stop();
         let is_own = is_own();
         let ended = Moment::now();
         let scale = Scale::between(self.began, ended);
-        let mut recording = Recording {
+        let mut recording = SyscallRecording {
             forked: !is_own,
             left_out: LEFT_OUT.load(Ordering::Relaxed),
             elapsed_ns: scale.nanoseconds(ended.ticks - self.began.ticks),
-            ..Recording::default()
+            ..SyscallRecording::default()
         };
         if is_own {
             for state in of_generation(self.generation) {
@@ -151,19 +151,19 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSyscalls {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
 /// Takes the place of the recording that runs, if none does.
-fn claim(value: u64) -> Result<(), Refused> {
+fn claim(value: u64) -> Result<(), SyscallsRefused> {
     loop {
         match ACTIVE.compare_exchange(0, value, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return Ok(()),
             Err(CLEANING) => drop(call(libc::SYS_sched_yield, [0; 6])),
-            Err(_) => return Err(Refused::Busy),
+            Err(_) => return Err(SyscallsRefused::Busy),
         }
     }
 }
@@ -203,7 +203,7 @@ pub(super) fn is_wanted(number: i64) -> bool {
 }
 
 /// Notes where the interpreter is.
-pub(super) fn callback(state: &State) {
+pub(super) fn callback(state: &ThreadState) {
     let argument = state.callback.load(Ordering::Relaxed);
     let note = NOTE.load(Ordering::Relaxed);
     if argument == 0 || note.is_null() {

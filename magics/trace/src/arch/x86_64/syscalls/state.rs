@@ -29,7 +29,7 @@ const HUGE: usize = 2 << 20;
 
 /// What a thread has.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ThreadState {
     /// Read by the kernel at each system call.
     pub selector: AtomicU8,
     /// The thread; 0 if the state is free.
@@ -57,7 +57,7 @@ pub(super) struct State {
     end: AtomicUsize,
 }
 
-static TABLE: [State; THREADS] = [const { State::new() }; THREADS];
+static TABLE: [ThreadState; THREADS] = [const { ThreadState::new() }; THREADS];
 
 /// The kinds of pieces; 0 is what has not been written.
 pub(super) mod piece {
@@ -103,7 +103,7 @@ pub(super) struct Bytes {
     pub length: u32,
 }
 
-impl State {
+impl ThreadState {
     const fn new() -> Self {
         Self {
             selector: AtomicU8::new(0),
@@ -352,8 +352,8 @@ fn unmap(start: usize, end: usize) {
 }
 
 /// The states that take part in a recording.
-pub(super) fn of_generation(generation: u64) -> impl Iterator<Item = &'static State> {
-    let is_its = move |state: &&State| {
+pub(super) fn of_generation(generation: u64) -> impl Iterator<Item = &'static ThreadState> {
+    let is_its = move |state: &&ThreadState| {
         state.owner.load(Ordering::Acquire) != 0
             && state.generation.load(Ordering::Acquire) == generation
     };
