@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
 
-use crate::outbox::{Outbox, Parent, Stream};
+use crate::outbox::{Outbox, Parent, StandardStream};
 
 /// As much as a pipe of an unprivileged process may hold.
 const PIPE_SIZE: usize = 1 << 20;
@@ -32,7 +32,7 @@ pub struct Capture {
 }
 
 struct Pipe {
-    stream: Stream,
+    stream: StandardStream,
     fd: OwnedFd,
     /// The beginning of a character whose end has not come yet.
     rest: Vec<u8>,
@@ -45,8 +45,8 @@ impl Capture {
     /// When the process has no file descriptor left.
     pub fn start() -> std::io::Result<Self> {
         line_buffer_stdout();
-        let out = Pipe::new(Stream::Stdout, dup2_stdout)?;
-        let err = Pipe::new(Stream::Stderr, dup2_stderr)?;
+        let out = Pipe::new(StandardStream::Stdout, dup2_stdout)?;
+        let err = Pipe::new(StandardStream::Stderr, dup2_stderr)?;
         let fds = [out.fd.as_raw_fd(), err.fd.as_raw_fd()];
         Ok(Self {
             pipes: Mutex::new([out, err]),
@@ -104,7 +104,7 @@ impl Capture {
 
 impl Pipe {
     fn new(
-        stream: Stream,
+        stream: StandardStream,
         redirect: impl Fn(OwnedFd) -> rustix::io::Result<()>,
     ) -> std::io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;

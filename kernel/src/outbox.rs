@@ -26,14 +26,14 @@ const FULL: usize = 16 << 20;
 
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum StandardStream {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-impl Stream {
+impl StandardStream {
     /// The protocol's name of it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -50,7 +50,7 @@ pub enum Item {
     /// Text on iopub.
     Text {
         /// Where it was written.
-        stream: Stream,
+        stream: StandardStream,
         /// The cell that wrote it.
         parent: Option<Parent>,
         /// What was written.
@@ -168,7 +168,7 @@ impl Outbox {
     }
 
     /// Adds text. A text beyond the limit of one message is divided. Whether the writer should wait now.
-    pub fn write(&self, stream: Stream, parent: Option<&Parent>, mut text: &str) -> bool {
+    pub fn write(&self, stream: StandardStream, parent: Option<&Parent>, mut text: &str) -> bool {
         let mut queue = self.queue.lock();
         queue.bytes += text.len();
         while !text.is_empty() {
@@ -252,7 +252,7 @@ impl Outbox {
 }
 
 impl Queue {
-    fn append(&mut self, stream: Stream, parent: Option<&Parent>, text: &str) {
+    fn append(&mut self, stream: StandardStream, parent: Option<&Parent>, text: &str) {
         if let Some(Item::Text {
             stream: last,
             parent: its,
@@ -293,23 +293,23 @@ mod tests {
     fn neighbours_of_one_cell_and_stream_are_merged() {
         let outbox = Outbox::new().unwrap();
         let (a, b) = (Parent::default(), Parent::default());
-        outbox.write(Stream::Stdout, Some(&a), "1");
-        outbox.write(Stream::Stdout, Some(&a), "2");
-        outbox.write(Stream::Stderr, Some(&a), "3");
-        outbox.write(Stream::Stdout, Some(&b), "4");
-        outbox.write(Stream::Stdout, None, "5");
+        outbox.write(StandardStream::Stdout, Some(&a), "1");
+        outbox.write(StandardStream::Stdout, Some(&a), "2");
+        outbox.write(StandardStream::Stderr, Some(&a), "3");
+        outbox.write(StandardStream::Stdout, Some(&b), "4");
+        outbox.write(StandardStream::Stdout, None, "5");
         assert_eq!(texts(&all(&outbox)), ["12", "3", "4", "5"]);
     }
 
     #[test]
     fn a_message_between_two_texts_stays_between_them() {
         let outbox = Outbox::new().unwrap();
-        outbox.write(Stream::Stdout, None, "before");
+        outbox.write(StandardStream::Stdout, None, "before");
         outbox.push([Item::Publish {
             parent: None,
             message: Outgoing::raw("display_data", vec![]),
         }]);
-        outbox.write(Stream::Stdout, None, "after");
+        outbox.write(StandardStream::Stdout, None, "after");
         let items = all(&outbox);
         assert!(matches!(
             items.as_slice(),
@@ -324,10 +324,10 @@ mod tests {
             parent: None,
             message: Outgoing::raw("clear_output", vec![]),
         }]);
-        outbox.write(Stream::Stdout, None, "line");
+        outbox.write(StandardStream::Stdout, None, "line");
         assert!(matches!(outbox.take(), Mail::Items(items) if items.len() == 1));
         assert!(matches!(outbox.take(), Mail::Later(Some(_))));
-        outbox.write(Stream::Stdout, None, "\n");
+        outbox.write(StandardStream::Stdout, None, "\n");
         assert_eq!(texts(&all(&outbox)), ["line\n"]);
     }
 
@@ -335,7 +335,7 @@ mod tests {
     fn a_large_text_is_divided_between_characters() {
         let outbox = Outbox::new().unwrap();
         let text = "é".repeat(LARGEST_TEXT);
-        outbox.write(Stream::Stdout, None, &text);
+        outbox.write(StandardStream::Stdout, None, &text);
         let items = all(&outbox);
         assert!(texts(&items).iter().all(|part| part.len() <= LARGEST_TEXT));
         assert_eq!(texts(&items).concat(), text);
@@ -345,7 +345,7 @@ mod tests {
     fn a_lone_text_waits_a_little_and_a_message_does_not() {
         let outbox = Outbox::new().unwrap();
         assert!(matches!(outbox.take(), Mail::Later(None)));
-        outbox.write(Stream::Stdout, None, "x");
+        outbox.write(StandardStream::Stdout, None, "x");
         assert!(matches!(outbox.take(), Mail::Later(Some(_))));
         outbox.push([]);
         assert!(matches!(outbox.take(), Mail::Items(_)));
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn it_is_full_until_it_is_emptied() {
         let outbox = Outbox::new().unwrap();
-        outbox.write(Stream::Stdout, None, &"x".repeat(FULL + 1));
+        outbox.write(StandardStream::Stdout, None, &"x".repeat(FULL + 1));
         assert!(outbox.is_full());
         assert!(!outbox.wait_for_room(Duration::ZERO));
         all(&outbox);

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use diaphane_magics::{Bundle, Refusal};
-use diaphane_wire::request::Magic;
+use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, publish, reply};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
@@ -30,7 +30,7 @@ struct Ask {
     kernel: Arc<Kernel>,
     channel: Channel,
     parent: Parent,
-    magic: Magic,
+    magic: MagicRequest,
     claimed: Mutex<bool>,
     was_claimed: Condvar,
 }
@@ -43,7 +43,7 @@ pub fn ask(
     kernel: &Arc<Kernel>,
     channel: Channel,
     parent: &Parent,
-    magic: Magic,
+    magic: MagicRequest,
 ) -> std::io::Result<()> {
     let ask = Arc::new(Ask {
         kernel: Arc::clone(kernel),
@@ -129,14 +129,14 @@ impl Ask {
     }
 }
 
-pub(super) fn answer(py: Option<Python<'_>>, magic: &Magic) -> Answer {
+pub(super) fn answer(py: Option<Python<'_>>, magic: &MagicRequest) -> Answer {
     diaphane_magics::ask(py, &magic.name, &magic.line)
 }
 
 pub(super) fn message(answer: &Answer) -> Outgoing {
     const TYPE: &str = "magic_reply";
     match answer {
-        Ok(data) => Outgoing::new(TYPE, &reply::Magic::new(data)),
+        Ok(data) => Outgoing::new(TYPE, &reply::MagicReply::new(data)),
         Err(refusal) => Outgoing::new(TYPE, &reply::Failed::new(refusal.ename, &refusal.evalue)),
     }
 }

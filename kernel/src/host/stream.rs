@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 #[pyclass(subclass, frozen, module = "_diaphane")]
 pub struct Stream {
     kernel: Arc<Kernel>,
-    stream: outbox::Stream,
+    stream: outbox::StandardStream,
     /// The beginning of a character that was written as bytes.
     rest: Mutex<Vec<u8>>,
     /// In a forked child, the beginning of a line.
@@ -35,8 +35,8 @@ impl Stream {
     #[new]
     fn new(native: &Native, name: &str) -> PyResult<Self> {
         let stream = match name {
-            "stdout" => outbox::Stream::Stdout,
-            "stderr" => outbox::Stream::Stderr,
+            "stdout" => outbox::StandardStream::Stdout,
+            "stderr" => outbox::StandardStream::Stderr,
             _ => {
                 return Err(PyValueError::new_err(format!(
                     "a stream is stdout or stderr, not {name:?}"
@@ -128,8 +128,8 @@ impl Stream {
     fn write_to_descriptor(&self, text: &str) -> std::io::Result<()> {
         use std::io::Write as _;
         let fd = match self.stream {
-            outbox::Stream::Stdout => rustix::stdio::stdout(),
-            outbox::Stream::Stderr => rustix::stdio::stderr(),
+            outbox::StandardStream::Stdout => rustix::stdio::stdout(),
+            outbox::StandardStream::Stderr => rustix::stdio::stderr(),
         };
         std::fs::File::from(fd.try_clone_to_owned()?).write_all(text.as_bytes())
     }

@@ -1,7 +1,7 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
 use diaphane_sight::proc::host::UsageMeter;
-use diaphane_wire::request::Magic;
+use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 
 use super::Io;
@@ -41,7 +41,7 @@ impl Io {
     }
 
     /// Lets a magic look at the process, on a thread of its own: some take longer than a client's heartbeat may wait.
-    pub(super) fn ask(&mut self, channel: Channel, parent: &Parent, magic: Magic) {
+    pub(super) fn ask(&mut self, channel: Channel, parent: &Parent, magic: MagicRequest) {
         self.publish(Some(parent), Outgoing::new("status", &publish::BUSY));
         if let Err(error) = host::asks::ask(&self.kernel, channel, parent, magic) {
             let sentence = format!("no thread could be started for the magic: {error}");
@@ -51,7 +51,7 @@ impl Io {
 
     /// Every client hears of the end; the main thread has a moment to end by itself.
     fn shut_down(&mut self, parent: &Parent, restart: bool) -> Outgoing {
-        let content = reply::Shutdown::new(restart);
+        let content = reply::ShutdownReply::new(restart);
         self.publish(Some(parent), Outgoing::new("shutdown_reply", &content));
         let running = !self.kernel.lanes.main().is_idle();
         self.kernel.stop();

@@ -62,13 +62,13 @@ pub struct ExecuteMetadata<'a> {
 
 /// `magic_reply`
 #[derive(Debug, Serialize)]
-pub struct Magic<'a, T> {
+pub struct MagicReply<'a, T> {
     status: &'static str,
     /// The report by MIME type.
     pub data: &'a T,
 }
 
-impl<'a, T> Magic<'a, T> {
+impl<'a, T> MagicReply<'a, T> {
     /// A report.
     pub fn new(data: &'a T) -> Self {
         Self { status: "ok", data }
@@ -77,12 +77,12 @@ impl<'a, T> Magic<'a, T> {
 
 /// `shutdown_reply`
 #[derive(Debug, Serialize)]
-pub struct Shutdown {
+pub struct ShutdownReply {
     status: &'static str,
     restart: bool,
 }
 
-impl Shutdown {
+impl ShutdownReply {
     /// The kernel goes; `restart` as it was asked.
     #[must_use]
     pub fn new(restart: bool) -> Self {

@@ -32,11 +32,11 @@ pub enum Request {
     /// Stop what is running.
     Interrupt,
     /// Go.
-    Shutdown(Shutdown),
+    Shutdown(ShutdownRequest),
     /// Processor and memory in use.
     Usage,
     /// A question to a magic.
-    Magic(Magic),
+    Magic(MagicRequest),
     /// A message to the debugger.
     Debug,
     /// A new subshell.
@@ -203,7 +203,7 @@ pub struct CommInfo {
 
 /// `shutdown_request`
 #[derive(Debug, Deserialize)]
-pub struct Shutdown {
+pub struct ShutdownRequest {
     /// A new kernel will follow.
     #[serde(default)]
     pub restart: bool,
@@ -211,7 +211,7 @@ pub struct Shutdown {
 
 /// `magic_request`: a line magic, asked while a cell may run. This kernel's own addition to the protocol.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Magic {
+pub struct MagicRequest {
     /// The name after the percent sign.
     pub name: String,
     /// What stands behind it on the line.
