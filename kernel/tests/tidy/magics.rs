@@ -1,6 +1,4 @@
-//! The magics' house: what a magic may know, and what types are called.
-
-use std::collections::BTreeMap;
+//! The magics' house: what a magic may know.
 
 use super::{Source, complain, lines_with, rust_outside, sources};
 
@@ -12,8 +10,6 @@ const KNOWS_MAGICS: [&str; 3] = [
     "magics/src/api/",
     "magics/src/lib.rs",
 ];
-/// Each is one crate.
-const CRATES: [&str; 2] = ["magics/src/", "magics/report/src/"];
 
 #[test]
 fn no_magic_knows_another() {
@@ -30,46 +26,6 @@ fn no_magic_knows_another() {
             others.any(|other| own.is_empty() || other.split([':', ';', ' ']).next() != Some(own))
         })
     });
-}
-
-#[test]
-fn names_of_types_stand_for_one_thing() {
-    for folder in CRATES {
-        let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for source in sources() {
-            if source.path.starts_with(folder) && source.path.ends_with(".rs") {
-                let types = source.text.lines().filter_map(name_of_type);
-                for name in types {
-                    known.entry(name).or_default().push(source.path.clone());
-                }
-            }
-        }
-        assert!(!known.is_empty(), "{folder} has no type");
-        let twice: Vec<_> = known
-            .iter()
-            .filter(|(_, places)| places.len() > 1)
-            .map(|(name, places)| format!("{name}: {}", places.join(", ")))
-            .collect();
-        assert!(
-            twice.is_empty(),
-            "these names stand for several things in one crate:\n{}",
-            twice.join("\n")
-        );
-    }
-}
-
-/// The name of a type that can be seen outside of its file and is declared on this line.
-fn name_of_type(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("pub")?;
-    let rest = match rest.strip_prefix('(') {
-        Some(limited) => limited.split_once(") ")?.1,
-        None => rest.trim_start(),
-    };
-    let (kind, rest) = rest.split_once(' ')?;
-    let is_type = ["struct", "enum", "trait", "type", "union"].contains(&kind);
-    let letters = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let end = rest.find(|letter| !letters(letter)).unwrap_or(rest.len());
-    is_type.then(|| rest[..end].to_owned())
 }
 
 #[test]
