@@ -158,9 +158,10 @@ def test_no_folder_for_temporary_files(tmp_path: Path):
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False, symlinks=True)
     packages = next(environment.glob("lib/python3.*/site-packages"))
-    (packages / "sitecustomize.py").write_text(source)
+    # Not as sitecustomize, since a distribution may have one of its own.
+    (packages / "no_folder.py").write_text(source)
     ours = next(path for path in sys.path if (Path(path) / "IPython").is_dir())
-    (packages / "ours.pth").write_text(ours)
+    (packages / "ours.pth").write_text(f"{ours}\nimport no_folder\n")
     file = tmp_path / "connection.json"
     file.write_text(
         '{"transport": "tcp", "ip": "127.0.0.1", "key": "k", "signature_scheme": "hmac-sha256",'
