@@ -11,7 +11,7 @@ repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 suite=forky
 root=${XDG_CACHE_HOME:-$HOME/.cache}/diaphane/$suite
 # What else a build and the tests need is installed by tests/run.sh, there as here.
-packages=ca-certificates,python3.14-venv,libpython3.14-dev,python3.15-venv,libpython3.15-dev
+packages=ca-certificates,mount,python3.14-venv,libpython3.14-dev,python3.15-venv,libpython3.15-dev
 
 main() {
   case ${1:-} in
