@@ -51,9 +51,9 @@ if x86_64:
     def test_deep_reaches_the_loop_of_a_sum(numpy: Client):
         tree = rows(numpy.run(f"{MAGIC} --deep\nnp.sum(x)"))
         loop = next(row for row in tree if row["func"].startswith("LONG_add"))
-        # A wheel that was stripped has no names, and functions are called by their places.
+        # Some compilers put the one into the other; a wheel that was stripped has no names, but places.
         names = above(tree, loop)
-        assert "reduce_loop" in names or sum(name.startswith("+0x") for name in names) >= 2, names
+        assert {"reduce_loop", "PyUFunc_GenericReduction"} & set(names) or sum(n.startswith("+0x") for n in names) >= 2
 
     def test_deep_sees_the_threads_of_the_blas(launch):
         client = launch(env={"OPENBLAS_NUM_THREADS": "2"}).connect()

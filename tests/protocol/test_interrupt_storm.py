@@ -34,7 +34,7 @@ def test_an_interrupt_while_an_error_is_shown(client: Client):
 
 
 def test_an_error_that_takes_for_ever_to_be_shown(client: Client):
-    """IPython gives its traceback up then; the error is told without one."""
+    """IPython gives its traceback up then; the error is told all the same."""
     client.run(
         "class Hang(Exception):\n    def __str__(self):\n        print('hangs', flush=True)\n"
         "        while not hasattr(Hang, 'over'):\n            pass\n        return 'over'"
@@ -56,7 +56,8 @@ def test_an_error_that_takes_for_ever_to_be_shown(client: Client):
     done = client.finish(begun)
     client.execute("signal.signal(signal.SIGINT, before)")
     assert done.content["status"] == "error"
-    assert done.trace.count("error") == 1
+    # Another interrupt that comes behind the first error is an error of its own.
+    assert done.trace.count("error") >= 1
     assert client.run("1 + 1").result == "2"
 
 

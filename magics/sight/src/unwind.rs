@@ -92,6 +92,24 @@ pub struct Snapshot {
     pub floor: Option<usize>,
 }
 
+impl Snapshot {
+    /// The words of the stack from an address on, each with its place.
+    fn words_from(&self, address: usize) -> impl Iterator<Item = (usize, usize)> {
+        let from = address.saturating_sub(self.start).min(self.stack.len());
+        let (words, _) = self.stack[from..].as_chunks::<{ size_of::<usize>() }>();
+        let first = self.start + from;
+        let places = (first..).step_by(size_of::<usize>());
+        places.zip(words.iter().map(|word| usize::from_ne_bytes(*word)))
+    }
+
+    /// A word of the copied stack.
+    pub(super) fn word(&self, address: usize) -> Option<usize> {
+        let at = address.checked_sub(self.start)?;
+        let word = self.stack.get(at..at.checked_add(size_of::<usize>())?)?;
+        Some(usize::from_ne_bytes(word.try_into().ok()?))
+    }
+}
+
 /// Why there is no stack of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {

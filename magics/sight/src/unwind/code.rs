@@ -15,9 +15,14 @@ use crate::proc::target_process::TargetProcess;
 /// No more answers are remembered.
 const MOST: usize = 1 << 16;
 
+/// The library that lets several Python stacks take turns in one native stack, by copying them away and back.
+const STACK_COPIER: &str = "_greenlet.";
+
 /// The executable segments, ordered by address.
 pub(super) struct Code {
     segments: Vec<(Span, Arc<Image>)>,
+    /// The images that copy stacks.
+    copiers: Vec<Span>,
     /// Whether calls end at addresses: each answer is a question to the kernel, and searches ask for the same words again.
     calls: RefCell<HashMap<usize, bool, BuildHasherDefault<Spread>>>,
 }
@@ -33,8 +38,12 @@ impl Code {
             spans.extend(code.map(|part| (part.span, Arc::clone(&library.image))));
         }
         spans.sort_unstable_by_key(|(span, _)| *span);
+        let copiers = libraries
+            .iter()
+            .filter(|library| library.name.starts_with(STACK_COPIER));
         Self {
             segments: spans,
+            copiers: copiers.map(|library| library.span).collect(),
             calls: RefCell::default(),
         }
     }
@@ -46,6 +55,11 @@ impl Code {
             .partition_point(|(span, _)| span.start <= address);
         let (span, image) = self.segments[..after].last()?;
         span.contains(address).then_some(image)
+    }
+
+    /// Whether code copies stacks: what lies behind its frames may belong to others by now.
+    pub(super) fn copies_stacks(&self, address: usize) -> bool {
+        self.copiers.iter().any(|span| span.contains(address))
     }
 
     /// Whether a call instruction ends at this address of code.

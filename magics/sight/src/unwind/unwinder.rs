@@ -84,7 +84,11 @@ impl Unwinder {
     pub fn unwind(&mut self, copy: Snapshot) -> Stack {
         self.tries = TRIES;
         self.searched = false;
-        let (frames, complete) = self.walk(&copy, copy.registers, false);
+        let (mut frames, mut complete) = self.walk(&copy, copy.registers, false);
+        if !complete && let Some(first) = self.own_first(&frames) {
+            frames.truncate(first + 1);
+            complete = true;
+        }
         Stack {
             frames,
             complete,
@@ -92,6 +96,13 @@ impl Unwinder {
             signalled: copy.signalled,
             searched: self.searched,
         }
+    }
+
+    /// The outermost frame of a stack that is copied away and back. Where the walk breaks off behind it, it has met what
+    /// others left there, and nothing of this stack is missing.
+    fn own_first(&self, frames: &[Frame]) -> Option<usize> {
+        let copies = |frame: &Frame| self.code.copies_stacks(frame.lookup);
+        frames.iter().rposition(copies)
     }
 
     /// Who called, from inside of code for which `is_inside` holds: the first address in other code. The stack may be a
@@ -378,23 +389,5 @@ impl Registers {
         self.code = code;
         self.set(STACK, Some(stack));
         self
-    }
-}
-
-impl Snapshot {
-    /// The words of the stack from an address on, each with its place.
-    fn words_from(&self, address: usize) -> impl Iterator<Item = (usize, usize)> {
-        let from = address.saturating_sub(self.start).min(self.stack.len());
-        let (words, _) = self.stack[from..].as_chunks::<{ size_of::<usize>() }>();
-        let first = self.start + from;
-        let places = (first..).step_by(size_of::<usize>());
-        places.zip(words.iter().map(|word| usize::from_ne_bytes(*word)))
-    }
-
-    /// A word of the copied stack.
-    pub(super) fn word(&self, address: usize) -> Option<usize> {
-        let at = address.checked_sub(self.start)?;
-        let word = self.stack.get(at..at.checked_add(size_of::<usize>())?)?;
-        Some(usize::from_ne_bytes(word.try_into().ok()?))
     }
 }
