@@ -99,7 +99,7 @@ impl Reader {
             function: self.text(self.word(address, layout.name)?)?,
             file: self.text(self.word(address, layout.file)?)?,
             first_line: u32::try_from(first_line).ok()?,
-            lines: self.subject.bytes(table.checked_add(object.bytes)?, length),
+            lines: self.target.bytes(table.checked_add(object.bytes)?, length),
         })
     }
 
@@ -116,7 +116,7 @@ impl Reader {
         }
         let start = address.checked_add(layout.start(&storage))?;
         letters(
-            &self.subject.bytes(start, length * storage.size),
+            &self.target.bytes(start, length * storage.size),
             storage.size,
         )
     }

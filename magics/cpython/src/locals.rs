@@ -60,7 +60,7 @@ impl Local {
         let kind = reader.word(class, object.class_name)?;
         Some(Self {
             name,
-            kind: reader.subject.c_string(kind)?,
+            kind: reader.target.c_string(kind)?,
             len: reader
                 .word(value, object.length)
                 .filter(|_| sized.contains(&class)),

@@ -43,7 +43,7 @@ pub struct Interpreters {
 
 impl Inside {
     /// Looks for it in the program and in the libraries.
-    pub fn find(subject: TargetProcess, libraries: &[Library]) -> Option<Self> {
+    pub fn find(target: TargetProcess, libraries: &[Library]) -> Option<Self> {
         let mut images = libraries.iter();
         let python = images.find(|library| {
             matches!(library.kind, LibraryKind::Program | LibraryKind::Library)
@@ -58,10 +58,10 @@ impl Inside {
         })?;
         let runtime = data(python, "_PyRuntime");
         let version = data(python, "Py_Version")
-            .and_then(|place| subject.int(place.start))
+            .and_then(|place| target.int(place.start))
             .map(|version| Version(version.cast_unsigned()));
         let layout = match (version, runtime) {
-            (Some(version), Some(runtime)) => layout(subject, runtime.start, version),
+            (Some(version), Some(runtime)) => layout(target, runtime.start, version),
             _ => Err(Unknown::Nameless),
         };
         let address = |name| Some(data(python, name)?.start);
@@ -69,7 +69,7 @@ impl Inside {
         let reader = types
             .zip(layout.ok())
             .map(|((code_type, text_type), layout)| Reader {
-                subject,
+                target,
                 layout,
                 code_type,
                 text_type,

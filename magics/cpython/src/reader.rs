@@ -16,7 +16,7 @@ const LARGEST_FRAME: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub struct Reader {
     /// Whose memory it is in.
-    pub(crate) subject: TargetProcess,
+    pub(crate) target: TargetProcess,
     /// Where its structures keep what.
     pub(crate) layout: Layout,
     /// By its type a code object is known to be one.
@@ -71,7 +71,7 @@ impl Reader {
     /// For the interpreter of this process, if its layout is known; whether it holds is another question.
     pub(crate) fn own() -> Option<Self> {
         Some(Self {
-            subject: TargetProcess::OWN,
+            target: TargetProcess::OWN,
             layout: *own_layout::layout()?,
             code_type: (&raw const ffi::PyCode_Type).addr(),
             text_type: (&raw const ffi::PyUnicode_Type).addr(),
@@ -80,12 +80,12 @@ impl Reader {
 
     /// The pointer that lies so far behind an address.
     pub(crate) fn word(&self, base: usize, offset: usize) -> Option<usize> {
-        self.subject.word(base.checked_add(offset)?)
+        self.target.word(base.checked_add(offset)?)
     }
 
     /// The C `int` that lies so far behind an address.
     pub(crate) fn int(&self, base: usize, offset: usize) -> Option<i32> {
-        self.subject.int(base.checked_add(offset)?)
+        self.target.int(base.checked_add(offset)?)
     }
 
     /// The type of an object.
@@ -153,7 +153,7 @@ impl Reader {
         let layout = &self.layout.frame;
         let mut bytes = [0; LARGEST_FRAME];
         let bytes = bytes.get_mut(..layout.locals)?;
-        (self.subject.read(at, bytes).ok()? == layout.locals).then_some(())?;
+        (self.target.read(at, bytes).ok()? == layout.locals).then_some(())?;
         let word = |offset: usize| {
             let word = bytes.get(offset..)?.first_chunk()?;
             Some(usize::from_ne_bytes(*word))

@@ -35,13 +35,13 @@ pub(crate) struct OtherProcessStacks {
 
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks>, Error> {
-    let subject = TargetProcess::process(pid);
-    let maps = Maps::of(subject)?;
-    let libraries = libraries::loaded_by(subject, &maps);
-    let Some(inside) = Inside::find(subject, &libraries) else {
+    let target = TargetProcess::process(pid);
+    let maps = Maps::of(target)?;
+    let libraries = libraries::loaded_by(target, &maps);
+    let Some(inside) = Inside::find(target, &libraries) else {
         return Ok(None);
     };
-    let mut tasks = tasks_of(subject)?;
+    let mut tasks = tasks_of(target)?;
     tasks.sort_unstable_by_key(|task| task.tid);
     let numbers: HashMap<i32, i32> = tasks
         .iter()

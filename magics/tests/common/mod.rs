@@ -22,12 +22,13 @@ pub enum Packages {
 ///
 /// The file finds the magics as the module `diaphane_native`.
 pub fn run(name: &str, code: &str, packages: Packages) {
+    let python = std::env::var("PYO3_PYTHON").unwrap_or_else(|_| "python3".into());
     let packages = match packages {
         Packages::None => Vec::new(),
-        Packages::OfPython => site_packages(),
+        Packages::OfPython => site_packages(&python),
     };
     Python::attach(|py| {
-        let outcome = prepare(py, &packages).and_then(|()| {
+        let outcome = prepare(py, &python, &packages).and_then(|()| {
             let module = PyModule::from_code(py, &text(code), &text(name), c"magics_test")?;
             let tests: Vec<_> = module
                 .dict()
@@ -46,9 +47,8 @@ pub fn run(name: &str, code: &str, packages: Packages) {
     });
 }
 
-fn site_packages() -> Vec<String> {
-    let python = std::env::var("PYO3_PYTHON").unwrap_or_else(|_| "python3".into());
-    let output = Command::new(&python)
+fn site_packages(python: &str) -> Vec<String> {
+    let output = Command::new(python)
         .args([
             "-c",
             "import site; print('\\n'.join(site.getsitepackages()))",
@@ -62,8 +62,10 @@ fn site_packages() -> Vec<String> {
         .collect()
 }
 
-fn prepare(py: Python<'_>, packages: &[String]) -> PyResult<()> {
+fn prepare(py: Python<'_>, python: &str, packages: &[String]) -> PyResult<()> {
     let sys = py.import("sys")?;
+    // The program here is the test, which is no interpreter.
+    sys.setattr("executable", python)?;
     let path = sys.getattr("path")?;
     for folder in packages {
         path.call_method1("append", (folder,))?;

@@ -22,8 +22,8 @@ pub(super) struct DebugTable {
 
 impl DebugTable {
     /// Reads it, of an interpreter of this version.
-    pub fn read(subject: TargetProcess, runtime: usize, version: Version) -> Result<Self, Unknown> {
-        let raw = subject.bytes(runtime, MOST_WORDS * size_of::<u64>());
+    pub fn read(target: TargetProcess, runtime: usize, version: Version) -> Result<Self, Unknown> {
+        let raw = target.bytes(runtime, MOST_WORDS * size_of::<u64>());
         let (words, _) = raw.as_chunks::<{ size_of::<u64>() }>();
         let [cookie, own_version, free_threaded, rest @ ..] = words else {
             return Err(Unknown::Table);

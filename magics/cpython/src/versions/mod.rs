@@ -63,11 +63,11 @@ impl fmt::Display for Unknown {
 
 /// Where an interpreter of this version keeps what, whose `_PyRuntime` lies at this address.
 pub(crate) fn layout(
-    subject: TargetProcess,
+    target: TargetProcess,
     runtime: usize,
     version: Version,
 ) -> Result<Layout, Unknown> {
-    let table = || DebugTable::read(subject, runtime, version);
+    let table = || DebugTable::read(target, runtime, version);
     match version.release() {
         (3, 11) => Ok(v3_11::LAYOUT),
         (3, 12) => Ok(v3_12::LAYOUT),
