@@ -69,6 +69,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ),
     ("magics/sight/src/proc/host.rs", "sysconf"),
     (
+        "magics/sight/src/proc/thread_descriptors.rs",
+        "Linux tells where a thread keeps its robust mutexes",
+    ),
+    (
         "magics/forks/",
         "a child of a fork gets locks that nobody holds",
     ),

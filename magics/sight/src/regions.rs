@@ -2,15 +2,14 @@
 //!
 //! The kernel names only a few. The others are recognised by what lies in them, and only where that is sure: a library
 //! by the linker's list, the stack of a thread by the C library's descriptor at its end, an arena by its own header.
-
-use std::collections::HashMap;
+//! Neighbouring stacks may be one region: from glibc 2.42 on the guard between two of them is not one of its own.
 
 use serde::Serialize;
 
 use crate::linker::libraries::Library;
 use crate::proc::maps::{MappingKind, Maps, Region};
 use crate::proc::spans::word;
-use crate::proc::thread_descriptors::descriptors;
+use crate::proc::thread_descriptors::{descriptors, stack_end};
 
 /// What a region is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -40,30 +39,57 @@ pub enum RegionKind {
     Anonymous,
 }
 
+/// The stack of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ThreadStack {
+    /// Behind its last byte, where its thread's descriptor ends too.
+    pub end: usize,
+    /// The number of the thread.
+    pub thread: i32,
+}
+
 /// A region and whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
     /// What it is for.
     pub kind: RegionKind,
     /// The index of the library in the list that was given.
     pub library: Option<usize>,
-    /// The thread whose stack it is.
-    pub thread: Option<i32>,
+    /// The stacks in it, in the order of their addresses.
+    pub stacks: Vec<ThreadStack>,
+}
+
+impl Purpose {
+    /// The thread whose stack an address of the region lies on.
+    #[must_use]
+    pub fn thread_at(&self, address: usize) -> Option<i32> {
+        let stack = self.stacks.iter().find(|stack| address < stack.end)?;
+        Some(stack.thread)
+    }
 }
 
 /// Recognises every region, in their order.
 pub fn purposes(maps: &Maps, libraries: &[Library]) -> Vec<Purpose> {
-    let mut stacks = descriptors(maps);
-    // The kernel names the main thread's stack; its descriptor lies elsewhere. A thread that ended has the number 0: its
-    // stack waits for the next one.
-    stacks.remove(&std::process::id().cast_signed());
-    stacks.remove(&0);
+    let stacks = stacks();
     let of_library = owners(maps, libraries);
     let purpose = |(region, library): (&Region, Option<usize>)| Purpose {
         library,
         ..purpose(region, library, &stacks)
     };
     maps.regions.iter().zip(of_library).map(purpose).collect()
+}
+
+/// The stacks of the threads but for the main one's, which the kernel names; its descriptor lies elsewhere.
+fn stacks() -> Vec<ThreadStack> {
+    let mut descriptors = descriptors();
+    descriptors.remove(&std::process::id().cast_signed());
+    let stack = |(thread, descriptor): (i32, usize)| ThreadStack {
+        end: stack_end(descriptor),
+        thread,
+    };
+    let mut stacks: Vec<_> = descriptors.into_iter().map(stack).collect();
+    stacks.sort_unstable();
+    stacks
 }
 
 /// The library that each region belongs to. Both lists are walked side by side.
@@ -82,19 +108,23 @@ fn owners(maps: &Maps, libraries: &[Library]) -> Vec<Option<usize>> {
     maps.regions.iter().map(owner).collect()
 }
 
-fn purpose(region: &Region, library: Option<usize>, stacks: &HashMap<i32, usize>) -> Purpose {
+fn purpose(region: &Region, library: Option<usize>, stacks: &[ThreadStack]) -> Purpose {
     let plain = |kind| Purpose {
         kind,
         library: None,
-        thread: None,
+        stacks: Vec::new(),
     };
     let shared = region.perms.ends_with('s');
     match region.kind() {
         MappingKind::Special => return plain(RegionKind::Kernel),
         MappingKind::Heap => return plain(RegionKind::Heap),
         MappingKind::Stack => {
+            let main = ThreadStack {
+                end: region.span.end,
+                thread: std::process::id().cast_signed(),
+            };
             return Purpose {
-                thread: Some(std::process::id().cast_signed()),
+                stacks: vec![main],
                 ..plain(RegionKind::Stack)
             };
         }
@@ -117,17 +147,18 @@ fn purpose(region: &Region, library: Option<usize>, stacks: &HashMap<i32, usize>
         Some(_) => plain(RegionKind::File),
         None if shared => plain(RegionKind::Shared),
         None if region.is_executable() => plain(RegionKind::Jit),
-        None => match stacks
-            .iter()
-            .find(|(_, descriptor)| region.span.contains(**descriptor))
-        {
-            Some((thread, _)) => Purpose {
-                thread: Some(*thread),
-                ..plain(RegionKind::Stack)
-            },
-            None if is_arena(region) => plain(RegionKind::Arena),
-            None => plain(RegionKind::Anonymous),
-        },
+        None => {
+            let own = |stack: &&ThreadStack| region.span.contains(stack.end - 1);
+            let stacks: Vec<_> = stacks.iter().filter(own).copied().collect();
+            match stacks.is_empty() {
+                false => Purpose {
+                    stacks,
+                    ..plain(RegionKind::Stack)
+                },
+                true if is_arena(region) => plain(RegionKind::Arena),
+                true => plain(RegionKind::Anonymous),
+            }
+        }
     }
 }
 
@@ -182,14 +213,14 @@ mod tests {
         let libraries = libraries::loaded(&maps).unwrap();
         let purposes = purposes(&maps, &libraries);
         let at = |address: usize| {
-            purposes[maps
+            &purposes[maps
                 .regions
                 .iter()
                 .position(|region| region.span.contains(address))
                 .unwrap()]
         };
         assert_eq!(
-            (at(stack).kind, at(stack).thread),
+            (at(stack).kind, at(stack).thread_at(stack)),
             (RegionKind::Stack, Some(number))
         );
         assert_eq!(at(arena).kind, RegionKind::Arena);

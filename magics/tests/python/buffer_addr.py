@@ -198,7 +198,9 @@ def test_references_and_allocators_are_those_of_python_and_numpy():
     a = np.zeros(100)
     variables = {"a": a, "same": a, "view": a[1:], "text": b"abc"}
     found = {row["name"]: row for row in run_magic("buffer_addr", "", None, variables)}
-    assert found["a"]["refs"] == found["same"]["refs"] == sys.getrefcount(a) - 1
+    # The argument of a call borrows the reference of a local variable from 3.14 on.
+    borrowed = sys.version_info >= (3, 14)
+    assert found["a"]["refs"] == found["same"]["refs"] == sys.getrefcount(a) - (not borrowed)
     assert found["view"]["refs"] == sys.getrefcount(variables["view"]) - 1
     assert found["a"]["allocator"] == found["view"]["allocator"] == np._core.multiarray.get_handler_name(a)
     assert found["text"]["allocator"] is None

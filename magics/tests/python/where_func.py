@@ -56,25 +56,33 @@ def test_builtins_are_the_functions_that_cpython_gives():
     for function in functions[:-1]:
         assert report("f", f=function)[0]["addr"] == hex(get(function)), function
     row = report("len")[0]
-    assert row["symbol"] == "builtin_len" and row["role"] == "C function"
-    assert row["file"].endswith("bltinmodule.c") and row["line"] > 0
+    assert row["symbol"] == named(row, "builtin_len") and row["role"] == "C function"
+    if row["file"]:
+        assert row["file"].endswith("bltinmodule.c") and row["line"] > 0
+
+
+def named(row, symbol):
+    """The name of a function, unless its library was stripped of it."""
+    listed = subprocess.run(["readelf", "-sW", row["lib_path"]], capture_output=True, text=True, check=True).stdout
+    return symbol if f" {symbol}\n" in listed else None
 
 
 def test_kinds_of_objects():
-    def func(line, **variables):
-        return last(line, **variables)["symbol"]
+    def leads(line, symbol, **variables):
+        row = last(line, **variables)
+        return row["symbol"] == named(row, symbol)
 
-    assert func("str.join") == func('"".join') == "PyUnicode_Join"
-    assert func("list.append") == "list_append"
-    assert func("str.__add__") == func('"".__add__') == "PyUnicode_Concat"
-    assert func("dict.fromkeys") == "dict_fromkeys"
+    assert leads("str.join", "PyUnicode_Join") and leads('"".join', "PyUnicode_Join")
+    assert leads("list.append", "list_append")
+    assert leads("str.__add__", "PyUnicode_Concat") and leads('"".__add__', "PyUnicode_Concat")
+    assert leads("dict.fromkeys", "dict_fromkeys")
     assert [row["role"] for row in report("np.dtype.names")] == ["getter", "setter"]
     assert [row["role"] for row in report("int")] == ["tp_new", "tp_init"]
     nested = functools.partial(functools.partial(len))
-    assert func("nested", nested=nested) == "builtin_len"
-    assert func("cs.gamma", cs=cython_special).startswith("__pyx_")
-    assert func("blas.dgemm", blas=blas) == "scipy_dgemm_"
-    assert func("d[one][0]", d={"one": [len]}) == "builtin_len"
+    assert leads("nested", "builtin_len", nested=nested)
+    assert last("cs.gamma", cs=cython_special)["symbol"].startswith("__pyx_")
+    assert leads("blas.dgemm", "scipy_dgemm_", blas=blas)
+    assert leads("d[one][0]", "builtin_len", d={"one": [len]})
 
 
 def test_a_foreign_function_is_at_its_address():

@@ -42,10 +42,12 @@ fn text(call: &Call, argument: usize) -> String {
     String::from_utf8_lossy(call.text(argument).unwrap_or_default()).into_owned()
 }
 
-/// The lines of `/proc/self/status` about signals.
+/// The lines of `/proc/self/status` about signals, but for the queue: it is counted for all processes of the user.
 fn signals() -> Vec<String> {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-    let lines = status.lines().filter(|line| line.starts_with("Sig"));
+    let lines = status
+        .lines()
+        .filter(|line| line.starts_with("Sig") && !line.starts_with("SigQ"));
     lines.map(str::to_owned).collect()
 }
 

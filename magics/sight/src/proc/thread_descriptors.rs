@@ -1,38 +1,44 @@
 //! Where the C library keeps its descriptor of each thread: at the outer end of the thread's stack.
 //!
 //! The descriptor holds the function that the thread was started with, so that the owner of a running thread is found
-//! too, which shows no stack pointer. Nothing is assumed of its layout but that it begins with its own address twice, as
-//! the ABI of thread-local storage asks; where the thread's number lies in it is looked up in our own descriptor.
+//! too, which shows no stack pointer; and it ends the thread's stack, also where Linux lists neighbouring stacks as one
+//! region. It is found by the thread's list of robust mutexes, which the C library keeps in it and tells Linux of. Nothing
+//! else is assumed of its layout; where the thread's number lies in it is looked up in our own descriptor.
 
 use std::collections::HashMap;
 
-use crate::proc::maps::{MappingKind, Maps};
 use crate::proc::spans::bytes;
+use crate::proc::tasks;
 
 /// As long as the descriptor may be.
 const LONGEST: usize = 4096;
-/// The descriptor is aligned to this.
-const ALIGNMENT: usize = 64;
-/// Where the ABI repeats the descriptor's own address.
-const REPEATED: usize = 16;
 
 /// The descriptors of the threads, by thread number; those that are not found are not in it.
-pub(crate) fn descriptors(maps: &Maps) -> HashMap<i32, usize> {
-    let Some(offset) = number_offset() else {
+pub(crate) fn descriptors() -> HashMap<i32, usize> {
+    let own = nix::sys::pthread::pthread_self() as usize;
+    let offsets = robust_list(0)
+        .and_then(|list| list.checked_sub(own))
+        .zip(number_offset(own));
+    let Some((list, number)) = offsets else {
         return HashMap::new();
     };
-    let everything = crate::proc::spans::Span::new(0, usize::MAX);
-    let stacks = maps
-        .within(everything)
-        .filter(|region| region.kind() == MappingKind::Anonymous && region.perms == "rw-p");
-    stacks
-        .filter_map(|region| at_the_end_of(region.span.end, offset))
-        .collect()
+    let find = |tid| {
+        let descriptor = robust_list(tid)?.checked_sub(list)?;
+        let there = bytes(descriptor.checked_add(number)?, size_of::<i32>());
+        let is_its_own = i32::from_ne_bytes(there.try_into().ok()?) == tid;
+        is_its_own.then_some((tid, descriptor))
+    };
+    tasks::numbers().into_iter().filter_map(find).collect()
+}
+
+/// Behind the last byte of the stack that ends with a descriptor.
+pub(crate) fn stack_end(descriptor: usize) -> usize {
+    (descriptor + 1).next_multiple_of(rustix::param::page_size())
 }
 
 /// Where our own descriptor holds our own number.
-fn number_offset() -> Option<usize> {
-    let own = bytes(nix::sys::pthread::pthread_self() as usize, LONGEST);
+fn number_offset(own: usize) -> Option<usize> {
+    let own = bytes(own, LONGEST);
     let number = rustix::thread::gettid().as_raw_nonzero().get();
     let (words, _) = own.as_chunks::<{ size_of::<i32>() }>();
     let position = words
@@ -41,21 +47,20 @@ fn number_offset() -> Option<usize> {
     Some(position * size_of::<i32>())
 }
 
-/// The descriptor that lies at the end of a region, if one does.
-fn at_the_end_of(end: usize, offset: usize) -> Option<(i32, usize)> {
-    let start = end - LONGEST;
-    let memory = bytes(start, LONGEST);
-    let word = |at: usize| {
-        let word = memory.get(at..at + size_of::<usize>())?;
-        Some(usize::from_ne_bytes(word.try_into().ok()?))
+/// The list of robust mutexes of a thread, or of the calling one for 0; `None` for a thread without any.
+#[allow(unsafe_code, reason = "the system call has no safe form")]
+fn robust_list(tid: i32) -> Option<usize> {
+    let (mut list, mut length) = (0_usize, 0_usize);
+    // SAFETY: Linux writes one word to each of the two places, which live until the call has returned.
+    let failed = unsafe {
+        libc::syscall(
+            libc::SYS_get_robust_list,
+            tid,
+            &raw mut list,
+            &raw mut length,
+        )
     };
-    let is_descriptor = |at: &usize| {
-        let address = start + at;
-        word(*at) == Some(address) && word(at + REPEATED) == Some(address)
-    };
-    let at = (0..LONGEST).step_by(ALIGNMENT).find(is_descriptor)?;
-    let number = memory.get(at + offset..at + offset + size_of::<i32>())?;
-    Some((i32::from_ne_bytes(number.try_into().ok()?), start + at))
+    (failed == 0 && list != 0).then_some(list)
 }
 
 #[cfg(test)]
@@ -73,7 +78,7 @@ mod tests {
             finished.recv()
         });
         let (number, descriptor) = said.recv().unwrap();
-        let found = descriptors(&Maps::read().unwrap());
+        let found = descriptors();
         drop(finish);
         assert!(worker.join().unwrap().is_err());
         assert_eq!(found.get(&number), Some(&descriptor));

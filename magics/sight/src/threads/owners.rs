@@ -14,7 +14,7 @@ use crate::elf::demangle::demangle;
 use crate::linker::libraries::{Library, LibraryKind};
 use crate::proc::maps::Maps;
 use crate::proc::spans::{Span, bytes};
-use crate::proc::thread_descriptors::descriptors;
+use crate::proc::thread_descriptors::{descriptors, stack_end};
 use crate::runtimes::families::{Family, family};
 use crate::threads::Position;
 use crate::threads::creation_records::CreationRecord;
@@ -86,17 +86,13 @@ impl<'a> Owners<'a> {
         }
         // The frame of the program's own function lies outermost where it recorded the creation.
         let passed = record.is_some().then_some(LibraryKind::Program);
-        let scan = |stack, confidence| {
-            let (library, code) = self.outermost(stack, passed)?;
-            Some(self.owner(library, code, confidence))
+        let descriptor = self.descriptors.get_or_init(descriptors).get(&tid).copied();
+        let (stack, confidence) = match position {
+            Some(position) => (position.stack, Confidence::Scan),
+            None => (descriptor?, Confidence::Descriptor),
         };
-        match position {
-            Some(position) => scan(position.stack, Confidence::Scan),
-            None => {
-                let known = self.descriptors.get_or_init(|| descriptors(self.maps));
-                scan(*known.get(&tid)?, Confidence::Descriptor)
-            }
-        }
+        let (library, code) = self.outermost(stack, descriptor.map(stack_end), passed)?;
+        Some(self.owner(library, code, confidence))
     }
 
     fn owner(&self, library: usize, code: usize, confidence: Confidence) -> Owner {
@@ -120,10 +116,19 @@ impl<'a> Owners<'a> {
         own(record.start).or_else(|| own(cpp_task(record.argument).filter(|_| !is_rust)?))
     }
 
-    /// The outermost word on a stack that points into the code of an owner.
-    fn outermost(&self, stack: usize, passed: Option<LibraryKind>) -> Option<(usize, usize)> {
+    /// The outermost word on a stack that points into the code of an owner. Where the stack's end is not known, it is
+    /// that of its region.
+    fn outermost(
+        &self,
+        stack: usize,
+        end: Option<usize>,
+        passed: Option<LibraryKind>,
+    ) -> Option<(usize, usize)> {
         let region = self.maps.find(stack)?.span;
-        let outer = Span::new(stack.max(region.end.saturating_sub(OUTER_END)), region.end);
+        let end = end
+            .filter(|end| (stack..=region.end).contains(end))
+            .unwrap_or(region.end);
+        let outer = Span::new(stack.max(end.saturating_sub(OUTER_END)), end);
         let aligned = outer.start.next_multiple_of(size_of::<usize>());
         let words = bytes(aligned, outer.end.saturating_sub(aligned));
         let (words, _) = words.as_chunks::<{ size_of::<usize>() }>();

@@ -65,7 +65,9 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
     let mut row = AddressRow {
         address: Address(address),
         kind: word(purpose.kind),
-        owner: purpose.thread.map(|thread| format!("thread {thread}")),
+        owner: purpose
+            .thread_at(address)
+            .map(|thread| format!("thread {thread}")),
         symbol: None,
         offset: None,
         perms: region.perms.clone(),

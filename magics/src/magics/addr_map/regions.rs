@@ -64,7 +64,7 @@ impl Map {
         let arrays = arrays.by_region(&maps);
         let one = |(index, region): (usize, &Region)| {
             let usage = usages.as_ref().map(|usages| usages[index]);
-            row(region, purposes[index], usage, &libraries, &arrays[index])
+            row(region, &purposes[index], usage, &libraries, &arrays[index])
         };
         Ok(Self {
             rows: maps.regions.iter().enumerate().map(one).collect(),
@@ -74,7 +74,7 @@ impl Map {
 
 fn row(
     region: &Region,
-    purpose: Purpose,
+    purpose: &Purpose,
     usage: Option<RegionUsage>,
     libraries: &[Library],
     arrays: &[&(Span, String)],
@@ -83,7 +83,11 @@ fn row(
         && filled(region.span, arrays) * 2 >= region.span.len();
     let names: Vec<String> = arrays.iter().map(|(_, name)| name.clone()).collect();
     let library = purpose.library.map(|index| libraries[index].name.clone());
-    let thread = purpose.thread.map(|thread| format!("thread {thread}"));
+    let threads: Vec<String> = purpose
+        .stacks
+        .iter()
+        .map(|stack| format!("thread {}", stack.thread))
+        .collect();
     RegionRow {
         lo: Address(region.span.start),
         hi: Address(region.span.end),
@@ -95,7 +99,7 @@ fn row(
         perms: region.perms.clone(),
         kind: if is_array { ARRAY } else { word(purpose.kind) },
         owner: library
-            .or(thread)
+            .or_else(|| listed(&threads))
             .or_else(|| is_array.then(|| listed(&names)).flatten()),
         name: region.name.clone(),
         arrays: names,
