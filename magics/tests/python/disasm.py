@@ -69,9 +69,10 @@ def test_the_instruction_set_is_counted():
 def test_calls_and_jumps_are_named():
     found = report("len")
     text = repr(found)
-    assert "call PyObject_Size@plt" in text and re.search(r"┌─ js \+0x\w+", text) and "└►" in text
-    assert "PyObject_Size@plt" in [one["name"] for one in found[0]["insns"]]
-    assert "call PyObject_Size@plt" in found.to_html()
+    # A linker may bind a library's calls of its own functions directly.
+    (callee,) = {one["name"] for one in found[0]["insns"]} & {"PyObject_Size", "PyObject_Size@plt"}
+    assert f"call {callee}" in text and re.search(r"┌─ js \+0x\w+", text) and "└►" in text
+    assert f"call {callee}" in found.to_html()
 
 
 def test_the_loop_is_chosen_by_dtype():

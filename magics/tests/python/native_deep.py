@@ -102,6 +102,13 @@ def test_the_functions_are_those_of_readelf():
     assert len(skipped) < 50
 
 
+def first_difference(recorded, stepped):
+    pairs = zip([*recorded, None], [*stepped, None], strict=False)
+    at = next(index for index, (one, other) in enumerate(pairs) if one != other)
+    near = slice(max(0, at - 3), at + 3)
+    return [[name for _, name in hooks.names(events[near])] for events in (recorded, stepped)]
+
+
 def test_events_are_those_of_single_steps():
     def run():
         np.sum(np.arange(4))
@@ -126,7 +133,7 @@ def test_events_are_those_of_single_steps():
     names = [name for _, name in hooks.names(recorded)]
     # What a library that was stripped does not list was not waited for.
     recorded = [address for address in recorded if address in starts]
-    assert recorded == stepped, (len(recorded), len(stepped))
+    assert recorded == stepped, first_difference(recorded, stepped)
     for name in ["array_arange", "LONG_fill", "ufunc_reduce", "PyUFunc_GenericReduction"]:
         assert name in names, names
 

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import math
 import operator
+import re
 import subprocess
 import types
 from pathlib import Path
@@ -115,9 +116,9 @@ def test_a_function_that_chooses_each_time_shows_among_which():
     for target in ["np.sort --dtype f8", "np.ndarray.sort", "a.sort"]:
         found = report(target, a=np.zeros(3))
         own = next(row for row in found if row["role"] == "dtype's function")
-        assert own["symbol"] == "quicksort_double"
+        assert "quicksort" in own["func"] and "double" in own["func"]
         choices = {row["func"] for row in found if row["role"] == "one of, by CPU"}
-        assert any("quicksort_<npy::double_tag" in name for name in choices), choices
+        assert any(re.match("quicksort_<npy::.*double", name) for name in choices), choices
         if any(letters.endswith("X86_V3") for letters in np._core._multiarray_umath.__cpu_dispatch__):
             assert "np::qsort_simd::QSort_X86_V3<double>" in choices
 

@@ -28,6 +28,8 @@ pub(super) struct DlopenCall {
     /// Whether something that is needed was not found, so that all was removed again.
     pub failed: bool,
     settled: Option<u64>,
+    /// Whether an initialiser has begun, so that everything was found.
+    initialised: bool,
 }
 
 /// A library that was mapped.
@@ -66,6 +68,8 @@ struct Thread {
     open: Vec<usize>,
     /// The initialisers that run: the library's index and when they began.
     initialisers: Vec<(usize, u64)>,
+    /// Whether it has called `dlclose` since it asked for a library.
+    closes: bool,
 }
 
 impl Timeline {
@@ -102,7 +106,9 @@ impl Timeline {
         let at = event.at;
         match &event.what {
             What::Noted(number) => thread.request = Some((*number, at)),
+            What::Closing => thread.closes = true,
             What::Asked { path, flags, back } => {
+                thread.closes = false;
                 let Some(path) = path else { return };
                 self.calls.push(DlopenCall {
                     at,
@@ -118,7 +124,9 @@ impl Timeline {
             What::Adding => self.add(event, thread),
             What::Removing => {
                 if let Some(call) = thread.open.last().map(|&index| &mut self.calls[index]) {
-                    call.failed |= call.settled.is_none();
+                    // Newer linkers complete the list before they see that something is missing.
+                    let gives_up = !thread.closes && call.path.is_some() && !call.initialised;
+                    call.failed |= call.settled.is_none() || gives_up;
                 }
             }
             What::Settled => {
@@ -214,6 +222,7 @@ impl Timeline {
             return;
         };
         let call = &mut self.calls[self.loaded[library].call];
+        call.initialised = true;
         if let (None, Some(settled)) = (call.bind_ns, call.settled) {
             call.bind_ns = Some(at - settled);
         }
@@ -336,5 +345,16 @@ mod tests {
         ]));
         assert!(timeline.calls[0].failed);
         assert_eq!(timeline.loaded[0].gone_at, Some(60));
+    }
+
+    #[test]
+    fn what_is_missing_may_be_seen_when_the_list_is_complete() {
+        let opened = || vec![asked("/1.so"), What::Adding, mapped(1), What::Settled];
+        let given_up = [What::Removing, What::Unmapped { map: 1 }, What::Settled];
+        let given_up = opened().into_iter().chain(given_up).collect();
+        assert!(Timeline::of(&events(given_up)).calls[0].failed);
+        let closed = [What::Closing, What::Removing, What::Unmapped { map: 1 }];
+        let closed = opened().into_iter().chain(closed).collect();
+        assert!(!Timeline::of(&events(closed)).calls[0].failed);
     }
 }

@@ -1,5 +1,5 @@
-//! Who asks the linker for a library: calls of `dlopen` and `dlmopen` lead through a piece of code that notes the path
-//! and the caller, and goes on to the function.
+//! Who asks the linker for a library, and who gives one up: calls of `dlopen`, `dlmopen` and `dlclose` lead through a
+//! piece of code that notes them, the path and the caller, and goes on to the function.
 //!
 //! The caller's return address stays where it is, since the linker looks there for whose search path to use.
 
@@ -14,14 +14,28 @@ use crate::linker_events::event_buffer;
 use crate::linker_events::event_buffer::Kind;
 use crate::trampolines::publish;
 
-/// The functions, and whether the path is their second argument.
-const FUNCTIONS: [(&str, bool); 2] = [("dlopen", false), ("dlmopen", true)];
+/// What a function does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// It opens the path that is its first argument.
+    Open,
+    /// It opens the path that is its second argument.
+    OpenInNamespace,
+    /// It closes what was opened.
+    Close,
+}
+
+const FUNCTIONS: [(&str, Request); 3] = [
+    ("dlopen", Request::Open),
+    ("dlmopen", Request::OpenInNamespace),
+    ("dlclose", Request::Close),
+];
 /// Stands for the path of a call that asks for the program itself.
 const ITSELF: usize = 1 << 40;
 
 /// Hooks the calls of all libraries; how many there are, too.
 pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
-    let mut sites: Vec<(Site, bool)> = Vec::new();
+    let mut sites: Vec<(Site, Request)> = Vec::new();
     for library in libraries {
         let named = got::calls_of(library, &FUNCTIONS.map(|(function, _)| function));
         sites.extend(named.into_iter().filter_map(|(site, name)| {
@@ -29,45 +43,53 @@ pub(super) fn hook(libraries: &[Library]) -> Option<(Hooks, usize)> {
             Some((site, known.1))
         }));
     }
-    let mut pieces: Vec<((usize, bool), usize)> = Vec::new();
-    for key in sites.iter().map(|(site, second)| (site.target, *second)) {
+    let mut pieces: Vec<((usize, Request), usize)> = Vec::new();
+    for key in sites.iter().map(|(site, request)| (site.target, *request)) {
         if pieces.iter().all(|(known, _)| *known != key) {
             pieces.push((key, piece(key.0, key.1)?));
         }
     }
-    let with_piece = sites.iter().filter_map(|(site, second)| {
+    let with_piece = sites.iter().filter_map(|(site, request)| {
         let own = pieces
             .iter()
-            .find(|(key, _)| *key == (site.target, *second))?;
+            .find(|(key, _)| *key == (site.target, *request))?;
         Some((*site, own.1))
     });
     let prepared = PreparedGotHooks::leading(with_piece).ok()?;
-    Some((Hooks::place(Arc::new(prepared)), sites.len()))
+    let opening = sites
+        .iter()
+        .filter(|(_, request)| *request != Request::Close);
+    let count = opening.count();
+    Some((Hooks::place(Arc::new(prepared)), count))
 }
 
 /// The code for one function, made once for each.
-fn piece(target: usize, is_second: bool) -> Option<usize> {
-    static MADE: ProcessLock<Vec<((usize, bool), usize)>> = ProcessLock::new(Vec::new);
+fn piece(target: usize, request: Request) -> Option<usize> {
+    static MADE: ProcessLock<Vec<((usize, Request), usize)>> = ProcessLock::new(Vec::new);
     let mut made = MADE.lock();
-    if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, is_second)) {
+    if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, request)) {
         return Some(*known);
     }
-    let new = publish(&code(target, is_second))?;
-    made.push(((target, is_second), new));
+    let new = publish(&code(target, request))?;
+    made.push(((target, request), new));
     Some(new)
 }
 
-/// Keeps the three arguments, gives path, flags and return address to `asked`, and goes on.
-fn code(target: usize, is_second: bool) -> Vec<u8> {
+/// Keeps the three arguments, gives path, flags and return address to `asked` or calls `closing`, and goes on.
+fn code(target: usize, request: Request) -> Vec<u8> {
+    let noted = match request {
+        Request::Open | Request::OpenInNamespace => (asked as *const ()).addr(),
+        Request::Close => (closing as *const ()).addr(),
+    };
     // push rdi; push rsi; push rdx: the stack is aligned then.
     let mut code = vec![0x57, 0x56, 0x52];
-    if is_second {
+    if request == Request::OpenInNamespace {
         // mov rdi, rsi; mov rsi, rdx
         code.extend([0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6]);
     }
-    // mov rdx, [rsp + 24]; movabs rax, asked
+    // mov rdx, [rsp + 24]; movabs rax, noted
     code.extend([0x48, 0x8b, 0x54, 0x24, 0x18, 0x48, 0xb8]);
-    code.extend((asked as *const ()).addr().to_le_bytes());
+    code.extend(noted.to_le_bytes());
     // call rax; pop rdx; pop rsi; pop rdi; movabs rax, target
     code.extend([0xff, 0xd0, 0x5a, 0x5e, 0x5f, 0x48, 0xb8]);
     code.extend(target.to_le_bytes());
@@ -88,6 +110,12 @@ unsafe extern "C" fn asked(path: *const c_char, flags: i32, back: usize) {
     // SAFETY: who calls `dlopen` gives a text that ends with NUL, or no text at all.
     let path = unsafe { CStr::from_ptr(path) };
     event_buffer::write(Kind::Asked, [flags as u32 as usize, back], path.to_bytes());
+}
+
+extern "C" fn closing() {
+    if super::is_active() {
+        event_buffer::write(Kind::Closing, [0, 0], b"");
+    }
 }
 
 /// Whether a call's flags say that it had no path.

@@ -27,9 +27,10 @@ pub(super) enum Kind {
     Initialising,
     Initialised,
     Noted,
+    Closing,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Asked,
     Kind::Adding,
     Kind::Removing,
@@ -39,6 +40,7 @@ const KINDS: [Kind; 9] = [
     Kind::Initialising,
     Kind::Initialised,
     Kind::Noted,
+    Kind::Closing,
 ];
 
 /// An entry as it is read.

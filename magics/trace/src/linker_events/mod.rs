@@ -47,11 +47,14 @@ pub enum What {
         /// The address that the call returns to.
         back: usize,
     },
+    /// Somebody called `dlclose`.
+    Closing,
     /// The first file was found and is about to be mapped.
     Adding,
     /// Libraries are about to be removed, after `dlclose` or because a library that is needed was not found.
     Removing,
-    /// The list is complete again. New libraries are mapped, and neither bound nor initialised.
+    /// The list is complete again. New libraries are mapped and not initialised; glibc has bound them from 2.41 on, unless
+    /// they are about to be removed since one that they need is missing.
     Settled,
     /// A library was mapped.
     Mapped {
@@ -240,6 +243,7 @@ impl What {
             Kind::Initialising => Self::Initialising { map },
             Kind::Initialised => Self::Initialised { map },
             Kind::Noted => Self::Noted(map),
+            Kind::Closing => Self::Closing,
         }
     }
 }
