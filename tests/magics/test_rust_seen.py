@@ -39,10 +39,13 @@ def test_libraries_have_their_cell(numpy: Client):
 
 
 def test_threads_have_the_cell_that_started_them(numpy: Client):
+    # A thread that has not run yet has nothing on its stack that tells whose it is.
     fine(
         numpy,
-        '%%rust\nstd::thread::Builder::new().name("named".into()).spawn(|| loop { std::thread::park() })?;\n'
-        "std::thread::spawn(|| loop { std::thread::park() });",
+        "%%rust\nlet both = std::sync::Arc::new(std::sync::Barrier::new(3));\n"
+        "let (one, other) = (both.clone(), both.clone());\n"
+        'std::thread::Builder::new().name("named".into()).spawn(move || { one.wait(); loop { std::thread::park() } })?;\n'
+        "std::thread::spawn(move || { other.wait(); loop { std::thread::park() } });\nboth.wait();",
     )
     cell = int(numpy.value("len(In) - 1"))
     rows = report(numpy.run("%threads"), "threads")["rows"]

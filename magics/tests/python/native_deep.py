@@ -129,7 +129,8 @@ def test_events_are_those_of_single_steps():
         stepped = hooks.stepped(list(starts), run)
     finally:
         gc.enable()
-    assert len(stepped) > 400
+    # Of an interpreter that was stripped, only the exported functions are known here.
+    assert len(stepped) > 100
     names = [name for _, name in hooks.names(recorded)]
     # What a library that was stripped does not list was not waited for.
     recorded = [address for address in recorded if address in starts]

@@ -138,6 +138,10 @@ fn loads_are_told_in_order_with_their_initialisers() {
     });
     let mut told = told(&recording);
     told.retain(|line| !line.starts_with("asked"));
+    // Newer linkers complete the list also after a call that has found nothing.
+    if told[0] == "settled" {
+        told.remove(0);
+    }
     let expected = [
         "adding",
         "settled",
@@ -216,16 +220,24 @@ fn a_library_whose_dependency_is_missing_comes_and_goes() {
     let recording = record(|| assert!(open(&user).is_null()));
     let mut told = told(&recording);
     told.retain(|line| !line.starts_with("asked"));
-    let expected = [
-        "adding",
-        "removing",
-        "mapped libuser.so",
-        "settled",
-        "unmapped libuser.so",
-    ];
-    let expected = expected.map(|line| line.replace("libuser.so", "libuser.so untimed"));
-    let expected =
-        expected.map(|line| line.replace("unmapped libuser.so untimed", "unmapped libuser.so"));
+    // From glibc 2.41 on the list is complete before something is found missing.
+    let expected: &[&str] = match told.get(1).map(String::as_str) {
+        Some("settled") => &[
+            "adding",
+            "settled",
+            "mapped libuser.so",
+            "removing",
+            "settled",
+            "unmapped libuser.so",
+        ],
+        _ => &[
+            "adding",
+            "removing",
+            "mapped libuser.so untimed",
+            "settled",
+            "unmapped libuser.so",
+        ],
+    };
     assert_eq!(told, expected);
     assert_eq!(linker_code(), before);
 }
