@@ -70,6 +70,8 @@ fn prepare(py: Python<'_>, python: &str, packages: &[String]) -> PyResult<()> {
     for folder in packages {
         path.call_method1("append", (folder,))?;
     }
+    let witness = text(include_str!("../python/symbol_tables.py"));
+    PyModule::from_code(py, &witness, c"symbol_tables.py", c"symbol_tables")?;
     let module = PyModule::new(py, "diaphane_native")?;
     diaphane_magics::register(&module)?;
     sys.getattr("modules")?

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg.blas as blas
 from diaphane_native import run_magic
 from scipy.special import cython_special
+from symbol_tables import has
 
 MAPS = Path("/proc/self/maps")
 LEVELS = ("X86_V2", "X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR")
@@ -64,8 +65,7 @@ def test_builtins_are_the_functions_that_cpython_gives():
 
 def named(row, symbol):
     """The name of a function, unless its library was stripped of it."""
-    listed = subprocess.run(["readelf", "-sW", row["lib_path"]], capture_output=True, text=True, check=True).stdout
-    return symbol if f" {symbol}\n" in listed else None
+    return symbol if has(row["lib_path"], symbol) else None
 
 
 def test_kinds_of_objects():
