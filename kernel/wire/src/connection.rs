@@ -65,7 +65,11 @@ impl Connection {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &[u8]) -> Result<Self, Error> {
+    /// Reads the content of a connection file; the path is for the error.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, Error> {
         let connection: Self =
             serde_json::from_slice(text).map_err(|source| Error::NoConnection {
                 path: path.to_owned(),

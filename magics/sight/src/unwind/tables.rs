@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use diaphane_forks::ProcessLock;
 use gimli::{
-    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, NativeEndian, Pointer, UnwindContext,
-    UnwindSection,
+    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, EhFrameOffset, NativeEndian, Pointer,
+    UnwindContext, UnwindSection,
 };
 use object::elf;
 
@@ -104,13 +104,18 @@ impl Tables {
     pub(super) fn entry(&self, address: usize) -> Option<gimli::FrameDescriptionEntry<Bytes<'_>>> {
         let header = EhFrameHdr::new(&self.header, NativeEndian);
         let header = header.parse(&self.bases, 8).ok()?;
-        let entry = header.table()?.fde_for_address(
-            &self.frames(),
-            &self.bases,
-            address as u64,
-            gimli::UnwindSection::cie_from_offset,
-        );
-        entry.ok()
+        let Pointer::Direct(place) = header.table()?.lookup(address as u64, &self.bases).ok()?
+        else {
+            return None;
+        };
+        let Pointer::Direct(start) = header.eh_frame_ptr() else {
+            return None;
+        };
+        // gimli takes it for granted that no entry lies before the first.
+        let offset = EhFrameOffset(usize::try_from(place.checked_sub(start)?).ok()?);
+        let frames = self.frames();
+        let entry = frames.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset);
+        entry.ok().filter(|entry| entry.contains(address as u64))
     }
 
     /// What the information says about each piece of code.

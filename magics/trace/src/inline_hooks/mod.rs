@@ -10,6 +10,7 @@ mod choice;
 mod forks;
 mod functions;
 mod held;
+pub mod hostile;
 mod library;
 mod moved_code;
 mod prologue;

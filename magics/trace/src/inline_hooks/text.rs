@@ -28,7 +28,7 @@ pub(super) struct Segment {
 pub(super) struct Text {
     pub(super) segments: Vec<Segment>,
     /// The blocks that differ between memory and file, in order.
-    changed: Vec<Span>,
+    pub(super) changed: Vec<Span>,
 }
 
 impl Text {
