@@ -1,6 +1,7 @@
 //! A lane: the requests that one Python thread answers, one after the other.
 //!
-//! The main thread has one, the debugger has one, and each subshell has one.
+//! The main thread has one, the debugger has one, and each subshell has one. What the io thread has answered itself waits
+//! here too, so that no reply overtakes one before it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
 use crate::notifier::Notifier;
-use crate::outbox::Parent;
+use crate::outbox::{Item, Parent};
 
 /// A request that waits for Python.
 pub struct Job {
@@ -21,6 +22,8 @@ pub struct Job {
     pub channel: Channel,
     /// Whether busy was published for it already.
     pub announced: bool,
+    /// Whether a cell before it has failed, so that it is not to run.
+    pub aborted: bool,
 }
 
 impl Job {
@@ -32,13 +35,34 @@ impl Job {
             request,
             channel,
             announced: false,
+            aborted: false,
         }
     }
+
+    fn is_cell(&self) -> bool {
+        matches!(self.request, Request::Execute(_)) && !self.aborted
+    }
+}
+
+/// What waits in a lane for its turn.
+pub enum Waiting {
+    /// A request.
+    Job(Job),
+    /// Busy, the reply and idle of a request that needed no Python.
+    Answer(Vec<Item>),
+}
+
+/// What begins now.
+pub struct Begun {
+    /// What it is.
+    pub waiting: Waiting,
+    /// Whether a cell runs beside it, which waits in an `await`.
+    pub nested: bool,
 }
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    waiting: VecDeque<Waiting>,
     running: bool,
     closed: bool,
     /// The request that closed the lane, to be answered at its end.
@@ -70,18 +94,31 @@ impl Lane {
 
     /// Adds a request.
     pub fn push(&self, job: Job) {
-        self.state.lock().jobs.push_back(job);
+        self.add(Waiting::Job(job));
+    }
+
+    /// Adds the messages that answer a request, behind what waits.
+    pub fn push_answer(&self, items: Vec<Item>) {
+        self.add(Waiting::Answer(items));
+    }
+
+    fn add(&self, waiting: Waiting) {
+        self.state.lock().waiting.push_back(waiting);
         self.notifier.notify();
     }
 
-    /// The next request that may begin now: while a cell runs, only messages of comms may.
-    pub fn next(&self) -> Option<Job> {
+    /// What may begin now: while a cell runs, only messages of comms may. A request runs from here on, until
+    /// `set_running` says otherwise: in between, the lane is never idle.
+    pub fn next(&self) -> Option<Begun> {
         let mut state = self.state.lock();
         let position = state.startable()?;
-        state.jobs.remove(position)
+        let waiting = state.waiting.remove(position)?;
+        let nested = state.running;
+        state.running = nested || matches!(&waiting, Waiting::Job(job) if !job.aborted);
+        Some(Begun { waiting, nested })
     }
 
-    /// Rings if there is a request that may begin now.
+    /// Rings if there is something that may begin now.
     pub fn ring_if_ready(&self) {
         let state = self.state.lock();
         if state.closed || state.startable().is_some() {
@@ -89,31 +126,33 @@ impl Lane {
         }
     }
 
-    /// Says whether a cell is running. What it was before.
-    pub fn set_running(&self, running: bool) -> bool {
-        std::mem::replace(&mut self.state.lock().running, running)
+    /// Says whether a cell is running.
+    pub fn set_running(&self, running: bool) {
+        self.state.lock().running = running;
     }
 
     /// Whether nothing runs and nothing waits.
     pub fn is_idle(&self) -> bool {
         let state = self.state.lock();
-        !state.running && state.jobs.is_empty()
+        !state.running && state.waiting.is_empty()
     }
 
     /// Whether a cell waits.
     pub fn has_cell(&self) -> bool {
-        let is_cell = |job: &Job| matches!(job.request, Request::Execute(_));
-        self.state.lock().jobs.iter().any(is_cell)
+        let state = self.state.lock();
+        state
+            .waiting
+            .iter()
+            .any(|one| matches!(one, Waiting::Job(job) if job.is_cell()))
     }
 
-    /// Takes out the execute requests that wait.
-    pub fn abort(&self) -> Vec<Job> {
-        let mut state = self.state.lock();
-        let (aborted, kept) = std::mem::take(&mut state.jobs)
-            .into_iter()
-            .partition(|job| matches!(job.request, Request::Execute(_)));
-        state.jobs = kept;
-        Vec::from(aborted)
+    /// Says that the cells that wait are not to run. They are answered in their turn.
+    pub fn abort(&self) {
+        for waiting in &mut self.state.lock().waiting {
+            if let Waiting::Job(job) = waiting {
+                job.aborted |= job.is_cell();
+            }
+        }
     }
 
     /// Tells the thread to end after the request that it is answering; a request asked for that, or nobody did.
@@ -129,6 +168,16 @@ impl Lane {
         self.state.lock().last.take()
     }
 
+    /// The answers that still wait in a lane that has ended: requests before them get none any more.
+    pub fn take_answers(&self) -> Vec<Item> {
+        let waiting = std::mem::take(&mut self.state.lock().waiting);
+        let answers = waiting.into_iter().map(|one| match one {
+            Waiting::Answer(items) => items,
+            Waiting::Job(_) => Vec::new(),
+        });
+        answers.flatten().collect()
+    }
+
     /// Whether the thread was told to end.
     pub fn is_closed(&self) -> bool {
         self.state.lock().closed
@@ -137,8 +186,10 @@ impl Lane {
 
 impl State {
     fn startable(&self) -> Option<usize> {
-        let may_begin = |job: &Job| !self.running || matches!(job.request, Request::Comm);
-        self.jobs.iter().position(may_begin)
+        let passes = |one: &Waiting| matches!(one, Waiting::Job(job) if matches!(job.request, Request::Comm));
+        self.waiting
+            .iter()
+            .position(|one| !self.running || passes(one))
     }
 }
 
@@ -224,36 +275,48 @@ mod tests {
         Job::new(Channel::Shell, Arc::new(message), request)
     }
 
+    /// The message type of the request that begins, or the number of messages of the answer.
+    fn next(lane: &Lane) -> Option<Result<(String, bool), usize>> {
+        lane.next().map(|begun| match begun.waiting {
+            Waiting::Job(job) => Ok((job.parent.header.msg_type.clone(), job.aborted)),
+            Waiting::Answer(items) => Err(items.len()),
+        })
+    }
+
+    fn begins(msg_type: &str) -> Option<Result<(String, bool), usize>> {
+        Some(Ok((msg_type.to_owned(), false)))
+    }
+
     #[test]
     fn only_comms_pass_a_running_cell() {
         let lane = Lane::new().unwrap();
         lane.push(job("execute_request", r#"{"code":""}"#));
-        lane.push(job("comm_msg", "{}"));
+        lane.push_answer(Vec::new());
+        lane.push(job("comm_msg", r#"{"comm_id":"c"}"#));
         lane.set_running(true);
-        assert!(matches!(
-            lane.next().map(|job| job.request),
-            Some(Request::Comm)
-        ));
+        let comm = lane.next().unwrap();
+        assert!(comm.nested && matches!(comm.waiting, Waiting::Job(_)));
         assert!(lane.next().is_none());
         lane.set_running(false);
-        assert!(matches!(
-            lane.next().map(|job| job.request),
-            Some(Request::Execute(_))
-        ));
+        assert_eq!(next(&lane), begins("execute_request"));
+        assert!(next(&lane).is_none() && !lane.is_idle());
+        lane.set_running(false);
+        assert_eq!(next(&lane), Some(Err(0)));
         assert!(lane.is_idle());
     }
 
     #[test]
-    fn an_abort_takes_executes_and_leaves_the_rest() {
+    fn an_abort_is_for_cells_and_keeps_the_order() {
         let lane = Lane::new().unwrap();
         lane.push(job("execute_request", r#"{"code":"1"}"#));
-        lane.push(job("kernel_info_request", "{}"));
-        lane.push(job("execute_request", r#"{"code":"2"}"#));
-        assert_eq!(lane.abort().len(), 2);
-        assert!(matches!(
-            lane.next().map(|job| job.request),
-            Some(Request::KernelInfo)
-        ));
+        lane.push_answer(Vec::new());
+        lane.push(job("is_complete_request", r#"{"code":"2"}"#));
+        lane.abort();
+        assert!(!lane.has_cell());
+        let aborted = ("execute_request".to_owned(), true);
+        assert_eq!(next(&lane), Some(Ok(aborted)));
+        assert_eq!(next(&lane), Some(Err(0)));
+        assert_eq!(next(&lane), begins("is_complete_request"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod pthread_create;
 mod python;
 #[cfg(target_env = "gnu")]
 mod sigaction;
+mod working_folder;
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     python::quick_check(&python)?;
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
+    working_folder::leave_deleted();
     diaphane_sight::threads::creation_records::begin();
 
     // debugpy is the debugger; it is imported by the first request for it.

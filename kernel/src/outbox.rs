@@ -84,16 +84,31 @@ impl Item {
         }
     }
 
+    /// All that a request hears: busy, its reply if it has one, idle.
+    #[must_use]
+    pub fn answer(channel: Channel, parent: &Parent, message: Option<Outgoing>) -> Vec<Self> {
+        let reply = message.map(|message| Self::Reply {
+            channel,
+            parent: Arc::clone(parent),
+            message,
+        });
+        let busy = Self::status(parent, publish::BUSY);
+        let idle = Self::status(parent, publish::IDLE);
+        [Some(busy), reply, Some(idle)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     fn is_text(&self) -> bool {
         matches!(self, Self::Text { .. })
     }
 
-    fn size(&self) -> usize {
+    /// How many bytes it has to send, about.
+    pub fn size(&self) -> usize {
         match self {
             Self::Text { text, .. } => text.len(),
-            Self::Publish { message, .. } | Self::Reply { message, .. } => {
-                message.content.len() + message.buffers.iter().map(Vec::len).sum::<usize>()
-            }
+            Self::Publish { message, .. } | Self::Reply { message, .. } => message.size(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::magics::{
     threads, trace_loads, where_func, why_import,
 };
 use diaphane_report::{Report, Schema};
+use diaphane_sight::proc::descriptors;
 
 /// A magic without its type, as one line of [`ALL`].
 pub(crate) struct Entry {
@@ -66,7 +67,8 @@ const fn entry<M: Magic>() -> Entry {
 /// Asks the magic of a name; a panic is an error too.
 pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_owned()));
-    catch_unwind(AssertUnwindSafe(|| answer(name, line, context))).unwrap_or_else(panicked)
+    let answer = || descriptors::with_spare(|| answer(name, line, context));
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(panicked)
 }
 
 /// What another magic answers, for a magic that asks it.

@@ -1,10 +1,13 @@
 """Much output: complete, in order, and with bounded memory."""
 
+import json
+
 import pytest
 import zmq
+from jupyter_client.session import DELIM
 
 from support.client import Client, address
-from support.patience import wait_until
+from support.patience import PATIENCE, wait_until
 
 
 def test_many_prints(client: Client):
@@ -66,21 +69,104 @@ def test_output_leaves_memory_flat(client: Client, kernel):
     wait_until(lambda: kernel.rss - before < 60e6, "the memory of the output is free again")
 
 
+def sleeps(client: Client) -> zmq.Socket:
+    """A subscriber that reads nothing until it is told to."""
+    socket = client.context.socket(zmq.SUB)
+    socket.linger, socket.rcvhwm = 0, 1
+    socket.subscribe(b"")
+    socket.connect(address(client.info, "iopub"))
+    client.until(lambda: socket.poll(0), "the sleeper is welcomed")
+    return socket
+
+
+@pytest.fixture
+def sleeper(client: Client):
+    socket = sleeps(client)
+    yield socket
+    socket.close()
+
+
+def peak(kernel) -> int:
+    """The most resident memory so far, in bytes."""
+    line = next(x for x in kernel.proc("status").splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
 @pytest.mark.slow
 @pytest.mark.diaphane
-def test_a_front_end_that_does_not_read_bounds_memory_and_stops_nobody(client: Client, kernel):
+def test_a_front_end_that_does_not_read_bounds_memory_and_stops_nobody(
+    client: Client, kernel, sleeper: zmq.Socket
+):
     """The others get everything, and what is kept for the sleeper has a bound."""
-    sleeper = client.context.socket(zmq.SUB)
-    sleeper.linger, sleeper.rcvhwm = 0, 1
-    sleeper.subscribe(b"")
-    sleeper.connect(address(client.info, "iopub"))
-    try:
-        client.until(lambda: sleeper.poll(0), "the sleeper is welcomed")
-        client.run("pass")
-        before = kernel.rss
-        done = client.run("for i in range(3000): print('x' * 99_999)")
-        assert len(done.text()) == 300_000_000
-        peak = next(x for x in kernel.proc("status").splitlines() if x.startswith("VmHWM"))
-        assert int(peak.split()[1]) * 1024 - before < 200_000_000
-    finally:
-        sleeper.close()
+    client.run("pass")
+    before = kernel.rss
+    done = client.run("for i in range(3000): print('x' * 99_999)")
+    assert len(done.text()) == 300_000_000
+    assert peak(kernel) - before < 200_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.diaphane
+def test_the_bound_is_one_of_bytes(launch):
+    """However large the messages are. The sleeper is let go, and welcomed again when it comes back."""
+    kernel = launch()
+    client = kernel.connect()
+    sleeper = sleeps(client)
+    client.run("from IPython.display import display\npass")
+    before = kernel.rss
+    code = "for i in range(300): display({'text/plain': str(i) + 'x' * 2_000_000}, raw=True)"
+    shown = client.run(code).all("display_data")
+    assert [one["data"]["text/plain"].partition("x")[0] for one in shown] == [*map(str, range(300))]
+    assert peak(kernel) - before < 250e6
+    client.exchanges.clear()
+    client.record.clear()
+    wait_until(lambda: kernel.rss - before < 40e6, "the memory is given back")
+    assert "let go" in kernel.log
+
+    def is_back() -> bool:
+        client.run("print('heard')")
+        return any(b'"heard' in b"".join(sleeper.recv_multipart()) for _ in range(sleeper.poll(50)))
+
+    wait_until(is_back, "the sleeper has come back")
+
+
+@pytest.mark.slow
+@pytest.mark.diaphane
+def test_one_who_reads_late_loses_nothing_that_fits(client: Client, sleeper: zmq.Socket):
+    """However many the messages are."""
+    client.run("for i in range(20_000): display(i)")
+    heard = []
+    while len(heard) < 20_000:
+        assert sleeper.poll(PATIENCE * 1000), f"nothing comes behind {len(heard)} displays"
+        *_, content = sleeper.recv_multipart()
+        if b'"data"' in content:
+            heard.append(json.loads(content)["data"]["text/plain"])
+    assert heard == [*map(str, range(20_000))]
+
+
+@pytest.mark.slow
+@pytest.mark.diaphane
+def test_the_memory_of_large_and_of_deep_requests_is_given_back(launch):
+    """But for what malloc keeps at the end of an arena, which is 64 MiB at the most: those of two threads are used."""
+    kernel = launch()
+    client = kernel.connect()
+    client.run("pass")
+    before = kernel.rss
+    for size in range(10_000_000, 31_000_000, 4_000_000):
+        text = "x" * size
+        client.send("comm_msg", {"comm_id": "none", "data": text})
+        client.send("comm_msg", {"comm_id": "none"}, buffers=[text.encode()] * 4)
+        client.request("execute_request", {"code": "1", "unknown": text})
+        deep = b'{"code": "1", "x": ' + b"[" * size + b"]" * size + b"}"
+        send_raw(client, deep)
+    client.run("pass")
+    client.exchanges.clear()
+    client.record.clear()
+    wait_until(lambda: kernel.rss - before < 140e6, "the memory is given back")
+
+
+def send_raw(client: Client, content: bytes) -> None:
+    """Sends a request whose content is these bytes."""
+    header = client.session.msg("execute_request")["header"]
+    frames = [json.dumps(header, default=str).encode(), b"{}", b"{}", content]
+    client.sockets["shell"].send_multipart([DELIM, client.session.sign(frames), *frames])

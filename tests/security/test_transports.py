@@ -1,5 +1,9 @@
 """The ways in: tcp, UNIX sockets, and CurveZMQ encryption over both."""
 
+import socket
+import subprocess
+from pathlib import Path
+
 import pytest
 import zmq
 from jupyter_client.kernelspec import KernelSpecManager
@@ -71,6 +75,57 @@ def test_the_sockets_of_ipc_are_in_the_place_named(launch):
     for channel in ("shell", "control", "stdin", "iopub", "hb"):
         path = address(kernel.info, channel).removeprefix("ipc://")
         assert kernel.directory.joinpath(path).is_socket()
+
+
+# It holds the GIL, and no interrupt gets through to it.
+STUCK = """
+import ctypes, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print('ready')
+ctypes.PyDLL(None).sleep(600)
+"""
+
+
+def sockets_in(directory: Path) -> list[Path]:
+    return [path for path in directory.iterdir() if path.is_socket()]
+
+
+@pytest.mark.diaphane
+@pytest.mark.parametrize("way", ["shutdown", "exit", "stuck", "no parent"])
+def test_the_files_of_ipc_sockets_go_with_the_kernel(launch, way: str):
+    """At each end that the kernel makes itself."""
+    parent = subprocess.Popen(["sleep", "600"])
+    # The client says that it is the parent itself, so that this comes behind it.
+    under = ["env", f"JPY_PARENT_PID={parent.pid}"] if way == "no parent" else []
+    kernel = launch(transport="ipc", under=under)
+    client = kernel.connect()
+    assert len(sockets_in(kernel.directory)) == 5
+    if way == "stuck":
+        cell = client.start(STUCK)
+        client.until(lambda: cell.text(), "ready", cell)
+    if way == "exit":
+        client.execute("exit")
+    elif way != "no parent":
+        client.send("shutdown_request", {"restart": False}, "control")
+    parent.kill()
+    parent.wait()
+    kernel.wait()
+    assert sockets_in(kernel.directory) == []
+
+
+@pytest.mark.diaphane
+def test_a_successors_sockets_stay(launch):
+    """A kernel that ends late leaves alone what another one has bound at the same paths."""
+    kernel = launch(transport="ipc")
+    client = kernel.connect()
+    mine = sockets_in(kernel.directory)
+    for path in mine:
+        path.unlink()
+        with socket.socket(socket.AF_UNIX) as successor:
+            successor.bind(str(path))
+    client.send("shutdown_request", {"restart": False}, "control")
+    kernel.wait()
+    assert sorted(sockets_in(kernel.directory)) == sorted(mine)
 
 
 @pytest.mark.diaphane

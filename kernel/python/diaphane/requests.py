@@ -177,7 +177,7 @@ class Requests:
             thread.save_flag.set()
 
     def complete(self, code, cursor_pos):
-        position = len(code) if cursor_pos is None else cursor_pos
+        position = len(code) if cursor_pos is None else min(cursor_pos, len(code))
         rust = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust
@@ -197,7 +197,7 @@ class Requests:
         )
 
     def inspect(self, code, cursor_pos, detail_level, omit_sections):
-        position = len(code) if cursor_pos is None else cursor_pos
+        position = len(code) if cursor_pos is None else min(cursor_pos, len(code))
         rust = _diaphane.rust_inspect(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::parent::{self, PyParent};
 use super::runner::Runner;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use super::{Options, threads};
 use crate::exit;
 use crate::input::Turn;
@@ -94,9 +94,9 @@ impl Native {
         content: &str,
         metadata: &str,
         buffers: Vec<Bound<'_, PyBytes>>,
-    ) {
+    ) -> PyResult<()> {
         if is_forked() {
-            return;
+            return Ok(());
         }
         let mut message = Outgoing::raw(msg_type.to_owned(), content.as_bytes().to_vec());
         message.metadata = metadata.as_bytes().to_vec();
@@ -108,15 +108,23 @@ impl Native {
             self.kernel.drain_capture();
         }
         self.kernel.outbox.push([Item::Publish { parent, message }]);
+        match self.kernel.outbox.is_full() {
+            true => stream::wait_for_room(py, &self.kernel),
+            false => Ok(()),
+        }
     }
 
     /// Asks the user, and waits for the answer. `None` where the request that the calling code runs for may not ask: it
     /// does not allow that, or it has ended.
     fn ask(&self, py: Python<'_>, prompt: &str, password: bool) -> PyResult<Option<String>> {
+        if is_forked() {
+            // Another thread may have held the locks of the kernel at the fork.
+            return Ok(None);
+        }
         let kernel = &self.kernel;
         let parent = parent::current(py).or_else(|| kernel.current());
         let request = parent.and_then(|parent| kernel.input.who_may_ask(&parent.header.msg_id));
-        let Some(request) = request.filter(|_| !is_forked()) else {
+        let Some(request) = request else {
             return Ok(None);
         };
         let asking = kernel.input.ask(&request)?;

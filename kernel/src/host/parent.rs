@@ -36,10 +36,11 @@ impl PyParent {
     /// The request with this header, a JSON object: what is published for it names it, but it cannot be answered.
     #[new]
     fn with_header(header: &str) -> PyResult<Self> {
+        let (header, raw_header) = diaphane_wire::read_header(header.as_bytes().to_vec())
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let message = Message {
-            header: serde_json::from_str(header)
-                .map_err(|error| PyValueError::new_err(format!("no header: {error}")))?,
-            raw_header: header.as_bytes().to_vec(),
+            header,
+            raw_header,
             raw_parent: b"{}".to_vec(),
             metadata: b"{}".to_vec(),
             content: b"{}".to_vec(),

@@ -14,7 +14,7 @@ use super::native::is_forked;
 use super::parent::{self, PyParent};
 use crate::exit;
 use crate::kernel::Kernel;
-use crate::lane::{Job, Lane};
+use crate::lane::{Job, Lane, Waiting};
 use crate::outbox::{Item, Parent};
 
 /// The bridge between a lane and the asyncio loop of its thread.
@@ -62,8 +62,12 @@ impl Runner {
         if this.lane.is_closed() {
             return false;
         }
-        if let Some(job) = this.lane.next() {
-            Self::begin(slf, job);
+        if let Some(begun) = this.lane.next() {
+            match begun.waiting {
+                Waiting::Answer(items) => this.kernel.outbox.push(items),
+                Waiting::Job(job) if job.aborted => this.abort(&job),
+                Waiting::Job(job) => Self::begin(slf, job, begun.nested),
+            }
             this.lane.ring_if_ready();
         }
         true
@@ -71,9 +75,9 @@ impl Runner {
 }
 
 impl Runner {
-    fn begin(slf: &Bound<'_, Self>, job: Job) {
+    /// `nested`: a cell runs beside it.
+    fn begin(slf: &Bound<'_, Self>, job: Job, nested: bool) {
         let (py, this) = (slf.py(), slf.get());
-        let nested = this.lane.set_running(true);
         let started = diaphane_wire::now();
         let before = (nested && this.is_main)
             .then(|| this.kernel.current())
@@ -82,10 +86,7 @@ impl Runner {
             this.kernel.set_current(&job.parent);
             this.kernel.capture.begin_cell();
         }
-        if !job.announced {
-            let busy = Item::status(&job.parent, publish::BUSY);
-            this.kernel.outbox.push([busy]);
-        }
+        this.announce(&job);
         let answer = enter(py, &job.parent).and_then(|()| this.call(py, &job));
         match answer {
             Ok(task) if task.hasattr("add_done_callback").unwrap_or(false) => {
@@ -150,7 +151,8 @@ impl Runner {
                     it.session,
                     it.start,
                     it.stop,
-                    it.n,
+                    // SQLite counts no further.
+                    it.n.map(|n| n.min(i64::MAX.unsigned_abs())),
                     &it.pattern,
                     it.unique,
                 );
@@ -244,19 +246,27 @@ impl Runner {
             status: if ok { "ok" } else { "error" },
             diaphane: answer.change.as_deref(),
         };
-        self.reply(job, message, &metadata);
         if let Request::Execute(execute) = &job.request
             && execute.stop_on_error
             && !execute.silent
             && !ok
         {
-            self.lane.abort().iter().for_each(|job| self.abort(job));
+            // Before the client can know of the error: what it sends then is to run.
+            self.lane.abort();
+        }
+        self.reply(job, message, &metadata);
+    }
+
+    fn announce(&self, job: &Job) {
+        if !job.announced {
+            let busy = Item::status(&job.parent, publish::BUSY);
+            self.kernel.outbox.push([busy]);
         }
     }
 
+    /// Answers a cell that is not to run.
     fn abort(&self, job: &Job) {
-        let busy = Item::status(&job.parent, publish::BUSY);
-        self.kernel.outbox.push([busy]);
+        self.announce(job);
         let message = Outgoing::new("execute_reply", &reply::ABORTED);
         let metadata = reply::ExecuteMetadata {
             started: &diaphane_wire::now(),

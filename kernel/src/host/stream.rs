@@ -30,6 +30,15 @@ pub struct Stream {
     line: Mutex<String>,
 }
 
+/// Waits while too much waits for clients; an interrupt ends that.
+pub(super) fn wait_for_room(py: Python<'_>, kernel: &Kernel) -> PyResult<()> {
+    let has_room = || py.detach(|| kernel.outbox.wait_for_room(TIMEOUT));
+    while !has_room() {
+        py.check_signals()?;
+    }
+    Ok(())
+}
+
 #[pymethods]
 impl Stream {
     #[new]
@@ -101,11 +110,10 @@ impl Stream {
         }
         while !text.is_empty() {
             let (now, later) = text.split_at(text.floor_char_boundary(SLICE));
-            let mut full = kernel.outbox.write(self.stream, parent.as_ref(), now);
+            let full = kernel.outbox.write(self.stream, parent.as_ref(), now);
             text = later;
-            while full {
-                py.check_signals()?;
-                full = !py.detach(|| kernel.outbox.wait_for_room(TIMEOUT));
+            if full {
+                wait_for_room(py, kernel)?;
             }
         }
         Ok(())

@@ -45,6 +45,7 @@ pub fn start_subshell(kernel: &Arc<Kernel>, id: &str) -> std::io::Result<()> {
 
 /// Answers the request that ended a subshell.
 fn say_that_it_ended(kernel: &Kernel, lane: &Lane) {
+    kernel.outbox.push(lane.take_answers());
     if let Some(job) = lane.take_last() {
         let reply = Item::Reply {
             channel: job.channel,

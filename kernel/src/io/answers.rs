@@ -42,7 +42,7 @@ impl Io {
 
     /// Lets a magic look at the process, on a thread of its own: some take longer than a client's heartbeat may wait.
     pub(super) fn ask(&mut self, channel: Channel, parent: &Parent, magic: MagicRequest) {
-        self.publish(Some(parent), Outgoing::new("status", &publish::BUSY));
+        self.publish_later(Some(parent), Outgoing::new("status", &publish::BUSY));
         if let Err(error) = host::asks::ask(&self.kernel, channel, parent, magic) {
             let sentence = format!("no thread could be started for the magic: {error}");
             self.refuse(channel, parent, "RuntimeError", sentence);
@@ -52,7 +52,7 @@ impl Io {
     /// Every client hears of the end; the main thread has a moment to end by itself.
     fn shut_down(&mut self, parent: &Parent, restart: bool) -> Outgoing {
         let content = reply::ShutdownReply::new(restart);
-        self.publish(Some(parent), Outgoing::new("shutdown_reply", &content));
+        self.publish_later(Some(parent), Outgoing::new("shutdown_reply", &content));
         let running = !self.kernel.lanes.main().is_idle();
         self.kernel.stop();
         if running {
@@ -82,7 +82,7 @@ impl Io {
             let sentence = unknown_subshell(id);
             return self.refuse(job.channel, &job.parent, UNKNOWN_SUBSHELL, sentence);
         };
-        self.publish(Some(&job.parent), Outgoing::new("status", &publish::BUSY));
+        self.publish_later(Some(&job.parent), Outgoing::new("status", &publish::BUSY));
         lane.close(Some(job));
     }
 }

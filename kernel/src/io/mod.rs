@@ -5,8 +5,11 @@
 
 mod answers;
 pub mod client;
+mod large_messages;
 mod sending;
+mod socket_files;
 mod sockets;
+mod subscribers;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,13 +21,14 @@ use std::time::{Duration, Instant};
 use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
 use diaphane_sight::proc::host::UsageMeter;
 use diaphane_wire::request::reply_type;
-use diaphane_wire::{Channel, Frames, Message, Outgoing, Request, Session, publish, reply};
+use diaphane_wire::{Channel, Frames, Outgoing, Request, Session, publish, reply};
 
 use crate::exit;
 use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::{Job, Lane};
 use crate::outbox::{Item, Parent};
+use large_messages::LargeMessages;
 pub use sockets::Sockets;
 
 /// How long the main thread has to end after a shutdown request.
@@ -39,6 +43,7 @@ pub struct Io {
     /// What subscribers had no room for, and since when.
     unsent: VecDeque<Frames>,
     stuck: Option<Instant>,
+    large: LargeMessages,
     parent_process: Option<OwnedFd>,
     /// When the process ends, whatever the main thread does.
     deadline: Option<Instant>,
@@ -57,6 +62,7 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         usage: None,
         unsent: VecDeque::new(),
         stuck: None,
+        large: LargeMessages::default(),
         parent_process: parent_process(),
         deadline: None,
     };
@@ -86,12 +92,16 @@ impl Io {
     }
 
     fn run(mut self) {
-        self.publish(None, Outgoing::new("status", &publish::STARTING));
+        self.publish_later(None, Outgoing::new("status", &publish::STARTING));
         loop {
             let pause = self.send_mail();
             if self.kernel.is_stopping() && self.deadline.is_none() {
                 self.deadline = Some(Instant::now() + FAREWELL);
             }
+            self.large.give_back(
+                self.kernel.lanes.main().is_idle(),
+                self.sockets.is_all_read(),
+            );
             self.wait(pause);
             if self
                 .deadline
@@ -144,6 +154,7 @@ impl Io {
             parent,
         ] = items.map(|item| item.is_readable());
         if parent {
+            self.sockets.remove_files();
             exit::now(1);
         }
         if mail {
@@ -170,10 +181,9 @@ impl Io {
     }
 
     fn timeout(&self, pause: Option<Duration>) -> i64 {
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let pause = [pause, left].into_iter().flatten().min();
+        let until = |moment: Instant| moment.saturating_duration_since(Instant::now());
+        let others = [self.deadline, self.large.due()].map(|moment| moment.map(until));
+        let pause = others.into_iter().chain([pause]).flatten().min();
         // Rounded up, so that the thread does not come too early and spin.
         pause.map_or(-1, |pause| {
             i64::try_from(pause.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
@@ -206,11 +216,13 @@ impl Io {
     }
 
     fn receive(&mut self, channel: Channel, frames: Frames) {
+        self.large.count(frames.iter().map(Vec::len).sum());
         let message = match self.session.decode(frames) {
             Ok(message) => Arc::new(message),
             Err(error) => return tracing::warn!(%error, ?channel, "a message was dropped"),
         };
         tracing::debug!(?channel, msg_type = message.header.msg_type, "received");
+        self.large.keep(&message);
         if channel == Channel::Control {
             self.kernel.set_control_parent(&message);
         }
@@ -236,6 +248,13 @@ impl Io {
 
     /// Answers a request here, or gives it to the lane that it is for.
     fn route(&mut self, channel: Channel, parent: Parent, request: Request) {
+        if channel == Channel::Shell && request.is_for_control() {
+            let sentence = format!(
+                "{} is for the control channel: on shell, replies come in the order of the requests",
+                parent.header.msg_type
+            );
+            return self.refuse(channel, &parent, "WrongChannel", sentence);
+        }
         if matches!(request, Request::Debug) {
             return self.debug(channel, parent, request);
         }
@@ -244,17 +263,14 @@ impl Io {
             let sentence = unknown_subshell(subshell.unwrap_or_default());
             return self.refuse(channel, &parent, UNKNOWN_SUBSHELL, sentence);
         };
-        // On shell, requests are answered in their order: only an idle lane lets this thread answer for it.
-        let at_once = channel == Channel::Control || lane.is_idle();
         match request {
-            Request::KernelInfo if !at_once => {
-                self.hand_over(&lane, Job::new(channel, parent, request))
-            }
             Request::DeleteSubshell(ref subshell) => {
                 let id = subshell.subshell_id.clone();
                 self.delete_subshell(&id, Job::new(channel, parent, request));
             }
-            Request::Magic(magic) if at_once => self.ask(channel, &parent, magic),
+            Request::Magic(magic) if channel == Channel::Control => {
+                self.ask(channel, &parent, magic);
+            }
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
                 self.answer(channel, &parent, None);
@@ -292,7 +308,7 @@ impl Io {
     }
 
     /// Answers with an error, where the request has a reply.
-    fn refuse(&mut self, channel: Channel, parent: &Message, ename: &str, sentence: String) {
+    fn refuse(&mut self, channel: Channel, parent: &Parent, ename: &str, sentence: String) {
         let reply = reply_type(&parent.header.msg_type);
         self.answer(
             channel,
@@ -301,12 +317,26 @@ impl Io {
         );
     }
 
-    /// Busy, the reply if there is one, idle.
-    fn answer(&mut self, channel: Channel, parent: &Message, message: Option<Outgoing>) {
-        self.publish(Some(parent), Outgoing::new("status", &publish::BUSY));
-        if let Some(message) = message {
-            self.reply(channel, parent, message);
+    /// Busy, the reply if there is one, idle. On control at once; on shell behind all replies to what came before, which
+    /// the lane or the outbox may still have.
+    fn answer(&mut self, channel: Channel, parent: &Parent, message: Option<Outgoing>) {
+        if channel == Channel::Control {
+            self.publish_later(Some(parent), Outgoing::new("status", &publish::BUSY));
+            if let Some(message) = message {
+                self.reply(channel, parent, message);
+            }
+            return self.publish_later(Some(parent), Outgoing::new("status", &publish::IDLE));
         }
-        self.publish(Some(parent), Outgoing::new("status", &publish::IDLE));
+        let items = Item::answer(channel, parent, message);
+        match self.kernel.lanes.find(parent.header.subshell_id.as_deref()) {
+            Some(lane) if !lane.is_idle() => lane.push_answer(items),
+            _ => self.kernel.outbox.push(items),
+        }
+    }
+
+    /// Everything that is published goes through the outbox, so that it has one order.
+    fn publish_later(&self, parent: Option<&Parent>, message: Outgoing) {
+        let parent = parent.cloned();
+        self.kernel.outbox.push([Item::Publish { parent, message }]);
     }
 }

@@ -1,18 +1,18 @@
 //! The sending half of the io thread: what the outbox holds is signed and sent, in its order.
 //!
-//! A subscriber that does not read holds up the others for a while, so that nothing is lost; then it loses messages
-//! until it reads again.
+//! Subscribers that do not read hold up the others for a while, so that nothing is lost; then they are let go.
 
 use std::time::{Duration, Instant};
 
 use diaphane_wire::{Channel, Frames, Message, Outgoing, publish};
 
+use super::subscribers::MOST_UNREAD;
 use super::{FAREWELL, Io};
 use crate::outbox::{Item, Mail};
 
-/// How often a full subscriber is tried again.
+/// How soon it is tried again whether there is room.
 const RETRY: Duration = Duration::from_millis(2);
-/// How long a full subscriber may hold up the others.
+/// How long subscribers that do not read may hold up the others.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Io {
@@ -31,6 +31,7 @@ impl Io {
     }
 
     fn send(&mut self, item: Item) {
+        self.large.count(item.size());
         match item {
             Item::Text {
                 stream,
@@ -65,7 +66,7 @@ impl Io {
         }
     }
 
-    pub(super) fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
+    fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
         let topic = format!("kernel.{}.{}", self.session.id(), message.msg_type).into_bytes();
         let frames = self.session.encode(
             &[topic],
@@ -76,38 +77,47 @@ impl Io {
     }
 
     pub(super) fn send_on_iopub(&mut self, frames: Frames) {
-        if !self.unsent.is_empty() || !self.sockets.publish(&frames) {
-            self.unsent.push_back(frames);
-        }
+        self.unsent.push_back(frames);
+        self.send_unsent();
     }
 
     /// Sends what subscribers had no room for. Whether all of it is sent.
     fn send_unsent(&mut self) -> bool {
-        while let Some(frames) = self.unsent.front() {
-            if !self.sockets.publish(frames) {
-                let since = *self.stuck.get_or_insert_with(Instant::now);
-                if since.elapsed() < TIMEOUT {
-                    return false;
-                }
-                tracing::warn!(
-                    "a client does not read what is published; it loses messages until it does"
-                );
-                self.sockets.publish_to_those_who_read(frames);
+        while let Some(frames) = self.unsent.pop_front() {
+            if let Err(frames) = self.sockets.publish(frames) {
+                self.unsent.push_front(frames);
+                self.hurry();
+                return false;
             }
             self.stuck = None;
-            self.unsent.pop_front();
         }
         true
+    }
+
+    /// Has waited long enough for subscribers, or has not yet.
+    fn hurry(&mut self) {
+        let since = *self.stuck.get_or_insert_with(Instant::now);
+        if since.elapsed() >= TIMEOUT {
+            let gone = self.sockets.let_go_who_do_not_read();
+            tracing::warn!(
+                "{gone} of the clients read nothing of what is published, and {MOST_UNREAD} bytes wait for them; they were let go"
+            );
+            self.stuck = None;
+        }
     }
 
     /// Sends what is left, and closes the sockets.
     pub(super) fn close(mut self) {
         self.kernel.drain_capture();
+        self.kernel
+            .outbox
+            .push(self.kernel.lanes.main().take_answers());
         let left = self.kernel.outbox.take_all();
         left.into_iter().for_each(|item| self.send(item));
         let timeout = Instant::now() + FAREWELL;
         while !self.send_unsent() && Instant::now() < timeout {
             std::thread::sleep(RETRY);
         }
+        self.sockets.remove_files();
     }
 }

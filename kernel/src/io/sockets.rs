@@ -1,5 +1,5 @@
 //! The five sockets of the kernel, bound as the connection file says.
-#![allow(unsafe_code, reason = "the zmq crate lacks one socket option")]
+#![allow(unsafe_code, reason = "descriptors of libzmq are borrowed")]
 
 use std::os::fd::BorrowedFd;
 
@@ -9,8 +9,9 @@ use diaphane_wire::{Channel, Connection, Frames};
 use rustix::io::FdFlags;
 use zmq::{Context, DONTWAIT, Socket, SocketType};
 
-/// How many messages wait for one subscriber before the others wait for it.
-const IOPUB_HIGH_WATER: i32 = 1000;
+use super::socket_files::SocketFile;
+use super::subscribers::{Listener, Unread};
+
 /// The largest frame that is accepted: nobody makes us allocate more before the signature is known.
 const LARGEST_FRAME: i64 = 1 << 30;
 /// How long messages that were not delivered hold up the end, in milliseconds.
@@ -23,6 +24,8 @@ pub struct Sockets {
     pub(super) stdin: Socket,
     pub(super) iopub: Socket,
     pub(super) heartbeat: Socket,
+    unread: Unread,
+    files: Vec<SocketFile>,
     _context: Context,
 }
 
@@ -34,14 +37,21 @@ impl Sockets {
     pub fn bind(connection: &Connection) -> anyhow::Result<Self> {
         let context = Context::new();
         let bind = |kind, channel| bind(&context, kind, channel, connection);
-        let sockets = Self {
+        let mut sockets = Self {
             shell: bind(SocketType::ROUTER, Channel::Shell)?,
             control: bind(SocketType::ROUTER, Channel::Control)?,
             stdin: bind(SocketType::ROUTER, Channel::Stdin)?,
             iopub: bind(SocketType::XPUB, Channel::Iopub)?,
             heartbeat: bind(SocketType::REP, Channel::Heartbeat)?,
+            unread: Unread::default(),
+            files: Vec::new(),
             _context: context,
         };
+        sockets.files = sockets
+            .all()
+            .into_iter()
+            .filter_map(SocketFile::of)
+            .collect();
         keep_from_children()?;
         queue_threads()
             .into_iter()
@@ -65,17 +75,40 @@ impl Sockets {
         self.get(channel).recv_multipart(DONTWAIT).ok()
     }
 
-    /// Sends to every subscriber, or to none when one of them has too much unread: then `false`.
-    pub fn publish(&self, frames: &Frames) -> bool {
-        self.iopub.send_multipart(frames, DONTWAIT).is_ok()
+    /// Sends to every subscriber, or gives back what there is no room for: too much is unread.
+    pub fn publish(&mut self, frames: Frames) -> Result<(), Frames> {
+        if !self.unread.has_room() {
+            return Err(frames);
+        }
+        if let Err(error) = self.unread.send(&mut self.iopub, frames) {
+            tracing::warn!(%error, "a message could not be published");
+        }
+        Ok(())
     }
 
-    /// Sends to the subscribers that have room; the others lose messages until they have read what they have.
-    pub fn publish_to_those_who_read(&mut self, frames: &Frames) {
-        let sent = set_no_drop(&mut self.iopub, false).is_ok() && self.publish(frames);
-        if !sent || set_no_drop(&mut self.iopub, true).is_err() {
-            tracing::warn!("a message could not be published");
-        }
+    /// Whether no large message waits for a subscriber.
+    pub fn is_all_read(&self) -> bool {
+        self.unread.is_little()
+    }
+
+    /// Ends the connections of the subscribers that take nothing more. How many there were.
+    pub fn let_go_who_do_not_read(&self) -> usize {
+        Listener::of(&self.iopub).map_or(0, |listener| listener.let_go_who_do_not_read())
+    }
+
+    /// Removes the files of sockets that have one: nobody can connect any more.
+    pub fn remove_files(&self) {
+        self.files.iter().for_each(SocketFile::remove);
+    }
+
+    fn all(&self) -> [&Socket; 5] {
+        [
+            &self.shell,
+            &self.control,
+            &self.stdin,
+            &self.iopub,
+            &self.heartbeat,
+        ]
     }
 }
 
@@ -85,22 +118,17 @@ fn bind(
     channel: Channel,
     connection: &Connection,
 ) -> anyhow::Result<Socket> {
-    let mut socket = context.socket(kind)?;
+    let socket = context.socket(kind)?;
     socket.set_linger(LINGER)?;
     socket.set_maxmsgsize(LARGEST_FRAME)?;
     socket.set_rcvhwm(0)?;
-    socket.set_sndhwm(if channel == Channel::Iopub {
-        IOPUB_HIGH_WATER
-    } else {
-        0
-    })?;
+    socket.set_sndhwm(0)?;
     if kind == SocketType::ROUTER {
         // A client that comes back under its name takes the name over.
         socket.set_router_handover(true)?;
     }
     if channel == Channel::Iopub {
         socket.set_xpub_verbose(true)?;
-        set_no_drop(&mut socket, true)?;
     }
     if let Some((public, secret)) = connection.curve_keys() {
         encrypt(&socket, public, secret)?;
@@ -139,25 +167,5 @@ fn encrypt(socket: &Socket, public: &str, secret: &str) -> anyhow::Result<()> {
     socket.set_curve_server(true)?;
     socket.set_curve_publickey(&key(public)?)?;
     socket.set_curve_secretkey(&key(secret)?)?;
-    Ok(())
-}
-
-/// Whether a full subscriber makes `send` fail (true) or loses the message (false).
-fn set_no_drop(socket: &mut Socket, no_drop: bool) -> anyhow::Result<()> {
-    let value = i32::from(no_drop);
-    // SAFETY: libzmq reads one `int` from the pointer during the call; it only looks up the socket behind the handle.
-    let result = unsafe {
-        zmq_sys::zmq_setsockopt(
-            socket.as_mut_ptr(),
-            zmq_sys::ZMQ_XPUB_NODROP as i32,
-            (&raw const value).cast(),
-            size_of::<i32>(),
-        )
-    };
-    anyhow::ensure!(
-        result == 0,
-        "libzmq refused ZMQ_XPUB_NODROP: {}",
-        std::io::Error::last_os_error()
-    );
     Ok(())
 }

@@ -57,7 +57,11 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "kernel/src/io/sockets.rs",
-        "one socket option that the zmq crate lacks",
+        "descriptors that libzmq leaves to children are closed for them",
+    ),
+    (
+        "kernel/src/io/subscribers.rs",
+        "libzmq says when it needs a frame no more",
     ),
     (
         "magics/sight/src/threads/creation_records.rs",

@@ -26,6 +26,12 @@ pub enum Error {
         /// What the parser met.
         source: serde_json::Error,
     },
+    /// A part is nested so deeply that Python could not read it.
+    #[error("the {0} is nested too deeply")]
+    Depth(&'static str),
+    /// A field of the header, which goes back to every client, would end those that read it as a date.
+    #[error("the header has a date that no calendar has: {0:?}")]
+    Date(String),
     /// The connection file could not be read.
     #[error("the connection file {path} could not be read")]
     ConnectionFile {

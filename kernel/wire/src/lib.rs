@@ -5,6 +5,7 @@
 
 mod connection;
 mod error;
+mod header;
 mod message;
 pub mod publish;
 pub mod reply;
@@ -15,6 +16,7 @@ pub mod spec;
 
 pub use connection::{Channel, Connection};
 pub use error::Error;
+pub use header::read_header;
 pub use message::{Frames, Header, Message, Outgoing};
 pub use request::Request;
 pub use session::{Session, new_id, now};

@@ -51,6 +51,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// How many bytes its content and its buffers have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.content.len() + self.buffers.iter().map(Vec::len).sum::<usize>()
+    }
+
     /// The id of the message that it answers, if it says so.
     #[must_use]
     pub fn parent_id(&self) -> Option<String> {
@@ -95,6 +101,12 @@ impl Outgoing {
             content,
             buffers: Vec::new(),
         }
+    }
+
+    /// How many bytes its content and its buffers have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.content.len() + self.buffers.iter().map(Vec::len).sum::<usize>()
     }
 
     /// Gives the message metadata.

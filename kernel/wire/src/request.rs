@@ -63,7 +63,8 @@ impl Request {
             "inspect_request" => Self::Inspect(content(message)?),
             "history_request" => Self::History(content(message)?),
             "is_complete_request" => Self::IsComplete(content(message)?),
-            "comm_open" | "comm_msg" | "comm_close" => Self::Comm,
+            "comm_open" => content::<CommOpen>(message).map(|_| Self::Comm)?,
+            "comm_msg" | "comm_close" => content::<CommMessage>(message).map(|_| Self::Comm)?,
             "comm_info_request" => Self::CommInfo(content(message)?),
             "kernel_info_request" => Self::KernelInfo,
             "connect_request" => Self::Connect,
@@ -78,6 +79,15 @@ impl Request {
             "input_reply" => Self::InputReply(content(message)?),
             _ => Self::Unknown,
         })
+    }
+
+    /// Whether it is for the control channel only: its reply may come long after it, and later ones before it.
+    #[must_use]
+    pub fn is_for_control(&self) -> bool {
+        matches!(
+            self,
+            Self::Debug | Self::CreateSubshell | Self::DeleteSubshell(_) | Self::ListSubshell
+        )
     }
 }
 
@@ -201,6 +211,21 @@ pub struct CommInfo {
     pub target_name: Option<String>,
 }
 
+/// What `comm_open` must have; the rest is its target's.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "the fields are read by Python")]
+struct CommOpen {
+    comm_id: String,
+    target_name: String,
+}
+
+/// What a message of an open comm must have.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "the field is read by Python")]
+struct CommMessage {
+    comm_id: String,
+}
+
 /// `shutdown_request`
 #[derive(Debug, Deserialize)]
 pub struct ShutdownRequest {
@@ -285,6 +310,24 @@ mod tests {
             parse("comm_info_request", r#"{"target_name":null}"#),
             Ok(Request::CommInfo(_))
         ));
+    }
+
+    #[test]
+    fn a_message_of_a_comm_names_it() {
+        let open = r#"{"comm_id":"c","target_name":"t","data":{"any":[]}}"#;
+        assert!(matches!(parse("comm_open", open), Ok(Request::Comm)));
+        assert!(matches!(
+            parse("comm_close", r#"{"comm_id":"c"}"#),
+            Ok(Request::Comm)
+        ));
+        for wrong in [
+            r#"{"comm_id":"c"}"#,
+            r#"{"comm_id":"c","target_name":{}}"#,
+            r#"{"comm_id":1,"target_name":"t"}"#,
+        ] {
+            parse("comm_open", wrong).unwrap_err();
+        }
+        parse("comm_msg", "{}").unwrap_err();
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use crate::header::read_header;
 use crate::message::DELIMITER;
 use crate::sign::Signer;
 use crate::{Error, Frames, Header, Message, Outgoing, PROTOCOL_VERSION};
 
 /// How many signatures are remembered, so that a message cannot be sent again by somebody who overheard it.
 const REMEMBERED: usize = 1 << 16;
+
+/// How deeply a part may be nested: Python's parser goes not much deeper.
+const DEEPEST: usize = 256;
 
 /// A new id, which nobody else has.
 #[must_use]
@@ -59,23 +63,21 @@ impl Session {
         if !self.signer.verify(&rest[0], signed) {
             return Err(Error::Signature);
         }
-        // A map first: as deep as the parser goes, and no array in the place of an object.
-        let header: serde_json::Map<String, serde_json::Value> = parse("header", &rest[1])?;
-        let header = serde_json::from_value(header.into()).map_err(|source| Error::Json {
-            part: "header",
-            source,
-        })?;
+        let (header, raw_header) = read_header(std::mem::take(&mut rest[1]))?;
         for (part, raw) in [
             ("parent header", &rest[2]),
             ("metadata", &rest[3]),
             ("content", &rest[4]),
         ] {
+            if depth(raw) > DEEPEST {
+                return Err(Error::Depth(part));
+            }
             parse::<HashMap<String, serde::de::IgnoredAny>>(part, raw)?;
         }
         self.remember(&rest[0])?;
-        let mut parts = rest.into_iter().skip(1);
+        let mut parts = rest.into_iter().skip(2);
         let mut next = || parts.next().unwrap_or_default();
-        let (raw_header, raw_parent, metadata, content) = (next(), next(), next(), next());
+        let (raw_parent, metadata, content) = (next(), next(), next());
         Ok(Message {
             identities: frames,
             header,
@@ -161,6 +163,26 @@ fn parse<'a, T: serde::Deserialize<'a>>(part: &'static str, raw: &'a [u8]) -> Re
     serde_json::from_slice(raw).map_err(|source| Error::Json { part, source })
 }
 
+/// How deeply JSON is nested.
+fn depth(raw: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in raw {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+    }
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,19 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn deep_json_does_not_exhaust_the_stack() {
-        let (mut a, mut b) = pair();
-        let deep = [
-            b"{\"a\":".to_vec(),
-            vec![b'['; 1_000_000],
-            vec![b']'; 1_000_000],
-            b"}".to_vec(),
-        ]
-        .concat();
-        assert!(
-            b.decode(a.encode(&[], None, Outgoing::raw("x", deep)))
-                .is_ok()
-        );
+    fn what_is_nested_too_deeply_is_refused() {
+        for levels in [DEEPEST - 1, DEEPEST, 1_000_000] {
+            let (mut a, mut b) = pair();
+            let text = r#"{"[[\"[{":"[\\","a":"#.as_bytes();
+            let (open, close) = (vec![b'['; levels], vec![b']'; levels]);
+            let content = [text, &open, &close, b"}"].concat();
+            let read = b.decode(a.encode(&[], None, Outgoing::raw("x", content)));
+            match levels < DEEPEST {
+                true => assert!(read.is_ok()),
+                false => assert!(matches!(read, Err(Error::Depth("content")))),
+            }
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ const ORDERS: usize = 4;
 static REGISTERED: [AtomicPtr<Handlers>; ORDERS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; ORDERS];
 
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     /// Those whose `before` ran for the fork that this thread makes.
     static RUNNING: [Cell<Option<&'static Handlers>>; ORDERS] =
@@ -48,9 +50,15 @@ pub fn register(order: Order, handlers: &'static Handlers) {
     watch();
 }
 
-/// Has the C library call us.
+/// Whether this process is a child that was forked after `watch`: it has one thread only, and whatever lock another one
+/// held stays held, unless it is a [`ProcessLock`](crate::ProcessLock).
+pub fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// Has the C library call us at forks.
 #[allow(unsafe_code, reason = "a C function with callbacks")]
-pub(crate) fn watch() {
+pub fn watch() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
     if !WATCHED.swap(true, Ordering::AcqRel) {
         // SAFETY: the functions live as long as the program. Where there is no memory to note them, forks are as they
@@ -80,6 +88,7 @@ unsafe extern "C" fn parent() {
 
 #[allow(unsafe_code, reason = "called by the C library")]
 unsafe extern "C" fn child() {
+    IS_CHILD.store(true, Ordering::Relaxed);
     lock::renew();
     after(|handlers| (handlers.child)());
 }

@@ -17,10 +17,12 @@ use crate::registry::{self, ALL, Asked, guarded};
 use crate::session::lane::CellScope;
 use diaphane_cpython::check;
 use diaphane_report::view;
+use diaphane_sight::proc::descriptors;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let version = module.py().version_info();
     let version = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    descriptors::keep_some();
     view::json::set_host(host::described(Some(&version)));
     module.add_class::<PyReport>()?;
     module.add_class::<PyCellScope>()?;

@@ -61,6 +61,7 @@ impl Magic for ProcessTree {
     }
 
     fn run(_args: &ProcessTreeArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        diaphane_sight::proc::tells()?;
         let family = context.without_gil(family);
         let now: Vec<(ProcessIdentity, usize)> = family
             .iter()

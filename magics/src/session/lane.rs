@@ -2,9 +2,10 @@
 //! changed.
 
 use diaphane_forks::ProcessLock;
-use parking_lot::Mutex;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diaphane_sight::threads::running_cells;
 use diaphane_sight::threads::running_cells::CellId;
@@ -16,10 +17,13 @@ use crate::session::journal;
 use crate::session::journal::Changes;
 
 /// One lane; a thread that runs cells has one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lane {
-    state: Mutex<State>,
+    number: u64,
 }
+
+/// What is known of the lanes, by their numbers. Not in the lanes, since a lock in there would be no `ProcessLock`.
+static STATES: ProcessLock<HashMap<u64, State>> = ProcessLock::new(HashMap::new);
 
 #[derive(Debug, Default)]
 struct State {
@@ -71,13 +75,27 @@ fn latest<T>(run: impl FnOnce(&mut Option<Arc<Lane>>) -> T) -> T {
 impl Lane {
     /// That of the calling thread, which may have none yet.
     fn enter() -> Arc<Self> {
-        let lane = OF_THREAD.with_borrow_mut(|lane| Arc::clone(lane.get_or_insert_default()));
-        latest(|latest| *latest = Some(Arc::clone(&lane)));
+        let lane = OF_THREAD.with_borrow_mut(|lane| Arc::clone(lane.get_or_insert_with(Self::new)));
+        // The one before is dropped without the lock.
+        drop(latest(|latest| latest.replace(Arc::clone(&lane))));
         lane
     }
 
+    fn new() -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { number })
+    }
+
     fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
-        run(&mut self.state.lock())
+        run(STATES.lock().entry(self.number).or_default())
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        let state = STATES.lock().remove(&self.number);
+        drop(state);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod cgroups;
 pub mod cpus;
+pub mod descriptors;
 pub mod host;
 pub mod identity;
 pub mod maps;
@@ -17,3 +18,11 @@ pub mod target_process;
 pub mod task_limit;
 pub mod tasks;
 pub mod thread_descriptors;
+
+/// Says why there is no answer, where the system tells nothing of this process.
+///
+/// # Errors
+/// When its files cannot be read.
+pub fn tells() -> crate::Result<()> {
+    crate::error::read("/proc/self/stat").map(drop)
+}

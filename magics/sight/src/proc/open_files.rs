@@ -1,12 +1,27 @@
 //! The open descriptors of this process, and its program's file.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The file that this process runs, whatever lies at its path by now.
 #[must_use]
 pub fn own_program() -> &'static Path {
     Path::new("/proc/self/exe")
+}
+
+/// Where the working folder is, or was before it was deleted.
+#[must_use]
+pub fn working_folder() -> Option<PathBuf> {
+    let path = fs::read_link("/proc/self/cwd").ok()?;
+    let name = path.as_os_str().as_bytes();
+    Some(
+        Path::new(OsStr::from_bytes(
+            name.strip_suffix(b" (deleted)").unwrap_or(name),
+        ))
+        .to_owned(),
+    )
 }
 
 /// The numbers of the descriptors that are open, with what each leads to; none where the system does not list them. The
