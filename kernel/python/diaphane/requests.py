@@ -54,7 +54,7 @@ class Requests:
         try:
             cell.prepare(self._knows_cells)
             if cell.asynchronous:
-                return interrupts.start_cell(self._execute_later(cell, expressions))
+                return interrupts.start_cell(cell, self._execute_later(cell, expressions))
             return self._execute_now(cell, expressions)
         finally:
             RUNNING.reset(token)
@@ -132,6 +132,7 @@ class Requests:
         """Whether it went well, the content of the reply, and what the cell changed, for the reply's metadata."""
         if os.getpid() != self._pid:
             self._leave_child(result)
+        self._interrupts.restore()
         shell = self._shell
         ok = result is not None and result.success and not cell.display_failed
         content = {"status": "ok" if ok else "error"}
@@ -163,7 +164,7 @@ class Requests:
         """A cell has forked, and this is the child: it ends where the cell does, with the code that it asked for."""
         error = result and result.error_in_exec
         code = error.code if isinstance(error, SystemExit) else int(error is not None)
-        self._native.leave_child(code if isinstance(code, int) else int(code is not None))
+        os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
 
     def _save_history_soon(self):
         self._last_cell = self._loop.time()
