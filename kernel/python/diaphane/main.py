@@ -37,6 +37,8 @@ except FileNotFoundError:
         "mount one at /tmp (in a container by --tmpfs /tmp), or name another one by TMPDIR"
     ) from None
 
+from traitlets import Unicode
+
 from . import comms, shell
 from .imports import AfterImport, make_pdb_interruptible
 from .interrupts import IDLE, Interrupts
@@ -60,10 +62,12 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     classes: ClassVar = [ZMQInteractiveShell]
     kernel = None
     interrupts = None
+    connection_file = Unicode().tag(config=True)
+    connection_dir = Unicode()
 
     def init_shell(self):
         self.shell = ZMQInteractiveShell.instance(
-            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, interrupts=self.interrupts, user_ns={}
+            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, interrupts=self.interrupts
         )
         self.shell.configurables.append(self)
 
@@ -71,6 +75,10 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         """Everything up to the first cell."""
         self.kernel = kernel
         self.initialize(arguments)
+        self.connection_file = self.abs_connection_file = os.path.abspath(kernel.native.connection_file)
+        self.connection_dir = os.path.dirname(self.connection_file)
+        # Libraries look for the file here, and tqdm takes a shell for a notebook's when this section is there.
+        self.config.IPKernelApp.connection_file = self.connection_file
         self.init_path()
         self.init_shell()
         kernel.shell = self.shell
@@ -139,6 +147,9 @@ def _leave_child(status):
 def change_modules(after_import):
     """What libraries expect of a notebook's kernel, in modules that may never be imported."""
     after_import.add("ipykernel.comm.comm", comms.connect_ipykernels)
+    after_import.add("ipykernel.ipkernel", lambda _: comms.take_over())
+    after_import.add("ipykernel.kernelapp", lambda module: setattr(module, "IPKernelApp", IPKernelApp))
+    after_import.add("ipykernel.iostream", lambda module: setattr(module, "OutStream", OutStream))
     after_import.add("pdb", make_pdb_interruptible)
     after_import.add("IPython.core.debugger", make_pdb_interruptible)
     # tqdm, plotly and others know a notebook by this module; it is an attribute of its package where that is there.

@@ -39,9 +39,6 @@ class ZMQInteractiveShell(InteractiveShell):
         self._counting = threading.Lock()
         super().__init__(*args, **kwargs)
         self.display_pub.kernel = self.displayhook.kernel = self.kernel
-        # tqdm takes a shell for a notebook's when this section is there.
-        if "IPKernelApp" not in self.config:
-            self.config.IPKernelApp.kernel = "diaphane"
 
     @property
     def cell(self):

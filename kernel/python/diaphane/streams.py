@@ -107,5 +107,7 @@ class Buffer(io.RawIOBase):
         return self._stream.fileno()
 
 
+# click and others look at the name of the module.
+OutStream.__module__ = "ipykernel.iostream"
 # Programs that ask `isinstance(sys.stdout, io.TextIOBase)` mean: is this a text stream?
 io.TextIOBase.register(OutStream)
