@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use diaphane_wire::Connection;
+use diaphane_wire::{Connection, Message, Outgoing};
 use parking_lot::Mutex;
 
 use crate::capture::Capture;
+use crate::children::{Children, FromChild};
 use crate::input::Input;
 use crate::lane::Lanes;
-use crate::outbox::{Outbox, Parent};
+use crate::outbox::{Item, Outbox, Parent};
 use crate::signals::MainThread;
 
 /// What the io thread, the main thread and the subshells share.
@@ -26,11 +27,12 @@ pub struct Kernel {
     pub lanes: Lanes,
     /// File descriptors 1 and 2.
     pub capture: Capture,
+    /// What forked children hand over.
+    pub children: Children,
     /// Questions to the user.
     pub input: Input,
     /// The thread that SIGINT goes to.
     pub main_thread: MainThread,
-    current: Mutex<Option<Parent>>,
     control: Mutex<Option<Parent>>,
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -49,9 +51,9 @@ impl Kernel {
             outbox: Outbox::new()?,
             lanes: Lanes::new()?,
             capture: Capture::start()?,
+            children: Children::new()?,
             input: Input::default(),
             main_thread: MainThread::this(),
-            current: Mutex::default(),
             control: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -60,12 +62,7 @@ impl Kernel {
 
     /// The cell that runs on the main thread, or ran last: native output belongs to it.
     pub fn current(&self) -> Option<Parent> {
-        self.current.lock().clone()
-    }
-
-    /// A request begins on the main thread.
-    pub fn set_current(&self, parent: &Parent) {
-        *self.current.lock() = Some(Arc::clone(parent));
+        self.lanes.main().present()
     }
 
     /// The latest request on the control channel.
@@ -81,6 +78,41 @@ impl Kernel {
     /// Moves what native code has written into the outbox.
     pub fn drain_capture(&self) {
         self.capture.drain(&self.outbox, self.current().as_ref());
+    }
+
+    /// Publishes what forked children have handed over, below what they have printed before.
+    pub fn publish_for_children(&self) {
+        loop {
+            match self.children.take() {
+                Ok(Some((message, receipt))) => {
+                    self.drain_capture();
+                    self.outbox.push([self.of_child(message)]);
+                    drop(receipt);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what a child process shows was dropped");
+                }
+            }
+        }
+    }
+
+    /// It belongs where its child's text does, or where the child has chosen.
+    fn of_child(&self, child: FromChild) -> Item {
+        let lane = self.lanes.find(child.subshell.as_deref());
+        let pinned = child.header.map(|header| {
+            Arc::new(Message {
+                raw_header: header.into_bytes(),
+                ..Message::default()
+            })
+        });
+        let mut message = Outgoing::raw(child.msg_type, child.content.into_bytes());
+        message.metadata = child.metadata.into_bytes();
+        message.buffers = child.buffers;
+        Item::Publish {
+            parent: pinned.or_else(|| lane?.present()),
+            message,
+        }
     }
 
     /// Asks the main thread to end.

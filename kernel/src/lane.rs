@@ -71,20 +71,42 @@ struct State {
 
 /// The queue of one Python thread.
 pub struct Lane {
+    /// The subshell's id, where it is one's.
+    id: Option<String>,
     state: Mutex<State>,
+    /// The request that the thread answers, or answered last.
+    present: Mutex<Option<Parent>>,
     notifier: Notifier,
 }
 
 impl Lane {
-    /// An empty lane.
+    /// An empty lane, of a subshell where there is an id.
     ///
     /// # Errors
     /// When the process has no file descriptor left.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new(id: Option<&str>) -> std::io::Result<Self> {
         Ok(Self {
+            id: id.map(str::to_owned),
             state: Mutex::default(),
+            present: Mutex::default(),
             notifier: Notifier::new()?,
         })
+    }
+
+    /// The subshell's id, where it is one's.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The request that the thread answers, or answered last: output of threads without a request of their own, and of
+    /// native code on the main thread's lane, belongs to it.
+    pub fn present(&self) -> Option<Parent> {
+        self.present.lock().clone()
+    }
+
+    /// A request begins, or goes on.
+    pub fn set_present(&self, parent: &Parent) {
+        *self.present.lock() = Some(Arc::clone(parent));
     }
 
     /// The notifier that says that there is something to do.
@@ -207,8 +229,8 @@ impl Lanes {
     /// When the process has no file descriptor left.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
-            main: Arc::new(Lane::new()?),
-            debugger: Arc::new(Lane::new()?),
+            main: Arc::new(Lane::new(None)?),
+            debugger: Arc::new(Lane::new(None)?),
             subshells: Mutex::default(),
         })
     }
@@ -236,7 +258,7 @@ impl Lanes {
     /// # Errors
     /// When the process has no file descriptor left.
     pub fn add(&self, id: &str) -> std::io::Result<Arc<Lane>> {
-        let lane = Arc::new(Lane::new()?);
+        let lane = Arc::new(Lane::new(Some(id))?);
         self.subshells
             .lock()
             .insert(id.to_owned(), Arc::clone(&lane));
@@ -289,7 +311,7 @@ mod tests {
 
     #[test]
     fn only_comms_pass_a_running_cell() {
-        let lane = Lane::new().unwrap();
+        let lane = Lane::new(None).unwrap();
         lane.push(job("execute_request", r#"{"code":""}"#));
         lane.push_answer(Vec::new());
         lane.push(job("comm_msg", r#"{"comm_id":"c"}"#));
@@ -307,7 +329,7 @@ mod tests {
 
     #[test]
     fn an_abort_is_for_cells_and_keeps_the_order() {
-        let lane = Lane::new().unwrap();
+        let lane = Lane::new(None).unwrap();
         lane.push(job("execute_request", r#"{"code":"1"}"#));
         lane.push_answer(Vec::new());
         lane.push(job("is_complete_request", r#"{"code":"2"}"#));

@@ -124,7 +124,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     if io.join().is_err() {
         tracing::error!("the io thread failed");
     }
-    exit::now(i32::from(ended.is_err()))
+    exit::now(ended.unwrap_or(1))
 }
 
 fn options<'a>(args: &'a KernelArgs, python: &'a Path, stderr: &OwnedFd) -> host::Options<'a> {

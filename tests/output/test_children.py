@@ -3,6 +3,7 @@
 import pytest
 
 from support.client import Client
+from support.patience import wait_until
 
 WORK = "def work(n):\n    print('child', n)\n    return n * n\n"
 
@@ -126,3 +127,135 @@ p = await asyncio.create_subprocess_exec('echo', 'async child', stdout=asyncio.s
 (await p.communicate())[0]
 """
     assert client.run(code).result == "b'async child\\n'"
+
+
+FORK = """
+import os, sys
+from IPython.display import HTML
+pid = os.fork()
+if pid == 0:
+{}
+_ = os.waitpid(pid, 0)
+print('parent')
+"""
+
+
+def forked(client: Client, code: str, **options):
+    """Run code in a forked child, whose parent waits for it; the cell."""
+    return client.run(
+        FORK.format("".join(f"    {line}\n" for line in code.splitlines())), **options
+    )
+
+
+@pytest.mark.diaphane
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "os._exit(0)",
+        "sys.exit()",
+        "raise ValueError",
+        "sys.stdout.flush(); os.kill(os.getpid(), 9)",
+    ],
+)
+def test_displays_of_a_forked_child_stand_in_their_order(client: Client, leave: str):
+    code = f"print('before')\ndisplay(HTML('<b>one</b>'))\nprint('between')\ndisplay('two')\nprint('tail', end='')\n{leave}"
+    done = forked(client, code)
+    assert [shown["data"]["text/plain"] for shown in done.all("display_data")][1] == "'two'"
+    assert done.all("display_data")[0]["data"]["text/html"] == "<b>one</b>"
+    words = [word for word in done.trace if word != "stderr"]
+    assert words[:6] == [
+        "busy",
+        "execute_input",
+        "stdout",
+        "display_data",
+        "stdout",
+        "display_data",
+    ]
+    assert done.text() == "before\nbetween\ntailparent\n"
+
+
+@pytest.mark.diaphane
+def test_a_forked_child_that_falls_out_of_the_cell_leaves_its_tail_and_its_error(client: Client):
+    code = "import os\npid = os.fork()\nif pid == 0: print('tail', end='')\nelse: _ = os.waitpid(pid, 0)\npid"
+    done = client.run(code)
+    assert done.text() == "tail"
+    assert done.result != "0"
+    failed = client.run("pid = os.fork()\nif pid == 0: 1 / 0\n_ = os.waitpid(pid, 0)")
+    assert failed.one("error")["ename"] == "ZeroDivisionError"
+    left = client.run(
+        "pid = os.fork()\nif pid == 0: raise SystemExit(3)\nos.waitpid(pid, 0)[1] >> 8"
+    )
+    assert (left.result, left.all("error"), left.text("stderr")) == ("3", [], "")
+
+
+@pytest.mark.diaphane
+def test_large_displays_of_many_children_arrive_whole(client: Client):
+    code = """
+import multiprocessing
+def show(n):
+    for _ in range(5):
+        display({'text/plain': str(n) * 300_000}, raw=True)
+with multiprocessing.get_context('fork').Pool(4) as pool:
+    pool.map(show, range(8))
+"""
+    texts = [shown["data"]["text/plain"] for shown in client.run(code).all("display_data")]
+    assert sorted(texts) == sorted(str(n) * 300_000 for n in range(8) for _ in range(5))
+
+
+@pytest.mark.diaphane
+def test_widgets_of_a_forked_child(client: Client):
+    code = "import tqdm.notebook\nfor _ in tqdm.notebook.tqdm(range(3)): pass\nos._exit(0)"
+    done = forked(client, code)
+    assert len(done.all("comm_open")) > 3
+    assert len(done.all("display_data")) == 1
+    assert any(data["data"].get("state", {}).get("value") == 3 for data in done.all("comm_msg"))
+
+
+@pytest.mark.diaphane
+def test_buffers_of_a_forked_child(client: Client):
+    code = "import comm\ncomm.create_comm('t', data={'a': 1}, buffers=[b'one', bytes(10)])\nos._exit(0)"
+    done = forked(client, code)
+    [opened] = [message for message in done.iopub if message["msg_type"] == "comm_open"]
+    assert [bytes(buffer) for buffer in opened["buffers"]] == [b"one", bytes(10)]
+
+
+@pytest.mark.diaphane
+def test_the_child_of_a_subshell_shows_under_its_cell(client: Client):
+    subshell = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+    main = client.run("'main'")
+    done = forked(client, "display('child')\nos._exit(0)", header={"subshell_id": subshell})
+    client.request("delete_subshell_request", {"subshell_id": subshell}, "control")
+    assert len(done.all("display_data")) == 1
+    assert main.all("display_data") == []
+
+
+@pytest.mark.diaphane
+def test_the_display_of_a_child_can_be_pinned(client: Client):
+    first = client.run("parent = get_ipython().get_parent()")
+    second = forked(client, "get_ipython().set_parent(parent)\ndisplay('child')\nos._exit(0)")
+    client.drain()
+    assert (len(first.all("display_data")), second.all("display_data")) == (1, [])
+
+
+@pytest.mark.diaphane
+def test_a_child_that_outlives_its_kernel_ends(launch, tmp_path):
+    """It waits for nobody who could publish what it shows."""
+    kernel = launch()
+    client = kernel.connect()
+    code = f"""
+import os, time
+gate, end = os.pipe(), {str(tmp_path / "end")!r}
+if os.fork() == 0:
+    os.close(gate[1])
+    os.read(gate[0], 1)
+    try:
+        display('nobody')
+    except OSError:
+        pass
+    open(end, 'w').close()
+    os._exit(0)
+"""
+    client.run(code)
+    client.request("shutdown_request", {"restart": False}, "control")
+    kernel.process.wait(60)
+    wait_until((tmp_path / "end").exists, "the child ends")

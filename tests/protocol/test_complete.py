@@ -100,3 +100,26 @@ def test_is_complete(client: Client, code: str, status: str):
 def test_is_complete_says_how_to_indent(client: Client):
     done = client.request("is_complete_request", {"code": "for i in range(3):\n    if i:"})
     assert done.content == {"status": "incomplete", "indent": "        "}
+
+
+GIANTS = {
+    "lines": "x = 1\n" * 1_700_000,
+    "one line": "a" * 10_000_000,
+    "dots": "a." * 5_000_000,
+    "calls": "f(x, y=1, " * 1_000_000,
+}
+
+
+@pytest.mark.diaphane
+@pytest.mark.parametrize("name", GIANTS)
+def test_a_giant_cell_is_answered(client: Client, name: str):
+    """IPython looks at it for a time that grows with the square of its length: it gets what is around the cursor."""
+    client.run("alpha_one = alpha_two = 1")
+    code = GIANTS[name] + "\nalpha_\n" + GIANTS[name]
+    cursor = len(GIANTS[name]) + 7
+    answer = complete(client, code, cursor)
+    if name == "lines":
+        assert answer["matches"] == ["alpha_one", "alpha_two"]
+        assert (answer["cursor_start"], answer["cursor_end"]) == (cursor - 6, cursor)
+    for position in (0, len(GIANTS[name]) // 2, len(code)):
+        complete(client, code, position)

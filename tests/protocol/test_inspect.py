@@ -1,5 +1,7 @@
 """inspect_request: what Shift-Tab shows."""
 
+import pytest
+
 from support.client import Client
 from support.text import plain
 
@@ -58,3 +60,14 @@ def test_object_whose_repr_raises(client: Client):
     client.run("class Bad:\n    def __repr__(self): raise RuntimeError('no')\nbad_repr = Bad()")
     assert inspect(client, "bad_repr")["status"] == "ok"
     assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.diaphane
+@pytest.mark.parametrize("filling", ["x = 1\n" * 1_700_000, "a" * 10_000_000, "a." * 5_000_000])
+def test_a_giant_cell_is_answered(client: Client, filling: str):
+    code = filling + "\nzip\n" + filling
+    answer = inspect(client, code, len(filling) + 4)
+    assert answer["found"] is True
+    assert "zip" in shown(answer)
+    for position in (0, len(filling) // 2, len(code)):
+        inspect(client, code, position)

@@ -103,18 +103,36 @@ def test_a_question_that_an_interrupt_left_goes_with_its_cell(client: Client):
     assert client.finish(cell).result == "'mine'"
 
 
-def test_a_thread_that_outlives_its_cell_cannot_ask(client: Client):
+def test_a_thread_that_outlives_its_cell_asks_for_the_one_that_runs(client: Client):
+    """As its output belongs there, so do its questions."""
+    client.run("import threading\ngate, why = threading.Event(), []")
+    code = (
+        "def ask():\n"
+        "    gate.wait()\n"
+        "    try: why.append(input('mine? '))\n"
+        "    except Exception as error: why.append(str(error))\n"
+        "thread = threading.Thread(target=ask); thread.start()"
+    )
+    client.finish(client.start(code, allow_stdin=True))
+    cell = client.start("gate.set(); thread.join(); why", allow_stdin=True)
+    assert client.answer(cell, "yes")["content"]["prompt"] == "mine? "
+    assert client.finish(cell).result == "['yes']"
+
+
+def test_a_thread_cannot_ask_while_nothing_runs(client: Client):
     client.run("import threading\ngate, why = threading.Event(), []")
     code = (
         "def ask():\n"
         "    gate.wait()\n"
         "    try: input()\n"
         "    except Exception as error: why.append(str(error))\n"
-        "thread = threading.Thread(target=ask); thread.start()"
+        "    print('asked', flush=True)\n"
+        "thread = threading.Thread(target=ask); thread.start()\n"
+        "import asyncio; asyncio.get_event_loop().call_soon(gate.set);"
     )
-    client.finish(client.start(code, allow_stdin=True))
-    cell = client.start("gate.set(); thread.join(); why", allow_stdin=True)
-    assert "has ended" in client.finish(cell).result
+    cell = client.finish(client.start(code, allow_stdin=True))
+    client.until(lambda: "asked" in cell.text(), "the end of the thread", cell)
+    assert "has ended" in client.value("why")
     assert cell.stdin == []
 
 

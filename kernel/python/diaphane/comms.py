@@ -13,7 +13,7 @@ class Comm(BaseComm):
         publish(self, msg_type, data, metadata, buffers, **keys)
 
 
-_native = None
+_native = _manager = None
 
 
 def publish(comm, msg_type, data=None, metadata=None, buffers=None, **keys):
@@ -25,12 +25,16 @@ def publish(comm, msg_type, data=None, metadata=None, buffers=None, **keys):
 
 def install(native):
     """Makes `comm.create_comm` and `comm.get_comm_manager` ours. Returns the manager."""
-    global _native
-    _native = native
-    manager = CommManager()
+    global _native, _manager
+    _native, _manager = native, CommManager()
+    take_over()
+    return _manager
+
+
+def take_over():
+    """Says to `comm` that comms are made here; ipykernel says the same of itself when it is imported."""
     comm.create_comm = Comm
-    comm.get_comm_manager = lambda: manager
-    return manager
+    comm.get_comm_manager = lambda: _manager
 
 
 def connect_ipykernels(module):

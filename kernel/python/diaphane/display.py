@@ -5,6 +5,7 @@ import threading
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 
+from . import parents
 from .jsonable import dumps
 
 
@@ -52,7 +53,8 @@ class Publishing:
         return self.kernel.get_parent().get("header", {})
 
     def set_parent(self, parent):
-        """For ipykernel's callers: the parent is a context variable here."""
+        """Pins all output of the calling thread or task, not this object's alone."""
+        parents.pin(self.kernel.native, parent)
 
     def _send(self, msg_type, content):
         if self._hooks:
@@ -98,5 +100,6 @@ class ZMQShellDisplayHook(Publishing, DisplayHook):
     def finish_displayhook(self):
         cell = self.shell.cell
         content, cell.value = cell.value, None
-        if content and content["data"]:
+        # The same line gives a value to a child that the cell has forked, which has no prompt for it.
+        if content and content["data"] and not self.kernel.native.is_child():
             self._send("execute_result", content)

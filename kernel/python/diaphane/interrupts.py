@@ -1,13 +1,15 @@
 """SIGINT: ends the code of a user, never the kernel's own.
 
-One handler for the whole life of the kernel; what it does depends on what runs at that moment.
+One handler, with which every cell begins; what it does depends on what runs at that moment.
 """
 
+import _signal
 import asyncio
 import signal
 import threading
 import time
-import types
+
+from .tasks import Awaiting
 
 IDLE = "idle"
 """No cell runs here and now; one may wait in an `await`, and callbacks of the user may run."""
@@ -28,7 +30,8 @@ class Interrupts:
 
     def __init__(self, loop):
         self._loop = loop
-        self._cell = None
+        self._awaiting = None
+        self._native = None
         self.state = OURS
         self.kept = False
         """Whether one came for the first cell while Python started."""
@@ -39,27 +42,43 @@ class Interrupts:
         self._shown_since = None
 
     def install(self, native):
-        signal.signal(signal.SIGINT, native.interrupter(self._decide))
+        self._native = native
+        # Trio and asyncio take SIGINT over, for as long as they run, where they find Python's own handler.
+        signal.default_int_handler = native.interrupter(self._decide)
+        self.restore()
         self.kept = native.take_interrupt()
+
+    def restore(self):
+        """What a cell or a library has made of SIGINT counts until the cell's end."""
+        self._loop.remove_signal_handler(signal.SIGINT)
+        _signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._native.unblock_interrupts()
 
     def begin_cell(self):
         """One that came earlier was for another cell, unless this is the first one."""
+        self.restore()
         self.waits, self.kept = self.kept, False
         self.raised = False
 
-    def start_cell(self, coroutine):
+    def start_cell(self, cell, coroutine):
         """Runs a cell with `await` as a task that can be interrupted."""
-        cell = Interruptible(coroutine)
-        cell.task = self._loop.create_task(cell.run())
-        self._cell = cell
+        self._awaiting = awaiting = Awaiting(self._loop, cell, coroutine)
         if self.waits:
-            self._loop.call_soon(cell.interrupt)
-        cell.task.add_done_callback(self._forget)
-        return cell.task
+            self._loop.call_soon(awaiting.interrupt)
+        awaiting.task.add_done_callback(self._forget)
+        return awaiting.task
 
     def _forget(self, task):
-        if self._cell is not None and self._cell.task is task:
-            self._cell = None
+        if self._awaiting is not None and self._awaiting.task is task:
+            self._awaiting = None
+
+    def throw(self, cell, error):
+        """Ends the `await` of a cell by an error. Whether the cell waits in one."""
+        awaiting = self._awaiting
+        if awaiting is None or awaiting is not cell.awaiting:
+            return False
+        self._loop.call_soon(awaiting.throw, error)
+        return True
 
     def show(self, function, *arguments, **options):
         """Calls what shows an error."""
@@ -79,58 +98,30 @@ class Interrupts:
             return False
         if self._shown_since is not None and time.monotonic() - self._shown_since < SHOWING:
             return False
-        if self.state is CODE or self._is_task(frame) or not _is_ours(frame):
+        if self.state is CODE or self._may_end(frame):
             self.raised = True
             return True
-        if self._cell is not None:
-            self._loop.call_soon_threadsafe(self._cell.interrupt)
+        if self._awaiting is not None:
+            self._awaiting.is_asked = True
+            self._loop.call_soon_threadsafe(self._awaiting.interrupt)
         return False
 
-    def _is_task(self, frame):
-        """Whether code of the user runs in a task, and not the step of ours that leads to it."""
-        return asyncio.current_task(self._loop) is not None and (frame is None or frame.f_globals is not globals())
+    def _may_end(self, frame):
+        """Whether what runs in the loop is to be interrupted by an exception, there where it runs."""
+        runs, awaiting = not _is_ours(frame), self._awaiting
+        if awaiting is None:
+            return runs
+        task = asyncio.current_task(self._loop)
+        if awaiting.owns(task) and (runs or awaiting.is_asked):
+            awaiting.is_interrupted = True
+            if task is not awaiting.task:
+                self._loop.call_soon_threadsafe(awaiting.interrupt)
+            return True
+        # Somebody else's task or callback; where the loop does not come back from it, the cell cannot be ended.
+        return runs and awaiting.is_asked
 
 
 def _is_ours(frame):
-    """Whether the frame is the waiting loop or the kernel, and no callback of the user."""
+    """Whether the frame is the waiting loop or the kernel, and no code of the user."""
     name = frame.f_globals.get("__name__", "") if frame is not None else ""
     return name.partition(".")[0] in ("asyncio", "selectors", "diaphane")
-
-
-class Interruptible:
-    """A coroutine in which an interrupt is a KeyboardInterrupt at the `await` that it waits in."""
-
-    def __init__(self, coroutine):
-        self._coroutine = coroutine
-        self._interrupted = False
-        self.task = None
-
-    def interrupt(self):
-        if not self.task.done():
-            self._interrupted = True
-            self.task.cancel()
-
-    async def run(self):
-        return await self._steps()
-
-    @types.coroutine
-    def _steps(self):
-        step, value = self._coroutine.send, None
-        while True:
-            try:
-                awaited = step(value)
-            except StopIteration as end:
-                return end.value
-            try:
-                step, value = self._coroutine.send, (yield awaited)
-            except asyncio.CancelledError as cancelled:
-                step, value = self._coroutine.throw, self._reason(cancelled)
-            except BaseException as error:
-                step, value = self._coroutine.throw, error
-
-    def _reason(self, cancelled):
-        if not self._interrupted:
-            return cancelled
-        self._interrupted = False
-        self.task.uncancel()
-        return KeyboardInterrupt()

@@ -36,15 +36,20 @@ def dumps(value):
         text = _encode(value)
         text.encode()  # fails on lone surrogates
     except (TypeError, ValueError):
-        return json.dumps(_clean(value), default=_default)
+        return json.dumps(_clean(value), default=lambda value: _clean(_default(value)))
     return text
+
+
+def encodable(text):
+    """The text without lone surrogates, which no UTF-8 has."""
+    return text.encode(errors="replace").decode()
 
 
 def _clean(value):
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, str):
-        return value.encode(errors="replace").decode()
+        return encodable(value)
     if isinstance(value, Mapping):
         return {_clean(str(key)): _clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -6,9 +6,8 @@ import sys
 import uuid
 from datetime import UTC, datetime
 
-from _diaphane import Parent
-
-from .jsonable import dumps
+from . import parents
+from .jsonable import dumps, encodable
 
 
 class StdinNotImplementedError(RuntimeError):
@@ -72,17 +71,19 @@ class Kernel:
         # Python as it is before the user's first line: what the kernel itself consists of.
         self.packages = {name.partition(".")[0] for name in sys.modules} - {"__main__"}
 
-    def get_parent(self, channel="shell"):
-        """The request that the calling code runs for, as a dict; or the latest one on the control channel."""
+    def get_parent(self, channel=None):
+        """The request that output of the calling code belongs to, as a dict; or the latest one on control."""
         parent = self._parent(channel)
         return parent.message() if parent else {}
 
-    def set_parent(self, parent):
-        """Lets output go to another request, given as a dict. Returns the token of the context variable."""
-        return self.native.parent.set(Parent(dumps(parent["header"])) if parent else None)
+    def set_parent(self, _ident, parent, channel="shell"):
+        """Lets output of the calling code, and of threads until the next cell, go to another request, a dict."""
+        if channel == "shell":
+            parents.pin(self.native, parent)
+            self.native.set_present()
 
     def _parent(self, channel):
-        return self.native.control_parent() if channel == "control" else self.native.parent.get()
+        return self.native.control_parent() if channel == "control" else self.native.current()
 
     @property
     def _parent_ident(self):
@@ -106,7 +107,7 @@ class Kernel:
         return self._ask(prompt, True)
 
     def _ask(self, prompt, password):
-        answer = self.native.ask(str(prompt), password)
+        answer = self.native.ask(encodable(str(prompt)), password)
         if answer is None:
             raise StdinNotImplementedError(
                 "raw_input was called, but this frontend does not support input requests, "

@@ -10,6 +10,8 @@ from IPython.core.magics import CodeMagics, MacroToEdit
 from IPython.display import Javascript, display
 from IPython.utils import openpy
 
+from .jsonable import encodable
+
 
 def register(shell):
     """Registers all of them with the shell."""
@@ -24,12 +26,12 @@ def _native(shell, name, kind, documentation):
     if kind == "cell":
 
         def run(line, cell):
-            return _diaphane.run_magic(name, line, cell, shell.user_ns)
+            return _diaphane.run_magic(name, encodable(line), encodable(cell), shell.user_ns)
 
     else:
 
         def run(line):
-            return _diaphane.run_magic(name, line, None, shell.user_ns)
+            return _diaphane.run_magic(name, encodable(line), None, shell.user_ns)
 
     run.__name__, run.__doc__ = name, documentation
     return no_var_expand(run)

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from typing import ClassVar
 
 from . import threads
-from .interrupts import IDLE, Interrupts
+from .armed import Armed
 from .streams import OutStream
 
 try:
@@ -36,16 +37,21 @@ except FileNotFoundError:
         "mount one at /tmp (in a container by --tmpfs /tmp), or name another one by TMPDIR"
     ) from None
 
+from traitlets import Unicode
+
 from . import comms, shell
 from .imports import AfterImport, make_pdb_interruptible
+from .interrupts import IDLE, Interrupts
 from .kernel import Kernel
 from .requests import Requests
 from .running import RUNNING
 from .shell import ZMQInteractiveShell
+from .tasks import Loop
 
 INPUTS_IN_MEMORY = 1000
 """IPython's writing thread would disturb every cell: it writes when the kernel pauses, or after this many cells."""
 
+_EXIT = os._exit
 _kernel = None
 
 
@@ -56,10 +62,12 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
     classes: ClassVar = [ZMQInteractiveShell]
     kernel = None
     interrupts = None
+    connection_file = Unicode().tag(config=True)
+    connection_dir = Unicode()
 
     def init_shell(self):
         self.shell = ZMQInteractiveShell.instance(
-            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, interrupts=self.interrupts, user_ns={}
+            parent=self, profile_dir=self.profile_dir, kernel=self.kernel, interrupts=self.interrupts
         )
         self.shell.configurables.append(self)
 
@@ -67,6 +75,10 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         """Everything up to the first cell."""
         self.kernel = kernel
         self.initialize(arguments)
+        self.connection_file = self.abs_connection_file = os.path.abspath(kernel.native.connection_file)
+        self.connection_dir = os.path.dirname(self.connection_file)
+        # Libraries look for the file here, and tqdm takes a shell for a notebook's when this section is there.
+        self.config.IPKernelApp.connection_file = self.connection_file
         self.init_path()
         self.init_shell()
         kernel.shell = self.shell
@@ -81,37 +93,63 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
 
 
 def main(native, arguments):
-    """Runs until the kernel is asked to end."""
+    """Runs until the kernel is asked to end. The process's exit code."""
     global _kernel
     sys.stdout, sys.stderr = OutStream(native, "stdout"), OutStream(native, "stderr")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     # debugpy would warn about frozen modules, which no user of a notebook steps into.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    os.register_at_fork(after_in_child=native.forked)
+    os.register_at_fork(after_in_child=lambda: be_child(native))
     faulthandler.enable(native.stderr)
-    threads.inherit(native.parent, RUNNING)
+    threads.inherit(native, RUNNING)
 
     _kernel = Kernel(native, comms.install(native))
     change_modules(AfterImport())
     builtins.input, getpass.getpass = _kernel.raw_input, _kernel.getpass
-    loop = asyncio.new_event_loop()
+    loop = Loop()
     interrupts = Interrupts(loop)
     app = IPKernelApp.instance()
     app.interrupts = interrupts
     app.prepare(_kernel, arguments)
     asyncio.set_event_loop(loop)
     interrupts.install(native)
+    armed = Armed(lambda: (native.current(), RUNNING.get()))
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
     native.ready()
     interrupts.state = IDLE
-    serve(loop, runner)
+    code = 0
+    try:
+        serve(loop, runner, lambda error: show_under_its_cell(error, armed, interrupts))
+    except SystemExit as exit:
+        code = exit_code(exit)
     farewell()
+    return code
+
+
+def be_child(native):
+    """A forked child has no more of a kernel than its streams, and leaves nothing of a line in them."""
+    native.forked()
+    if os._exit is not _leave_child:
+        # IPython would tell the user how to leave.
+        warnings.filterwarnings("ignore", "To exit: use")
+        os._exit = _leave_child
+
+
+def _leave_child(status):
+    for stream in (sys.stdout, sys.stderr):
+        # It may be anything by now, and no error must keep the child here.
+        with contextlib.suppress(Exception):
+            stream.flush()
+    _EXIT(status)
 
 
 def change_modules(after_import):
     """What libraries expect of a notebook's kernel, in modules that may never be imported."""
     after_import.add("ipykernel.comm.comm", comms.connect_ipykernels)
+    after_import.add("ipykernel.ipkernel", lambda _: comms.take_over())
+    after_import.add("ipykernel.kernelapp", lambda module: setattr(module, "IPKernelApp", IPKernelApp))
+    after_import.add("ipykernel.iostream", lambda module: setattr(module, "OutStream", OutStream))
     after_import.add("pdb", make_pdb_interruptible)
     after_import.add("IPython.core.debugger", make_pdb_interruptible)
     # tqdm, plotly and others know a notebook by this module; it is an attribute of its package where that is there.
@@ -119,8 +157,11 @@ def change_modules(after_import):
     after_import.add("ipykernel", lambda package: setattr(package, "zmqshell", shell))
 
 
-def serve(loop, runner):
-    """Lets the loop run until the lane is closed. What is left of tasks then is left."""
+def serve(loop, runner, show):
+    """Lets the loop run until the lane is closed. What is left of tasks then is left.
+
+    `show(error)` is called with what a signal handler of the user raised where no code of a cell runs.
+    """
     ended = False
 
     def on_request():
@@ -131,9 +172,33 @@ def serve(loop, runner):
 
     loop.add_reader(runner.fileno(), on_request)
     while not ended:
-        # A callback of the user that was interrupted throws the loop off.
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             loop.run_forever()
+        except KeyboardInterrupt:
+            # A callback of the user that was interrupted throws the loop off.
+            pass
+        except BaseException as error:
+            show(error)
+
+
+def show_under_its_cell(error, armed, interrupts):
+    """An error of a signal handler ends the `await` of the cell that armed it, or is shown there if that has ended."""
+    if isinstance(error, SystemExit):
+        raise error
+    parent, cell = armed.by(error) or (_kernel.native.current(), None)
+    if cell is None or not interrupts.throw(cell, error):
+        token = _kernel.native.parent.set(parent)
+        _kernel.shell.showtraceback((type(error), error, error.__traceback__))
+        _kernel.native.parent.reset(token)
+
+
+def exit_code(exit):
+    """What a SystemExit beside the cells asks for; Python says a value that is no number, and ends with 1."""
+    sentence = "The kernel ends, because a task, a callback or a signal handler has raised SystemExit"
+    print(f"{sentence}({'' if exit.code is None else repr(exit.code)}).", file=sys.stderr)
+    if exit.code is None:
+        return 0
+    return exit.code & 0xFF if isinstance(exit.code, int) else 1
 
 
 def subshell(identity):
@@ -154,7 +219,7 @@ def _serve_subshell(identity, ended):
         requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
         runner = _kernel.native.runner(requests, identity)
         if runner is not None:  # or it was deleted before it began
-            serve(loop, runner)
+            serve(loop, runner, _kernel.log.error)
         loop.close()
     finally:
         ended.set()
@@ -165,7 +230,7 @@ def debugger():
     from .debugger import Debugger
 
     loop = asyncio.new_event_loop()
-    serve(loop, _kernel.native.debug_runner(Debugger(_kernel, loop)))
+    serve(loop, _kernel.native.debug_runner(Debugger(_kernel, loop)), _kernel.log.error)
 
 
 class Unsignalled:
@@ -180,7 +245,10 @@ class Unsignalled:
     def begin_cell(self):
         """Nothing came, and nothing will."""
 
-    def start_cell(self, coroutine):
+    def restore(self):
+        """Only the main thread can set handlers."""
+
+    def start_cell(self, _cell, coroutine):
         return self._loop.create_task(coroutine)
 
 

@@ -17,6 +17,10 @@ from .running import RUNNING, CellState
 HISTORY_PAUSE = 0.5
 """Seconds without a cell before the history is written: the disk must not be in the way of the next cell."""
 
+LARGEST_LOOKED_AT = 50_000
+"""Characters of a cell beyond which completions and inspections look at fewer."""
+AROUND = 4000
+"""That many, around the cursor."""
 
 FAREWELL = 1.0
 """Seconds after `exit` for the front end's shutdown request."""
@@ -50,7 +54,7 @@ class Requests:
         try:
             cell.prepare(self._knows_cells)
             if cell.asynchronous:
-                return interrupts.start_cell(self._execute_later(cell, expressions))
+                return interrupts.start_cell(cell, self._execute_later(cell, expressions))
             return self._execute_now(cell, expressions)
         finally:
             RUNNING.reset(token)
@@ -128,6 +132,7 @@ class Requests:
         """Whether it went well, the content of the reply, and what the cell changed, for the reply's metadata."""
         if os.getpid() != self._pid:
             self._leave_child(result)
+        self._interrupts.restore()
         shell = self._shell
         ok = result is not None and result.success and not cell.display_failed
         content = {"status": "ok" if ok else "error"}
@@ -159,7 +164,7 @@ class Requests:
         """A cell has forked, and this is the child: it ends where the cell does, with the code that it asked for."""
         error = result and result.error_in_exec
         code = error.code if isinstance(error, SystemExit) else int(error is not None)
-        self._native.leave_child(code if isinstance(code, int) else int(code is not None))
+        os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
 
     def _save_history_soon(self):
         self._last_cell = self._loop.time()
@@ -181,17 +186,26 @@ class Requests:
         rust = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust
+        code, before = around(code, position)
         with provisionalcompleter():
-            found = list(rectify_completions(code, self._shell.Completer.completions(code, position)))
+            completions = self._shell.Completer.completions(code, position - before)
+            found = list(rectify_completions(code, completions))
         typed = [
-            {"start": c.start, "end": c.end, "text": c.text, "type": c.type, "signature": c.signature} for c in found
+            {
+                "start": c.start + before,
+                "end": c.end + before,
+                "text": c.text,
+                "type": c.type,
+                "signature": c.signature,
+            }
+            for c in found
         ]
         return dumps(
             {
                 "status": "ok",
                 "matches": [c.text for c in found],
-                "cursor_start": found[0].start if found else position,
-                "cursor_end": found[0].end if found else position,
+                "cursor_start": typed[0]["start"] if found else position,
+                "cursor_end": typed[0]["end"] if found else position,
                 "metadata": {"_jupyter_types_experimental": typed},
             }
         )
@@ -201,7 +215,8 @@ class Requests:
         rust = _diaphane.rust_inspect(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust
-        name = token_at_cursor(code, position)
+        code, before = around(code, position)
+        name = token_at_cursor(code, position - before)
         content = {"status": "ok", "found": True, "metadata": {}}
         try:
             data = self._shell.object_inspect_mime(name, detail_level=detail_level, omit_sections=omit_sections)
@@ -343,6 +358,18 @@ class Cell(CellState):
             self._shell.events.trigger("post_run_cell", result)
         if line:
             self._shell.display_pub.publish(line)
+
+
+def around(code, position):
+    """What IPython looks at of a cell for an answer, and how many characters stand before it.
+
+    It takes a time that grows with the square of the length, so of a giant cell it gets what stands around the cursor.
+    """
+    if len(code) <= LARGEST_LOOKED_AT:
+        return code, 0
+    first, last = max(0, position - AROUND // 2), position + AROUND // 2
+    first = code.find("\n", first, position) + 1 or first
+    return code[first:last], first
 
 
 def describe(error):

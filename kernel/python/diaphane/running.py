@@ -2,6 +2,7 @@
 
 import threading
 from contextvars import ContextVar
+from weakref import WeakSet
 
 from IPython.core.history import HistoryManager
 from IPython.core.payload import PayloadManager
@@ -23,9 +24,12 @@ class CellState:
     """The message with the cell's value, while it is made."""
     exec_result = None
     """IPython's record of the cell."""
+    awaiting = None
+    """The task of a cell with a top-level `await`."""
 
     def __init__(self):
         self.payload = []
+        self.tasks = WeakSet()
 
     def forget_error(self):
         self.last_error, self.last_shown, self.display_failed = None, None, False

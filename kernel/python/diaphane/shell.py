@@ -4,6 +4,7 @@ The classes bear ipykernel's names: libraries (rich, pandas, tqdm...) tell a not
 """
 
 import os
+import sys
 import threading
 
 import _diaphane
@@ -13,6 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any, CBool, Instance, Type, default
 
+from . import parents
 from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps
@@ -37,9 +39,6 @@ class ZMQInteractiveShell(InteractiveShell):
         self._counting = threading.Lock()
         super().__init__(*args, **kwargs)
         self.display_pub.kernel = self.displayhook.kernel = self.kernel
-        # tqdm takes a shell for a notebook's when this section is there.
-        if "IPKernelApp" not in self.config:
-            self.config.IPKernelApp.kernel = "diaphane"
 
     @property
     def cell(self):
@@ -145,27 +144,44 @@ class ZMQInteractiveShell(InteractiveShell):
         return self.kernel.get_parent()
 
     def set_parent(self, parent):
-        """Output of the calling thread or task goes to this request from now on."""
-        self.kernel.set_parent(parent)
+        """Output of the calling thread or task goes to this request from now on, other threads' until the next cell."""
+        self.kernel.set_parent(None, parent)
 
     def set_thread_parent(self, parent):
-        """The same, until `reset_thread_parent` gets the token that this returns."""
-        return self.kernel.set_parent(parent)
+        """The calling thread's or task's alone, until `reset_thread_parent` gets the token that this returns."""
+        return parents.pin(self.kernel.native, parent)
 
     def reset_thread_parent(self, token):
-        self.kernel.native.parent.reset(token)
+        parents.unpin(self.kernel.native, token)
 
     def _page(self, text, start=0, screen_lines=0, pager_cmd=None):
         data = text if isinstance(text, dict) else {"text/plain": text}
         self.payload_manager.write_payload({"source": "page", "data": data, "start": max(0, start)})
 
+    async def run_code(self, code_obj, result=None, *, async_=False):
+        """IPython's; but a cell that was interrupted in an `await` ends when nothing of it is left."""
+        failed = await super().run_code(code_obj, result, async_=async_)
+        awaiting = self.cell.awaiting
+        if failed and awaiting is not None and awaiting.is_interrupted:
+            error = await awaiting.end()
+            if error is not None:
+                if result is not None:
+                    result.error_in_exec = error
+                self.showtraceback((type(error), error, error.__traceback__), running_compiled_code=True)
+        return failed
+
     def showtraceback(self, *args, **kwargs):
+        awaiting = self.cell.awaiting
+        if awaiting is not None and "running_compiled_code" in kwargs and not args and awaiting.keeps(sys.exception()):
+            return
         self.interrupts.show(super().showtraceback, *args, **kwargs)
 
     def showsyntaxerror(self, *args, **kwargs):
         self.interrupts.show(super().showsyntaxerror, *args, **kwargs)
 
     def _showtraceback(self, etype, evalue, stb):
+        if etype is SystemExit and self.kernel.native.is_child():
+            return
         stb = [*stb, *explanation(evalue)]
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         cell = self.cell

@@ -5,6 +5,8 @@ import os
 
 from _diaphane import Stream
 
+from . import parents
+
 
 class OutStream(Stream):
     """A text stream whose text goes to the cell that the writing code runs for."""
@@ -61,8 +63,12 @@ class OutStream(Stream):
 
     @property
     def parent_header(self):
-        parent = self._native.parent.get()
+        parent = self._native.current()
         return parent.message()["header"] if parent else {}
+
+    def set_parent(self, parent):
+        """Pins all output of the calling thread or task, not this stream's alone."""
+        parents.pin(self._native, parent)
 
     def _is_master_process(self):
         return os.getpid() == self._pid
@@ -101,5 +107,7 @@ class Buffer(io.RawIOBase):
         return self._stream.fileno()
 
 
+# click and others look at the name of the module.
+OutStream.__module__ = "ipykernel.iostream"
 # Programs that ask `isinstance(sys.stdout, io.TextIOBase)` mean: is this a text stream?
 io.TextIOBase.register(OutStream)

@@ -10,6 +10,10 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/__init__.py"),
     ),
     (
+        "diaphane.armed",
+        include_str!("../../python/diaphane/armed.py"),
+    ),
+    (
         "diaphane.cells",
         include_str!("../../python/diaphane/cells.py"),
     ),
@@ -56,6 +60,10 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/main.py"),
     ),
     (
+        "diaphane.parents",
+        include_str!("../../python/diaphane/parents.py"),
+    ),
+    (
         "diaphane.requests",
         include_str!("../../python/diaphane/requests.py"),
     ),
@@ -70,6 +78,10 @@ const MODULES: &[(&str, &str)] = &[
     (
         "diaphane.streams",
         include_str!("../../python/diaphane/streams.py"),
+    ),
+    (
+        "diaphane.tasks",
+        include_str!("../../python/diaphane/tasks.py"),
     ),
     (
         "diaphane.threads",

@@ -41,27 +41,31 @@ pub fn python_version() -> String {
         .to_owned()
 }
 
-/// Runs Python on the calling thread until the kernel is asked to end.
+/// Runs Python on the calling thread until the kernel is asked to end. The exit code that it asks for.
 ///
 /// # Errors
 /// When Python or IPython cannot be started.
-pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<()> {
+pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<i32> {
     config::initialize(options.python, options.connection_file)?;
     let result =
         Python::attach(|py| serve(py, kernel, options).map_err(|error| describe(py, &error)));
     // The interpreter is not finalised: threads of libraries may still use it, and the process ends anyway.
     result
         .map_err(anyhow::Error::msg)
-        .context("Python could not be started")
+        .context(if threads::is_ready() {
+            "Python ended by an error"
+        } else {
+            "Python could not be started"
+        })
 }
 
-fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<()> {
+fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<i32> {
     embedded::install(py)?;
     let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
     native.get().keep_interrupts(py)?;
     py.import("diaphane.main")?
-        .call_method1("main", (native, options.arguments.to_vec()))?;
-    Ok(())
+        .call_method1("main", (native, options.arguments.to_vec()))?
+        .extract()
 }
 
 /// An exception as Python prints it; `SystemExit` is a sentence by itself.

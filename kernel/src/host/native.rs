@@ -10,13 +10,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use serde::Serialize;
 
-use super::parent::{self, PyParent};
+use super::parent::{self, Origin, PyLane, PyParent};
 use super::runner::Runner;
 use super::stream::{self, Stream};
 use super::{Options, threads};
-use crate::exit;
+use crate::children::FromChild;
 use crate::input::Turn;
 use crate::kernel::Kernel;
+use crate::lane::Lane;
 use crate::murmur;
 use crate::outbox::Item;
 use crate::signals;
@@ -62,6 +63,12 @@ impl Native {
         })
     }
 
+    /// The lane that the calling code runs on.
+    fn lane(&self, py: Python<'_>) -> Arc<Lane> {
+        let main = || Arc::clone(self.kernel.lanes.main());
+        parent::origin(py).map_or_else(main, |origin| Arc::clone(origin.lane()))
+    }
+
     /// Lets interrupts come, of which none may end Python's start: it is for the cell that waits, or for nobody.
     pub(super) fn keep_interrupts(&self, py: Python<'_>) -> PyResult<()> {
         let interrupted = Arc::clone(&self.interrupted);
@@ -95,14 +102,24 @@ impl Native {
         metadata: &str,
         buffers: Vec<Bound<'_, PyBytes>>,
     ) -> PyResult<()> {
+        let bytes = |buffer: &Bound<'_, PyBytes>| buffer.as_bytes().to_vec();
+        let buffers = buffers.iter().map(bytes).collect();
         if is_forked() {
-            return Ok(());
+            let origin = parent::origin(py);
+            let message = FromChild {
+                header: origin.as_ref().and_then(Origin::pinned_header),
+                subshell: origin.and_then(|origin| origin.lane().id().map(str::to_owned)),
+                msg_type: msg_type.to_owned(),
+                metadata: metadata.to_owned(),
+                content: content.to_owned(),
+                buffers,
+            };
+            return Ok(py.detach(|| self.kernel.children.hand_over(&message))?);
         }
         let mut message = Outgoing::raw(msg_type.to_owned(), content.as_bytes().to_vec());
         message.metadata = metadata.as_bytes().to_vec();
-        let bytes = |buffer: &Bound<'_, PyBytes>| buffer.as_bytes().to_vec();
-        message.buffers = buffers.iter().map(bytes).collect();
-        let parent = parent::current(py).or_else(|| self.kernel.current());
+        message.buffers = buffers;
+        let parent = parent::request(py, &self.kernel);
         // What native code has written before this stands before it.
         if self.kernel.capture.is_due() {
             self.kernel.drain_capture();
@@ -122,7 +139,7 @@ impl Native {
             return Ok(None);
         }
         let kernel = &self.kernel;
-        let parent = parent::current(py).or_else(|| kernel.current());
+        let parent = parent::request(py, kernel);
         let request = parent.and_then(|parent| kernel.input.who_may_ask(&parent.header.msg_id));
         let Some(request) = request else {
             return Ok(None);
@@ -161,11 +178,34 @@ impl Native {
         Runner::new(Arc::clone(kernel), Arc::clone(lane), false, requests)
     }
 
+    /// The request that output of the calling code belongs to.
+    fn current<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        parent::current(py, &self.kernel)
+    }
+
+    /// The value of the context variable with which a thread begins that is started here.
+    fn following(&self, py: Python<'_>) -> PyLane {
+        parent::following(self.lane(py))
+    }
+
+    /// The request with this header, a JSON object, for `set_parent`; `whole` is the message as Python has it.
+    fn pinned(&self, py: Python<'_>, header: &str, whole: Py<PyDict>) -> PyResult<PyParent> {
+        PyParent::pinned(py, header, whole, self.lane(py))
+    }
+
+    /// Output of the threads that follow this lane belongs to the calling code's request until the next one begins.
+    fn set_present(&self, py: Python<'_>) {
+        if let Some(request) = parent::request(py, &self.kernel) {
+            self.lane(py).set_present(&request);
+        }
+    }
+
     /// The latest request on the control channel.
     fn control_parent(&self) -> Option<PyParent> {
+        let lane = self.kernel.lanes.main();
         self.kernel
             .control_parent()
-            .map(|parent| PyParent::new(&parent))
+            .map(|parent| PyParent::new(&parent, lane))
     }
 
     /// The ids of the subshells.
@@ -196,6 +236,12 @@ impl Native {
         PyCFunction::new_closure(py, None, None, handle)
     }
 
+    /// Lets interrupts come to the calling thread, whoever has blocked them.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn unblock_interrupts(&self) {
+        signals::take_interrupts();
+    }
+
     /// Whether an interrupt came while Python started, for the cell that waited then.
     fn take_interrupt(&self) -> bool {
         self.interrupted.swap(false, Ordering::Relaxed)
@@ -211,9 +257,9 @@ impl Native {
         FORKED.store(true, Ordering::Relaxed);
     }
 
-    /// Leaves a forked child, which must not go on as a second kernel.
-    fn leave_child(&self, code: i32) {
-        exit::now(code);
+    /// Whether this is a forked child.
+    fn is_child(&self) -> bool {
+        is_forked()
     }
 }
 

@@ -1,4 +1,7 @@
-//! The request that code runs for: a context variable, so that tasks and threads keep the cell that made them.
+//! The request that code runs for: a context variable, so that tasks keep the cell that made them.
+//!
+//! A thread that Python starts has no request of its own there, but the lane that it was started from: what it prints
+//! belongs to the request that the lane answers at that moment. `set_parent` gives it a request, which it keeps.
 #![allow(
     unsafe_code,
     reason = "reading a context variable without a method call is CPython's C interface"
@@ -13,29 +16,54 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
+use super::native::is_forked;
+use crate::kernel::Kernel;
+use crate::lane::Lane;
 use crate::outbox::Parent;
 
 /// A request, as Python sees it.
 #[pyclass(frozen, name = "Parent", module = "_diaphane")]
 pub struct PyParent {
     pub(super) message: Parent,
+    /// Where threads belong that are started for it.
+    lane: Arc<Lane>,
+    /// Whether `set_parent` has chosen it.
+    is_pinned: bool,
     as_dict: PyOnceLock<Py<PyDict>>,
 }
 
+/// A lane, as the context variable of a thread holds it.
+#[pyclass(frozen, name = "Lane", module = "_diaphane")]
+pub struct PyLane(Arc<Lane>);
+
+/// What the calling code runs for.
+pub(super) enum Origin {
+    /// A request, and the lane that answers it.
+    Request(Parent, Arc<Lane>),
+    /// A request that `set_parent` has chosen, on a thread of this lane.
+    Pinned(Parent, Arc<Lane>),
+    /// Whatever this lane answers.
+    Lane(Arc<Lane>),
+}
+
 impl PyParent {
-    pub(super) fn new(message: &Parent) -> Self {
+    pub(super) fn new(message: &Parent, lane: &Arc<Lane>) -> Self {
         Self {
             message: Arc::clone(message),
+            lane: Arc::clone(lane),
+            is_pinned: false,
             as_dict: PyOnceLock::new(),
         }
     }
-}
 
-#[pymethods]
-impl PyParent {
     /// The request with this header, a JSON object: what is published for it names it, but it cannot be answered.
-    #[new]
-    fn with_header(header: &str) -> PyResult<Self> {
+    /// `whole` is the message, as Python has it.
+    pub(super) fn pinned(
+        py: Python<'_>,
+        header: &str,
+        whole: Py<PyDict>,
+        lane: Arc<Lane>,
+    ) -> PyResult<Self> {
         let (header, raw_header) = diaphane_wire::read_header(header.as_bytes().to_vec())
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let message = Message {
@@ -46,9 +74,19 @@ impl PyParent {
             content: b"{}".to_vec(),
             ..Message::default()
         };
-        Ok(Self::new(&Arc::new(message)))
+        let as_dict = PyOnceLock::new();
+        as_dict.get_or_init(py, || whole);
+        Ok(Self {
+            message: Arc::new(message),
+            lane,
+            is_pinned: true,
+            as_dict,
+        })
     }
+}
 
+#[pymethods]
+impl PyParent {
     /// The routing identities of the client that sent it.
     #[getter]
     fn identities<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
@@ -109,8 +147,78 @@ pub(super) fn variable(py: Python<'_>) -> PyResult<&Py<PyAny>> {
     })
 }
 
-/// The request that the calling code runs for, if it runs for one.
-pub(super) fn current(py: Python<'_>) -> Option<Parent> {
+/// The value of a thread that follows a lane.
+pub(super) fn following(lane: Arc<Lane>) -> PyLane {
+    PyLane(lane)
+}
+
+impl Origin {
+    /// The lane that threads follow which are started here.
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        match self {
+            Self::Request(_, lane) | Self::Pinned(_, lane) | Self::Lane(lane) => lane,
+        }
+    }
+
+    /// The header of the request that `set_parent` has chosen, as JSON.
+    pub(super) fn pinned_header(&self) -> Option<String> {
+        match self {
+            Self::Pinned(parent, _) => String::from_utf8(parent.raw_header.clone()).ok(),
+            Self::Request(..) | Self::Lane(_) => None,
+        }
+    }
+
+    /// The request that output belongs to. In a forked child nobody knows what the lane answers by now.
+    pub(super) fn request(self) -> Option<Parent> {
+        match self {
+            Self::Request(parent, _) | Self::Pinned(parent, _) => Some(parent),
+            Self::Lane(lane) => (!is_forked()).then(|| lane.present()).flatten(),
+        }
+    }
+}
+
+/// What the calling code runs for; nothing is known of threads that native code has started.
+pub(super) fn origin(py: Python<'_>) -> Option<Origin> {
+    let value = value(py)?;
+    if let Ok(parent) = value.cast::<PyParent>() {
+        let parent = parent.get();
+        let kind = if parent.is_pinned {
+            Origin::Pinned
+        } else {
+            Origin::Request
+        };
+        return Some(kind(Arc::clone(&parent.message), Arc::clone(&parent.lane)));
+    }
+    let lane = value.cast::<PyLane>().ok()?;
+    Some(Origin::Lane(Arc::clone(&lane.get().0)))
+}
+
+/// The request that output of the calling code belongs to.
+pub(super) fn request(py: Python<'_>, kernel: &Kernel) -> Option<Parent> {
+    origin(py).map_or_else(|| kernel.current(), Origin::request)
+}
+
+/// The same, as Python sees it.
+pub(super) fn current<'py>(
+    py: Python<'py>,
+    kernel: &Kernel,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Some(value) = value(py).filter(|value| value.is_instance_of::<PyParent>()) {
+        return Ok(Some(value));
+    }
+    let lane = origin(py).map_or_else(
+        || Arc::clone(kernel.lanes.main()),
+        |origin| Arc::clone(origin.lane()),
+    );
+    let Some(request) = request(py, kernel) else {
+        return Ok(None);
+    };
+    Ok(Some(
+        Bound::new(py, PyParent::new(&request, &lane))?.into_any(),
+    ))
+}
+
+fn value(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let variable = variable(py).ok()?;
     let mut value = std::ptr::null_mut();
     // SAFETY: the GIL is held, `variable` is a ContextVar, and `value` receives a new reference or stays null.
@@ -121,9 +229,5 @@ pub(super) fn current(py: Python<'_>) -> Option<Parent> {
         return None;
     }
     // SAFETY: a value that is not null is a new reference, which is handed over here.
-    let value = unsafe { Bound::from_owned_ptr_or_opt(py, value) }?;
-    value
-        .cast::<PyParent>()
-        .ok()
-        .map(|parent| Arc::clone(&parent.get().message))
+    unsafe { Bound::from_owned_ptr_or_opt(py, value) }
 }

@@ -56,7 +56,7 @@ impl Runner {
         let this = slf.get();
         if is_forked() {
             // The loop of a forked child belongs to its parent.
-            exit::now(0);
+            leave_child(slf.py());
         }
         this.lane.notifier().clear();
         if this.lane.is_closed() {
@@ -79,15 +79,15 @@ impl Runner {
     fn begin(slf: &Bound<'_, Self>, job: Job, nested: bool) {
         let (py, this) = (slf.py(), slf.get());
         let started = diaphane_wire::now();
-        let before = (nested && this.is_main)
-            .then(|| this.kernel.current())
-            .flatten();
+        let before = nested.then(|| this.lane.present()).flatten();
+        this.lane.set_present(&job.parent);
         if this.is_main {
-            this.kernel.set_current(&job.parent);
             this.kernel.capture.begin_cell();
         }
         this.announce(&job);
-        let answer = enter(py, &job.parent).and_then(|()| this.call(py, &job));
+        let answer = this
+            .enter(py, &job.parent)
+            .and_then(|()| this.call(py, &job));
         match answer {
             Ok(task) if task.hasattr("add_done_callback").unwrap_or(false) => {
                 Self::finish_later(slf, job, started, &task)
@@ -96,7 +96,7 @@ impl Runner {
                 this.finish(py, &job, &started, answer);
                 if let Some(before) = before {
                     // A cell waits in an `await` while a comm was served: the kernel is still busy with it.
-                    this.kernel.set_current(&before);
+                    this.lane.set_present(&before);
                     this.kernel
                         .outbox
                         .push([Item::status(&before, publish::BUSY)]);
@@ -134,6 +134,18 @@ impl Runner {
         }
     }
 
+    /// The calling context runs for this request from now on.
+    fn enter(&self, py: Python<'_>, parent: &Parent) -> PyResult<()> {
+        let request = PyParent::new(parent, &self.lane);
+        parent::variable(py)?.call_method1(py, "set", (request,))?;
+        Ok(())
+    }
+
+    /// The request as Python sees it.
+    fn request(&self, job: &Job) -> PyParent {
+        PyParent::new(&job.parent, &self.lane)
+    }
+
     /// Calls the method of the request.
     fn call<'py>(&self, py: Python<'py>, job: &Job) -> PyResult<Bound<'py, PyAny>> {
         let requests = self.requests.bind(py);
@@ -160,8 +172,8 @@ impl Runner {
             }
             Request::IsComplete(it) => requests.call_method1("is_complete", (&it.code,)),
             Request::CommInfo(it) => requests.call_method1("comm_info", (&it.target_name,)),
-            Request::Comm => requests.call_method1("comm", (PyParent::new(&job.parent),)),
-            Request::Debug => requests.call_method1("debug", (PyParent::new(&job.parent),)),
+            Request::Comm => requests.call_method1("comm", (self.request(job),)),
+            Request::Debug => requests.call_method1("debug", (self.request(job),)),
             Request::Magic(it) => {
                 let answer = asks::answer(Some(py), it);
                 let (ok, message) = (answer.is_ok(), asks::message(&answer));
@@ -199,12 +211,7 @@ impl Runner {
         }
         let silent = execute.silent;
         let store_history = !silent && execute.store_history.unwrap_or(true);
-        let arguments = (
-            PyParent::new(&job.parent),
-            &execute.code,
-            silent,
-            store_history,
-        );
+        let arguments = (self.request(job), &execute.code, silent, store_history);
         let cell = requests.call_method1("cell", arguments)?;
         if !silent {
             let content = publish::ExecuteInput {
@@ -224,7 +231,7 @@ impl Runner {
     /// Sends the reply and idle, after all that the request has written.
     fn finish(&self, py: Python<'_>, job: &Job, started: &str, answer: PyResult<Bound<'_, PyAny>>) {
         if is_forked() {
-            exit::now(0);
+            leave_child(py);
         }
         if self.is_main {
             let kernel = &self.kernel;
@@ -295,10 +302,13 @@ impl Runner {
     }
 }
 
-/// The calling context runs for this request from now on.
-fn enter(py: Python<'_>, parent: &Parent) -> PyResult<()> {
-    parent::variable(py)?.call_method1(py, "set", (PyParent::new(parent),))?;
-    Ok(())
+/// Ends a forked child, which must not go on as a second kernel.
+fn leave_child(py: Python<'_>) -> ! {
+    // This one writes out what the child has printed.
+    let _left = py
+        .import("os")
+        .and_then(|os| os.call_method1("_exit", (0,)));
+    exit::now(0)
 }
 
 /// What a method of `Requests` gives back.

@@ -104,7 +104,7 @@ impl Stream {
             return py.detach(|| self.put_in_child(text)).map_err(PyErr::from);
         }
         let kernel = &self.kernel;
-        let parent = parent::current(py).or_else(|| kernel.current());
+        let parent = parent::request(py, kernel);
         if kernel.capture.is_due() {
             kernel.drain_capture();
         }

@@ -132,6 +132,11 @@ impl Io {
             readable(self.kernel.outbox.notifier().as_raw_fd()),
             readable(if listen { out } else { none }),
             readable(if listen { err } else { none }),
+            readable(if listen {
+                self.kernel.children.fd()
+            } else {
+                none
+            }),
             readable(
                 self.parent_process
                     .as_ref()
@@ -151,6 +156,7 @@ impl Io {
             mail,
             out,
             err,
+            children,
             parent,
         ] = items.map(|item| item.is_readable());
         if parent {
@@ -162,6 +168,9 @@ impl Io {
         }
         if out || err {
             self.kernel.drain_capture();
+        }
+        if children {
+            self.kernel.publish_for_children();
         }
         if heartbeat {
             self.echo();

@@ -12,7 +12,7 @@ use pyo3::types::{PyCFunction, PyCapsule, PyFunction, PyType};
 
 use crate::numpy::step::Step;
 use crate::numpy::ufunc;
-use crate::python::objects::type_name;
+use crate::python::objects::{text, type_name};
 use crate::rust_cells::function::behind;
 use diaphane_cpython::modules::imported;
 
@@ -207,7 +207,7 @@ fn wrapper<'py>(name: &str, object: &Bound<'py, PyAny>, trail: &mut Trail) -> Py
 /// A function of Python: where its code stands.
 fn python(name: &str, function: &Bound<'_, PyAny>, trail: &mut Trail) -> PyResult<()> {
     let code = function.getattr("__code__")?;
-    let file: String = code.getattr("co_filename")?.extract()?;
+    let file = text(&code.getattr("co_filename")?)?;
     let line: u32 = code.getattr("co_firstlineno")?.extract()?;
     trail.steps.push(Step {
         role: "Python function".into(),

@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 use pyo3::{PyTypeInfo, ffi};
 
 use crate::python::ipython::source_line;
+use crate::python::objects::text;
 use diaphane_cpython::modules::imported;
 
 /// The domain under which NumPy tells `tracemalloc` of its buffers; `np.lib.tracemalloc_domain`.
@@ -40,7 +41,8 @@ impl<'py> Tracemalloc<'py> {
         };
         let mut innermost = None;
         for frame in frames.try_iter()? {
-            let (file, line): (String, u32) = frame?.extract()?;
+            let (file, line): (Bound<'_, PyAny>, u32) = frame?.extract()?;
+            let file = text(&file)?;
             let (text, is_cell) = source_line(self.py, &file, line)?;
             if is_cell {
                 return Ok(Some(text));

@@ -14,6 +14,11 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     )
 }
 
+/// A string of Python's, whatever stands in it: one may hold what no UTF-8 can.
+pub(crate) fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(object.cast::<PyString>()?.to_string_lossy().into_owned())
+}
+
 /// The references to an object, ours too.
 pub(crate) fn references(object: &Bound<'_, PyAny>) -> isize {
     #[allow(unsafe_code, reason = "pyo3 does not show the count")]

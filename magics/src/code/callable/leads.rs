@@ -8,6 +8,7 @@ use super::Trail;
 use crate::numpy::step::Step;
 use crate::numpy::ufunc;
 use crate::numpy::ufunc::Use;
+use crate::python::objects::text;
 use diaphane_cpython::modules::imported;
 
 /// What does the work of a function.
@@ -45,7 +46,7 @@ pub(super) fn after_python(
     trail: &mut Trail,
 ) -> PyResult<()> {
     let module: Option<String> = function.getattr("__module__")?.extract().ok();
-    let name: String = function.getattr("__name__")?.extract()?;
+    let name = text(&function.getattr("__name__")?)?;
     let is_numpy = matches!(
         module.as_deref(),
         Some("numpy" | "numpy._core.fromnumeric" | "numpy.core.fromnumeric")
@@ -73,7 +74,7 @@ pub(super) fn after_builtin(
     trail: &mut Trail,
 ) -> PyResult<()> {
     let owner = object.getattr("__self__")?;
-    let name: String = object.getattr("__name__")?.extract()?;
+    let name = text(&object.getattr("__name__")?)?;
     let purpose = match name.as_str() {
         "reduce" | "accumulate" | "reduceat" => Use::Reduction,
         "outer" => Use::Call,
@@ -114,7 +115,7 @@ pub(super) fn after_method(
     let Some(numpy) = imported(py, "numpy")? else {
         return Ok(());
     };
-    let name: String = object.getattr("__name__")?.extract()?;
+    let name = text(&object.getattr("__name__")?)?;
     let of_arrays = object
         .getattr("__objclass__")?
         .is(&numpy.getattr("ndarray")?);

@@ -1,0 +1,97 @@
+"""The tasks of cells: which cell made them, and how an interrupt ends a cell that waits in an `await`.
+
+It ends as a program does that `asyncio.run` runs: the cell's own task is cancelled, then what is left of its others.
+"""
+
+import asyncio
+import contextlib
+import types
+
+from .running import RUNNING
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """A loop that remembers for each cell the tasks that it has made, and those that these have made."""
+
+    def create_task(self, *args, **kwargs):
+        task = super().create_task(*args, **kwargs)
+        cell = RUNNING.get()
+        if cell is not None:
+            cell.tasks.add(task)
+        return task
+
+
+class Awaiting:
+    """A cell with a top-level `await`, as a task that can be interrupted."""
+
+    def __init__(self, loop, cell, coroutine):
+        self._cell = cell
+        self._coroutine = coroutine
+        self._thrown = None
+        self._end = None
+        self.is_asked = False
+        """Whether an interrupt is on its way to the loop."""
+        self.is_interrupted = False
+        cell.awaiting = self
+        self.task = loop.create_task(self._run())
+
+    def owns(self, task):
+        """Whether the cell has made the task."""
+        return task is self.task or task in self._cell.tasks
+
+    def interrupt(self):
+        """Cancels the cell's task; one that goes on after that gets a KeyboardInterrupt."""
+        self.is_asked = False
+        self.throw(KeyboardInterrupt() if self.is_interrupted else None)
+
+    def throw(self, error):
+        """Ends the `await` that the cell waits in, by an error or by its cancellation."""
+        if not self.task.done():
+            self.is_interrupted = True
+            self._thrown = error
+            self.task.cancel()
+
+    def keeps(self, error):
+        """Whether an error is how the interrupted cell ends; it is shown when nothing is left of the cell."""
+        if self.is_interrupted and isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
+            self._end = error
+        return self._end is not None
+
+    async def end(self):
+        """Ends the tasks that the interrupted cell has made. The error that is to be shown, if it is not shown yet."""
+        error, self._end = self._end, None
+        while self.task.cancelling():
+            self.task.uncancel()
+        rest = [task for task in self._cell.tasks if task is not self.task and not task.done()]
+        for task in rest:
+            task.cancel()
+        if rest:
+            # They may wait for something at their end; another interrupt leaves them alone.
+            with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+                await asyncio.wait(rest)
+        return error and KeyboardInterrupt().with_traceback(error.__traceback__)
+
+    async def _run(self):
+        return await self._steps()
+
+    @types.coroutine
+    def _steps(self):
+        step, value = self._coroutine.send, None
+        while True:
+            try:
+                awaited = step(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, value = self._coroutine.send, (yield awaited)
+            except asyncio.CancelledError as cancelled:
+                step, value = self._coroutine.throw, self._reason(cancelled)
+            except BaseException as error:
+                step, value = self._coroutine.throw, error
+
+    def _reason(self, cancelled):
+        error, self._thrown = self._thrown, None
+        if error is None:
+            return cancelled
+        self.task.uncancel()
+        return error
