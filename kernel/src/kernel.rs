@@ -7,6 +7,7 @@ use diaphane_wire::Connection;
 use parking_lot::Mutex;
 
 use crate::capture::Capture;
+use crate::crash::Crash;
 use crate::input::Input;
 use crate::lane::Lanes;
 use crate::outbox::{Outbox, Parent};
@@ -26,6 +27,8 @@ pub struct Kernel {
     pub lanes: Lanes,
     /// File descriptors 1 and 2.
     pub capture: Capture,
+    /// What is told when the process dies.
+    pub crash: Crash,
     /// Questions to the user.
     pub input: Input,
     /// The thread that SIGINT goes to.
@@ -41,7 +44,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the process has no file descriptor left.
-    pub fn new(connection: Connection, info: Vec<u8>) -> std::io::Result<Arc<Self>> {
+    pub fn new(connection: Connection, info: Vec<u8>, crash: Crash) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             id: diaphane_wire::new_id(),
             connection,
@@ -49,6 +52,7 @@ impl Kernel {
             outbox: Outbox::new()?,
             lanes: Lanes::new()?,
             capture: Capture::start()?,
+            crash,
             input: Input::default(),
             main_thread: MainThread::this(),
             current: Mutex::default(),

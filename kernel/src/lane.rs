@@ -4,12 +4,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
 use crate::notifier::Notifier;
 use crate::outbox::Parent;
+
+/// Who holds a lock for longer is dead.
+const DEAD: Duration = Duration::from_millis(50);
 
 /// A request that waits for Python.
 pub struct Job {
@@ -98,6 +102,13 @@ impl Lane {
     pub fn is_idle(&self) -> bool {
         let state = self.state.lock();
         !state.running && state.jobs.is_empty()
+    }
+
+    /// The request that was announced and has not begun, where nobody holds the lock who died with it.
+    pub fn announced(&self) -> Option<Parent> {
+        let state = self.state.try_lock_for(DEAD)?;
+        let job = state.jobs.iter().find(|job| job.announced)?;
+        Some(Arc::clone(&job.parent))
     }
 
     /// Whether a cell waits.

@@ -5,6 +5,7 @@
 //! This crate never parses `/proc`, ELF or DWARF: that is `diaphane-sight`'s.
 
 pub mod capture;
+pub mod crash;
 pub mod exit;
 pub mod host;
 pub mod input;

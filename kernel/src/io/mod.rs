@@ -5,6 +5,7 @@
 
 mod answers;
 pub mod client;
+mod last_words;
 mod sending;
 mod sockets;
 
@@ -42,6 +43,8 @@ pub struct Io {
     parent_process: Option<OwnedFd>,
     /// When the process ends, whatever the main thread does.
     deadline: Option<Instant>,
+    /// Whether another thread is about to end the process.
+    is_dying: bool,
 }
 
 /// Starts the io thread.
@@ -59,6 +62,7 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         stuck: None,
         parent_process: parent_process(),
         deadline: None,
+        is_dying: false,
     };
     std::thread::Builder::new()
         .name("diaphane-io".into())
@@ -79,6 +83,7 @@ fn parent_process() -> Option<OwnedFd> {
 impl Io {
     /// Without its sockets the kernel would hang: then it is better gone, and Jupyter starts another one.
     fn run_or_die(self) {
+        self.kernel.crash.tell_here();
         diaphane_magics::let_run(rustix::thread::gettid().as_raw_nonzero().get());
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             exit::now(1);
@@ -88,6 +93,9 @@ impl Io {
     fn run(mut self) {
         self.publish(None, Outgoing::new("status", &publish::STARTING));
         loop {
+            if self.is_dying {
+                self.last_words();
+            }
             let pause = self.send_mail();
             if self.kernel.is_stopping() && self.deadline.is_none() {
                 self.deadline = Some(Instant::now() + FAREWELL);
@@ -127,6 +135,7 @@ impl Io {
                     .as_ref()
                     .map_or(none, AsRawFd::as_raw_fd),
             ),
+            readable(self.kernel.crash.waker().as_raw_fd()),
         ];
         if let Err(error) = zmq::poll(&mut items, self.timeout(pause)) {
             tracing::debug!(%error, "poll");
@@ -142,9 +151,14 @@ impl Io {
             out,
             err,
             parent,
+            dying,
         ] = items.map(|item| item.is_readable());
         if parent {
             exit::now(1);
+        }
+        if dying {
+            self.is_dying = true;
+            return;
         }
         if mail {
             self.kernel.outbox.notifier().clear();

@@ -5,8 +5,16 @@ pub const RETURN: u16 = 30;
 /// x19 to x29.
 pub const KEPT: [u16; 11] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29];
 
+/// How many general registers there are.
+pub const GENERAL: usize = 31;
+
+/// What a fault of memory did with its address; 0 where this is not known.
+pub const READS: u64 = 1;
+pub const WRITES: u64 = 2;
+pub const RUNS: u64 = 3;
+
 /// The stack pointer, the next instruction, and the general registers in the order of DWARF's numbers.
-pub type General = (usize, usize, [usize; 31]);
+pub type General = (usize, usize, [usize; GENERAL]);
 
 /// The registers at the place that a signal interrupted.
 pub fn interrupted(context: &libc::ucontext_t) -> General {
@@ -19,4 +27,28 @@ pub fn interrupted(context: &libc::ucontext_t) -> General {
 pub fn of_user(user: &libc::user_regs_struct) -> General {
     let general = user.regs.map(|value| value as usize);
     (user.sp as usize, user.pc as usize, general)
+}
+
+/// What a fault of memory did with its address: the kernel tells it in a record that is not read here.
+pub fn access(_context: &libc::ucontext_t) -> u64 {
+    0
+}
+
+/// What a signal's frame keeps that begins where the handler's one ends: where the information is, the registers, and
+/// what was done with the address. Memory is read by `word`.
+pub fn of_signal_frame(
+    word: impl Fn(usize) -> Option<usize>,
+    end: usize,
+) -> Option<(usize, General, u64)> {
+    let start = end
+        + size_of::<libc::siginfo_t>()
+        + std::mem::offset_of!(libc::ucontext_t, uc_mcontext)
+        + size_of::<u64>();
+    let mut general = [0; GENERAL];
+    for (number, register) in general.iter_mut().enumerate() {
+        *register = word(start + number * size_of::<usize>())?;
+    }
+    let behind = start + size_of_val(&general);
+    let (stack, code) = (word(behind)?, word(behind + size_of::<usize>())?);
+    Some((end, (stack, code, general), 0))
 }
