@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use diaphane_sight::crash::black_box::{self, CELLS};
 use diaphane_sight::crash::handler;
+use diaphane_sight::proc::memory_limits;
 use diaphane_wire::Channel;
 use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::{Map, Value};
 
 use crate::murmur::murmur2;
 use crate::notifier::Notifier;
@@ -43,6 +45,8 @@ pub struct Crash {
     words: OwnedFd,
     cells: [Mutex<Option<RunningCell>>; CELLS],
     lanes: AtomicUsize,
+    /// What is known of the death of the kernel before, until it is said.
+    before: Mutex<Option<Map<String, Value>>>,
 }
 
 impl Crash {
@@ -52,7 +56,10 @@ impl Crash {
     /// When the process has no file descriptor or no memory left.
     pub fn begin(connection_file: &Path, errors: &OwnedFd) -> std::io::Result<Self> {
         let path = black_box_of(connection_file);
-        black_box::create(&path)?;
+        let before = read_before(&path);
+        let own = black_box::create(&path)?;
+        let kills = memory_limits::kills().map_or(-1, |(_, kills)| kills);
+        own.kills.store(kills, Ordering::Relaxed);
         let (words, output) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
         let argument = |text: &[u8]| CString::new(text).unwrap_or_default();
@@ -71,6 +78,7 @@ impl Crash {
             words,
             cells: std::array::from_fn(|_| Mutex::default()),
             lanes: AtomicUsize::new(0),
+            before: Mutex::new(before),
         })
     }
 
@@ -78,6 +86,23 @@ impl Crash {
     pub fn tell_here(&self) {
         let tid = rustix::thread::gettid().as_raw_nonzero().get();
         handler::set_reporter(tid, self.waker.as_raw_fd());
+    }
+
+    /// What is known of the death of the kernel before this one, by MIME type; once.
+    pub fn take_before(&self) -> Option<Map<String, Value>> {
+        self.before.lock().take()
+    }
+
+    /// Whether a cell runs.
+    pub fn is_running(&self) -> bool {
+        black_box::writable().is_some_and(|own| own.running().next().is_some())
+    }
+
+    /// A client asked for the end: it is no death that anybody has to be told of.
+    pub fn asked_to_end(&self) {
+        if let Some(own) = black_box::writable() {
+            own.asked.store(1, Ordering::Relaxed);
+        }
     }
 
     /// What is rung when the process is about to end.
@@ -122,11 +147,28 @@ impl Crash {
     /// The cells that run, with their places. The thread that died may hold a lock, which is not waited for.
     pub fn running(&self) -> Vec<(usize, RunningCell)> {
         let cells = self.cells.iter().enumerate();
-        let running = cells.filter_map(|(slot, cell)| {
-            Some((slot, cell.try_lock_for(PATIENCE)?.clone()?))
-        });
+        let running =
+            cells.filter_map(|(slot, cell)| Some((slot, cell.try_lock_for(PATIENCE)?.clone()?)));
         running.collect()
     }
+}
+
+/// What is known of the kernel that left a black box, which is taken away; of one that still runs it is left.
+fn read_before(path: &Path) -> Option<Map<String, Value>> {
+    let old = black_box::open(path)
+        .inspect_err(|error| {
+            if error.kind() == std::io::ErrorKind::InvalidData {
+                // One of another version.
+                let _gone = std::fs::remove_file(path);
+            }
+        })
+        .ok()?;
+    if old.is_alive() {
+        return None;
+    }
+    let before = diaphane_magics::death_before(old, path);
+    let _gone = std::fs::remove_file(path);
+    before
 }
 
 /// Where the black box of the kernel of a connection file lies. The name has nothing of that file's, by which front ends

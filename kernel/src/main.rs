@@ -2,6 +2,8 @@
 
 mod ask;
 mod install;
+#[cfg(target_env = "gnu")]
+mod last_exit;
 mod pthread_create;
 mod python;
 #[cfg(target_env = "gnu")]
@@ -74,9 +76,7 @@ fn main() -> ExitCode {
         Command::Stack(args) => diaphane_magics::stack_of_process(&args)
             .map_err(anyhow::Error::msg)
             .and_then(|text| say(&text)),
-        Command::CrashReport(args) => diaphane_magics::tell_of_crash(&args)
-            .map_err(anyhow::Error::msg)
-            .and_then(|text| say(&text)),
+        Command::CrashReport(args) => say(&diaphane_magics::tell_of_crash(&args)),
         Command::Schema { magic } => schema(magic.as_deref()).and_then(|text| say(&text)),
         Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
         Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
@@ -104,6 +104,8 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
     let crash = Crash::begin(&args.connection_file, &stderr)?;
+    #[cfg(target_env = "gnu")]
+    last_exit::listen();
     diaphane_sight::threads::creation_records::begin();
 
     // debugpy is the debugger; it is imported by the first request for it.

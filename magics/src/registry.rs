@@ -7,9 +7,9 @@ use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
 use crate::magics::{
-    addr_map, buffer_addr, buffer_trace, crash_report, disasm, loaded_libs, native_calls, native_delta,
-    native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack, syscalls,
-    threads, trace_loads, where_func, why_import,
+    addr_map, buffer_addr, buffer_trace, crash_report, disasm, loaded_libs, native_calls,
+    native_delta, native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack,
+    syscalls, threads, trace_loads, where_func, why_import,
 };
 use diaphane_report::{Report, Schema};
 

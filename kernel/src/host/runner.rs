@@ -210,7 +210,9 @@ impl Runner {
         let cell = requests.call_method1("cell", arguments)?;
         let number = cell.getattr("number")?.extract()?;
         let running = RunningCell::new(&job.parent, job.channel, number);
-        self.kernel.crash.begin_cell(self.slot, running, &execute.code);
+        self.kernel
+            .crash
+            .begin_cell(self.slot, running, &execute.code);
         if !silent {
             let content = publish::ExecuteInput {
                 code: &execute.code,
@@ -220,6 +222,11 @@ impl Runner {
                 &job.parent,
                 Outgoing::new("execute_input", &content),
             )]);
+            if let Some(data) = self.kernel.crash.take_before() {
+                let content = publish::Display::new(data);
+                let message = Outgoing::new("display_data", &content);
+                self.kernel.outbox.push([publication(&job.parent, message)]);
+            }
         }
         let expressions = execute.user_expressions.as_ref();
         let expressions = expressions.and_then(|map| serde_json::to_string(map).ok());

@@ -63,7 +63,13 @@ impl Io {
             }
             forget(items);
         }
-        let parent = self.kernel.crash.running().into_iter().next().map(|(_, cell)| cell.parent);
+        let parent = self
+            .kernel
+            .crash
+            .running()
+            .into_iter()
+            .next()
+            .map(|(_, cell)| cell.parent);
         for (stream, text) in self.kernel.capture.read_last() {
             let content = publish::Stream {
                 name: stream.name(),
@@ -107,7 +113,8 @@ impl Io {
                 Ok(0) => return None,
                 Ok(read) => line.extend_from_slice(&buffer[..read]),
                 Err(_) => {
-                    let left = Timespec::try_from(end.checked_duration_since(Instant::now())?).ok()?;
+                    let left =
+                        Timespec::try_from(end.checked_duration_since(Instant::now())?).ok()?;
                     let fd = source.as_fd();
                     let ready = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left));
                     ready.ok().filter(|ready| *ready > 0)?;
@@ -150,7 +157,7 @@ impl Io {
         });
         self.publish(parent, Outgoing::new("error", &content));
         if let Some(data) = &words.data {
-            let content = json!({"data": data, "metadata": {}, "transient": {}});
+            let content = publish::Display::new(data);
             self.publish(parent, Outgoing::new("display_data", &content));
         }
     }
@@ -167,7 +174,11 @@ impl Io {
             "user_expressions": {},
             "payload": [],
         });
-        self.reply(cell.channel, &cell.parent, Outgoing::new("execute_reply", &content));
+        self.reply(
+            cell.channel,
+            &cell.parent,
+            Outgoing::new("execute_reply", &content),
+        );
         self.publish(parent, Outgoing::new("status", &publish::IDLE));
     }
 
@@ -198,8 +209,9 @@ fn short_words(own: &BlackBox) -> Words {
             .fault
             .get()
             .and_then(|fault| {
-                own.running()
-                    .find(|(_, cell)| cell.tid.load(std::sync::atomic::Ordering::Relaxed) == fault.tid)
+                own.running().find(|(_, cell)| {
+                    cell.tid.load(std::sync::atomic::Ordering::Relaxed) == fault.tid
+                })
             })
             .map(|(slot, _)| slot),
         traceback: vec![format!("KernelCrash: {evalue}")],

@@ -25,11 +25,14 @@ use crate::exit;
 use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::{Job, Lane};
-use crate::outbox::{Item, Parent};
+use crate::outbox::{Item, Parent, StandardStream};
 pub use sockets::Sockets;
 
 /// How long the main thread has to end after a shutdown request.
 const FAREWELL: Duration = Duration::from_millis(2500);
+
+/// How often memory is looked at while a cell runs.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The state of the io thread.
 pub struct Io {
@@ -43,6 +46,8 @@ pub struct Io {
     parent_process: Option<OwnedFd>,
     /// When the process ends, whatever the main thread does.
     deadline: Option<Instant>,
+    /// When memory was looked at while a cell runs, or the cell began.
+    looked: Option<Instant>,
     /// Whether another thread is about to end the process.
     is_dying: bool,
 }
@@ -62,6 +67,7 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         stuck: None,
         parent_process: parent_process(),
         deadline: None,
+        looked: None,
         is_dying: false,
     };
     std::thread::Builder::new()
@@ -96,7 +102,10 @@ impl Io {
             if self.is_dying {
                 self.last_words();
             }
-            let pause = self.send_mail();
+            let pause = [self.send_mail(), self.watch_memory()]
+                .into_iter()
+                .flatten()
+                .min();
             if self.kernel.is_stopping() && self.deadline.is_none() {
                 self.deadline = Some(Instant::now() + FAREWELL);
             }
@@ -181,6 +190,27 @@ impl Io {
                 self.receive(channel, frames);
             }
         }
+    }
+
+    /// While a cell runs, warns where memory is nearly used up. When to look again.
+    fn watch_memory(&mut self) -> Option<Duration> {
+        if !self.kernel.crash.is_running() {
+            self.looked = None;
+            return None;
+        }
+        let looked = *self.looked.get_or_insert_with(Instant::now);
+        let left = LOOK.saturating_sub(looked.elapsed());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.looked = Some(Instant::now());
+        if let Some(warning) = diaphane_magics::look_at_memory() {
+            let parent = self.kernel.current();
+            self.kernel
+                .outbox
+                .write(StandardStream::Stderr, parent.as_ref(), &warning);
+        }
+        Some(LOOK)
     }
 
     fn timeout(&self, pause: Option<Duration>) -> i64 {

@@ -63,12 +63,17 @@ impl Reader {
         let start = keys.checked_add(INDICES + (1 << index_bytes))?;
         let raw = self.subject.bytes(start, count * width * WORD);
         let (words, _) = raw.as_chunks::<WORD>();
-        let words: Vec<usize> = words.iter().map(|word| usize::from_ne_bytes(*word)).collect();
+        let words: Vec<usize> = words
+            .iter()
+            .map(|word| usize::from_ne_bytes(*word))
+            .collect();
         let entry = |words: &[usize]| {
             let [.., key, object] = *words else {
                 return None;
             };
-            let name = (key != 0 && object != 0).then(|| self.text(key)).flatten()?;
+            let name = (key != 0 && object != 0)
+                .then(|| self.text(key))
+                .flatten()?;
             Some(Variable { name, object })
         };
         Some(words.chunks_exact(width).filter_map(entry).collect())
@@ -93,7 +98,10 @@ impl Reader {
     pub fn words(&self, address: usize, count: usize) -> Vec<usize> {
         let raw = self.subject.bytes(address, count * WORD);
         let (words, _) = raw.as_chunks::<WORD>();
-        words.iter().map(|word| usize::from_ne_bytes(*word)).collect()
+        words
+            .iter()
+            .map(|word| usize::from_ne_bytes(*word))
+            .collect()
     }
 
     /// The C `int` that lies so far behind an object's head.

@@ -2,19 +2,25 @@
 
 mod address;
 mod arrays;
+mod before;
 mod columns;
 mod crashed;
 mod files;
+mod memory;
 mod rows;
 mod signal;
 mod stack;
 mod tell;
 
+use clap::ValueEnum;
+
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use diaphane_report::{Report, Schema};
 
+pub use before::death_before;
 pub use crashed::crash_in_short;
+pub use memory::{look_at_memory, warn_of_memory};
 pub use tell::{CrashedProcess, tell_of_crash};
 
 /// The name of the magic, which is that of its reports.
@@ -32,6 +38,16 @@ pub(crate) struct CrashReportArgs {
     /// Count those of all kernels whose connection files are in the same folder
     #[arg(long)]
     all: bool,
+    /// on or off: whether a line warns when memory comes near its limit while a cell runs
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    warn: Option<Switch>,
+}
+
+/// Whether something is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 /// The magic.
@@ -42,21 +58,45 @@ impl Magic for CrashReport {
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = CrashReportArgs;
 
+    fn only_looks(args: &CrashReportArgs) -> bool {
+        args.warn.is_none()
+    }
+
     fn run(args: &CrashReportArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(switch) = args.warn {
+            memory::warn_of_memory(switch == Switch::On);
+            return Ok(none(match switch {
+                Switch::On => "A line warns when memory comes near its limit while a cell runs.",
+                Switch::Off => "No line warns when memory comes near its limit.",
+            }));
+        }
         let Some(black_box) = files::own_black_box() else {
-            return Ok(none("No crash is known: only the kernel keeps reports of its crashes."));
+            return Ok(none(
+                "No crash is known: only the kernel keeps reports of its crashes.",
+            ));
         };
         let kept = files::all(black_box, args.all);
         match args.last.checked_sub(1) {
-            None => Err(Error::Usage("--last counts from 1, which is the last crash".into())),
-            Some(_) if kept.is_empty() => Ok(none("No crash is known of the kernels of this connection file.")),
+            None => Err(Error::Usage(
+                "--last counts from 1, which is the last crash".into(),
+            )),
+            Some(_) if kept.is_empty() => Ok(none(
+                "No crash is known of the kernels of this connection file.",
+            )),
             Some(index) => match kept.get(index) {
                 Some(path) => {
                     let mut report = files::read(path)?;
-                    report.summary.push(format!("From {}; {} kept in all.", path.display(), kept.len()));
+                    report.summary.push(format!(
+                        "From {}; {} kept in all.",
+                        path.display(),
+                        kept.len()
+                    ));
                     Ok(report)
                 }
-                None => Err(Error::Usage(format!("only {} crashes are kept", kept.len()))),
+                None => Err(Error::Usage(format!(
+                    "only {} crashes are kept",
+                    kept.len()
+                ))),
             },
         }
     }

@@ -39,6 +39,21 @@ pub(crate) struct OtherProcessStacks {
     pub limits: Vec<String>,
 }
 
+impl OtherProcessStacks {
+    /// What is known of a process that could not be looked at.
+    pub(crate) fn unknown(why: String) -> Self {
+        Self {
+            threads: Vec::new(),
+            maps: Maps::default(),
+            libraries: Vec::new(),
+            reader: None,
+            ends: HashMap::new(),
+            version: None,
+            limits: vec![why],
+        }
+    }
+}
+
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks>, Error> {
     let subject = TargetProcess::process(pid);

@@ -78,7 +78,9 @@ pub fn decode(start: usize, length: usize, most: usize) -> Vec<Instruction> {
 /// Decodes the first instruction of bytes that were read at an address of any process.
 #[must_use]
 pub fn decode_bytes(address: usize, code: &[u8]) -> Option<Instruction> {
-    SUPPORTED.then(|| Reader::new(address, code).next()).flatten()
+    SUPPORTED
+        .then(|| Reader::new(address, code).next())
+        .flatten()
 }
 
 /// What a processor must have for the first instruction of these bytes, beyond what every one of its kind has; by the

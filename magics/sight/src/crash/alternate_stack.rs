@@ -8,9 +8,9 @@ use std::ptr;
 /// What a handler and the frames of two signals take, also where registers are wide; memory comes with its first use.
 const SIZE: usize = 64 << 10;
 
-/// Gives the calling thread its stack for signals, unless it has one.
+/// Gives the calling thread its stack for signals, unless it has a large one.
 pub fn begin() {
-    if own().is_some_and(|own| own.ss_flags & libc::SS_DISABLE == 0) {
+    if own().is_some_and(|own| own.ss_flags & libc::SS_DISABLE == 0 && own.ss_size >= SIZE) {
         return;
     }
     let rights = libc::PROT_READ | libc::PROT_WRITE;

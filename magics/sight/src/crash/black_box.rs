@@ -8,7 +8,9 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
 use super::fault::SharedFault;
 use super::text::SharedText;
@@ -22,6 +24,9 @@ pub const CELLS: usize = 8;
 const EARLIER: usize = 1024;
 /// So many arrays are noted.
 pub const ARRAYS: usize = 256;
+
+/// So many libraries are noted; then the first ones are forgotten.
+const LIBRARIES: usize = 1024;
 
 /// How a process ended, as far as it could say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +70,18 @@ pub struct ArraySlot {
     pub length: AtomicUsize,
     /// The variable.
     pub name: SharedText<6>,
+}
+
+/// A library that was loaded at some time.
+#[derive(Default)]
+#[repr(C)]
+pub struct LibrarySlot {
+    /// Its first byte; 0 where the slot is empty.
+    pub start: AtomicUsize,
+    /// Behind its last byte.
+    pub end: AtomicUsize,
+    /// Its file.
+    pub path: SharedText<24>,
 }
 
 /// Memory as it was looked at last while a cell ran.
@@ -129,6 +146,8 @@ pub struct BlackBox {
     earlier: [AtomicU64; EARLIER],
     /// The arrays that variables held when the last cell began.
     pub arrays: [ArraySlot; ARRAYS],
+    libraries: [LibrarySlot; LIBRARIES],
+    next_library: AtomicUsize,
 }
 
 /// This process's own.
@@ -265,6 +284,35 @@ impl BlackBox {
         }
     }
 
+    /// A library was loaded.
+    pub fn note_library(&self, start: usize, end: usize, path: &str) {
+        let number = self.next_library.fetch_add(1, Ordering::Relaxed);
+        let slot = &self.libraries[number % LIBRARIES];
+        slot.start.store(0, Ordering::Release);
+        slot.end.store(end, Ordering::Relaxed);
+        slot.path.set(path);
+        slot.start.store(start, Ordering::Release);
+    }
+
+    /// The libraries that were ever loaded.
+    pub fn libraries(&self) -> impl Iterator<Item = &LibrarySlot> {
+        let is_used = |slot: &&LibrarySlot| slot.start.load(Ordering::Acquire) != 0;
+        self.libraries.iter().filter(is_used)
+    }
+
+    /// Notes the arrays that variables hold.
+    pub fn note_arrays<'a>(&self, arrays: impl Iterator<Item = (&'a str, usize, usize)>) {
+        let mut slots = self.arrays.iter();
+        for ((name, address, length), slot) in arrays.zip(slots.by_ref()) {
+            slot.address.store(address, Ordering::Relaxed);
+            slot.length.store(length, Ordering::Relaxed);
+            slot.name.set(name);
+        }
+        if let Some(end) = slots.next() {
+            end.address.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// The cells that run.
     pub fn running(&self) -> impl Iterator<Item = (usize, &CellSlot)> {
         let cells = self.cells.iter().enumerate();
@@ -275,7 +323,10 @@ impl BlackBox {
     pub fn cell_of_file(&self, file: u32) -> Option<u32> {
         let earlier = self.earlier.iter().map(|one| one.load(Ordering::Relaxed));
         let of_file = earlier.filter(|one| one >> 32 == u64::from(file));
-        of_file.map(|one| one as u32).filter(|number| *number > 0).max()
+        of_file
+            .map(|one| one as u32)
+            .filter(|number| *number > 0)
+            .max()
     }
 }
 

@@ -60,9 +60,6 @@ pub struct Fault {
     pub general: Vec<usize>,
 }
 
-/// Where `siginfo_t` has the address of a fault.
-const ADDRESS: usize = 16;
-
 impl Access {
     fn of(number: u64) -> Option<Self> {
         match number {
@@ -85,16 +82,15 @@ impl Fault {
     #[must_use]
     pub fn in_frame(&self, process: TargetProcess, end: usize) -> Option<Self> {
         let word = |address| process.word(address);
-        let (information, (stack, instruction, general), access) =
-            registers::of_signal_frame(word, end)?;
-        let int = |offset: usize| process.int(information + offset);
+        let found = registers::of_signal_frame(word, end)?;
+        let (stack, instruction, general) = found.general;
         Some(Self {
             tid: self.tid,
-            signal: int(std::mem::offset_of!(libc::siginfo_t, si_signo))?,
-            code: int(std::mem::offset_of!(libc::siginfo_t, si_code))?,
+            signal: self.signal,
+            code: found.code,
             sender: 0,
-            address: process.word(information + ADDRESS)?,
-            access: Access::of(access),
+            address: found.address,
+            access: Access::of(found.access),
             stack,
             instruction,
             general: general.to_vec(),

@@ -112,7 +112,14 @@ pub fn set_reader(arguments: Vec<CString>, output: c_int, errors: c_int) {
 pub fn reach(stage: Stage) {
     STAGE.fetch_max(stage as u32, Ordering::AcqRel);
     // SAFETY: the address is a futex's.
-    unsafe { libc::syscall(libc::SYS_futex, STAGE.as_ptr(), libc::FUTEX_WAKE, c_int::MAX) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            STAGE.as_ptr(),
+            libc::FUTEX_WAKE,
+            c_int::MAX,
+        )
+    };
 }
 
 /// Says that the process is about to end by `exit`, and waits until that is told.
@@ -121,7 +128,10 @@ pub fn on_exit(status: c_int) {
         return;
     };
     let tid = own_tid();
-    if OWNER.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+    if OWNER
+        .compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed)
+        .is_err()
+    {
         return;
     }
     own.status.store(status, Ordering::Relaxed);
@@ -251,9 +261,7 @@ fn wait_for(child: i32) {
     };
     while clock() < end {
         // SAFETY: nothing is written.
-        let ended = unsafe {
-            libc::waitpid(child, ptr::null_mut(), libc::WNOHANG | libc::__WALL)
-        };
+        let ended = unsafe { libc::waitpid(child, ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
         if ended != 0 {
             return;
         }
@@ -284,7 +292,11 @@ unsafe fn as_before(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the table is complete, with zeros where nothing was installed yet.
     let former = unsafe { (*FORMERS.0.get())[number].assume_init() };
     let handler = former.sa_sigaction;
-    if handler == SIG_DFL || handler == SIG_IGN || is_again || handler == on_fault as *const () as usize {
+    if handler == SIG_DFL
+        || handler == SIG_IGN
+        || is_again
+        || handler == on_fault as *const () as usize
+    {
         return;
     }
     if former.sa_flags & SA_SIGINFO != 0 {

@@ -7,6 +7,7 @@
 pub mod alternate_stack;
 pub mod black_box;
 pub mod fault;
+pub mod folder;
 pub mod handler;
 mod reader_process;
 pub mod text;

@@ -90,8 +90,12 @@ fn limit(group: &Path, unified: bool) -> Option<f64> {
 #[must_use]
 pub fn features() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
-    let list = line.and_then(|line| line.split_once(':')).map_or("", |(_, list)| list);
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    let list = line
+        .and_then(|line| line.split_once(':'))
+        .map_or("", |(_, list)| list);
     list.split_whitespace().map(str::to_owned).collect()
 }
 

@@ -36,7 +36,8 @@ pub(super) fn copied(task: &Task, maps: &Maps, registers: Registers) -> Option<S
         let mut regions = maps.regions.iter();
         regions.find(|region| region.span.end > start && region.perms.starts_with('r'))
     };
-    let region = behind(pointer).filter(|region| region.span.start.saturating_sub(pointer) <= DEPTH)?;
+    let region =
+        behind(pointer).filter(|region| region.span.start.saturating_sub(pointer) <= DEPTH)?;
     let (start, end) = (pointer.max(region.span.start), region.span.end);
     Some(Snapshot {
         registers,

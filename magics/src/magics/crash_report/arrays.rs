@@ -15,16 +15,16 @@ const DTYPE: usize = 5 * WORD;
 /// No array has more axes.
 const MOST_AXES: i32 = 64;
 
-/// An array by its name.
+/// An array or a library by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NamedArray {
+pub(super) struct NamedSpan {
     pub name: String,
     /// From its first byte to behind the last one.
     pub span: Span,
 }
 
 /// The arrays that variables hold now; nothing where it is not known how to read them.
-pub(super) fn held(black_box: &BlackBox, reader: Option<Reader>) -> Vec<NamedArray> {
+pub(super) fn held(black_box: &BlackBox, reader: Option<Reader>) -> Vec<NamedSpan> {
     let places = &black_box.places;
     let namespace = places.namespace.load(Ordering::Relaxed);
     let is_known = places.knows_dicts.load(Ordering::Relaxed) != 0;
@@ -40,7 +40,7 @@ pub(super) fn held(black_box: &BlackBox, reader: Option<Reader>) -> Vec<NamedArr
     );
     let array = |name: &str, object| {
         let span = span(&reader, object, item)?;
-        Some(NamedArray {
+        Some(NamedSpan {
             name: name.to_owned(),
             span,
         })
@@ -70,7 +70,9 @@ fn span(reader: &Reader, object: usize, (offset, size): (usize, usize)) -> Optio
     let (shape, strides) = both.split_at_checked(axes)?;
     let (mut first, mut last) = (start, start);
     for (count, stride) in shape.iter().zip(strides) {
-        let reach = stride.cast_signed().checked_mul(count.checked_sub(1)?.cast_signed())?;
+        let reach = stride
+            .cast_signed()
+            .checked_mul(count.checked_sub(1)?.cast_signed())?;
         match reach {
             back if back < 0 => first = first.checked_add_signed(back)?,
             on => last = last.checked_add_signed(on)?,
@@ -80,14 +82,29 @@ fn span(reader: &Reader, object: usize, (offset, size): (usize, usize)) -> Optio
 }
 
 /// The arrays that variables held when the last cell began.
-pub(super) fn held_before(black_box: &BlackBox) -> Vec<NamedArray> {
+pub(super) fn held_before(black_box: &BlackBox) -> Vec<NamedSpan> {
     let slots = black_box.arrays.iter();
     let named = slots.map(|slot| {
         let start = slot.address.load(Ordering::Relaxed);
-        NamedArray {
+        NamedSpan {
             name: slot.name.get(),
-            span: Span::new(start, start.saturating_add(slot.length.load(Ordering::Relaxed))),
+            span: Span::new(
+                start,
+                start.saturating_add(slot.length.load(Ordering::Relaxed)),
+            ),
         }
     });
     named.take_while(|one| one.span.start != 0).collect()
+}
+
+/// The libraries that were ever loaded, by their files.
+pub(super) fn libraries_before(black_box: &BlackBox) -> Vec<NamedSpan> {
+    let named = black_box.libraries().map(|slot| NamedSpan {
+        name: slot.path.get(),
+        span: Span::new(
+            slot.start.load(Ordering::Relaxed),
+            slot.end.load(Ordering::Relaxed),
+        ),
+    });
+    named.collect()
 }

@@ -58,7 +58,9 @@ pub(super) fn all(black_box: &Path, of_folder: bool) -> Vec<PathBuf> {
         time.parse::<u64>().ok().filter(|_| is_wanted)
     };
     let paths = entries.map(|entry| entry.path());
-    let mut found: Vec<(u64, PathBuf)> = paths.filter_map(|path| Some((time(&path)?, path))).collect();
+    let mut found: Vec<(u64, PathBuf)> = paths
+        .filter_map(|path| Some((time(&path)?, path)))
+        .collect();
     found.sort_unstable();
     found.into_iter().rev().map(|(_, path)| path).collect()
 }
@@ -82,7 +84,10 @@ mod tests {
     #[test]
     fn few_are_kept_and_the_latest_comes_first() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (folder.path().join("diaphane-a.box"), folder.path().join("diaphane-b.box"));
+        let (one, other) = (
+            folder.path().join("diaphane-a.box"),
+            folder.path().join("diaphane-b.box"),
+        );
         let report = Report::default();
         for at in 0..9 {
             write(&report, &one, at).unwrap();
@@ -90,11 +95,20 @@ mod tests {
         write(&report, &other, 4).unwrap();
         let times = |black_box: &Path, of_folder| -> Vec<String> {
             let names = all(black_box, of_folder).into_iter();
-            names.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect()
+            names
+                .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+                .collect()
         };
-        let own: Vec<String> = (4..9).rev().map(|at| format!("diaphane-a-crash-{at}")).collect();
+        let own: Vec<String> = (4..9)
+            .rev()
+            .map(|at| format!("diaphane-a-crash-{at}"))
+            .collect();
         assert_eq!(times(&one, false), own);
         assert_eq!(times(&other, true).len(), 6);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "no draft is left");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            6,
+            "no draft is left"
+        );
     }
 }

@@ -9,7 +9,11 @@ use crate::stacks::now::ThreadNow;
 use diaphane_report::{Row, rows};
 
 /// One row for each function, those of the thread that crashed first.
-pub(super) fn of_threads(black_box: &BlackBox, threads: &[ThreadNow], crashed: i32) -> Result<Vec<Row>, Error> {
+pub(super) fn of_threads(
+    black_box: &BlackBox,
+    threads: &[ThreadNow],
+    crashed: i32,
+) -> Result<Vec<Row>, Error> {
     let row = |thread: &ThreadNow, row: Value| {
         let Value::Object(mut row) = row else {
             return row;
@@ -19,7 +23,11 @@ pub(super) fn of_threads(black_box: &BlackBox, threads: &[ThreadNow], crashed: i
         Value::Object(row)
     };
     let all = ordered(threads, crashed).flat_map(|thread| {
-        let cells = thread.merged.calls.iter().map(|call| cell_line(black_box, call));
+        let cells = thread
+            .merged
+            .calls
+            .iter()
+            .map(|call| cell_line(black_box, call));
         let rows = thread.rows().into_iter().zip(cells);
         rows.map(move |(mut fields, cell)| {
             fields["cell"] = json!(cell.map(|cell| cell.number));

@@ -31,14 +31,19 @@ pub(super) fn headline(
     instruction: Option<&Instruction>,
     message: Option<&str>,
 ) -> String {
-    let text = instruction.map(|one| format!(" `{}`", one.text)).unwrap_or_default();
+    let text = instruction
+        .map(|one| format!(" `{}`", one.text))
+        .unwrap_or_default();
     let by_hand = || match fault.sender {
         sender if sender == 0 => String::new(),
         sender => format!(", sent by process {sender}"),
     };
     match fault.signal {
         libc::SIGSEGV | libc::SIGBUS if fault.code == NO_ADDRESS => {
-            format!("{}: an address of a form that no memory has", word(fault.signal))
+            format!(
+                "{}: an address of a form that no memory has",
+                word(fault.signal)
+            )
         }
         libc::SIGSEGV | libc::SIGBUS if fault.is_by_the_processor() => {
             let did = match fault.access {
@@ -48,7 +53,11 @@ pub(super) fn headline(
                 None => "at address",
             };
             let place = place.unwrap_or("unknown");
-            format!("{} {did} {:#x} ({place})", word(fault.signal), fault.address)
+            format!(
+                "{} {did} {:#x} ({place})",
+                word(fault.signal),
+                fault.address
+            )
         }
         libc::SIGILL if fault.is_by_the_processor() => format!("illegal instruction{text}"),
         libc::SIGFPE if fault.code == INT_DIVISION => format!("integer division by zero{text}"),
@@ -87,7 +96,9 @@ pub(super) fn about_instruction(fault: &Fault, instruction: Option<&Instruction>
     };
     let text = &instruction.text;
     if text.starts_with("ud") {
-        return vec![format!("`{text}` is there to stop a program: a compiler puts it where code must never come.")];
+        return vec![format!(
+            "`{text}` is there to stop a program: a compiler puts it where code must never come."
+        )];
     }
     let needed = needed_features(&instruction.bytes);
     let features: Vec<&str> = needed.iter().map(String::as_str).collect();
@@ -96,7 +107,10 @@ pub(super) fn about_instruction(fault: &Fault, instruction: Option<&Instruction>
     let missing: Vec<&str> = features.iter().copied().filter(is_missing).collect();
     match (features.as_slice(), missing.as_slice()) {
         ([], _) => Vec::new(),
-        (_, []) => vec![format!("`{text}` needs {}, which this processor has; the system may not allow it.", features.join(", "))],
+        (_, []) => vec![format!(
+            "`{text}` needs {}, which this processor has; the system may not allow it.",
+            features.join(", ")
+        )],
         (_, missing) => vec![format!(
             "`{text}` needs {}, which this processor lacks: the library was built for another one.",
             missing.join(", ")
@@ -109,7 +123,6 @@ const LAST_WORDS: &[(&str, bool)] = &[
     ("Fatal Python error: ", false),
     ("  what():  ", true),
     ("terminate called ", false),
-    ("thread '", false),
     ("fatal runtime error: ", false),
     ("double free or corruption", false),
     ("free(): ", false),
@@ -125,15 +138,26 @@ const LAST_WORDS: &[(&str, bool)] = &[
 pub(super) fn message(errors: &str) -> Option<String> {
     const MOST: usize = 12;
     let lines: Vec<&str> = errors.lines().collect();
+    // Rust writes what it says on the line behind the place, and a backtrace behind that.
+    let panic = lines
+        .iter()
+        .position(|line| line.starts_with("thread '") && line.contains("panicked at"));
+    if let Some(panic) = panic {
+        let said = lines[panic..].iter().take(2).copied();
+        return Some(said.collect::<Vec<&str>>().join(" "));
+    }
     let last = &lines[lines.len().saturating_sub(MOST)..];
     let found = LAST_WORDS.iter().find_map(|(begin, is_cut)| {
-        let (at, line) = last.iter().enumerate().rev().find(|(_, line)| {
-            line.starts_with(begin) || line.contains(": Assertion `")
-        })?;
-        let text = if *is_cut { line.strip_prefix(begin).unwrap_or(line) } else { line };
-        // Rust writes what it says on the line behind the place.
-        let more = last.get(at + 1).filter(|_| *begin == "thread '");
-        Some(more.map_or(text.to_owned(), |more| format!("{text} {more}")))
+        let line = last
+            .iter()
+            .rev()
+            .find(|line| line.starts_with(begin) || line.contains(": Assertion `"))?;
+        let text = if *is_cut {
+            line.strip_prefix(begin).unwrap_or(line)
+        } else {
+            line
+        };
+        Some(text.to_owned())
     });
     found.map(|text| text.trim().to_owned())
 }
@@ -145,11 +169,26 @@ mod tests {
     #[test]
     fn last_words_are_found() {
         let cases = [
-            ("noise\ndouble free or corruption (!prev)\n", "double free or corruption (!prev)"),
-            ("terminate called after throwing an instance of 'std::runtime_error'\n  what():  boom\n", "boom"),
-            ("Fatal Python error: f: dead\nPython runtime state: initialized\n\nCurrent thread\n", "Fatal Python error: f: dead"),
-            ("thread 'main' panicked at src/a.rs:1:2:\nit broke\nnote: run with\n", "thread 'main' panicked at src/a.rs:1:2: it broke"),
-            ("x: a.c:3: f: Assertion `n > 0' failed.\n", "x: a.c:3: f: Assertion `n > 0' failed."),
+            (
+                "noise\ndouble free or corruption (!prev)\n",
+                "double free or corruption (!prev)",
+            ),
+            (
+                "terminate called after throwing an instance of 'std::runtime_error'\n  what():  boom\n",
+                "boom",
+            ),
+            (
+                "Fatal Python error: f: dead\nPython runtime state: initialized\n\nCurrent thread\n",
+                "Fatal Python error: f: dead",
+            ),
+            (
+                "thread 'main' panicked at src/a.rs:1:2:\nit broke\nnote: run with\n",
+                "thread 'main' panicked at src/a.rs:1:2: it broke",
+            ),
+            (
+                "x: a.c:3: f: Assertion `n > 0' failed.\n",
+                "x: a.c:3: f: Assertion `n > 0' failed.",
+            ),
         ];
         for (errors, said) in cases {
             assert_eq!(message(errors).as_deref(), Some(said));

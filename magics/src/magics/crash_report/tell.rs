@@ -7,7 +7,7 @@ use diaphane_sight::crash::black_box;
 use diaphane_sight::crash::black_box::BlackBox;
 use serde_json::{Map, Value, json};
 
-use super::crashed::{Crash, CrashedCell, cell_of, read};
+use super::crashed::{CrashedCell, KernelCrash, cell_of, read};
 use super::{files, rows};
 use crate::error::Error;
 use crate::python::host;
@@ -30,12 +30,11 @@ pub struct CrashedProcess {
     descriptor: i32,
 }
 
-/// Says why a process dies, as one line of JSON.
-///
-/// # Errors
-/// Where the process cannot be looked at.
-pub fn tell_of_crash(args: &CrashedProcess) -> Result<String, String> {
-    told(args).map_err(|error| error.to_string())
+/// Says why a process dies, as one line of JSON. Where little can be known of it, it says little.
+#[must_use]
+pub fn tell_of_crash(args: &CrashedProcess) -> String {
+    let told = told(args).map_err(|error| json!({"error": error.to_string()}).to_string());
+    told.unwrap_or_else(|nothing| nothing)
 }
 
 fn told(args: &CrashedProcess) -> Result<String, Error> {
@@ -60,14 +59,25 @@ fn told(args: &CrashedProcess) -> Result<String, Error> {
         "ename": NAME,
         "evalue": crash.headline,
         "traceback": traceback,
-        "data": Bundle::of(&report, WIDTH)?,
+        "data": folded(&report)?,
     });
     Ok(told.to_string())
 }
 
+/// The whole report by MIME type, folded where that can be: the error above has the most of it.
+fn folded(report: &Report) -> Result<Value, Error> {
+    const TITLE: &str = "The whole report, with the stacks of all threads";
+    let mut bundle = serde_json::to_value(Bundle::of(report, WIDTH)?)?;
+    let html = bundle["text/html"].as_str().unwrap_or_default();
+    let html = format!("<details><summary>{TITLE}</summary>{html}</details>");
+    bundle["text/html"] = html.into();
+    bundle["text/plain"] = format!("{TITLE}: %crash_report after the restart.").into();
+    Ok(bundle)
+}
+
 fn report(
     black_box: &BlackBox,
-    crash: &Crash,
+    crash: &KernelCrash,
     cell: Option<&CrashedCell>,
     at: u64,
 ) -> Result<Report, Error> {
@@ -99,7 +109,10 @@ fn report(
         name: super::REPORT,
         rows: rows::of_threads(black_box, &crash.threads, fault.tid)?,
         facts: fields(facts)?,
-        listing: listing.into_iter().chain(rows::listing(&crash.threads, fault.tid)).collect(),
+        listing: listing
+            .into_iter()
+            .chain(rows::listing(&crash.threads, fault.tid))
+            .collect(),
         summary: crash.sentences.clone(),
         limits: crash.limits.clone(),
         host: Some(host::described(crash.version.as_deref())),
@@ -110,8 +123,27 @@ fn report(
 /// The facts of a death of which less is known: all of a crash's, without what is not known.
 pub(super) fn no_facts() -> Map<String, Value> {
     let names = [
-        "headline", "at_ms", "pid", "cell", "code", "signal", "signal_code", "tid", "address", "access", "place",
-        "message", "instruction", "instruction_address", "registers", "sentences", "status", "memory",
+        "headline",
+        "at_ms",
+        "pid",
+        "cell",
+        "code",
+        "signal",
+        "signal_code",
+        "tid",
+        "address",
+        "access",
+        "place",
+        "message",
+        "instruction",
+        "instruction_address",
+        "registers",
+        "sentences",
+        "status",
+        "memory",
     ];
-    names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect()
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), Value::Null))
+        .collect()
 }

@@ -34,21 +34,17 @@ pub fn access(_context: &libc::ucontext_t) -> u64 {
     0
 }
 
-/// What a signal's frame keeps that begins where the handler's one ends: where the information is, the registers, and
-/// what was done with the address. Memory is read by `word`.
-pub fn of_signal_frame(
-    word: impl Fn(usize) -> Option<usize>,
-    end: usize,
-) -> Option<(usize, General, u64)> {
-    let start = end
-        + size_of::<libc::siginfo_t>()
-        + std::mem::offset_of!(libc::ucontext_t, uc_mcontext)
-        + size_of::<u64>();
-    let mut general = [0; GENERAL];
-    for (number, register) in general.iter_mut().enumerate() {
-        *register = word(start + number * size_of::<usize>())?;
-    }
-    let behind = start + size_of_val(&general);
-    let (stack, code) = (word(behind)?, word(behind + size_of::<usize>())?);
-    Some((end, (stack, code, general), 0))
+/// What a signal's frame keeps.
+pub struct Interrupted {
+    pub general: General,
+    pub access: u64,
+    /// The address of a memory fault.
+    pub address: usize,
+    /// The signal's code, of a fault.
+    pub code: i32,
+}
+
+/// What a signal's frame keeps: nothing in it tells that it is one.
+pub fn of_signal_frame(_word: impl Fn(usize) -> Option<usize>, _end: usize) -> Option<Interrupted> {
+    None
 }

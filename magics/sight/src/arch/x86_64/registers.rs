@@ -1,8 +1,9 @@
 //! The registers of x86-64 by DWARF's numbers.
 
 use libc::{
-    REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RBP,
-    REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP, REG_TRAPNO,
+    REG_CR2, REG_CSGSFS, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
+    REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
+    REG_TRAPNO,
 };
 
 pub const STACK: u16 = 7;
@@ -55,20 +56,44 @@ pub fn access(context: &libc::ucontext_t) -> u64 {
     }
 }
 
-/// What a signal's frame keeps that begins where the handler's one ends: where the information is, the registers, and
-/// what was done with the address. Memory is read by `word`.
+/// What a signal's frame keeps.
+pub struct Interrupted {
+    pub general: General,
+    pub access: u64,
+    /// The address of a memory fault.
+    pub address: usize,
+    /// The signal's code, of a fault.
+    pub code: i32,
+}
+
+/// What a signal's frame keeps that begins where the handler's one ends, if there is one, of a fault. Memory is read by
+/// `word`. The signal's information is there only where the handler asked for it, so the processor's is read.
 #[allow(unsafe_code, reason = "a structure of C's begins with zeros")]
-pub fn of_signal_frame(
-    word: impl Fn(usize) -> Option<usize>,
-    end: usize,
-) -> Option<(usize, General, u64)> {
-    /// The kernel's structure is shorter than the C library's.
-    const INFORMATION: usize = 304;
+pub fn of_signal_frame(word: impl Fn(usize) -> Option<usize>, end: usize) -> Option<Interrupted> {
+    /// The selector of 64-bit code of a process.
+    const CODE: i64 = 0x33;
+    const DIVISION: i64 = 0;
+    const INSTRUCTION: i64 = 6;
+    const PROTECTION: i64 = 13;
+    const PAGE: i64 = 14;
     // SAFETY: the structure is of numbers and pointers, for which zeros are values.
     let mut context: libc::ucontext_t = unsafe { std::mem::zeroed() };
-    let start = end + std::mem::offset_of!(libc::ucontext_t, uc_mcontext);
+    let start = end.checked_add(std::mem::offset_of!(libc::ucontext_t, uc_mcontext))?;
     for (number, register) in context.uc_mcontext.gregs.iter_mut().enumerate() {
         *register = word(start + number * size_of::<usize>())? as i64;
     }
-    Some((end + INFORMATION, interrupted(&context), access(&context)))
+    let registers = &context.uc_mcontext.gregs;
+    (registers[REG_CSGSFS as usize] & 0xffff == CODE).then_some(())?;
+    let code = match registers[REG_TRAPNO as usize] {
+        DIVISION | PAGE => 1,
+        INSTRUCTION => 2,
+        PROTECTION => 128,
+        _ => return None,
+    };
+    Some(Interrupted {
+        address: registers[REG_CR2 as usize] as usize,
+        general: interrupted(&context),
+        access: access(&context),
+        code,
+    })
 }

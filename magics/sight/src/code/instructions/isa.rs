@@ -66,8 +66,21 @@ pub(super) fn classify(raw: &Raw, vector: bool) -> (Isa, bool) {
 /// What the processor must have for an instruction, by the kernel's names; nothing where every processor has it.
 pub(super) fn features(raw: &Raw) -> Vec<String> {
     let name = |feature: &CpuidFeature| {
-        let name = format!("{feature:?}").to_lowercase().replace("avx512_", "avx512");
-        let everywhere = name.starts_with("intel") || ["x64", "cmov", "cpuid", "fpu", "mmx", "sse", "sse2", "multibytenop"].contains(&name.as_str());
+        let name = format!("{feature:?}")
+            .to_lowercase()
+            .replace("avx512_", "avx512");
+        let everywhere = name.starts_with("intel")
+            || [
+                "x64",
+                "cmov",
+                "cpuid",
+                "fpu",
+                "mmx",
+                "sse",
+                "sse2",
+                "multibytenop",
+            ]
+            .contains(&name.as_str());
         (!everywhere).then(|| match name.as_str() {
             "sha" => "sha_ni".to_owned(),
             "lzcnt" => "abm".to_owned(),
