@@ -23,6 +23,7 @@ GUIDES = {
     "docs/index.md": ("index.md", "diaphane"),
     "docs/install.md": ("install.md", "Install"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),
+    "docs/crash-report.md": ("crash-report.md", "Crash reports"),
     "docs/glossary.md": ("glossary.md", "Glossary"),
     "docs/glossary.fr.md": ("glossary.fr.md", "Glossaire"),
     "docs/adding-a-magic.md": ("adding-a-magic.md", "Add a magic"),
@@ -141,7 +142,7 @@ class Pages:
         titles = dict(GUIDES.values())
         guide = [
             "index.md",
-            *({titles[page]: page} for page in ("install.md", "how-it-works.md", "glossary.md", "glossary.fr.md")),
+            *({titles[page]: page} for page in ("install.md", "how-it-works.md", "crash-report.md", "glossary.md", "glossary.fr.md")),
         ]
         inside = ("adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
         languages = [

@@ -4,10 +4,11 @@
 //! end (and now and then before it writes itself), so that native output stands under the right cell and in its order.
 #![allow(unsafe_code, reason = "C's stdio is reached only through libc")]
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use diaphane_sight::crash::black_box;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -72,6 +73,23 @@ impl Capture {
         }
     }
 
+    /// What the pipes hold when the process dies, without a lock that somebody might have died with.
+    pub fn read_last(&self) -> Vec<(StandardStream, String)> {
+        let streams = [StandardStream::Stdout, StandardStream::Stderr];
+        let read = |(stream, fd): (StandardStream, RawFd)| {
+            let mut bytes = Vec::new();
+            let mut buffer = [0_u8; 8192];
+            // SAFETY: the pipes are open as long as the process is.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            while let Ok(read @ 1..) = rustix::io::read(fd, &mut buffer) {
+                bytes.extend_from_slice(&buffer[..read]);
+            }
+            stream.note(&bytes);
+            (!bytes.is_empty()).then(|| (stream, String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        streams.into_iter().zip(self.fds).filter_map(read).collect()
+    }
+
     /// Whether it is time to look into the pipes before Python writes, so that native output comes before.
     pub fn is_due(&self) -> bool {
         let writes = self.writes.fetch_add(1, Ordering::Relaxed);
@@ -102,6 +120,17 @@ impl Capture {
     }
 }
 
+impl StandardStream {
+    /// The last that native code says of an error tells why it gives up.
+    fn note(self, bytes: &[u8]) {
+        if self == Self::Stderr
+            && let Some(own) = black_box::writable()
+        {
+            own.errors.push(bytes);
+        }
+    }
+}
+
 impl Pipe {
     fn new(
         stream: StandardStream,
@@ -127,6 +156,7 @@ impl Pipe {
         let mut buffer = [0_u8; 8192];
         while let Ok(read @ 1..) = rustix::io::read(&self.fd, &mut buffer) {
             found = true;
+            self.stream.note(&buffer[..read]);
             self.rest.extend_from_slice(&buffer[..read]);
             outbox.write(self.stream, parent, &take_text(&mut self.rest));
             if outbox.is_full() {

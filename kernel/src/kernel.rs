@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::capture::Capture;
 use crate::children::{Children, FromChild};
+use crate::crash::Crash;
 use crate::input::Input;
 use crate::lane::Lanes;
 use crate::outbox::{Item, Outbox, Parent};
@@ -29,6 +30,8 @@ pub struct Kernel {
     pub capture: Capture,
     /// What forked children hand over.
     pub children: Children,
+    /// What is told when the process dies.
+    pub crash: Crash,
     /// Questions to the user.
     pub input: Input,
     /// The thread that SIGINT goes to.
@@ -43,7 +46,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the process has no file descriptor left.
-    pub fn new(connection: Connection, info: Vec<u8>) -> std::io::Result<Arc<Self>> {
+    pub fn new(connection: Connection, info: Vec<u8>, crash: Crash) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             id: diaphane_wire::new_id(),
             connection,
@@ -52,6 +55,7 @@ impl Kernel {
             lanes: Lanes::new()?,
             capture: Capture::start()?,
             children: Children::new()?,
+            crash,
             input: Input::default(),
             main_thread: MainThread::this(),
             control: Mutex::default(),

@@ -5,12 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
 use crate::notifier::Notifier;
 use crate::outbox::{Item, Parent};
+
+/// Who holds a lock for longer is dead.
+const DEAD: Duration = Duration::from_millis(50);
 
 /// A request that waits for Python.
 pub struct Job {
@@ -157,6 +161,15 @@ impl Lane {
     pub fn is_idle(&self) -> bool {
         let state = self.state.lock();
         !state.running && state.waiting.is_empty()
+    }
+
+    /// The request that was announced and has not begun, where nobody holds the lock who died with it.
+    pub fn announced(&self) -> Option<Parent> {
+        let state = self.state.try_lock_for(DEAD)?;
+        state.waiting.iter().find_map(|waiting| match waiting {
+            Waiting::Job(job) if job.announced => Some(Arc::clone(&job.parent)),
+            Waiting::Job(_) | Waiting::Answer(_) => None,
+        })
     }
 
     /// Whether a cell waits.

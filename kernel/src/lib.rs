@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod children;
+pub mod crash;
 pub mod exit;
 pub mod host;
 pub mod input;

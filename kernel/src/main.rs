@@ -2,6 +2,8 @@
 
 mod ask;
 mod install;
+#[cfg(target_env = "gnu")]
+mod last_exit;
 mod pthread_create;
 mod python;
 #[cfg(target_env = "gnu")]
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use diaphane::crash::Crash;
 use diaphane::io::Sockets;
 use diaphane::kernel::Kernel;
 use diaphane::{exit, host, io, log, signals};
@@ -40,6 +43,9 @@ enum Command {
     Ask(ask::AskArgs),
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
     Stack(diaphane_magics::StackArgs),
+    /// Look at a kernel that crashes; it runs this itself.
+    #[command(hide = true)]
+    CrashReport(diaphane_magics::CrashedProcess),
     /// Write what the reports of the magics hold, as JSON schemas by the magics' names.
     Schema {
         /// Only this magic's: `diaphane schema threads`.
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
         Command::Stack(args) => diaphane_magics::stack_of_process(&args)
             .map_err(anyhow::Error::msg)
             .and_then(|text| say(&text)),
+        Command::CrashReport(args) => say(&diaphane_magics::tell_of_crash(&args)),
         Command::Schema { magic } => schema(magic.as_deref()).and_then(|text| say(&text)),
         Command::Install(args) => install::install(&args).and_then(|text| say(&text)),
         Command::Uninstall(args) => install::uninstall(&args).and_then(|text| say(&text)),
@@ -98,6 +105,9 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
     working_folder::leave_deleted();
+    let crash = Crash::begin(&args.connection_file, &stderr)?;
+    #[cfg(target_env = "gnu")]
+    last_exit::listen();
     diaphane_sight::threads::creation_records::begin();
 
     // debugpy is the debugger; it is imported by the first request for it.
@@ -112,7 +122,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     signals::hold_interrupts();
     let io = signals::with_all_blocked(|| -> anyhow::Result<_> {
         let sockets = Sockets::bind(&connection)?;
-        let kernel = Kernel::new(connection, info)?;
+        let kernel = Kernel::new(connection, info, crash)?;
         Ok((io::spawn(std::sync::Arc::clone(&kernel), sockets)?, kernel))
     });
     let (io, kernel) = io.context("the kernel could not listen")?;

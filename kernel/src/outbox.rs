@@ -24,6 +24,9 @@ const LARGEST_TEXT: usize = 64 << 10;
 /// How many bytes wait at the most before writers do.
 const FULL: usize = 16 << 20;
 
+/// Who holds the lock for longer is dead.
+const DEAD: Duration = Duration::from_millis(50);
+
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardStream {
@@ -256,6 +259,12 @@ impl Outbox {
         queue.bytes = 0;
         self.room.notify_all();
         std::mem::take(&mut queue.items)
+    }
+
+    /// Everything, where nobody holds the lock who died with it.
+    pub fn try_take_all(&self) -> Option<VecDeque<Item>> {
+        let mut queue = self.queue.try_lock_for(DEAD)?;
+        Some(std::mem::take(&mut queue.items))
     }
 
     fn set_due(&self, queue: &mut Queue, due: Due) {

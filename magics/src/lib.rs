@@ -24,6 +24,9 @@ mod stacks;
 use pyo3::prelude::*;
 
 pub use crate::api::ask::{Refusal, ask, may_ask_twice, schemas};
+pub use crate::magics::crash_report::{
+    CrashedProcess, crash_in_short, death_before, look_at_memory, tell_of_crash, warn_of_memory,
+};
 pub use crate::magics::stack::{StackArgs, stack_of_process};
 pub use diaphane_report::view::Bundle;
 pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};

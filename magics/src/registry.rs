@@ -7,9 +7,9 @@ use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic};
 use crate::magics::{
-    addr_map, buffer_addr, buffer_trace, disasm, loaded_libs, native_calls, native_delta,
-    native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack, syscalls,
-    threads, trace_loads, where_func, why_import,
+    addr_map, buffer_addr, buffer_trace, crash_report, disasm, loaded_libs, native_calls,
+    native_delta, native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack,
+    syscalls, threads, trace_loads, where_func, why_import,
 };
 use diaphane_report::{Report, Schema};
 use diaphane_sight::proc::descriptors;
@@ -48,6 +48,7 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<syscalls::Syscalls>(),
     entry::<process_tree::ProcessTree>(),
     entry::<stack::Stack>(),
+    entry::<crash_report::CrashReport>(),
     entry::<rust::Rust>(),
     entry::<rust_status::RustStatus>(),
     entry::<rust_reset::RustReset>(),

@@ -57,6 +57,7 @@ LOOKS = [
     ("disasm", "len"),
     ("why_import", "failure"),
     ("rust_status", "--here"),
+    ("crash_report", ""),
 ]
 CELLS = [
     ("buffer_trace", "", "x = a * 2 + 1\ny = x[1:]"),

@@ -93,6 +93,12 @@ class Kernel:
         """Wait for the end of the process; its exit code."""
         return self.process.wait(timeout)
 
+    def restart(self) -> None:
+        """Start the next process of the same connection file; this one has ended, or is killed."""
+        self.manager.restart_kernel(now=True)
+        self.process = self.manager.provisioner.process
+        self.pid = self.process.pid
+
     def close(self) -> None:
         """End the process, whatever state it is in."""
         for client in self.clients:

@@ -101,6 +101,7 @@ def main(native, arguments):
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.register_at_fork(after_in_child=lambda: be_child(native))
     faulthandler.enable(native.stderr)
+    native.tell_of_faults()
     threads.inherit(native, RUNNING)
 
     _kernel = Kernel(native, comms.install(native))

@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use diaphane_sight::crash::handler;
 use diaphane_wire::{Channel, Outgoing};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -245,6 +246,12 @@ impl Native {
     /// Whether an interrupt came while Python started, for the cell that waited then.
     fn take_interrupt(&self) -> bool {
         self.interrupted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has the kernel told of faults before `faulthandler` is, which then writes to its own file.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn tell_of_faults(&self) {
+        handler::install();
     }
 
     /// Ends the kernel after the request that runs.

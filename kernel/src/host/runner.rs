@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::asks;
 use super::native::is_forked;
 use super::parent::{self, PyParent};
+use crate::crash::RunningCell;
 use crate::exit;
 use crate::kernel::Kernel;
 use crate::lane::{Job, Lane, Waiting};
@@ -23,6 +24,8 @@ pub struct Runner {
     kernel: Arc<Kernel>,
     lane: Arc<Lane>,
     is_main: bool,
+    /// The lane's place in the black box.
+    slot: usize,
     /// `diaphane.requests.Requests`: a method for each request.
     requests: Py<PyAny>,
 }
@@ -35,6 +38,7 @@ impl Runner {
         requests: Py<PyAny>,
     ) -> Self {
         Self {
+            slot: kernel.crash.lane(),
             kernel,
             lane,
             is_main,
@@ -213,15 +217,25 @@ impl Runner {
         let store_history = !silent && execute.store_history.unwrap_or(true);
         let arguments = (self.request(job), &execute.code, silent, store_history);
         let cell = requests.call_method1("cell", arguments)?;
+        let number = cell.getattr("number")?.extract()?;
+        let running = RunningCell::new(&job.parent, job.channel, number);
+        self.kernel
+            .crash
+            .begin_cell(self.slot, running, &execute.code);
         if !silent {
             let content = publish::ExecuteInput {
                 code: &execute.code,
-                execution_count: cell.getattr("number")?.extract()?,
+                execution_count: number,
             };
             self.kernel.outbox.push([publication(
                 &job.parent,
                 Outgoing::new("execute_input", &content),
             )]);
+            if let Some(data) = self.kernel.crash.take_before() {
+                let content = publish::Display::new(data);
+                let message = Outgoing::new("display_data", &content);
+                self.kernel.outbox.push([publication(&job.parent, message)]);
+            }
         }
         let expressions = execute.user_expressions.as_ref();
         let expressions = expressions.and_then(|map| serde_json::to_string(map).ok());
@@ -238,6 +252,9 @@ impl Runner {
             py.detach(|| kernel.capture.end_cell(&kernel.outbox, Some(&job.parent)));
         }
         self.kernel.input.end(&job.parent);
+        if matches!(job.request, Request::Execute(_)) {
+            self.kernel.crash.end_cell(self.slot);
+        }
         let answer = answer
             .and_then(|answer| Answer::of(&answer))
             .unwrap_or_else(|error| failure(py, &error));

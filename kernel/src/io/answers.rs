@@ -53,6 +53,7 @@ impl Io {
     fn shut_down(&mut self, parent: &Parent, restart: bool) -> Outgoing {
         let content = reply::ShutdownReply::new(restart);
         self.publish_later(Some(parent), Outgoing::new("shutdown_reply", &content));
+        self.kernel.crash.asked_to_end();
         let running = !self.kernel.lanes.main().is_idle();
         self.kernel.stop();
         if running {

@@ -6,6 +6,7 @@
 mod answers;
 pub mod client;
 mod large_messages;
+mod last_words;
 mod sending;
 mod socket_files;
 mod sockets;
@@ -27,12 +28,15 @@ use crate::exit;
 use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::{Job, Lane};
-use crate::outbox::{Item, Parent};
+use crate::outbox::{Item, Parent, StandardStream};
 use large_messages::LargeMessages;
 pub use sockets::Sockets;
 
 /// How long the main thread has to end after a shutdown request.
 const FAREWELL: Duration = Duration::from_millis(2500);
+
+/// How often memory is looked at while a cell runs.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The state of the io thread.
 pub struct Io {
@@ -47,6 +51,10 @@ pub struct Io {
     parent_process: Option<OwnedFd>,
     /// When the process ends, whatever the main thread does.
     deadline: Option<Instant>,
+    /// When memory was looked at while a cell runs, or the cell began.
+    looked: Option<Instant>,
+    /// Whether another thread is about to end the process.
+    is_dying: bool,
 }
 
 /// Starts the io thread.
@@ -65,6 +73,8 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         large: LargeMessages::default(),
         parent_process: parent_process(),
         deadline: None,
+        looked: None,
+        is_dying: false,
     };
     std::thread::Builder::new()
         .name("diaphane-io".into())
@@ -85,6 +95,7 @@ fn parent_process() -> Option<OwnedFd> {
 impl Io {
     /// Without its sockets the kernel would hang: then it is better gone, and Jupyter starts another one.
     fn run_or_die(self) {
+        self.kernel.crash.tell_here();
         diaphane_magics::let_run(rustix::thread::gettid().as_raw_nonzero().get());
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             exit::now(1);
@@ -94,7 +105,13 @@ impl Io {
     fn run(mut self) {
         self.publish_later(None, Outgoing::new("status", &publish::STARTING));
         loop {
-            let pause = self.send_mail();
+            if self.is_dying {
+                self.last_words();
+            }
+            let pause = [self.send_mail(), self.watch_memory()]
+                .into_iter()
+                .flatten()
+                .min();
             if self.kernel.is_stopping() && self.deadline.is_none() {
                 self.deadline = Some(Instant::now() + FAREWELL);
             }
@@ -142,6 +159,7 @@ impl Io {
                     .as_ref()
                     .map_or(none, AsRawFd::as_raw_fd),
             ),
+            readable(self.kernel.crash.waker().as_raw_fd()),
         ];
         if let Err(error) = zmq::poll(&mut items, self.timeout(pause)) {
             tracing::debug!(%error, "poll");
@@ -158,10 +176,15 @@ impl Io {
             err,
             children,
             parent,
+            dying,
         ] = items.map(|item| item.is_readable());
         if parent {
             self.sockets.remove_files();
             exit::now(1);
+        }
+        if dying {
+            self.is_dying = true;
+            return;
         }
         if mail {
             self.kernel.outbox.notifier().clear();
@@ -187,6 +210,27 @@ impl Io {
                 self.receive(channel, frames);
             }
         }
+    }
+
+    /// While a cell runs, warns where memory is nearly used up. When to look again.
+    fn watch_memory(&mut self) -> Option<Duration> {
+        if !self.kernel.crash.is_running() {
+            self.looked = None;
+            return None;
+        }
+        let looked = *self.looked.get_or_insert_with(Instant::now);
+        let left = LOOK.saturating_sub(looked.elapsed());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.looked = Some(Instant::now());
+        if let Some(warning) = diaphane_magics::look_at_memory() {
+            let parent = self.kernel.current();
+            self.kernel
+                .outbox
+                .write(StandardStream::Stderr, parent.as_ref(), &warning);
+        }
+        Some(LOOK)
     }
 
     fn timeout(&self, pause: Option<Duration>) -> i64 {

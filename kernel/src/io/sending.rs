@@ -66,7 +66,7 @@ impl Io {
         }
     }
 
-    fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
+    pub(super) fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {
         let topic = format!("kernel.{}.{}", self.session.id(), message.msg_type).into_bytes();
         let frames = self.session.encode(
             &[topic],

@@ -80,10 +80,15 @@ impl Sockets {
         if !self.unread.has_room() {
             return Err(frames);
         }
+        self.publish_last(frames);
+        Ok(())
+    }
+
+    /// Sends to every subscriber, however much is unread: for what nothing comes behind.
+    pub fn publish_last(&mut self, frames: Frames) {
         if let Err(error) = self.unread.send(&mut self.iopub, frames) {
             tracing::warn!(%error, "a message could not be published");
         }
-        Ok(())
     }
 
     /// Whether no large message waits for a subscriber.

@@ -50,6 +50,14 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "kernel/src/sigaction.rs",
         "a function of C's is the program's own, so that no handler blocks what a recording needs",
     ),
+    (
+        "kernel/src/last_exit.rs",
+        "a function of C's is the program's own, so that what was printed before is sent",
+    ),
+    (
+        "magics/sight/src/crash/",
+        "a signal handler notes a fault, and another process is started there",
+    ),
     ("kernel/src/exit.rs", "the process ends without destructors"),
     (
         "kernel/src/host/",

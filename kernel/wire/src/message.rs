@@ -66,7 +66,7 @@ impl Message {
 }
 
 /// A message to be sent: everything but the header, which the session writes, and the parent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Its id, where the sender has to know it; else the session counts.
     pub id: Option<String>,

@@ -39,6 +39,30 @@ pub struct ExecuteInput<'a> {
     pub execution_count: u64,
 }
 
+/// `display_data`
+#[derive(Debug, Serialize)]
+pub struct Display<T> {
+    /// What is shown, by MIME type.
+    pub data: T,
+    metadata: Empty,
+    transient: Empty,
+}
+
+#[derive(Debug, Serialize)]
+struct Empty {}
+
+impl<T> Display<T> {
+    /// Something to show, without metadata.
+    #[must_use]
+    pub fn new(data: T) -> Self {
+        Self {
+            data,
+            metadata: Empty {},
+            transient: Empty {},
+        }
+    }
+}
+
 /// `iopub_welcome` (JEP 65)
 #[derive(Debug, Serialize)]
 pub struct Welcome<'a> {

@@ -17,6 +17,7 @@ mod own_layout;
 pub mod reader;
 mod support;
 pub mod symbols;
+pub mod variables;
 mod versions;
 
 pub use check::check;

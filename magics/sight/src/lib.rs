@@ -8,6 +8,7 @@
 
 pub mod arch;
 pub mod code;
+pub mod crash;
 pub mod elf;
 mod error;
 pub mod linker;

@@ -27,7 +27,7 @@ use crate::threads::{Task, Thread};
 
 pub use asleep::snapshot as asleep_copy;
 pub use handler::{Handler, Unsent, claim, received, send};
-pub use other_process::{Seen, of_process};
+pub use other_process::{Manner, Seen, of_process};
 pub use registers::{Registers, interrupted};
 pub use signal::{SignalSafeCallback, WORDS};
 pub use tables::{Piece, function_start, pieces};

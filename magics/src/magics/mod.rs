@@ -3,6 +3,7 @@
 pub(crate) mod addr_map;
 pub(crate) mod buffer_addr;
 pub(crate) mod buffer_trace;
+pub(crate) mod crash_report;
 pub(crate) mod disasm;
 pub(crate) mod loaded_libs;
 pub(crate) mod native_calls;

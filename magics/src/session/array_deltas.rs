@@ -47,6 +47,26 @@ pub(crate) fn new(namespace: &Bound<'_, PyDict>, known: &KnownArrays) -> Vec<Hel
     new.collect()
 }
 
+/// The arrays with memory of their own, at most so many: name, first byte, and how many bytes.
+pub(crate) fn spans(namespace: &Bound<'_, PyDict>, most: usize) -> Vec<(String, usize, usize)> {
+    let span =
+        |(name, object, address, owns): (Bound<'_, PyAny>, Bound<'_, PyAny>, usize, bool)| {
+            let name = name.cast_into::<PyString>().ok()?;
+            let name = name
+                .to_str()
+                .ok()
+                .filter(|name| owns && !name.starts_with('_'))?;
+            let length = arrays::read(&object).ok()??.layout.listed();
+            Some((name.to_owned(), address, length))
+        };
+    each(namespace).filter_map(span).take(most).collect()
+}
+
+/// Some array.
+pub(crate) fn any<'py>(namespace: &Bound<'py, PyDict>) -> Option<Bound<'py, PyAny>> {
+    each(namespace).next().map(|(_, object, _, _)| object)
+}
+
 /// Name, array, first byte, and whether the memory is its own.
 fn each<'py>(
     namespace: &Bound<'py, PyDict>,

@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use diaphane_forks::{ProcessLock, ProcessLockGuard};
+use diaphane_sight::crash::black_box;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
@@ -161,6 +162,10 @@ impl Journal {
         };
         for entry in &new {
             let image = image(entry);
+            if let Some(own) = black_box::writable() {
+                let span = entry.image.span();
+                own.note_library(span.start, span.end, &entry.name);
+            }
             let cell = self.ascribe(askers.get(&image.0).copied(), |traffic| {
                 traffic.loaded.push(image.clone())
             });

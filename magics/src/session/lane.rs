@@ -12,6 +12,7 @@ use diaphane_sight::threads::running_cells::CellId;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::session::crash_notes;
 use crate::session::deltas::{Delta, StateBefore};
 use crate::session::journal;
 use crate::session::journal::Changes;
@@ -114,6 +115,7 @@ impl CellScope {
         let lane = Lane::enter();
         let cell = running_cells::begin(number);
         let begun = journal::begin_cell(cell);
+        crash_notes::note(namespace);
         lane.with(|state| state.running = number.map(|number| Mark { number, begun }));
         Self {
             cell,

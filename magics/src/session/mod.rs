@@ -3,6 +3,7 @@
 pub(crate) mod array_deltas;
 pub(crate) mod audit_events;
 pub(crate) mod cell_body;
+mod crash_notes;
 pub(crate) mod deltas;
 pub(crate) mod import_audit;
 pub(crate) mod journal;

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 
 use diaphane_sight::code::lines::Lines;
 use diaphane_sight::linker::libraries;
+use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::{Task, tasks_of};
 use diaphane_sight::unwind;
-use diaphane_sight::unwind::Seen;
+use diaphane_sight::unwind::{Manner, Seen};
 
 use super::now::ThreadNow;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::stacks::merged::merge;
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::frames::Functions;
 use diaphane_cpython::other_process::Inside;
-use diaphane_cpython::reader::unpack;
+use diaphane_cpython::reader::{Reader, unpack};
 
 /// No more of a thread's frames is read: as many words as 16,384 frames take.
 const WORDS: usize = 1 << 16;
@@ -27,14 +28,34 @@ const WORDS: usize = 1 << 16;
 /// What is known of another process.
 pub(crate) struct OtherProcessStacks {
     pub threads: Vec<ThreadNow>,
+    pub maps: Maps,
+    pub libraries: Vec<Library>,
+    pub reader: Option<Reader>,
+    /// Where the frames of each thread end.
+    pub ends: HashMap<i32, Vec<usize>>,
     /// Which Python it runs, as `3.11.7`.
     pub version: Option<String>,
     /// What is not known of it, and why.
     pub limits: Vec<String>,
 }
 
+impl OtherProcessStacks {
+    /// What is known of a process that could not be looked at.
+    pub(crate) fn unknown(why: String) -> Self {
+        Self {
+            threads: Vec::new(),
+            maps: Maps::default(),
+            libraries: Vec::new(),
+            reader: None,
+            ends: HashMap::new(),
+            version: None,
+            limits: vec![why],
+        }
+    }
+}
+
 /// Looks at a process; `None` where no Python is in it.
-pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks>, Error> {
+pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks>, Error> {
     let target = TargetProcess::process(pid);
     let maps = Maps::of(target)?;
     let libraries = libraries::loaded_by(target, &maps);
@@ -54,7 +75,13 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks
         words.truncate(count);
         words
     };
-    let seen = unwind::of_process(&tasks, &libraries, &maps, may_stop, &note);
+    let seen = unwind::of_process(&tasks, &libraries, &maps, manner, &note);
+    let ends = tasks.iter().zip(&seen).map(|(task, seen)| {
+        let frames = seen.stack.as_ref().map(|stack| stack.frames.as_slice());
+        let ends = frames.unwrap_or_default().iter().map(|frame| frame.end);
+        (task.tid, ends.collect())
+    });
+    let ends = ends.collect();
     let mut functions = Functions::read_by(inside.reader);
     let mut lines = Lines::default();
     let now = |(task, seen): (&Task, Seen)| {
@@ -86,7 +113,11 @@ pub(crate) fn look(pid: i32, may_stop: bool) -> Result<Option<OtherProcessStacks
     let threads = tasks.iter().zip(seen).filter_map(now).collect();
     Ok(Some(OtherProcessStacks {
         threads,
+        ends,
+        reader: inside.reader,
         limits: inside.limits(&interpreters),
         version: inside.version,
+        maps,
+        libraries,
     }))
 }

@@ -75,6 +75,24 @@ pub fn decode(start: usize, length: usize, most: usize) -> Vec<Instruction> {
         .collect()
 }
 
+/// Decodes the first instruction of bytes that were read at an address of any process.
+#[must_use]
+pub fn decode_bytes(address: usize, code: &[u8]) -> Option<Instruction> {
+    SUPPORTED
+        .then(|| Reader::new(address, code).next())
+        .flatten()
+}
+
+/// What a processor must have for the first instruction of these bytes, beyond what every one of its kind has; by the
+/// kernel's names.
+#[must_use]
+pub fn needed_features(code: &[u8]) -> Vec<String> {
+    match SUPPORTED {
+        true => isa::features(&Decoder::new(64, code, DecoderOptions::NONE).decode()),
+        false => Vec::new(),
+    }
+}
+
 /// Decodes a function whose length nobody knows: up to the first end that no jump reaches over.
 pub fn decode_function(start: usize, most: usize) -> Vec<Instruction> {
     let mut reached = start;

@@ -86,6 +86,19 @@ fn limit(group: &Path, unified: bool) -> Option<f64> {
     (granted > 0.0 && period > 0.0).then_some(granted / period)
 }
 
+/// What this machine's processors can do, by the kernel's names; empty where it does not say.
+#[must_use]
+pub fn features() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    let list = line
+        .and_then(|line| line.split_once(':'))
+        .map_or("", |(_, list)| list);
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

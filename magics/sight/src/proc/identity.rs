@@ -44,6 +44,16 @@ impl Identity {
     }
 }
 
+/// When a process began, in ticks since the system did; `None` where none of this number runs any more.
+#[must_use]
+pub fn started_at(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(TargetProcess::process(pid).folder().join("stat")).ok()?;
+    // The name stands in brackets, and may hold any.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let runs = fields.next().is_some_and(|state| !"ZX".contains(state));
+    fields.nth(18)?.parse().ok().filter(|_| runs)
+}
+
 /// What `kernel.yama.ptrace_scope` says: from 1 on, only a parent may look at a process. `None` where the system has no
 /// such restriction.
 #[must_use]

@@ -36,6 +36,74 @@ pub fn all() -> Vec<MemoryLimit> {
     own.into_iter().flatten().chain(groups).collect()
 }
 
+/// The limit of which the least is left, as a part of it; the memory of the machine counts as one. Of a control group
+/// the files that can be dropped at once are not counted as used.
+pub fn nearest() -> Option<MemoryLimit> {
+    let left =
+        |limit: &MemoryLimit| limit.limit.saturating_sub(limit.used) as f64 / limit.limit as f64;
+    let limits = all()
+        .into_iter()
+        .map(MemoryLimit::without_files)
+        .chain(machine());
+    limits
+        .filter(|limit| limit.limit > 0)
+        .min_by(|one, other| left(one).total_cmp(&left(other)))
+}
+
+/// The memory of the machine.
+fn machine() -> Option<MemoryLimit> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib * 1024)
+    };
+    let limit = field("MemTotal:")?;
+    Some(MemoryLimit {
+        name: "the machine's memory".to_owned(),
+        limit,
+        used: limit.saturating_sub(field("MemAvailable:")?),
+    })
+}
+
+/// How often the kernel has ended a process for want of memory: of this process's control group, or else of the machine.
+/// With the sentence's target.
+pub fn kills() -> Option<(&'static str, i64)> {
+    let read = |path: &Path, key: &str| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        line.trim().parse().ok()
+    };
+    let of_group = || {
+        let groups = folders(Path::new("/proc/self"), Path::new("/"), "memory");
+        groups.iter().find_map(|folder| match folder.unified {
+            true => read(&folder.path.join("memory.events"), "oom_kill "),
+            false => read(&folder.path.join("memory.oom_control"), "oom_kill "),
+        })
+    };
+    let of_machine = || read(Path::new("/proc/vmstat"), "oom_kill ");
+    of_group()
+        .map(|count| ("The control group's", count))
+        .or_else(|| of_machine().map(|count| ("The machine's", count)))
+}
+
+impl MemoryLimit {
+    /// The same of a control group without files that can be dropped at once.
+    fn without_files(mut self) -> Self {
+        let path = Path::new(&self.name);
+        let stat = path.parent().map(|folder| folder.join("memory.stat"));
+        let text = stat
+            .and_then(|stat| std::fs::read_to_string(stat).ok())
+            .unwrap_or_default();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("inactive_file "));
+        let files = line.and_then(|line| line.trim().parse().ok()).unwrap_or(0);
+        self.used = self.used.saturating_sub(files);
+        self
+    }
+}
+
 /// The most regions that the kernel allows.
 pub fn regions() -> Option<usize> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count")

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::running_cells;
 use super::running_cells::CellId;
+use crate::crash::alternate_stack;
 
 /// Threads beyond this many are started without a record.
 const MOST: usize = 1024;
@@ -128,6 +129,7 @@ unsafe extern "C-unwind" fn live(record: *mut c_void) -> *mut c_void {
     // SAFETY: the key exists, since records are taken only with one.
     let will_be_dropped = unsafe { libc::pthread_setspecific(key, record) } == 0;
     if will_be_dropped {
+        alternate_stack::begin();
         slot.tid.store(own_tid(), Ordering::Release);
     } else {
         slot.process.store(0, Ordering::Release);
@@ -144,6 +146,7 @@ unsafe extern "C" fn forget(record: *mut c_void) {
     let slot = unsafe { &*record.cast::<Slot>() };
     // The only thread of a forked child has another number; its parent's record may serve someone else by now.
     if slot.tid.load(Ordering::Relaxed) == own_tid() {
+        alternate_stack::end();
         slot.tid.store(0, Ordering::Relaxed);
         slot.process.store(0, Ordering::Release);
     }

@@ -30,8 +30,15 @@ pub(super) fn snapshot_with(
 
 /// The stack of a thread that stands still at these registers.
 pub(super) fn copied(task: &Task, maps: &Maps, registers: Registers) -> Option<Snapshot> {
-    let start = registers.stack()?;
-    let end = maps.find(start)?.span.end;
+    let pointer = registers.stack()?;
+    // Of a stack that is used up the pointer stands before the first byte that can be read.
+    let behind = |start: usize| {
+        let mut regions = maps.regions.iter();
+        regions.find(|region| region.span.end > start && region.perms.starts_with('r'))
+    };
+    let region =
+        behind(pointer).filter(|region| region.span.start.saturating_sub(pointer) <= DEPTH)?;
+    let (start, end) = (pointer.max(region.span.start), region.span.end);
     Some(Snapshot {
         registers,
         start,

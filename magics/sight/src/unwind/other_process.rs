@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::asleep::{copied, snapshot_with};
 use super::stopped::Stopped;
-use super::{Missing, Snapshot, Stack, Unwinder};
+use super::{Missing, Registers, Snapshot, Stack, Unwinder};
 use crate::linker::libraries::Library;
 use crate::proc::maps::Maps;
 use crate::threads::Task;
@@ -22,6 +22,15 @@ pub struct Seen {
     pub stopped: Option<Duration>,
 }
 
+/// How threads of another process are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Whether one that runs may be stopped.
+    pub may_stop: bool,
+    /// A thread that stands in a signal handler, with the registers at the place that the signal interrupted.
+    pub interrupted: Option<(i32, Registers)>,
+}
+
 /// Takes the stacks of threads of another process, in their order. All are copied before the first one is followed.
 ///
 /// Nothing that sleeps is stopped, since some system calls would end early; nothing that runs is, unless that is
@@ -30,14 +39,21 @@ pub fn of_process(
     tasks: &[Task],
     libraries: &[Library],
     maps: &Maps,
-    may_stop: bool,
+    manner: Manner,
     note: &dyn Fn(&Task) -> Vec<usize>,
 ) -> Vec<Seen> {
     let copy = |task: &Task| {
+        if let Some((_, registers)) = manner.interrupted.filter(|(tid, _)| *tid == task.tid) {
+            let copy = copied(task, maps, registers).map(|mut copy| {
+                copy.noted = note(task);
+                copy
+            });
+            return (copy.ok_or(Missing::Gone), None);
+        }
         let asleep = || snapshot_with(task, maps, || note(task));
         match (0..LOOKS).find_map(|_| asleep()) {
             Some(copy) => (Ok(copy), None),
-            None if may_stop => match stopped(task, maps, note) {
+            None if manner.may_stop => match stopped(task, maps, note) {
                 Ok((copy, time)) => (Ok(copy), Some(time)),
                 Err(missing) => (Err(missing), None),
             },
@@ -96,8 +112,12 @@ mod tests {
             let maps = Maps::of(target).unwrap();
             let libraries = loaded_by(target, &maps);
             let tasks = tasks_of(target).unwrap();
+            let manner = Manner {
+                may_stop: true,
+                interrupted: None,
+            };
             let note = |task: &Task| vec![task.tid.cast_unsigned() as usize];
-            let seen = of_process(&tasks, &libraries, &maps, true, &note).remove(0);
+            let seen = of_process(&tasks, &libraries, &maps, manner, &note).remove(0);
             let frames = seen.stack.as_ref().map(|stack| stack.frames.as_slice());
             let name = |address| place(address, &libraries)?.symbol;
             let names = frames.unwrap_or_default().iter();

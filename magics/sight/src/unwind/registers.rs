@@ -1,6 +1,7 @@
 //! The registers of a thread in DWARF's numbering, each known or not.
 
 use crate::arch::registers::{self, General};
+use crate::crash::fault::Fault;
 
 /// As many as call frame information may name.
 pub(super) const COUNT: usize = 33;
@@ -30,6 +31,16 @@ impl Registers {
     pub fn new(stack: usize, code: usize) -> Self {
         let mut registers = Self { code, ..Self::NONE };
         registers.set(STACK, Some(stack));
+        registers
+    }
+
+    /// Those of a fault.
+    #[must_use]
+    pub fn of_fault(fault: &Fault) -> Self {
+        let mut registers = Self::new(fault.stack, fault.instruction);
+        for (number, value) in (0..).zip(&fault.general) {
+            registers.set(number, Some(*value));
+        }
         registers
     }
 

@@ -9,6 +9,7 @@ use diaphane_sight::code::file::{Class, class};
 use diaphane_sight::proc::identity::{Identity, ptrace_scope};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::target_process::TargetProcess;
+use diaphane_sight::unwind::Manner;
 use serde_json::json;
 
 use super::report;
@@ -56,7 +57,11 @@ pub fn stack_of_process(args: &StackArgs) -> Result<String, String> {
 fn answer(args: &StackArgs) -> Result<Report, Error> {
     let process = OtherProcess::of(args.pid)?;
     process.check()?;
-    let found = look(process.pid, !args.no_stop)?.ok_or_else(|| process.is_no_python())?;
+    let manner = Manner {
+        may_stop: !args.no_stop,
+        interrupted: None,
+    };
+    let found = look(process.pid, manner)?.ok_or_else(|| process.is_no_python())?;
     let mut report = report(found.threads, args.all, args.native, true)?;
     report.limits = found.limits;
     report.limits.extend(process.is_debugged());

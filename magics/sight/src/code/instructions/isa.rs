@@ -63,6 +63,33 @@ pub(super) fn classify(raw: &Raw, vector: bool) -> (Isa, bool) {
     (isa, isa != Isa::Scalar && is_packed(raw))
 }
 
+/// What the processor must have for an instruction, by the kernel's names; nothing where every processor has it.
+pub(super) fn features(raw: &Raw) -> Vec<String> {
+    let name = |feature: &CpuidFeature| {
+        let name = format!("{feature:?}")
+            .to_lowercase()
+            .replace("avx512_", "avx512");
+        let everywhere = name.starts_with("intel")
+            || [
+                "x64",
+                "cmov",
+                "cpuid",
+                "fpu",
+                "mmx",
+                "sse",
+                "sse2",
+                "multibytenop",
+            ]
+            .contains(&name.as_str());
+        (!everywhere).then(|| match name.as_str() {
+            "sha" => "sha_ni".to_owned(),
+            "lzcnt" => "abm".to_owned(),
+            _ => name,
+        })
+    };
+    raw.cpuid_features().iter().filter_map(name).collect()
+}
+
 fn isa(raw: &Raw, vector: bool) -> Isa {
     let newer = |feature: &CpuidFeature| {
         let name = format!("{feature:?}");

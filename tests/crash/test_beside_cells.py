@@ -1,0 +1,56 @@
+"""Crashes where no cell of the user's runs, and of the kernel's own threads: the end comes quickly and is the right one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+import pytest
+
+from support.crash import kept, restarted, wait_for_death
+
+pytestmark = pytest.mark.diaphane
+
+
+def thread(kernel, name: str) -> int:
+    return next(tid for tid, known in kernel.threads.items() if known == name)
+
+
+def tgkill(kernel, tid: int, number: int) -> None:
+    assert (
+        ctypes.CDLL(None).syscall(
+            234 if os.uname().machine == "x86_64" else 131, kernel.pid, tid, number
+        )
+        == 0
+    )
+
+
+@pytest.mark.parametrize("name", ["diaphane-io", "diaphane"])
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_signal_to_a_thread_of_the_kernel(launch, name, number):
+    kernel = launch()
+    client = kernel.connect()
+    client.run("1")
+    tgkill(kernel, thread(kernel, name), number)
+    assert wait_for_death(kernel, client) == -number
+    client = restarted(kernel)
+    report = client.run("%crash_report").one("execute_result")["data"]
+    assert report["application/vnd.diaphane.crash_report+json"]["signal"] == number.name
+
+
+def test_a_crash_while_the_kernel_starts(launch, tmp_path):
+    """The cell that waits for Python is told."""
+    (tmp_path / "sitecustomize.py").write_text("import ctypes\nctypes.string_at(0)\n")
+    kernel = launch(env={"PYTHONPATH": str(tmp_path)})
+    assert kernel.wait() == -signal.SIGSEGV
+    assert any(name.endswith(".json") for name in kept(kernel))
+
+
+def test_a_crash_while_the_kernel_ends(launch):
+    kernel = launch()
+    client = kernel.connect()
+    client.run("import atexit, ctypes\natexit.register(ctypes.string_at, 0)")
+    client.send("shutdown_request", {"restart": False}, "control")
+    assert wait_for_death(kernel, client) == -signal.SIGSEGV
+    assert any(name.endswith(".json") for name in kept(kernel))
