@@ -4,6 +4,7 @@ pub(crate) mod array_deltas;
 pub(crate) mod audit_events;
 pub(crate) mod cell_body;
 pub(crate) mod deltas;
+pub(crate) mod float_modes;
 pub(crate) mod import_audit;
 pub(crate) mod journal;
 pub(crate) mod lane;
