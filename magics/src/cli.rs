@@ -35,7 +35,7 @@ pub(crate) struct Common {
     /// Show the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Bind the rows, a list of dicts, to a variable instead of showing them
+    /// Bind the report, whose rows are dicts, to a variable instead of showing it
     #[arg(long = "as", value_name = "NAME")]
     pub bind: Option<String>,
     /// Without diagnoses

@@ -1,5 +1,7 @@
 """%native_doctor: all diagnoses of the other magics, and no others, the worst first."""
 
+import subprocess
+
 import pytest
 
 from support.client import Client
@@ -55,3 +57,48 @@ def test_without_python_it_does_what_it_can(launch):
     data = client.request("magic_request", {"name": "native_doctor"}, "control").content["data"]
     assert "L002" in {row["code"] for row in data[MIME]["rows"]}
     assert any("%buffer_addr" in limit for limit in data[MIME]["limits"])
+
+
+THREADS = """
+import ctypes, threading
+loaded, look, done = threading.Event(), threading.Event(), threading.Event()
+def load():
+    global child
+    fast = ctypes.CDLL({path!r})
+    child = threading.Thread(target=done.wait, name='heir'); child.start()
+    loaded.set(); look.wait()
+    fast.twice; looked.set(); done.wait()
+looked = threading.Event()
+worker = threading.Thread(target=load, name='loader'); worker.start(); loaded.wait()
+"""
+
+
+def test_a_thread_that_a_library_changed_is_named(launch, tmp_path):
+    """The bits are those of one thread and its heirs; this one computes as ever."""
+    (tmp_path / "fast.c").write_text("double twice(double x) { return 2 * x; }\n")
+    crt = subprocess.run(
+        ["gcc", "-print-file-name=crtfastmath.o"], check=True, capture_output=True, text=True
+    )
+    path = str(tmp_path / "libfast.so")
+    command = ["gcc", "-shared", "-fPIC", "-ffast-math", "-o", path, str(tmp_path / "fast.c")]
+    subprocess.run([*command, crt.stdout.strip()], check=True)
+    client = launch().connect()
+    cell = client.run(THREADS.format(path=path)).content["execution_count"]
+    worker, child = (client.value(f"{name}.native_id") for name in ("worker", "child"))
+
+    def found() -> list[dict]:
+        return [row for row in report(client)[MIME]["rows"] if row["code"] == "L008"]
+
+    # Before the thread was asked, by what it loaded; after, by its register.
+    for ask in ("", "look.set(); looked.wait()"):
+        client.run(ask)
+        (one,) = found()
+        assert one["title"].startswith("The arithmetic of thread ")
+        assert "since libfast.so was loaded, which was linked with -ffast-math" in one["title"]
+        assert sorted(one["evidence"]) == sorted(
+            f"thread {tid} ({name}): {path}, loaded in In[{cell}], was linked with -ffast-math"
+            for tid, name in ((worker, "loader"), (child, "heir"))
+        )
+        assert client.value("5e-324 + 0.0 > 0") == "True"
+    client.run("done.set(); worker.join(); child.join()")
+    assert found() == []

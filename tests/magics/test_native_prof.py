@@ -217,3 +217,45 @@ def test_blas_kernels_are_followed_to_python(launch, core: str, threads: str):
     assert found["samples"] > 100
     assert share(found, "<module>", "work", "DOUBLE_matmul", thread=main) >= 98, found["stacks"][:3]
     assert found["unwind_truncated_pct"] <= 2
+
+
+WORK = "def work(n):\n    return sum(i * i for i in range(n))\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = joblib.Parallel(n_jobs=2)(joblib.delayed(work)(3_000_000) for n in range(4))",
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "with ProcessPoolExecutor(2) as pool: list(pool.map(work, [3_000_000] * 4))",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'sum(range(30_000_000))'])",
+    ],
+    ids=["joblib", "pool", "program"],
+)
+def test_what_children_did_is_said(launch, cell: str):
+    client = launch().connect()
+    client.run(WORK + "import joblib")
+    done = client.run("%%native_prof\n" + cell)
+    found = report(done)
+    assert found["children"] >= 1
+    assert found["children_cpu_ns"] > 0
+    (one,) = [one for one in found["diagnoses"] if one["code"] == "P005"]
+    assert "of CPU time that was not sampled" in one["title"]
+    assert one["title"].startswith(str(found["children"]))
+    assert "n_jobs=1" in one["fix"]
+
+
+def test_a_cell_without_children_says_nothing_of_them(client: Client):
+    found = report(client.run("%%native_prof\nsum(range(3_000_000))"))
+    assert (found["children"], found["children_cpu_ns"]) == (0, 0)
+    assert "P005" not in [one["code"] for one in found["diagnoses"]]
+
+
+def test_the_report_is_bound_and_its_rows_are_its_items(client: Client):
+    client.run("%%native_prof --as prof\nsum(range(3_000_000))")
+    assert client.value("prof.name, prof.facts['hz'], len(prof) == len(prof.rows)") == (
+        "('native_prof', 499, True)"
+    )
+    assert client.value("prof[0]['function'] == [row['function'] for row in prof][0]") == "True"
+    shown = client.run("prof").one("execute_result")["data"]
+    assert {"text/plain", "text/html", MIME} <= set(shown)

@@ -64,3 +64,74 @@ def test_it_answers_while_python_is_busy(launch):
     assert reply.content["status"] == "ok"
     client.request("interrupt_request", {}, "control")
     client.finish(begun)
+
+
+def test_what_was_started_here_and_lost_is_listed(launch):
+    """Each way of getting lost: in the session, in a session of its own, and without the mark too."""
+    client = launch().connect()
+    client.run("%%bash\nnohup sleep 300 >/dev/null 2>&1 &")
+    client.run("import subprocess; subprocess.Popen('sleep 301 & exit 0', shell=True).wait()")
+    client.run("subprocess.Popen('setsid sleep 302 & exit 0', shell=True).wait()")
+    client.run("subprocess.Popen(['env', '-i', 'sh', '-c', 'sleep 303 & exit 0']).wait()")
+    client.run("child = subprocess.Popen(['sleep', '304'])")
+
+    def sleepers() -> dict[str, dict]:
+        rows = tree(client)["rows"]
+        return {row["command"][1]: row for row in rows if row["command"][:1] == ["sleep"]}
+
+    # Between fork and exec they have the command of their parents.
+    client.until(lambda: len(sleepers()) == 5, "all of them")
+    found = sleepers()
+    try:
+        assert {key: row["lost_by"] for key, row in found.items()} == {
+            "300": "session",
+            "301": "session",
+            "302": "environment",
+            "303": "session",
+            "304": None,
+        }
+        assert found["301"]["end"] == f"!kill {found['301']['pid']}"
+        assert found["304"]["end"] is None
+        data = client.run("%process_tree").one("execute_result")["data"]
+        assert data[MIME]["lost"] == 4
+        assert "have lost their parents" in data["text/plain"]
+        client.run(found["301"]["end"])
+        client.until(lambda: "301" not in sleepers(), "its end")
+    finally:
+        for row in sleepers().values():
+            os.kill(row["pid"], 9)
+
+
+def test_a_fork_that_left_is_listed(launch):
+    """The way of a daemon: a second fork in a session of its own; it has the kernel's first environment."""
+    client = launch().connect()
+    client.run(
+        "import os, signal\nread, write = os.pipe()\n"
+        "if not (child := os.fork()):\n"
+        "    os.setsid()\n"
+        "    if not os.fork():\n"
+        "        os.write(write, str(os.getpid()).encode()); signal.pause()\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0); daemon = int(os.read(read, 20))"
+    )
+    daemon = int(client.value("daemon"))
+    try:
+        rows = {row["pid"]: row for row in tree(client)["rows"]}
+        assert (rows[daemon]["lost_by"], rows[daemon]["kind"]) == ("arguments", "fork")
+    finally:
+        os.kill(daemon, 9)
+
+
+def test_another_kernels_children_are_not_ours(launch):
+    """A kernel that a cell starts has children of its own."""
+    first, second = launch().connect(), launch().connect()
+    second.run(
+        "import subprocess; subprocess.Popen('setsid sleep 305 & exit 0', shell=True).wait()"
+    )
+    rows = tree(first)["rows"]
+    assert [row["pid"] for row in rows if row["lost_by"]] == []
+    client_mark = first.value("__import__('os').environ['DIAPHANE_KERNEL']")
+    assert client_mark != second.value("__import__('os').environ['DIAPHANE_KERNEL']")
+    lost = [row["pid"] for row in tree(second)["rows"] if row["lost_by"]]
+    assert len(lost) == 1
+    os.kill(lost[0], 9)

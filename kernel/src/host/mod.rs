@@ -19,6 +19,7 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 use crate::kernel::Kernel;
+use diaphane_sight::proc::processes;
 
 /// How Python is started.
 pub struct Options<'a> {
@@ -61,6 +62,10 @@ pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<i32> {
 
 fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<i32> {
     embedded::install(py)?;
+    // By it `%process_tree` knows again what has left this process's session.
+    py.import("os")?
+        .getattr("environ")?
+        .set_item(processes::MARK, processes::mark())?;
     let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
     native.get().keep_interrupts(py)?;
     py.import("diaphane.main")?

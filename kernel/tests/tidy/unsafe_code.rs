@@ -138,6 +138,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "DLPack is a C struct",
     ),
     (
+        "magics/src/memory/buffers/arrow_stream.rs",
+        "Arrow's C interface is C structs",
+    ),
+    (
         "magics/src/numpy/arrays.rs",
         "the fields of NumPy's C structs",
     ),

@@ -1,10 +1,11 @@
-//! The local variables of a Python function that has not returned: names, types and lengths, and never a value.
+//! The local variables of a Python function: names, types and lengths, and where their values are, never what they are.
 //!
 //! They are read from memory like the frames, so that no method of theirs runs. The thread must not run meanwhile.
 
 use pyo3::ffi;
 use serde::Serialize;
 
+use crate::own_layout::layout_that_holds;
 use crate::reader::{RawFrame, Reader};
 use crate::versions::untagged;
 
@@ -33,6 +34,28 @@ pub fn locals(frame: &RawFrame) -> Option<Vec<Local>> {
     };
     let names = reader.variables(frame.code)?;
     Some(names.into_iter().enumerate().filter_map(local).collect())
+}
+
+/// The variables of a frame object that have a value, each with the address of that, be the function at its end or not.
+///
+/// `None` where it is not known how this Python keeps them.
+pub fn values(frame_object: usize) -> Option<Vec<(String, usize)>> {
+    // `PyFrameObject` begins with the frame before it and the interpreter's frame, in every version that is known.
+    const FRAME: usize = size_of::<ffi::PyObject>() + size_of::<usize>();
+    let layout = layout_that_holds()?;
+    let reader = Reader::own()?;
+    let frame = reader.word(frame_object, FRAME)?;
+    let code = untagged(reader.word(frame, layout.frame.code)?);
+    (reader.class(code)? == reader.code_type).then_some(())?;
+    let values = frame.checked_add(layout.frame.locals)?;
+    let value = |(index, name): (usize, Option<String>)| {
+        let reference = reader.word(values, index * size_of::<usize>())?;
+        // Both bits are set in a small number, which is no reference.
+        let is_object = untagged(reference) != 0 && reference & 3 != 3;
+        is_object.then(|| Some((name?, untagged(reference))))?
+    };
+    let names = reader.variables(code)?;
+    Some(names.into_iter().enumerate().filter_map(value).collect())
 }
 
 impl Reader {

@@ -90,7 +90,7 @@ fn explain_import(
     why_import::note(user, exception).map_err(|error| error.into_exception(py))
 }
 
-/// Run a magic and return its report, or None if the line bound the rows to a name.
+/// Run a magic and return its report, or None if the line bound it to a name.
 #[pyfunction]
 #[pyo3(signature = (name, line, cell=None, user_ns=None))]
 fn run_magic<'py>(
@@ -118,7 +118,7 @@ fn run_magic<'py>(
         .map_err(|error| error.into_exception(py))
 }
 
-/// Hands a report to Python, or binds its rows to the name that the line gave.
+/// Hands a report to Python, or binds it to the name that the line gave.
 fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyReport>, Error> {
     let is_quiet = asked.report.quiet && !asked.report.as_json;
     let report = PyReport::new(asked.report);
@@ -126,7 +126,7 @@ fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyRepo
         None if is_quiet => Ok(None),
         None => Ok(Some(report)),
         Some(variable) if is_name(user.py, &variable)? => {
-            user.namespace.set_item(variable, report.list(user.py)?)?;
+            user.namespace.set_item(variable, report)?;
             Ok(None)
         }
         Some(other) => Err(Error::Usage(format!(

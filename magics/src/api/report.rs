@@ -28,7 +28,7 @@ impl PyReport {
         }
     }
 
-    pub(crate) fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
+    fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
         let make = || {
             let rows = self.report.rows.iter().map(|row| object(py, row.iter()));
             let rows = rows.collect::<PyResult<Vec<_>>>()?;

@@ -20,6 +20,7 @@ use self::arrays::Arrays;
 use self::regions::{Map, RegionRow};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
+use crate::memory::arrow_pools::{self, MemoryPool};
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, Schema, fields, rows};
 
@@ -67,7 +68,7 @@ impl Magic for AddrMap {
     }
 
     fn run(args: &AddrMapArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let arrays = context.user.map(Arrays::of);
+        let arrays = context.user.map(Arrays::of).transpose()?;
         if let Some(address) = &args.at {
             return at::report(address, &arrays.unwrap_or_default());
         }
@@ -76,12 +77,20 @@ impl Magic for AddrMap {
             limits.push("Python runs something else, so arrays have no names".to_owned());
         }
         let arrays = arrays.unwrap_or_default();
-        context.without_gil(|| report(args, &arrays, limits))
+        let pools = context.user.map(|user| arrow_pools::used(user.py));
+        let pools = pools.transpose()?.unwrap_or_default();
+        context.without_gil(|| report(args, &arrays, pools, limits))
     }
 }
 
-fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Result<Report, Error> {
+fn report(
+    args: &AddrMapArgs,
+    arrays: &Arrays,
+    mut pools: Vec<MemoryPool>,
+    mut limits: Vec<String>,
+) -> Result<Report, Error> {
     let map = Map::read(arrays, args.pss, &mut limits)?;
+    arrow_pools::hold(&mut pools, map.rows.iter().filter_map(|row| row.pool));
     let malloc = Malloc::read();
     let memory_limits = memory_limits::all();
     let totals = regions::totals(&map.rows);
@@ -113,11 +122,11 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
         columns: columns::COLUMNS,
         rows: shown,
         chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
-        summary: summary(&map.rows, &totals, malloc.as_ref()),
-        diagnoses: findings::all(&map.rows, malloc.as_ref(), &memory_limits),
+        summary: summary(&map.rows, &totals, malloc.as_ref(), &pools),
+        diagnoses: findings::all(&map.rows, malloc.as_ref(), &pools, &memory_limits),
         facts: fields(
-            json!({"totals": totals, "malloc": malloc_facts, "limits_of_memory": memory_limits,
-            "max_map_count": memory_limits::regions()}),
+            json!({"totals": totals, "malloc": malloc_facts, "pools": pools,
+            "limits_of_memory": memory_limits, "max_map_count": memory_limits::regions()}),
         )?,
         limits,
         ..Report::default()
@@ -125,7 +134,12 @@ fn report(args: &AddrMapArgs, arrays: &Arrays, mut limits: Vec<String>) -> Resul
 }
 
 /// How much of what there is, the largest first.
-fn summary(all: &[RegionRow], totals: &[regions::Total], malloc: Option<&Malloc>) -> Vec<String> {
+fn summary(
+    all: &[RegionRow],
+    totals: &[regions::Total],
+    malloc: Option<&Malloc>,
+    pools: &[MemoryPool],
+) -> Vec<String> {
     let is_taken = |row: &&RegionRow| row.kind != "reserved";
     let size: usize = all.iter().filter(is_taken).map(|row| row.size).sum();
     let written = |total: &regions::Total| match total.rss {
@@ -166,5 +180,6 @@ fn summary(all: &[RegionRow], totals: &[regions::Total], malloc: Option<&Malloc>
             bytes(free)
         )
     });
-    std::iter::once(first).chain(second).collect()
+    let pools = pools.iter().map(MemoryPool::sentence);
+    std::iter::once(first).chain(second).chain(pools).collect()
 }

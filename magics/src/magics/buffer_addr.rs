@@ -5,6 +5,7 @@
 
 mod columns;
 mod findings;
+mod fold;
 mod groups;
 mod overlap;
 mod place;
@@ -34,8 +35,9 @@ use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
 ///
-/// Understands NumPy arrays, pandas Series, DataFrames and Indexes, pyarrow arrays and tables, torch tensors, and
-/// everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
+/// Understands NumPy arrays, pandas Series, DataFrames, Indexes and arrays, pyarrow arrays and tables, polars Series and
+/// DataFrames, torch tensors, and everything with the buffer protocol (bytes, bytearray, memoryview, array.array, mmap), `__array_interface__` or DLPack.
+/// An object that holds others, such as a list, a sparse matrix or a Dataset, is opened.
 /// A NAME may have attributes and subscripts: `frame.index`, `"d['x'][3].w"`. Without a NAME all variables that export memory are listed.
 /// Flags: C and F contiguous in C and Fortran order, W writeable, A64 at a multiple of 64 bytes.
 #[derive(Debug, clap::Args)]
@@ -46,6 +48,9 @@ pub(crate) struct BufferAddrArgs {
     /// Also what lists, dicts and other objects hold
     #[arg(long)]
     all: bool,
+    /// A row for each buffer, also for those that are alike and at many places of a list
+    #[arg(long)]
+    each: bool,
     /// Draw who lies where in whose memory, with the chain of bases
     #[arg(long)]
     graph: bool,
@@ -60,6 +65,8 @@ pub(crate) struct BufferAddrArgs {
 /// One line of the report before it is written.
 struct Listed<'py> {
     name: String,
+    /// The type of the object that was asked.
+    kind: String,
     buffer: Result<Buffer<'py>, String>,
     owner: BufferOwner,
     refs: Option<isize>,
@@ -67,6 +74,8 @@ struct Listed<'py> {
     backed: Backed,
     allocated_at: Option<String>,
     shares_with: Vec<usize>,
+    /// The name of the row that shows it.
+    row_name: String,
 }
 
 /// Whose memory it is.
@@ -117,7 +126,7 @@ impl Magic for BufferAddr {
         let mut memory = context.without_gil(|| MemoryMap::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
         let names = VariableNames::of(user, &targets);
-        let mut listed = list(args, &targets, &names, user.py)?;
+        let mut listed = list(args, targets, &names, user.py)?;
         name_owners(&mut listed);
         for one in &mut listed {
             look_at_memory(one, &mut memory);
@@ -126,6 +135,12 @@ impl Magic for BufferAddr {
         limits.extend(limit);
         limits.extend(overlap::find(user.py, &mut listed)?);
         let sizes = ListedSizes::of(&listed);
+        let folded = fold::rows(&listed, args.each);
+        for row in &folded {
+            for &index in &row.members {
+                listed[index].row_name.clone_from(&row.name);
+            }
+        }
         let has_view = listed.iter().any(|one| !one.owner.is_self);
         let groups = match args.graph || has_view {
             true => groups::of(&listed),
@@ -134,18 +149,19 @@ impl Magic for BufferAddr {
         Ok(Report {
             name: Self::NAME,
             columns: columns::COLUMNS,
-            rows: rows(listed.iter().map(|one| row::of(one, &listed)))?,
+            rows: rows(folded.iter().map(|row| row::of(row, &listed)))?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,
                 "distinct_bytes": sizes.distinct,
                 "distinct_is_exact": sizes.exact,
+                "held_bytes": sizes.held,
             }))?,
             listing: match args.graph {
                 true => groups::listing(&groups),
                 false => Vec::new(),
             },
             chart: groups::ruler(&groups, args.graph),
-            summary: vec![sizes.sentence(listed.len())],
+            summary: summary(&folded, &listed, &sizes),
             diagnoses: findings::all(&listed),
             limits,
             ..Report::default()
@@ -178,7 +194,7 @@ impl VariableNames {
 
 fn list<'py>(
     args: &BufferAddrArgs,
-    targets: &[BufferTarget<'py>],
+    targets: Vec<BufferTarget<'py>>,
     names: &VariableNames,
     py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
@@ -189,7 +205,8 @@ fn list<'py>(
     };
     let mut listed = Vec::new();
     for target in targets {
-        for found in buffers::of(&target.object, target.is_named) {
+        let kind = type_name(&target.object);
+        for found in target.found {
             if !is_large(&found) {
                 continue;
             }
@@ -208,12 +225,14 @@ fn list<'py>(
                 name: format!("{}{}", target.name, found.part),
                 // A part is made for this report, and says nothing about the user's references.
                 refs: found.part.is_empty().then_some(target.refs),
+                kind: kind.clone(),
                 buffer: found.buffer,
                 owner,
                 mapping: None,
                 backed: Backed::default(),
                 allocated_at,
                 shares_with: Vec::new(),
+                row_name: String::new(),
             });
         }
     }
@@ -281,6 +300,8 @@ struct ListedSizes {
     listed: usize,
     distinct: usize,
     exact: bool,
+    /// With all of the owners' memory, which lives as long as a view of it.
+    held: usize,
 }
 
 impl ListedSizes {
@@ -307,7 +328,10 @@ impl ListedSizes {
             exact &= touched.is_some();
             pieces.extend(touched.unwrap_or_else(|| vec![layout.bounds()]));
         }
+        let held = listed.iter().filter_map(|one| one.owner.span).collect();
+        let held = spans::union([pieces.clone(), held].concat());
         Self {
+            held: held.into_iter().map(Span::len).sum(),
             listed: layouts().map(Layout::listed).fold(0, usize::saturating_add),
             distinct: spans::union(pieces).into_iter().map(Span::len).sum(),
             exact,
@@ -319,10 +343,37 @@ impl ListedSizes {
             return "no variable exports memory".into();
         }
         let about = if self.exact { "" } else { "at most " };
+        let held = match self.held > self.distinct {
+            true => format!(", {} held", bytes(self.held as f64)),
+            false => String::new(),
+        };
         format!(
-            "{} listed, {about}{} distinct",
+            "{} listed, {about}{} distinct{held}",
             bytes(self.listed as f64),
             bytes(self.distinct as f64)
         )
     }
+}
+
+/// So many errors are told in full.
+const ERRORS: usize = 8;
+
+/// The sizes, and why some objects have shown no memory: too long for a table.
+fn summary(folded: &[fold::FoldedRow], listed: &[Listed<'_>], sizes: &ListedSizes) -> Vec<String> {
+    let error = |row: &fold::FoldedRow| {
+        let error = listed[row.members[0]].buffer.as_ref().err()?;
+        Some(format!("{}: {error}", row.name))
+    };
+    let shown = listed.iter().filter(|one| one.buffer.is_ok()).count();
+    let mut sentences = vec![sizes.sentence(shown)];
+    let mut errors: Vec<String> = folded.iter().filter_map(error).collect();
+    let hidden = errors.len().saturating_sub(ERRORS);
+    errors.truncate(ERRORS);
+    sentences.extend(errors);
+    if hidden > 0 {
+        sentences.push(format!(
+            "and {hidden} more have shown none; the field error says why"
+        ));
+    }
+    sentences
 }

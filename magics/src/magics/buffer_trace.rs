@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, User};
+use crate::memory::arrow_pools::{self, MemoryPool};
 use crate::memory::buffers;
 use crate::memory::keepers::Keepers;
 use crate::numpy::arrays;
@@ -95,7 +96,7 @@ fn report(
     sizes: &[(String, usize)],
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
-    let keepers = Keepers::of(user)?;
+    let keepers = Keepers::of(user, log.alive.keys().copied())?;
     let cell = lane::running_cell();
     let mut all = rows_of(log, body, cell, &keepers);
     all.sort_by_key(|row| row.number);
@@ -114,6 +115,7 @@ fn report(
         limits.push("there are too many objects to look for everyone who keeps a buffer".into());
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
+    let pools = arrow_pools::all(user.py)?;
     let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
@@ -129,8 +131,12 @@ fn report(
             "largest_bytes": log.largest,
             "smaller": log.smaller,
             "not_copied": not_copied(log, sizes),
+            "pools": pools,
         }))?,
-        summary: summary(log, &kept, kept_bytes, sizes),
+        summary: summary(log, &kept, kept_bytes, sizes)
+            .into_iter()
+            .chain(pools.iter().map(MemoryPool::sentence))
+            .collect(),
         rows: rows(all)?,
         limits,
         ..Report::default()

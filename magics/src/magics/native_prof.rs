@@ -3,6 +3,7 @@
 //! The samples are taken by `diaphane_trace::sampler`; here they get names (`gather`), are added up (`profile`) and drawn
 //! (`flame`).
 
+mod children;
 mod columns;
 mod export;
 mod findings;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use diaphane_sight::linker::libraries;
 use diaphane_trace::sampler::{self, Clock, SamplerPlan, Threads};
 
+use self::children::Children;
 use self::export::{Format, OutputFile};
 use self::gather::Gather;
 use self::profile::Profile;
@@ -141,12 +143,13 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
     begin_above(main);
     let gather = Gather::new(main, &file, settings.lines);
     let plan = plan(settings, main, stack_pointer())?;
+    let children = user.py.detach(Children::begin);
     let running = sampler::begin(plan, gather)
         .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
     let (started, before) = (Instant::now(), usage());
     let outcome = body.run();
     let (elapsed, after) = (started.elapsed(), usage());
-    let ended = user.py.detach(|| running.end());
+    let (ended, children) = user.py.detach(|| (running.end(), children.end()));
     outcome?;
     let Some((gather, totals)) = ended else {
         return Err(Error::Usage(
@@ -159,6 +162,7 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
     let spent = Spent {
         elapsed,
         usage: after.since(before),
+        children,
     };
     report(settings, &profile, &spent)
 }

@@ -5,7 +5,7 @@ mod columns;
 use std::collections::HashSet;
 
 use diaphane_forks::ProcessLock;
-use diaphane_sight::proc::processes::{Process, ProcessKind, family};
+use diaphane_sight::proc::processes::{LostBy, Process, ProcessKind, family};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,6 +16,8 @@ use diaphane_report::{Report, Schema, fields, rows};
 
 /// List this process and all that it started, with what has changed since the last time.
 ///
+/// What has lost its parent, such as `nohup sleep 300 &` of a shell that has ended, is listed too: it is known by the
+/// session or group of this process, or by a variable in its environment.
 /// Code of NumPy and of other libraries runs inside of this process; a child is a copy of it (fork, multiprocessing), or
 /// another program (subprocess, spawn).
 #[derive(Debug, clap::Args)]
@@ -39,6 +41,8 @@ struct ProcessRow {
     /// `new` if it was not there at the last look.
     change: Option<&'static str>,
     state: String,
+    lost_by: Option<LostBy>,
+    end: Option<String>,
     threads: usize,
     rss: Option<u64>,
     pss: Option<u64>,
@@ -105,6 +109,7 @@ impl Magic for ProcessTree {
                 "threads": family.iter().map(|one| one.threads).sum::<usize>(),
                 "private": family.iter().filter_map(|one| one.private).sum::<u64>(),
                 "gone": gone,
+                "lost": family.iter().filter(|one| one.lost.is_some()).count(),
             }))?,
             summary: summary(&family, before.as_deref(), gone, is_new),
             limits,
@@ -128,6 +133,8 @@ fn row(one: &Process, is_new: bool) -> ProcessRow {
         kind: one.kind,
         change: is_new.then_some("new"),
         state: one.state.clone(),
+        lost_by: one.lost,
+        end: one.lost.map(|_| format!("!kill {}", one.pid)),
         threads: one.threads,
         rss: one.rss,
         pss: one.pss,
@@ -144,6 +151,9 @@ fn what(one: &Process) -> String {
         ProcessKind::Own => "this kernel".into(),
         ProcessKind::Fork => "a fork: a copy of its parent".into(),
         ProcessKind::Zombie => "ended, and not waited for".into(),
+        _ if one.lost.is_some() && one.depth == 0 => {
+            "started here, and its parent has ended".into()
+        }
         ProcessKind::Program if says("multiprocessing.resource_tracker") => {
             "multiprocessing's resource tracker".into()
         }
@@ -168,8 +178,10 @@ fn summary(
         0 | 1 => format!("one process with {threads} threads and no child, {memory} of its own"),
         count => format!("{count} processes with {threads} threads, {memory} of their own"),
     };
+    let mut sentences = vec![state];
+    sentences.extend(lost(family));
     let Some(before) = before else {
-        return vec![state];
+        return sentences;
     };
     let new = family.iter().filter(|one| is_new(one)).count();
     let threads_before: usize = before.iter().map(|(_, threads)| threads).sum();
@@ -183,5 +195,23 @@ fn summary(
              {threads}"
         ),
     };
-    vec![state, since]
+    sentences.push(since);
+    sentences
+}
+
+/// What has lost its parent, and how to end it.
+fn lost(family: &[Process]) -> Option<String> {
+    let lost = family.iter().filter(|one| one.lost.is_some());
+    let numbers: Vec<String> = lost.map(|one| one.pid.to_string()).collect();
+    let whose = match numbers.len() {
+        0 => return None,
+        1 => "1 was started here and has lost its parent, so that nobody waits for it".to_owned(),
+        many => format!(
+            "{many} were started here and have lost their parents, so that nobody waits for them"
+        ),
+    };
+    Some(format!(
+        "{whose}; !kill {} ends what is of no use",
+        numbers.join(" ")
+    ))
 }

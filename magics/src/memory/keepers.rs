@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use pyo3::prelude::*;
 
 use crate::magic::User;
+use crate::memory::object_graph::{Root, roots};
 use crate::memory::{buffers, object_graph};
 
 /// Who keeps a buffer.
@@ -23,15 +24,23 @@ pub(crate) struct Keepers {
 }
 
 impl Keepers {
-    /// Looks at everything that the user's variables hold.
-    pub fn of(user: User<'_, '_>) -> PyResult<Self> {
-        let roots: Vec<(String, Bound<'_, PyAny>)> = user
-            .namespace
-            .iter()
-            .filter_map(|(name, value)| Some((name.extract().ok()?, value)))
-            .collect();
-        let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
-        let mut names: HashMap<usize, Keeper> = HashMap::new();
+    /// Looks at everything that the user's variables hold; and where that does not explain some of the addresses, at
+    /// whatever else there is.
+    pub fn of(user: User<'_, '_>, addresses: impl Iterator<Item = usize>) -> PyResult<Self> {
+        let mut keepers = Self {
+            names: HashMap::new(),
+            is_cut: false,
+        };
+        keepers.look(user, &roots::all(user)?)?;
+        let mut unexplained = addresses.filter(|address| !keepers.names.contains_key(address));
+        if unexplained.next().is_some() {
+            keepers.look(user, &roots::elsewhere(user)?)?;
+        }
+        Ok(keepers)
+    }
+
+    fn look(&mut self, user: User<'_, '_>, roots: &[Root<'_>]) -> PyResult<()> {
+        let traversal = object_graph::from(user.py, user.namespace.as_any(), roots)?;
         let mut views = Vec::new();
         for reached in traversal.found {
             for found in buffers::of(&reached.object, false) {
@@ -39,35 +48,24 @@ impl Keepers {
                 let name = format!("{}{}", reached.name, found.part);
                 let is_view = !buffer.is_owner();
                 let keeper = Keeper { name, is_view };
-                match numpy_owner(&buffer)? {
+                match buffer.whole()?.map(|whole| whole.start) {
                     Some(address) if is_view => views.push((address, keeper)),
                     Some(address) => {
-                        names.entry(address).or_insert(keeper);
+                        self.names.entry(address).or_insert(keeper);
                     }
                     None => {}
                 }
             }
         }
         for (address, keeper) in views {
-            names.entry(address).or_insert(keeper);
+            self.names.entry(address).or_insert(keeper);
         }
-        Ok(Self {
-            names,
-            is_cut: traversal.is_cut,
-        })
+        self.is_cut |= traversal.is_cut;
+        Ok(())
     }
 
     /// Who keeps the buffer at an address.
     pub fn at(&self, address: usize) -> Option<&Keeper> {
         self.names.get(&address)
     }
-}
-
-/// Where the memory of the array begins that a buffer belongs to.
-fn numpy_owner(buffer: &buffers::Buffer<'_>) -> PyResult<Option<usize>> {
-    if buffer.is_owner() {
-        return Ok(Some(buffer.layout.address));
-    }
-    let owner = buffers::array(buffer.owner())?;
-    Ok(owner.map(|owner| owner.layout.address))
 }

@@ -1,12 +1,14 @@
 //! Finds what exports memory inside the user's objects: in dicts, lists, tuples, instances and whatever else the garbage
-//! collector can look into.
+//! collector can look into; also what functions, generators and the tracebacks of errors keep.
 //!
 //! While it walks no Python code runs: dicts and lists are read as they are, and other objects are asked by the function
 //! through which the garbage collector asks them (`tp_traverse`). So references can be followed without holding them, and
 //! a hundred thousand objects take milliseconds.
 
+mod code;
 mod kinds;
 mod names;
+pub(crate) mod roots;
 
 use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
@@ -16,6 +18,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use self::kinds::{Kinds, ObjectKind};
+use crate::numpy::arrays;
 
 /// Beyond so many objects a walk ends.
 const MOST: usize = 2_000_000;
@@ -34,6 +37,9 @@ pub(crate) struct Traversal<'py> {
     pub is_cut: bool,
 }
 
+/// A named object to look from.
+pub(crate) type Root<'py> = (String, Bound<'py, PyAny>);
+
 /// Where an object was found in another one.
 #[derive(Clone, Copy)]
 enum Edge {
@@ -43,6 +49,12 @@ enum Edge {
     Key(*mut PyObject),
     /// At a place in a list or a tuple.
     Index(usize),
+    /// At a place of an array of several axes.
+    Flat(usize),
+    /// Behind an attribute that is no entry of a dict.
+    Attribute(&'static str),
+    /// A variable of this number that a function has from the one around it.
+    Closure(usize),
     /// Somewhere inside.
     Inside,
 }
@@ -58,6 +70,8 @@ struct GraphNode {
 /// A walk through everything that the roots hold.
 struct Walk {
     kinds: Kinds,
+    /// Whether NumPy is there.
+    has_arrays: bool,
     nodes: Vec<GraphNode>,
     seen: HashSet<usize>,
     found: Vec<usize>,
@@ -67,10 +81,11 @@ struct Walk {
 pub(crate) fn from<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyAny>,
-    roots: &[(String, Bound<'py, PyAny>)],
+    roots: &[Root<'py>],
 ) -> PyResult<Traversal<'py>> {
     let mut walk = Walk {
         kinds: Kinds::of(py)?,
+        has_arrays: arrays::is_imported(py)?,
         nodes: Vec::new(),
         // The user's functions lead back to the namespace.
         seen: HashSet::from([namespace.as_ptr().addr()]),
@@ -80,9 +95,9 @@ pub(crate) fn from<'py>(
     let _pause = Pause::begin();
     let mut next = 0;
     // What a variable holds is found there, and not in the history of the notebook, which is one step away.
-    for is_late in [false, true] {
+    for stage in 0..roots::STAGES {
         for (number, (name, root)) in roots.iter().enumerate() {
-            if is_history(name) == is_late {
+            if roots::stage(name) == stage {
                 walk.add(root.as_ptr(), 0, Edge::Root(number));
             }
         }
@@ -99,11 +114,6 @@ pub(crate) fn from<'py>(
         found: walk.found.iter().map(name).collect(),
         is_cut: next < walk.nodes.len(),
     })
-}
-
-/// Whether IPython put a variable there, to keep what cells showed.
-fn is_history(name: &str) -> bool {
-    name.starts_with('_') || name == "Out"
 }
 
 /// A reference of our own to an object that the walk reached.
@@ -139,8 +149,14 @@ impl Walk {
         match kind {
             ObjectKind::Dict => self.open_dict(object, index),
             ObjectKind::List | ObjectKind::Tuple => self.open_sequence(object, kind, index),
-            ObjectKind::Other => self.open_other(object, index),
-            ObjectKind::Memory | ObjectKind::Nothing => {}
+            ObjectKind::Class => self.open_class(object, index),
+            ObjectKind::Function => self.open_function(object, index),
+            ObjectKind::Frame => self.open_frame(object, index),
+            ObjectKind::Traceback | ObjectKind::Generator | ObjectKind::Other => {
+                self.open_other(object, index);
+            }
+            ObjectKind::Memory => self.open_array(object, index),
+            ObjectKind::Nothing => {}
         }
     }
 
@@ -167,6 +183,62 @@ impl Walk {
             if !item.is_null() {
                 self.add(item, index, Edge::Index(place.cast_unsigned()));
             }
+        }
+    }
+
+    /// What an array of objects holds.
+    fn open_array(&mut self, array: *mut PyObject, index: usize) {
+        if !self.has_arrays {
+            return;
+        }
+        let Some((items, is_flat)) = arrays::objects(&bound(code::here(), array)) else {
+            return;
+        };
+        for (place, item) in items.into_iter().enumerate() {
+            let step = if is_flat {
+                Edge::Index(place)
+            } else {
+                Edge::Flat(place)
+            };
+            if !item.is_null() {
+                self.add(item, index, step);
+            }
+        }
+    }
+
+    /// What the class itself holds, if the user wrote it.
+    fn open_class(&mut self, class: *mut PyObject, index: usize) {
+        let class = class.cast::<ffi::PyTypeObject>();
+        // SAFETY: it is a class; the dict of one that Python code made lies in this field, in every version.
+        let dict = unsafe { (*class).tp_dict };
+        if kinds::module_of(class).as_deref() == Some("__main__") && !dict.is_null() {
+            self.open_dict(dict, index);
+        }
+    }
+
+    /// What a function keeps, but for its globals, which are its module's.
+    fn open_function(&mut self, function: *mut PyObject, index: usize) {
+        for (number, cell) in code::closure(function).into_iter().enumerate() {
+            self.add(cell, index, Edge::Closure(number));
+        }
+        for (name, held) in code::attributes(function) {
+            self.add(held, index, Edge::Attribute(name));
+        }
+        let own = names::attributes(function);
+        if !own.is_null() {
+            self.add(own, index, Edge::Inside);
+        }
+    }
+
+    /// The variables of a function that runs, or that an error has ended.
+    fn open_frame(&mut self, frame: *mut PyObject, index: usize) {
+        match code::variables(frame) {
+            Some(variables) => {
+                for (_, value) in variables {
+                    self.add(value, index, Edge::Inside);
+                }
+            }
+            None => self.open_other(frame, index),
         }
     }
 

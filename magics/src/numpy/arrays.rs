@@ -130,6 +130,22 @@ pub(crate) fn item_place(object: &Bound<'_, PyAny>) -> Option<(u32, u32)> {
     places.into_iter().find(holds)
 }
 
+/// The objects that an array of objects holds, in their order, NULL for `None`, and whether it has one axis; nothing of another one, or of
+/// one with gaps. Only where NumPy is imported.
+#[allow(unsafe_code, reason = "the items are plain pointers")]
+pub(crate) fn objects(object: &Bound<'_, PyAny>) -> Option<(Vec<*mut PyObject>, bool)> {
+    let array = object.cast::<PyUntypedArray>().ok()?;
+    if array.dtype().kind() != b'O' || !array.is_c_contiguous() {
+        return None;
+    }
+    let first = fields(array).address;
+    let count: usize = array.shape().iter().product();
+    let items = std::ptr::with_exposed_provenance::<*mut PyObject>(first);
+    // SAFETY: an array of objects without gaps has so many pointers there, each NULL or a reference that it owns.
+    let items = (0..count).map(|index| unsafe { items.add(index).read() });
+    Some((items.collect(), array.ndim() == 1))
+}
+
 struct Fields<'py> {
     address: usize,
     base: Option<Bound<'py, PyAny>>,

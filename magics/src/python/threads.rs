@@ -1,6 +1,7 @@
 //! Python's own names of its threads.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -9,6 +10,18 @@ use diaphane_cpython::modules::imported;
 
 /// The names that Python gave to its threads, by the kernel's numbers. Python is not asked to import anything.
 pub(crate) fn thread_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
+    named_by(py, "native_id")
+}
+
+/// The same by Python's own numbers.
+pub(crate) fn threads_by_identity(py: Python<'_>) -> PyResult<HashMap<u64, String>> {
+    named_by(py, "ident")
+}
+
+fn named_by<K>(py: Python<'_>, number: &str) -> PyResult<HashMap<K, String>>
+where
+    K: Eq + Hash + for<'a, 'py> FromPyObject<'a, 'py>,
+{
     let Some(threading) = imported(py, "threading")? else {
         return Ok(HashMap::new());
     };
@@ -16,12 +29,15 @@ pub(crate) fn thread_names(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
     for thread in threading.call_method0("enumerate")?.try_iter()? {
         let thread = thread?;
         // A thread that was made but not started has no number yet; a subclass may answer anything.
-        let tid = thread.getattr("native_id").and_then(|tid| tid.extract());
+        let key = thread
+            .getattr(number)
+            .ok()
+            .and_then(|key| key.extract::<K>().ok());
         let name = thread
             .getattr("name")
             .and_then(|name| Ok(name.cast_into::<PyString>()?.to_string_lossy().into()));
-        if let (Ok(tid), Ok(name)) = (tid, name) {
-            names.insert(tid, name);
+        if let (Some(key), Ok(name)) = (key, name) {
+            names.insert(key, name);
         }
     }
     Ok(names)

@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 use diaphane_cpython::lazy::statement_behind;
 
 use crate::python::ipython::{cell_of, source_line};
-use crate::session::audit_events;
+use crate::session::{audit_events, float_modes};
 
 /// A program that loads more libraries than this loads the same ones over and over.
 const MOST: usize = 16_384;
@@ -43,6 +43,8 @@ pub(crate) struct Load {
     pub means: Means,
     /// The module, or the name that `ctypes` was given.
     pub what: String,
+    /// The thread that asked, and when, as `float_modes` counts.
+    pub thread: (i32, u64),
     /// The cell that the thread worked for which asked.
     pub cell: Option<CellId>,
     /// The modules that were being imported, the one that the user named first.
@@ -168,6 +170,7 @@ fn loads() -> ProcessLockGuard<'static, Loads> {
 /// Called for every audit event of the process, and so decides by the first letters.
 #[allow(unsafe_code, reason = "called by CPython with raw pointers")]
 unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    float_modes::look();
     // SAFETY: CPython passes the name of the event as text that ends with NUL.
     let event = unsafe { CStr::from_ptr(event) };
     let means = match event.to_bytes() {
@@ -242,6 +245,7 @@ fn note(means: Means, args: &Bound<'_, PyAny>) -> Option<()> {
         let load = Arc::new(Load {
             means,
             what,
+            thread: float_modes::begin_load(),
             cell,
             chain,
             line,

@@ -5,6 +5,7 @@ pub(crate) mod audit_events;
 pub(crate) mod cell_body;
 mod crash_notes;
 pub(crate) mod deltas;
+pub(crate) mod float_modes;
 pub(crate) mod import_audit;
 pub(crate) mod journal;
 pub(crate) mod lane;

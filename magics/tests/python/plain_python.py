@@ -101,9 +101,12 @@ def test_reports_are_compared_and_filtered():
             raise AssertionError("nonsense was accepted")
 
 
-def test_rows_are_bound_to_a_name():
+def test_a_report_is_bound_to_a_name():
     assert run_magic("threads", "--as found", None, namespace) is None
-    assert [row["tid"] for row in namespace["found"]] == sorted(row["tid"] for row in namespace["found"])
+    found = namespace["found"]
+    assert [row["tid"] for row in found] == sorted(row["tid"] for row in found)
+    assert found[0] == found.rows[0] and found[-1] in found and len(found[:1]) == 1
+    assert found.facts and found.name == "threads"
 
 
 def test_json_text_and_html_tell_the_same():

@@ -1,4 +1,8 @@
-//! This process and those that it started, as the kernel's files tell: what they run and what memory they have alone.
+//! This process and those that it started, as the kernel's files tell: what they run, what memory they have alone, and
+//! which have lost their parents.
+
+mod cpu_time;
+mod lost;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -6,6 +10,9 @@ use std::fs;
 
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
+
+pub use cpu_time::{ChildrenTime, children_time, descendants};
+pub use lost::{LostBy, MARK, mark};
 
 /// What a child is to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +41,8 @@ pub struct Process {
     pub name: String,
     /// What it is to this process.
     pub kind: ProcessKind,
+    /// By what it is known, if its parent has ended; it or one above it has another parent now.
+    pub lost: Option<LostBy>,
     /// Its arguments, the first one being the program.
     pub command: Vec<String>,
     /// What its first thread does: `runnable`, `sleeping`, and so on.
@@ -77,7 +86,7 @@ pub(crate) fn below(system: &System, root: Pid) -> Vec<(Pid, usize)> {
     found
 }
 
-/// This process and all below it, parents before children.
+/// This process and all below it, parents before children; then what was started here and has lost its parent.
 #[must_use]
 pub fn family() -> Vec<Process> {
     let Ok(mut system) = System::new() else {
@@ -86,9 +95,15 @@ pub fn family() -> Vec<Process> {
     let own = Pid::from_u32(std::process::id());
     let parents = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, parents);
-    let family = below(&system, own);
+    let below = below(&system, own);
+    let lost = lost::find(&system, &below);
+    let own_ones = below.into_iter().map(|(pid, depth)| (pid, depth, None));
+    let lost = lost
+        .into_iter()
+        .map(|(pid, depth, by)| (pid, depth, Some(by)));
+    let family: Vec<(Pid, usize, Option<LostBy>)> = own_ones.chain(lost).collect();
     // Only these are asked for more, since a machine may have thousands of others.
-    let pids: Vec<Pid> = family.iter().map(|(pid, _)| *pid).collect();
+    let pids: Vec<Pid> = family.iter().map(|(pid, ..)| *pid).collect();
     let details = ProcessRefreshKind::nothing()
         .with_cpu()
         .with_memory()
@@ -99,7 +114,12 @@ pub fn family() -> Vec<Process> {
     let Some(this) = system.process(own) else {
         return Vec::new();
     };
-    let one = |(pid, depth)| Some(process(system.process(pid)?, this, depth));
+    let one = |(pid, depth, lost)| {
+        Some(Process {
+            lost,
+            ..process(system.process(pid)?, this, depth)
+        })
+    };
     family.into_iter().filter_map(one).collect()
 }
 
@@ -119,6 +139,7 @@ fn process(one: &sysinfo::Process, own: &sysinfo::Process, depth: usize) -> Proc
         depth,
         name: one.name().to_string_lossy().into_owned(),
         kind,
+        lost: None,
         command: command
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),

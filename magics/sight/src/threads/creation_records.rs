@@ -6,11 +6,12 @@
 //! Nothing is allocated and no lock is taken, so threads may be started wherever the C library allows it.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::running_cells;
 use super::running_cells::CellId;
 use crate::crash::alternate_stack;
+use crate::proc::resource_usage::flushes_subnormals;
 
 /// Threads beyond this many are started without a record.
 const MOST: usize = 1024;
@@ -41,6 +42,8 @@ pub struct CreationRecord {
     pub creator: i32,
     /// The cell that the creator worked for.
     pub cell: Option<CellId>,
+    /// Whether it began with arithmetic that takes subnormal numbers for zero, as the creator's did.
+    pub flushes_subnormals: bool,
 }
 
 /// One record. It is free where `process` is not this process: a forked child inherits its parent's, without their
@@ -53,6 +56,7 @@ struct Slot {
     caller: AtomicUsize,
     creator: AtomicI32,
     cell: AtomicU64,
+    flushes: AtomicBool,
 }
 
 static SLOTS: [Slot; MOST] = [const { Slot::new() }; MOST];
@@ -106,6 +110,7 @@ pub unsafe fn create(
     slot.creator.store(own_tid(), Ordering::Relaxed);
     let cell = CellId::raw(running_cells::of_this_thread());
     slot.cell.store(cell, Ordering::Relaxed);
+    slot.flushes.store(flushes_subnormals(), Ordering::Relaxed);
     let record = std::ptr::from_ref(slot).cast_mut().cast();
     // SAFETY: by the caller's word; `live` gets a record that is static, and passes on the argument to the start routine.
     let code = unsafe { create(thread, attributes, live, record) };
@@ -188,6 +193,7 @@ impl Slot {
             caller: AtomicUsize::new(0),
             creator: AtomicI32::new(0),
             cell: AtomicU64::new(0),
+            flushes: AtomicBool::new(false),
         }
     }
 
@@ -204,6 +210,7 @@ impl Slot {
             caller: self.caller.load(Ordering::Acquire),
             creator: self.creator.load(Ordering::Acquire),
             cell: CellId::from_raw(self.cell.load(Ordering::Acquire)),
+            flushes_subnormals: self.flushes.load(Ordering::Acquire),
         };
         (tid() == Some(record.tid)).then_some(record)
     }
@@ -284,6 +291,7 @@ mod tests {
             caller: 42,
             creator: own_tid(),
             cell: Some(cell),
+            flushes_subnormals: false,
         };
         assert_eq!(find(), Some(expected));
         running_cells::end(cell);

@@ -6,32 +6,33 @@ use pyo3::prelude::*;
 
 use crate::magic::User;
 use crate::memory::buffers;
+use crate::memory::object_graph::{self, roots};
 
 /// The buffers of variables, in the order of their addresses.
 #[derive(Debug, Default)]
 pub(super) struct Arrays(Vec<(Span, String)>);
 
 impl Arrays {
-    /// Asks every variable that does not begin with an underscore.
-    pub fn of(user: User<'_, '_>) -> Self {
+    /// Asks whatever the user's variables hold, but for those that begin with an underscore.
+    pub fn of(user: User<'_, '_>) -> PyResult<Self> {
+        let mut objects = roots::visible(user);
+        objects.extend(roots::kept_by_python(user)?);
+        let traversal = object_graph::from(user.py, user.namespace.as_any(), &objects)?;
         let mut found = Vec::new();
-        // Copied first: asking an object may change the variables.
-        let variables: Vec<_> = user.namespace.iter().collect();
-        for (name, object) in variables {
-            let Ok(name) = name.extract::<String>() else {
-                continue;
-            };
-            if name.starts_with('_') {
-                continue;
-            }
-            for one in buffers::of(&object, false) {
-                let span = one.buffer.ok().map(|buffer| buffer.layout.bounds());
-                let span = span.filter(|span| !span.is_empty());
-                found.extend(span.map(|span| (span, format!("{name}{}", one.part))));
+        for reached in traversal.found {
+            for one in buffers::of(&reached.object, false) {
+                let Ok(buffer) = one.buffer else { continue };
+                let name = format!("{}{}", reached.name, one.part);
+                let bounds = buffer.layout.bounds();
+                // A view keeps the whole.
+                let whole = buffer.whole()?.filter(|whole| *whole != bounds);
+                found.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
+                found.push((bounds, name));
             }
         }
+        found.retain(|(span, _)| !span.is_empty());
         found.sort();
-        Self(found)
+        Ok(Self(found))
     }
 
     /// The arrays of each region that they touch. One with huge pages lies in several regions.

@@ -4,15 +4,16 @@ use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
-use diaphane_sight::regions::purposes;
+use diaphane_sight::regions::{RegionKind, purposes};
 use serde::Serialize;
 use serde_json::json;
 
 use super::AddrMap;
 use super::arrays::Arrays;
-use super::regions::{ARRAY, word};
+use super::regions::{ARRAY, POOL, word};
 use crate::error::Error;
 use crate::magic::Magic;
+use crate::memory::arrow_pools::PoolMappings;
 use diaphane_report::{Address, Report, fields, rows};
 
 #[derive(Serialize)]
@@ -75,6 +76,17 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
         hi: Address(region.span.end),
         name: region.name.clone(),
     };
+    // The library that has the notes has its place elsewhere.
+    let is_nameless = purpose.kind == RegionKind::Anonymous;
+    let all = is_nameless
+        .then(libraries::now)
+        .transpose()?
+        .unwrap_or_default();
+    let pool = PoolMappings::of(&all).part(region);
+    if let Some(pool) = pool.filter(|pool| pool.span.contains(address)) {
+        (row.kind, row.owner) = (POOL, Some(pool.backend.owner().to_owned()));
+        row.offset = Some(address - pool.span.start);
+    }
     if let Some((span, name)) = arrays.at(address) {
         (row.kind, row.owner, row.offset) = (ARRAY, Some(name.clone()), Some(address - span.start));
     } else if let Some(place) = symbols::place(address, &libraries) {

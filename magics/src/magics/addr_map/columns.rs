@@ -30,9 +30,9 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("regions", Show::Number, 6).optional()
         .means("with --group: how many regions were added up", "the regions"),
     Column::new("kind", Show::Text, 0).optional()
-        .means("code and data of libraries, heap, thread arena, stack, array, file, shared, jit (executable without a file), kernel, reserved (guard pages and the like), anonymous", "the region's name, the linker, the C library's descriptors of threads, malloc's header, your arrays"),
+        .means("code and data of libraries, heap, thread arena, stack, array, file, shared, jit (executable without a file), pool (of Arrow's allocators), kernel, reserved (guard pages and the like), anonymous", "the region's name, the linker, the C library's descriptors of threads, malloc's header, your arrays"),
     Column::new("owner", Show::Text, 0).at_least(16).optional()
-        .means("the library, the thread of the stack, or the variables that fill the region", "the linker, the C library, your variables"),
+        .means("the library, the thread of the stack, the variables that fill the region and what keeps them, or the pool", "the linker, the C library, your variables and all that they hold, the notes of Arrow's allocators"),
     Column::new("perms", Show::Text, 5).optional()
         .means("r, w, x for what may be done with it, p for private or s for shared; not with --group", "/proc/self/smaps, else maps"),
     Column::new("size", Show::Bytes, 1)
@@ -83,6 +83,7 @@ const AT_FIELDS: &[Field] = &[
 const FACTS: &[Field] = &[
     Field::new("totals", Show::Records, "the rows of --group kind", "the regions"),
     Field::new("malloc", Show::Object, "what malloc says of itself: arena (asked of Linux), in_use, free, mmap (large blocks) in bytes, and each of the arenas", "malloc_info"),
+    Field::new("pools", Show::Records, "Arrow's memory pools that have been used: backend, default, used and held in bytes (held is null where its mappings are not recognised), give_back (the line that returns what is not used)", "pyarrow, the notes of Arrow's allocators, /proc/self/pagemap"),
     Field::new("limits_of_memory", Show::Records, "the memory limits that are set: name, limit, used in bytes", "cgroup, getrlimit"),
     Field::new("max_map_count", Show::Number, "how many regions a process may have", "/proc/sys/vm/max_map_count"),
     Field::new("at", Show::Address, "with --at: the address", "the line"),

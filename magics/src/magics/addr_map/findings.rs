@@ -5,6 +5,7 @@ use diaphane_sight::proc::memory_limits::MemoryLimit;
 use diaphane_sight::runtimes::malloc::{Arena, Malloc};
 
 use super::regions::RegionRow;
+use crate::memory::arrow_pools::MemoryPool;
 use diaphane_report::view::bytes;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -17,6 +18,7 @@ const MANY_ARENAS: usize = 8;
 pub(super) fn all(
     rows: &[RegionRow],
     malloc: Option<&Malloc>,
+    pools: &[MemoryPool],
     memory_limits: &[MemoryLimit],
 ) -> Vec<Diagnosis> {
     let of_malloc = malloc
@@ -26,6 +28,7 @@ pub(super) fn all(
     found.extend(writable_code(rows));
     found.extend(memory_limits.iter().filter_map(near));
     found.extend(regions(rows.len()));
+    found.extend(pools.iter().filter_map(unused));
     found
 }
 
@@ -59,6 +62,28 @@ fn free(rows: &[RegionRow], malloc: &Malloc) -> Option<Diagnosis> {
             format!("free by malloc's own count: {}", bytes(malloc.free() as f64)),
         ],
         fix: "import ctypes; ctypes.CDLL(None).malloc_trim(0) gives whole free pages back to the system.".into(),
+    })
+}
+
+/// A006: memory that Arrow's tables had, and that its pool has not given back.
+fn unused(pool: &MemoryPool) -> Option<Diagnosis> {
+    let size = |size: Option<u64>| bytes(size.unwrap_or(0) as f64);
+    (pool.unused() >= WORTH).then(|| Diagnosis {
+        code: "A006",
+        severity: Severity::Info,
+        title: format!(
+            "Arrow's {} keeps {} in physical memory that no table uses.",
+            pool.backend,
+            size(Some(pool.unused()))
+        ),
+        evidence: vec![
+            format!("held: {}", size(pool.held)),
+            format!("used by Arrow's count: {}", size(pool.used)),
+        ],
+        fix: format!(
+            "{} gives whole free pages back to the system.",
+            pool.give_back
+        ),
     })
 }
 

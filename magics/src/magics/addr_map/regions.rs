@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::arrays::{Arrays, filled};
 use crate::error::Error;
+use crate::memory::arrow_pools::{PoolMappings, PoolPart};
 use diaphane_report::Address;
 
 /// One region.
@@ -29,6 +30,8 @@ pub(super) struct RegionRow {
     pub owner: Option<String>,
     pub name: Option<String>,
     pub arrays: Vec<String>,
+    #[serde(skip)]
+    pub pool: Option<PoolPart>,
 }
 
 /// The regions of one kind, or of one owner.
@@ -61,10 +64,19 @@ impl Map {
         };
         let libraries = libraries::loaded(&maps)?;
         let purposes = purposes(&maps, &libraries);
+        let pools = PoolMappings::of(&libraries);
         let arrays = arrays.by_region(&maps);
         let one = |(index, region): (usize, &Region)| {
             let usage = usages.as_ref().map(|usages| usages[index]);
-            row(region, &purposes[index], usage, &libraries, &arrays[index])
+            let pool = pools.part(region);
+            row(
+                region,
+                &purposes[index],
+                pool,
+                usage,
+                &libraries,
+                &arrays[index],
+            )
         };
         Ok(Self {
             rows: maps.regions.iter().enumerate().map(one).collect(),
@@ -75,6 +87,7 @@ impl Map {
 fn row(
     region: &Region,
     purpose: &Purpose,
+    pool: Option<PoolPart>,
     usage: Option<RegionUsage>,
     libraries: &[Library],
     arrays: &[&(Span, String)],
@@ -88,6 +101,8 @@ fn row(
         .iter()
         .map(|stack| format!("thread {}", stack.thread))
         .collect();
+    let is_nameless = purpose.kind == RegionKind::Anonymous;
+    let of_pool = pool.filter(|pool| is_nameless && pool.fills(region.span));
     RegionRow {
         lo: Address(region.span.start),
         hi: Address(region.span.end),
@@ -97,10 +112,16 @@ fn row(
         swap: usage.map(|usage| usage.swap),
         huge: usage.map(|usage| usage.huge),
         perms: region.perms.clone(),
-        kind: if is_array { ARRAY } else { word(purpose.kind) },
+        kind: match (is_array, of_pool) {
+            (true, _) => ARRAY,
+            (false, Some(_)) => POOL,
+            (false, None) => word(purpose.kind),
+        },
         owner: library
             .or_else(|| listed(&threads))
-            .or_else(|| is_array.then(|| listed(&names)).flatten()),
+            .or_else(|| is_array.then(|| listed(&names)).flatten())
+            .or_else(|| of_pool.map(|pool| pool.backend.owner().to_owned())),
+        pool,
         name: region.name.clone(),
         arrays: names,
     }
@@ -108,6 +129,9 @@ fn row(
 
 /// The kind of a region that arrays fill.
 pub(super) const ARRAY: &str = "array";
+
+/// The kind of a region that one of Arrow's pools keeps.
+pub(super) const POOL: &str = "pool";
 
 /// The word for a kind.
 pub(super) fn word(kind: RegionKind) -> &'static str {

@@ -13,10 +13,10 @@ pub(super) const SCHEMA: Schema = Schema::new(
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(16)
+    Column::new("name", Show::Text, 0).at_least(24)
         .means("the variable, with the attributes and subscripts that lead to the buffer", "your variables"),
-    Column::new("error", Show::Text, 1).at_least(60).optional()
-        .means("what the object answered when it was asked for its memory; null if it has exported it", "the exception"),
+    Column::new("count", Show::Number, 2).optional()
+        .means("how many buffers the row stands for, which are alike in all but where they lie; addr, end and offset are the first one's; null for a single one", "the rows of --each"),
     Column::new("type", Show::Text, 6).optional()
         .means("the object's type", "the object"),
     Column::new("dtype", Show::Text, 5).optional()
@@ -30,15 +30,15 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("end", Show::Address, 13).optional()
         .means("the address behind the last byte", "shape and strides"),
     Column::new("nbytes", Show::Bytes, 1).titled("size").optional()
-        .means("the items' size, without gaps between them", "shape and dtype"),
+        .means("the items' size, without gaps between them; of one, where the row stands for several", "shape and dtype"),
     Column::new("present", Show::Bytes, 2).optional()
-        .means("of the bytes from the first to the last item, those in physical memory; null without --pages", "PAGEMAP_SCAN, else /proc/self/pagemap"),
+        .means("of the bytes from the first to the last item, of all buffers of the row, those in physical memory; null without --pages", "PAGEMAP_SCAN, else /proc/self/pagemap"),
     Column::new("huge", Show::Bytes, 3).optional()
         .means("of the present ones, those in huge pages; null without --pages", "PAGEMAP_SCAN (Linux 6.7)"),
     Column::new("numa", Show::List, 8).titled("NUMA").at_least(4).optional()
         .means("the NUMA nodes of the present pages; null without --pages", "move_pages, or that there is only one node"),
     Column::new("holder", Show::Text, 4).titled("owner").optional()
-        .means("the owner by its name, or its type and size", "the chain of base"),
+        .means("the owner by its name, or its type and size; null where the object owns its memory itself", "the chain of base"),
     Column::new("offset", Show::Number, 5).optional()
         .means("bytes from the owner's first byte to addr", "the chain of base"),
     Column::new("flags", Show::List, 10).optional()
@@ -57,6 +57,8 @@ pub(super) const COLUMNS: &[Column] = &[
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
+    Field::new("error", Show::Text, "what the object answered when it was asked for its memory; null if it has exported it", "the exception"),
+    Field::new("total_bytes", Show::Bytes, "the size of all buffers that the row stands for", "shape and dtype"),
     Field::new("owner", Show::Text, "the variable that is the object which holds the memory; null where it has no name", "the chain of base"),
     Field::new("owner_type", Show::Text, "the type of that object", "the chain of base"),
     Field::new("owner_addr", Show::Address, "where that object's memory begins", "the chain of base"),
@@ -70,5 +72,6 @@ const FIELDS: &[Field] = &[
 const FACTS: &[Field] = &[
     Field::new("listed_bytes", Show::Bytes, "the sum of all rows", "the rows"),
     Field::new("distinct_bytes", Show::Bytes, "the same, with shared memory counted once", "the rows"),
+    Field::new("held_bytes", Show::Bytes, "what the rows keep in memory: the same with all of the owners' memory", "the chain of base"),
     Field::new("distinct_is_exact", Show::Flag, "whether that number is exact: buffers with gaps may share more than was counted", "the rows"),
 ];

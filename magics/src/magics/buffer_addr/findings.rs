@@ -3,7 +3,7 @@
 mod backing;
 mod sharing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use diaphane_sight::proc::spans::Layout;
 
@@ -27,14 +27,37 @@ pub(super) fn all(listed: &[Listed<'_>]) -> Vec<Diagnosis> {
     {
         views.entry(one.owner.id).or_default().push(one);
     }
-    let views = views
-        .values()
-        .filter_map(|views| pinned(views).or_else(|| shared(views)));
-    let findings = views.chain(read_only(listed));
+    let (small, others): (Vec<_>, Vec<_>) = views.into_values().partition(|views| is_pinned(views));
+    let findings = pinned(&small).into_iter().chain(views_of_owners(&others));
     findings
+        .chain(read_only(listed))
         .chain(sharing::all(listed))
         .chain(backing::all(listed))
         .collect()
+}
+
+/// Views of owners that have names: one finding an owner, and of many owners one for all.
+fn views_of_owners(owners: &[Vec<&Listed<'_>>]) -> Vec<Diagnosis> {
+    const FEW: usize = 3;
+    let found: Vec<Diagnosis> = owners.iter().filter_map(|views| shared(views)).collect();
+    if found.len() <= FEW {
+        return found;
+    }
+    let owned = |views: &&Vec<&Listed<'_>>| views[0].owner.name.is_some();
+    let views: Vec<&Listed<'_>> = owners.iter().filter(owned).flatten().copied().collect();
+    let title = format!(
+        "{} are views of {} other buffers.",
+        names(&views),
+        found.len()
+    );
+    vec![Diagnosis {
+        code: "B001",
+        severity: Severity::Info,
+        title,
+        evidence: views.iter().map(|view| evidence(view)).collect(),
+        fix: "Writing to one changes the other where they overlap; .copy() makes an array of its own."
+            .into(),
+    }]
 }
 
 /// Views of an owner that has a name.
@@ -61,29 +84,42 @@ fn shared(views: &[&Listed<'_>]) -> Option<Diagnosis> {
     })
 }
 
-/// Views that keep alive much more than they show, of an owner that nobody can name.
-fn pinned(views: &[&Listed<'_>]) -> Option<Diagnosis> {
-    let owner = &views.first()?.owner;
-    let whole = owner.span.filter(|_| owner.name.is_none())?.len();
-    let used: usize = views
-        .iter()
-        .filter_map(|view| view.layout())
-        .map(Layout::listed)
-        .sum();
-    (whole >= LARGE && used.saturating_mul(TIMES) <= whole).then(|| Diagnosis {
+/// Whether views keep alive much more than they show, of an owner that nobody can name.
+fn is_pinned(views: &[&Listed<'_>]) -> bool {
+    let owner = &views[0].owner;
+    let whole = owner.span.filter(|_| owner.name.is_none());
+    whole.is_some_and(|whole| shown(views).saturating_mul(TIMES) <= whole.len())
+}
+
+/// What views show.
+fn shown(views: &[&Listed<'_>]) -> usize {
+    let layouts = views.iter().filter_map(|view| view.layout());
+    layouts.map(Layout::listed).sum()
+}
+
+/// Such views, of one owner or of many.
+fn pinned(owners: &[Vec<&Listed<'_>>]) -> Option<Diagnosis> {
+    let whole = owners.iter().filter_map(|views| views[0].owner.span);
+    let whole: usize = whole.map(|span| span.len()).sum();
+    let views: Vec<&Listed<'_>> = owners.iter().flatten().copied().collect();
+    let verb = if views.len() > 1 { "keep" } else { "keeps" };
+    (whole >= LARGE).then(|| Diagnosis {
         code: "B003",
         severity: Severity::Warn,
         title: format!(
-            "{} ({}) keeps {} alive that no variable names.",
-            names(views),
-            bytes(used as f64),
+            "{} ({}) {verb} {} alive that no variable names.",
+            names(&views),
+            bytes(shown(&views) as f64),
             bytes(whole as f64)
         ),
         evidence: views.iter().map(|view| evidence(view)).collect(),
-        fix: format!(
-            "{0} = {0}.copy() lets go of the rest, if nothing else holds it.",
-            views[0].name
-        ),
+        fix: match views.as_slice() {
+            [view] => format!(
+                "{0} = {0}.copy() lets go of the rest, if nothing else holds it.",
+                view.name
+            ),
+            _ => "A .copy() in place of each lets go of the rest, if nothing else holds it.".into(),
+        },
     })
 }
 
@@ -129,11 +165,15 @@ fn evidence(view: &Listed<'_>) -> String {
     format!("{}: {place}{inside}", view.name)
 }
 
-/// At most three names, and how many more.
+/// At most three names of rows, and how many more.
 fn names(listed: &[&Listed<'_>]) -> String {
-    let mut names: Vec<&str> = listed.iter().take(3).map(|one| one.name.as_str()).collect();
-    let more = format!("{} more", listed.len().saturating_sub(names.len()));
-    if listed.len() > names.len() {
+    const LISTED: usize = 3;
+    let mut seen = HashSet::new();
+    let all = listed.iter().map(|one| one.row_name.as_str());
+    let all: Vec<&str> = all.filter(|name| seen.insert(*name)).collect();
+    let more = format!("{} more", all.len().saturating_sub(LISTED));
+    let mut names: Vec<&str> = all.iter().take(LISTED).copied().collect();
+    if all.len() > LISTED {
         names.push(&more);
     }
     match names.split_last() {

@@ -1,15 +1,19 @@
 //! The fields of a row, and the columns that show them.
 
+use std::collections::HashSet;
+
+use diaphane_sight::proc::pages::Backing;
 use diaphane_sight::proc::spans::Layout;
 use serde::Serialize;
 
-use super::Listed;
+use super::{Listed, fold};
 use diaphane_report::Address;
 use diaphane_report::view::bytes;
 
 #[derive(Serialize, Default)]
 pub(super) struct BufferRow<'a> {
     name: &'a str,
+    count: Option<usize>,
     #[serde(rename = "type")]
     kind: Option<&'a str>,
     dtype: Option<&'a str>,
@@ -18,6 +22,7 @@ pub(super) struct BufferRow<'a> {
     addr: Option<Address>,
     end: Option<Address>,
     nbytes: Option<usize>,
+    total_bytes: Option<usize>,
     owner: Option<&'a str>,
     owner_type: Option<&'a str>,
     owner_addr: Option<Address>,
@@ -39,23 +44,38 @@ pub(super) struct BufferRow<'a> {
     error: Option<&'a str>,
 }
 
-/// The fields of one line.
-pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> BufferRow<'a> {
+/// The fields of one line, which may stand for several buffers.
+pub(super) fn of<'a>(row: &'a fold::FoldedRow, all: &'a [Listed<'_>]) -> BufferRow<'a> {
+    let members = || row.members.iter().map(|&index| &all[index]);
+    let one = &all[row.members[0]];
+    let count = (row.members.len() > 1).then_some(row.members.len());
     let buffer = match &one.buffer {
         Ok(buffer) => buffer,
         Err(error) => {
             return BufferRow {
-                name: &one.name,
+                name: &row.name,
+                count,
+                kind: Some(&one.kind),
                 error: Some(error),
                 ..BufferRow::default()
             };
         }
     };
+    // What is only known of some is not known of all.
+    let sum = |field: fn(&Backing) -> Option<usize>| {
+        members()
+            .map(|one| one.backed.backing.as_ref().and_then(field))
+            .sum::<Option<usize>>()
+    };
+    let mut shares: Vec<&str> = members()
+        .flat_map(|one| &one.shares_with)
+        .map(|&other| all[other].row_name.as_str())
+        .collect();
+    dedup(&mut shares);
     let layout = &buffer.layout;
-    let backing = one.backed.backing;
-    let shares = one.shares_with.iter();
     BufferRow {
-        name: &one.name,
+        name: &row.name,
+        count,
         kind: Some(&buffer.kind),
         dtype: Some(&buffer.dtype),
         shape: Some(&layout.shape),
@@ -63,11 +83,12 @@ pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> BufferRow<'a
         addr: Some(Address(layout.address)),
         end: Some(Address(layout.bounds().end)),
         nbytes: Some(layout.listed()),
-        owner: one.owner_name(),
+        total_bytes: Some(layout.listed().saturating_mul(row.members.len())),
+        owner: one.owner_name().filter(|_| is_one_owner(members())),
         owner_type: Some(&one.owner.kind),
         owner_addr: one.owner.span.map(|span| Address(span.start)),
         owner_nbytes: one.owner.span.map(|span| span.len()),
-        holder: Some(holder(one)),
+        holder: (!one.owner.is_self).then(|| holder(one, is_one_owner(members()))),
         offset: one
             .owner
             .span
@@ -76,21 +97,32 @@ pub(super) fn of<'a>(one: &'a Listed<'_>, all: &'a [Listed<'_>]) -> BufferRow<'a
         alignment: Some(alignment(layout.address)),
         mapping: one.mapping.as_deref(),
         allocator: one.owner.allocator.as_deref(),
-        refs: one.refs,
+        refs: one.refs.filter(|_| count.is_none()),
         allocated_at: one.allocated_at.as_deref(),
-        present: backing.map(|backing| backing.present),
-        huge: backing.and_then(|backing| backing.huge),
-        zero: backing.and_then(|backing| backing.zero),
-        swapped: backing.map(|backing| backing.swapped),
+        present: sum(|backing| Some(backing.present)),
+        huge: sum(|backing| backing.huge),
+        zero: sum(|backing| backing.zero),
+        swapped: sum(|backing| Some(backing.swapped)),
         numa: one.backed.nodes.as_deref(),
-        shares_with: Some(shares.map(|&other| all[other].name.as_str()).collect()),
+        shares_with: Some(shares),
         error: None,
     }
 }
 
-/// The owner by its name, or what it is.
-fn holder(one: &Listed<'_>) -> String {
-    match (one.owner_name(), one.owner.span) {
+/// Each once, in their order.
+fn dedup(names: &mut Vec<&str>) {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+}
+
+fn is_one_owner<'a, 'py: 'a>(mut members: impl Iterator<Item = &'a Listed<'py>>) -> bool {
+    let first = members.next().map(|one| one.owner.id);
+    members.all(|one| Some(one.owner.id) == first)
+}
+
+/// The owner by its name, or what it is. Of several owners, what each is.
+fn holder(one: &Listed<'_>, is_one: bool) -> String {
+    match (one.owner_name().filter(|_| is_one), one.owner.span) {
         (Some(name), _) => name.to_owned(),
         (None, Some(span)) => format!("{} {}", one.owner.kind, bytes(span.len() as f64)),
         (None, None) => one.owner.kind.clone(),

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyAnyMethods, PyString};
 
 use super::BufferAddrArgs;
 use crate::error::Error;
 use crate::magic::User;
+use crate::memory::buffers::ExportedBuffer;
+use crate::memory::object_graph::{Root, roots};
 use crate::memory::{buffers, object_graph};
 use crate::python::objects::{references, type_name};
 use diaphane_report::spelling::did_you_mean;
@@ -20,8 +21,8 @@ pub(super) struct BufferTarget<'py> {
     pub object: Bound<'py, PyAny>,
     /// The references to it, besides those of this report.
     pub refs: isize,
-    /// Whether the user wrote the name.
-    pub is_named: bool,
+    /// The memory that it exports.
+    pub found: Vec<ExportedBuffer<'py>>,
 }
 
 /// The objects of a line, and what could not be looked at.
@@ -30,40 +31,86 @@ pub(super) fn of<'py>(
     user: User<'_, 'py>,
 ) -> Result<(Vec<BufferTarget<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();
-    let roots = if is_named {
+    let mut objects = if is_named {
         let object = |name: &String| Ok((name.clone(), named(name, user)?));
         args.names
             .iter()
             .map(object)
             .collect::<Result<_, Error>>()?
     } else {
-        visible(user)
+        roots::visible(user)
     };
-    let (objects, limit) = match args.all {
-        true => inside(user, roots)?,
-        false => (roots, None),
-    };
+    if !args.all {
+        return Ok(asked(objects, user, is_named)?);
+    }
+    if !is_named {
+        objects.extend(roots::kept_by_python(user)?);
+    }
+    let (objects, limit) = inside(user, objects)?;
+    let mut targets = counted(objects);
+    for target in &mut targets {
+        target.found = buffers::of(&target.object, is_named);
+    }
+    Ok((targets, limit))
+}
+
+/// Objects with the memory that they export. One that the user named, and that exports none, is opened.
+fn asked<'py>(
+    objects: Vec<Root<'py>>,
+    user: User<'_, 'py>,
+    is_named: bool,
+) -> PyResult<(Vec<BufferTarget<'py>>, Option<String>)> {
+    let mut targets = Vec::new();
+    let mut limit = None;
+    for mut target in counted(objects) {
+        target.found = buffers::of(&target.object, is_named);
+        if is_named && target.found.is_empty() {
+            let before = targets.len();
+            let root = vec![(target.name.clone(), target.object.clone())];
+            let (held, is_cut) = inside(user, root)?;
+            limit = limit.or(is_cut);
+            for mut one in counted(held) {
+                one.found = buffers::of(&one.object, false);
+                targets.push(one);
+            }
+            if targets.len() == before {
+                target
+                    .found
+                    .push(ExportedBuffer::nothing("", nothing(&target.object)));
+                targets.push(target);
+            }
+        } else {
+            targets.push(target);
+        }
+    }
+    Ok((targets, limit))
+}
+
+fn nothing(object: &Bound<'_, PyAny>) -> String {
+    let kind = type_name(object);
+    format!("{kind} exports no memory; arrays, bytes and other buffers do")
+}
+
+/// The objects with their references; the count is taken of each before any of them is given away.
+fn counted<'py>(objects: Vec<Root<'py>>) -> Vec<BufferTarget<'py>> {
     let mut held = HashMap::new();
     for (_, object) in &objects {
         *held.entry(object.as_ptr()).or_insert(0) += 1;
     }
-    let target = |(name, object): NamedObject<'py>| BufferTarget {
+    let target = |(name, object): Root<'py>| BufferTarget {
         refs: references(&object) - held.get(&object.as_ptr()).copied().unwrap_or(0),
         name,
         object,
-        is_named,
+        found: Vec::new(),
     };
-    // The count is taken of each before any of them is given away.
-    Ok((objects.into_iter().map(target).collect(), limit))
+    objects.into_iter().map(target).collect()
 }
-
-type NamedObject<'py> = (String, Bound<'py, PyAny>);
 
 /// What exports memory inside some objects.
 fn inside<'py>(
     user: User<'_, 'py>,
-    roots: Vec<NamedObject<'py>>,
-) -> PyResult<(Vec<NamedObject<'py>>, Option<String>)> {
+    roots: Vec<Root<'py>>,
+) -> PyResult<(Vec<Root<'py>>, Option<String>)> {
     let traversal = object_graph::from(user.py, user.namespace.as_any(), &roots)?;
     let found = traversal.found.into_iter();
     let found = found.map(|reached| (reached.name, reached.object));
@@ -71,21 +118,6 @@ fn inside<'py>(
         .is_cut
         .then(|| "there are too many objects to look into all of them".to_owned());
     Ok((found.collect(), limit))
-}
-
-/// The user's variables but those whose names begin with an underscore.
-fn visible<'py>(user: User<'_, 'py>) -> Vec<NamedObject<'py>> {
-    let text = |key: Bound<'py, PyAny>| {
-        let key = key.cast_into::<PyString>().ok()?;
-        Some(key.to_string_lossy().into_owned())
-    };
-    let variables = user
-        .namespace
-        .iter()
-        .filter_map(|(key, value)| Some((text(key)?, value)));
-    variables
-        .filter(|(name, _)| !name.starts_with('_'))
-        .collect()
 }
 
 /// A variable, or what attributes and subscripts lead to from one.

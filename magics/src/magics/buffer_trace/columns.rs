@@ -25,8 +25,8 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("malloc, calloc (zeros) or realloc (resized)", "which function NumPy called"),
     Column::new("state", Show::Text, 2).at_least(5)
         .means("freed or kept when the cell has ended", "NumPy's memory handler"),
-    Column::new("kept_by", Show::Text, 2).titled("kept by").optional()
-        .means("who keeps it: b or d['x'][3], or what no variable leads to; null for a freed one", "a walk through the object graph of all variables"),
+    Column::new("kept_by", Show::Text, 2).titled("kept by").at_least(44).optional()
+        .means("who keeps it: b or d['x'][3], the closure of a function, a frame of an error's traceback or of another thread; an object in angle brackets has no name; null for a freed one", "a walk through the object graph of all variables, and where that leads nowhere, of all objects of the process"),
     Column::new("lifetime_ns", Show::Time, 5).titled("lifetime").optional()
         .means("from the allocation until it was freed, the longest of the row; null for a kept one", "the clock"),
     Column::new("through", Show::Text, 7).optional()
@@ -52,5 +52,6 @@ const FACTS: &[Field] = &[
     Field::new("peak_bytes", Show::Bytes, "the most that was alive at one time", "NumPy's memory handler"),
     Field::new("largest_bytes", Show::Bytes, "the largest buffer", "NumPy's memory handler"),
     Field::new("smaller", Show::Number, "buffers below --min, which are only counted", "NumPy's memory handler"),
+    Field::new("pools", Show::Records, "Arrow's memory pools that have been used, when the cell has ended: backend, default, used and held in bytes (held is null where its mappings are not recognised), give_back (the line that returns what is not used)", "pyarrow, the notes of Arrow's allocators, /proc/self/pagemap"),
     Field::new("not_copied", Show::List, "the arrays named in the cell that are larger than every buffer that was allocated, so that no whole copy of them was made", "the variables, the rows"),
 ];

@@ -1,8 +1,9 @@
 //! What is remarkable about the loaded libraries.
 
+mod flushing;
 mod paths;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diaphane_sight::arch::float::{Subnormals, subnormals};
 use diaphane_sight::linker::libraries::LibraryKind;
@@ -12,12 +13,17 @@ use pyo3::prelude::*;
 
 use crate::libraries::inventory::LibraryEntry;
 use crate::libraries::names::stem;
+use crate::python::threads::thread_names;
 use diaphane_report::{Diagnosis, Severity};
 
 /// What Python and the thread that asks know and no library says.
 #[derive(Debug, Default)]
 pub(super) struct Interpreter {
     subnormals: Option<Subnormals>,
+    /// The thread that asks.
+    thread: i32,
+    /// Python's names of its threads.
+    names: HashMap<i32, String>,
     /// Whether a Python that could do without the GIL has it switched on, and nobody asked for this.
     has_reenabled_gil: bool,
 }
@@ -35,6 +41,8 @@ impl Interpreter {
         }
         Ok(Self {
             subnormals: Some(subnormals()),
+            thread: nix::unistd::gettid().as_raw(),
+            names: thread_names(py)?,
             has_reenabled_gil,
         })
     }
@@ -56,7 +64,8 @@ pub(super) fn all(
     found.extend(risky(listed));
     if let Some(interpreter) = interpreter {
         found.extend(reenabled(listed, interpreter));
-        found.extend(flushing(listed, interpreter));
+        found.extend(flushing::of_this_thread(listed, interpreter));
+        found.extend(flushing::of_other_threads(items, interpreter));
     }
     found.extend(paths::older_cpp(listed, items));
     found.sort_by_key(|diagnosis| std::cmp::Reverse(diagnosis.severity));
@@ -290,38 +299,6 @@ fn reenabled(listed: &[&LibraryEntry], interpreter: &Interpreter) -> Option<Diag
         severity: Severity::Warn,
         title: "The GIL was switched on by an extension module that does not say it can do without.".into(),
         fix: "Use a version of the module that supports free threading, or, where you know it is safe, start Python with PYTHON_GIL=0.".into(),
-        evidence,
-    })
-}
-
-fn flushing(listed: &[&LibraryEntry], interpreter: &Interpreter) -> Option<Diagnosis> {
-    let now = interpreter
-        .subnormals
-        .filter(|now| now.flushed || now.ignored)?;
-    let culprits = listed.iter().filter(|item| item.starts_fast_math());
-    let evidence: Vec<String> = culprits
-        .map(|item| match item.cell() {
-            Some(cell) => format!(
-                "{}, loaded in In[{cell}], was linked with -ffast-math",
-                item.path()
-            ),
-            None => format!("{} was linked with -ffast-math", item.path()),
-        })
-        .collect();
-    let what = match (now.flushed, now.ignored) {
-        (true, true) => "results and operands close to zero (FTZ, DAZ)",
-        (true, false) => "results close to zero (FTZ)",
-        _ => "operands close to zero (DAZ)",
-    };
-    let by = match evidence.len() {
-        0 => "; which library did this is not known",
-        _ => ", since a library was loaded that was linked with -ffast-math",
-    };
-    Some(Diagnosis {
-        code: "L008",
-        severity: Severity::Warn,
-        title: format!("This thread's arithmetic takes {what} for zero{by}."),
-        fix: "Results smaller than 2.2e-308 are lost, also in NumPy; link the library without -ffast-math (GCC before 13) or with -mno-daz-ftz.".into(),
         evidence,
     })
 }

@@ -49,6 +49,8 @@ const FACTS: &[Field] = &[
     Field::new("python_unplaced_pct", Show::Number, "samples whose Python functions have no place in the native stack, in per cent", "samples"),
     Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
     Field::new("sampler_cpu_ns", Show::Time, "the CPU time of sampling itself", "the clock of the sampling thread"),
+    Field::new("children", Show::Number, "processes below this one that used CPU time meanwhile: those that are still there, and those that were seen and have ended", "/proc/PID/stat"),
+    Field::new("children_cpu_ns", Show::Time, "the CPU time that they used, of which there are no samples", "/proc/PID/stat, getrusage"),
     Field::new("kinds", Show::Object, "samples of each kind", "samples"),
     Field::new("stacks", Show::Records, "the stacks with their number of samples: tid, thread, frames (the outermost first), count", "samples"),
     Field::new("files", Show::List, "the files that --svg, --speedscope and --collapsed wrote", "the line"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::children::ChildrenSpent;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::Profile;
@@ -37,6 +38,7 @@ struct FunctionRow<'a> {
 pub(super) struct Spent {
     pub elapsed: Duration,
     pub usage: Usage,
+    pub children: ChildrenSpent,
 }
 
 pub(super) fn usage() -> Usage {
@@ -99,7 +101,10 @@ pub(super) fn report(
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
         summary: summary(settings, profile, spent),
-        diagnoses: findings::findings(profile, spent.usage),
+        diagnoses: findings::findings(profile, spent.usage)
+            .into_iter()
+            .chain(spent.children.finding(spent.usage))
+            .collect(),
         facts: fields(facts(settings, profile, spent))?,
         limits: limits(profile),
         ..Report::default()
@@ -143,6 +148,8 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent) -> Value {
         "python_unplaced_pct": profile.percent(profile.unplaced),
         "elapsed_ns": u64::try_from(spent.elapsed.as_nanos()).ok(),
         "sampler_cpu_ns": profile.totals.cpu_ns,
+        "children": spent.children.count,
+        "children_cpu_ns": spent.children.cpu_ns,
         "kinds": kinds,
         "stacks": stacks,
         "files": files,

@@ -21,6 +21,8 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("what the process is, in words: multiprocessing's own processes by name", "/proc/PID/exe, cmdline"),
     Column::new("change", Show::Text, 1).optional().at_least(3)
         .means("new if it was not there at the last look, else null", "the last %process_tree"),
+    Column::new("end", Show::Text, 1).titled("ends it").optional().at_least(12)
+        .means("for one that has lost its parent, the line that ends it; null for others, which their parents end", "the process's number"),
     Column::new("threads", Show::Number, 0)
         .means("how many threads it has", "/proc/PID/task"),
     Column::new("rss", Show::Bytes, 2)
@@ -40,6 +42,7 @@ const FIELDS: &[Field] = &[
     Field::new("name", Show::Text, "the process's name", "/proc/PID/stat"),
     Field::new("kind", Show::Text, "this kernel; a fork (the same program with the same arguments); another program; one that has ended and was not waited for", "/proc/PID/exe, cmdline"),
     Field::new("state", Show::Text, "what it does: run, sleep, ...", "/proc/PID/stat"),
+    Field::new("lost_by", Show::Text, "for one that has lost its parent, or stands below such a one, how it is known to have been started here: session, process group, environment (the variable DIAPHANE_KERNEL), or arguments (a fork of the kernel has the kernel's); null for others", "getsid, getpgid, /proc/PID/environ, cmdline"),
     Field::new("pss", Show::Bytes, "what it has in physical memory, with each page divided among those that share it", "/proc/PID/smaps_rollup"),
 ];
 
@@ -48,5 +51,6 @@ const FACTS: &[Field] = &[
     Field::new("processes", Show::Number, "how many processes there are", "the rows"),
     Field::new("threads", Show::Number, "their threads", "the rows"),
     Field::new("private", Show::Bytes, "the sum of private", "the rows"),
+    Field::new("lost", Show::Number, "processes that were started here and have lost their parents", "the rows"),
     Field::new("gone", Show::Number, "processes that ended since the last look", "the last %process_tree"),
 ];

@@ -1,15 +1,18 @@
-//! Finds the memory behind a Python object: NumPy's structure, pandas' blocks, Arrow's buffers, the buffer protocol,
-//! DLPack, or an `__array_interface__`.
+//! Finds the memory behind a Python object: NumPy's structure, pandas' blocks, Arrow's and polars' buffers, the buffer
+//! protocol, DLPack, or an `__array_interface__`.
 //!
 //! It asks objects for their memory and never for their text. What an object raises while it is asked is told as the
 //! reason why it shows no buffer.
 
 mod arrow;
+mod arrow_stream;
 mod dlpack;
 mod pandas;
+mod polars;
 mod protocols;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use diaphane_forks::ProcessLock;
 use diaphane_sight::proc::spans::{Layout, Span};
@@ -52,6 +55,7 @@ pub(crate) struct Buffer<'py> {
 enum Export {
     Buffer(PyUntypedBuffer),
     Tensor(dlpack::Tensor),
+    Arrow(Rc<arrow_stream::Chunk>),
 }
 
 impl<'py> Buffer<'py> {
@@ -83,6 +87,17 @@ impl<'py> Buffer<'py> {
         self.chain.is_empty()
     }
 
+    /// The owner's memory, where the owner tells it.
+    pub fn whole(&self) -> PyResult<Option<Span>> {
+        if self.owner_span.is_some() {
+            return Ok(self.owner_span);
+        }
+        if self.is_owner() {
+            return Ok(Some(self.layout.bounds()));
+        }
+        Ok(array(self.owner())?.map(|owner| owner.layout.bounds()))
+    }
+
     /// What tells one owner from another. Arrow makes a new Python object each time it is asked for a buffer.
     pub fn owner_id(&self) -> usize {
         match self.owner_span {
@@ -108,7 +123,8 @@ impl<'py> ExportedBuffer<'py> {
         }
     }
 
-    fn nothing(part: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// No buffer, and why.
+    pub fn nothing(part: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             part: part.into(),
             buffer: Err(reason.into()),
@@ -124,18 +140,10 @@ impl<'py> ExportedBuffer<'py> {
     }
 }
 
-/// Asks an object. One that the user named always gets an answer, and may be asked in ways that run its own code.
+/// Asks an object; nothing if it exports no memory. One that the user named may be asked in ways that run its own code.
 pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<ExportedBuffer<'py>> {
     match ask(object, named) {
-        Ok(Some(found)) => found,
-        Ok(None) if named => vec![ExportedBuffer::nothing(
-            "",
-            format!(
-                "{} exports no memory; arrays, bytes and other buffers do",
-                type_name(object)
-            ),
-        )],
-        Ok(None) => Vec::new(),
+        Ok(found) => found.unwrap_or_default(),
         Err(error) => vec![ExportedBuffer::nothing("", words(object.py(), &error))],
     }
 }
@@ -149,6 +157,9 @@ fn ask<'py>(object: &Bound<'py, PyAny>, named: bool) -> PyResult<Option<Vec<Expo
         return Ok(Some(found));
     }
     if let Some(found) = arrow::parts(object)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = polars::parts(object)? {
         return Ok(Some(found));
     }
     if let Some(buffer) = protocols::exported(object)? {

@@ -1,4 +1,4 @@
-//! The arrays behind pandas' Series, DataFrames and Indexes. pandas is never imported here.
+//! The arrays behind pandas' Series, DataFrames, Indexes and its own kinds of array. pandas is never imported here.
 //!
 //! pandas keeps columns of one type in one block, an array with a row for each column. Its own kinds of array keep their
 //! parts in fields that begin with an underscore; there is no public way to the memory of all of them.
@@ -25,8 +25,21 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Expo
         series(object).map(Some)
     } else if is("Index")? {
         index(object, "").map(Some)
+    } else if is_own_array(object)? {
+        held(object, "").map(Some)
     } else {
         Ok(None)
+    }
+}
+
+/// Whether it is a Categorical or another array of pandas' own.
+fn is_own_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(extensions) = imported(object.py(), "pandas.api.extensions")? else {
+        return Ok(false);
+    };
+    match extensions.getattr_opt("ExtensionArray")? {
+        Some(class) => object.get_type().is_subclass(&class),
+        None => Ok(false),
     }
 }
 
@@ -151,6 +164,21 @@ fn held<'py>(values: &Bound<'py, PyAny>, part: &str) -> PyResult<Vec<ExportedBuf
         } else if matches!(field, "_left" | "_right") {
             found.extend(index(&value, &part)?);
         }
+    }
+    if let Some(place) = values.getattr_opt("_sparse_index")? {
+        // Where the values are: each by its number, or runs of them.
+        for field in ["indices", "blocs", "blengths"] {
+            let numbers = place.getattr_opt(field)?.map(|numbers| array(&numbers));
+            let numbers = numbers.transpose()?.flatten();
+            found.extend(
+                numbers.map(|numbers| ExportedBuffer::new(format!("{part}.{field}"), numbers)),
+            );
+        }
+    }
+    if let Some(categories) = values.getattr_opt("categories")?
+        && !is_range(&categories)?
+    {
+        found.extend(index(&categories, &format!("{part}.categories"))?);
     }
     if found.is_empty() {
         let reason = format!("{} shows no array of its own", type_name(values));

@@ -1,4 +1,5 @@
-//! How the user would write the way to an object: `d['x'][3].w`.
+//! How the user would write the way to an object: `d['x'][3].w`. What no expression leads to is said in words:
+//! `error.__traceback__, frame of load, local big`.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -7,45 +8,80 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::kinds::ObjectKind;
-use super::{Edge, GraphNode};
+use super::{Edge, GraphNode, Root, code};
 use crate::python::objects::type_name;
 
 /// The way to a node, from the name of its root.
-pub(super) fn path_of(
-    nodes: &[GraphNode],
-    index: usize,
-    roots: &[(String, Bound<'_, PyAny>)],
-) -> String {
+pub(super) fn path_of(nodes: &[GraphNode], index: usize, roots: &[Root<'_>]) -> String {
     let mut steps = Vec::new();
     let mut at = index;
     let root = loop {
         let node = &nodes[at];
+        let parent = &nodes[node.parent];
         match node.step {
-            Edge::Root(number) => break &roots[number].0,
+            Edge::Root(number) if roots[number].0.is_empty() => break nameless(node),
+            Edge::Root(number) => break roots[number].0.clone(),
+            _ if node.kind == ObjectKind::Traceback => {
+                let is_first = parent.kind != ObjectKind::Traceback;
+                steps.push(if is_first { ".__traceback__" } else { "" }.to_owned());
+            }
+            _ if node.kind == ObjectKind::Frame => steps.push(format!(", {}", frame(node.object))),
+            Edge::Key(_) if parent.kind == ObjectKind::Class => {
+                steps.push(attribute(node.step));
+            }
             Edge::Key(key) => {
-                let dict = &nodes[node.parent];
                 // The dict of an instance is not on the way that one writes.
-                if is_attributes(nodes, dict) {
-                    steps.push(format!(".{}", text(key).unwrap_or_default()));
-                    at = dict.parent;
+                if is_attributes(nodes, parent) {
+                    steps.push(attribute(node.step));
+                    at = parent.parent;
                     continue;
                 }
                 steps.push(subscript(key));
             }
             Edge::Index(place) => steps.push(format!("[{place}]")),
-            Edge::Inside => steps.push(inside(nodes[node.parent].object, node.object)),
+            Edge::Flat(place) => steps.push(format!(".flat[{place}]")),
+            Edge::Attribute(name) => steps.push(format!(".{name}")),
+            Edge::Closure(number) => {
+                let name = code::closure_variable(parent.object, number);
+                steps.push(format!(", closure variable {}", name.unwrap_or_default()));
+            }
+            Edge::Inside => steps.push(inside(parent, node.object)),
         }
         at = node.parent;
     };
-    steps.push(root.clone());
+    steps.push(root);
     steps.reverse();
     steps.concat()
+}
+
+/// An object that no variable leads to.
+fn nameless(node: &GraphNode) -> String {
+    match node.kind {
+        ObjectKind::Frame => frame(node.object),
+        _ => format!("<{}>", type_name_at(node.object)),
+    }
+}
+
+fn frame(frame: *mut PyObject) -> String {
+    let name = code::function_of_frame(frame);
+    format!("frame of {}", name.unwrap_or_default())
+}
+
+/// The key of a dict of attributes, as one writes an attribute.
+fn attribute(step: Edge) -> String {
+    match step {
+        Edge::Key(key) => format!(".{}", text(key).unwrap_or_default()),
+        _ => String::new(),
+    }
 }
 
 /// Whether a dict is the `__dict__` of the object that it was found in.
 fn is_attributes(nodes: &[GraphNode], dict: &GraphNode) -> bool {
     matches!(dict.step, Edge::Inside)
-        && nodes[dict.parent].kind == ObjectKind::Other
+        && matches!(
+            nodes[dict.parent].kind,
+            ObjectKind::Other | ObjectKind::Function
+        )
         && attributes(nodes[dict.parent].object) == dict.object
 }
 
@@ -57,10 +93,28 @@ fn subscript(key: *mut PyObject) -> String {
     }
 }
 
-/// Where one object lies in another that is neither a dict nor a sequence: an attribute, else somewhere.
-fn inside(holder: *mut PyObject, object: *mut PyObject) -> String {
-    let in_dict = key_of(attributes(holder), |_, value| value == object);
-    let name = in_dict.or_else(|| slot(holder, object));
+/// Where one object lies in another that is neither a dict nor a sequence: a variable, an attribute, else somewhere.
+fn inside(holder: &GraphNode, object: *mut PyObject) -> String {
+    if type_at(holder.object) == object {
+        return ".__class__".to_owned();
+    }
+    let variable = match holder.kind {
+        ObjectKind::Frame => code::variable(holder.object, object),
+        ObjectKind::Generator => code::variable_of_generator(holder.object, object),
+        _ => None,
+    };
+    if let Some(variable) = variable {
+        return format!(", local {variable}");
+    }
+    match type_name_at(holder.object).as_str() {
+        // The cell stands for what is in it.
+        "cell" => return String::new(),
+        "builtin_function_or_method" => return ".__self__".to_owned(),
+        "_lru_cache_wrapper" => return ", its lru_cache".to_owned(),
+        _ => {}
+    }
+    let in_dict = key_of(attributes(holder.object), |_, value| value == object);
+    let name = in_dict.or_else(|| slot(holder.object, object));
     match name.and_then(text) {
         Some(name) => format!(".{name}"),
         None => format!(".<{}>", type_name_at(object)),
@@ -69,7 +123,7 @@ fn inside(holder: *mut PyObject, object: *mut PyObject) -> String {
 
 /// The dict of an object's attributes, or null.
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
-fn attributes(object: *mut PyObject) -> *mut PyObject {
+pub(super) fn attributes(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: the object is alive. The reference that is returned is given back at once: the object keeps the dict.
     unsafe {
         let dict = ffi::PyObject_GenericGetDict(object, ptr::null_mut());
@@ -168,4 +222,10 @@ fn number(object: *mut PyObject) -> Option<i64> {
 fn type_name_at(object: *mut PyObject) -> String {
     // SAFETY: the object is alive, and the graph is walked with the GIL held.
     unsafe { type_name(&Bound::from_borrowed_ptr(Python::assume_attached(), object)) }
+}
+
+#[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
+fn type_at(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the object is alive, and so has a type.
+    unsafe { ffi::Py_TYPE(object) }.cast()
 }

@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 
 use crate::magic::User;
 use crate::memory::buffers;
-use crate::memory::buffers::Buffer;
 use crate::memory::object_graph;
 use diaphane_cpython::dicts::entries;
 
@@ -57,7 +56,7 @@ impl ArraySnapshot {
                 views.push(View {
                     is_named: is_named(&name),
                     name,
-                    owner: owner(&buffer)?.unwrap_or(span),
+                    owner: buffer.whole()?.unwrap_or(span),
                     span,
                     dtype: buffer.dtype.clone(),
                     layout: buffer.layout.clone(),
@@ -69,16 +68,4 @@ impl ArraySnapshot {
             is_cut: traversal.is_cut,
         })
     }
-}
-
-/// The memory that a buffer is a part of, if that is an array's.
-fn owner(buffer: &Buffer<'_>) -> PyResult<Option<Span>> {
-    if buffer.is_owner() {
-        return Ok(None);
-    }
-    if buffer.owner_span.is_some() {
-        return Ok(buffer.owner_span);
-    }
-    let owner = buffers::array(buffer.owner())?;
-    Ok(owner.map(|owner| owner.layout.bounds()))
 }

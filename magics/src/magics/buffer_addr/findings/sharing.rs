@@ -19,6 +19,8 @@ fn unrelated(listed: &[Listed<'_>]) -> Option<Diagnosis> {
         pairs.extend(
             others
                 .filter(|other| other.owner.id != one.owner.id)
+                // What nobody can write nobody can change.
+                .filter(|other| is_writeable(one) || is_writeable(other))
                 .map(|other| (one, other)),
         );
     }
@@ -46,6 +48,10 @@ fn unrelated(listed: &[Listed<'_>]) -> Option<Diagnosis> {
         fix: "Writing to one changes the other; take the one as a view of the other, or copy."
             .into(),
     })
+}
+
+fn is_writeable(one: &Listed<'_>) -> bool {
+    one.buffer.as_ref().is_ok_and(|buffer| buffer.writeable)
 }
 
 /// Whether it belongs to an object that copies before it writes.
