@@ -10,6 +10,7 @@ pub mod arch;
 pub mod code;
 pub mod elf;
 mod error;
+pub mod files;
 pub mod linker;
 pub mod packages;
 pub mod proc;
