@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
+use diaphane_sight::threads::OwnThread;
 use nix::sys::signal::SigSet;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -78,7 +79,7 @@ pub fn look(py: Python<'_>, question: Look) -> Result<Option<Found>, Error> {
     };
     let number = question.number;
     let asked = begun(&mut compiler).and_then(|running| {
-        running.say(&Question::Look(question))?;
+        running.say(py, &Question::Look(question))?;
         running.hear_found(py, number)
     });
     match asked {
@@ -192,14 +193,17 @@ impl Compiler {
         question: &Question,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Error> {
-        // Words that cannot be forgotten are an old line for a moment.
-        let _ = self.output.forget();
-        self.say(question)?;
+        self.say(py, question)?;
         loop {
             match self.hear(py, TIMEOUT)? {
                 // It belongs to somebody who no longer waits.
                 Some(Answer::Found(_)) => continue,
-                Some(answer) => return Ok(answer),
+                Some(answer) => {
+                    // Words that cannot be forgotten are an old line for a moment. One that has just begun may be saying
+                    // why it ends, so they are not forgotten before.
+                    let _ = self.output.forget();
+                    return Ok(answer);
+                }
                 None => {}
             }
             let shown = self
@@ -207,7 +211,7 @@ impl Compiler {
                 .work()
                 .map_or(Ok(()), |work| progress.show(work));
             if let Err(interrupt) = shown.and_then(|()| py.check_signals()) {
-                self.say(&Question::Cancel)?;
+                self.say(py, &Question::Cancel)?;
                 self.unheard = !self.hear_end(py)?;
                 return Err(interrupt.into());
             }
@@ -245,12 +249,11 @@ impl Compiler {
         Ok(best)
     }
 
-    fn say(&mut self, question: &Question) -> Result<(), Error> {
+    fn say(&mut self, py: Python<'_>, question: &Question) -> Result<(), Error> {
         let mut line = serde_json::to_string(question)?;
         line.push('\n');
-        self.questions
-            .write_all(line.as_bytes())
-            .map_err(|error| Error::Usage(format!("%%rust: the compiler has ended: {error}")))
+        let said = self.questions.write_all(line.as_bytes());
+        said.map_err(|_| self.ended(py))
     }
 
     /// The next answer, if it comes in time.
@@ -300,6 +303,7 @@ fn other_version() -> Error {
 /// Reads answers on a thread of its own, as long as somebody takes them.
 fn read(pipe: ChildStdout, answers: Sender<String>) -> Result<(), Error> {
     let lines = move || {
+        let _own = OwnThread::begin();
         // Signals are for the threads that run Python. A thread always may block them.
         let _ = SigSet::all().thread_block();
         for line in BufReader::new(pipe).lines() {
