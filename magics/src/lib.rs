@@ -25,6 +25,7 @@ use pyo3::prelude::*;
 
 pub use crate::api::ask::{Refusal, ask, may_ask_twice, schemas};
 pub use crate::magics::stack::{StackArgs, stack_of_process};
+pub use crate::rust_cells::run::rust_cells_begun;
 pub use diaphane_report::view::Bundle;
 pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};
 pub use diaphane_trace::syscalls::install_handler;
