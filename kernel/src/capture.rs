@@ -4,17 +4,23 @@
 //! end (and now and then before it writes itself), so that native output stands under the right cell and in its order.
 #![allow(unsafe_code, reason = "C's stdio is reached only through libc")]
 
+mod content;
+
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use diaphane_magics::rust_cells_begun;
 use diaphane_sight::crash::black_box;
+use diaphane_wire::Outgoing;
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::stdio::{dup2_stderr, dup2_stdout};
+use serde_json::{Value, json};
 
-use crate::outbox::{Outbox, Parent, StandardStream};
+use crate::outbox::{Item, Outbox, Parent, StandardStream};
+use content::{Content, Part};
 
 /// As much as a pipe of an unprivileged process may hold.
 const PIPE_SIZE: usize = 1 << 20;
@@ -37,6 +43,10 @@ struct Pipe {
     fd: OwnedFd,
     /// The beginning of a character whose end has not come yet.
     rest: Vec<u8>,
+    /// The displays of Rust cells among the text.
+    content: Content,
+    /// How many Rust cells had begun when the last one's output was complete.
+    heard: u64,
 }
 
 impl Capture {
@@ -116,7 +126,15 @@ impl Capture {
     /// A cell ends: C's buffers are flushed, and all that was written is in the outbox.
     pub fn end_cell(&self, outbox: &Outbox, parent: Option<&Parent>) {
         diaphane_sight::runtimes::stdio::flush();
+        // Asked before the pipe is emptied: whose output is in it by then has ended.
+        let (begun, running) = rust_cells_begun();
         self.drain(outbox, parent);
+        if running == 0 {
+            let [out, _] = &mut *self.pipes.lock();
+            out.heard = begun;
+            let rest = out.content.end();
+            out.hand_on(rest, outbox, parent);
+        }
     }
 }
 
@@ -147,6 +165,8 @@ impl Pipe {
             stream,
             fd: read,
             rest: Vec::new(),
+            content: Content::default(),
+            heard: 0,
         })
     }
 
@@ -158,13 +178,48 @@ impl Pipe {
             found = true;
             self.stream.note(&buffer[..read]);
             self.rest.extend_from_slice(&buffer[..read]);
-            outbox.write(self.stream, parent, &take_text(&mut self.rest));
+            let text = take_text(&mut self.rest);
+            if self.stream == StandardStream::Stdout && rust_cells_begun().0 != self.heard {
+                let parts = self.content.feed(&text);
+                self.hand_on(parts, outbox, parent);
+            } else {
+                outbox.write(self.stream, parent, &text);
+            }
             if outbox.is_full() {
                 break;
             }
         }
         found
     }
+
+    /// Puts text and displays into the outbox, in their order.
+    fn hand_on(
+        &self,
+        parts: impl IntoIterator<Item = Part>,
+        outbox: &Outbox,
+        parent: Option<&Parent>,
+    ) {
+        for part in parts {
+            match part {
+                Part::Text(text) => {
+                    outbox.write(self.stream, parent, &text);
+                }
+                Part::Display(mime, content) => outbox.push([Item::Publish {
+                    parent: parent.cloned(),
+                    message: display(&mime, content),
+                }]),
+            }
+        }
+    }
+}
+
+/// A display of one MIME type. JSON is given as the object that it is, unless it is none.
+fn display(mime: &str, content: String) -> Outgoing {
+    let is_json = mime == "application/json" || mime.ends_with("+json");
+    let object = is_json.then(|| serde_json::from_str(&content).ok());
+    let object = object.flatten().unwrap_or(Value::String(content));
+    let shown = json!({"data": {mime: object}, "metadata": {}, "transient": {}});
+    Outgoing::new("display_data", &shown)
 }
 
 /// Takes the text off, but for the beginning of a character that may still be completed.

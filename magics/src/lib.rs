@@ -28,6 +28,7 @@ pub use crate::magics::crash_report::{
     CrashedProcess, crash_in_short, death_before, look_at_memory, tell_of_crash, warn_of_memory,
 };
 pub use crate::magics::stack::{StackArgs, stack_of_process};
+pub use crate::rust_cells::run::rust_cells_begun;
 pub use diaphane_report::view::Bundle;
 pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};
 pub use diaphane_trace::syscalls::install_handler;

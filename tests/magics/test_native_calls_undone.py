@@ -46,6 +46,59 @@ def test_tables_are_changed_while_the_cell_runs(kernel, numpy: Client):
     assert slots(kernel, "_multiarray_umath") == before
 
 
+# Interrupts at each of the calls by which Python is asked to report, and by which it is told that it need not.
+INTERRUPTED = """
+import sys, threading
+if sys.version_info >= (3, 12):
+    owner, names = sys.monitoring, ["get_tool", "use_tool_id", "register_callback", "set_events", "free_tool_id"]
+else:
+    owner, names = threading, ["getprofile", "setprofile"]
+real = {name: getattr(owner, name) for name in names}
+def interrupted(at):
+    count = 0
+    def wrap(name):
+        def call(*arguments):
+            nonlocal count
+            count += 1
+            if count == at:
+                raise KeyboardInterrupt
+            return real[name](*arguments)
+        return call
+    for name in names:
+        setattr(owner, name, wrap(name))
+def restore():
+    for name in names:
+        setattr(owner, name, real[name])
+def left():
+    if sys.version_info >= (3, 12):
+        return [sys.monitoring.get_tool(tool) for tool in range(6)]
+    return [threading.getprofile(), sys.getprofile()]
+before = left()
+"""
+
+
+@pytest.mark.parametrize("option", ["", " --args", " --deep"] if x86_64 else [""])
+def test_interrupted_at_any_of_its_steps_it_is_undone(kernel, numpy: Client, option: str):
+    """Whatever ends the beginning; and where the end is interrupted, the interrupt comes when all is undone."""
+    numpy.run(INTERRUPTED)
+    numpy.run(f"{MAGIC}{option}\nnp.sum(x)")
+    before = [slots(kernel, word) for word in WORDS]
+    ended = []
+    for at in range(1, 40):
+        numpy.run(f"interrupted({at})")
+        done = numpy.execute(f"{MAGIC}{option}\nc = a @ b")
+        numpy.execute("restore()")
+        ended.append(done.content["status"])
+        assert [slots(kernel, word) for word in WORDS] == before, at
+        assert numpy.value("left() == before") == "True", at
+        assert numpy.value("np._core.multiarray.get_handler_name()") == "'default_allocator'"
+        if ended[-3:] == ["ok"] * 3:
+            break
+    assert "error" in ended
+    assert ended[-1] == "ok"
+    assert rows(numpy.run(f"{MAGIC}{option}\nnp.sum(x)"))
+
+
 if x86_64:
 
     def test_deep_reaches_the_loop_of_a_sum(numpy: Client):

@@ -198,6 +198,58 @@ def test_files_are_written_and_strangers_are_kept(spinning: Client, tmp_path: Pa
     assert "its folder does not exist" in said(done)
 
 
+@pytest.mark.parametrize("option", ["--svg", "--speedscope", "--collapsed"])
+def test_what_is_no_regular_file_is_refused_before_the_cell_runs(
+    client: Client, tmp_path: Path, option: str
+):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, what in [("/dev/full", "a device"), (pipe, "a pipe"), ("/dev/zero", "a device")]:
+        done = client.execute(f"%%native_prof {option} {path}\nran = True")
+        assert f"it is {what}, and no regular file; name another file" in said(done)
+    assert "'ran'" not in client.value("dir()")
+
+
+def test_reports_are_saved_to_and_loaded_from_regular_files_only(client: Client, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    client.run("r = %process_tree")
+    for path in ["/dev/full", tmp_path / "pipe"]:
+        for code in [f"r.save({str(path)!r})", f"type(r).load({str(path)!r})"]:
+            content = client.execute(code).content
+            assert content["ename"] == "OSError", content
+            assert "no regular file" in content["evalue"]
+
+
+def test_waits_that_a_signal_would_end_are_not_ended(client: Client):
+    """Linux begins these system calls no second time: pause, sigtimedwait, a sleep in C, and a poll without an end."""
+    client.run(
+        "import ctypes, select, signal, threading, time\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "def ring(): threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGUSR1)).start()\n"
+        "rang = []\nbefore = signal.signal(signal.SIGUSR1, lambda *_: rang.append(time.monotonic()))"
+    )
+    client.run(
+        "%%native_prof --wall\nearly = 0\nfor _ in range(5):\n    ring()\n    signal.pause()\n"
+        "    early += len(rang) != _ + 1\n"
+        "slept = [libc.usleep(150_000) for _ in range(5)]\n"
+        "polled = [libc.poll(None, 0, 150) for _ in range(5)]"
+    )
+    client.run("signal.signal(signal.SIGUSR1, before)")
+    assert client.value("early, slept, polled") == "(0, [0, 0, 0, 0, 0], [0, 0, 0, 0, 0])"
+
+
+@pytest.mark.slow
+def test_cpythons_own_test_of_timers_passes(client: Client):
+    """It waits in `signal.pause` for a timer."""
+    pytest.importorskip("test.test_signal")
+    client.run(
+        "%%native_prof\nimport unittest\nfrom test import test_signal\n"
+        "suite = unittest.defaultTestLoader.loadTestsFromTestCase(test_signal.ItimerTest)\n"
+        "with open('/dev/null', 'w') as quiet:\n"
+        "    told = unittest.TextTestRunner(stream=quiet).run(suite)"
+    )
+    assert client.value("told.testsRun > 0, told.failures, told.errors") == "(True, [], [])"
+
+
 @pytest.mark.parametrize("core", ["Haswell", "Prescott"])
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_blas_kernels_are_followed_to_python(launch, core: str, threads: str):

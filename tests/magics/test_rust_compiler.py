@@ -94,6 +94,46 @@ def test_values_display_themselves_as_for_evcxr(client: Client):
     assert done.text() == "before beside\n"
 
 
+def block(mime: str, content: str) -> str:
+    return f'println!("EVCXR_BEGIN_CONTENT {mime}\\n{content}\\nEVCXR_END_CONTENT");'
+
+
+@pytest.mark.parametrize("option", ["", " --isolated"])
+def test_displays_of_a_cell_stand_among_its_text(client: Client, option: str):
+    png = "iVBORw0KGgo="
+    cell = (
+        f'%%rust{option}\nprintln!("a");\n{block("text/html", "<b>x</b>")}\n'
+        f'println!("b EVCXR_BEGIN_CONTENT text/html");\n{block("image/png", png)}\n'
+        f'{block("application/json", "[1]")}\nprint!("c");'
+    )
+    for _ in range(2):
+        done = fine(client, cell)
+        seen = []
+        for message in done.iopub:
+            if message["msg_type"] == "stream":
+                seen.append(message["content"]["text"])
+            elif message["msg_type"] == "display_data":
+                seen.append(message["content"]["data"])
+        assert seen[-6:] == [
+            "a\n",
+            {"text/html": "<b>x</b>"},
+            "b EVCXR_BEGIN_CONTENT text/html\n",
+            {"image/png": png},
+            {"application/json": [1]},
+            "c",
+        ]
+
+
+def test_what_others_print_is_text_and_a_display_without_its_end_too(client: Client):
+    mark = "EVCXR_BEGIN_CONTENT text/html"
+    done = fine(client, f'%%rust\nprintln!("{mark}\\n<b>x</b>");')
+    assert done.all("display_data") == []
+    assert done.text() == f"{mark}\n<b>x</b>\n"
+    done = client.run(f"import os\n_ = os.system('printf \"{mark}\\n1\\nEVCXR_END_CONTENT\\n\"')")
+    assert done.all("display_data") == []
+    assert done.text() == f"{mark}\n1\nEVCXR_END_CONTENT\n"
+
+
 def test_standard_output_is_there_again_after_a_fault_in_a_display(client: Client):
     head = "%%rust\nstruct Bad;\nimpl Bad { fn evcxr_display(&self) { "
     panics = failed(client, head + 'panic!("no") } }\nBad')

@@ -44,6 +44,126 @@ def test_what_happens_apart_taints_nothing(launch):
     assert diagnoses(client, "rust_status") == []
 
 
+# Each leaves the standard library in a panic; with what is said of it, and the line.
+ABORTS = {
+    "null": (
+        "unsafe { *std::hint::black_box(std::ptr::null_mut::<u8>()) = 1; }",
+        "null pointer dereference occurred (In[{cell}]:2)",
+    ),
+    "misaligned": (
+        "let two = [0u64; 2];\nlet at = two.as_ptr().cast::<u8>().wrapping_add(1).cast::<u32>();\n"
+        'println!("{}", unsafe { *std::hint::black_box(at) });',
+        "misaligned pointer dereference",
+    ),
+    "c": (
+        'extern "C" fn c() { panic!("in C") }\nc();',
+        "in C; panic in a function that cannot unwind (In[{cell}]:2)",
+    ),
+    "destructor": (
+        'struct Bad;\nimpl Drop for Bad { fn drop(&mut self) { panic!("second") } }\n'
+        'let _bad = Bad;\npanic!("first");',
+        "second; panic in a destructor during cleanup (In[{cell}]:3)",
+    ),
+}
+
+
+@pytest.mark.parametrize("option", ["", " --isolated"])
+@pytest.mark.parametrize("name", ABORTS)
+def test_a_panic_that_aborts_tells_why_and_the_next_cell_runs(
+    client: Client, name: str, option: str
+):
+    code, words = ABORTS[name]
+    for _ in range(2):
+        content = failed(client, f"%%rust{option}\n{code}")
+        assert content["ename"] == "RustCrash"
+        cell = content["execution_count"]
+        assert "SIGABRT" in content["evalue"]
+        assert words.format(cell=cell) in content["evalue"]
+        for later in ["", " --isolated"]:
+            # New ones and one that was compiled before.
+            assert shown(fine(client, f"%%rust{later}\n{cell} + 1")) == str(cell + 1)
+            assert shown(fine(client, f"%%rust{later}\n6 * 7")) == "42"
+    assert failed(client, '%%rust\npanic!("plain")')["ename"] == "RustPanic"
+
+
+def test_a_panic_that_aborts_in_another_lane_is_no_panic_of_this_one(client: Client):
+    """Two cells at once: one fails again and again while the other one runs."""
+    sub = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+    fault = f"%%rust\n{ABORTS['null'][0]}"
+    failed(client, fault)
+    for round in range(3):
+        others = [client.start(fault, header={"subshell_id": sub}), client.start("%%rust\n1 + 2")]
+        for begun in others:
+            client.until(lambda begun=begun: begun.answered, "both cells", begun, patience=300)
+        bad, good = others
+        assert bad.content["ename"] == "RustCrash", (round, bad.content)
+        assert good.content["status"] == "ok", (round, good.content)
+
+
+def test_a_fault_in_a_hook_for_panics_is_the_last_one(launch):
+    """Its lock stays locked, so that no cell can begin: said at once, and nobody waits."""
+    client = launch().connect()
+    failed(
+        client,
+        '%%rust\nstd::panic::set_hook(Box::new(|_| panic!("in the hook")));\npanic!("first")',
+    )
+    for option in ["", " --isolated"]:
+        content = failed(client, f"%%rust{option}\n1")
+        assert content["ename"] == "UsageError"
+        assert "restart the kernel" in content["evalue"]
+    assert client.run("1 + 1").result == "2"
+
+
+# Panics of other threads, thrown again on the cell's; the line of each.
+ELSEWHERE = {
+    "join": (
+        'let thread = std::thread::spawn(|| {\n    panic!("boom {}", 1 + 1)\n});\n'
+        "if let Err(e) = thread.join() { std::panic::resume_unwind(e) }",
+        "boom 2 (In[{cell}]:3)",
+    ),
+    "literal": (
+        'let thread = std::thread::spawn(|| -> () {\n\n    panic!("a literal")\n});\n'
+        "thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e));",
+        "a literal (In[{cell}]:4)",
+    ),
+    "value": (
+        "let thread = std::thread::spawn(|| {\n    std::panic::panic_any(7_u32)\n});\n"
+        "if let Err(e) = thread.join() { std::panic::resume_unwind(e) }",
+        "a value that is no text (In[{cell}]:3)",
+    ),
+    "caught": (
+        "let caught = std::panic::catch_unwind(|| { let v = vec![1]; v[std::hint::black_box(3)] });\n"
+        'let _other = std::panic::catch_unwind(|| panic!("other"));\n'
+        "std::panic::resume_unwind(caught.unwrap_err());",
+        "index out of bounds: the len is 1 but the index is 3 (In[{cell}]:2)",
+    ),
+    "never thrown": (
+        'std::panic::resume_unwind(Box::new("own words".to_owned()));',
+        "own words",
+    ),
+}
+
+
+@pytest.mark.parametrize("option", ["", " --isolated"])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_panic_of_another_thread_keeps_its_words_and_its_line(
+    client: Client, name: str, option: str
+):
+    code, words = ELSEWHERE[name]
+    content = failed(client, f"%%rust{option}\n{code}")
+    assert content["ename"] == "RustPanic"
+    assert content["evalue"] == words.format(cell=content["execution_count"])
+
+
+def test_panics_of_equal_words_at_two_lines_have_none(client: Client):
+    code = (
+        'let fail = |n: u32| {\n    if n == 0 { panic!("same") }\n    panic!("same")\n};\n'
+        "let all = [0, 1].map(|n| std::panic::catch_unwind(|| fail(n)));\n"
+        "for one in all { if let Err(e) = one { std::panic::resume_unwind(e) } }"
+    )
+    assert failed(client, f"%%rust\n{code}")["evalue"] == "same"
+
+
 def test_a_blocked_cell_says_why_it_does_not_end(client: Client, tmp_path):
     """It waits for another thread, so it cannot be stopped; when that has ended it is."""
     gate = tmp_path / "gate"

@@ -54,6 +54,34 @@ def test_our_own_threads_are_called_so(client: Client, kernel):
     assert {found[tid]["kind"] for tid in ours} == {"kernel"}
 
 
+def test_threads_that_are_named_as_ours_are_the_users(launch):
+    """Those of the user's own pyzmq are named as those of the kernel's libzmq; any thread may have any name."""
+    kernel = launch()
+    client = kernel.connect()
+    client.run("pass")
+    before = set(kernel.threads)
+    client.run(
+        "import ctypes, threading, zmq\ncontext = zmq.Context()\nsocket = context.socket(zmq.PUB)\n"
+        "socket.bind('inproc://here')\nend = threading.Event()\n"
+        "def wait():\n    ctypes.CDLL(None).prctl(15, b'diaphane-io')\n    end.wait()\n"
+        "named = threading.Thread(target=wait, name='mine')\nnamed.start()"
+    )
+    made = {tid: name for tid, name in kernel.threads.items() if tid not in before}
+    wait_until(lambda: "diaphane-io" in [kernel.threads.get(tid) for tid in made], "the name")
+    assert any(name.startswith("ZMQbg/") for name in made.values()), made
+    found = rows(client)
+    assert "kernel" not in {found[tid]["kind"] for tid in made}
+    assert {found[tid]["kind"] for tid in before if kernel.threads[tid].startswith("ZMQbg/")} == {
+        "kernel"
+    }
+    # They are sampled too.
+    done = client.run("%%native_prof --wall --hz 199\nimport time; time.sleep(0.5)")
+    data = done.one("execute_result")["data"]["application/vnd.diaphane.native_prof+json"]
+    sampled = {int(row["tid"]) for row in data["stacks"]}
+    assert int(client.run("named.native_id").result) in sampled
+    client.run("end.set(); socket.close(); context.term()")
+
+
 def test_pool_threads_belong_to_their_library(launch):
     kernel = launch(env={"OPENBLAS_NUM_THREADS": "2"})
     client = kernel.connect()

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use diaphane_magics::{Bundle, Refusal};
+use diaphane_sight::threads::OwnThread;
 use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, publish, reply};
 use parking_lot::{Condvar, Mutex};
@@ -56,7 +57,10 @@ pub fn ask(
     let with_python = super::threads::is_ready() && with_python()?.send(Arc::clone(&ask)).is_ok();
     std::thread::Builder::new()
         .name("diaphane-ask".into())
-        .spawn(move || ask.serve_alone(with_python))
+        .spawn(move || {
+            let _own = OwnThread::begin();
+            ask.serve_alone(with_python);
+        })
         .map(drop)
 }
 
@@ -68,6 +72,7 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
     }
     let (queue, asks) = mpsc::channel::<Arc<Ask>>();
     let serve = move || {
+        let _own = OwnThread::begin();
         // As each thread that runs Python.
         diaphane_magics::let_be_stopped();
         for ask in asks {

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use diaphane_sight::threads::OwnThread;
 use diaphane_wire::{Outgoing, publish, reply};
 use pyo3::prelude::*;
 
@@ -68,7 +69,10 @@ pub fn start_debugger() -> std::io::Result<()> {
     }
     start(
         "diaphane-debug",
-        |main| main.call_method0("debugger"),
+        |main| {
+            let _own = OwnThread::begin();
+            main.call_method0("debugger")
+        },
         || (),
     )
     .inspect_err(|_| STARTED.store(false, Ordering::Release))

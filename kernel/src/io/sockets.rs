@@ -35,6 +35,7 @@ impl Sockets {
     /// # Errors
     /// When an address is in use, or keys are asked for that libzmq cannot use.
     pub fn bind(connection: &Connection) -> anyhow::Result<Self> {
+        let before = tasks::numbers();
         let context = Context::new();
         let bind = |kind, channel| bind(&context, kind, channel, connection);
         let mut sockets = Self {
@@ -53,8 +54,9 @@ impl Sockets {
             .filter_map(SocketFile::of)
             .collect();
         keep_from_children()?;
-        queue_threads()
-            .into_iter()
+        // Nobody else starts a thread yet, so what is new is libzmq's.
+        let new = tasks::numbers().into_iter();
+        new.filter(|tid| !before.contains(tid))
             .for_each(diaphane_magics::let_run);
         Ok(sockets)
     }
@@ -155,12 +157,6 @@ fn keep_from_children() -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The threads that libzmq made for these sockets.
-fn queue_threads() -> Vec<i32> {
-    let is_queue = |tid: &i32| tasks::name(*tid).is_some_and(|name| name.starts_with("ZMQbg/"));
-    tasks::numbers().into_iter().filter(is_queue).collect()
 }
 
 fn encrypt(socket: &Socket, public: &str, secret: &str) -> anyhow::Result<()> {

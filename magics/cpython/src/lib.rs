@@ -8,6 +8,7 @@ pub mod extensions;
 pub mod frames;
 pub mod here;
 pub mod interpreter;
+pub mod interrupts;
 pub mod lazy;
 pub mod locals;
 pub mod modules;

@@ -19,6 +19,16 @@ impl Row {
         item.serialize(Collect)
     }
 
+    /// A row of these fields.
+    pub(crate) fn from_fields(fields: Vec<(Cow<'static, str>, Value)>) -> Self {
+        Self(fields)
+    }
+
+    /// The names of all fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Cow<'static, str>> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
     /// The same with one field more.
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.0.push((key.into(), value.into()));

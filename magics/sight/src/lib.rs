@@ -11,6 +11,7 @@ pub mod code;
 pub mod crash;
 pub mod elf;
 mod error;
+pub mod files;
 pub mod linker;
 pub mod packages;
 pub mod proc;

@@ -1,8 +1,9 @@
 //! The class `Report`: what a magic found, as Python sees it.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
+use diaphane_sight::files;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,12 +11,13 @@ use pyo3::types::{PyDict, PyIterator, PyList};
 
 use crate::error::Error;
 use crate::python::objects::{named, object, python};
-use diaphane_report::{Report, view};
+use diaphane_report::{PackedReport, Report, view};
 
 /// What a magic found: a sequence of rows (dicts), with diagnoses, in text, HTML and JSON.
 #[pyclass(name = "Report", module = "diaphane", frozen)]
 pub(crate) struct PyReport {
-    report: Report,
+    /// It may stay for as long as the session, in `Out`.
+    report: PackedReport,
     /// Made when somebody asks for them: showing a report needs none.
     rows: PyOnceLock<Py<PyList>>,
 }
@@ -23,14 +25,15 @@ pub(crate) struct PyReport {
 impl PyReport {
     pub(crate) fn new(report: Report) -> Self {
         Self {
-            report,
+            report: PackedReport::of(report),
             rows: PyOnceLock::new(),
         }
     }
 
     fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
         let make = || {
-            let rows = self.report.rows.iter().map(|row| object(py, row.iter()));
+            let rows = self.report.rows().rows();
+            let rows = rows.iter().map(|row| object(py, row.iter()));
             let rows = rows.collect::<PyResult<Vec<_>>>()?;
             Ok::<_, PyErr>(PyList::new(py, rows)?.unbind())
         };
@@ -43,7 +46,7 @@ impl PyReport {
     /// The name of the magic.
     #[getter]
     fn name(&self) -> &'static str {
-        self.report.name
+        self.report.head().name
     }
 
     /// The rows, a list of dicts.
@@ -55,23 +58,23 @@ impl PyReport {
     /// What is remarkable: dicts with code, severity, title, evidence and fix.
     #[getter]
     fn diagnoses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        python(py, &view::json::diagnoses(&self.report))
+        python(py, &view::json::diagnoses(self.report.head()))
     }
 
     /// What holds for all rows, such as totals.
     #[getter]
     fn facts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        object(py, named(&self.report.facts))
+        object(py, named(&self.report.head().facts))
     }
 
     /// What could not be asked here, and why.
     #[getter]
     fn limits(&self) -> Vec<String> {
-        self.report.limits.clone()
+        self.report.head().limits.clone()
     }
 
     fn __len__(&self) -> usize {
-        self.report.rows.len()
+        self.report.rows().len()
     }
 
     fn __getitem__<'py>(
@@ -87,22 +90,22 @@ impl PyReport {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        view::plain(&self.report, width(py))
+        view::plain(&self.report.unpacked(), width(py))
     }
 
     /// The whole report as JSON text.
     fn to_json(&self) -> String {
-        view::whole(&self.report)
+        view::whole(&self.report.unpacked())
     }
 
     /// The whole report as an HTML fragment.
     fn to_html(&self) -> String {
-        view::html::report(&self.report)
+        view::html::report(&self.report.unpacked())
     }
 
     /// The rows in which some field matches a regular expression, in any case; in a tree also those above them.
     fn filter(&self, py: Python<'_>, pattern: &str) -> PyResult<Self> {
-        let kept = self.report.filtered(pattern);
+        let kept = self.report.unpacked().filtered(pattern);
         kept.map(Self::new)
             .map_err(|error| Error::from(error).into_exception(py))
     }
@@ -114,22 +117,24 @@ impl PyReport {
             let kind = other.get_type().name()?;
             return Err(PyTypeError::new_err(format!("{message} {kind}")));
         };
-        let diff = self.report.diff(&other.get().report);
+        let diff = self.report.unpacked().diff(&other.get().report.unpacked());
         diff.map(Self::new)
             .map_err(|error| Error::from(error).into_exception(py))
     }
 
     /// Write the report to a file, from which `Report.load` makes it again.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let text = self.report.to_stored();
+        let text = self.report.unpacked().to_stored();
         let text = text.map_err(|error| Error::from(error).into_exception(py))?;
-        fs::write(&path, text).map_err(|error| with_path(&path, &error))
+        let written = py.detach(|| files::create(&path)?.write_all(text.as_bytes()));
+        written.map_err(|error| with_path(&path, &error))
     }
 
     /// The report in a file that `save` wrote.
     #[staticmethod]
-    fn load(path: PathBuf) -> PyResult<Self> {
-        let text = fs::read(&path).map_err(|error| with_path(&path, &error))?;
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let text = py.detach(|| files::head(&path, u64::MAX));
+        let text = text.map_err(|error| with_path(&path, &error))?;
         let report = Report::from_stored(&String::from_utf8_lossy(&text));
         report
             .map(Self::new)
@@ -145,7 +150,7 @@ impl PyReport {
     ) -> PyResult<Bound<'py, PyDict>> {
         // IPython narrows the bundle by itself; all views are cheap.
         let _ = (include, exclude);
-        let views = view::Bundle::of(&self.report, width(py));
+        let views = view::Bundle::of(&self.report.unpacked(), width(py));
         let views = views.map_err(|error| Error::from(error).into_exception(py))?;
         let bundle = PyDict::new(py);
         bundle.set_item("text/plain", views.text)?;

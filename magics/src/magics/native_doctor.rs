@@ -4,6 +4,7 @@
 
 mod columns;
 
+use diaphane_trace::inline_hooks;
 use serde_json::json;
 
 use crate::error::Error;
@@ -48,6 +49,7 @@ impl Magic for NativeDoctor {
             }
         }
         found.sort_by_key(|(_, one)| (std::cmp::Reverse(one.severity), one.code));
+        limits.extend(inline_hooks::remaining());
         limits.dedup();
         let count = |severity| {
             found

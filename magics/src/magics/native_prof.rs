@@ -28,7 +28,6 @@ use crate::magic::{Context, Form, Magic, User};
 use crate::python::threads::thread_names;
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
-use crate::stacks::snapshot::KERNELS;
 use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
 use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
@@ -126,7 +125,7 @@ impl NativeProfArgs {
                 _ => Clock::Busy,
             },
             threads: match self.threads {
-                Which::All => Threads::Except(KERNELS),
+                Which::All => Threads::Users,
                 Which::Main => Threads::Main,
             },
             lines: self.lines,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
+use diaphane_sight::threads::OwnThread;
 use nix::sys::signal::SigSet;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -198,7 +199,8 @@ impl Compiler {
                 // It belongs to somebody who no longer waits.
                 Some(Answer::Found(_)) => continue,
                 Some(answer) => {
-                    // Words that cannot be forgotten are an old line for a moment.
+                    // Words that cannot be forgotten are an old line for a moment. One that has just begun may be saying
+                    // why it ends, so they are not forgotten before.
                     let _ = self.output.forget();
                     return Ok(answer);
                 }
@@ -250,10 +252,8 @@ impl Compiler {
     fn say(&mut self, py: Python<'_>, question: &Question) -> Result<(), Error> {
         let mut line = serde_json::to_string(question)?;
         line.push('\n');
-        match self.questions.write_all(line.as_bytes()) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.ended(py)),
-        }
+        let said = self.questions.write_all(line.as_bytes());
+        said.map_err(|_| self.ended(py))
     }
 
     /// The next answer, if it comes in time.
@@ -303,6 +303,7 @@ fn other_version() -> Error {
 /// Reads answers on a thread of its own, as long as somebody takes them.
 fn read(pipe: ChildStdout, answers: Sender<String>) -> Result<(), Error> {
     let lines = move || {
+        let _own = OwnThread::begin();
         // Signals are for the threads that run Python. A thread always may block them.
         let _ = SigSet::all().thread_block();
         for line in BufReader::new(pipe).lines() {

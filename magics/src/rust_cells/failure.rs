@@ -42,6 +42,20 @@ impl ErrorLocation<'_> {
         };
         Some((cell, found.line + line - found.first))
     }
+
+    /// The place of a line of the generated source, in short, and with the line; nothing where it is none of the user's.
+    fn told(&self, line: u32) -> (String, String) {
+        let Some((cell, line)) = self.of(line) else {
+            return Default::default();
+        };
+        let mut shown = format!("\n --> Cell In[{cell}]:{line}");
+        let text = line.checked_sub(self.lines_above + 1);
+        let text = text.and_then(|line| self.source.lines().nth(line as usize));
+        if let Some(text) = text.filter(|_| cell == self.runs) {
+            shown += &format!("\n  |\n{line:<2}| {text}");
+        }
+        (format!(" (In[{cell}]:{line})"), shown)
+    }
 }
 
 /// The exception of a panic or an error.
@@ -52,24 +66,25 @@ pub fn failed(
     line: u32,
     spot: &ErrorLocation<'_>,
 ) -> Error {
-    let at = spot.of(line);
-    let mut report = format!("{kind}: {words}");
-    let mut message = words.to_owned();
-    if let Some((cell, line)) = at {
-        report += &format!("\n --> Cell In[{cell}]:{line}");
-        message += &format!(" (In[{cell}]:{line})");
-        let text = line.checked_sub(spot.lines_above + 1);
-        let text = text.and_then(|line| spot.source.lines().nth(line as usize));
-        if let Some(text) = text.filter(|_| cell == spot.runs) {
-            report += &format!("\n  |\n{line:<2}| {text}");
-        }
-    }
-    raise(py, kind, &message, &report)
+    let (at, shown) = spot.told(line);
+    let message = format!("{words}{at}");
+    raise(py, kind, &message, &format!("{kind}: {words}{shown}"))
 }
 
-/// The exception of a run that was ended from outside. A fault taints the process that survives it.
-pub fn ended(py: Python<'_>, ended: Ended, is_isolated: bool, spot: &ErrorLocation<'_>) -> Error {
-    let (class, words) = words(ended);
+/// The exception of a run that was ended from outside, with the words and the line of the panic that it was in. A fault
+/// taints the process that survives it.
+pub fn ended(
+    py: Python<'_>,
+    ended: Ended,
+    (said, line): (&str, u32),
+    is_isolated: bool,
+    spot: &ErrorLocation<'_>,
+) -> Error {
+    let (class, mut words) = words(ended);
+    let (at, shown) = spot.told(line);
+    if !said.is_empty() {
+        words += &format!(": {said}{at}");
+    }
     let advice = match ended {
         _ if is_isolated => {
             "It ran in a process of its own: the kernel and its variables are as they were.".into()
@@ -87,7 +102,8 @@ pub fn ended(py: Python<'_>, ended: Ended, is_isolated: bool, spot: &ErrorLocati
             ),
         },
     };
-    raise(py, class, &words, &format!("{class}: {words}\n{advice}"))
+    let report = format!("{class}: {words}{shown}\n{advice}");
+    raise(py, class, &words, &report)
 }
 
 fn words(ended: Ended) -> (&'static str, String) {

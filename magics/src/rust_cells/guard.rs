@@ -102,6 +102,11 @@ pub(crate) unsafe fn call(
     }
 }
 
+/// Whether this thread is in a call.
+pub(crate) fn is_in_call() -> bool {
+    !FRAME.get().is_null()
+}
+
 /// Writes down that a function begins, as a hook at its entry would. Whatever it calls has a stack below this one. It has
 /// no return address, since calls out of the kernel's own code are not told.
 fn note(number: u32, stack: usize) {

@@ -51,10 +51,18 @@ const SHORT_TIMEOUT: Timespec = Timespec {
 };
 
 /// The functions of the host, at an address.
-static CALLS: Host = HOST;
+static CALLS: Host = Host {
+    fail: child::fail,
+    ..HOST
+};
 
 /// Runs one of the functions of a cell's library in a child.
-pub fn run(entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Result<Done, Error> {
+pub fn run(
+    entry: Entry,
+    last_words: Entry,
+    exports: &Exports<'_>,
+    py: Python<'_>,
+) -> Result<Done, Error> {
     let began = Instant::now();
     let copies = exports.isolated_copies()?;
     let args = exports.args_with(&copies);
@@ -75,7 +83,8 @@ pub fn run(entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Result<Done, 
     // What C has not written yet would be written twice.
     py.detach(diaphane_sight::runtimes::stdio::flush);
     let mut stack = Box::new_uninit_slice(STACK);
-    let mut child = begin(entry, &context, &taken, status_page, &payload, &mut stack)?;
+    let entries = (entry, last_words);
+    let mut child = begin(entries, &context, &taken, status_page, &payload, &mut stack)?;
     let fork_ns = nanoseconds(began);
     let status = loop {
         let looked = py.detach(|| child.wait());
@@ -101,7 +110,7 @@ pub fn run(entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Result<Done, 
 
 /// Forks. The GIL is held, so that no thread of Python's is loading a library meanwhile.
 fn begin(
-    entry: Entry,
+    (entry, last_words): (Entry, Entry),
     context: &Ctx,
     taken: *const CellResults,
     status_page: &StatusPage,
@@ -118,6 +127,7 @@ fn begin(
     if matches!(forked, Ok(ForkResult::Child)) {
         let task = Task {
             entry,
+            last_words,
             context,
             taken,
             status_page,
@@ -155,12 +165,13 @@ fn ending(
     let ended = match phase {
         Phase::Finished => {
             let taken = payload::unpack(File::from(payload));
-            let taken = taken.ok_or_else(|| {
+            let mut taken = taken.ok_or_else(|| {
                 unable(
                     "cannot read the cell's results",
                     "the cell has damaged them",
                 )
             })?;
+            taken.failure = status_page.words();
             return Ok((Ok(said), taken));
         }
         Phase::Unwritten => {
@@ -179,7 +190,11 @@ fn ending(
             None => Ended::Left(0),
         },
     };
-    Ok((Err(ended), CellResults::default()))
+    let taken = CellResults {
+        failure: status_page.words(),
+        ..CellResults::default()
+    };
+    Ok((Err(ended), taken))
 }
 
 /// A child, which is ended and waited for when it is dropped.

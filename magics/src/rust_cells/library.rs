@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use diaphane_cell::abi::{ENTRY, Entry};
+use diaphane_cell::abi::{ENTRY, Entry, LAST_WORDS, RECOVER};
 use diaphane_rust_protocol::Compiled;
 use diaphane_sight::proc::maps::Maps;
 use libc::{RTLD_LOCAL, RTLD_NOW};
@@ -31,6 +31,9 @@ pub struct LoadedCell {
 pub struct CellImage {
     /// The cell's statements, as a function.
     pub entry: Entry,
+    /// What says after a fault what it was, and what makes the thread fit for the next run.
+    pub last_words: Entry,
+    pub recover: Entry,
     /// Its functions for Python, as the compiler lists them.
     pub functions: Vec<Entry>,
     /// The memory that its code is in.
@@ -84,6 +87,8 @@ impl CellImage {
         let code = code.and_then(|maps| maps.find(address).map(|region| region.span));
         Ok(Self {
             entry,
+            last_words: find(handle, LAST_WORDS, path)?,
+            recover: find(handle, RECOVER, path)?,
             functions,
             code: code.map_or(0..0, |span| span.start..span.end),
         })

@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, PANICKED};
+use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, LOCKED, PANICKED};
 use diaphane_rust_protocol::Compile;
 use diaphane_trace::recorder::{self, functions};
 use pyo3::prelude::*;
@@ -14,7 +15,7 @@ use super::failure::{self, ErrorLocation};
 use super::guard::{self, Crash, INTERRUPTED};
 use super::library::{CellImage, LoadedCell};
 use super::redirect::DisplayBundle;
-use super::{isolated, kept, nanoseconds};
+use super::{isolated, kept, nanoseconds, taint};
 use crate::error::Error;
 use crate::magic::User;
 use crate::python::ipython::shell;
@@ -53,6 +54,33 @@ pub enum Isolation {
     Process,
 }
 
+/// How many Rust cells have begun, and how many of them run.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// How many Rust cells have begun, and how many of them run: what they write may hold displays.
+pub fn rust_cells_begun() -> (u64, usize) {
+    let begun = BEGUN.load(Ordering::Acquire);
+    (begun, RUNNING.load(Ordering::Acquire))
+}
+
+/// A Rust cell that runs, until this is dropped.
+struct RunningCell;
+
+impl RunningCell {
+    fn begin() -> Self {
+        RUNNING.fetch_add(1, Ordering::AcqRel);
+        BEGUN.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for RunningCell {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Runs a function of a cell's library, which is found in its image.
 pub fn run(
     loaded: &LoadedCell,
@@ -61,9 +89,20 @@ pub fn run(
     exports: &Exports<'_>,
     py: Python<'_>,
 ) -> Result<Done, Error> {
+    if let Some(taint) = taint::taint().filter(|taint| taint.is_last) {
+        return Err(Error::Usage(format!(
+            "%%rust: no Rust cell can run any more: the fault in In[{}] was in a hook for panics, and the lock that it held \
+             stays locked; save your work and restart the kernel",
+            taint.cell
+        )));
+    }
+    let _running = RunningCell::begin();
     match isolation {
         Isolation::None => Ok(run_here(&loaded.image, find(&loaded.image), exports, py)),
-        Isolation::Process => isolated::run(find(loaded.isolated()?), exports, py),
+        Isolation::Process => {
+            let image = loaded.isolated()?;
+            isolated::run(find(image), image.last_words, exports, py)
+        }
     }
 }
 
@@ -81,15 +120,22 @@ unsafe impl Send for DetachedCall<'_> {}
 impl DetachedCall<'_> {
     fn make(self) -> Result<u32, Crash> {
         let number = recorder::is_running().then(|| functions::register(self.entry as usize));
+        let ended = self.call(self.entry, number.flatten());
+        if ended.is_err() && !guard::is_in_call() {
+            // What the thread still holds of the run would end the next one. A fault in here is as bad as a lock.
+            let recovered = self.call(self.image.recover, None);
+            if recovered.map_or(true, |status| status == LOCKED) {
+                taint::set_last();
+            }
+        }
+        ended
+    }
+
+    fn call(&self, entry: Entry, number: Option<u32>) -> Result<u32, Crash> {
         #[allow(unsafe_code, reason = "the cell is called")]
         // SAFETY: the cell was compiled for values of these types.
         unsafe {
-            guard::call(
-                self.entry,
-                self.context,
-                self.image.code.clone(),
-                number.flatten(),
-            )
+            guard::call(entry, self.context, self.image.code.clone(), number)
         }
     }
 }
@@ -170,7 +216,8 @@ pub fn outcome(done: Done, spot: &ErrorLocation<'_>, py: Python<'_>) -> Result<C
             "%%rust: the cell was compiled for another version of diaphane; %rust_reset, and run it again".into(),
         )),
         Err(ended) => {
-            let failure = failure::ended(py, ended, done.fork_ns.is_some(), spot);
+            let said = (words.as_str(), *line);
+            let failure = failure::ended(py, ended, said, done.fork_ns.is_some(), spot);
             // Of an interrupt Python knows too, and it has its own exception.
             py.check_signals()?;
             Err(failure)

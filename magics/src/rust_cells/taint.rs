@@ -1,6 +1,8 @@
 //! Whether a fault was survived in this process. It works on, and nobody can say for how long: destructors did not run,
 //! and locks that were held stay locked, malloc's among them. Nothing but a restart changes that.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diaphane_forks::ProcessLock;
 use serde::Serialize;
 
@@ -14,6 +16,16 @@ pub struct Taint {
     pub fault: String,
     /// How many there were.
     pub faults: u32,
+    /// Whether no Rust cell can run any more.
+    pub is_last: bool,
+}
+
+/// Whether the fault that is being handled leaves a lock behind that every cell needs.
+static IS_LAST: AtomicBool = AtomicBool::new(false);
+
+/// No Rust cell can run any more.
+pub fn set_last() {
+    IS_LAST.store(true, Ordering::Release);
 }
 
 static TAINT: ProcessLock<Option<Taint>> = ProcessLock::new(|| None);
@@ -29,8 +41,12 @@ pub fn mark(cell: u32, fault: &str) -> Option<Taint> {
                 cell,
                 fault: fault.to_owned(),
                 faults: 1,
+                is_last: false,
             });
         }
+    }
+    if let Some(taint) = taint.as_mut() {
+        taint.is_last = IS_LAST.load(Ordering::Acquire);
     }
     before
 }

@@ -8,7 +8,7 @@ use diaphane_sight::packages::Package;
 use diaphane_sight::proc::cpus::Cpus;
 use diaphane_sight::runtimes::pool_libraries;
 use diaphane_sight::runtimes::pool_libraries::{Api, Runtime};
-use diaphane_sight::threads::Thread;
+use diaphane_sight::threads::{Thread, is_own_thread};
 use serde::Serialize;
 
 use crate::stacks::merged::StackFrame;
@@ -45,6 +45,8 @@ pub(crate) fn pools(
         let owners = threads.iter().filter_map(|thread| thread.owner.as_ref());
         owners.filter(|owner| owner.library == index).count()
     };
+    // OpenMP answers for the thread that asks, and ours computes nothing.
+    let is_own = is_own_thread(nix::unistd::gettid().as_raw());
     let known = |(index, library)| Some((index, library, pool_libraries::runtime(library)?));
     let pool = |(index, library, runtime): (usize, &Library, &'static Runtime)| Pool {
         library: library.name.clone(),
@@ -56,7 +58,9 @@ pub(crate) fn pools(
         api: runtime.api,
         version: pool_libraries::version(library, runtime),
         corename: pool_libraries::corename(library, runtime),
-        size: pool_libraries::threads_of(library, runtime),
+        size: (!(is_own && runtime.api == Api::OpenMp))
+            .then(|| pool_libraries::threads_of(library, runtime))
+            .flatten(),
         live: owned(index),
         variable: runtime.variable,
         index,

@@ -13,21 +13,13 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::proc::task_limit::{TaskLimit, task_limit};
 use diaphane_sight::runtimes::pool_libraries as runtimes;
 use diaphane_sight::runtimes::pool_libraries::Api;
-use diaphane_sight::threads::{self, Call, Thread};
+use diaphane_sight::threads::{self, Call, Thread, is_own_thread};
 use serde::Serialize;
 
 use super::live_pools::{Pool, pools};
 use crate::error::Error;
 use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
 use diaphane_cpython::symbols;
-
-/// The kernel's own threads are no part of the user's work: so their names begin.
-pub(crate) const KERNELS: &[&str] = &["diaphane-", "ZMQbg/"];
-
-/// Whether a thread of this name belongs to the kernel.
-pub(crate) fn is_kernels(name: &str) -> bool {
-    KERNELS.iter().any(|own| name.starts_with(own))
-}
 
 /// What a thread is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,7 +101,7 @@ impl ProcessSnapshot {
         let in_python = self.interpreter.states.contains_key(&thread.tid);
         if u32::try_from(thread.tid) == Ok(std::process::id()) {
             ThreadKind::Main
-        } else if is_kernels(&thread.comm) {
+        } else if is_own_thread(thread.tid) {
             ThreadKind::Kernel
         } else if has_python_name || in_python || owner.is_some_and(symbols::is_interpreter) {
             ThreadKind::Python

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use diaphane_sight::threads::OwnThread;
+
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Helper<T> {
@@ -36,7 +38,12 @@ impl<T: Send + 'static> Helper<T> {
         let builder = std::thread::Builder::new().name(name.into());
         Self {
             ended,
-            thread: builder.spawn(move || work(&shift)).ok(),
+            thread: builder
+                .spawn(move || {
+                    let _own = OwnThread::begin();
+                    work(&shift)
+                })
+                .ok(),
             process: std::process::id(),
         }
     }

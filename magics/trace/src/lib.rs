@@ -5,6 +5,7 @@
 //! Python nor Jupyter, and renders nothing.
 
 mod arch;
+mod budget;
 pub mod clock;
 pub mod event;
 pub mod got_hooks;
@@ -16,3 +17,5 @@ pub mod sampler;
 
 pub mod syscalls;
 pub mod trampolines;
+
+pub use budget::memory_budget;

@@ -1,19 +1,20 @@
 //! Samples: what each thread runs, looked at many times a second, for as long as a cell runs.
 //!
-//! A thread that runs has a timer of its own, whose signal makes it copy its registers and its stack (`ring`). A thread
-//! that sleeps for long gets no signals, since they would end its system calls; it is looked at from outside (`watch`).
-//! One thread of ours takes the copies, unwinds them and hands them on while the cell runs, so that nearly nothing is
-//! left to do at the end.
+//! One thread of ours looks at all others, once in each period. One that runs gets a signal, which makes it copy its
+//! registers and its stack (`ring`). One that sleeps gets none, since that would end its system call; it is looked at from
+//! outside (`watch`). Our thread takes the copies, unwinds them and hands them on while the cell runs, so that nearly
+//! nothing is left to do at the end.
 
 mod ring;
 mod timer;
 mod watch;
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
@@ -21,7 +22,9 @@ use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
+use diaphane_sight::threads::OwnThread;
 use diaphane_sight::unwind::{Stack, Unwinder};
+use rustix::thread::set_current_timer_slack;
 use serde::Serialize;
 
 pub use timer::Timer;
@@ -47,8 +50,8 @@ pub enum Clock {
 /// Which threads are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// All but those whose names begin with one of these.
-    Except(&'static [&'static str]),
+    /// All but the program's own.
+    Users,
     /// The thread of the cell.
     Main,
 }
@@ -114,7 +117,9 @@ pub struct Totals {
     pub lost: u64,
     /// Times at which a thread was due while it had no CPU.
     pub late: u64,
-    /// Threads that block the signal, or for which there is no timer.
+    /// System calls that ended early, since their thread fell asleep between a look at it and its signal.
+    pub ended: u64,
+    /// Threads that block the signal.
     pub unreachable: Vec<i32>,
     /// How long the sampling thread itself was on a CPU, in nanoseconds.
     pub cpu_ns: u64,
@@ -157,7 +162,7 @@ static TAKING: AtomicU32 = AtomicU32::new(0);
 /// Begins.
 ///
 /// # Errors
-/// Where samples are being taken already, or the system has no signal or timer left.
+/// Where samples are being taken already, or the system has no signal left.
 pub fn begin<S: Sink>(plan: SamplerPlan, sink: S) -> Result<RunningSampler<S>, SamplerRefused> {
     let process = std::process::id();
     if TAKING.swap(process, Ordering::AcqRel) == process {
@@ -186,9 +191,12 @@ fn start<S: Sink>(
         .name("diaphane-sampl".into())
         .spawn(move || {
             timer::block_signals();
+            let _own = OwnThread::begin();
+            // The periods are shorter than what a sleep may last longer.
+            let _ = set_current_timer_slack(NonZeroU64::new(1));
             while !flag.stop.load(Ordering::Acquire) {
-                std::thread::park_timeout(TICK);
-                worker.tick();
+                std::thread::park_timeout(worker.watch.rest());
+                worker.beat();
             }
             worker.finish()
         })
@@ -235,6 +243,7 @@ struct Worker<S: Sink> {
     watch: Watch,
     unwinder: Unwinder,
     counters: Counters,
+    ticked: Instant,
     ticks: u32,
 }
 
@@ -252,30 +261,31 @@ impl<S: Sink> Worker<S> {
             sink,
             watch,
             counters,
+            ticked: Instant::now(),
             ticks: 0,
         })
     }
 
-    /// Takes what is there. No fork happens meanwhile, since a child would inherit the locks that are held.
-    fn tick(&mut self) {
+    /// Looks at all threads, and now and then takes what is there. No fork happens meanwhile, since a child would inherit
+    /// the locks that are held.
+    fn beat(&mut self) {
         link_map::while_nobody_forks(|| {
-            self.take();
-            self.ticks += 1;
-            if self.ticks.is_multiple_of(TICKS_A_LOOK) {
-                self.refresh();
-                self.watch.look(&self.plan);
-            }
-            self.sink.moment();
-            for (asleep, count, doing) in self.watch.idle(&self.plan) {
-                let stack = self.unwinder.unwind(asleep.copy);
-                self.sink.sample(Sample {
-                    tid: asleep.tid,
-                    count,
-                    doing,
-                    stack,
-                });
+            self.watch.beat(&self.plan);
+            if self.ticked.elapsed() >= TICK {
+                self.ticked = Instant::now();
+                self.tick();
             }
         });
+    }
+
+    fn tick(&mut self) {
+        self.take();
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_A_LOOK) {
+            self.refresh();
+            self.watch.look(&self.plan);
+        }
+        self.watch.idle(&self.plan);
     }
 
     fn take(&mut self) {
@@ -288,7 +298,7 @@ impl<S: Sink> Worker<S> {
                 Some(_) => Doing::Waiting,
                 None => Doing::Running,
             };
-            if !self.watch.is_wanted(&self.plan, taken.tid, doing) {
+            if !watch::is_wanted(&self.plan, taken.tid, doing) {
                 continue;
             }
             let stack = self.unwinder.unwind(taken.copy);
@@ -296,6 +306,16 @@ impl<S: Sink> Worker<S> {
                 tid: taken.tid,
                 count: taken.count,
                 doing,
+                stack,
+            });
+        }
+        self.sink.moment();
+        for slept in self.watch.take() {
+            let stack = self.unwinder.unwind(slept.copy);
+            self.sink.sample(Sample {
+                tid: slept.tid,
+                count: slept.count,
+                doing: slept.doing,
                 stack,
             });
         }
@@ -317,8 +337,8 @@ impl<S: Sink> Worker<S> {
     }
 
     fn finish(mut self) -> (S, Totals) {
-        self.watch.stop();
         ring::close();
+        self.watch.stop();
         self.take();
         let mut totals = ring::totals();
         totals.unreachable = self.watch.unreachable();

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use diaphane_sight::linker::libraries::{Library, loaded};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
-use diaphane_trace::event::kind;
+use diaphane_trace::event::{Event, kind};
 use diaphane_trace::got_hooks::{Hooks, PreparedGotHooks, Site, got};
+use diaphane_trace::memory_budget;
 use diaphane_trace::recorder::words::{Capture, learn};
-use diaphane_trace::recorder::{CallRecording, RecorderPlan, begin, functions};
+use diaphane_trace::recorder::{CallRecording, RecorderPlan, begin, functions, note};
 
 const PLAN: RecorderPlan = RecorderPlan {
     capacity: 1 << 20,
@@ -306,4 +307,92 @@ fn the_child_of_a_fork_has_no_hooks() {
     table.call(1, 2);
     drop(hooks);
     assert_eq!(count(&running.end(), add as *const () as usize), 1);
+}
+
+#[test]
+fn the_child_of_a_fork_survives_tables_that_are_gone() {
+    let _alone = alone();
+    let size = 4096;
+    let map = |at: *mut libc::c_void, flags: i32| {
+        let (rights, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
+        );
+        // SAFETY: a new mapping, or one where this test has just unmapped its own.
+        unsafe { libc::mmap(at, size, rights, -1, 0) }
+    };
+    let memory = map(std::ptr::null_mut(), 0);
+    let site = Site {
+        address: memory.addr(),
+        target: add as *const () as usize,
+        library: None,
+        words: false,
+    };
+    // SAFETY: the memory is this test's own.
+    unsafe { memory.cast::<usize>().write(site.target) };
+    let table = Table::of(add as *const ());
+    let hooks = place(&[site, table.site(false)]);
+    // As when another thread unloads a library.
+    // SAFETY: nobody reads it any more.
+    assert_eq!(unsafe { libc::munmap(memory, size) }, 0);
+    // SAFETY: the child only reads a word and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let place = &raw const table.0;
+        // SAFETY: as in `Table::call`.
+        let is_back = unsafe { place.read_volatile() } == add as *const () as usize;
+        // SAFETY: it ends without destructors.
+        unsafe { libc::_exit(if is_back { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    assert_eq!(map(memory, libc::MAP_FIXED_NOREPLACE), memory);
+    drop(hooks);
+}
+
+#[test]
+fn all_threads_share_one_budget_of_memory() {
+    let _alone = alone();
+    let running = begin(RecorderPlan {
+        capacity: 1 << 23,
+        ..PLAN
+    })
+    .unwrap();
+    let write = || {
+        for _ in 0..6_000_000 {
+            note(Event {
+                id: kind::C_LEAVES,
+                ..Event::default()
+            });
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(write);
+        }
+    });
+    let recording = running.end();
+    let events: usize = recording.logs.iter().map(|log| log.events.len()).sum();
+    let lost: u64 = recording.logs.iter().map(|log| log.lost).sum();
+    assert_eq!(
+        events as u64 + lost,
+        12_000_000,
+        "nothing is lost uncounted"
+    );
+    assert!(lost > 0);
+    assert!(events * size_of::<Event>() <= memory_budget());
+    // What was taken is given back.
+    let running = begin(PLAN).unwrap();
+    (0..100_000).for_each(|_| {
+        note(Event {
+            id: kind::C_LEAVES,
+            ..Event::default()
+        })
+    });
+    assert_eq!(
+        running.end().logs.iter().map(|log| log.lost).sum::<u64>(),
+        0
+    );
 }

@@ -42,6 +42,8 @@ pub type AfterLoad = Box<dyn FnMut(Python<'_>) + Send>;
 pub struct PythonEvents {
     source: Option<Source>,
     limits: Vec<String>,
+    /// What the numbers stand for, when it has ended.
+    table: Option<Table>,
 }
 
 /// What the callbacks share. The GIL is held by whoever takes the lock, so nobody waits for it; the same thread may take
@@ -73,27 +75,34 @@ impl PythonEvents {
         cell_bounds::begin(cell)?;
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
-        let mut limits = Vec::new();
-        let source = if cfg!(Py_GIL_DISABLED) {
-            limits.push(NO_EVENTS.to_owned());
-            None
-        } else {
-            Source::begin(py, &mut limits)?
+        // From here on an error takes back what was done.
+        let mut events = Self {
+            source: None,
+            limits: Vec::new(),
+            table: None,
         };
-        Ok(Self { source, limits })
+        if cfg!(Py_GIL_DISABLED) {
+            events.limits.push(NO_EVENTS.to_owned());
+        } else {
+            events.source = Source::begin(py, &mut events.limits)?;
+        }
+        Ok(events)
     }
 
     /// Tells what the numbers in the events stand for. Python code may run.
     pub fn known(mut self, py: Python<'_>) -> PyResult<Known> {
         self.stop(py);
-        let table = SHARED.lock().table.replace(Table::EMPTY);
+        let table = self.table.replace(Table::EMPTY).unwrap_or(Table::EMPTY);
         let mut known = table.known(py)?;
         known.limits = std::mem::take(&mut self.limits);
         Ok(known)
     }
 
-    /// Ends; nothing is reported any more.
+    /// Ends; nothing is reported any more, and the next recording may begin.
     pub fn stop(&mut self, py: Python<'_>) {
+        if self.table.is_some() {
+            return;
+        }
         WANTED.store(false, Ordering::Relaxed);
         cell_bounds::end();
         if let Some(source) = self.source.take() {
@@ -102,14 +111,13 @@ impl PythonEvents {
         // What it holds may be Python's, and is given back without the lock.
         let after_load = SHARED.lock().after_load.take();
         drop(after_load);
+        self.table = Some(SHARED.lock().table.replace(Table::EMPTY));
     }
 }
 
 impl Drop for PythonEvents {
     fn drop(&mut self) {
-        if self.source.is_some() {
-            Python::attach(|py| self.stop(py));
-        }
+        Python::attach(|py| self.stop(py));
     }
 }
 

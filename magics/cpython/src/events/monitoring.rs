@@ -10,6 +10,7 @@ use pyo3::types::PyFunction;
 
 use super::callables::function_of;
 use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
+use crate::interrupts::undisturbed;
 
 /// The numbers of tools, those first that have no meaning of their own.
 const TOOLS: [u8; 6] = [4, 3, 2, 5, 1, 0];
@@ -55,17 +56,26 @@ impl MonitoringSource {
         };
         monitoring.call_method1("use_tool_id", (tool, "diaphane"))?;
         let source = Self { tool };
+        if let Err(error) = source.listen(&monitoring) {
+            source.end(py);
+            return Err(error);
+        }
+        Ok(Some(source))
+    }
+
+    fn listen(&self, monitoring: &Bound<'_, PyAny>) -> PyResult<()> {
         let known = monitoring.getattr("events")?;
         let mut wanted = 0;
         for (name, function, callback) in EVENTS {
             let event: i32 = known.getattr(name)?.extract()?;
-            let callback = object(py, function, callback)?;
-            monitoring.call_method1("register_callback", (tool, event, callback))?;
+            let callback = object(monitoring.py(), function, callback)?;
+            monitoring.call_method1("register_callback", (self.tool, event, callback))?;
             // The two ends of a call come with it.
             wanted |= if name.starts_with("C_") { 0 } else { event };
         }
-        monitoring.call_method1("set_events", (tool, wanted))?;
-        Ok(Some(source))
+        monitoring
+            .call_method1("set_events", (self.tool, wanted))
+            .map(drop)
     }
 
     /// Gives the number back, with all that hangs on it.
@@ -81,7 +91,7 @@ impl MonitoringSource {
             monitoring.call_method1("free_tool_id", (self.tool,))
         };
         // A tool that somebody else has freed is gone already.
-        let _: PyResult<Bound<'_, PyAny>> = end();
+        let _: PyResult<Bound<'_, PyAny>> = undisturbed(py, end);
     }
 }
 

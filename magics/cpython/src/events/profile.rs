@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
 use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
+use crate::interrupts::undisturbed;
 use crate::modules::imported;
 
 /// The profile functions that are set.
@@ -29,16 +30,24 @@ impl ProfileSource {
             return Ok(None);
         }
         let mut source = Self { threads: None };
+        if let Err(error) = source.set(py) {
+            source.end(py);
+            return Err(error);
+        }
+        Ok(Some(source))
+    }
+
+    fn set(&mut self, py: Python<'_>) -> PyResult<()> {
         if let Some(threading) = imported(py, "threading")? {
             let before = threading.call_method0("getprofile")?;
             if before.is_none() {
                 let starter = PyCFunction::new_closure(py, None, None, |_, _| start_here())?;
+                self.threads = Some(before.unbind());
                 threading.call_method1("setprofile", (starter,))?;
-                source.threads = Some(before.unbind());
             }
         }
         start_here();
-        Ok(Some(source))
+        Ok(())
     }
 
     /// Takes them away from this thread and from those that begin; others do it themselves at their next event.
@@ -46,11 +55,14 @@ impl ProfileSource {
     pub fn end(self, py: Python<'_>) {
         // SAFETY: the GIL is held, as `py` proves.
         unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
-        if let Some(before) = self.threads
-            && let Ok(Some(threading)) = imported(py, "threading")
-        {
-            let _ = threading.call_method1("setprofile", (before,));
-        }
+        let Some(before) = self.threads else { return };
+        // Without the module there is nothing to take back.
+        let _ = undisturbed(py, || {
+            let threading = imported(py, "threading")?;
+            threading.map_or(Ok(()), |threading| {
+                threading.call_method1("setprofile", (&before,)).map(drop)
+            })
+        });
     }
 }
 

@@ -4,10 +4,17 @@ use std::ffi::c_void;
 use std::sync::atomic::AtomicBool;
 
 /// Which agreement this is. It changes with every change of the structures below.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// The name of a cell's entry.
 pub const ENTRY: &str = "diaphane_main";
+
+/// The name of an entry that says what panic the calling thread is in. It allocates nothing that is not freed, and may be
+/// called in the handler of an abort.
+pub const LAST_WORDS: &str = "diaphane_last_words";
+
+/// The name of an entry that makes the calling thread fit for the next run, after a fault has taken it out of one.
+pub const RECOVER: &str = "diaphane_recover";
 
 /// A cell's entry. It gives back a [`Status`].
 pub type Entry = unsafe extern "C" fn(*const Ctx) -> u32;
@@ -22,6 +29,8 @@ pub const PANICKED: Status = 1;
 pub const FAILED: Status = 2;
 /// It was compiled for another agreement.
 pub const FOREIGN: Status = 3;
+/// The thread cannot be made fit: a lock of the standard library stays locked.
+pub const LOCKED: Status = 4;
 
 /// What a value or the items of an array are.
 #[repr(u32)]

@@ -8,6 +8,8 @@ pub mod abi;
 mod cell;
 mod give;
 mod keep;
+mod panics;
+mod recover;
 mod run;
 mod show;
 #[cfg(feature = "ndarray")]
@@ -19,5 +21,6 @@ pub use give::Give;
 pub use ndarray;
 #[cfg(feature = "ndarray")]
 pub use num_complex::Complex;
+pub use recover::{last_words, recover};
 pub use run::{Outcome, enter, interrupted};
 pub use show::{ByDebug, Shown};

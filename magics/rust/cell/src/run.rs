@@ -1,28 +1,21 @@
 //! Runs a cell's statements: a panic and an error come back as a status and words, not as the end of the process.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::ffi::c_void;
 use std::io::Write;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::Cell;
 use crate::abi::{ABI, Ctx, DONE, FAILED, FOREIGN, PANICKED, Status, Text};
+use crate::panics::{self, Listening};
 
 /// What a cell's statements end with; `?` makes the error.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
 /// Where the kernel says that the user has interrupted, as long as a cell of this library runs.
 static INTERRUPTED: AtomicPtr<AtomicBool> = AtomicPtr::new(ptr::null_mut());
-
-thread_local! {
-    /// On a thread that runs a cell: the words of its panic and its line.
-    static PANIC: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
-    static RUNS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
 
 /// Whether the user has interrupted the cell. A loop that asks can end in order.
 #[must_use]
@@ -45,26 +38,26 @@ pub unsafe fn enter(ctx: *const Ctx, body: &mut dyn FnMut(&Cell<'_>) -> Outcome)
     // SAFETY: the caller says so.
     let ctx = unsafe { &*ctx };
     INTERRUPTED.store(ctx.interrupted.cast_mut(), Ordering::Release);
-    listen();
-    let outer = RUNS.replace(true);
+    let listening = Listening::begin();
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| body(&Cell { ctx })));
-    RUNS.set(outer);
     // What `print!` wrote without a line's end.
     let _ = std::io::stdout().flush();
-    match outcome {
+    let status = match outcome {
         Ok(Ok(())) => DONE,
         Ok(Err(error)) => {
             fail(ctx, &told(error.as_ref()), 0);
             FAILED
         }
         Err(payload) => {
+            let (words, line) = panics::about(payload.as_ref());
             // A destructor of what was thrown may throw again.
             std::mem::forget(payload);
-            let (words, line) = PANIC.take().unwrap_or_default();
             fail(ctx, &words, line);
             PANICKED
         }
-    }
+    };
+    drop(listening);
+    status
 }
 
 /// An error and what it came from.
@@ -78,7 +71,7 @@ fn told(error: &dyn Error) -> String {
     words
 }
 
-fn fail(ctx: &Ctx, words: &str, line: u32) {
+pub(crate) fn fail(ctx: &Ctx, words: &str, line: u32) {
     let words = Text {
         data: words.as_ptr(),
         len: words.len(),
@@ -86,30 +79,4 @@ fn fail(ctx: &Ctx, words: &str, line: u32) {
     let host: *mut c_void = ctx.host;
     // SAFETY: the kernel gives functions that take these.
     unsafe { ((*ctx.calls).fail)(host, words, line) }
-}
-
-/// Keeps the words of panics on threads that run a cell. Those of other threads are printed as ever.
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if RUNS.get() {
-                PANIC.set(Some(words(info)));
-            } else {
-                before(info);
-            }
-        }));
-    });
-}
-
-fn words(info: &PanicHookInfo<'_>) -> (String, u32) {
-    let words = info.payload_as_str().unwrap_or("a value that is no text");
-    // Only the cell's own file has lines that the kernel knows.
-    let at = info.location().filter(|at| at.file() == "src/lib.rs");
-    match (at, info.location()) {
-        (Some(at), _) => (words.to_owned(), at.line()),
-        (None, Some(at)) => (format!("{words} (at {at})"), 0),
-        (None, None) => (words.to_owned(), 0),
-    }
 }

@@ -35,6 +35,12 @@ pub fn write(cell: &Compile, items: &[Kept], divided: &Divided, functions: &[Fun
     for function in functions {
         defs::write(&mut code, function);
     }
+    for name in ["last_words", "recover"] {
+        code.own(&format!(
+            "#[unsafe(no_mangle)] pub extern \"C\" fn diaphane_{name}(__ctx: *const ::diaphane_cell::abi::Ctx) -> u32 \
+             {{ unsafe {{ ::diaphane_cell::{name}(__ctx) }} }}"
+        ));
+    }
     code.own("#[unsafe(no_mangle)]");
     code.own("pub extern \"C\" fn diaphane_main(__ctx: *const ::diaphane_cell::abi::Ctx) -> u32 {");
     code.own("let mut __body = |__dia: &::diaphane_cell::Cell<'_>| -> ::diaphane_cell::Outcome {");

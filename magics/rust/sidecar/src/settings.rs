@@ -18,6 +18,8 @@ const SUPPORT: &[(&str, &str)] = &[
     ("src/give.rs", include_str!("../../cell/src/give.rs")),
     ("src/keep.rs", include_str!("../../cell/src/keep.rs")),
     ("src/lib.rs", include_str!("../../cell/src/lib.rs")),
+    ("src/panics.rs", include_str!("../../cell/src/panics.rs")),
+    ("src/recover.rs", include_str!("../../cell/src/recover.rs")),
     ("src/run.rs", include_str!("../../cell/src/run.rs")),
     ("src/show.rs", include_str!("../../cell/src/show.rs")),
     ("src/views.rs", include_str!("../../cell/src/views.rs")),

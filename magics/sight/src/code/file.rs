@@ -1,6 +1,5 @@
 //! An ELF file on disk that is not loaded, or could not be: its class, what it needs and what it provides.
 
-use std::fs::File;
 use std::path::Path;
 
 use object::elf::{self, FileHeader64};
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::code::symbols::Source;
 use crate::elf::image::Demand;
+use crate::files;
 
 /// What the first bytes of a file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub struct Facts {
 
 /// Reads the class of a file; `None` where it is no ELF file or cannot be read.
 pub fn class(path: &Path) -> Option<Class> {
-    let cache = ReadCache::new(File::open(path).ok()?);
+    let cache = ReadCache::new(files::open(path).ok()?);
     let head = cache.read_bytes_at(0, 20).ok()?;
     if head.get(..4)? != b"\x7fELF" {
         return None;
@@ -85,7 +85,7 @@ impl std::fmt::Display for Class {
 
 /// Reads the dynamic section of a file of 64 bits; `None` where it has none or cannot be read.
 pub fn facts(path: &Path) -> Option<Facts> {
-    let cache = ReadCache::new(File::open(path).ok()?);
+    let cache = ReadCache::new(files::open(path).ok()?);
     let data = &cache;
     let header = FileHeader64::<Endianness>::parse(data).ok()?;
     let endian = header.endian().ok()?;
@@ -108,7 +108,7 @@ pub fn facts(path: &Path) -> Option<Facts> {
 /// Whether a file's full list of symbols has a name; also that of a static function.
 pub fn names(path: &Path, name: &str) -> bool {
     let looked = || {
-        let cache = ReadCache::new(File::open(path).ok()?);
+        let cache = ReadCache::new(files::open(path).ok()?);
         let data = &cache;
         let header = FileHeader64::<Endianness>::parse(data).ok()?;
         let endian = header.endian().ok()?;
@@ -126,7 +126,7 @@ pub fn names(path: &Path, name: &str) -> bool {
 /// Whether a file defines a name for others.
 pub fn exports(path: &Path, name: &str) -> bool {
     let looked = || {
-        let cache = ReadCache::new(File::open(path).ok()?);
+        let cache = ReadCache::new(files::open(path).ok()?);
         let file = object::File::parse(&cache).ok()?;
         let mut symbols = file.dynamic_symbols();
         Some(symbols.any(|symbol| symbol.is_definition() && symbol.name() == Ok(name)))
@@ -137,7 +137,7 @@ pub fn exports(path: &Path, name: &str) -> bool {
 /// The names that a file defines for others and that begin so.
 pub fn exported_with(path: &Path, start: &str) -> Vec<String> {
     let looked = || {
-        let cache = ReadCache::new(File::open(path).ok()?);
+        let cache = ReadCache::new(files::open(path).ok()?);
         let file = object::File::parse(&cache).ok()?;
         let defined = file
             .dynamic_symbols()
@@ -151,7 +151,7 @@ pub fn exported_with(path: &Path, start: &str) -> Vec<String> {
 /// Which names a file has, by its list of sections; no name is read.
 pub fn symbols(path: &Path) -> Source {
     let looked = || {
-        let cache = ReadCache::new(File::open(path).ok()?);
+        let cache = ReadCache::new(files::open(path).ok()?);
         let data = &cache;
         let header = FileHeader64::<Endianness>::parse(data).ok()?;
         let endian = header.endian().ok()?;

@@ -9,6 +9,7 @@ use addr2line::Loader;
 use object::{Object, ReadCache};
 use serde::Serialize;
 
+use crate::files;
 use crate::linker::libraries::Library;
 
 /// A place in a source file.
@@ -52,7 +53,7 @@ fn open(path: &Path, library: &Library) -> Option<Loader> {
 
 /// Whether the file is still the one that was mapped, and has debug information or names a file that has.
 fn is_the_one(path: &Path, build_id: Option<&str>) -> Option<bool> {
-    let cache = ReadCache::new(std::fs::File::open(path).ok()?);
+    let cache = ReadCache::new(files::open(path).ok()?);
     let file = object::File::parse(&cache).ok()?;
     let found = file.build_id().ok().flatten();
     let found = found.map(|bytes| {

@@ -5,7 +5,7 @@
 //! Tables are read once for each file.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
 use object::{Object, elf};
 use serde::Serialize;
 
+use crate::files;
 use crate::linker::libraries::Library;
 
 /// Where the names of a library come from.
@@ -115,7 +116,7 @@ impl Table {
     }
 
     fn read(path: &Path, build_id: Option<&str>) -> Option<Self> {
-        let cache = ReadCache::new(File::open(path).ok()?);
+        let cache = ReadCache::new(files::open(path).ok()?);
         let file = ElfFile64::<Native, _>::parse(&cache).ok()?;
         let found = file.build_id().ok().flatten().map(hexadecimal);
         if found.as_deref() != build_id {

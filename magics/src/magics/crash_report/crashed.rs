@@ -15,13 +15,18 @@ use super::{signal, stack};
 use crate::error::Error;
 use crate::stacks::now::ThreadNow;
 use crate::stacks::other_process::{OtherProcessStacks, look};
-use crate::stacks::snapshot::is_kernels;
 
 /// The cell that a crash belongs to.
 pub(super) struct CrashedCell {
     pub slot: usize,
     pub number: u32,
     pub code: String,
+}
+
+/// Whether a thread has a name of the kernel's. Which numbers its threads have is not written down for others, so a
+/// user's own threads of ZeroMQ are left out too.
+fn is_named_as_ours(name: &str) -> bool {
+    name.starts_with("diaphane") || name.starts_with("ZMQbg/")
 }
 
 /// All that is known.
@@ -100,7 +105,7 @@ fn told(black_box: &BlackBox, fault: Fault, found: OtherProcessStacks) -> Kernel
     let others = found
         .threads
         .iter()
-        .filter(|thread| thread.tid != fault.tid && !is_kernels(&thread.name));
+        .filter(|thread| thread.tid != fault.tid && !is_named_as_ours(&thread.name));
     let others = others.map(|thread| {
         (
             thread.name.as_str(),

@@ -115,9 +115,7 @@ pub(super) fn record(
     let (outcome, held, took) = run(body);
     let ended = Instant::now();
     events.stop(py);
-    if let Some(watch) = &mut watch {
-        watch.stop()?;
-    }
+    let stopped = watch.as_mut().map(ArgumentWatch::stop);
     restore(applied, &mut about, &mut limits);
     let (calls, loops, names, loop_addresses) = {
         let mut hook_plan = hook_plan.lock();
@@ -132,6 +130,7 @@ pub(super) fn record(
     };
     let off = ended.elapsed();
     let recording = running.end();
+    stopped.transpose()?;
     let arguments = arguments(user, watch, &hook_plan, &recording, &mut limits)?;
     let mut known = events.known(py)?;
     limits.append(&mut known.limits);

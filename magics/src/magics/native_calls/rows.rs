@@ -72,6 +72,7 @@ pub(super) fn report(
         codes,
         all: args.all,
         depth: args.depth.unwrap_or(DEEPEST),
+        limit: args.limit,
         is_cut: false,
         rows: Vec::new(),
         functions: BTreeMap::new(),
@@ -119,6 +120,8 @@ pub(super) struct Writer<'a, 'py> {
     pub codes: Codes,
     pub all: bool,
     pub depth: usize,
+    /// How many events each thread may write.
+    pub limit: usize,
     /// Whether there is something below those.
     pub is_cut: bool,
     pub rows: Vec<CallRow>,

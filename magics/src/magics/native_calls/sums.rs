@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use diaphane_trace::event::Log;
+use diaphane_trace::memory_budget;
 use serde_json::json;
 
 use super::record::Recorded;
 use super::rows::{DEEPEST, Sum, Writer};
 use super::tree::{CallNode, NodeKind};
 use crate::error::Error;
-use diaphane_report::view::time;
+use diaphane_report::view::{bytes, time};
 use diaphane_report::{Bar, Part as BarPart};
 use diaphane_report::{Table, rows};
 
@@ -82,12 +83,19 @@ impl Writer<'_, '_> {
         let last = last.map_or(0, |last| {
             last.saturating_sub(self.recorded.recording.started)
         });
+        let why = if log.events.len() < self.limit {
+            format!(
+                "recordings of all threads together may take {}",
+                bytes(memory_budget() as f64)
+            )
+        } else {
+            format!("--limit gives room for {}", log.events.len())
+        };
         format!(
-            "thread {}: from {} after the beginning on, {} events were only counted, because --limit gives room for {}",
+            "thread {}: from {} after the beginning on, {} events were only counted, because {why}",
             log.tid,
             time(self.nanoseconds(last) as f64),
             log.lost,
-            log.events.len()
         )
     }
 

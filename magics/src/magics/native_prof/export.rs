@@ -1,9 +1,9 @@
 //! The samples as files for other programs: collapsed stacks, speedscope's JSON, and the flame graph alone.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use diaphane_sight::files;
 use serde_json::json;
 
 use super::profile::Profile;
@@ -24,6 +24,8 @@ pub(crate) struct OutputFile {
     pub path: PathBuf,
 }
 
+/// By so much of it a file is known.
+const HEAD: u64 = 64 << 10;
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
 impl OutputFile {
@@ -46,10 +48,13 @@ impl OutputFile {
         if !self.path.exists() {
             return Ok(());
         }
-        let Ok(text) = fs::read_to_string(&self.path) else {
-            return refuse("exists and cannot be read; name another file");
+        let begins = match files::head(&self.path, HEAD) {
+            Ok(begins) => begins,
+            Err(error) => {
+                return refuse(&format!("cannot be replaced: {error}; name another file"));
+            }
         };
-        if text.is_empty() || self.format.made(&text) {
+        if begins.is_empty() || self.format.made(&String::from_utf8_lossy(&begins)) {
             return Ok(());
         }
         refuse("exists and is no such file; name another one, or delete it")
@@ -63,7 +68,7 @@ impl OutputFile {
             Format::Collapsed => collapsed(profile),
         };
         let written =
-            fs::File::create(&self.path).and_then(|mut file| file.write_all(text.as_bytes()));
+            files::create(&self.path).and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| {
             let path = self.path.display();
             Error::Usage(format!("%%{magic}: {path} cannot be written: {error}"))
@@ -72,12 +77,16 @@ impl OutputFile {
 }
 
 impl Format {
-    /// Whether a text looks like a file of this format.
+    /// Whether a text looks like the beginning of a file of this format.
     fn made(self, text: &str) -> bool {
         match self {
             Self::Svg => text.trim_start().starts_with("<svg"),
             Self::Speedscope => text.contains(SCHEMA),
-            Self::Collapsed => text.lines().take(3).all(|line| {
+            Self::Collapsed => text.split_inclusive('\n').take(3).all(|line| {
+                // The last one may be cut.
+                let Some(line) = line.strip_suffix('\n') else {
+                    return text.contains('\n');
+                };
                 let count = line.rsplit_once(' ').map(|(_, count)| count.parse::<u64>());
                 matches!(count, Some(Ok(_)))
             }),

@@ -201,6 +201,13 @@ fn limits(profile: &Profile) -> Vec<String> {
             tids.join(", ")
         ));
     }
+    if profile.totals.ended > 0 {
+        limits.push(format!(
+            "{} system calls that Linux does not begin again ended early (EINTR): their threads fell asleep between a look \
+             at them and its signal",
+            profile.totals.ended
+        ));
+    }
     if profile.totals.late > profile.samples / 10 {
         limits.push(format!(
             "{} times a thread was due while it had no CPU; the next look stands for those too",

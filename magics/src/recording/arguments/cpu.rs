@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use diaphane_sight::threads::tasks;
-
-use crate::stacks::snapshot::is_kernels;
+use diaphane_sight::threads::{is_own_thread, tasks};
 
 /// The time of each thread at a moment, in nanoseconds.
 pub(super) struct CpuTimes {
@@ -16,9 +14,8 @@ impl CpuTimes {
     /// Now; `None` where the kernel does not tell.
     pub(super) fn now() -> Option<Self> {
         let users = tasks().ok()?.into_iter().filter_map(|task| {
-            let (name, _) = task.name_and_state()?;
             let time = task.run()?.cpu_ns;
-            (!is_kernels(&name)).then_some((task.tid, time))
+            (!is_own_thread(task.tid)).then_some((task.tid, time))
         });
         Some(Self {
             caller: nix::unistd::gettid().as_raw(),
@@ -42,31 +39,32 @@ impl CpuTimes {
 
 #[cfg(test)]
 mod tests {
+    use diaphane_sight::threads::OwnThread;
+
     use super::*;
 
     #[test]
     fn a_thread_that_computes_is_seen_and_the_kernels_is_not() {
-        let spin = |name: &str, test: &dyn Fn(u64)| {
+        let spin = |is_own: bool, test: &dyn Fn(u64)| {
             let before = CpuTimes::now().unwrap();
             let (done, wait) = std::sync::mpsc::channel();
             let (go, ended) = std::sync::mpsc::channel::<()>();
-            let thread = std::thread::Builder::new()
-                .name(name.into())
-                .spawn(move || {
-                    let tid = nix::unistd::gettid().as_raw();
-                    let task = diaphane_sight::threads::Task::new(tid);
-                    while task.run().unwrap().cpu_ns < 20_000_000 {}
-                    done.send(tid).unwrap();
-                    let _ = ended.recv();
-                });
+            let thread = std::thread::spawn(move || {
+                let _own = is_own.then(OwnThread::begin);
+                let tid = nix::unistd::gettid().as_raw();
+                let task = diaphane_sight::threads::Task::new(tid);
+                while task.run().unwrap().cpu_ns < 20_000_000 {}
+                done.send(tid).unwrap();
+                let _ = ended.recv();
+            });
             let tid = wait.recv().unwrap();
             let now = CpuTimes::now().unwrap();
             test(now.of.get(&tid).copied().unwrap_or(0));
             assert!(now.since(&before).1 >= now.of.get(&tid).copied().unwrap_or(0));
             drop(go);
-            thread.unwrap().join().unwrap();
+            thread.join().unwrap();
         };
-        spin("worker", &|time| assert!(time >= 20_000_000));
-        spin("diaphane-room", &|time| assert_eq!(time, 0));
+        spin(false, &|time| assert!(time >= 20_000_000));
+        spin(true, &|time| assert_eq!(time, 0));
     }
 }

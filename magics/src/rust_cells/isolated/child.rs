@@ -7,10 +7,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use diaphane_cell::abi::{Ctx, Entry};
+use diaphane_cell::abi::{Ctx, Entry, Text};
 use diaphane_sight::proc::open_files;
 use diaphane_sight::runtimes::stdio;
 use libc::{
@@ -33,10 +33,14 @@ const SIGNALS: c_int = 64;
 
 /// The child's own status page, for its handlers.
 static SLATE: AtomicPtr<StatusPage> = AtomicPtr::new(ptr::null_mut());
+/// What says which panic an abort is the end of, and what that is given.
+static LAST_WORDS: AtomicUsize = AtomicUsize::new(0);
+static CONTEXT: AtomicPtr<Ctx> = AtomicPtr::new(ptr::null_mut());
 
 /// What a child needs. All of it was made before the fork.
 pub struct Task<'a> {
     pub entry: Entry,
+    pub last_words: Entry,
     pub context: &'a Ctx,
     pub taken: *const CellResults,
     pub status_page: &'a StatusPage,
@@ -74,6 +78,8 @@ unsafe fn run(task: Task<'_>) {
         ptr::from_ref(task.status_page).cast_mut(),
         Ordering::Release,
     );
+    LAST_WORDS.store(task.last_words as usize, Ordering::Release);
+    CONTEXT.store(ptr::from_ref(task.context).cast_mut(), Ordering::Release);
     belong_to(task.parent);
     let payload = keep_only(task.payload);
     // SAFETY: the stack is kept until the process ends.
@@ -178,8 +184,33 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
             address: if signal == SIGABRT { 0 } else { address },
             pc: pc(context),
         });
+        if signal == SIGABRT {
+            say_last_words();
+        }
     }
     end(1);
+}
+
+/// The words of the panic that aborts.
+fn say_last_words() {
+    // A fault meanwhile must not lead here again.
+    let last_words = LAST_WORDS.swap(0, Ordering::AcqRel);
+    if last_words == 0 {
+        return;
+    }
+    // SAFETY: `run` took the address from such a function.
+    let last_words = unsafe { std::mem::transmute::<usize, Entry>(last_words) };
+    // SAFETY: the context is the run's, which this thread has not left.
+    unsafe { last_words(CONTEXT.load(Ordering::Acquire)) };
+}
+
+/// What a cell tells that has failed: by the shared memory, since its results may never be written.
+pub unsafe extern "C" fn fail(_: *mut c_void, words: Text, line: u32) {
+    // SAFETY: the cell gives a text that lives during the call.
+    let words = unsafe { std::slice::from_raw_parts(words.data, words.len) };
+    if let Some(status_page) = status_page() {
+        status_page.say(words, line);
+    }
 }
 
 /// The first of all exit handlers to run, and the last: those of the kernel would wait for threads that are not here.

@@ -37,7 +37,6 @@ const KINDS: [Kind; 16] = [
 struct Description {
     results: Vec<Packed>,
     shown: Vec<DisplayBundle>,
-    failure: (String, u32),
 }
 
 /// A result, whose bytes follow those of the result before.
@@ -80,7 +79,6 @@ pub fn pack(taken: &CellResults, file: &File) -> Result<()> {
     let description = serde_json::to_vec(&Description {
         results,
         shown: taken.shown.clone(),
-        failure: taken.failure.clone(),
     })?;
     out.write_all(&description)?;
     out.write_all(&description.len().to_ne_bytes())?;
@@ -124,8 +122,7 @@ pub fn unpack(mut file: File) -> Option<CellResults> {
     Some(CellResults {
         results: results.collect::<Option<_>>()?,
         shown: described.shown,
-        failure: described.failure,
-        redirect: None,
+        ..CellResults::default()
     })
 }
 

@@ -1,7 +1,7 @@
 //! Memory that the kernel and its child share, and what the child writes there about itself.
 
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
@@ -77,7 +77,14 @@ pub struct StatusPage {
     pc: AtomicUsize,
     /// How long the cell ran, in nanoseconds.
     run_ns: AtomicU64,
+    /// What went wrong, how long that is, and the line.
+    words: [AtomicU8; WORDS],
+    said: AtomicUsize,
+    line: AtomicU32,
 }
+
+/// No more of what went wrong is told.
+const WORDS: usize = 32 << 10;
 
 impl StatusPage {
     /// The one at the beginning of this memory.
@@ -95,6 +102,24 @@ impl StatusPage {
     /// How long the cell has run.
     pub fn took(&self, nanoseconds: u64) {
         self.run_ns.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// What went wrong.
+    pub fn say(&self, words: &[u8], line: u32) {
+        for (to, from) in self.words.iter().zip(words) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        self.said.store(words.len().min(WORDS), Ordering::Relaxed);
+        self.line.store(line, Ordering::Relaxed);
+    }
+
+    /// What was said last.
+    pub fn words(&self) -> (String, u32) {
+        let said = self.said.load(Ordering::Relaxed).min(WORDS);
+        let words = self.words[..said].iter();
+        let words: Vec<u8> = words.map(|one| one.load(Ordering::Relaxed)).collect();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        (words, self.line.load(Ordering::Relaxed))
     }
 
     /// A signal ends the child.

@@ -15,6 +15,7 @@ use diaphane_forks::{Handlers, Order, register};
 use diaphane_sight::linker::link_map;
 use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans;
 
 use crate::recorder;
 use crate::trampolines::{Wanted, trampolines};
@@ -112,6 +113,23 @@ impl PreparedGotHooks {
         self.closed.iter().for_each(Closed::open);
         run();
         self.closed.iter().for_each(Closed::close);
+    }
+
+    /// Puts back what still leads to our code. A library may have been unloaded, and its memory be gone or another's: the
+    /// linker cannot be asked here, so each word is asked for through the kernel. Nothing is allocated.
+    fn undo_what_is_there(&self) {
+        let is_ours = |one: &&Placed| spans::word(one.site.address) == Some(one.trampoline);
+        for page in &self.closed {
+            let in_page = |one: &&Placed| page.contains(one.site.address);
+            let mut here = self.all.iter().filter(in_page).filter(is_ours).peekable();
+            if here.peek().is_some() {
+                page.open();
+                here.for_each(Placed::undo);
+                page.close();
+            }
+        }
+        // Those of closed pages are undone by now.
+        self.all.iter().filter(is_ours).for_each(Placed::undo);
     }
 
     /// Runs something on the pointers whose memory is there, while no library can be unloaded.
@@ -226,7 +244,7 @@ fn undo_after_fork() {
         let prepared = place.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: it is null, or was published when the process was copied; nobody frees it here.
         if let Some(prepared) = unsafe { prepared.as_ref() } {
-            prepared.with_open_pages(|| prepared.all.iter().for_each(Placed::undo));
+            prepared.undo_what_is_there();
         }
     }
 }

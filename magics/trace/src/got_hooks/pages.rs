@@ -38,6 +38,10 @@ pub(super) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec
 }
 
 impl Closed {
+    pub(super) fn contains(&self, address: usize) -> bool {
+        (self.start..self.start + self.length).contains(&address)
+    }
+
     pub(super) fn open(&self) {
         self.set(self.rights | MprotectFlags::WRITE);
     }

@@ -22,10 +22,10 @@ impl Held {
         if handle.is_null() {
             return None;
         }
-        // SAFETY: the C library's handles are its entries, whose first word is the bias.
-        let bias = unsafe { handle.cast::<usize>().read() };
-        let handle = handle.expose_provenance();
-        let held = Self { handle, bias };
+        let held = Self {
+            handle: handle.expose_provenance(),
+            bias: bias(handle)?,
+        };
         // Another library of that name may have come to another place.
         held.is(ready).then_some(held)
     }
@@ -33,6 +33,16 @@ impl Held {
     pub(super) fn is(&self, ready: &Ready) -> bool {
         self.bias == ready.bias
     }
+}
+
+/// Where the linker has put a library.
+#[allow(unsafe_code, reason = "the linker has no safe interface")]
+fn bias(handle: *mut libc::c_void) -> Option<usize> {
+    let mut entry: *const usize = ptr::null();
+    // SAFETY: the handle is the linker's, and the place is for the pointer that it writes.
+    let asked = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut entry).cast()) };
+    // SAFETY: the first word of a `link_map` is the difference of addresses, as `link.h` says; the library is held.
+    (asked == 0 && !entry.is_null()).then(|| unsafe { entry.read() })
 }
 
 impl Drop for Held {

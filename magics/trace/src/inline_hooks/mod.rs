@@ -199,6 +199,24 @@ impl Applied {
     }
 }
 
+/// What earlier recordings could not take back, in words; nothing is asked of one that runs.
+#[allow(unsafe_code, reason = "the list is published as a raw pointer")]
+#[must_use]
+pub fn remaining() -> Option<String> {
+    let state = STATE.try_lock()?;
+    if state.as_ref()?.remains.is_empty() {
+        return None;
+    }
+    // SAFETY: it is null, or points at a list that lives for ever.
+    let list = unsafe { WRITTEN.load(Ordering::Acquire).as_ref() }?;
+    let names: Vec<&str> = list.iter().map(|ready| ready.name.as_str()).collect();
+    Some(format!(
+        "functions of {} stay hooked, since a thread could not be stopped when a recording ended: they do what they did, \
+         a little slower, and the next recording takes the hooks back first",
+        names.join(", ")
+    ))
+}
+
 impl Drop for Applied {
     fn drop(&mut self) {
         // What stays is taken back before the next recording.

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use diaphane_sight::files;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::{Span, read};
@@ -34,7 +35,7 @@ pub(super) struct Text {
 impl Text {
     /// Reads it; `None` where the file or memory cannot be read.
     pub(super) fn read(library: &Library, maps: &Maps) -> Option<Self> {
-        let file = File::open(library.path.as_deref()?).ok()?;
+        let file = files::open(library.path.as_deref()?).ok()?;
         let mut segments = Vec::new();
         let code = maps.within(library.span);
         for region in code.filter(|region| region.is_executable() && region.path().is_some()) {

@@ -4,12 +4,12 @@
 //! While the window is open, the code stays executable: a thread that could not be stopped may run other functions of the
 //! same library.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use diaphane_sight::files;
 use diaphane_sight::linker::libraries::Library;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
 
@@ -46,7 +46,7 @@ pub(super) fn may_open(library: &Library) -> Result<(), Unfit> {
     let file = library
         .path
         .as_deref()
-        .and_then(|path| File::open(path).ok());
+        .and_then(|path| files::open(path).ok());
     let file = file.ok_or(Unfit::File)?;
     let page = rustix::param::page_size();
     let rights = ProtFlags::READ | ProtFlags::WRITE;

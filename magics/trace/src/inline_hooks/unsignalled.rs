@@ -15,6 +15,7 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::families::is_cpython;
+use diaphane_sight::threads::add_own_thread;
 use diaphane_sight::unwind::{Stack, Unwinder, asleep};
 
 use super::library::Ready;
@@ -40,6 +41,7 @@ const LOOK: Duration = Duration::from_micros(200);
 /// From now on a thread of this process is never stopped, nor looked at: it runs the program's own code, which is not
 /// Python's, and blocks all signals.
 pub fn let_run(tid: i32) {
+    add_own_thread(tid);
     let mut own = OWN.lock();
     if own.0 != std::process::id() {
         *own = (std::process::id(), Vec::new());

@@ -7,12 +7,14 @@ mod ahead;
 #[path = "../arch/recorder.rs"]
 mod asm;
 pub mod functions;
+mod room;
 pub mod words;
 mod writer;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::budget;
 use crate::clock::{Moment, Scale};
 use crate::event::{Event, Log, kind};
 
@@ -92,6 +94,7 @@ pub fn begin(plan: RecorderPlan) -> Result<RunningRecorder, RecorderRefused> {
     let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
     free.map_err(|_| RecorderRefused::Busy)?;
+    budget::open();
     free_ended();
     let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
     CAPACITY.store(plan.capacity, Ordering::Relaxed);
@@ -166,7 +169,7 @@ pub fn note(event: Event) {
     writer.note_place();
     if let Some(at) = writer.take(1) {
         let time = crate::clock::ticks();
-        // SAFETY: `take` gives memory of this thread's own that nobody reads yet.
+        // SAFETY: `take` gives memory of this thread's own. Whoever collects meanwhile knows what is not finished.
         unsafe { at.write(Event { time, ..event }) };
     }
 }
@@ -201,13 +204,14 @@ pub fn forget_since(mark: Mark) {
     }
 }
 
-/// A thread's first event, from the assembly.
+/// A thread's first event, or one that finds no room, from the assembly.
 #[allow(
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
 unsafe extern "C" fn slow(saved: &SavedRegisters) {
     let Some(writer) = Writer::mine() else { return };
+    writer.make_room();
     writer.note_place();
     if let Some(at) = writer.take(1) {
         // SAFETY: as in `note`.

@@ -8,24 +8,17 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use diaphane_sight::proc::tasks;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::mm::{Advice, madvise};
 use rustix::thread::gettid;
 
 use super::asm::own;
+use super::room::KEPT;
 use crate::event::{Event, Log, kind};
 
 /// How many threads can take part.
 const WRITERS: usize = 1024;
-/// The most events of one thread in one recording; memory is only taken as it is written.
+/// The most events of one thread in one recording; memory is only taken as it is written, out of the budget.
 pub(super) const MOST: usize = 1 << 23;
-/// So much of a thread's memory is kept for the next recording.
-const KEPT: usize = 4 << 20;
-/// Who has written so much is given memory ahead.
-const BUSY: usize = 64 << 10;
-/// So much at once, since others wait meanwhile who change the process's mappings.
-const PIECE: usize = 1 << 20;
-/// No more than this is given ahead.
-const FARTHEST: usize = 16 << 20;
 
 /// The number of the recording that runs; 0 if none does.
 pub(super) static ACTIVE: AtomicU64 = AtomicU64::new(0);
@@ -67,11 +60,17 @@ pub(super) struct Writer {
     pub instruction: AtomicUsize,
     pub not_last: AtomicUsize,
     pub lost: AtomicU64,
+    /// Whether there may be more room behind the end.
+    pub may_grow: AtomicUsize,
     /// The thread's number; 0 if the writer is free.
-    owner: AtomicI32,
-    start: AtomicUsize,
+    pub(super) owner: AtomicI32,
+    pub(super) start: AtomicUsize,
+    /// How many addresses are reserved, how many of them can be written, and how much is taken of the budget.
+    pub(super) reserved: AtomicUsize,
+    pub(super) open: AtomicUsize,
+    pub(super) taken: AtomicUsize,
     /// How much of the memory the system has given ahead.
-    ready: AtomicUsize,
+    pub(super) ready: AtomicUsize,
 }
 
 static TABLE: [Writer; WRITERS] = [const { Writer::new() }; WRITERS];
@@ -87,8 +86,12 @@ impl Writer {
             instruction: AtomicUsize::new(0),
             not_last: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
+            may_grow: AtomicUsize::new(0),
             owner: AtomicI32::new(0),
             start: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
         }
     }
@@ -134,33 +137,14 @@ impl Writer {
         writer
     }
 
-    /// Gets the memory, if the writer has none yet.
-    #[allow(unsafe_code, reason = "memory straight from the system")]
-    fn reserve(&self) -> bool {
-        if self.start.load(Ordering::Relaxed) != 0 {
-            return true;
-        }
-        let (rights, flags) = (
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE | MapFlags::NORESERVE,
-        );
-        // SAFETY: a new mapping where the system likes it.
-        let mapped =
-            unsafe { mmap_anonymous(ptr::null_mut(), MOST * size_of::<Event>(), rights, flags) };
-        let Ok(memory) = mapped else {
-            self.owner.store(0, Ordering::Release);
-            return false;
-        };
-        self.start.store(memory.addr(), Ordering::Release);
-        true
-    }
-
     fn prepare(&self, generation: u64) -> &Self {
         let start = self.start.load(Ordering::Relaxed);
-        let capacity = CAPACITY.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
+        self.give_back();
         self.next.store(start, Ordering::Relaxed);
         self.negated_end
-            .store((start + capacity).wrapping_neg(), Ordering::Relaxed);
+            .store(start.wrapping_neg(), Ordering::Relaxed);
+        self.may_grow.store(1, Ordering::Relaxed);
+        self.grow();
         self.lost.store(0, Ordering::Relaxed);
         let tells = PLACE.tid.load(Ordering::Relaxed) == self.owner.load(Ordering::Relaxed);
         let root = if tells {
@@ -178,37 +162,6 @@ impl Writer {
         self.negated_generation
             .store(generation.wrapping_neg(), Ordering::Release);
         self
-    }
-
-    /// Has the system give the first part of the memory now, and not page by page while it is written.
-    #[allow(unsafe_code, reason = "memory straight from the system")]
-    pub(super) fn warm(&self) {
-        self.give(0, KEPT);
-    }
-
-    /// Has the system give what may soon be written: the more was written, the more.
-    fn populate(&self) {
-        let start = self.start.load(Ordering::Acquire);
-        let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
-        if used < BUSY {
-            return;
-        }
-        let capacity = CAPACITY.load(Ordering::Relaxed).min(MOST) * size_of::<Event>();
-        let most = used + used.clamp(KEPT, FARTHEST);
-        let most = most.min(capacity.next_multiple_of(PIECE));
-        let mut ready = self.ready.load(Ordering::Relaxed);
-        while ready + PIECE <= most && self.give(ready, PIECE) {
-            ready += PIECE;
-        }
-    }
-
-    #[allow(unsafe_code, reason = "memory straight from the system")]
-    fn give(&self, from: usize, size: usize) -> bool {
-        let start = self.start.load(Ordering::Relaxed) + from;
-        // SAFETY: the memory is ours. An older system that cannot do it gives the pages later.
-        let given = unsafe { madvise(start as *mut _, size, Advice::LinuxPopulateWrite) }.is_ok();
-        self.ready.fetch_max(from + size, Ordering::Relaxed);
-        given
     }
 
     /// Where the log ends, and how many events were lost.
@@ -236,11 +189,12 @@ impl Writer {
     /// Room for some events in a row; `None`, and counted, if there is not so much.
     pub(super) fn take(&self, count: usize) -> Option<*mut Event> {
         let next = self.next.load(Ordering::Relaxed);
-        let end = self.negated_end.load(Ordering::Relaxed).wrapping_neg();
         let after = next + count * size_of::<Event>();
-        if after > end {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return None;
+        while after > self.negated_end.load(Ordering::Relaxed).wrapping_neg() {
+            if self.may_grow.load(Ordering::Relaxed) == 0 || !self.grow() {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
         }
         self.next.store(after, Ordering::Relaxed);
         Some(next as *mut Event)
@@ -301,30 +255,41 @@ impl Writer {
             ..Event::default()
         };
         if let Some(at) = self.take(1) {
-            // SAFETY: `take` gives memory of this thread's own that nobody reads yet.
+            // SAFETY: `take` gives memory of this thread's own. Whoever collects meanwhile knows what is not finished.
             unsafe { at.write(event) };
         }
     }
 
-    /// Copies what was written, and gives memory back.
+    /// Copies what was written, and gives memory back. A thread that was taken off its CPU in the recorder writes its
+    /// last event later: it has room before it writes, and the memory was all zeroes.
     #[allow(unsafe_code, reason = "events are read through raw pointers")]
     fn collect(&self) -> Log {
         let start = self.start.load(Ordering::Acquire);
         let used = self.next.load(Ordering::Acquire) - start;
         let count = used / size_of::<Event>();
-        // SAFETY: so many events were written since `start`; a late one lies behind.
-        let events = unsafe { std::slice::from_raw_parts(start as *const Event, count) }.to_vec();
+        let first = start as *mut Event;
+        // SAFETY: so much of the memory is open, and any bytes are events; those that are still being written are not
+        // used below.
+        let written = unsafe { std::slice::from_raw_parts(first, count) };
+        let is_whole = |event: &&Event| event.id >= kind::FIRST || event.time != 0;
+        let mut events = Vec::with_capacity(count);
+        events.extend(written.iter().filter(is_whole));
+        let unfinished = (count - events.len()) as u64;
         let given = used.max(self.ready.load(Ordering::Relaxed));
+        let kept = used.min(KEPT);
+        // SAFETY: the memory is ours. An event that is written from now on is nobody's.
+        unsafe { ptr::write_bytes(first.cast::<u8>(), 0, kept) };
         if given > KEPT {
             let rest = (start + KEPT) as *mut _;
-            // SAFETY: the memory is ours, and what it holds is not needed any more.
+            // SAFETY: the memory is ours, and what it holds is not needed any more. Zeroes come in its place.
             let _ = unsafe { madvise(rest, given - KEPT, Advice::LinuxDontNeed) };
             self.ready.store(KEPT, Ordering::Relaxed);
         }
+        self.give_back();
         Log {
             tid: self.owner.load(Ordering::Relaxed),
             events,
-            lost: self.lost.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed) + unfinished,
         }
     }
 }
@@ -359,9 +324,10 @@ pub(super) fn collect(generation: u64) -> Vec<Log> {
     logs.filter(|log| !log.events.is_empty()).collect()
 }
 
-/// Frees the writers of threads that have ended.
+/// Frees the writers of threads that have ended, and what a recording took whose end nobody collected.
 pub(super) fn free_ended() {
     for writer in &TABLE {
+        writer.give_back();
         let owner = writer.owner.load(Ordering::Acquire);
         if owner != 0 && !tasks::exists(owner) {
             writer.negated_generation.store(0, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Where threads put copies of themselves, in the handler of their timer's signal.
+//! Where threads put copies of themselves, in the handler of the sampler's signal.
 //!
 //! The handler takes no lock and allocates nothing: it claims a free slot, copies registers and stack into it through the
 //! kernel, and says that it is done. The slots stay for the next recording, since a late signal may still be on its way;
@@ -7,10 +7,12 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
 use diaphane_sight::proc::spans;
-use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted};
+use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted, received};
 
 use super::timer::own_cpu;
 use super::{Clock, SamplerRefused, Totals};
@@ -64,18 +66,23 @@ pub(super) struct Seat {
     /// The time on a CPU at the last signal, and how much of it no sample stands for yet.
     pub cpu: AtomicU64,
     pub due: AtomicU64,
+    /// For how many periods the next sample stands.
+    pub owed: AtomicU32,
+    /// Whether a signal is on its way.
+    pub asked: AtomicBool,
 }
 
 static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
 static RING: OnceLock<Vec<SamplerSlot>> = OnceLock::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
-/// The recording that is going on; 0 for none. Timers carry it.
+/// The recording that is going on; 0 for none. Signals carry it.
 static RECORDING: AtomicU64 = AtomicU64::new(0);
 static LAST: AtomicU64 = AtomicU64::new(0);
 static PERIOD: AtomicU64 = AtomicU64::new(0);
 static NOTE: AtomicUsize = AtomicUsize::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 static LATE: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicU64 = AtomicU64::new(0);
 
 impl Seat {
     const fn new() -> Self {
@@ -86,6 +93,8 @@ impl Seat {
             only_cpu: AtomicU8::new(0),
             cpu: AtomicU64::new(0),
             due: AtomicU64::new(0),
+            owed: AtomicU32::new(0),
+            asked: AtomicBool::new(false),
         }
     }
 }
@@ -113,7 +122,7 @@ impl SamplerSlot {
 /// What a thread notes.
 type Note = fn(usize, &mut [usize]) -> usize;
 
-/// Makes room, and gives the signal for timers.
+/// Makes room, and gives the signal.
 pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRefused> {
     RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
     let signal = claim(&SIGNAL, handle).ok_or(SamplerRefused::NoSignal)?;
@@ -122,6 +131,7 @@ pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRe
     NOTE.store(note as usize, Ordering::Relaxed);
     LOST.store(0, Ordering::Relaxed);
     LATE.store(0, Ordering::Relaxed);
+    ENDED.store(0, Ordering::Relaxed);
     for seat in &SEATED {
         seat.tid.store(0, Ordering::Relaxed);
         seat.only_cpu
@@ -153,7 +163,7 @@ pub(super) fn seat(index: usize) -> &'static Seat {
     &SEATED[index]
 }
 
-/// What a timer of a seat has to carry.
+/// What the signal of a seat has to carry.
 pub(super) fn value(index: usize) -> usize {
     (RECORDING.load(Ordering::Relaxed) as usize) << 16 | index
 }
@@ -163,6 +173,7 @@ pub(super) fn totals() -> Totals {
     Totals {
         lost: LOST.load(Ordering::Relaxed),
         late: LATE.load(Ordering::Relaxed),
+        ended: ENDED.load(Ordering::Relaxed),
         ..Totals::default()
     }
 }
@@ -206,59 +217,48 @@ pub(super) fn take() -> impl Iterator<Item = Taken> {
     })
 }
 
-/// What the kernel passes on with a timer's signal.
-#[repr(C)]
-struct Message {
-    signal: c_int,
-    errno: c_int,
-    code: c_int,
-    padding: c_int,
-    timer: c_int,
-    overrun: c_int,
-    value: usize,
-}
-
-/// `SI_TIMER`, which the libc crate has for other systems only.
-const FROM_A_TIMER: c_int = -2;
-
 /// The handler.
 #[allow(unsafe_code, reason = "called by the kernel")]
 unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a message of this layout.
-    let message = unsafe { &*info.cast::<Message>() };
-    let recording = RECORDING.load(Ordering::Acquire) as usize;
-    if message.code != FROM_A_TIMER || recording == 0 || message.value >> 16 != recording {
+    // SAFETY: `claim` installed this handler, and the pointer is the kernel's.
+    let Some(value) = (unsafe { received(info) }) else {
+        return;
+    };
+    // SAFETY: with SA_SIGINFO the kernel passes the interrupted state.
+    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+    if signal_frames::has_left_its_call(context) {
+        ENDED.fetch_add(1, Ordering::Relaxed);
+    }
+    let recording = RECORDING.load(Ordering::Acquire);
+    if recording == 0 || value >> 16 != recording {
         return;
     }
-    let Some(seat) = SEATED.get(message.value & 0xffff) else {
+    let Some(seat) = SEATED.get((value & 0xffff) as usize) else {
         return;
     };
     // SAFETY: the C library's variable of this thread.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: with SA_SIGINFO the kernel passes the interrupted state.
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    let late = u32::try_from(message.overrun).unwrap_or(0);
-    LATE.fetch_add(u64::from(late), Ordering::Relaxed);
-    if is_due(seat) {
-        copy(seat, context, 1 + late);
+    let count = due(seat);
+    if count > 0 {
+        copy(seat, context, count);
     }
+    seat.asked.store(false, Ordering::Release);
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Whether a sample is due: always, or each time that the thread has used another period of a CPU.
-fn is_due(seat: &Seat) -> bool {
+/// For how many periods a sample stands: for those that have passed, or those that the thread has used of a CPU.
+fn due(seat: &Seat) -> u32 {
+    let owed = seat.owed.swap(0, Ordering::Relaxed);
+    LATE.fetch_add(u64::from(owed.saturating_sub(1)), Ordering::Relaxed);
     if seat.only_cpu.load(Ordering::Relaxed) == 0 {
-        return true;
+        return owed;
     }
-    let (now, period) = (own_cpu(), PERIOD.load(Ordering::Relaxed));
+    let (now, period) = (own_cpu(), PERIOD.load(Ordering::Relaxed).max(1));
     let used = now.saturating_sub(seat.cpu.swap(now, Ordering::Relaxed));
-    // A thread that was late for its signal is not made to pay for it later.
-    let due = (seat.due.load(Ordering::Relaxed) + used).min(2 * period);
-    let is_due = due >= period;
-    let rest = if is_due { due - period } else { due };
-    seat.due.store(rest, Ordering::Relaxed);
-    is_due
+    let due = seat.due.load(Ordering::Relaxed) + used;
+    seat.due.store(due % period, Ordering::Relaxed);
+    u32::try_from(due / period).unwrap_or(u32::MAX)
 }
 
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]

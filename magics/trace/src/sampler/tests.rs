@@ -44,7 +44,7 @@ fn plan(clock: Clock) -> SamplerPlan {
     SamplerPlan {
         hz: 997,
         clock,
-        threads: Threads::Except(&["diaphane-"]),
+        threads: Threads::Users,
         main: own(),
         floor: 0,
         note: |_, _| 0,
@@ -68,15 +68,8 @@ fn spin_outside(stop: &AtomicBool, said: &Sender<i32>) -> u64 {
     std::hint::black_box(spin_inside(stop)) + 1
 }
 
-/// The timers of this process, as the kernel lists them.
-fn timers() -> usize {
-    let text = std::fs::read_to_string("/proc/self/timers").unwrap();
-    text.lines().filter(|line| line.starts_with("ID:")).count()
-}
-
 /// Takes samples until the worker has used so much of a CPU.
 fn recorded(clock: Clock) -> (i32, Kept, Totals) {
-    let before = timers();
     let running = begin(plan(clock), Kept::default()).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let (say, said) = channel();
@@ -86,14 +79,9 @@ fn recorded(clock: Clock) -> (i32, Kept, Totals) {
     while timer::cpu(tid).unwrap() < 300_000_000 {
         std::hint::spin_loop();
     }
-    assert!(
-        timers() > before,
-        "there are timers while samples are taken"
-    );
     stop.store(true, Ordering::Relaxed);
     worker.join().unwrap();
     let (kept, totals) = running.end().unwrap();
-    assert_eq!(timers(), before, "no timer is left");
     (tid, kept, totals)
 }
 
@@ -114,6 +102,39 @@ fn a_new_thread_is_seen_where_it_spins() {
         "{spins} of {}",
         samples.len()
     );
+}
+
+#[test]
+#[allow(unsafe_code, reason = "a system call without a safe interface")]
+fn a_call_that_a_signal_would_end_goes_on_and_is_seen() {
+    let _alone = ALONE.lock();
+    let (say, said) = channel();
+    let sleeper = std::thread::spawn(move || {
+        say.send(own()).unwrap();
+        let mut nothing: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 300_000_000,
+        };
+        // SAFETY: the set is empty, and nobody wants to know of a signal.
+        let waited =
+            unsafe { libc::sigtimedwait(&raw mut nothing, std::ptr::null_mut(), &raw const time) };
+        (waited, std::io::Error::last_os_error().raw_os_error())
+    });
+    let main = said.recv().unwrap();
+    let plan = SamplerPlan {
+        main,
+        ..plan(Clock::Wall)
+    };
+    let running = begin(plan, Kept::default()).unwrap();
+    let ended = sleeper.join().unwrap();
+    let (kept, _) = running.end().unwrap();
+    assert_eq!(ended, (-1, Some(libc::EAGAIN)), "it waits to its end");
+    let looks = kept.samples.iter().filter(|one| one.0 == main);
+    assert!(looks.clone().count() > 0);
+    assert!(looks.clone().any(|(_, doing, names, _)| {
+        *doing == Doing::Waiting && names.iter().any(|name| name.contains("sigtimedwait"))
+    }));
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! The threads that are sampled: each has a seat and a timer, which rests while the thread sleeps.
+//! The threads that are sampled: each has a seat. Once in each period it is looked whether a thread runs: then it gets a
+//! signal. One that sleeps is copied from outside, once for each sleep. One that was woken and has had no CPU since is
+//! still in its system call, which a signal would end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -6,47 +8,68 @@ use std::time::{Duration, Instant};
 
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::tasks;
-use diaphane_sight::threads::{Run, Task};
-use diaphane_sight::unwind::{Snapshot, asleep_copy};
+use diaphane_sight::threads::{Run, Task, is_own_thread};
+use diaphane_sight::unwind::{Snapshot, Unsent, asleep_copy, send};
 
 use super::ring::{SEATS, Seat, seat, value};
-use super::timer::{Timer, cpu};
+use super::timer::cpu;
 use super::{Clock, Doing, SamplerPlan, Threads};
 
-/// A thread that has slept for so long gets no more signals.
+/// A thread that has slept for so long is looked at less often, but for that of the cell.
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// A thread sleeps that uses less of a CPU than the part with this denominator.
 const HARDLY: u128 = 50;
-/// How often it is looked at a sleeping thread.
+/// How often it is looked at such a thread, and how long looks at one sleep are added up at the most.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) struct Watch {
     signal: i32,
     period: Duration,
+    /// The end of the last period.
+    beaten: Instant,
     watched: BTreeMap<i32, Watched>,
     free: Vec<usize>,
     ignored: HashSet<i32>,
     unreachable: HashSet<i32>,
-    maps: Option<Maps>,
+    outside: Outside,
 }
 
 struct Watched {
     seat: usize,
-    timer: Timer,
+    task: Task,
     rests: bool,
+    /// Its time on a CPU at the last look, and at the last decision whether it rests.
+    used: u64,
     cpu: u64,
     seen: Instant,
     busy: Instant,
     looked: Instant,
-    asleep: Option<(Run, Asleep)>,
+    sleep: Option<SeenSleep>,
 }
 
-/// A thread that sleeps, copied from outside.
-#[derive(Clone)]
-pub(super) struct Asleep {
+/// A sleep of a thread, which did not run meanwhile.
+struct SeenSleep {
+    run: Run,
+    began: Instant,
+    /// What it does; nothing where nobody wants to know.
+    copy: Option<(Snapshot, Doing)>,
+    /// How many looks were not told yet.
+    count: u32,
+}
+
+/// Looks at a thread that sleeps.
+pub(super) struct Slept {
     pub tid: i32,
+    pub count: u32,
+    pub doing: Doing,
     pub copy: Snapshot,
-    futex: usize,
+}
+
+/// What copies from outside need, and those that were made.
+#[derive(Default)]
+struct Outside {
+    maps: Option<Maps>,
+    found: Vec<Slept>,
 }
 
 impl Watch {
@@ -54,11 +77,12 @@ impl Watch {
         Self {
             signal,
             period: Duration::from_nanos(1_000_000_000 / u64::from(plan.hz.max(1))),
+            beaten: Instant::now(),
             watched: BTreeMap::new(),
             free: (0..SEATS).rev().collect(),
             ignored: HashSet::new(),
             unreachable: HashSet::new(),
-            maps: None,
+            outside: Outside::default(),
         }
     }
 
@@ -66,10 +90,13 @@ impl Watch {
     pub(super) fn look(&mut self, plan: &SamplerPlan) {
         let tids: Vec<i32> = match plan.threads {
             Threads::Main => vec![plan.main],
-            Threads::Except(_) => tasks::numbers(),
+            Threads::Users => tasks::numbers(),
         };
         let gone = self.watched.extract_if(.., |tid, _| !tids.contains(tid));
-        self.free.extend(gone.map(|(_, watched)| watched.seat));
+        for (_, mut watched) in gone {
+            self.outside.tell(&mut watched);
+            self.free.push(watched.seat);
+        }
         let arguments = (plan.arguments)();
         for (tid, watched) in &self.watched {
             let argument = arguments.get(tid).copied().unwrap_or(0);
@@ -87,18 +114,11 @@ impl Watch {
     }
 
     fn add(&mut self, tid: i32, argument: usize, plan: &SamplerPlan) {
-        let is_left_out = match plan.threads {
-            Threads::Main => false,
-            Threads::Except(names) => {
-                let own = tasks::name(tid);
-                own.is_some_and(|own| names.iter().any(|name| own.starts_with(name)))
-            }
-        };
-        if is_left_out {
+        if plan.threads == Threads::Users && is_own_thread(tid) {
             self.ignored.insert(tid);
             return;
         }
-        if self.blocks_the_signal(tid) {
+        if tasks::status(tid).is_some_and(|state| state.blocks(self.signal)) {
             self.unreachable.insert(tid);
             self.ignored.insert(tid);
             return;
@@ -106,38 +126,55 @@ impl Watch {
         let (Some(index), Some(used)) = (self.free.pop(), cpu(tid)) else {
             return;
         };
-        let Ok(timer) = Timer::new(tid, self.signal, value(index)) else {
-            self.free.push(index);
-            self.unreachable.insert(tid);
-            self.ignored.insert(tid);
-            return;
-        };
-        let is_main = tid == plan.main;
         prepare(seat(index), tid, argument, used, plan);
-        if is_main {
-            timer.start(self.period, self.period);
-        }
         let now = Instant::now();
         let watched = Watched {
             seat: index,
-            timer,
-            rests: !is_main,
+            task: Task::new(tid),
+            rests: tid != plan.main,
+            used,
             cpu: used,
             seen: now,
             busy: now,
             looked: now,
-            asleep: None,
+            sleep: None,
         };
         self.watched.insert(tid, watched);
     }
 
-    fn blocks_the_signal(&self, tid: i32) -> bool {
-        tasks::status(tid).is_some_and(|state| state.blocks(self.signal))
+    /// How long it is to the end of the period.
+    pub(super) fn rest(&self) -> Duration {
+        self.period.saturating_sub(self.beaten.elapsed())
     }
 
-    /// Lets timers rest or go on, and looks at the threads that sleep: each with the number of samples that it stands for.
-    pub(super) fn idle(&mut self, plan: &SamplerPlan) -> Vec<(Asleep, u32, Doing)> {
-        let mut found = Vec::new();
+    /// Looks at all threads that do not rest, if a period is over: each look stands for all that are.
+    pub(super) fn beat(&mut self, plan: &SamplerPlan) {
+        let passed = self.beaten.elapsed().as_nanos() / self.period.as_nanos().max(1);
+        let Ok(count @ 1..) = u32::try_from(passed) else {
+            return;
+        };
+        self.beaten += self.period * count;
+        for watched in self.watched.values_mut().filter(|one| !one.rests) {
+            let Some(used) = cpu(watched.task.tid) else {
+                continue;
+            };
+            let has_run = std::mem::replace(&mut watched.used, used) != used;
+            let is_woken = !has_run && watched.sleep.is_some();
+            if is_woken || watched.task.call().is_some() {
+                self.outside.sleeps(watched, plan, count);
+                continue;
+            }
+            self.outside.tell(watched);
+            watched.sleep = None;
+            seat(watched.seat).owed.fetch_add(count, Ordering::Relaxed);
+            if has_run {
+                ask(watched, self.signal);
+            }
+        }
+    }
+
+    /// Lets threads rest that have slept for long, or look at them again, and looks at those that rest.
+    pub(super) fn idle(&mut self, plan: &SamplerPlan) {
         for (&tid, watched) in &mut self.watched {
             let Some(used) = cpu(tid) else { continue };
             let now = Instant::now();
@@ -150,39 +187,33 @@ impl Watch {
             match (watched.rests, works) {
                 (true, true) => {
                     watched.rests = false;
-                    watched.asleep = None;
                     seat(watched.seat).cpu.store(used, Ordering::Relaxed);
-                    // Not all threads at the same time.
-                    let first = self.period * (1 + tid.unsigned_abs() % 16) / 16;
-                    watched.timer.start(first, self.period);
                 }
                 (false, false) if tid != plan.main && now - watched.busy > TIMEOUT => {
                     watched.rests = true;
                     watched.looked = now;
-                    watched.timer.pause();
                 }
                 (true, false) if now - watched.looked >= LOOK => {
                     let passed = now - watched.looked;
                     watched.looked = now;
-                    if plan.clock != Clock::Cpu {
-                        let count = (passed.as_nanos() / self.period.as_nanos()) as u32;
-                        found.extend(look_at(watched, tid, &mut self.maps, plan, count));
-                    }
+                    let count = (passed.as_nanos() / self.period.as_nanos().max(1)) as u32;
+                    self.outside.sleeps(watched, plan, count);
                 }
                 _ => {}
             }
         }
-        found
     }
 
-    /// Whether a look of this kind is wanted from this thread.
-    pub(super) fn is_wanted(&self, plan: &SamplerPlan, tid: i32, doing: Doing) -> bool {
-        is_wanted(plan, tid, doing)
+    /// What was seen of threads that sleep.
+    pub(super) fn take(&mut self) -> Vec<Slept> {
+        std::mem::take(&mut self.outside.found)
     }
 
-    /// Deletes all timers.
+    /// Looks at nobody any more.
     pub(super) fn stop(&mut self) {
-        self.watched.clear();
+        for mut watched in std::mem::take(&mut self.watched).into_values() {
+            self.outside.tell(&mut watched);
+        }
     }
 
     /// The threads that could not be sampled.
@@ -193,6 +224,18 @@ impl Watch {
     }
 }
 
+/// Has a thread make a copy of itself, unless it was asked and has not done it yet.
+fn ask(watched: &Watched, signal: i32) {
+    let seat = seat(watched.seat);
+    if seat.asked.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let value = value(watched.seat) as u64;
+    if send(watched.task.tid, signal, value) == Err(Unsent::Denied) {
+        seat.asked.store(false, Ordering::Release);
+    }
+}
+
 fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &SamplerPlan) {
     let floor = if tid == plan.main { plan.floor } else { 0 };
     seat.tid.store(tid, Ordering::Relaxed);
@@ -200,73 +243,82 @@ fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &SamplerPlan
     seat.floor.store(floor, Ordering::Relaxed);
     seat.cpu.store(used, Ordering::Relaxed);
     seat.due.store(0, Ordering::Relaxed);
+    seat.owed.store(0, Ordering::Relaxed);
+    seat.asked.store(false, Ordering::Relaxed);
 }
 
-fn is_wanted(plan: &SamplerPlan, tid: i32, doing: Doing) -> bool {
+/// Whether a look of this kind is wanted from this thread.
+pub(super) fn is_wanted(plan: &SamplerPlan, tid: i32, doing: Doing) -> bool {
     match plan.clock {
         Clock::Wall | Clock::Cpu => true,
         Clock::Busy => tid == plan.main || doing != Doing::Waiting,
     }
 }
 
-/// What a sleeping thread does. As long as it did not run, that is what it did the last time.
-fn look_at(
-    watched: &mut Watched,
-    tid: i32,
-    maps: &mut Option<Maps>,
-    plan: &SamplerPlan,
-    count: u32,
-) -> Option<(Asleep, u32, Doing)> {
-    let task = Task::new(tid);
-    let run = task.run()?;
-    let known = watched.asleep.as_ref().filter(|(before, _)| *before == run);
-    let asleep = match known {
-        Some((_, asleep)) => asleep.clone(),
-        None => {
-            let futex = task.call()?.first;
-            let doing = doing(plan, futex);
-            if !is_wanted(plan, tid, doing) {
-                return None;
+impl Outside {
+    /// A thread sleeps at so many looks. As long as it did not run, that is what it did the last time.
+    fn sleeps(&mut self, watched: &mut Watched, plan: &SamplerPlan, count: u32) {
+        let Some(run) = watched.task.run().filter(|_| plan.clock != Clock::Cpu) else {
+            return;
+        };
+        if let Some(sleep) = watched.sleep.as_mut().filter(|sleep| sleep.run == run) {
+            sleep.count += count;
+            if sleep.began.elapsed() >= LOOK {
+                self.tell(watched);
             }
-            let asleep = copy(&task, maps, plan, watched.seat, futex)?;
-            watched.asleep = Some((run, asleep.clone()));
-            asleep
+            return;
         }
-    };
-    let doing = doing(plan, asleep.futex);
-    Some((asleep, count, doing))
-}
-
-fn copy(
-    task: &Task,
-    maps: &mut Option<Maps>,
-    plan: &SamplerPlan,
-    index: usize,
-    futex: usize,
-) -> Option<Asleep> {
-    let fresh = || Maps::query().ok();
-    let known = maps.get_or_insert_with(|| fresh().unwrap_or_default());
-    let mut copied = asleep_copy(task, known);
-    if copied.is_none() {
-        *maps = fresh();
-        copied = asleep_copy(task, maps.as_ref()?);
+        self.tell(watched);
+        watched.sleep = Some(SeenSleep {
+            run,
+            began: Instant::now(),
+            copy: self.copy(watched, plan),
+            count,
+        });
     }
-    let mut words = vec![0; diaphane_sight::unwind::WORDS];
-    let argument = seat(index).argument.load(Ordering::Relaxed);
-    let noted = (plan.note)(argument, &mut words);
-    words.truncate(noted);
-    let mut copy = copied?;
-    copy.noted = words;
-    Some(Asleep {
-        tid: task.tid,
-        copy,
-        futex,
-    })
-}
 
-fn doing(plan: &SamplerPlan, futex: usize) -> Doing {
-    match plan.gil {
-        Some(gil) if gil.contains(futex) => Doing::WaitingForGil,
-        _ => Doing::Waiting,
+    /// Tells the looks that were added up.
+    fn tell(&mut self, watched: &mut Watched) {
+        let Some(sleep) = &mut watched.sleep else {
+            return;
+        };
+        sleep.began = Instant::now();
+        let count = std::mem::take(&mut sleep.count);
+        if let (Some((copy, doing)), 1..) = (&sleep.copy, count) {
+            self.found.push(Slept {
+                tid: watched.task.tid,
+                count,
+                doing: *doing,
+                copy: copy.clone(),
+            });
+        }
+    }
+
+    /// What a thread does that sleeps, if somebody wants to know.
+    fn copy(&mut self, watched: &Watched, plan: &SamplerPlan) -> Option<(Snapshot, Doing)> {
+        let task = &watched.task;
+        let futex = task.call()?.first;
+        let doing = match plan.gil {
+            Some(gil) if gil.contains(futex) => Doing::WaitingForGil,
+            _ => Doing::Waiting,
+        };
+        if !is_wanted(plan, task.tid, doing) {
+            return None;
+        }
+        let fresh = || Maps::query().ok();
+        let known = self.maps.get_or_insert_with(|| fresh().unwrap_or_default());
+        let mut copied = asleep_copy(task, known);
+        if copied.is_none() {
+            self.maps = fresh();
+            copied = asleep_copy(task, self.maps.as_ref()?);
+        }
+        let mut copy = copied?;
+        let seat = seat(watched.seat);
+        let argument = seat.argument.load(Ordering::Relaxed);
+        copy.noted = vec![0; diaphane_sight::unwind::WORDS];
+        let noted = (plan.note)(argument, &mut copy.noted);
+        copy.noted.truncate(noted);
+        copy.floor = Some(seat.floor.load(Ordering::Relaxed)).filter(|floor| *floor > copy.start);
+        Some((copy, doing))
     }
 }

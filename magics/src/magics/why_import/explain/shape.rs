@@ -1,10 +1,10 @@
 //! Files that the linker or Python refuses by their form.
 
-use std::fs;
 use std::path::Path;
 
 use diaphane_sight::code::file;
 use diaphane_sight::code::file::Class;
+use diaphane_sight::files;
 
 use super::Explanation;
 use crate::libraries::names::file_name;
@@ -25,11 +25,7 @@ pub(super) fn class(failure: &Failure, told: &mut Explanation) {
 }
 
 pub(super) fn no_library(failure: &Failure, told: &mut Explanation) {
-    let head: Vec<u8> = fs::read(&failure.file)
-        .unwrap_or_default()
-        .into_iter()
-        .take(40)
-        .collect();
+    let head: Vec<u8> = files::head(&failure.file, 40).unwrap_or_default();
     let text: String = String::from_utf8_lossy(&head)
         .chars()
         .take_while(|letter| !letter.is_control())

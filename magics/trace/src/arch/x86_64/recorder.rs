@@ -126,8 +126,13 @@ global_asm!(
     "pop rdx",
     "pop rcx",
     "ret",
-    // The room is used up: only counted.
+    // The room is used up: Rust makes more, if there may be more.
     "6:",
+    "mov rcx, qword ptr [r8 + {may_grow}]",
+    "jrcxz 60f",
+    "jmp 7b",
+    // Only counted.
+    "60:",
     "mov rcx, qword ptr [r8 + {lost}]",
     "lea rcx, [rcx + 1]",
     "mov qword ptr [r8 + {lost}], rcx",
@@ -237,6 +242,7 @@ global_asm!(
     next = const offset_of!(Writer, next),
     negated_end = const offset_of!(Writer, negated_end),
     lost = const offset_of!(Writer, lost),
+    may_grow = const offset_of!(Writer, may_grow),
     state_size = const STATE_SIZE,
     saved_state = const SAVED_STATE,
 );

@@ -7,6 +7,8 @@ use diaphane_sight::proc::spans;
 /// Where code goes on that stands in a moved instruction; `Ok(None)` if it stands elsewhere.
 type Moved = fn(usize) -> Result<Option<usize>, ()>;
 
+/// The instruction that enters the kernel.
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// How far above the interrupted function older signal frames are looked for.
 const REACH: usize = 32 * 1024;
 /// So many words are copied at once; a signal stack is small.
@@ -16,15 +18,25 @@ const WORDS: usize = 128;
 ///
 /// The kernel leaves such a call with EINTR, or goes back to its instruction so that it starts anew.
 pub fn sleeps_in(context: &libc::ucontext_t) -> Option<usize> {
-    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    let register = |number: i32| context.uc_mcontext.gregs[number as usize];
+    let mut behind = [0; SYSCALL.len()];
+    let read = spans::read(register(libc::REG_RIP) as usize, &mut behind);
+    let is_whole = read.is_ok_and(|read| read == behind.len());
+    let again = is_whole && behind == SYSCALL && register(libc::REG_RAX) >= 0;
+    (again || has_left_its_call(context)).then_some(register(libc::REG_RDI) as usize)
+}
+
+/// Whether the kernel leaves such a call with EINTR because of the signal.
+pub fn has_left_its_call(context: &libc::ucontext_t) -> bool {
     const INTERRUPTED: i64 = -4;
     let register = |number: i32| context.uc_mcontext.gregs[number as usize];
-    let code = register(libc::REG_RIP) as usize;
-    let mut around = [0; 4];
-    let read = spans::read(code.wrapping_sub(2), &mut around).ok()?;
-    let left = around[..2] == SYSCALL && register(libc::REG_RAX) == INTERRUPTED;
-    let again = read == 4 && around[2..] == SYSCALL && register(libc::REG_RAX) >= 0;
-    (left || again).then_some(register(libc::REG_RDI) as usize)
+    if register(libc::REG_RAX) != INTERRUPTED {
+        return false;
+    }
+    let before = (register(libc::REG_RIP) as usize).wrapping_sub(SYSCALL.len());
+    let mut instruction = [0; SYSCALL.len()];
+    let read = spans::read(before, &mut instruction);
+    read.is_ok_and(|read| read == SYSCALL.len()) && instruction == SYSCALL
 }
 
 /// Moves the thread out of the instructions that are to be moved, and so for the functions that other signals

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::asm::{allowed, call, own, return_from, trampoline};
 use super::capture_spec::{LONGEST, LONGEST_PATH, has_read_address, has_read_path, of};
-use super::masks::{change, handle_signal, keep_open, peek, previous, wait};
+use super::masks::{change, handle_signal, keep_open, peek, previous, read_own, wait};
 use super::state::{Record, ThreadState, piece};
 use super::{ACTIVE, Copied, LEFT_OUT, Length, callback, clean_up, is_wanted};
 
@@ -297,22 +297,20 @@ fn copy(state: &ThreadState, record: &'static Record, result: isize) {
                 (argument, length.of(arguments, result), error == 0)
             }
         };
-        let from = arguments[usize::from(argument)] as *const u8;
-        if !is_there || from.is_null() || most == 0 {
+        let from = arguments[usize::from(argument)];
+        if !is_there || from == 0 || most == 0 {
             continue;
         }
         let is_path = matches!(take, Copied::Path(_));
         let kind = if is_path { piece::PATH } else { piece::TEXT };
         state.append(kind, Some(record), argument.into(), most, |buffer| {
-            for (index, place) in buffer.iter_mut().enumerate() {
-                // SAFETY: the kernel has read or written these bytes in the call, up to the end of the path.
-                let byte = unsafe { from.add(index).read_volatile() };
-                *place = byte;
-                if is_path && byte == 0 {
-                    return index + 1;
-                }
-            }
-            buffer.len()
+            // Another thread may have unmapped it by now, and a call that did less than it was asked to need not have
+            // touched all of it.
+            let Some(read) = read_own(from, buffer) else {
+                return 0;
+            };
+            let end = buffer[..read].iter().position(|byte| *byte == 0);
+            end.filter(|_| is_path).map_or(read, |end| end + 1)
         });
     }
 }

@@ -31,17 +31,7 @@ pub(super) static STRIPPED: AtomicU64 = AtomicU64::new(0);
 pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
     let mut words = [0; N];
     let size = N * size_of::<usize>();
-    let local = [words.as_mut_ptr().expose_provenance(), size];
-    let remote = [address, size];
-    let process = PROCESS.load(Ordering::Relaxed) as usize;
-    let pointers = (
-        local.as_ptr().expose_provenance(),
-        remote.as_ptr().expose_provenance(),
-    );
-    let read = call(
-        libc::SYS_process_vm_readv,
-        [process, pointers.0, 1, pointers.1, 1, 0],
-    );
+    let read = read_through_kernel(address, words.as_mut_ptr().expose_provenance(), size);
     match -read as i32 {
         _ if read == size as isize => Some(words),
         // A sandbox forbids it. The C library passes what it made itself.
@@ -51,6 +41,30 @@ pub(super) fn peek<const N: usize>(address: usize) -> Option<[usize; N]> {
         }
         _ => None,
     }
+}
+
+/// Reads memory of the program's, as far as it is there; `None` where a sandbox forbids that.
+pub(super) fn read_own(address: usize, into: &mut [u8]) -> Option<usize> {
+    let local = into.as_mut_ptr().expose_provenance();
+    let read = read_through_kernel(address, local, into.len());
+    match -read as i32 {
+        libc::EPERM | libc::ENOSYS => None,
+        _ => Some(usize::try_from(read).unwrap_or(0)),
+    }
+}
+
+fn read_through_kernel(address: usize, into: usize, size: usize) -> isize {
+    let local = [into, size];
+    let remote = [address, size];
+    let process = PROCESS.load(Ordering::Relaxed) as usize;
+    let pointers = (
+        local.as_ptr().expose_provenance(),
+        remote.as_ptr().expose_provenance(),
+    );
+    call(
+        libc::SYS_process_vm_readv,
+        [process, pointers.0, 1, pointers.1, 1, 0],
+    )
 }
 
 /// The action of a signal, as the kernel has it.

@@ -4,6 +4,7 @@ mod asm;
 mod capture_spec;
 mod dispatch;
 mod handlers;
+mod log_memory;
 mod masks;
 mod read;
 mod running;

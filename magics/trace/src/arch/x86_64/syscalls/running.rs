@@ -11,6 +11,7 @@ use super::handlers::{forget_others, settle};
 use super::masks::{OURS, block, blocked, install, uninstall};
 use super::read::read;
 use super::state::{ThreadState, free_all, free_ended, live, of_generation, piece};
+use crate::budget;
 use crate::clock::{Moment, Scale};
 use crate::syscalls::{SyscallPlan, SyscallRecording, SyscallsRefused};
 
@@ -61,6 +62,7 @@ pub fn begin(plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
     let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
     claim(u64::MAX)?;
     settle();
+    budget::open();
     free_ended();
     CAPACITY.store(plan.capacity.next_multiple_of(4096), Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
@@ -129,6 +131,7 @@ impl RunningSyscalls {
                 read(tid, state.log(), self.began.ticks, scale, &mut recording);
             }
             recording.calls.sort_by_key(|call| call.began_ns);
+            free_ended();
         }
         recording
     }

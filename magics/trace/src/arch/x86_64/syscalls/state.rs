@@ -13,19 +13,18 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicIsize, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
+use super::STACKS;
 use super::asm::{call, own};
-use super::{ACTIVE, CAPACITY, STACKS};
+use super::masks::read_own;
 
+/// In place of a state's owner while its memory is given back.
+const BEING_FREED: i32 = -1;
 /// How many threads can take part at once.
 const THREADS: usize = 512;
 /// How much of the stack is copied with each call: enough for the frames of the C library above a system call.
 const STACK: usize = 768;
 /// And with one that starts a thread, where the frames of those who pass it on come first.
 const STACK_OF_CLONES: usize = 4096;
-/// A log's first pieces lie in small pages, so that a thread with few calls takes little memory. What follows lies in
-/// huge ones, where the system has them: otherwise every fourth call would wait for a fresh page.
-const SMALL: usize = 256 << 10;
-const HUGE: usize = 2 << 20;
 
 /// What a thread has.
 #[derive(Debug)]
@@ -52,9 +51,15 @@ pub(super) struct ThreadState {
     pub by_trampoline: AtomicUsize,
     /// Calls that found no room.
     pub lost: AtomicU64,
-    start: AtomicUsize,
-    next: AtomicUsize,
-    end: AtomicUsize,
+    pub start: AtomicUsize,
+    pub next: AtomicUsize,
+    pub end: AtomicUsize,
+    /// Where the part ends that can be written, and the reserved addresses.
+    pub open: AtomicUsize,
+    pub last: AtomicUsize,
+    /// How much is taken of the budget, and whether more is being taken.
+    pub taken: AtomicUsize,
+    pub grows: AtomicBool,
 }
 
 static TABLE: [ThreadState; THREADS] = [const { ThreadState::new() }; THREADS];
@@ -120,6 +125,10 @@ impl ThreadState {
             start: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            last: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            grows: AtomicBool::new(false),
         }
     }
 
@@ -139,8 +148,6 @@ impl ThreadState {
             state.owner.store(0, Ordering::Release);
             return None;
         }
-        let start = state.start.load(Ordering::Relaxed);
-        state.next.store(start, Ordering::Relaxed);
         for number in [
             &state.seen[0],
             &state.seen[1],
@@ -158,67 +165,20 @@ impl ThreadState {
         Some(state)
     }
 
-    /// Gets memory for the log, all zeroes.
-    fn reserve(&self) -> bool {
-        let capacity = CAPACITY.load(Ordering::Relaxed);
-        let (start, end) = (
-            self.start.load(Ordering::Relaxed),
-            self.end.load(Ordering::Relaxed),
-        );
-        if start != 0 && end - start == capacity {
-            self.give_back();
-            return true;
-        }
-        if start != 0 {
-            unmap(start, end);
-            self.start.store(0, Ordering::Relaxed);
-        }
-        let rights = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-        let whole = capacity + HUGE + SMALL;
-        let mapped = call(libc::SYS_mmap, [0, whole, rights, flags, usize::MAX, 0]);
-        if mapped < 0 {
-            return false;
-        }
-        let mapped = mapped as usize;
-        let huge = (mapped + SMALL).next_multiple_of(HUGE);
-        let (start, end) = (huge - SMALL, huge - SMALL + capacity);
-        unmap(mapped, start);
-        unmap(end, mapped + whole);
-        // A system without them says no, and the pages are small.
-        let advice = libc::MADV_HUGEPAGE as usize;
-        call(
-            libc::SYS_madvise,
-            [huge, end.saturating_sub(huge), advice, 0, 0, 0],
-        );
-        self.start.store(start, Ordering::Relaxed);
-        self.end.store(end, Ordering::Relaxed);
-        true
-    }
-
-    /// Gives the memory of the log back; it reads as zeroes afterwards.
-    fn give_back(&self) {
-        let start = self.start.load(Ordering::Relaxed);
-        let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
-        if used > 0 {
-            let advice = libc::MADV_DONTNEED as usize;
-            let end = self.end.load(Ordering::Relaxed);
-            let used = (start + used).next_multiple_of(HUGE).min(end) - start;
-            call(libc::SYS_madvise, [start, used, advice, 0, 0, 0]);
-        }
-    }
-
     /// Room for a piece; `None`, and counted, if there is none.
     fn take(&self, size: usize) -> Option<usize> {
         let size = size.next_multiple_of(8);
-        let end = self.end.load(Ordering::Relaxed);
-        // A handler that interrupts this one must find either the old or the new value.
-        let at = self.next.fetch_add(size, Ordering::Relaxed);
-        if at + size > end {
+        loop {
+            // A handler that interrupts this one must find either the old or the new value.
+            let at = self.next.fetch_add(size, Ordering::Relaxed);
+            if at + size <= self.end.load(Ordering::Relaxed) {
+                return Some(at);
+            }
             self.next.fetch_sub(size, Ordering::Relaxed);
-            return None;
+            if !self.grow() {
+                return None;
+            }
         }
-        Some(at)
     }
 
     /// Begins the record of a call.
@@ -251,24 +211,24 @@ impl ThreadState {
         fresh.arguments = arguments;
         fresh.registers = registers;
         fresh.place = self.place.load(Ordering::Relaxed);
-        fresh.copied = copied;
         let copy = (at + size_of::<Record>()) as *mut u8;
-        // SAFETY: so much of this very thread's stack is mapped, and there is room for it behind the record.
-        unsafe { std::ptr::copy_nonoverlapping(stack as *const u8, copy, copied) };
+        // SAFETY: there is room for so much behind the record, which nobody reads yet.
+        let buffer = unsafe { std::slice::from_raw_parts_mut(copy, copied) };
+        fresh.copied = copy_stack(stack, buffer);
         fresh.head.kind.store(piece::CALL, Ordering::Release);
         fresh.began = crate::clock::ticks();
         // SAFETY: the log is never unmapped while the thread takes part.
         Some(unsafe { &*record })
     }
 
-    /// How much can be read from a stack pointer of this thread on.
+    /// How much there may be to read from a stack pointer of this thread on.
     fn readable(&self, stack: usize) -> usize {
         let top = self.top.load(Ordering::Relaxed);
         // On another stack, such as a signal's, nothing is known but that this page is there.
         let limit = if stack < top && top - stack < 1 << 30 {
             top
         } else {
-            (stack | 4095) + 1
+            rest_of_page(stack)
         };
         limit - stack
     }
@@ -345,10 +305,23 @@ impl ThreadState {
     }
 }
 
-fn unmap(start: usize, end: usize) {
-    if end > start {
-        call(libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]);
+/// Where the page of an address ends.
+fn rest_of_page(address: usize) -> usize {
+    (address | 4095) + 1
+}
+
+/// Copies from a stack pointer on. What lies in the next page is read through the kernel: a fiber's stack may end here,
+/// wherever the thread's own begins.
+fn copy_stack(stack: usize, buffer: &mut [u8]) -> usize {
+    let in_page = buffer.len().min(rest_of_page(stack) - stack);
+    if in_page < buffer.len()
+        && let Some(read) = read_own(stack, buffer)
+    {
+        return read;
     }
+    // SAFETY: the thread was running with this stack pointer, so its page is mapped, and the buffer has room.
+    unsafe { std::ptr::copy_nonoverlapping(stack as *const u8, buffer.as_mut_ptr(), in_page) };
+    in_page
 }
 
 /// The states that take part in a recording.
@@ -367,9 +340,17 @@ pub(super) fn live() -> usize {
 
 /// Frees the states whose threads take part no more.
 pub(super) fn free_ended() {
-    debug_assert_ne!(ACTIVE.load(Ordering::Relaxed), 0);
     for state in &TABLE {
-        if state.owner.load(Ordering::Acquire) != 0 && state.ended.load(Ordering::Acquire) {
+        let owner = state.owner.load(Ordering::Acquire);
+        if owner <= 0 || !state.ended.load(Ordering::Acquire) {
+            continue;
+        }
+        // Two recordings may do this at once: one ends and the next one begins.
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        let is_mine = state
+            .owner
+            .compare_exchange(owner, BEING_FREED, success, failure);
+        if is_mine.is_ok() {
             state.give_back();
             state.owner.store(0, Ordering::Release);
         }
