@@ -142,7 +142,10 @@ class Pages:
         titles = dict(GUIDES.values())
         guide = [
             "index.md",
-            *({titles[page]: page} for page in ("install.md", "how-it-works.md", "crash-report.md", "glossary.md", "glossary.fr.md")),
+            *(
+                {titles[page]: page}
+                for page in ("install.md", "how-it-works.md", "crash-report.md", "glossary.md", "glossary.fr.md")
+            ),
         ]
         inside = ("adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
         languages = [

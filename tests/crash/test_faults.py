@@ -114,7 +114,9 @@ def test_the_stack_that_is_used_up_names_the_function(dying):
     assert "calls deep" in text
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="later versions count C's recursion by themselves")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="later versions count C's recursion by themselves"
+)
 def test_python_without_its_limit_uses_up_the_stack(dying):
     recursion = "import sys\nsys.setrecursionlimit(10**9)\nclass A:\n    def __getattr__(self, name): return getattr(self, name + 'x')\n"
     text, status, *_ = dying(recursion + "A().x")
