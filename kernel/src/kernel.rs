@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::capture::Capture;
 use crate::crash::Crash;
+use crate::exit::DEAD;
 use crate::input::Input;
 use crate::lane::Lanes;
 use crate::outbox::{Outbox, Parent};
@@ -65,6 +66,11 @@ impl Kernel {
     /// The cell that runs on the main thread, or ran last: native output belongs to it.
     pub fn current(&self) -> Option<Parent> {
         self.current.lock().clone()
+    }
+
+    /// The same, where nobody holds the lock who died with it.
+    pub fn try_current(&self) -> Option<Parent> {
+        self.current.try_lock_for(DEAD)?.clone()
     }
 
     /// A request begins on the main thread.

@@ -4,16 +4,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
+use crate::exit::DEAD;
 use crate::notifier::Notifier;
 use crate::outbox::Parent;
-
-/// Who holds a lock for longer is dead.
-const DEAD: Duration = Duration::from_millis(50);
 
 /// A request that waits for Python.
 pub struct Job {
