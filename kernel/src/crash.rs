@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use diaphane_sight::crash::black_box::{self, CELLS};
 use diaphane_sight::crash::handler;
@@ -17,14 +16,13 @@ use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::{Map, Value};
 
+use crate::exit::DEAD;
 use crate::murmur::murmur2;
 use crate::notifier::Notifier;
 use crate::outbox::Parent;
 
 /// By which hash the files of cells are named; `cells.py` has it too.
 const HASH_SEED: u32 = 0xC70F_6907;
-/// How long a lock may be held by the thread that died.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A cell that runs, for its reply.
 #[derive(Clone)]
@@ -148,7 +146,7 @@ impl Crash {
     pub fn running(&self) -> Vec<(usize, RunningCell)> {
         let cells = self.cells.iter().enumerate();
         let running =
-            cells.filter_map(|(slot, cell)| Some((slot, cell.try_lock_for(PATIENCE)?.clone()?)));
+            cells.filter_map(|(slot, cell)| Some((slot, cell.try_lock_for(DEAD)?.clone()?)));
         running.collect()
     }
 }

@@ -4,9 +4,14 @@
     reason = "leaving without C's exit handlers is libc's `_exit`"
 )]
 
+use std::time::Duration;
+
 use diaphane_sight::crash::black_box;
 use diaphane_sight::crash::black_box::End;
 use diaphane_sight::crash::folder;
+
+/// Who holds a lock for longer when the process ends has died with it.
+pub const DEAD: Duration = Duration::from_millis(50);
 
 /// Leaves at once: no exit handler of C or C++ runs, which another thread might still need.
 pub fn now(code: i32) -> ! {

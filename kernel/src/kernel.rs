@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::capture::Capture;
 use crate::children::{Children, FromChild};
 use crate::crash::Crash;
+use crate::exit::DEAD;
 use crate::input::Input;
 use crate::lane::Lanes;
 use crate::outbox::{Item, Outbox, Parent};
@@ -67,6 +68,11 @@ impl Kernel {
     /// The cell that runs on the main thread, or ran last: native output belongs to it.
     pub fn current(&self) -> Option<Parent> {
         self.lanes.main().present()
+    }
+
+    /// The same, where nobody holds the lock who died with it.
+    pub fn try_current(&self) -> Option<Parent> {
+        self.lanes.main().try_present()
     }
 
     /// The latest request on the control channel.

@@ -5,16 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
+use crate::exit::DEAD;
 use crate::notifier::Notifier;
 use crate::outbox::{Item, Parent};
-
-/// Who holds a lock for longer is dead.
-const DEAD: Duration = Duration::from_millis(50);
 
 /// A request that waits for Python.
 pub struct Job {
@@ -106,6 +103,11 @@ impl Lane {
     /// native code on the main thread's lane, belongs to it.
     pub fn present(&self) -> Option<Parent> {
         self.present.lock().clone()
+    }
+
+    /// The same, where nobody holds the lock who died with it.
+    pub fn try_present(&self) -> Option<Parent> {
+        self.present.try_lock_for(DEAD)?.clone()
     }
 
     /// A request begins, or goes on.

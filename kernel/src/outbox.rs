@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use diaphane_wire::{Channel, Message, Outgoing, publish};
 use parking_lot::{Condvar, Mutex};
 
+use crate::exit::DEAD;
 use crate::notifier::Notifier;
 
 /// The request that something answers or belongs to.
@@ -23,9 +24,6 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const LARGEST_TEXT: usize = 64 << 10;
 /// How many bytes wait at the most before writers do.
 const FULL: usize = 16 << 20;
-
-/// Who holds the lock for longer is dead.
-const DEAD: Duration = Duration::from_millis(50);
 
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

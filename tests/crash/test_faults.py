@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.crash import die, kept, library, plus_library, restarted, told
+from support.crash import die, die_when_all_is_sent, kept, library, plus_library, restarted, told
 
 pytestmark = pytest.mark.diaphane
 
@@ -170,7 +170,6 @@ def test_the_address_is_explained(dying, before, code, sentence):
     ("code", "message"),
     [
         ("ways.free_twice()", "double free detected"),
-        ("ways.overrun()", "()"),
         ("ctypes.pythonapi.Py_FatalError(b'the ship sinks')", "the ship sinks"),
         ("import os\nos.abort()", "aborted"),
     ],
@@ -217,10 +216,22 @@ def test_a_fault_under_a_recording(dying, magic):
     assert status == -signal.SIGSEGV
 
 
-def test_the_heap_is_ruined(dying):
-    text, status, *_ = dying("ways.ruin()")
-    assert "writing address 0x8" in text
-    assert status == -signal.SIGSEGV
+@pytest.mark.parametrize(
+    ("code", "headline", "status"),
+    [
+        ("ways.overrun()", "KernelCrash: aborted: ", signal.SIGABRT),
+        ("ways.ruin()", "KernelCrash: segmentation fault writing address 0x8", signal.SIGSEGV),
+    ],
+    ids=["malloc's lock is held", "the heap is ruined"],
+)
+def test_the_heap_is_ruined(launch, ways, code, headline, status):
+    kernel = launch()
+    client = kernel.connect()
+    client.run(ways)
+    text = told(die_when_all_is_sent(kernel, client, code))
+    assert text.startswith(headline)
+    assert "ways." in text
+    assert kernel.wait() == -status
 
 
 def test_another_thread_holds_the_gil(dying):

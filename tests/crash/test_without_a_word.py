@@ -112,15 +112,15 @@ def test_memory_near_its_limit_is_warned_of(launch):
     client.run("import resource, time, numpy as np")
     limit = (
         "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (used + (300 << 20), resource.RLIM_INFINITY))\n"
-        "big = np.zeros(200 << 17)"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))\n"
+        "big = np.zeros(180 << 17)"
     )
     running = client.start(limit + "\nwhile True: time.sleep(0.01)")
     client.until(lambda: running.text("stderr"), "the warning")
     warning = running.text("stderr")
     assert "memory is nearly used up" in warning
     assert "RLIMIT_AS" in warning
-    assert "big 2" in warning
+    assert "big 188" in warning
     os.kill(kernel.pid, signal.SIGKILL)
     wait_for_death(kernel, client)
     text = said(restarted(kernel))

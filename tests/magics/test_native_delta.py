@@ -113,7 +113,7 @@ def test_two_cells_at_once_have_libraries_of_their_own(fresh: Client, subshell: 
 def test_two_cells_at_once_have_threads_of_their_own(fresh: Client, subshell: dict):
     start = "{} = threading.Thread(target=gate.wait); {}.start()"
     numbers, changes = at_once(fresh, subshell, start.format("a", "a"), start.format("b", "b"))
-    assert [len(change["threads_added"]) for change in changes] == [1, 1]
+    assert [len(change["threads_added"]) for change in changes] == [1, 1], changes
     assert [change["unclear"] for change in changes] == [[], []]
     data = fresh.run("%threads").one("execute_result")["data"]
     [rows] = [value["rows"] for kind, value in data.items() if kind.endswith("json")]

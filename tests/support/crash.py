@@ -115,6 +115,17 @@ def die(kernel: Kernel, client: Client, code: str, **options) -> Exchange:
     return exchange
 
 
+def die_when_all_is_sent(kernel: Kernel, client: Client, code: str) -> Exchange:
+    """The same for code that ruins the heap: nothing that is still to be sent lies in it."""
+    gate = kernel.directory / "gate"
+    wait = "import os\nprint('ready', flush=True)\nwhile not os.path.exists('gate'): pass\n"
+    exchange = client.start(wait + code)
+    client.until(exchange.text, "the cell", exchange)
+    gate.touch()
+    wait_for_death(kernel, client)
+    return exchange
+
+
 def wait_for_death(kernel: Kernel, client: Client) -> int:
     """Takes in messages until the process is gone and nothing comes any more; its exit code."""
     deadline = time.monotonic() + PATIENCE

@@ -95,7 +95,8 @@ class Kernel:
 
     def restart(self) -> None:
         """Start the next process of the same connection file; this one has ended, or is killed."""
-        self.manager.restart_kernel(now=True)
+        with open(self.log_file, "ab") as log:
+            self.manager.restart_kernel(now=True, stdout=log, stderr=log)
         self.process = self.manager.provisioner.process
         self.pid = self.process.pid
 

@@ -20,7 +20,7 @@ use crate::crash::RunningCell;
 use crate::outbox::Item;
 
 /// How long the process that looks at this one may take.
-const READING: Duration = Duration::from_millis(3500);
+const READING: Duration = Duration::from_secs(10);
 
 /// What it says.
 #[derive(Deserialize)]
@@ -80,7 +80,8 @@ impl Io {
         forget(parent);
     }
 
-    fn send_copy(&mut self, item: &Item) {
+    /// Sends something without taking it.
+    pub(super) fn send_copy(&mut self, item: &Item) {
         match item {
             Item::Text {
                 stream,
@@ -130,7 +131,8 @@ impl Io {
     fn tell(&mut self, words: Words) {
         let running = self.kernel.crash.running();
         if running.is_empty() {
-            let parent = self.kernel.lanes.main().announced();
+            let waiting = self.kernel.lanes.main().announced();
+            let parent = waiting.or_else(|| self.kernel.try_current());
             self.publish_words(parent.as_deref(), &words);
             forget(parent);
         }

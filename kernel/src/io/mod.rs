@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
+use diaphane_sight::crash::handler::is_dying;
 use diaphane_sight::proc::host::UsageMeter;
 use diaphane_wire::request::reply_type;
 use diaphane_wire::{Channel, Frames, Outgoing, Request, Session, publish, reply};
@@ -53,8 +54,6 @@ pub struct Io {
     deadline: Option<Instant>,
     /// When memory was looked at while a cell runs, or the cell began.
     looked: Option<Instant>,
-    /// Whether another thread is about to end the process.
-    is_dying: bool,
 }
 
 /// Starts the io thread.
@@ -74,7 +73,6 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         parent_process: parent_process(),
         deadline: None,
         looked: None,
-        is_dying: false,
     };
     std::thread::Builder::new()
         .name("diaphane-io".into())
@@ -105,7 +103,7 @@ impl Io {
     fn run(mut self) {
         self.publish_later(None, Outgoing::new("status", &publish::STARTING));
         loop {
-            if self.is_dying {
+            if is_dying() {
                 self.last_words();
             }
             let pause = [self.send_mail(), self.watch_memory()]
@@ -183,7 +181,6 @@ impl Io {
             exit::now(1);
         }
         if dying {
-            self.is_dying = true;
             return;
         }
         if mail {

@@ -2,8 +2,10 @@
 //!
 //! Subscribers that do not read hold up the others for a while, so that nothing is lost; then they are let go.
 
+use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
+use diaphane_sight::crash::handler::is_dying;
 use diaphane_wire::{Channel, Frames, Message, Outgoing, publish};
 
 use super::subscribers::MOST_UNREAD;
@@ -24,7 +26,12 @@ impl Io {
         match self.kernel.outbox.take() {
             Mail::Later(pause) => pause,
             Mail::Items(items) => {
-                items.into_iter().for_each(|item| self.send(item));
+                for item in items {
+                    match is_dying() {
+                        true => self.send_copy(&ManuallyDrop::new(item)),
+                        false => self.send(item),
+                    }
+                }
                 Some(Duration::ZERO)
             }
         }

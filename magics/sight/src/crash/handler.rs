@@ -23,13 +23,15 @@ use super::{alternate_stack, reader_process};
 pub const SIGNALS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT];
 
 /// How long what was written before may take to be sent, in milliseconds.
-const FLUSH: i64 = 500;
-/// How long it may take until all is told.
-const TELL: i64 = 4000;
+const FLUSH: i64 = 2000;
+/// How long it may take until all is told, where what was written before could be sent; a machine may be busy.
+const TELL: i64 = 12_000;
+/// How long where it could not.
+const HURRY: i64 = 2000;
 /// How long the last messages may take to leave, once they are handed over.
 const LEAVE: i64 = 1000;
 /// How long the others wait for the end.
-const END: i64 = 10_000;
+const END: i64 = 20_000;
 
 /// How far the telling is; the reporter counts it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +124,11 @@ pub fn reach(stage: Stage) {
     };
 }
 
+/// Whether the process is about to end: who sees it frees no memory any more that others have allocated.
+pub fn is_dying() -> bool {
+    OWNER.load(Ordering::Acquire) != 0
+}
+
 /// Says that the process is about to end by `exit`, and waits until that is told.
 pub fn on_exit(status: c_int) {
     let Some(own) = black_box::writable().filter(|own| own.end() == End::None) else {
@@ -203,7 +210,8 @@ fn tell(tid: i32, read: bool) {
     }
     let reader = if read { reader_process::start() } else { None };
     if tells {
-        wait(Stage::Told as u32, TELL);
+        let is_flushed = STAGE.load(Ordering::Acquire) >= Stage::Flushed as u32;
+        wait(Stage::Told as u32, if is_flushed { TELL } else { HURRY });
         wait(Stage::Left as u32, LEAVE);
     } else if let Some(reader) = reader {
         wait_for(reader);

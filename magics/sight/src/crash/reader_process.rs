@@ -71,6 +71,9 @@ pub(super) fn start() -> Option<i32> {
     let argument = ptr::from_ref(command).cast_mut().cast();
     // SAFETY: the child has a stack of its own, and runs `run` only, while this thread waits.
     let pid = unsafe { libc::clone(run, top, flags, argument) };
+    // Who reads the output hears of its end.
+    // SAFETY: the descriptor is the command's, which is started once.
+    unsafe { libc::close(command.output) };
     (pid > 0).then_some(pid)
 }
 

@@ -134,9 +134,8 @@ const LAST_WORDS: &[(&str, bool)] = &[
     ("*** ", false),
 ];
 
-/// The message of an abort, among the last lines of the standard error.
+/// The message of an abort, among the lines of the standard error.
 pub(super) fn message(errors: &str) -> Option<String> {
-    const MOST: usize = 12;
     let lines: Vec<&str> = errors.lines().collect();
     // Rust writes what it says on the line behind the place, and a backtrace behind that.
     let panic = lines
@@ -146,9 +145,8 @@ pub(super) fn message(errors: &str) -> Option<String> {
         let said = lines[panic..].iter().take(2).copied();
         return Some(said.collect::<Vec<&str>>().join(" "));
     }
-    let last = &lines[lines.len().saturating_sub(MOST)..];
     let found = LAST_WORDS.iter().find_map(|(begin, is_cut)| {
-        let line = last
+        let line = lines
             .iter()
             .rev()
             .find(|line| line.starts_with(begin) || line.contains(": Assertion `"))?;

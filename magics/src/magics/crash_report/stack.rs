@@ -107,11 +107,14 @@ fn is_same(one: &StackFrame, other: &StackFrame) -> bool {
             call.line,
         )
     };
-    of(one) == of(other)
+    one.function.is_some() && of(one) == of(other)
 }
 
 fn line(call: &StackFrame, cell: Option<&CellLine>) -> String {
-    let function = call.function.as_deref().unwrap_or("?");
+    let nameless = call
+        .offset
+        .map_or("?".to_owned(), |offset| format!("?+{offset:#x}"));
+    let function = call.function.as_deref().unwrap_or(&nameless);
     if let Some(cell) = cell {
         let place = format!("In[{}]:{}", cell.number, number(call.line));
         let (mark, what) = match &cell.text {
@@ -131,7 +134,7 @@ fn line(call: &StackFrame, cell: Option<&CellLine>) -> String {
         FrameKind::Native => call
             .library
             .as_deref()
-            .unwrap_or("outside of all libraries"),
+            .map_or("outside of all libraries", short),
         FrameKind::Python => call.file.as_deref().map_or("", package),
     };
     format!("  {function:<FUNCTION$} {library:<LIBRARY$} {place}")
