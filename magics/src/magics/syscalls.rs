@@ -105,7 +105,9 @@ impl Magic for Syscalls {
             Ok(running) => running,
             Err(SyscallsRefused::Busy) => {
                 return Err(Error::Usage(
-                    "%%syscalls: a cell whose system calls are shown is running already".into(),
+                    "%%syscalls: the system calls of another cell are recorded already, by %%syscalls or %%trace_loads; wait until \
+                     it ends"
+                        .into(),
                 ));
             }
             Err(refused) => return fallback::run(&body, refused),

@@ -7,12 +7,14 @@ use diaphane_sight::proc::memory_limits;
 
 /// The most, if the system has more than enough.
 const MOST: usize = 256 << 20;
-/// The part of what the limits leave that is taken at the most, and no less than this: what a control group counts as
-/// used is also what the system would give back.
-const PART: usize = 4;
-const LEAST: usize = 16 << 20;
-/// Threads that find room for their addresses, where addresses are limited.
-const THREADS: usize = 16;
+/// The part of what the limits leave that is taken at the most, since a report takes several times as much while it is
+/// made; and no less than this: what a control group counts as used is also what the system would give back.
+const PART: usize = 16;
+const LEAST: usize = 4 << 20;
+/// No log reserves less than this.
+const FEWEST: usize = 1 << 20;
+/// Threads that could use up the budget, where addresses are limited.
+const THREADS: usize = 4;
 
 /// How much may be taken, and how much is.
 static LIMIT: AtomicUsize = AtomicUsize::new(MOST);
@@ -31,7 +33,7 @@ pub(crate) fn open() {
     LIMIT.store(limit, Ordering::Relaxed);
     let is_limited = limits.iter().any(|one| one.name.starts_with("RLIMIT"));
     let addresses = if is_limited {
-        limit / THREADS
+        (limit / THREADS).max(FEWEST)
     } else {
         usize::MAX
     };

@@ -319,7 +319,7 @@ fn the_child_of_a_fork_survives_tables_that_are_gone() {
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
         );
         // SAFETY: a new mapping, or one where this test has just unmapped its own.
-        unsafe { libc::mmap(at, size, rights, -1, 0) }
+        unsafe { libc::mmap(at, size, rights, flags, -1, 0) }
     };
     let memory = map(std::ptr::null_mut(), 0);
     let site = Site {

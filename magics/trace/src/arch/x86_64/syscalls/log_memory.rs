@@ -13,6 +13,8 @@ const SMALL: usize = 256 << 10;
 const HUGE: usize = 2 << 20;
 /// A log grows by as much as it has, up to this.
 const MOST_AT_ONCE: usize = 4 << 20;
+/// So much is opened for the thread that begins.
+const AHEAD: usize = 8 << 20;
 
 impl ThreadState {
     /// Gets addresses for the log, and the first memory, all zeroes.
@@ -59,6 +61,13 @@ impl ThreadState {
         self.open.store(start, Ordering::Relaxed);
         self.last.store(end, Ordering::Relaxed);
         true
+    }
+
+    /// Makes room for the calls of most cells now, when nobody waits for it.
+    pub fn warm(&self) {
+        let most = AHEAD.min(budget::memory_budget() / 4);
+        let size = || self.end.load(Ordering::Relaxed) - self.start.load(Ordering::Relaxed);
+        while size() < most && self.grow() {}
     }
 
     /// Makes room behind the end, if the addresses and the budget have it.

@@ -84,6 +84,7 @@ pub fn begin(plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
         .inspect_err(|_| {
             ACTIVE.store(0, Ordering::Release);
         })?;
+    state.warm();
     let argument = plan.callback.map_or(0, |callback| callback.argument);
     state.callback.store(argument, Ordering::Relaxed);
     let mut running = RunningSyscalls {
