@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use crate::capture::Capture;
 use crate::children::{Children, FromChild};
 use crate::crash::Crash;
-use crate::exit::DEAD;
 use crate::input::Input;
 use crate::lane::Lanes;
 use crate::outbox::{Item, Outbox, Parent};
