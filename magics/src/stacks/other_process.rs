@@ -54,6 +54,19 @@ impl OtherProcessStacks {
     }
 }
 
+/// The number that each thread has in its own container.
+fn inner_numbers(tasks: &[Task]) -> HashMap<i32, i32> {
+    let number = |task: &Task| (task.tid, task.inner_number().unwrap_or(task.tid));
+    tasks.iter().map(number).collect()
+}
+
+/// Where the frames of a stack end, from the innermost on.
+fn frame_ends(seen: &Seen) -> Vec<usize> {
+    let frames = seen.stack.as_ref().map(|stack| stack.frames.as_slice());
+    let frames = frames.unwrap_or_default().iter();
+    frames.map(|frame| frame.end).collect()
+}
+
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks>, Error> {
     let target = TargetProcess::process(pid);
@@ -64,10 +77,7 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
     };
     let mut tasks = tasks_of(target)?;
     tasks.sort_unstable_by_key(|task| task.tid);
-    let numbers: HashMap<i32, i32> = tasks
-        .iter()
-        .map(|task| (task.tid, task.inner_number().unwrap_or(task.tid)))
-        .collect();
+    let numbers = inner_numbers(&tasks);
     let interpreters = inside.interpreters(&numbers, pid);
     let note = |task: &Task| {
         let mut words = vec![0; WORDS];
@@ -76,11 +86,10 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
         words
     };
     let seen = unwind::of_process(&tasks, &libraries, &maps, manner, &note);
-    let ends = tasks.iter().zip(&seen).map(|(task, seen)| {
-        let frames = seen.stack.as_ref().map(|stack| stack.frames.as_slice());
-        let ends = frames.unwrap_or_default().iter().map(|frame| frame.end);
-        (task.tid, ends.collect())
-    });
+    let ends = tasks
+        .iter()
+        .zip(&seen)
+        .map(|(task, seen)| (task.tid, frame_ends(seen)));
     let ends = ends.collect();
     let mut functions = Functions::read_by(inside.reader);
     let mut lines = Lines::default();

@@ -91,6 +91,7 @@ mod tests {
             owner: None,
             name: None,
             arrays: vec![],
+            pool: None,
         }
     }
 

@@ -277,60 +277,26 @@ mod tests {
 
     #[test]
     fn an_address_is_what_lies_there_or_lay_there() {
-        let (read, write) = (Some(Access::Read), Some(Access::Write));
+        const ELSEWHERE: usize = 0x3050_0000;
+        let [read, write, execute] = [Access::Read, Access::Write, Access::Execute].map(Some);
+        let behind = "16 bytes behind the end of the array `a`";
+        let freed = "byte 100 of what was the array `b`";
         let cases = [
-            (0x10, 0x3050_0000, read, "null", "near 0"),
-            (
-                0x3000_0ff8,
-                0x3000_1000,
-                write,
-                OVERFLOW,
-                "used up (8.4 MB)",
-            ),
-            (
-                0x2010_0000,
-                0x3050_0000,
-                read,
-                "outside of an array",
-                "16 bytes behind the end of the array `a`",
-            ),
-            (
-                0x5000_0064,
-                0x3050_0000,
-                read,
-                "freed array",
-                "byte 100 of what was the array `b`",
-            ),
-            (
-                0x6000_0064,
-                0x3050_0000,
-                Some(Access::Execute),
-                "unloaded library",
-                "/lib/gone.so",
-            ),
-            (
-                0x1001_0004,
-                0x3050_0000,
-                write,
-                "read-only",
-                "it may not be written",
-            ),
-            (
-                0x1001_0004,
-                0x3050_0000,
-                Some(Access::Execute),
-                "not code",
-                "it is data",
-            ),
-            (
-                0x7000_0000,
-                0x3050_0000,
-                read,
-                "unmapped",
-                "Nothing is known",
-            ),
+            (0x10, read, "null", "near 0"),
+            (0x3000_0ff8, write, OVERFLOW, "used up (8.4 MB)"),
+            (0x2010_0000, read, "outside of an array", behind),
+            (0x5000_0064, read, "freed array", freed),
+            (0x6000_0064, execute, "unloaded library", "/lib/gone.so"),
+            (0x1001_0004, write, "read-only", "it may not be written"),
+            (0x1001_0004, execute, "not code", "it is data"),
+            (0x7000_0000, read, "unmapped", "Nothing is known"),
         ];
-        for (address, stack, access, kind, sentence) in cases {
+        for (address, access, kind, sentence) in cases {
+            let stack = if kind == OVERFLOW {
+                0x3000_1000
+            } else {
+                ELSEWHERE
+            };
             let found = explained(libc::SIGSEGV, address, stack, access);
             assert_eq!(found.kind, kind, "{address:#x}");
             assert!(found.sentences[0].contains(sentence), "{found:?}");

@@ -35,7 +35,7 @@ pub(super) fn headline(
         .map(|one| format!(" `{}`", one.text))
         .unwrap_or_default();
     let by_hand = || match fault.sender {
-        sender if sender == 0 => String::new(),
+        0 => String::new(),
         sender => format!(", sent by process {sender}"),
     };
     match fault.signal {
