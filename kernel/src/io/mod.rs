@@ -13,7 +13,7 @@ mod sockets;
 mod subscribers;
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -131,38 +131,44 @@ impl Io {
         }
     }
 
-    /// Waits for something to happen, and deals with it.
-    fn wait(&mut self, pause: Option<Duration>) {
-        let [out, err] = self.kernel.capture.fds();
+    /// What may happen, in the order in which `deal_with` has it.
+    fn sources(&self) -> [zmq::PollItem<'_>; 11] {
+        const NONE: RawFd = -1;
+        let kernel = &self.kernel;
         let readable = |fd| zmq::PollItem::from_fd(fd, zmq::POLLIN);
-        let none = -1;
         // Native code that writes faster than clients read has to wait in its `write`.
-        let listen = !self.kernel.outbox.is_full();
-        let mut items = [
+        let listen = !kernel.outbox.is_full();
+        let output = |fd| readable(if listen { fd } else { NONE });
+        let [out, err] = kernel.capture.fds();
+        let parent = self.parent_process.as_ref();
+        [
             self.sockets.control.as_poll_item(zmq::POLLIN),
             self.sockets.shell.as_poll_item(zmq::POLLIN),
             self.sockets.stdin.as_poll_item(zmq::POLLIN),
             self.sockets.iopub.as_poll_item(zmq::POLLIN),
             self.sockets.heartbeat.as_poll_item(zmq::POLLIN),
-            readable(self.kernel.outbox.notifier().as_raw_fd()),
-            readable(if listen { out } else { none }),
-            readable(if listen { err } else { none }),
-            readable(if listen {
-                self.kernel.children.fd()
-            } else {
-                none
-            }),
-            readable(
-                self.parent_process
-                    .as_ref()
-                    .map_or(none, AsRawFd::as_raw_fd),
-            ),
-            readable(self.kernel.crash.waker().as_raw_fd()),
-        ];
-        if let Err(error) = zmq::poll(&mut items, self.timeout(pause)) {
-            tracing::debug!(%error, "poll");
-            return;
+            readable(kernel.outbox.notifier().as_raw_fd()),
+            output(out),
+            output(err),
+            output(kernel.children.fd()),
+            readable(parent.map_or(NONE, AsRawFd::as_raw_fd)),
+            readable(kernel.crash.waker().as_raw_fd()),
+        ]
+    }
+
+    /// Waits for something to happen, and deals with it.
+    fn wait(&mut self, pause: Option<Duration>) {
+        let mut sources = self.sources();
+        match zmq::poll(&mut sources, self.timeout(pause)) {
+            Ok(_) => {
+                let ready = sources.map(|source| source.is_readable());
+                self.deal_with(ready);
+            }
+            Err(error) => tracing::debug!(%error, "poll"),
         }
+    }
+
+    fn deal_with(&mut self, ready: [bool; 11]) {
         let [
             control,
             shell,
@@ -175,7 +181,7 @@ impl Io {
             children,
             parent,
             dying,
-        ] = items.map(|item| item.is_readable());
+        ] = ready;
         if parent {
             self.sockets.remove_files();
             exit::now(1);

@@ -71,10 +71,8 @@ fn a_partial_write_is_copied_as_far_as_it_is_there() {
     let memory = unsafe { libc::mmap(std::ptr::null_mut(), size + guard, rights, flags, -1, 0) };
     let end = memory.addr() + size;
     // SAFETY: it is this test's own.
-    assert_eq!(
-        unsafe { libc::mprotect(end as *mut _, guard, libc::PROT_NONE) },
-        0
-    );
+    let guarded = unsafe { libc::mprotect(end as *mut _, guard, libc::PROT_NONE) };
+    assert_eq!(guarded, 0);
     let mut pipe = [0; 2];
     // SAFETY: there is room for two numbers.
     assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
@@ -87,8 +85,10 @@ fn a_partial_write_is_copied_as_far_as_it_is_there() {
     let copied = call.unwrap().text(1).map_or(0, <[u8]>::len);
     assert!(copied <= 8, "{copied}");
     assert!(written <= 8 || written == -1);
-    // SAFETY: they are this test's own.
-    pipe.map(|one| unsafe { libc::close(one) });
+    for one in pipe {
+        // SAFETY: it is this test's own.
+        unsafe { libc::close(one) };
+    }
     // SAFETY: nobody uses it any more.
     unsafe { libc::munmap(memory, size + guard) };
 }
