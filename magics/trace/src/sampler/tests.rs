@@ -111,6 +111,7 @@ fn a_call_that_a_signal_would_end_goes_on_and_is_seen() {
     let (say, said) = channel();
     let sleeper = std::thread::spawn(move || {
         say.send(own()).unwrap();
+        // SAFETY: a set of signals is plain bits.
         let mut nothing: libc::sigset_t = unsafe { std::mem::zeroed() };
         let time = libc::timespec {
             tv_sec: 0,
