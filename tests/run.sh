@@ -54,7 +54,7 @@ parse() {
         ;;
       --core)
         core=yes
-        selection=(tests/protocol tests/startup tests/magics -m "core or not slow" "${selection[@]:1}")
+        selection=(tests/protocol tests/startup tests/crash tests/magics -m "core or not slow" "${selection[@]:1}")
         ;;
       --quick) selection+=(-m "not slow") ;;
       -k)
