@@ -75,7 +75,7 @@ def test_sums_add_up():
 def test_arrays_are_named():
     array = VARIABLES["big"]
     rows = [row for row in report() if row["kind"] == "array"]
-    assert {row["owner"] for row in rows} <= {"big", "big, view"} and rows
+    assert {row["owner"] for row in rows} <= {"big", "big, view"} and rows, {row["owner"] for row in rows}
     # The page that it begins in may belong to a region of small things.
     assert sum(row["size"] for row in rows) >= array.nbytes - mmap.PAGESIZE
     inside = at(array.ctypes.data + 4096 * 8)

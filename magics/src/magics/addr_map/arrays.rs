@@ -1,5 +1,7 @@
 //! Where the memory of the user's variables lies, by their names.
 
+use std::collections::HashSet;
+
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::{Span, union};
 use pyo3::prelude::*;
@@ -19,6 +21,7 @@ impl Arrays {
         objects.extend(roots::kept_by_python(user)?);
         let traversal = object_graph::from(user.py, user.namespace.as_any(), &objects)?;
         let mut found = Vec::new();
+        let mut bases: Vec<(Span, String)> = Vec::new();
         for reached in traversal.found {
             for one in buffers::of(&reached.object, false) {
                 let Ok(buffer) = one.buffer else { continue };
@@ -26,10 +29,15 @@ impl Arrays {
                 let bounds = buffer.layout.bounds();
                 // A view keeps the whole.
                 let whole = buffer.whole()?.filter(|whole| *whole != bounds);
-                found.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
+                bases.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
                 found.push((bounds, name));
             }
         }
+        // Where a variable is the base, its name says so.
+        let named: HashSet<Span> = found.iter().map(|(span, _)| *span).collect();
+        bases.sort();
+        bases.dedup_by_key(|(span, _)| *span);
+        found.extend(bases.into_iter().filter(|(span, _)| !named.contains(span)));
         found.retain(|(span, _)| !span.is_empty());
         found.sort();
         Ok(Self(found))
