@@ -6,15 +6,27 @@ that is replaced when a test has ended or wedged it. `launch` starts kernels of 
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from support import process
+from support.homes import own_home
 from support.process import Kernel
 
 OURS = "diaphane"
+
+
+def pytest_configure(config):
+    """The suite has a home of its own from here on: whatever a test starts inherits it."""
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    env = stack.enter_context(own_home())
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -89,13 +89,20 @@ step() {
   fi
 }
 
+# Each program that a test runs, and the Debian package that has it.
+declare -A programs=(
+  [bash]=bash [cc]=gcc [env]=coreutils [g++]=g++ [gcc]=gcc [nm]=binutils [readelf]=binutils [sh]=dash
+  [sleep]=coreutils [setsid]=util-linux [unshare]=util-linux [mount]=mount [umount]=mount
+  [strace]=strace [mksquashfs]=squashfs-tools [squashfuse]=squashfuse [fusermount3]=fuse3
+)
+
 # The libraries that the build links and the programs that the tests drive, installed where they are missing.
 ensure_packages() {
-  local missing=()
-  command -v g++ >/dev/null || missing+=(g++)
+  local missing=() program
+  for program in "${!programs[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${programs[$program]}")
+  done
   [[ $core == yes ]] || command -v chromium >/dev/null || missing+=(chromium)
-  command -v strace >/dev/null || missing+=(strace)
-  command -v squashfuse >/dev/null || missing+=(squashfuse squashfs-tools fuse3)
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
   [[ -n $wanted || -n $(shared_python) ]] || missing+=(libpython3-dev)
   [[ -n $wanted ]] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
@@ -152,14 +159,20 @@ cargo_tests() {
 kernel_tests() {
   local results=$work/pytest.xml
   step "install" "$target/release/diaphane" install --prefix "$work" --python "$PWD/$venv/bin/python" || return
-  [[ $core == yes ]] || step "site" env JUPYTER_PATH="$PWD/$work/share/jupyter" "$venv/bin/python" docs/site/build.py
+  [[ $core == yes ]] || step "site" at_home "$venv/bin/python" docs/site/build.py
   rm -f "$results"
   echo "--- pytest"
-  JUPYTER_PATH=$PWD/$work/share/jupyter "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
+  at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
     -q --junitxml="$results" "${selection[@]}"
   local ok bad
   read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results")
   ((passed += ok, failed += bad))
+}
+
+# Runs a program that knows the kernel under test, with a home that is not the user's.
+at_home() {
+  JUPYTER_PATH=$PWD/$work/share/jupyter DIAPHANE_RUST_CACHE=$PWD/$work/rust \
+    "$venv/bin/python" tests/support/homes.py "$@"
 }
 
 fail() {

@@ -19,12 +19,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent.resolve()
 sys.path.insert(0, str(HERE.parent))
 
 from support.count import count  # noqa: E402 (the line above makes it importable)
+from support.homes import environment  # noqa: E402
 
 WORK = HERE / ".work"
 PYTHON = WORK / "venv" / "bin" / "python"
@@ -96,10 +98,10 @@ def find(kernel: str) -> Path:
     return Path(specs[kernel]["resource_dir"])
 
 
-def jupyter_path(first: Path) -> dict[str, str]:
-    """The environment with one more place to look for kernels, before all others."""
-    rest = os.environ.get("JUPYTER_PATH")
-    return os.environ | {"JUPYTER_PATH": os.pathsep.join([str(first), *([rest] if rest else [])])}
+def jupyter_path(first: Path, env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment with one more place to look for kernels, before all others."""
+    rest = env.get("JUPYTER_PATH")
+    return {**env, "JUPYTER_PATH": os.pathsep.join([str(first), *([rest] if rest else [])])}
 
 
 def fetch(source: str) -> Path:
@@ -131,7 +133,7 @@ def run(name: str, suite: dict, folder: Path, shadow: Path, verbose: bool) -> tu
         ]
     else:
         command = [PYTHON, "-m", "pytest", *suite["tests"], *arguments]
-    env = jupyter_path(shadow) | {"IPYTHONDIR": str(WORK / "ipython"), "PYTHONUNBUFFERED": ""}
+    env = jupyter_path(shadow, environment(WORK / "home")) | {"PYTHONUNBUFFERED": ""}
     log = WORK / f"{name}.log"
     with log.open("w") as output:
         stream = None if verbose else output

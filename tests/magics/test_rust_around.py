@@ -68,7 +68,8 @@ def test_rustup_installs_nothing_for_completion(launch, tmp_path):
 
 def test_the_standard_library_is_found_from_a_cache_in_the_home(launch):
     """The path that cargo writes into a cell leads nowhere if both are below one folder."""
-    with tempfile.TemporaryDirectory(dir=Path.home(), prefix=".diaphane-test-") as cache:
+    home = Path(os.environ["RUSTUP_HOME"]).parent
+    with tempfile.TemporaryDirectory(dir=home, prefix=".diaphane-test-") as cache:
         kernel = launch(env={"DIAPHANE_RUST_CACHE": cache})
         client = kernel.connect()
         assert shown(fine(client, "%%rust\n1 + 1")) == "2"

@@ -79,7 +79,7 @@ def test_an_abort_keeps_the_order(client: Client):
 
 def test_a_cell_sent_behind_an_error_runs(client: Client):
     """The queue is aborted before the client can know of the error."""
-    for _ in range(1000):
+    for _ in range(200):
         assert client.execute("1/0").content["status"] == "error"
         assert client.execute("pass").content["status"] == "ok"
 

@@ -47,7 +47,8 @@ def test_cpu_of_a_busy_kernel(client: Client, kernel):
 
     def busy():
         seen.append(client.request("usage_request", {}, "control").content["kernel_cpu"])
-        return seen[-1] > 20
+        # How much a loop gets of a machine that others use too is not known; an idle kernel uses nothing.
+        return seen[-1] > 2
 
     client.until(busy, "a busy CPU")
     kernel.interrupt()

@@ -1,6 +1,7 @@
 """What cannot start says why, in one sentence on stderr, and fails."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -59,7 +60,7 @@ def other_minor() -> str | None:
     """A Python of another minor version, if the machine has one."""
     mine = f"3.{sys.version_info.minor}"
     places = [
-        *Path.home().glob(".pyenv/versions/*/bin/python3"),
+        *Path(os.environ["PYENV_ROOT"]).glob("versions/*/bin/python3"),
         *Path("/usr/bin").glob("python3.??"),
     ]
     for path in places:

@@ -16,7 +16,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "diaphane"
+USERS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "diaphane"
+CACHE = Path(os.environ.get("DIAPHANE_TEST_CACHE", USERS))
 SUPPORT = Path(__file__).parent
 PACKAGE = "freeze-core==0.8.1"
 

@@ -29,6 +29,21 @@ fn a_lock_of_the_whole_process_survives_forks() {
 }
 
 #[test]
+fn nobody_waits_for_who_makes_a_value_once() {
+    // The kernel's own are asked for in the kernel only, and Python's are made with the GIL.
+    let outside: Vec<_> = OUTSIDE.iter().copied().chain(["kernel/src/"]).collect();
+    complain(rust_outside(&outside), |source| {
+        let is_test = source.path.contains("/tests/") || source.path.ends_with("tests.rs");
+        let found = lines_with(source, |line| {
+            let code = line.split("//").next().unwrap_or_default();
+            let waits = ["LazyLock<", " OnceLock<", ": Once "];
+            code.contains("static ") && waits.iter().any(|once| code.contains(once))
+        });
+        if is_test { Vec::new() } else { found }
+    });
+}
+
+#[test]
 fn there_is_one_family_of_mutexes() {
     complain(rust_outside(OUTSIDE), |source| {
         let is_test = source.path.contains("/tests/") || source.path.ends_with("tests.rs");

@@ -1,6 +1,6 @@
 //! Where this process's own Python keeps what, and whether that was found to hold.
 
-use std::sync::OnceLock;
+use diaphane_forks::ForkOnce;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diaphane_sight::proc::target_process::TargetProcess;
@@ -35,7 +35,7 @@ static RESULT: AtomicUsize = AtomicUsize::new(NOT_YET);
 const NOT_YET: usize = usize::MAX;
 const HOLDS: usize = usize::MAX - 1;
 
-static LAYOUT: OnceLock<Result<Layout, Unknown>> = OnceLock::new();
+static LAYOUT: ForkOnce<Result<Layout, Unknown>> = ForkOnce::new();
 
 #[allow(unsafe_code, reason = "a variable of CPython's")]
 unsafe extern "C" {

@@ -1,8 +1,8 @@
 //! Where in the user's code a buffer was allocated, as far as somebody took note: `%%buffer_trace`, or `tracemalloc`.
 
+use diaphane_forks::ForkOnce;
 use std::ffi::{c_uint, c_void};
 use std::mem::transmute;
-use std::sync::LazyLock;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -57,17 +57,20 @@ type GetTraceback = unsafe extern "C" fn(c_uint, usize) -> *mut ffi::PyObject;
 
 /// CPython's `_PyTraceMalloc_GetTraceback`, which is exported and in no header.
 #[allow(unsafe_code, reason = "a function that no header declares")]
-static GET_TRACEBACK: LazyLock<Option<GetTraceback>> = LazyLock::new(|| {
-    // SAFETY: the name ends with a zero; looking it up calls nothing.
-    let found: *mut c_void =
-        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyTraceMalloc_GetTraceback".as_ptr()) };
-    // SAFETY: the function has this signature in CPython 3.6 to 3.14.
-    (!found.is_null()).then(|| unsafe { transmute::<*mut c_void, GetTraceback>(found) })
-});
+fn get_traceback() -> Option<GetTraceback> {
+    static FOUND: ForkOnce<Option<GetTraceback>> = ForkOnce::new();
+    *FOUND.get_or_init(|| {
+        // SAFETY: the name ends with a zero; looking it up calls nothing.
+        let found: *mut c_void =
+            unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_PyTraceMalloc_GetTraceback".as_ptr()) };
+        // SAFETY: the function has this signature in CPython 3.6 to 3.14.
+        (!found.is_null()).then(|| unsafe { transmute::<*mut c_void, GetTraceback>(found) })
+    })
+}
 
 #[allow(unsafe_code, reason = "a function that no header declares")]
 fn traceback(py: Python<'_>, address: usize) -> PyResult<Option<Bound<'_, PyTuple>>> {
-    let Some(get) = *GET_TRACEBACK else {
+    let Some(get) = get_traceback() else {
         return Ok(None);
     };
     // SAFETY: it takes any number for an address, and returns a new reference, or null with an exception set.

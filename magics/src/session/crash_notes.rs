@@ -1,9 +1,9 @@
 //! What the black box is told when a cell begins: where the user's variables are, and which arrays they hold.
 
-use std::sync::Once;
 use std::sync::atomic::Ordering;
 
 use diaphane_cpython::variables;
+use diaphane_forks::ForkOnce;
 use diaphane_sight::crash::black_box;
 use diaphane_sight::crash::black_box::{ARRAYS, BlackBox};
 use pyo3::prelude::*;
@@ -14,11 +14,11 @@ use crate::session::array_deltas;
 
 /// A cell begins.
 pub(crate) fn note(namespace: &Bound<'_, PyDict>) {
-    static FIRST: Once = Once::new();
+    static FIRST: ForkOnce<()> = ForkOnce::new();
     let Some(own) = black_box::writable() else {
         return;
     };
-    FIRST.call_once(|| {
+    FIRST.get_or_init(|| {
         let known = variables::is_known(namespace.py());
         own.places
             .knows_dicts

@@ -1,6 +1,6 @@
 //! The envelope around the rows of a report. The order of its fields is fixed, so that two reports can be compared.
 
-use std::sync::OnceLock;
+use diaphane_forks::ForkOnce;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -11,7 +11,7 @@ use crate::report::Report;
 /// The version of this form.
 pub const SCHEMA: u32 = 1;
 
-static HOST: OnceLock<Value> = OnceLock::new();
+static HOST: ForkOnce<Value> = ForkOnce::new();
 
 /// Says where reports are made: the machine and its Python. It is asked for once, since the GIL may be elsewhere later.
 pub fn set_host(host: Value) {

@@ -7,10 +7,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
+
+use diaphane_forks::ForkOnce;
 
 use super::fault::SharedFault;
 use super::text::SharedText;
@@ -154,7 +155,7 @@ pub struct BlackBox {
 static OWN: AtomicPtr<BlackBox> = AtomicPtr::new(std::ptr::null_mut());
 /// Its descriptor, by which others open it.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
-static PATH: OnceLock<PathBuf> = OnceLock::new();
+static PATH: ForkOnce<PathBuf> = ForkOnce::new();
 
 /// The black box of this process, if it has one. A forked child has its parent's, and must not write there.
 pub fn own() -> Option<&'static BlackBox> {

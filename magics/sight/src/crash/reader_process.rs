@@ -4,7 +4,8 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
-use std::sync::OnceLock;
+
+use diaphane_forks::ForkOnce;
 
 /// What the child stands on until it runs another program.
 const STACK: usize = 32 << 10;
@@ -33,7 +34,7 @@ struct ChildStack(UnsafeCell<[u8; STACK]>);
 unsafe impl Sync for ChildStack {}
 
 static STACK_OF_CHILD: ChildStack = ChildStack(UnsafeCell::new([0; STACK]));
-static COMMAND: OnceLock<Command> = OnceLock::new();
+static COMMAND: ForkOnce<Command> = ForkOnce::new();
 
 /// Says what to run: this program again, with these arguments.
 pub(super) fn prepare(arguments: Vec<CString>, output: i32, errors: i32) {

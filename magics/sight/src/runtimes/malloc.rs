@@ -132,18 +132,4 @@ mod tests {
         assert_eq!((malloc.mapped_blocks, malloc.mapped), (3, 4096));
         assert_eq!(parse("<malloc/>"), None);
     }
-
-    #[test]
-    fn freed_blocks_are_free() {
-        let blocks: Vec<Vec<u8>> = (0..1000).map(|_| vec![1; 50_000]).collect();
-        let before = Malloc::read().unwrap();
-        // Every second one, so that none can go back to the system.
-        let kept: Vec<Vec<u8>> = blocks.into_iter().step_by(2).collect();
-        let after = Malloc::read().unwrap();
-        assert!(
-            after.free() >= before.free() + 499 * 50_000 && after.free() <= after.system(),
-            "{before:?} {after:?}"
-        );
-        drop(kept);
-    }
 }

@@ -1,7 +1,7 @@
 //! What the arguments of system calls are, and the groups that strace has names for.
 
+use diaphane_forks::ForkOnce;
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// One call a line: its name, then what each argument is. A call that is not here is shown with bare numbers.
 const SIGNATURES: &str = "
@@ -232,14 +232,17 @@ const GROUPS: &[(&str, &str)] = &[
 pub(super) const GROUP_NAMES: [&str; 6] =
     ["file", "desc", "memory", "process", "network", "signal"];
 
-static KNOWN: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
-    let lines = SIGNATURES.lines().filter_map(|line| {
-        let mut words = line.split(' ');
-        let name = words.next().filter(|name| !name.is_empty())?;
-        Some((name, words.collect()))
-    });
-    lines.collect()
-});
+fn known() -> &'static HashMap<&'static str, Vec<&'static str>> {
+    static KNOWN: ForkOnce<HashMap<&str, Vec<&str>>> = ForkOnce::new();
+    KNOWN.get_or_init(|| {
+        let lines = SIGNATURES.lines().filter_map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next().filter(|name| !name.is_empty())?;
+            Some((name, words.collect()))
+        });
+        lines.collect()
+    })
+}
 
 /// The name of a call.
 pub(super) fn name(number: i64) -> Option<&'static str> {
@@ -254,7 +257,7 @@ pub(super) fn exists(name: &str) -> bool {
 
 /// What the arguments of a call are.
 pub(super) fn arguments(name: &str) -> Option<&'static [&'static str]> {
-    KNOWN.get(name).map(Vec::as_slice)
+    known().get(name).map(Vec::as_slice)
 }
 
 /// Whether a call belongs to a group.
@@ -283,7 +286,7 @@ mod tests {
             // Newer processors have fewer.
             return;
         }
-        for name in KNOWN.keys() {
+        for name in known().keys() {
             assert!(exists(name), "{name}");
         }
         for (_, names) in GROUPS {

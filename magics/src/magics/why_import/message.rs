@@ -1,6 +1,6 @@
 //! What the dynamic linker, or Python's import, said: which of its messages it is, and the names in it.
 
-use std::sync::LazyLock;
+use diaphane_forks::ForkOnce;
 
 use regex::Regex;
 use serde::Serialize;
@@ -86,17 +86,20 @@ const FORMS: &[(FailureKind, &str)] = &[
     ),
 ];
 
-static PATTERNS: LazyLock<Vec<(FailureKind, Regex)>> = LazyLock::new(|| {
-    let compiled = FORMS
-        .iter()
-        .map(|(kind, form)| Some((*kind, Regex::new(form).ok()?)));
-    compiled.flatten().collect()
-});
+fn patterns() -> &'static [(FailureKind, Regex)] {
+    static PATTERNS: ForkOnce<Vec<(FailureKind, Regex)>> = ForkOnce::new();
+    PATTERNS.get_or_init(|| {
+        let compiled = FORMS
+            .iter()
+            .map(|(kind, form)| Some((*kind, Regex::new(form).ok()?)));
+        compiled.flatten().collect()
+    })
+}
 
 impl Failure {
     /// Takes a message apart, wherever in a longer text it stands; `None` for one that no loader writes.
     pub fn parse(message: &str) -> Option<Self> {
-        let (kind, found) = PATTERNS
+        let (kind, found) = patterns()
             .iter()
             .find_map(|(kind, pattern)| Some((*kind, pattern.captures(message)?)))?;
         let name = |name: &str| found.name(name).map(|text| text.as_str().to_owned());
@@ -186,6 +189,6 @@ mod tests {
         ] {
             assert_eq!(Failure::parse(message), None);
         }
-        assert_eq!(PATTERNS.len(), FORMS.len());
+        assert_eq!(patterns().len(), FORMS.len());
     }
 }

@@ -1,7 +1,7 @@
 //! The tables of signatures, which are text beside this file, as values.
 
+use diaphane_forks::ForkOnce;
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use super::expression::Expression;
 
@@ -131,7 +131,7 @@ impl ItemType {
 
 /// All functions that are known, by their plain names.
 pub(super) fn all() -> &'static HashMap<String, Signature> {
-    static ALL: OnceLock<HashMap<String, Signature>> = OnceLock::new();
+    static ALL: ForkOnce<HashMap<String, Signature>> = ForkOnce::new();
     ALL.get_or_init(|| {
         let signatures = lines().filter_map(line).flatten();
         let named = signatures.map(|signature| (signature.name.clone(), signature));

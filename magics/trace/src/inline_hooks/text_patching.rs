@@ -6,7 +6,6 @@
 
 use std::os::fd::AsFd;
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use diaphane_sight::files;
@@ -158,14 +157,11 @@ pub(super) fn synchronize() {
     unsafe { libc::syscall(libc::SYS_membarrier, SYNC_CORE, 0, 0) };
 }
 
-/// Says once that `synchronize` will be wanted.
+/// Says that `synchronize` will be wanted.
 #[allow(unsafe_code, reason = "the C library has no function for it")]
 pub(super) fn announce() {
-    static ONCE: Once = Once::new();
-    // SAFETY: as above.
-    ONCE.call_once(|| unsafe {
-        libc::syscall(libc::SYS_membarrier, REGISTER_SYNC_CORE, 0, 0);
-    });
+    // SAFETY: as above; the kernel notes it once, however often it is said.
+    unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_SYNC_CORE, 0, 0) };
 }
 
 /// Whether a patch was written; `None` where something else stands, and `Some(false)` where nothing was to do.

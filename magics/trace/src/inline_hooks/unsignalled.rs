@@ -6,10 +6,9 @@
 //! (`let_run`), and need not be looked at each time.
 
 use std::collections::HashSet;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use diaphane_forks::ProcessLock;
+use diaphane_forks::{ForkOnce, ProcessLock};
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::maps::Maps;
@@ -33,7 +32,7 @@ pub(super) struct UnsignalledThread {
 /// The process and the threads in it that run nothing but the program and what it is linked with.
 static OWN: ProcessLock<(u32, Vec<i32>)> = ProcessLock::new(|| (0, Vec::new()));
 /// What the program is linked with, but for Python, and what Python needs.
-static LINKED: OnceLock<Option<Vec<String>>> = OnceLock::new();
+static LINKED: ForkOnce<Option<Vec<String>>> = ForkOnce::new();
 
 /// Between two looks at a thread that runs.
 const LOOK: Duration = Duration::from_micros(200);

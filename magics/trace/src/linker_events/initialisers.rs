@@ -5,8 +5,8 @@
 //! (`DT_INIT_ARRAY`) are replaced by ours, which call the library's own between two entries of the event buffer. No code is
 //! changed. The words are put back at the end of the recording.
 
+use diaphane_forks::ForkOnce;
 use std::ffi::{c_char, c_int};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diaphane_sight::linker::link_map;
@@ -81,7 +81,7 @@ impl Word {
 static ALL: [Place; PLACES] = [const { Place::new() }; PLACES];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// The trampolines, made once and for ever.
-static TRAMPOLINES: OnceLock<Option<usize>> = OnceLock::new();
+static TRAMPOLINES: ForkOnce<Option<usize>> = ForkOnce::new();
 
 /// Makes the trampolines; without them nothing is measured.
 pub(super) fn prepare() -> bool {

@@ -11,7 +11,7 @@ mod room;
 pub mod words;
 mod writer;
 
-use std::sync::OnceLock;
+use diaphane_forks::ForkOnce;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget;
@@ -268,7 +268,7 @@ impl SavedRegisters {
 }
 
 /// The fewest nanoseconds that an event was seen to take.
-static EVENT_NS: OnceLock<f64> = OnceLock::new();
+static EVENT_NS: ForkOnce<f64> = ForkOnce::new();
 
 /// Runs the recorder on this thread alone, in a recording of a number that no other has.
 fn cost(generation: u64) -> f64 {

@@ -4,9 +4,9 @@
 //! kernel, and says that it is done. The slots stay for the next recording, since a late signal may still be on its way;
 //! it finds another recording's number, and leaves.
 
+use diaphane_forks::ForkOnce;
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
-use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
@@ -73,7 +73,7 @@ pub(super) struct Seat {
 }
 
 static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
-static RING: OnceLock<Vec<SamplerSlot>> = OnceLock::new();
+static RING: ForkOnce<Vec<SamplerSlot>> = ForkOnce::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The recording that is going on; 0 for none. Signals carry it.
 static RECORDING: AtomicU64 = AtomicU64::new(0);

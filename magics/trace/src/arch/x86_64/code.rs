@@ -1,7 +1,7 @@
 //! Machine code that is changed while the process runs.
 
+use diaphane_forks::ForkOnce;
 use std::ptr;
-use std::sync::LazyLock;
 
 /// Whether hooks can be written: `inline_hooks`, `trampolines` and `linker_events` know this processor's instructions.
 pub const PATCHED: bool = true;
@@ -12,14 +12,14 @@ const SHADOW_STACK_STATUS: i32 = 0x5005;
 /// Whether the processor keeps return addresses of its own, which only calls write.
 #[allow(unsafe_code, reason = "the C library has no function for it")]
 pub fn has_shadow_stack() -> bool {
-    static HAS: LazyLock<bool> = LazyLock::new(|| {
+    static HAS: ForkOnce<bool> = ForkOnce::new();
+    *HAS.get_or_init(|| {
         let mut features = 0u64;
         // SAFETY: the kernel writes one word, or refuses what it does not know.
         let asked =
             unsafe { libc::syscall(libc::SYS_arch_prctl, SHADOW_STACK_STATUS, &raw mut features) };
         asked == 0 && features & 1 == 1
-    });
-    *HAS
+    })
 }
 
 /// Has the processor bring code near, to be written: the memory answers many such wishes at once.
