@@ -16,6 +16,9 @@ const FEWEST: usize = 1 << 20;
 /// Threads that could use up the budget, where addresses are limited.
 const THREADS: usize = 4;
 
+/// Logs grow by multiples of this.
+pub(crate) const PAGES: usize = 64 << 10;
+
 /// How much may be taken, and how much is.
 static LIMIT: AtomicUsize = AtomicUsize::new(MOST);
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
@@ -45,9 +48,19 @@ pub(crate) fn addresses(wanted: usize) -> usize {
     wanted.min(ADDRESSES.load(Ordering::Relaxed))
 }
 
-/// Takes so much, if there is so much. It may run in a signal handler.
-pub(crate) fn take(size: usize) -> bool {
+/// By how much a log grows that has so much: it doubles, within a part of the budget.
+pub(crate) fn step(has: usize) -> usize {
     let limit = LIMIT.load(Ordering::Relaxed);
+    let first = (limit / 64).clamp(PAGES, 4 * PAGES) / PAGES * PAGES;
+    let most = (limit / 16).clamp(first, 64 * PAGES) / PAGES * PAGES;
+    has.clamp(first, most)
+}
+
+/// Takes so much for a log that has so much already, if there is so much. It may run in a signal handler.
+pub(crate) fn take(size: usize, has: usize) -> bool {
+    let limit = LIMIT.load(Ordering::Relaxed);
+    // The last quarter is for those who have nothing yet.
+    let limit = if has > 0 { limit - limit / 4 } else { limit };
     let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
     let more = |taken: usize| taken.checked_add(size).filter(|taken| *taken <= limit);
     TAKEN.fetch_update(success, failure, more).is_ok()

@@ -9,9 +9,6 @@ use super::writer::{CAPACITY, MOST, Writer};
 use crate::budget;
 use crate::event::Event;
 
-/// A thread takes so much in the beginning, and then as much as it has by then, up to this.
-const FIRST: usize = 256 << 10;
-const STEP: usize = 4 << 20;
 /// So much of a thread's memory is kept for the next recording.
 pub(super) const KEPT: usize = 4 << 20;
 /// Who has written so much is given memory ahead.
@@ -49,9 +46,9 @@ impl Writer {
         let size = self.negated_end.load(Ordering::Relaxed).wrapping_neg() - start;
         let most = (CAPACITY.load(Ordering::Relaxed) * size_of::<Event>())
             .min(self.reserved.load(Ordering::Relaxed));
-        let larger = (size + size.clamp(FIRST, STEP)).min(most);
+        let larger = (size + budget::step(size)).min(most);
         let more = larger - size;
-        let can_be_taken = more > 0 && budget::take(more);
+        let can_be_taken = more > 0 && budget::take(more, size);
         if !can_be_taken {
             self.may_grow.store(0, Ordering::Relaxed);
             return false;
@@ -59,7 +56,7 @@ impl Writer {
         self.taken.fetch_add(more, Ordering::Relaxed);
         let open = self.open.load(Ordering::Relaxed);
         let pages = larger
-            .next_multiple_of(FIRST)
+            .next_multiple_of(budget::PAGES)
             .min(self.reserved.load(Ordering::Relaxed));
         if pages > open {
             let rights = MprotectFlags::READ | MprotectFlags::WRITE;
@@ -92,7 +89,8 @@ impl Writer {
     /// Has the system give the first part of the memory now, and not page by page while it is written.
     #[allow(unsafe_code, reason = "memory straight from the system")]
     pub(super) fn warm(&self) {
-        while self.open.load(Ordering::Relaxed) < KEPT && self.grow() {}
+        let most = KEPT.min(budget::memory_budget() / 4);
+        while self.open.load(Ordering::Relaxed) < most && self.grow() {}
         self.give(0, self.open.load(Ordering::Relaxed).min(KEPT));
     }
 

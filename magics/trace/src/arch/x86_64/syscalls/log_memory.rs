@@ -11,8 +11,6 @@ use crate::budget;
 /// huge ones, where the system has them: otherwise every fourth call would wait for a fresh page.
 const SMALL: usize = 256 << 10;
 const HUGE: usize = 2 << 20;
-/// A log grows by as much as it has, up to this.
-const MOST_AT_ONCE: usize = 4 << 20;
 /// So much is opened for the thread that begins.
 const AHEAD: usize = 8 << 20;
 
@@ -78,12 +76,9 @@ impl ThreadState {
         }
         let end = self.end.load(Ordering::Relaxed);
         let size = end - self.start.load(Ordering::Relaxed);
-        let more = match size {
-            0 => SMALL,
-            _ => (size / HUGE * HUGE).clamp(HUGE, MOST_AT_ONCE),
-        };
+        let more = budget::step(size);
         let new = (end + more).min(self.last.load(Ordering::Relaxed));
-        let has_grown = new > end && budget::take(new - end);
+        let has_grown = new > end && budget::take(new - end, size);
         if has_grown {
             self.taken.fetch_add(new - end, Ordering::Relaxed);
         }
