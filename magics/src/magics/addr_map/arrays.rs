@@ -1,5 +1,7 @@
 //! Where the memory of the user's variables lies, by their names.
 
+use std::collections::HashSet;
+
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::{Span, union};
 use pyo3::prelude::*;
@@ -18,18 +20,24 @@ impl Arrays {
         let mut objects = roots::visible(user);
         objects.extend(roots::kept_by_python(user)?);
         let traversal = object_graph::from(user.py, user.namespace.as_any(), &objects)?;
-        let mut found = Vec::new();
+        let (mut found, mut wholes) = (Vec::new(), Vec::new());
         for reached in traversal.found {
             for one in buffers::of(&reached.object, false) {
                 let Ok(buffer) = one.buffer else { continue };
                 let name = format!("{}{}", reached.name, one.part);
                 let bounds = buffer.layout.bounds();
-                // A view keeps the whole.
-                let whole = buffer.whole()?.filter(|whole| *whole != bounds);
-                found.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
+                let whole = buffer.whole()?;
+                wholes.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
                 found.push((bounds, name));
             }
         }
+        // A view keeps the whole, also where nobody else shows that.
+        let named: HashSet<Span> = found.iter().map(|(span, _)| *span).collect();
+        found.extend(
+            wholes
+                .into_iter()
+                .filter(|(whole, _)| !named.contains(whole)),
+        );
         found.retain(|(span, _)| !span.is_empty());
         found.sort();
         Ok(Self(found))
