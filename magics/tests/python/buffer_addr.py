@@ -330,6 +330,8 @@ def test_ten_thousand_arrays_are_found_among_a_hundred_thousand_objects():
     assert len(found) == 10_000
     assert found[9_999]["addr"] == hex(arrays[9_999]["array"].ctypes.data)
     assert found[9_999]["name"] == "arrays[9999]['array']"
+    folded = report("--all", arrays=arrays)
+    assert len(folded) < 10 and sum(row["count"] or 1 for row in folded) == 10_000
 
 
 def test_windows_are_views_of_their_array():

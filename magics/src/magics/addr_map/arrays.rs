@@ -20,24 +20,23 @@ impl Arrays {
         let mut objects = roots::visible(user);
         objects.extend(roots::kept_by_python(user)?);
         let traversal = object_graph::from(user.py, user.namespace.as_any(), &objects)?;
-        let mut found = Vec::new();
-        let mut bases: Vec<(Span, String)> = Vec::new();
+        let (mut found, mut wholes) = (Vec::new(), Vec::new());
         for reached in traversal.found {
             for one in buffers::of(&reached.object, false) {
                 let Ok(buffer) = one.buffer else { continue };
                 let name = format!("{}{}", reached.name, one.part);
                 let bounds = buffer.layout.bounds();
-                // A view keeps the whole.
-                let whole = buffer.whole()?.filter(|whole| *whole != bounds);
-                bases.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
+                let whole = buffer.whole()?;
+                wholes.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
                 found.push((bounds, name));
             }
         }
-        // Where a variable is the base, its name says so.
+        // A view keeps the whole, also where nobody else shows that.
         let named: HashSet<Span> = found.iter().map(|(span, _)| *span).collect();
-        bases.sort();
-        bases.dedup_by_key(|(span, _)| *span);
-        found.extend(bases.into_iter().filter(|(span, _)| !named.contains(span)));
+        wholes.retain(|(whole, _)| !named.contains(whole));
+        wholes.sort();
+        wholes.dedup_by_key(|(whole, _)| *whole);
+        found.extend(wholes);
         found.retain(|(span, _)| !span.is_empty());
         found.sort();
         Ok(Self(found))

@@ -1,6 +1,6 @@
 //! The listed buffers by the memory that they belong to, and two pictures of it: bars in the text, a ruler in HTML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use diaphane_sight::proc::spans::{Layout, Span};
 
@@ -101,9 +101,15 @@ fn way(one: &Listed<'_>) -> String {
 /// The ruler: a lane for each owner whose memory somebody else shows too, the views below the owner.
 pub(super) fn ruler(groups: &[OwnerGroup<'_, '_>], all: bool) -> Option<Drawing> {
     const LANES: usize = 12;
+    let mut rows = HashSet::new();
+    // A lane for buffers whose row another lane has shown already tells nothing new.
+    let mut is_new = |group: &OwnerGroup<'_, '_>| {
+        let new = group.members.iter().map(|one| rows.insert(one.row_name.clone()));
+        new.fold(false, |any, new| any | new)
+    };
     let lanes: Vec<&OwnerGroup<'_, '_>> = groups
         .iter()
-        .filter(|group| all || group.has_view())
+        .filter(|group| all || (group.has_view() && is_new(group)))
         .take(LANES)
         .collect();
     let rows: usize = lanes.iter().map(|lane| rows_of(lane)).sum();
