@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::{Map, Value};
 
+use crate::allocator;
 use crate::exit::DEAD;
 use crate::murmur::murmur2;
 use crate::notifier::Notifier;
@@ -53,6 +54,7 @@ impl Crash {
     /// # Errors
     /// When the process has no file descriptor or no memory left.
     pub fn begin(connection_file: &Path, errors: &OwnedFd) -> std::io::Result<Self> {
+        allocator::reserve();
         let path = black_box_of(connection_file);
         let before = read_before(&path);
         let own = black_box::create(&path)?;

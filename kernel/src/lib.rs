@@ -4,6 +4,7 @@
 //! queues: [`lane`] towards Python, [`outbox`] back.
 //! This crate never parses `/proc`, ELF or DWARF: that is `diaphane-sight`'s.
 
+pub mod allocator;
 pub mod capture;
 pub mod children;
 pub mod crash;

@@ -11,7 +11,7 @@ use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use diaphane_sight::proc::spans::{Layout, int, word};
+use diaphane_sight::proc::spans::Layout;
 
 use diaphane_cpython::modules::imported;
 
@@ -108,26 +108,6 @@ pub(crate) fn read<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Array<'py
         f_contiguous: array.is_fortran_contiguous(),
         allocator: handler_name(fields.handler),
     }))
-}
-
-/// Where a dtype keeps the size of an item, by what it says of an array: the offset, and how many bytes it has.
-pub(crate) fn item_place(object: &Bound<'_, PyAny>) -> Option<(u32, u32)> {
-    /// In NumPy 1 an `int`, in NumPy 2 a word.
-    const PLACES: [(u32, u32); 2] = [(32, 4), (40, 8)];
-    let array = object.cast::<PyUntypedArray>().ok()?;
-    let dtype = array.dtype();
-    // The head of an object is larger where there is no GIL.
-    let more = size_of::<PyObject>() - 2 * size_of::<usize>();
-    let holds = |(offset, size): &(u32, u32)| {
-        let at = dtype.as_ptr().addr() + *offset as usize;
-        let found = match size {
-            4 => int(at).and_then(|size| usize::try_from(size).ok()),
-            _ => word(at),
-        };
-        found == Some(dtype.itemsize())
-    };
-    let places = PLACES.map(|(offset, size)| (offset + more as u32, size));
-    places.into_iter().find(holds)
 }
 
 /// The objects that an array of objects holds, in their order, NULL for `None`, and whether it has one axis; nothing of another one, or of

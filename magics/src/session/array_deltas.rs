@@ -62,11 +62,6 @@ pub(crate) fn spans(namespace: &Bound<'_, PyDict>, most: usize) -> Vec<(String, 
     each(namespace).filter_map(span).take(most).collect()
 }
 
-/// Some array.
-pub(crate) fn any<'py>(namespace: &Bound<'py, PyDict>) -> Option<Bound<'py, PyAny>> {
-    each(namespace).next().map(|(_, object, _, _)| object)
-}
-
 /// Name, array, first byte, and whether the memory is its own.
 fn each<'py>(
     namespace: &Bound<'py, PyDict>,

@@ -9,7 +9,6 @@ use diaphane_sight::crash::black_box::{ARRAYS, BlackBox};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::numpy::arrays;
 use crate::session::array_deltas;
 
 /// A cell begins.
@@ -31,13 +30,6 @@ pub(crate) fn note(namespace: &Bound<'_, PyDict>) {
 
 fn note_arrays(own: &BlackBox, namespace: &Bound<'_, PyDict>) {
     let held = array_deltas::spans(namespace, ARRAYS);
-    if own.places.item_size.load(Ordering::Relaxed) == 0
-        && let Some((offset, size)) =
-            array_deltas::any(namespace).and_then(|one| arrays::item_place(&one))
-    {
-        own.places.item_offset.store(offset, Ordering::Relaxed);
-        own.places.item_size.store(size, Ordering::Relaxed);
-    }
     let named = held
         .iter()
         .map(|(name, address, length)| (name.as_str(), *address, *length));

@@ -4,14 +4,16 @@
 #![allow(unsafe_code, reason = "a mapped file becomes a structure of atomics")]
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{
     AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
 use diaphane_forks::ForkOnce;
+use rustix::fs::FallocateFlags;
 
 use super::fault::SharedFault;
 use super::text::SharedText;
@@ -109,10 +111,6 @@ pub struct Places {
     pub namespace: AtomicUsize,
     /// Whether dictionaries were found to be what is known of them.
     pub knows_dicts: AtomicU32,
-    /// Where NumPy keeps the size of an item in a dtype: its offset, and how many bytes; 0 where it is not known.
-    pub item_offset: AtomicU32,
-    /// See above.
-    pub item_size: AtomicU32,
 }
 
 /// The whole.
@@ -184,17 +182,10 @@ pub(super) fn descriptor() -> i32 {
 /// # Errors
 /// When there is no memory or no descriptor for it.
 pub fn create(path: &Path) -> io::Result<&'static BlackBox> {
-    let named = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map(OwnedFd::from);
-    let file = match named {
+    let file = match named(path) {
         Ok(file) => file,
-        Err(_) => rustix::fs::memfd_create("diaphane", rustix::fs::MemfdFlags::CLOEXEC)?,
+        Err(_) => nameless()?,
     };
-    rustix::fs::ftruncate(&file, size_of::<BlackBox>() as u64)?;
     let mapped = map(&file, true)?;
     let pid = std::process::id().cast_signed();
     mapped.pid.store(pid, Ordering::Relaxed);
@@ -205,6 +196,32 @@ pub fn create(path: &Path) -> io::Result<&'static BlackBox> {
     DESCRIPTOR.store(file.into_raw_fd(), Ordering::Relaxed);
     OWN.store(std::ptr::from_ref(mapped).cast_mut(), Ordering::Release);
     Ok(mapped)
+}
+
+/// A new file of the whole size, for its owner alone. A store to it must never find the disk full.
+fn named(path: &Path) -> io::Result<OwnedFd> {
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let size = size_of::<BlackBox>();
+    let kept = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size as u64);
+    kept.map_err(io::Error::from)
+        // Some file systems keep no room, and have to be given what fills it.
+        .or_else(|_| file.write_all(&vec![0; size]))
+        .inspect_err(|_| {
+            // It would be taken for one of a kernel that died.
+            let _gone = std::fs::remove_file(path);
+        })
+        .map(|()| file.into())
+}
+
+fn nameless() -> io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create("diaphane", rustix::fs::MemfdFlags::CLOEXEC)?;
+    rustix::fs::ftruncate(&file, size_of::<BlackBox>() as u64)?;
+    Ok(file)
 }
 
 /// Opens a black box of any process, to be read. It stays mapped.

@@ -129,6 +129,11 @@ pub fn is_dying() -> bool {
     OWNER.load(Ordering::Acquire) != 0
 }
 
+/// Whether the calling thread is the one that tells.
+pub fn is_reporter() -> bool {
+    REPORTER.load(Ordering::Relaxed) == own_tid()
+}
+
 /// Says that the process is about to end by `exit`, and waits until that is told.
 pub fn on_exit(status: c_int) {
     let Some(own) = black_box::writable().filter(|own| own.end() == End::None) else {

@@ -104,7 +104,10 @@ pub(super) fn ruler(groups: &[OwnerGroup<'_, '_>], all: bool) -> Option<Drawing>
     let mut rows = HashSet::new();
     // A lane for buffers whose row another lane has shown already tells nothing new.
     let mut is_new = |group: &OwnerGroup<'_, '_>| {
-        let new = group.members.iter().map(|one| rows.insert(one.row_name.clone()));
+        let new = group
+            .members
+            .iter()
+            .map(|one| rows.insert(one.row_name.clone()));
         new.fold(false, |any, new| any | new)
     };
     let lanes: Vec<&OwnerGroup<'_, '_>> = groups

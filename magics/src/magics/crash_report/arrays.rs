@@ -11,7 +11,9 @@ const WORD: usize = size_of::<usize>();
 const DATA: usize = 0;
 const AXES: usize = WORD;
 const SHAPE: usize = 2 * WORD;
-const DTYPE: usize = 5 * WORD;
+const FLAGS: usize = 6 * WORD;
+/// In C's order or in Fortran's, without gaps.
+const CONTIGUOUS: i32 = 3;
 /// No array has more axes.
 const MOST_AXES: i32 = 64;
 
@@ -34,12 +36,8 @@ pub(super) fn held(black_box: &BlackBox, reader: Option<Reader>) -> Vec<NamedSpa
     let Some((reader, variables)) = variables else {
         return Vec::new();
     };
-    let item = (
-        places.item_offset.load(Ordering::Relaxed) as usize,
-        places.item_size.load(Ordering::Relaxed) as usize,
-    );
     let array = |name: &str, object| {
-        let span = span(&reader, object, item)?;
+        let span = span(&reader, object)?;
         Some(NamedSpan {
             name: name.to_owned(),
             span,
@@ -51,34 +49,24 @@ pub(super) fn held(black_box: &BlackBox, reader: Option<Reader>) -> Vec<NamedSpa
         .collect()
 }
 
-fn span(reader: &Reader, object: usize, (offset, size): (usize, usize)) -> Option<Span> {
+fn span(reader: &Reader, object: usize) -> Option<Span> {
     let class = reader.class_name(object)?;
     matches!(class.as_str(), "numpy.ndarray" | "numpy.memmap").then_some(())?;
     let axes = reader.int_field(object, AXES)?;
-    (0..=MOST_AXES).contains(&axes).then_some(())?;
+    (1..=MOST_AXES).contains(&axes).then_some(())?;
     let axes = usize::try_from(axes).ok()?;
+    // Of other arrays the strides do not tell how large an item is.
+    (reader.int_field(object, FLAGS)? & CONTIGUOUS != 0).then_some(())?;
     // The strides lie behind the shape, in the same block.
     let both = reader.words(reader.field(object, SHAPE)?, 2 * axes);
-    let dtype = reader.field(object, DTYPE)?;
-    let head = reader.head();
-    let item = match size {
-        4 => usize::try_from(reader.int_field(dtype, offset.checked_sub(head)?)?).ok()?,
-        8 => reader.field(dtype, offset.checked_sub(head)?)?,
-        _ => return None,
-    };
-    let start = reader.field(object, DATA)?;
     let (shape, strides) = both.split_at_checked(axes)?;
-    let (mut first, mut last) = (start, start);
-    for (count, stride) in shape.iter().zip(strides) {
-        let reach = stride
-            .cast_signed()
-            .checked_mul(count.checked_sub(1)?.cast_signed())?;
-        match reach {
-            back if back < 0 => first = first.checked_add_signed(back)?,
-            on => last = last.checked_add_signed(on)?,
-        }
-    }
-    Some(Span::new(first, last.checked_add(item)?))
+    let steps = shape.iter().zip(strides).filter(|(count, _)| **count > 1);
+    let item = steps.map(|(_, stride)| *stride).min()?;
+    let length = shape
+        .iter()
+        .try_fold(item, |length, count| length.checked_mul(*count))?;
+    let start = reader.field(object, DATA)?;
+    Some(Span::new(start, start.checked_add(length)?))
 }
 
 /// The arrays that variables held when the last cell began.

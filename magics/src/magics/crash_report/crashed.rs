@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::stacks::now::ThreadNow;
 use crate::stacks::other_process::{OtherProcessStacks, look};
 
+/// So many of the innermost functions of a thread are kept.
+const INNERMOST: usize = 800;
+
 /// The cell that a crash belongs to.
 pub(super) struct CrashedCell {
     pub slot: usize,
@@ -124,18 +127,36 @@ fn told(black_box: &BlackBox, fault: Fault, found: OtherProcessStacks) -> Kernel
     sentences.extend(signal::about_instruction(&fault, instruction.as_ref()));
     sentences.extend(stack::who(calls).filter(|_| is_memory));
     sentences.extend(stack::others(others));
+    let lines = stack::lines(black_box, calls);
+    let mut limits = found.limits;
+    let mut threads = found.threads;
+    let shortened = threads.iter_mut().filter_map(shorten).count();
+    if shortened > 0 {
+        limits.push(format!(
+            "of {shortened} threads only the innermost and the outermost functions are kept"
+        ));
+    }
     KernelCrash {
-        stack: stack::lines(black_box, calls),
+        stack: lines,
         fault,
-        limits: found.limits,
+        limits,
         version: found.version,
         address,
         instruction,
         message,
         headline,
         sentences,
-        threads: found.threads,
+        threads,
     }
+}
+
+/// Leaves out the middle of a stack that is full of one function.
+fn shorten(thread: &mut ThreadNow) -> Option<()> {
+    const OUTERMOST: usize = 200;
+    let calls = &mut thread.merged.calls;
+    (calls.len() > INNERMOST + OUTERMOST).then_some(())?;
+    calls.drain(INNERMOST..calls.len() - OUTERMOST);
+    Some(())
 }
 
 /// What the C library keeps of its last message, which it may have written to a terminal.

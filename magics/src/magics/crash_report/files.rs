@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use diaphane_report::Report;
@@ -30,7 +32,9 @@ pub(super) fn write(report: &Report, black_box: &Path, at: u64) -> io::Result<Pa
     let path = path(black_box, at);
     // Nobody else reads half of it.
     let draft = path.with_extension("draft");
-    fs::write(&draft, text)?;
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&draft)?.write_all(text.as_bytes())?;
     fs::rename(&draft, &path)?;
     prune(black_box);
     Ok(path)
