@@ -71,6 +71,40 @@ def test_a_handler_that_raises_while_another_cell_waits(client: Client, kernel: 
     assert client.finish(waits).content["ename"] == "KeyboardInterrupt"
 
 
+def test_a_timer_whose_handler_always_raises(client: Client):
+    """Whatever the kernel does at that moment: every request has its answer, and the kernel lives."""
+    armed = client.execute(
+        ALARM.format(HANDLERS["function"]) + "signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02);"
+    )
+    for _ in range(20):
+        for code in ("1 + 1", "import asyncio\nawait asyncio.sleep(0.05)", "1 / 0"):
+            done = client.execute(code)
+            assert done.content.get("ename", "") in ("", "TimeoutError", "ZeroDivisionError"), (
+                done.content
+            )
+        asked = client.request("complete_request", {"code": "pri", "cursor_pos": 3})
+        assert asked.content["status"] == "ok"
+    while client.execute("signal.setitimer(signal.ITIMER_REAL, 0)").content["status"] != "ok":
+        pass
+    assert {error["ename"] for error in armed.all("error")} == {"TimeoutError"}
+    assert client.run("1 + 1").result == "2"
+
+
+def test_handlers_are_the_users_own(client: Client):
+    client.run(ALARM.format(HANDLERS["function"]))
+    assert client.value("signal.getsignal(signal.SIGALRM) is ring") == "True"
+    assert (
+        client.value("signal.signal(signalnum=signal.SIGALRM, handler=signal.SIG_IGN) is ring")
+        == "True"
+    )
+    assert client.value("signal.signal(signal.SIGALRM, signal.SIG_DFL)") == "<Handlers.SIG_IGN: 1>"
+    done = client.execute(
+        "signal.signal(signal.SIGALRM, ring)\nsignal.raise_signal(signal.SIGALRM)"
+    )
+    assert done.content["ename"] == "TimeoutError"
+    assert "diaphane" not in str(done.content["traceback"])
+
+
 EXITS = {
     "task": "async def leave():\n    raise SystemExit({})\ntask = asyncio.create_task(leave());",
     "callback": "asyncio.get_running_loop().call_soon(sys.exit, {});",

@@ -28,10 +28,15 @@ class Interrupts:
     `state` is set by plain assignments: between one and the exception that a `try` has caught, no signal is handled.
     """
 
+    survived = (KeyboardInterrupt,)
+    """What ends a callback of the user and not the loop."""
+
     def __init__(self, loop):
         self._loop = loop
         self._awaiting = None
         self._native = None
+        self.serving = False
+        """Whether a request is answered, or an error delivered; `state` knows of cells only."""
         self.state = OURS
         self.kept = False
         """Whether one came for the first cell while Python started."""
@@ -77,7 +82,7 @@ class Interrupts:
         awaiting = self._awaiting
         if awaiting is None or awaiting is not cell.awaiting:
             return False
-        self._loop.call_soon(awaiting.throw, error)
+        awaiting.throw(error)
         return True
 
     def show(self, function, *arguments, **options):
@@ -91,12 +96,20 @@ class Interrupts:
         finally:
             self._shown_since = None
 
+    def may_raise(self, signalnum, frame):
+        """Whether a handler of the user's may end what runs by an error."""
+        if self._is_showing() or (self._shown_since is not None and signalnum != signal.SIGINT):
+            return False
+        if self.state is IDLE:
+            return not self.serving and not _is_ours(frame) and _is_in_callback(frame)
+        return self.state is CODE
+
     def _decide(self, _signal, frame):
         """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way."""
         if self.state is OURS:
             self.waits = True
             return False
-        if self._shown_since is not None and time.monotonic() - self._shown_since < SHOWING:
+        if self._is_showing():
             return False
         if self.state is CODE or self._may_end(frame):
             self.raised = True
@@ -105,6 +118,9 @@ class Interrupts:
             self._awaiting.is_asked = True
             self._loop.call_soon_threadsafe(self._awaiting.interrupt)
         return False
+
+    def _is_showing(self):
+        return self._shown_since is not None and time.monotonic() - self._shown_since < SHOWING
 
     def _may_end(self, frame):
         """Whether what runs in the loop is to be interrupted by an exception, there where it runs."""
@@ -119,6 +135,13 @@ class Interrupts:
             return True
         # Somebody else's task or callback; where the loop does not come back from it, the cell cannot be ended.
         return runs and awaiting.is_asked
+
+
+def _is_in_callback(frame):
+    """Whether the loop has called what runs, and catches an error of it."""
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_ours(frame):

@@ -15,7 +15,6 @@ import warnings
 from typing import ClassVar
 
 from . import threads
-from .armed import Armed
 from .streams import OutStream
 
 try:
@@ -40,6 +39,7 @@ except FileNotFoundError:
 from traitlets import Unicode
 
 from . import comms, shell
+from .handlers import Handlers
 from .imports import AfterImport, make_pdb_interruptible
 from .interrupts import IDLE, Interrupts
 from .kernel import Kernel
@@ -114,14 +114,19 @@ def main(native, arguments):
     app.prepare(_kernel, arguments)
     asyncio.set_event_loop(loop)
     interrupts.install(native)
-    armed = Armed(lambda: (native.current(), RUNNING.get()))
+    Handlers(
+        native.guarded,
+        interrupts.may_raise,
+        lambda: (native.current(), RUNNING.get()),
+        lambda error, who: loop.call_soon_threadsafe(deliver, interrupts, error, *who),
+    )
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
     native.ready()
     interrupts.state = IDLE
     code = 0
     try:
-        serve(loop, runner, lambda error: show_under_its_cell(error, armed, interrupts))
+        serve(loop, runner, interrupts)
     except SystemExit as exit:
         code = exit_code(exit)
     farewell()
@@ -158,39 +163,36 @@ def change_modules(after_import):
     after_import.add("ipykernel", lambda package: setattr(package, "zmqshell", shell))
 
 
-def serve(loop, runner, show):
-    """Lets the loop run until the lane is closed. What is left of tasks then is left.
-
-    `show(error)` is called with what a signal handler of the user raised where no code of a cell runs.
-    """
+def serve(loop, runner, interrupts):
+    """Lets the loop run until the lane is closed. What is left of tasks then is left."""
     ended = False
 
     def on_request():
         nonlocal ended
+        interrupts.serving = True
         if not runner.serve():
             ended = True
             loop.stop()
+        interrupts.serving = False
 
     loop.add_reader(runner.fileno(), on_request)
     while not ended:
-        try:
+        # A callback of the user that was interrupted throws the loop off.
+        with contextlib.suppress(*interrupts.survived):
             loop.run_forever()
-        except KeyboardInterrupt:
-            # A callback of the user that was interrupted throws the loop off.
-            pass
-        except BaseException as error:
-            show(error)
 
 
-def show_under_its_cell(error, armed, interrupts):
-    """An error of a signal handler ends the `await` of the cell that armed it, or is shown there if that has ended."""
+def deliver(interrupts, error, parent, cell):
+    """An error of a signal handler ends the `await` of the cell that armed the signal, or is shown under it."""
     if isinstance(error, SystemExit):
         raise error
-    parent, cell = armed.by(error) or (_kernel.native.current(), None)
-    if cell is None or not interrupts.throw(cell, error):
-        token = _kernel.native.parent.set(parent)
-        _kernel.shell.showtraceback((type(error), error, error.__traceback__))
-        _kernel.native.parent.reset(token)
+    if cell is not None and interrupts.throw(cell, error):
+        return
+    interrupts.serving = True
+    token = _kernel.native.parent.set(parent)
+    _kernel.shell.showtraceback((type(error), error, error.__traceback__))
+    _kernel.native.parent.reset(token)
+    interrupts.serving = False
 
 
 def exit_code(exit):
@@ -220,7 +222,7 @@ def _serve_subshell(identity, ended):
         requests = Requests(_kernel.shell, _kernel.native, loop, Unsignalled(loop))
         runner = _kernel.native.runner(requests, identity)
         if runner is not None:  # or it was deleted before it began
-            serve(loop, runner, _kernel.log.error)
+            serve(loop, runner, Unsignalled(loop))
         loop.close()
     finally:
         ended.set()
@@ -231,14 +233,16 @@ def debugger():
     from .debugger import Debugger
 
     loop = asyncio.new_event_loop()
-    serve(loop, _kernel.native.debug_runner(Debugger(_kernel, loop)), _kernel.log.error)
+    serve(loop, _kernel.native.debug_runner(Debugger(_kernel, loop)), Unsignalled(loop))
 
 
 class Unsignalled:
     """In the place of `Interrupts` outside of the main thread, which alone gets signals."""
 
     state = None
-    waits = raised = False
+    waits = raised = serving = False
+    survived = (KeyboardInterrupt, SystemExit)
+    """It ends no more than a thread's would: the lane goes on."""
 
     def __init__(self, loop):
         self._loop = loop

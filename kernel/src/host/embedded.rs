@@ -10,10 +10,6 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/__init__.py"),
     ),
     (
-        "diaphane.armed",
-        include_str!("../../python/diaphane/armed.py"),
-    ),
-    (
         "diaphane.cells",
         include_str!("../../python/diaphane/cells.py"),
     ),
@@ -35,6 +31,10 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/display.py"),
     ),
     ("diaphane.gui", include_str!("../../python/diaphane/gui.py")),
+    (
+        "diaphane.handlers",
+        include_str!("../../python/diaphane/handlers.py"),
+    ),
     (
         "diaphane.imports",
         include_str!("../../python/diaphane/imports.py"),

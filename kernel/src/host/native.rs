@@ -234,6 +234,31 @@ impl Native {
             }
             Ok(())
         };
+        let name = c"default_int_handler";
+        PyCFunction::new_closure(py, Some(name), None, handle)
+    }
+
+    /// A signal handler that calls another one, and keeps its error where `keeps(error, frame)` says so.
+    ///
+    /// It leaves no line of the kernel in the user's traceback either.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn guarded<'py>(
+        &self,
+        py: Python<'py>,
+        handler: Py<PyAny>,
+        keeps: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyCFunction>> {
+        let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
+            let py = arguments.py();
+            let Err(error) = handler.bind(py).call1(arguments) else {
+                return Ok(());
+            };
+            let asked = (error.value(py), arguments.get_item(1)?);
+            match keeps.bind(py).call1(asked)?.is_truthy()? {
+                true => Ok(()),
+                false => Err(error),
+            }
+        };
         PyCFunction::new_closure(py, None, None, handle)
     }
 
