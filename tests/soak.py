@@ -67,6 +67,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 FAIL = {"an error"}
 KINDS = [*CELLS, *REQUESTS]
+# A growth a cell and its standard error, by what is measured and by kind.
+Slopes = dict[str, dict[str, tuple[float, float] | None]]
 # What a first cell of a kind brings is no growth.
 WARM = 3
 
@@ -158,7 +160,7 @@ class Soak:
             "mappings": len(self.kernel.proc("maps").splitlines()),
         }
 
-    def slopes(self) -> dict[str, dict[str, tuple[float, float]]]:
+    def slopes(self) -> Slopes:
         """For each measure the growth a cell with its standard error: of the whole, of its second half, of each kind."""
         turns = np.array([[count[kind] for kind in KINDS] for count in self.counts], float)
         found = {}
@@ -185,17 +187,21 @@ def mean(growth: np.ndarray, turns: np.ndarray) -> tuple[float, float]:
     return float(growth.mean() / cells), float(growth.std(ddof=1) / np.sqrt(len(growth)) / cells)
 
 
-def fit(growth: np.ndarray, turns: np.ndarray) -> list[tuple[float, float]]:
-    """The growth a cell of each kind, by least squares."""
-    inverse = np.linalg.pinv(turns.T @ turns)
+def fit(growth: np.ndarray, turns: np.ndarray) -> list[tuple[float, float] | None]:
+    """The growth a cell of each kind, by least squares; None of what so few intervals cannot tell."""
+    known = turns.any(axis=0)
+    turns = turns[:, known]
+    free = len(growth) - turns.shape[1]
+    if free <= 0 or np.linalg.matrix_rank(turns) < turns.shape[1]:
+        return [None] * len(known)
+    inverse = np.linalg.inv(turns.T @ turns)
     slopes = inverse @ turns.T @ growth
-    free = max(1, len(growth) - len(slopes))
     variance = ((growth - turns @ slopes) ** 2).sum() / free
-    errors = np.sqrt(variance * np.diag(inverse))
-    return [(float(slope), float(error)) for slope, error in zip(slopes, errors, strict=True)]
+    found = zip(slopes.tolist(), np.sqrt(variance * np.diag(inverse)).tolist(), strict=True)
+    return [next(found) if is_known else None for is_known in known]
 
 
-def table(found: dict[str, dict[str, tuple[float, float]]]) -> str:
+def table(found: Slopes) -> str:
     """A table in Markdown: bytes a cell, and how many descriptors, threads and mappings a thousand cells."""
     lines = [
         "| Cells | anonymous, B | resident, B | descriptors/1000 | threads/1000 | mappings/1000 |",
@@ -204,13 +210,17 @@ def table(found: dict[str, dict[str, tuple[float, float]]]) -> str:
     for kind in found["anonymous"]:
         fields = []
         for measure, slopes in found.items():
-            factor = 1 if measure in ("anonymous", "resident") else 1000
-            slope, error = (factor * number for number in slopes[kind])
-            fields.append(
-                f"{slope:.0f} ± {error:.0f}" if factor == 1 else f"{slope:.2f} ± {error:.2f}"
-            )
+            fields.append(field(slopes[kind], measure))
         lines.append(f"| `{kind}` | {' | '.join(fields)} |")
     return "\n".join(lines)
+
+
+def field(slope: tuple[float, float] | None, measure: str) -> str:
+    if slope is None:
+        return "?"
+    if measure in ("anonymous", "resident"):
+        return f"{slope[0]:.0f} ± {slope[1]:.0f}"
+    return f"{1000 * slope[0]:.2f} ± {1000 * slope[1]:.2f}"
 
 
 if __name__ == "__main__":

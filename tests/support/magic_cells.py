@@ -5,7 +5,7 @@ from __future__ import annotations
 LINES = [
     "%loaded_libs",
     "%loaded_libs --all --rss",
-    "%loaded_libs --why numpy",
+    "%loaded_libs --why _multiarray_umath",
     "%threads",
     "%threads --stack",
     "%stack",
