@@ -26,6 +26,7 @@ GUIDES = {
     "docs/crash-report.md": ("crash-report.md", "Crash reports"),
     "docs/glossary.md": ("glossary.md", "Glossary"),
     "docs/glossary.fr.md": ("glossary.fr.md", "Glossaire"),
+    "docs/reliability.md": ("reliability.md", "Reliability"),
     "docs/adding-a-magic.md": ("adding-a-magic.md", "Add a magic"),
     "ARCHITECTURE.md": ("architecture.md", "Architecture"),
     "CONTRIBUTING.md": ("contributing.md", "Contributing"),
@@ -147,7 +148,7 @@ class Pages:
                 for page in ("install.md", "how-it-works.md", "crash-report.md", "glossary.md", "glossary.fr.md")
             ),
         ]
-        inside = ("adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
+        inside = ("reliability.md", "adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
         languages = [
             {heading: [{tutorials.title(p).replace("`", ""): f"tutorials/{language}/{p.stem}.md"} for p in found]}
             for language, heading in tutorials.LANGUAGES.items()
