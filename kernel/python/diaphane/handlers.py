@@ -20,8 +20,8 @@ class Handlers:
     def __init__(self, guarded, may_raise, who, escaped):
         """`guarded(handler, keeps)` makes a guard that keeps an error for itself where `keeps(error, frame)` says so.
 
-        `may_raise(signalnum, frame)` says whether what runs is ready for an error. Where not, `escaped(error, who)` gets
-        it, with what `who()` said when the signal was armed.
+        `may_raise(signalnum, frame)` says whether what runs is ready for an error. Where not, `escaped(error, who)`
+        gets it, with what `who()` said when the signal was armed.
         """
         self._guarded, self._may_raise, self._who, self._escaped = guarded, may_raise, who, escaped
         self._guards = {}
