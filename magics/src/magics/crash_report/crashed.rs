@@ -105,17 +105,6 @@ fn told(black_box: &BlackBox, fault: Fault, found: OtherProcessStacks) -> Kernel
     let headline = signal::headline(&fault, short, instruction.as_ref(), message.as_deref());
     let crashed = found.threads.iter().find(|thread| thread.tid == fault.tid);
     let calls = crashed.map_or(&[][..], |thread| thread.merged.calls.as_slice());
-    let others = found
-        .threads
-        .iter()
-        .filter(|thread| thread.tid != fault.tid && !is_named_as_ours(&thread.name));
-    let others = others.map(|thread| {
-        (
-            thread.name.as_str(),
-            thread.state,
-            thread.merged.calls.as_slice(),
-        )
-    });
     let mut sentences = address
         .as_ref()
         .map_or_else(Vec::new, |address| address.sentences.clone());
@@ -126,7 +115,7 @@ fn told(black_box: &BlackBox, fault: Fault, found: OtherProcessStacks) -> Kernel
     sentences.extend(overflow.and_then(|_| stack::recursion(calls, ends, &found.maps)));
     sentences.extend(signal::about_instruction(&fault, instruction.as_ref()));
     sentences.extend(stack::who(calls).filter(|_| is_memory));
-    sentences.extend(stack::others(others));
+    sentences.extend(about_others(&fault, &found.threads));
     let lines = stack::lines(black_box, calls);
     let mut limits = found.limits;
     let mut threads = found.threads;
@@ -148,6 +137,17 @@ fn told(black_box: &BlackBox, fault: Fault, found: OtherProcessStacks) -> Kernel
         sentences,
         threads,
     }
+}
+
+/// What the user's other threads do.
+fn about_others(fault: &Fault, threads: &[ThreadNow]) -> Option<String> {
+    let others = threads
+        .iter()
+        .filter(|thread| thread.tid != fault.tid && !is_named_as_ours(&thread.name));
+    stack::others(others.map(|thread| {
+        let calls = thread.merged.calls.as_slice();
+        (thread.name.as_str(), thread.state, calls)
+    }))
 }
 
 /// Leaves out the middle of a stack that is full of one function.
