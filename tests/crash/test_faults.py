@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -317,3 +319,28 @@ def test_the_report_is_json_with_all_threads(dying):
     crashed = {row["tid"] for row in stored["rows"] if row["crashed"]}
     assert crashed == {stored["tid"]}
     assert len({row["tid"] for row in stored["rows"]}) > 1
+
+
+def test_two_crashes_are_compared(launch, ways):
+    kernel = launch()
+    for code in ("ways.divide(1, 0)", "ways.illegal()"):
+        client = kernel.connect()
+        client.run(ways)
+        told(die(kernel, client, code))
+        client = restarted(kernel)
+    shown = client.run("%crash_report --against 2").result
+    assert "This: illegal instruction" in shown
+    assert "Other: integer division by zero" in shown
+    assert "divide" in shown
+    assert "illegal" in shown
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="an instruction of x86-64")
+def test_an_instruction_that_the_processor_lacks(dying):
+    """`tdpbssd` of AMX, which few processors have."""
+    if "amx_int8" in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has it")
+    text, status, *_ = dying("ways.multiply_tiles()")
+    assert "illegal instruction `tdpbssd" in text
+    assert "amx_int8, which this processor lacks" in text
+    assert status == -signal.SIGILL

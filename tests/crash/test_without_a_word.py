@@ -62,6 +62,7 @@ def test_exit_is_told_at_once_and_leaves_by_its_status(launch):
     assert kernel.wait() == 3
     client = restarted(kernel)
     assert not client.run("1").all("display_data")
+    assert "exit(3)" in client.run("%crash_report").result
 
 
 def test_exit_of_c_is_told(launch, tmp_path):

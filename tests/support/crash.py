@@ -46,6 +46,9 @@ void ruin(void) {
   *(volatile int *)8 = 1;
 }
 int divide(int one, int other) { return one / other; }
+#ifdef __x86_64__
+void multiply_tiles(void) { __asm__ volatile(".byte 0xc4, 0xe2, 0x73, 0x5e, 0xc2"); }
+#endif
 void illegal(void) { __builtin_trap(); }
 static void *die(void *place) { *(volatile int *)place = 1; return 0; }
 static void *overflow(void *none) { (void)none; return (void *)(long)recurse(0); }

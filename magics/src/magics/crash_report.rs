@@ -12,7 +12,10 @@ mod signal;
 mod stack;
 mod tell;
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::magic::{Context, Magic};
@@ -29,12 +32,14 @@ const REPORT: &str = "crash_report";
 /// Show why the kernel before this one died: signal, address, instruction, and the stacks of all threads.
 ///
 /// The reports are in Jupyter's runtime folder, beside the connection file, and leave the machine only if you send them.
-/// Two of them are compared by `a.diff(b)`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CrashReportArgs {
     /// Show the N-th last one; 1 is the last
     #[arg(long, value_name = "N", default_value_t = 1)]
     last: usize,
+    /// Compare with the N-th last one: which functions are in one of the two stacks only
+    #[arg(long, value_name = "N")]
+    against: Option<usize>,
     /// Count those of all kernels whose connection files are in the same folder
     #[arg(long)]
     all: bool,
@@ -76,30 +81,51 @@ impl Magic for CrashReport {
             ));
         };
         let kept = files::all(black_box, args.all);
-        match args.last.checked_sub(1) {
-            None => Err(Error::Usage(
-                "--last counts from 1, which is the last crash".into(),
-            )),
-            Some(_) if kept.is_empty() => Ok(none(
+        if kept.is_empty() {
+            return Ok(none(
                 "No crash is known of the kernels of this connection file.",
-            )),
-            Some(index) => match kept.get(index) {
-                Some(path) => {
-                    let mut report = files::read(path)?;
-                    report.summary.push(format!(
-                        "From {}; {} kept in all.",
-                        path.display(),
-                        kept.len()
-                    ));
-                    Ok(report)
-                }
-                None => Err(Error::Usage(format!(
-                    "only {} crashes are kept",
-                    kept.len()
-                ))),
-            },
+            ));
         }
+        let mut report = nth(&kept, args.last)?;
+        if let Some(other) = args.against {
+            return compared(report, nth(&kept, other)?);
+        }
+        let path = kept[args.last - 1].display();
+        report
+            .summary
+            .push(format!("From {path}; {} kept in all.", kept.len()));
+        Ok(report)
     }
+}
+
+/// The N-th last report.
+fn nth(kept: &[PathBuf], number: usize) -> Result<Report, Error> {
+    let index = number.checked_sub(1).ok_or_else(|| {
+        Error::Usage("crashes are counted from 1, which is the last one".to_owned())
+    })?;
+    let only = || Error::Usage(format!("no more crashes than {} are kept", kept.len()));
+    files::read(kept.get(index).ok_or_else(only)?)
+}
+
+/// What differs between the stacks of two threads that crashed.
+fn compared(mut one: Report, mut other: Report) -> Result<Report, Error> {
+    for report in [&mut one, &mut other] {
+        report.columns = columns::COLUMNS;
+        report
+            .rows
+            .retain(|row| row.get("crashed") == Some(&Value::Bool(true)));
+    }
+    let headline = |report: &Report| {
+        let headline = report.facts.get("headline").and_then(Value::as_str);
+        headline.unwrap_or("a death without a word").to_owned()
+    };
+    let mut diff = one.diff(&other)?;
+    let headlines = [
+        format!("This: {}.", headline(&one)),
+        format!("Other: {}.", headline(&other)),
+    ];
+    diff.summary.splice(0..0, headlines);
+    Ok(diff)
 }
 
 fn none(sentence: &str) -> Report {

@@ -25,7 +25,7 @@ const CODE: usize = 60;
 pub fn death_before(old: &BlackBox, path: &Path) -> Option<Map<String, Value>> {
     let was_asked = old.asked.load(Ordering::Relaxed) != 0;
     let was_told = old.told.load(Ordering::Relaxed) != 0;
-    if old.is_alive() || was_asked || was_told || old.end() == End::Asked {
+    if old.is_alive() || was_asked || old.end() == End::Asked {
         return None;
     }
     let sentences = sentences(old);
@@ -34,6 +34,9 @@ pub fn death_before(old: &BlackBox, path: &Path) -> Option<Map<String, Value>> {
         true => Ok(()),
         false => saved(old, path, &sentences),
     };
+    if was_told {
+        return None;
+    }
     let mut text = sentences.join(" ");
     if saved.is_ok() {
         text += " %crash_report shows what is known.";

@@ -1,15 +1,26 @@
-//! The fields of `%crash_report`. The views show the stacks as they are, without a table.
+//! The fields of `%crash_report`. The views show the stacks as they are; a comparison has a table.
 
-use diaphane_report::{Field, Rows, Schema, Show};
+use diaphane_report::{Column, Field, Rows, Schema, Show};
 
 pub(super) const SCHEMA: Schema = Schema::new(
     &[Rows {
         with: "",
-        columns: &[],
+        columns: COLUMNS,
         fields: FIELDS,
     }],
     FACTS,
 );
+
+/// Those by which two crashes are compared.
+#[rustfmt::skip]
+pub(super) const COLUMNS: &[Column] = &[
+    Column::new("function", Show::Text, 0)
+        .means("the function; null where no symbol covers the address", "the code object; the library's symbols"),
+    Column::new("library", Show::Text, 1)
+        .means("the library of a native function", "/proc/PID/maps"),
+    Column::new("file", Show::Path, 2)
+        .means("the source file", "the code object; DWARF, where the library has debug information (gcc -g)"),
+];
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
@@ -19,9 +30,6 @@ const FIELDS: &[Field] = &[
     Field::new("state", Show::Text, "R runs, S sleeps, D waits for a device", "/proc/PID/task/TID/stat"),
     Field::new("depth", Show::Number, "how far the function is from the innermost one, which has 0", "the stack"),
     Field::new("kind", Show::Text, "python or native", "the interpreter's frames, the stack"),
-    Field::new("function", Show::Text, "the function; null where no symbol covers the address", "the code object; the library's symbols"),
-    Field::new("library", Show::Text, "the library of a native function", "/proc/PID/maps"),
-    Field::new("file", Show::Path, "the source file", "the code object; DWARF, where the library has debug information (gcc -g)"),
     Field::new("line", Show::Number, "the line that runs or calls", "the code object; DWARF"),
     Field::new("cell", Show::Number, "the number of the cell whose line it is", "the black box"),
     Field::new("offset", Show::Number, "bytes from the beginning of a native function, or of the library where it has no name", "the stack"),

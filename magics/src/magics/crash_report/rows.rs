@@ -3,7 +3,7 @@
 use diaphane_sight::crash::black_box::BlackBox;
 use serde_json::{Value, json};
 
-use super::stack::cell_line;
+use super::stack::cell_number;
 use crate::error::Error;
 use crate::stacks::now::ThreadNow;
 use diaphane_report::{Row, rows};
@@ -27,10 +27,10 @@ pub(super) fn of_threads(
             .merged
             .calls
             .iter()
-            .map(|call| cell_line(black_box, call));
+            .map(|call| cell_number(black_box, call));
         let rows = thread.rows().into_iter().zip(cells);
         rows.map(move |(mut fields, cell)| {
-            fields["cell"] = json!(cell.map(|cell| cell.number));
+            fields["cell"] = json!(cell);
             row(thread, fields)
         })
     });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use diaphane_sight::crash::black_box::BlackBox;
+use diaphane_sight::crash::black_box::{BlackBox, CellSlot};
 use diaphane_sight::proc::maps::Maps;
 
 use crate::libraries::names::{file_name, short};
@@ -23,42 +23,41 @@ const LIBRARY: usize = 22;
 /// The folder of the files of cells, up to the number of the process.
 const CELLS: &str = "ipykernel_";
 
-/// A line of a cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CellLine {
-    pub number: u32,
-    /// The text of the line, where the cell runs.
-    pub text: Option<String>,
-}
-
-/// The cell that a file of code belongs to.
-pub(super) fn cell_line(black_box: &BlackBox, call: &StackFrame) -> Option<CellLine> {
+/// The file of a cell's code, by the number that it is named by.
+fn cell_file(call: &StackFrame) -> Option<u32> {
     let path = Path::new(call.file.as_deref()?);
     let folder = path.parent()?.file_name()?.to_str()?;
     folder.starts_with(CELLS).then_some(())?;
-    let file: u32 = path.file_stem()?.to_str()?.parse().ok()?;
-    let running = black_box
-        .running()
-        .find(|(_, cell)| cell.file.load(Ordering::Relaxed) == file);
-    let Some((_, cell)) = running else {
-        let number = black_box.cell_of_file(file)?;
-        return Some(CellLine { number, text: None });
-    };
-    let code = cell.code.get();
-    let text = call
-        .line
-        .and_then(|line| code.lines().nth(line.checked_sub(1)? as usize));
-    Some(CellLine {
-        number: cell.number.load(Ordering::Relaxed),
-        text: text.map(|text| text.trim().to_owned()),
-    })
+    path.file_stem()?.to_str()?.parse().ok()
+}
+
+/// The slot of the cell that runs with code of this file.
+fn running(black_box: &BlackBox, file: u32) -> Option<&CellSlot> {
+    let mut cells = black_box.running().map(|(_, cell)| cell);
+    cells.find(|cell| cell.file.load(Ordering::Relaxed) == file)
+}
+
+/// The number of the cell that a function belongs to.
+pub(super) fn cell_number(black_box: &BlackBox, call: &StackFrame) -> Option<u32> {
+    let file = cell_file(call)?;
+    match running(black_box, file) {
+        Some(cell) => Some(cell.number.load(Ordering::Relaxed)),
+        None => black_box.cell_of_file(file),
+    }
+}
+
+/// The text of a line of a cell that runs.
+fn cell_text(black_box: &BlackBox, call: &StackFrame) -> Option<String> {
+    let code = running(black_box, cell_file(call)?)?.code.get();
+    let line = usize::try_from(call.line?.checked_sub(1)?).ok()?;
+    code.lines().nth(line).map(|text| text.trim().to_owned())
 }
 
 /// The stack in a few lines, the innermost call first.
 pub(super) fn lines(black_box: &BlackBox, calls: &[StackFrame]) -> Vec<String> {
-    let cells: Vec<Option<CellLine>> = calls
+    let cells: Vec<Option<u32>> = calls
         .iter()
-        .map(|call| cell_line(black_box, call))
+        .map(|call| cell_number(black_box, call))
         .collect();
     // What called the outermost cell is IPython and the kernel.
     let end = cells
@@ -88,7 +87,7 @@ pub(super) fn lines(black_box: &BlackBox, calls: &[StackFrame]) -> Vec<String> {
             continue;
         }
         before = Some((call, 0));
-        lines.push(line(call, cells[at].as_ref()));
+        lines.push(line(black_box, call, cells[at]));
     }
     let left = lines.len().saturating_sub(MOST);
     if left > 1 {
@@ -110,14 +109,15 @@ fn is_same(one: &StackFrame, other: &StackFrame) -> bool {
     one.function.is_some() && of(one) == of(other)
 }
 
-fn line(call: &StackFrame, cell: Option<&CellLine>) -> String {
+fn line(black_box: &BlackBox, call: &StackFrame, cell: Option<u32>) -> String {
     let nameless = call
         .offset
         .map_or("?".to_owned(), |offset| format!("?+{offset:#x}"));
     let function = call.function.as_deref().unwrap_or(&nameless);
     if let Some(cell) = cell {
-        let place = format!("In[{}]:{}", cell.number, number(call.line));
-        let (mark, what) = match &cell.text {
+        let place = format!("In[{cell}]:{}", number(call.line));
+        let text = cell_text(black_box, call);
+        let (mark, what) = match &text {
             Some(text) => ('>', text.as_str()),
             None => (' ', function),
         };
