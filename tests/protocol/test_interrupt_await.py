@@ -137,6 +137,18 @@ await stubborn()
     assert client.run("1 + 1").result == "2"
 
 
+def test_a_factory_of_tasks_is_for_the_users_own(client: Client, interrupted):
+    client.run(
+        "loop = asyncio.get_running_loop()\n"
+        "loop.set_task_factory(lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop, **options))"
+    )
+    interrupted("task = asyncio.create_task(endless('a'))\nREADY()\nawait asyncio.sleep(600)")
+    client.run("loop.set_task_factory(getattr(asyncio, 'eager_task_factory', None))")
+    interrupted("READY()\nawait asyncio.sleep(600)")
+    client.run("loop.set_task_factory(None)")
+    assert client.value("task.cancelled()") == "True"
+
+
 def test_hooks_know_how_the_cell_has_ended(client: Client, interrupted):
     client.run(
         "results = []\nhook = lambda result: results.append(result.error_in_exec)\n"

@@ -33,7 +33,8 @@ class Awaiting:
         """Whether an interrupt is on its way to the loop."""
         self.is_interrupted = False
         cell.awaiting = self
-        self.task = loop.create_task(self._run())
+        # Whatever factory of tasks the user has set: an eager one would run the cell here.
+        self.task = asyncio.Task(self._run(), loop=loop)
 
     def owns(self, task):
         """Whether the cell has made the task."""

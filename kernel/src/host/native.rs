@@ -18,7 +18,6 @@ use super::{Options, threads};
 use crate::children::FromChild;
 use crate::input::Turn;
 use crate::kernel::Kernel;
-use crate::lane::Lane;
 use crate::murmur;
 use crate::outbox::Item;
 use crate::signals;
@@ -62,12 +61,6 @@ impl Native {
             stderr: options.stderr,
             interrupted: Arc::default(),
         })
-    }
-
-    /// The lane that the calling code runs on.
-    fn lane(&self, py: Python<'_>) -> Arc<Lane> {
-        let main = || Arc::clone(self.kernel.lanes.main());
-        parent::origin(py).map_or_else(main, |origin| Arc::clone(origin.lane()))
     }
 
     /// Lets interrupts come, of which none may end Python's start: it is for the cell that waits, or for nobody.
@@ -186,18 +179,18 @@ impl Native {
 
     /// The value of the context variable with which a thread begins that is started here.
     fn following(&self, py: Python<'_>) -> PyLane {
-        parent::following(self.lane(py))
+        parent::following(parent::lane(py, &self.kernel))
     }
 
     /// The request with this header, a JSON object, for `set_parent`; `whole` is the message as Python has it.
     fn pinned(&self, py: Python<'_>, header: &str, whole: Py<PyDict>) -> PyResult<PyParent> {
-        PyParent::pinned(py, header, whole, self.lane(py))
+        PyParent::pinned(py, header, whole, parent::lane(py, &self.kernel))
     }
 
     /// Output of the threads that follow this lane belongs to the calling code's request until the next one begins.
     fn set_present(&self, py: Python<'_>) {
         if let Some(request) = parent::request(py, &self.kernel) {
-            self.lane(py).set_present(&request);
+            parent::lane(py, &self.kernel).set_present(&request);
         }
     }
 

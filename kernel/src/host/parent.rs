@@ -193,9 +193,17 @@ pub(super) fn origin(py: Python<'_>) -> Option<Origin> {
     Some(Origin::Lane(Arc::clone(&lane.get().0)))
 }
 
+/// The lane that the calling code runs on; a thread that native code has started counts to the main thread's.
+pub(super) fn lane(py: Python<'_>, kernel: &Kernel) -> Arc<Lane> {
+    let main = || Arc::clone(kernel.lanes.main());
+    origin(py).map_or_else(main, |origin| Arc::clone(origin.lane()))
+}
+
 /// The request that output of the calling code belongs to.
 pub(super) fn request(py: Python<'_>, kernel: &Kernel) -> Option<Parent> {
-    origin(py).map_or_else(|| kernel.current(), Origin::request)
+    origin(py)
+        .unwrap_or_else(|| Origin::Lane(lane(py, kernel)))
+        .request()
 }
 
 /// The same, as Python sees it.
@@ -206,10 +214,7 @@ pub(super) fn current<'py>(
     if let Some(value) = value(py).filter(|value| value.is_instance_of::<PyParent>()) {
         return Ok(Some(value));
     }
-    let lane = origin(py).map_or_else(
-        || Arc::clone(kernel.lanes.main()),
-        |origin| Arc::clone(origin.lane()),
-    );
+    let lane = lane(py, kernel);
     let Some(request) = request(py, kernel) else {
         return Ok(None);
     };
