@@ -97,11 +97,25 @@ fn schema(magic: Option<&str>) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&schemas)?)
 }
 
+/// Whether there may be as many files as the sockets need: where there may not, libzmq ends the process.
+fn has_descriptors() -> anyhow::Result<()> {
+    const LEAST: u64 = 32;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit {
+        Some(limit) if limit < LEAST => anyhow::bail!(
+            "a process may have only {limit} open files here, and the kernel needs {LEAST} at least; raise the limit \
+             (ulimit -n)"
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Runs the kernel until somebody ends it; then the process is gone.
 fn run(args: &KernelArgs) -> anyhow::Result<()> {
     let connection = Connection::read(&args.connection_file)?;
     let python = python::find(&args.python)?;
     python::quick_check(&python)?;
+    has_descriptors()?;
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
     working_folder::leave_deleted();

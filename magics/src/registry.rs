@@ -69,7 +69,21 @@ const fn entry<M: Magic>() -> Entry {
 pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_owned()));
     let answer = || descriptors::with_spare(|| answer(name, line, context));
+    has_memory(name)?;
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(panicked)
+}
+
+/// Whether there is room for an answer. Where Rust finds no memory it ends the process, so it is asked before.
+fn has_memory(name: &str) -> Result<(), Error> {
+    const ENOUGH: usize = 64 << 20;
+    let room = Vec::<u8>::new().try_reserve_exact(std::hint::black_box(ENOUGH));
+    room.map_err(|_| {
+        Error::Usage(format!(
+            "%{name}: less than {} MiB of memory are left here, too little for an answer; raise the limit (ulimit -v), or \
+             delete what is large",
+            ENOUGH >> 20
+        ))
+    })
 }
 
 /// What another magic answers, for a magic that asks it.

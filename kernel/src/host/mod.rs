@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use pyo3::exceptions::PySystemExit;
+use pyo3::exceptions::{PyMemoryError, PyOSError, PySystemExit};
 use pyo3::prelude::*;
 
 use crate::kernel::Kernel;
@@ -49,7 +49,7 @@ pub fn python_version() -> String {
 pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<i32> {
     config::initialize(options.python, options.connection_file)?;
     let result =
-        Python::attach(|py| serve(py, kernel, options).map_err(|error| describe(py, &error)));
+        Python::attach(|py| serve(py, kernel, options).map_err(|error| why_it_ends(py, &error)));
     // The interpreter is not finalised: threads of libraries may still use it, and the process ends anyway.
     result
         .map_err(anyhow::Error::msg)
@@ -71,6 +71,19 @@ fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResul
     py.import("diaphane.main")?
         .call_method1("main", (native, options.arguments.to_vec()))?
         .extract()
+}
+
+/// Why the process ends; before the first cell it is mostly a file, a folder or memory that the system refuses, which no
+/// traceback makes clearer.
+fn why_it_ends(py: Python<'_>, error: &PyErr) -> String {
+    if !threads::is_ready() && error.is_instance_of::<PyOSError>(py) {
+        return error.value(py).to_string();
+    }
+    if error.is_instance_of::<PyMemoryError>(py) {
+        return "no memory is left for it here; raise the limit (ulimit -v, or the container's)"
+            .to_owned();
+    }
+    describe(py, error)
 }
 
 /// An exception as Python prints it; `SystemExit` is a sentence by itself.

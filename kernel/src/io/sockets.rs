@@ -43,7 +43,8 @@ impl Sockets {
             control: bind(SocketType::ROUTER, Channel::Control)?,
             stdin: bind(SocketType::ROUTER, Channel::Stdin)?,
             iopub: bind(SocketType::XPUB, Channel::Iopub)?,
-            heartbeat: bind(SocketType::REP, Channel::Heartbeat)?,
+            // A REP would wait for ever to answer one whose message was broken off.
+            heartbeat: bind(SocketType::ROUTER, Channel::Heartbeat)?,
             unread: Unread::default(),
             files: Vec::new(),
             _context: context,

@@ -21,7 +21,8 @@ pub struct Table {
 /// Objects by their keys.
 struct Numbers {
     numbers: Option<HashMap<Key, u32>>,
-    recent: [(Key, u32); RECENT],
+    /// Empty until something is reported: a table is moved, and a thread may have a small stack.
+    recent: Vec<(Key, u32)>,
     kept: Vec<Py<PyAny>>,
 }
 
@@ -117,12 +118,12 @@ impl Table {
 impl Numbers {
     const EMPTY: Self = Self {
         numbers: None,
-        recent: [((0, 0), 0); RECENT],
+        recent: Vec::new(),
         kept: Vec::new(),
     };
 
     fn recent(&self, key: Key) -> Option<u32> {
-        let (known, number) = self.recent[place(key)];
+        let &(known, number) = self.recent.get(place(key))?;
         (known == key).then_some(number)
     }
 
@@ -135,6 +136,7 @@ impl Numbers {
         if is_new {
             self.kept.push(kept);
         }
+        self.recent.resize(RECENT, ((0, 0), 0));
         self.recent[place(key)] = (key, number);
         (number, is_new)
     }
