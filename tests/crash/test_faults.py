@@ -230,7 +230,9 @@ def test_the_heap_is_ruined(launch, ways, code, headline, status):
     kernel = launch()
     client = kernel.connect()
     client.run(ways)
-    text = told(die_when_all_is_sent(kernel, client, code))
+    exchange = die_when_all_is_sent(kernel, client, code)
+    # libzmq's thread frees what it has sent, and may not come to the end of it.
+    text = "\n".join(exchange.one("error")["traceback"])
     assert text.startswith(headline)
     assert "ways." in text
     assert kernel.wait() == -status

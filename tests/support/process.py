@@ -95,8 +95,14 @@ class Kernel:
 
     def restart(self) -> None:
         """Start the next process of the same connection file; this one has ended, or is killed."""
+
+        async def nobody() -> None:
+            """Jupyter interrupts what it ends; by message, which would wait for the next process."""
+
+        self.manager._async_interrupt_kernel = nobody
         with open(self.log_file, "ab") as log:
             self.manager.restart_kernel(now=True, stdout=log, stderr=log)
+        del self.manager._async_interrupt_kernel
         self.process = self.manager.provisioner.process
         self.pid = self.process.pid
 

@@ -20,7 +20,7 @@ use crate::crash::RunningCell;
 use crate::outbox::Item;
 
 /// How long the process that looks at this one may take.
-const READING: Duration = Duration::from_secs(10);
+const READING: Duration = Duration::from_secs(24);
 
 /// What it says.
 #[derive(Deserialize)]

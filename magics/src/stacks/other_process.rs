@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use diaphane_sight::code::lines::Lines;
 use diaphane_sight::linker::libraries;
-use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::threads::{Task, tasks_of};
@@ -93,6 +93,14 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
     let ends = ends.collect();
     let mut functions = Functions::read_by(inside.reader);
     let mut lines = Lines::default();
+    if manner.interrupted.is_some() {
+        // A process that dies has no time, and its program is the kernel, whose own lines say nothing to the user.
+        let mut programs = libraries.iter();
+        let program = programs.find(|library| library.kind == LibraryKind::Program);
+        program
+            .into_iter()
+            .for_each(|program| lines.leave_out(program));
+    }
     let now = |(task, seen): (&Task, Seen)| {
         let (name, state) = task.name_and_state()?;
         let number = numbers[&task.tid];

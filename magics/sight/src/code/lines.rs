@@ -26,6 +26,13 @@ pub struct Line {
 pub struct Lines(HashMap<PathBuf, Option<Loader>>);
 
 impl Lines {
+    /// Knows no lines of a library: to look through the debug information of a large one takes long.
+    pub fn leave_out(&mut self, library: &Library) {
+        if let Some(path) = &library.file {
+            self.0.insert(path.clone(), None);
+        }
+    }
+
     /// The line at an address of a library. A file is mapped, and read where the address leads.
     pub fn line(&mut self, address: usize, library: &Library) -> Option<Line> {
         let path = library.file.as_deref()?;

@@ -25,13 +25,13 @@ pub const SIGNALS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT];
 /// How long what was written before may take to be sent, in milliseconds.
 const FLUSH: i64 = 2000;
 /// How long it may take until all is told, where what was written before could be sent; a machine may be busy.
-const TELL: i64 = 12_000;
+const TELL: i64 = 26_000;
 /// How long where it could not.
 const HURRY: i64 = 2000;
 /// How long the last messages may take to leave, once they are handed over.
 const LEAVE: i64 = 1000;
 /// How long the others wait for the end.
-const END: i64 = 20_000;
+const END: i64 = 30_000;
 
 /// How far the telling is; the reporter counts it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

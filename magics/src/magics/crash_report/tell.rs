@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use diaphane_sight::crash::black_box;
 use diaphane_sight::crash::black_box::BlackBox;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::{Map, Value, json};
 
 use super::crashed::{CrashedCell, KernelCrash, cell_of, read};
@@ -14,6 +15,8 @@ use crate::python::host;
 use diaphane_report::view::Bundle;
 use diaphane_report::{Address, Report, fields};
 
+/// So many seconds of a CPU are enough for any process.
+const MOST_SECONDS: u64 = 10;
 /// How wide the text is.
 const WIDTH: usize = 100;
 /// The name of the error that the user sees.
@@ -33,6 +36,12 @@ pub struct CrashedProcess {
 /// Says why a process dies, as one line of JSON. Where little can be known of it, it says little.
 #[must_use]
 pub fn tell_of_crash(args: &CrashedProcess) -> String {
+    // The other process waits, so that this one must not compute for ever.
+    let limit = Rlimit {
+        current: Some(MOST_SECONDS),
+        maximum: Some(MOST_SECONDS),
+    };
+    let _as_before = setrlimit(Resource::Cpu, limit);
     let told = told(args).map_err(|error| json!({"error": error.to_string()}).to_string());
     told.unwrap_or_else(|nothing| nothing)
 }
