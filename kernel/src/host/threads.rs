@@ -22,7 +22,7 @@ pub(super) fn begin() {
 }
 
 /// Whether Python is there.
-pub(super) fn is_ready() -> bool {
+pub fn is_ready() -> bool {
     READY.get().is_some()
 }
 

@@ -23,7 +23,11 @@ impl Io {
                 &reply::Connect::new(&self.kernel.connection),
             ),
             Request::Interrupt => {
-                self.kernel.main_thread.interrupt();
+                // Before Python is there it is for the cell that waits. Without one it was for the kernel that died, and
+                // has waited for this one since.
+                if host::threads::is_ready() || self.kernel.lanes.main().has_cell() {
+                    self.kernel.main_thread.interrupt();
+                }
                 Outgoing::new("interrupt_reply", &reply::DONE)
             }
             Request::Shutdown(shutdown) => self.shut_down(parent, shutdown.restart),
