@@ -67,6 +67,19 @@ fn frame_ends(seen: &Seen) -> Vec<usize> {
     frames.map(|frame| frame.end).collect()
 }
 
+/// The reader of source lines. A process that dies has no time, and its program is the kernel, whose own lines say nothing
+/// to the user.
+fn lines(libraries: &[Library], manner: Manner) -> Lines {
+    let mut lines = Lines::default();
+    if manner.interrupted.is_some() {
+        let programs = libraries
+            .iter()
+            .filter(|library| library.kind == LibraryKind::Program);
+        programs.for_each(|program| lines.leave_out(program));
+    }
+    lines
+}
+
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks>, Error> {
     let target = TargetProcess::process(pid);
@@ -92,15 +105,7 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
         .map(|(task, seen)| (task.tid, frame_ends(seen)));
     let ends = ends.collect();
     let mut functions = Functions::read_by(inside.reader);
-    let mut lines = Lines::default();
-    if manner.interrupted.is_some() {
-        // A process that dies has no time, and its program is the kernel, whose own lines say nothing to the user.
-        let mut programs = libraries.iter();
-        let program = programs.find(|library| library.kind == LibraryKind::Program);
-        program
-            .into_iter()
-            .for_each(|program| lines.leave_out(program));
-    }
+    let mut lines = lines(&libraries, manner);
     let now = |(task, seen): (&Task, Seen)| {
         let (name, state) = task.name_and_state()?;
         let number = numbers[&task.tid];
