@@ -78,7 +78,10 @@ def subshell(fresh: Client) -> dict:
         "import threading, ctypes\nmeet = threading.Barrier(2, timeout=60)\ngate = threading.Event()"
     )
     made = fresh.request("create_subshell_request", {}, "control")
-    yield {"header": {"subshell_id": made.content["subshell_id"]}}
+    header = {"header": {"subshell_id": made.content["subshell_id"]}}
+    # Its threads are there before the cells begin.
+    fresh.run("", silent=True, **header)
+    yield header
     fresh.execute("gate.set()")
 
 
