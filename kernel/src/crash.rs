@@ -55,6 +55,7 @@ impl Crash {
     /// When the process has no file descriptor or no memory left.
     pub fn begin(connection_file: &Path, errors: &OwnedFd) -> std::io::Result<Self> {
         allocator::reserve();
+        handler::let_files_be_refused();
         let path = black_box_of(connection_file);
         let before = read_before(&path);
         let own = black_box::create(&path)?;

@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use diaphane::crash::Crash;
 use diaphane::io::Sockets;
@@ -23,6 +23,7 @@ use diaphane::{exit, host, io, log, signals};
 use diaphane_wire::Connection;
 use diaphane_wire::reply::KernelInfo;
 use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::process::{Resource, getrlimit};
 
 /// What `kernel_info_reply` says that this kernel can do beyond the protocol's first version.
 const FEATURES: [&str; 2] = ["kernel subshells", "debugger"];
@@ -97,17 +98,23 @@ fn schema(magic: Option<&str>) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&schemas)?)
 }
 
-/// Whether there may be as many files as the sockets need: where there may not, libzmq ends the process.
-fn has_descriptors() -> anyhow::Result<()> {
-    const LEAST: u64 = 32;
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    match limit {
-        Some(limit) if limit < LEAST => anyhow::bail!(
-            "a process may have only {limit} open files here, and the kernel needs {LEAST} at least; raise the limit \
-             (ulimit -n)"
-        ),
-        _ => Ok(()),
-    }
+/// Whether the limits leave what a kernel needs to start: where they do not, libzmq or Rust end the process.
+fn has_room() -> anyhow::Result<()> {
+    const FILES: u64 = 32;
+    const ADDRESSES: u64 = 200 << 20;
+    let limit = |resource| getrlimit(resource).current.unwrap_or(u64::MAX);
+    let (files, addresses) = (limit(Resource::Nofile), limit(Resource::As));
+    ensure!(
+        files >= FILES,
+        "a process may have only {files} open files here, and the kernel needs {FILES} at least; raise the limit (ulimit -n)"
+    );
+    ensure!(
+        addresses >= ADDRESSES,
+        "a process may have only {} MiB of addresses here, and the kernel needs {} at least; raise the limit (ulimit -v)",
+        addresses >> 20,
+        ADDRESSES >> 20
+    );
+    Ok(())
 }
 
 /// Runs the kernel until somebody ends it; then the process is gone.
@@ -115,7 +122,7 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     let connection = Connection::read(&args.connection_file)?;
     let python = python::find(&args.python)?;
     python::quick_check(&python)?;
-    has_descriptors()?;
+    has_room()?;
     let stderr = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
     log::start(stderr.try_clone()?);
     working_folder::leave_deleted();

@@ -23,6 +23,25 @@ def test_a_deleted_folder(launch, tmp_path):
     assert client.run("6 * 7").result == "42"
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("ulimit -n 16", "only 16 open files here"),
+        ("ulimit -v 100000", "only 97 MiB of addresses here"),
+    ],
+)
+def test_limits_that_are_too_low_are_named(launch, limit, said):
+    kernel = launch(under=["sh", "-c", f'{limit} && exec "$@"', "sh"])
+    assert kernel.wait() == 1
+    assert said in kernel.log and len(kernel.log.splitlines()) == 1
+
+
+def test_files_may_be_limited(launch):
+    """The kernel's own files are larger, and it does without them."""
+    kernel = launch(under=["sh", "-c", 'ulimit -f 128 && exec "$@"', "sh"])
+    assert kernel.connect().run("6 * 7").result == "42"
+
+
 def can_hide_proc() -> bool:
     return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
 

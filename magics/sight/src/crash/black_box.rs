@@ -177,23 +177,21 @@ pub(super) fn descriptor() -> i32 {
     DESCRIPTOR.load(Ordering::Relaxed)
 }
 
-/// Makes the black box of this process: in a file of this name, or without a name where that cannot be.
+/// Makes the black box of this process: in a file of this name, or without a name where that cannot be, or in memory
+/// that nobody else reads where no file may be so large.
 ///
 /// # Errors
-/// When there is no memory or no descriptor for it.
+/// When there is no memory for it.
 pub fn create(path: &Path) -> io::Result<&'static BlackBox> {
-    let file = match named(path) {
-        Ok(file) => file,
-        Err(_) => nameless()?,
-    };
-    let mapped = map(&file, true)?;
+    let file = named(path).or_else(|_| nameless()).ok();
+    let mapped = map(file.as_ref(), true)?;
     let pid = std::process::id().cast_signed();
     mapped.pid.store(pid, Ordering::Relaxed);
     let started = started_at(pid).unwrap_or(0);
     mapped.started.store(started, Ordering::Relaxed);
     mapped.magic.store(MAGIC, Ordering::Release);
     PATH.get_or_init(|| path.to_owned());
-    DESCRIPTOR.store(file.into_raw_fd(), Ordering::Relaxed);
+    DESCRIPTOR.store(file.map_or(-1, OwnedFd::into_raw_fd), Ordering::Relaxed);
     OWN.store(std::ptr::from_ref(mapped).cast_mut(), Ordering::Release);
     Ok(mapped)
 }
@@ -231,22 +229,26 @@ fn nameless() -> io::Result<OwnedFd> {
 pub fn open(path: &Path) -> io::Result<&'static BlackBox> {
     let file = OwnedFd::from(File::open(path)?);
     let is_whole = rustix::fs::fstat(&file)?.st_size == size_of::<BlackBox>() as i64;
-    let mapped = is_whole.then(|| map(&file, false)).transpose()?;
+    let mapped = is_whole.then(|| map(Some(&file), false)).transpose()?;
     mapped
         .filter(|mapped| mapped.magic.load(Ordering::Acquire) == MAGIC)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "this is no black box"))
 }
 
-fn map(file: &OwnedFd, writes: bool) -> io::Result<&'static BlackBox> {
+fn map(file: Option<&OwnedFd>, writes: bool) -> io::Result<&'static BlackBox> {
     let rights = libc::PROT_READ | if writes { libc::PROT_WRITE } else { 0 };
+    let (descriptor, kind) = match file {
+        Some(file) => (file.as_raw_fd(), libc::MAP_SHARED),
+        None => (-1, libc::MAP_SHARED | libc::MAP_ANONYMOUS),
+    };
     // SAFETY: a new mapping at an address that the kernel chooses touches nobody's memory.
     let address = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
             size_of::<BlackBox>(),
             rights,
-            libc::MAP_SHARED,
-            file.as_raw_fd(),
+            kind,
+            descriptor,
             0,
         )
     };

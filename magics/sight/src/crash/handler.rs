@@ -72,6 +72,12 @@ static WAKER: AtomicI32 = AtomicI32::new(-1);
 /// A [`Stage`], and a futex.
 static STAGE: AtomicU32 = AtomicU32::new(0);
 
+/// Makes a file that grows too large an error instead of the end of the process, as Python does when it starts.
+pub fn let_files_be_refused() {
+    // SAFETY: no code of ours runs for an ignored signal.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Installs the handlers, for the calling thread and all that are started later by [`crate::threads::creation_records`].
 pub fn install() {
     alternate_stack::begin();
