@@ -33,7 +33,8 @@ def test_a_deleted_folder(launch, tmp_path):
 def test_limits_that_are_too_low_are_named(launch, limit, said):
     kernel = launch(under=["sh", "-c", f'{limit} && exec "$@"', "sh"])
     assert kernel.wait() == 1
-    assert said in kernel.log and len(kernel.log.splitlines()) == 1
+    assert said in kernel.log
+    assert len(kernel.log.splitlines()) == 1
 
 
 def test_files_may_be_limited(launch):
