@@ -75,7 +75,7 @@ pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Resu
 
 /// Whether there is room for an answer. Where Rust finds no memory it ends the process, so it is asked before.
 fn has_memory(name: &str) -> Result<(), Error> {
-    const ENOUGH: usize = 8 << 20;
+    const ENOUGH: usize = 16 << 20;
     let room = Vec::<u8>::new().try_reserve_exact(std::hint::black_box(ENOUGH));
     room.map_err(|_| {
         Error::Usage(format!(
