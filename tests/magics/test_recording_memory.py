@@ -46,7 +46,7 @@ if x86_64:
         assert client.value("len(kept[1].rows) == len(kept[1])") == "True"
 
     # What a recording of every function needs for its tables and its report comes on top.
-    LEFT = {"native_calls": 200, "native_calls --deep": 800, "syscalls": 200}
+    LEFT = {"native_calls": 200, "native_calls --deep": 800, "syscalls": 400}
 
     @pytest.mark.parametrize("magic", LEFT)
     def test_all_threads_take_part_where_addresses_are_few(launch, magic: str):
@@ -70,5 +70,5 @@ if x86_64:
             if magic != "syscalls":
                 assert len(threads) >= 9, (threads, said)
             else:
-                assert len(found["threads"]) >= 9, (found["threads"], said)
+                assert len(found.get("threads", [])) >= 9, (found.keys(), said, str(found)[:1500])
         client.run("big = bytearray(50_000_000); del big")
