@@ -288,8 +288,9 @@ WORK = "def work(n):\n    return sum(i * i for i in range(n))\n"
     "cell",
     [
         "x = joblib.Parallel(n_jobs=2)(joblib.delayed(work)(3_000_000) for n in range(4))",
-        "from concurrent.futures import ProcessPoolExecutor\n"
-        "with ProcessPoolExecutor(2) as pool: list(pool.map(work, [3_000_000] * 4))",
+        "import multiprocessing\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "forks = multiprocessing.get_context('fork')\n"
+        "with ProcessPoolExecutor(2, forks) as pool: list(pool.map(work, [3_000_000] * 4))",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'sum(range(30_000_000))'])",
     ],
     ids=["joblib", "pool", "program"],

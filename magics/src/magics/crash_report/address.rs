@@ -86,16 +86,21 @@ impl Surroundings<'_> {
         let mut above = self.maps.regions.iter();
         let stack = above
             .find(|region| region.span.end > fault.address && region.perms.starts_with("rw"))?;
-        let below = stack.span.start.checked_sub(fault.address)?;
-        let is_used_up = (1..=NEAR_STACK).contains(&below)
-            && fault.address.abs_diff(fault.stack) <= NEAR_STACK
-            && fault.stack < stack.span.start + PAGE;
-        let size = view::bytes(stack.span.len() as f64);
-        is_used_up.then(|| {
+        let is_near = fault.address.abs_diff(fault.stack) <= NEAR_STACK;
+        let below = stack.span.start.saturating_sub(fault.address);
+        let is_below = below > 0 && below <= NEAR_STACK && fault.stack < stack.span.start + PAGE;
+        // From glibc 2.42 on the guard is a part of the stack's region that may not be used all the same, and neighbouring
+        // stacks are one region: then the size is not known.
+        let is_inside = below == 0 && fault.access != Some(Access::Execute);
+        let size = match is_below {
+            true => format!(" ({})", view::bytes(stack.span.len() as f64)),
+            false => String::new(),
+        };
+        (is_near && (is_below || is_inside)).then(|| {
             AddressKind::new(
                 OVERFLOW,
                 "the guard page of a stack",
-                format!("The stack of the thread is used up ({size})."),
+                format!("The stack of the thread is used up{size}."),
             )
         })
     }
