@@ -55,6 +55,9 @@ CELLS = [
 def test_opens_and_loads_are_those_of_strace(cell: str, launch, tmp_path: Path):
     if cell == "dlopen":
         cell = fixture(tmp_path)
+    if "matplotlib" in cell:
+        # Who asks first makes the cache of fonts, by a child process that strace sees too.
+        launch().connect().run(cell)
     kernel = launch()
     client = kernel.connect()
     pid = int(client.value("__import__('os').getpid()"))
