@@ -183,7 +183,8 @@ def test_giant_messages(attacker: Attacker):
                 attacker.send("control", [*identities, *frames, *buffers])
                 attacker.settle()
         grown = attacker.memory() - before
-        assert grown < 8 * size, f"{name}: {grown >> 20} MB are kept"
+        # Arenas of several threads may keep their ends until all is idle.
+        assert grown < 16 * size, f"{name}: {grown >> 20} MB are kept"
     still_well(attacker)
     grown = attacker.memory() - before
     # malloc may keep up to 64 MB at the end of each thread's arena.
