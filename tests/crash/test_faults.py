@@ -235,7 +235,8 @@ def test_the_heap_is_ruined(launch, ways, code, headline, status):
     text = "\n".join(exchange.one("error")["traceback"])
     assert text.startswith(headline)
     assert "ways." in text
-    assert kernel.wait() == -status
+    # A newer C library finds a ruined heap by itself, and aborts meanwhile.
+    assert kernel.wait() in (-status, -signal.SIGABRT)
 
 
 def test_another_thread_holds_the_gil(dying):

