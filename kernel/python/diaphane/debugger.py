@@ -49,7 +49,12 @@ class Debugger:
     def debug(self, parent):
         """Answers a request by a task, whose result is the content of the reply."""
         self._parent = parent
-        return self._loop.create_task(self._answer(parent.message()["content"]))
+        try:
+            content = parent.message()["content"]
+        except ValueError:
+            # No JSON, or no text: the answer says what a request needs.
+            content = {}
+        return self._loop.create_task(self._answer(content if isinstance(content, dict) else {}))
 
     def _publish(self, event):
         # An event answers nothing; it is given to the last request.
