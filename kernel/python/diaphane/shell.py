@@ -174,10 +174,21 @@ class ZMQInteractiveShell(InteractiveShell):
         awaiting = self.cell.awaiting
         if awaiting is not None and "running_compiled_code" in kwargs and not args and awaiting.keeps(sys.exception()):
             return
-        self.interrupts.show(super().showtraceback, *args, **kwargs)
+        which = args[0] if args else kwargs.get("exc_tuple")
+        self._show_error(which[1] if which else sys.exception(), super().showtraceback, *args, **kwargs)
 
     def showsyntaxerror(self, *args, **kwargs):
-        self.interrupts.show(super().showsyntaxerror, *args, **kwargs)
+        self._show_error(sys.exception(), super().showsyntaxerror, *args, **kwargs)
+
+    def _show_error(self, error, function, *args, **kwargs):
+        """What shows an error is imported at the first one, which may be that no descriptor is left."""
+        try:
+            self.interrupts.show(self.kernel.native.with_spare_descriptors, function, *args, **kwargs)
+        except Exception:
+            if error is None:
+                raise
+            # Other code has taken those that were kept; then the error alone is shown.
+            self._showtraceback(type(error), error, [f"{type(error).__name__}: {error}"])
 
     def _showtraceback(self, etype, evalue, stb):
         if etype is SystemExit and self.kernel.native.is_child():

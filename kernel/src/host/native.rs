@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diaphane_sight::crash::handler;
+use diaphane_sight::proc::descriptors;
 use diaphane_wire::{Channel, Outgoing};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -280,6 +281,18 @@ impl Native {
     /// To be called in a forked child, before anything else runs there.
     fn forked(&self) {
         FORKED.store(true, Ordering::Relaxed);
+    }
+
+    /// Calls what may import something, with the descriptors that were kept for questions where there are no others.
+    #[pyo3(signature = (function, *arguments, **options))]
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn with_spare_descriptors<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        arguments: &Bound<'py, PyTuple>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        descriptors::with_spare(|| function.call(arguments, options))
     }
 
     /// Whether this is a forked child.
