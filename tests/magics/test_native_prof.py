@@ -56,9 +56,7 @@ def spinning(client: Client, tmp_path: Path) -> Client:
 
 
 def report(done) -> dict:
-    found = [m["data"][MIME] for m in done.all("execute_result") if MIME in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0]
+    return done.report("native_prof")
 
 
 def said(done) -> str:
@@ -148,12 +146,10 @@ def test_an_error_and_a_fork_leave_nothing_behind(spinning: Client):
 
 def test_an_interrupt_shows_what_was_seen(spinning: Client):
     before = timers(spinning)
-    begun = spinning.start(
-        "%%native_prof\ncalls_c(300_000_000); print('on', flush=True)\nwhile 1: calls_c(1_000_000)"
+    done = spinning.interrupt_at(
+        "on",
+        "%%native_prof\ncalls_c(300_000_000); print('on', flush=True)\nwhile 1: calls_c(1_000_000)",
     )
-    spinning.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    spinning.request("interrupt_request", {}, "control")
-    done = spinning.finish(begun)
     assert done.content["ename"] == "KeyboardInterrupt"
     assert share(report(done), "turn_inside") > 50
     assert timers(spinning) == before
@@ -277,7 +273,11 @@ def test_blas_kernels_are_followed_to_python(launch, core: str, threads: str):
     found = report(client.run(f"%%native_prof --cpu\nwork({times})"))
     main = int(client.value("__import__('os').getpid()"))
     assert found["samples"] > 100
-    assert share(found, "<module>", "work", "DOUBLE_matmul", thread=main) >= 98, found["stacks"][:3]
+    # Between two products their memory comes and goes, outside of the kernels.
+    kernels = [stack for stack in found["stacks"] if "openblas" in stack["frames"][-1]]
+    followed = share({"stacks": kernels}, "<module>", "work", "DOUBLE_matmul", thread=main)
+    assert followed >= 98, found["stacks"][:3]
+    assert share(found, "work", thread=main) > 90, found["stacks"][:3]
     assert found["unwind_truncated_pct"] <= 2
 
 

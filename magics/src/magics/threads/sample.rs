@@ -31,8 +31,8 @@ pub(super) struct Sample {
     waits: HashMap<i32, usize>,
     /// How often which thread was seen to hold the GIL in which function.
     holders: HashMap<(i32, String), usize>,
-    /// For each pool's library: how often its threads ran without work.
-    idle_runs: HashMap<usize, usize>,
+    /// For each pool's library: how often its threads ran without work, and how often they ran and it is not known.
+    idle_runs: HashMap<usize, (usize, usize)>,
     /// How often it was looked at the pools.
     pool_looks: usize,
 }
@@ -110,16 +110,19 @@ impl Sample {
         }
         let stacks = stacks(&snapshot, StackOptions::default());
         for pool in pools {
-            if !has_work(pool, &snapshot, &stacks) {
-                *self.idle_runs.entry(pool.index).or_default() += 1;
+            let (idle, unknown) = self.idle_runs.entry(pool.index).or_default();
+            match has_work(pool, &snapshot, &stacks) {
+                Some(true) => {}
+                Some(false) => *idle += 1,
+                None => *unknown += 1,
             }
         }
     }
 
-    /// How often the threads of a pool were seen to run without work, if that was always so.
+    /// How often the threads of a pool were seen to run without work, if they always ran and never had any.
     pub(super) fn idle_runs(&self, pool: &Pool) -> Option<usize> {
-        let idle = *self.idle_runs.get(&pool.index)?;
-        (idle == self.pool_looks && idle > 2).then_some(idle)
+        let &(idle, unknown) = self.idle_runs.get(&pool.index)?;
+        (idle + unknown == self.pool_looks && idle > 2).then_some(idle)
     }
 
     /// How much of one CPU a thread used, in percent.
@@ -143,21 +146,29 @@ impl Sample {
 }
 
 /// Whether somebody may compute with a pool: a thread of others is in its library, or one of its own is in other code.
-fn has_work(pool: &Pool, snapshot: &ProcessSnapshot, stacks: &HashMap<i32, MergedStack>) -> bool {
+/// Not known where one of its own has not shown its stack, as one that gets no CPU.
+fn has_work(
+    pool: &Pool,
+    snapshot: &ProcessSnapshot,
+    stacks: &HashMap<i32, MergedStack>,
+) -> Option<bool> {
     let inside = |call: &StackFrame| call.index == Some(pool.index);
-    snapshot
-        .threads
-        .iter()
-        .filter(|thread| thread.tid != snapshot.asks)
-        .any(|thread| {
-            let stack = stacks.get(&thread.tid).filter(|stack| stack.native);
-            match (pool.owns(thread), stack) {
-                (false, stack) => stack.is_some_and(|stack| stack.calls.iter().any(inside)),
-                (true, Some(stack)) => !stack
-                    .calls
-                    .iter()
-                    .all(|call| call.plumbing || pool.waits_in(call)),
-                (true, None) => true,
+    let waits = |call: &StackFrame| call.plumbing || pool.waits_in(call);
+    let mut is_known = true;
+    for thread in &snapshot.threads {
+        let stack = stacks.get(&thread.tid).filter(|stack| stack.native);
+        let works = match (pool.owns(thread), stack) {
+            _ if thread.tid == snapshot.asks => false,
+            (false, stack) => stack.is_some_and(|stack| stack.calls.iter().any(inside)),
+            (true, Some(stack)) => !stack.calls.iter().all(waits),
+            (true, None) => {
+                is_known = false;
+                false
             }
-        })
+        };
+        if works {
+            return Some(true);
+        }
+    }
+    is_known.then_some(false)
 }
