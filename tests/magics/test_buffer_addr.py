@@ -81,9 +81,7 @@ def test_the_memory_is_where_it_says(numpy: Client, kernel):
     """Read from outside: the bytes at the address are the bytes of the array."""
     numpy.run("secret = np.frombuffer(b'the very bytes of the array', 'u1').copy()")
     row = rows(numpy, "secret")["secret"]
-    with open(f"/proc/{kernel.pid}/mem", "rb") as memory:
-        memory.seek(int(row["addr"], 16))
-        assert memory.read(row["nbytes"]) == b"the very bytes of the array"
+    assert kernel.memory(int(row["addr"], 16), row["nbytes"]) == b"the very bytes of the array"
 
 
 def test_other_buffers(numpy: Client):

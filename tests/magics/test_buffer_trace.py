@@ -18,9 +18,7 @@ def numpy(client: Client) -> Client:
 
 
 def report(done) -> dict:
-    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0][MIME]
+    return done.report("buffer_trace")
 
 
 def handler(client: Client) -> str:
@@ -70,12 +68,9 @@ def test_an_error_fails_the_cell_and_is_shown_once(numpy: Client):
 
 
 def test_an_interrupt_ends_the_cell_and_restores_the_handler(numpy: Client):
-    begun = numpy.start(
-        "%%buffer_trace\nx = np.ones(1000)\nprint('on', flush=True)\nwhile True: pass"
+    done = numpy.interrupt_at(
+        "on", "%%buffer_trace\nx = np.ones(1000)\nprint('on', flush=True)\nwhile True: pass"
     )
-    numpy.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    numpy.request("interrupt_request", {}, "control")
-    done = numpy.finish(begun)
     assert done.content["ename"] == "KeyboardInterrupt"
     assert [row["kept_by"] for row in report(done)["rows"]] == ["x"]
     assert handler(numpy) == "'default_allocator'"

@@ -2,11 +2,11 @@
 libraries, threads and arrays that come and go while they are looked at."""
 
 import json
-import subprocess
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 
 pytestmark = pytest.mark.diaphane
 EVIL = "<img src=x onerror=alert(1)>"
@@ -80,10 +80,7 @@ LINES = {
 
 @pytest.fixture
 def strange(launch, tmp_path) -> Client:
-    (tmp_path / "library.c").write_text("int strange(void) { return 1; }")
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-o", "library.so", "library.c"], check=True, cwd=tmp_path
-    )
+    shared_library(tmp_path / "library.so", "int strange(void) { return 1; }")
     return launch(cwd=tmp_path).connect()
 
 

@@ -8,12 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 
 pytestmark = pytest.mark.diaphane
 MODULE = """
@@ -32,15 +32,6 @@ def rows(client: Client, line: str) -> list[dict]:
 def shown(client: Client, line: str) -> str:
     """The text that a line shows."""
     return client.run(line).one("execute_result")["data"]["text/plain"]
-
-
-def build(path: Path, source: str, *options: str) -> Path:
-    """Compile a shared library."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    include = f"-I{sysconfig.get_path('include')}"
-    command = ["gcc", "-shared", "-fPIC", include, "-o", str(path), "-x", "c", "-", *options]
-    subprocess.run(command, check=True, input=source.encode())
-    return path
 
 
 def told_by_the_linker(code: str) -> dict[str, str]:
@@ -121,7 +112,7 @@ def test_ctypes_and_a_request_that_failed_before(launch, tmp_path: Path):
     client = launch().connect()
     path = tmp_path / "libham.so"
     client.execute(f"import ctypes\nham = ctypes.CDLL({str(path)!r})")
-    build(path, "int ham(void) { return 1; }")
+    shared_library(path, "int ham(void) { return 1; }")
     client.run(f"# again\nham = ctypes.CDLL({str(path)!r})")
     text = shown(client, "%loaded_libs --why libham")
     assert f"In[2], line 2: ham = ctypes.CDLL({str(path)!r})" in text
@@ -184,7 +175,7 @@ def test_a_tree_has_each_library_below_one_that_needs_it(client: Client):
 def test_a_package_that_pip_moved_aside_is_still_known(launch, tmp_path: Path):
     """Uninstalling, pip renames a package's folder to one with a tilde, and removes that."""
     site = tmp_path / "site-packages"
-    build(site / "eggs" / "_egg.so", MODULE)
+    shared_library(site / "eggs" / "_egg.so", MODULE)
     information = site / "eggs-1.2.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: eggs\nVersion: 1.2\n\n")
@@ -211,7 +202,7 @@ def test_a_package_that_pip_moved_aside_is_still_known(launch, tmp_path: Path):
     "name", ["<script>&'\".so", "a\nb.so", "\x1b[2J.so", "a\udcff\udcfe.so", "libx-0123abcd.so"]
 )
 def test_any_name_of_a_file_is_shown_and_does_no_harm(client: Client, tmp_path: Path, name: str):
-    path = build(tmp_path / "plain.so", "int x;").rename(tmp_path / name)
+    path = shared_library(tmp_path / "plain.so", "int x;").rename(tmp_path / name)
     client.run(
         f"import ctypes\nx = ctypes.CDLL({os.fsencode(path)!r}.decode('utf-8', 'surrogateescape'))"
     )
@@ -227,7 +218,7 @@ def test_any_name_of_a_file_is_shown_and_does_no_harm(client: Client, tmp_path: 
 
 def test_an_executable_stack_is_told_or_its_refusal_explained(client: Client, tmp_path: Path):
     """Which of the two depends on the C library."""
-    path = build(tmp_path / "libstack.so", "int x;", "-Wl,-z,execstack")
+    path = shared_library(tmp_path / "libstack.so", "int x;", "-Wl,-z,execstack")
     done = client.execute(f"import ctypes\nx = ctypes.CDLL({str(path)!r})")
     if done.content["status"] == "ok":
         assert (

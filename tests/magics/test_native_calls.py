@@ -25,9 +25,7 @@ def numpy(client: Client) -> Client:
 
 
 def report(done) -> dict:
-    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0][MIME]
+    return done.report("native_calls")
 
 
 def rows(done) -> list[dict]:
@@ -169,12 +167,9 @@ def test_an_error_fails_the_cell_and_is_shown_once(numpy: Client):
 
 @pytest.mark.parametrize("option", ["", " --deep"])
 def test_an_interrupt_leaves_nothing_behind(numpy: Client, option: str):
-    begun = numpy.start(
-        f"{MAGIC}{option}\ny = np.add(x, 1)\nprint('on', flush=True)\nwhile 1: pass"
+    done = numpy.interrupt_at(
+        "on", f"{MAGIC}{option}\ny = np.add(x, 1)\nprint('on', flush=True)\nwhile 1: pass"
     )
-    numpy.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    numpy.request("interrupt_request", {}, "control")
-    done = numpy.finish(begun)
     assert done.content["ename"] == "KeyboardInterrupt"
     assert rows(done)
     is_undone(numpy)

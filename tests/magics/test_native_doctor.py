@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 
 pytestmark = pytest.mark.diaphane
 MIME = "application/vnd.diaphane.native_doctor+json"
@@ -75,15 +76,13 @@ worker = threading.Thread(target=load, name='loader'); worker.start(); loaded.wa
 
 def test_a_thread_that_a_library_changed_is_named(launch, tmp_path):
     """The bits are those of one thread and its heirs; this one computes as ever."""
-    (tmp_path / "fast.c").write_text("double twice(double x) { return 2 * x; }\n")
     crt = subprocess.run(
         ["gcc", "-print-file-name=crtfastmath.o"], check=True, capture_output=True, text=True
     )
-    path = str(tmp_path / "libfast.so")
-    command = ["gcc", "-shared", "-fPIC", "-ffast-math", "-o", path, str(tmp_path / "fast.c")]
-    subprocess.run([*command, crt.stdout.strip()], check=True)
+    source = "double twice(double x) { return 2 * x; }\n"
+    path = shared_library(tmp_path / "libfast.so", source, "-ffast-math", crt.stdout.strip())
     client = launch().connect()
-    cell = client.run(THREADS.format(path=path)).content["execution_count"]
+    cell = client.run(THREADS.format(path=str(path))).content["execution_count"]
     worker, child = (client.value(f"{name}.native_id") for name in ("worker", "child"))
 
     def found() -> list[dict]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import pythons
+from support.compiler import WAITER, shared_library
 from support.patience import wait_until
 
 pytestmark = pytest.mark.diaphane
@@ -38,27 +39,6 @@ def hang():
     return held()
 """
 
-WAITS = """
-#include <errno.h>
-#include <pthread.h>
-#include <sys/epoll.h>
-static volatile int interrupted, ready;
-static void *waits(void *_) {
-    struct epoll_event e; int fd = epoll_create1(0);
-    for (;;) { ready = 1; if (epoll_wait(fd, &e, 1, -1) < 0 && errno == EINTR) interrupted++; }
-}
-int begin(void) { pthread_t t; int error = pthread_create(&t, 0, waits, 0); while (!ready); return error; }
-int count(void) { return interrupted; }
-"""
-
-
-def compiled(folder: Path, text: str) -> str:
-    (folder / "code.c").write_text(text)
-    library = folder / "libcode.so"
-    command = ["gcc", "-O1", "-g", "-shared", "-fPIC", "-o", library, folder / "code.c"]
-    subprocess.run(command, check=True)
-    return str(library)
-
 
 def stack(kernel, pid: int, *words: str) -> subprocess.CompletedProcess:
     """`diaphane stack`, run by the binary of a kernel."""
@@ -85,8 +65,9 @@ def status(pid: int, field: str) -> str:
 def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
     kernel = launch()
     client = kernel.connect()
-    library, witness, stop = compiled(tmp_path, SPIN), tmp_path / "witness", tmp_path / "stop"
-    client.run(HANG.format(library=library, witness=str(witness), stop=str(stop).encode()))
+    library = shared_library(tmp_path / "libcode.so", SPIN, "-O1", "-g")
+    witness, stop = tmp_path / "witness", tmp_path / "stop"
+    client.run(HANG.format(library=str(library), witness=str(witness), stop=str(stop).encode()))
     cell = client.start("hang()")
     dumped = wait_until(lambda: witness.exists() and witness.read_text(), "Python's own stack")
 
@@ -100,7 +81,7 @@ def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
     assert names.index("outer_spin") < names.index("held") == names.index("hang") - 1
     assert {row["gil"] for row in found} == {"holder"}
     inner, outer = found[0], found[names.index("outer_spin")]
-    code = str(tmp_path / "code.c")
+    code = str(tmp_path / "libcode.c")
     assert (inner["file"], outer["file"]) == (code, code)
     lines = SPIN.splitlines()
     assert "turns" in lines[inner["line"] - 1] or "access" in lines[inner["line"] - 1]
@@ -112,7 +93,7 @@ def test_a_kernel_that_hangs_in_native_code(launch, tmp_path):
         for thread in dumped.split("most recent call first):\n")
     ]
     assert seen in every, (seen, dumped)
-    assert re.search(r"inner_spin\+0x.*libcode.so  code.c:\d", stack(kernel, kernel.pid).stdout)
+    assert re.search(r"inner_spin\+0x.*libcode.so  libcode.c:\d", stack(kernel, kernel.pid).stdout)
     # It goes on as if nobody had looked.
     assert status(kernel.pid, "TracerPid") == "0"
     assert status(kernel.pid, "State") == "R"
@@ -205,7 +186,8 @@ def test_deep_recursion_is_seen_whole_or_called_a_part(launch, deep: int):
 def test_no_system_call_of_a_sleeping_thread_ends_early(launch, tmp_path):
     kernel = launch()
     client = kernel.connect()
-    client.run(f"import ctypes; lib = ctypes.CDLL({compiled(tmp_path, WAITS)!r}); lib.begin()")
+    library = shared_library(tmp_path / "libwaiter.so", WAITER, "-O2")
+    client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r}); lib.begin()")
     wait_until(
         lambda: "epoll_wait" in functions(report(kernel, kernel.pid, "--all")["rows"]), "it sleeps"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 from support.strace import Strace
 
 pytestmark = pytest.mark.diaphane
@@ -17,9 +18,7 @@ DENY = Path(__file__).parents[1] / "support" / "deny.c"
 
 
 def report(done) -> dict:
-    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0][MIME]
+    return done.report("syscalls")
 
 
 def traced(client: Client, cell: str, line: str = "--list") -> dict:
@@ -121,13 +120,11 @@ def test_calls_and_failures_are_those_of_strace(launch, tmp_path, work: str):
 
 
 def test_counts_are_exact(client: Client, tmp_path):
-    source = tmp_path / "calls.c"
-    source.write_text(
+    source = (
         "#include <unistd.h>\n#include <sys/syscall.h>\n"
         "void calls(int n) { for (int i = 0; i < n; i++) syscall(SYS_getppid); }\n"
     )
-    library = tmp_path / "libcalls.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    library = shared_library(tmp_path / "libcalls.so", source)
     client.run(f"import ctypes; calls = ctypes.CDLL('{library}').calls")
     [row] = traced(client, "calls(12345)", "--trace getppid")["rows"]
     assert (row["calls"], row["library"]) == (12345, "libcalls.so")
@@ -167,10 +164,8 @@ def test_new_processes_and_threads_are_told_with_who_asked_for_them(launch):
 
 
 def test_an_interrupt_reaches_what_waits(client: Client):
-    begun = client.start("%%syscalls\nimport time\nprint('on', flush=True)\ntime.sleep(1000)")
-    client.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    client.request("interrupt_request", {}, "control")
-    assert client.finish(begun).content["ename"] == "KeyboardInterrupt"
+    code = "%%syscalls\nimport time\nprint('on', flush=True)\ntime.sleep(1000)"
+    assert client.interrupt_at("on", code).content["ename"] == "KeyboardInterrupt"
     caught = "next(int(l.split()[1], 16) for l in open('/proc/self/status') if 'SigCgt' in l)"
     assert client.value(f"{caught} >> 30 & 1") == "0"
 

@@ -2,12 +2,12 @@
 
 import errno
 import json
-import subprocess
 import textwrap
 
 import pytest
 
 from support.client import Client
+from support.compiler import WAITER, shared_library
 from support.patience import wait_until
 
 pytestmark = pytest.mark.diaphane
@@ -145,9 +145,7 @@ int refused(void) {
 
 
 def test_threads_that_c_starts(client: Client, kernel, tmp_path):
-    (tmp_path / "births.c").write_text(THREADS_IN_C)
-    library = tmp_path / "libbirths.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "births.c"], check=True)
+    library = shared_library(tmp_path / "libbirths.so", THREADS_IN_C)
     client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r})")
     assert int(client.value("lib.ends()")) == 1500 * 9 + 1500 * 7
     assert int(client.value("lib.refused()")) == errno.EAGAIN
@@ -288,26 +286,8 @@ def test_a_cell_that_hangs_with_the_gil_shows_its_stack(launch):
     assert any("names of threads" in limit for limit in found[MIME]["limits"])
 
 
-WAITER = r"""
-#include <pthread.h>
-#include <errno.h>
-#include <sys/epoll.h>
-static volatile int interrupted, ready;
-static void *waits(void *_) {
-    struct epoll_event e; int fd = epoll_create1(0);
-    for (;;) { ready = 1; if (epoll_wait(fd, &e, 1, -1) < 0 && errno == EINTR) interrupted++; }
-}
-int begin(void) { pthread_t t; int error = pthread_create(&t, 0, waits, 0); while (!ready); return error; }
-int count(void) { return interrupted; }
-"""
-
-
 def test_looking_interrupts_no_system_call(client: Client, tmp_path):
-    (tmp_path / "waiter.c").write_text(WAITER)
-    library = tmp_path / "libwaiter.so"
-    subprocess.run(
-        ["gcc", "-O2", "-shared", "-fPIC", "-o", library, tmp_path / "waiter.c"], check=True
-    )
+    library = shared_library(tmp_path / "libwaiter.so", WAITER, "-O2")
     client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r}); lib.begin()")
 
     def asleep() -> bool:

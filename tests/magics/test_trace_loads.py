@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 from support.strace import Strace
 
 pytestmark = pytest.mark.diaphane
@@ -23,9 +23,7 @@ void *opener(const char *path) {
 
 
 def report(done) -> dict:
-    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0][MIME]
+    return done.report("trace_loads")
 
 
 def lines(done) -> list[str]:
@@ -34,11 +32,8 @@ def lines(done) -> list[str]:
 
 
 def fixture(folder: Path) -> str:
-    (folder / "opener.c").write_text(OPENER)
-    (folder / "other.c").write_text("int other = 1;")
-    for name in ("opener", "other"):
-        command = ["gcc", "-shared", "-fPIC", "-o", f"lib{name}.so", f"{name}.c"]
-        subprocess.run(command, cwd=folder, check=True)
+    shared_library(folder / "libopener.so", OPENER)
+    shared_library(folder / "libother.so", "int other = 1;")
     return f"import ctypes\nctypes.CDLL('{folder}/libopener.so').opener(b'{folder}/libother.so')"
 
 
@@ -91,10 +86,8 @@ def test_opens_and_loads_are_those_of_strace(cell: str, launch, tmp_path: Path):
 
 
 def test_an_import_that_fails_halfway_is_told_and_fails_the_cell(client: Client, tmp_path: Path):
-    (tmp_path / "broken.c").write_text("int broken = 1;")
     suffix = client.value("__import__('sysconfig').get_config_var('EXT_SUFFIX')").strip("'")
-    command = ["gcc", "-shared", "-fPIC", "-o", f"broken{suffix}", "broken.c"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    shared_library(tmp_path / f"broken{suffix}", "int broken = 1;")
     client.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})")
     done = client.execute("%%trace_loads\nimport broken")
     assert done.content["ename"] == "ImportError"
@@ -109,10 +102,9 @@ def test_an_import_that_fails_halfway_is_told_and_fails_the_cell(client: Client,
 
 
 def test_an_interrupt_ends_the_cell_and_the_trace(client: Client):
-    begun = client.start("%%trace_loads\nimport _lsprof\nprint('on', flush=True)\nwhile True: pass")
-    client.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    client.request("interrupt_request", {}, "control")
-    done = client.finish(begun)
+    done = client.interrupt_at(
+        "on", "%%trace_loads\nimport _lsprof\nprint('on', flush=True)\nwhile True: pass"
+    )
     assert done.content["ename"] == "KeyboardInterrupt"
     assert [row["requester"] for row in report(done)["rows"]] in (["import _lsprof"], [])
     assert client.run("%%trace_loads\nx = 1").content["status"] == "ok"

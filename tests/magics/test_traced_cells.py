@@ -3,13 +3,13 @@ the magic, and the report is there, complete and true."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 
 pytestmark = pytest.mark.diaphane
 MAGICS = ["trace_loads", "syscalls"]
@@ -28,16 +28,9 @@ __attribute__((constructor)) static void ring(void) { raise(SIGUSR1); }
 """
 
 
-def report(done, magic: str) -> dict:
-    mime = f"application/vnd.diaphane.{magic}+json"
-    found = [m["data"] for m in done.all("execute_result") if mime in m["data"]]
-    assert len(found) == 1, done.trace
-    return found[0][mime]
-
-
 def run(client: Client, magic: str, cell: str):
     done = client.execute(f"%%{magic}{' --list' if magic == 'syscalls' else ''}\n{cell}")
-    return done, report(done, magic)
+    return done, done.report(magic)
 
 
 def opened(found: dict, magic: str, name: str) -> bool:
@@ -56,14 +49,6 @@ def untouched(client: Client):
     """Nothing of the recording is left: no handler of SIGSYS, and the linker's function as it was."""
     caught = "next(int(l.split()[1], 16) for l in open('/proc/self/status') if 'SigCgt' in l)"
     assert client.value(f"{caught} >> 30 & 1") == "0"
-
-
-def compiled(folder: Path, name: str, source: str, *options: str) -> Path:
-    (folder / "source.c").write_text(source)
-    made = folder / name
-    command = ["gcc", "-shared", "-fPIC", *options, "-o", str(made), "source.c"]
-    subprocess.run(command, cwd=folder, check=True)
-    return made
 
 
 @pytest.mark.parametrize("magic", MAGICS)
@@ -88,7 +73,7 @@ def test_children_that_crash(client: Client, magic: str):
 
 @pytest.mark.parametrize("magic", MAGICS)
 def test_an_import_that_fails_halfway(client: Client, magic: str, tmp_path: Path):
-    library = compiled(tmp_path, "libhalf.so", "int half = 1;")
+    library = shared_library(tmp_path / "libhalf.so", "int half = 1;")
     (tmp_path / "halfway.py").write_text(
         f"import ctypes\nctypes.CDLL({str(library)!r})\nraise RuntimeError('halfway')\n"
     )
@@ -101,9 +86,8 @@ def test_an_import_that_fails_halfway(client: Client, magic: str, tmp_path: Path
 
 @pytest.mark.parametrize("magic", MAGICS)
 def test_a_module_whose_initialiser_raises(client: Client, magic: str, tmp_path: Path):
-    include = client.value("__import__('sysconfig').get_path('include')").strip("'")
     suffix = client.value("__import__('sysconfig').get_config_var('EXT_SUFFIX')").strip("'")
-    compiled(tmp_path, f"raises{suffix}", RAISES, f"-I{include}")
+    shared_library(tmp_path / f"raises{suffix}", RAISES)
     client.run(f"import sys\nsys.path.insert(0, {str(tmp_path)!r})")
     done, found = run(client, magic, "import raises")
     assert (done.content["ename"], done.content["evalue"]) == ("ValueError", "not today")
@@ -113,7 +97,7 @@ def test_a_module_whose_initialiser_raises(client: Client, magic: str, tmp_path:
 
 @pytest.mark.parametrize("magic", MAGICS)
 def test_a_library_whose_initialiser_raises_a_signal(client: Client, magic: str, tmp_path: Path):
-    library = compiled(tmp_path, "librings.so", RINGS)
+    library = shared_library(tmp_path / "librings.so", RINGS)
     client.run(
         "import ctypes, signal\n"
         "def stop(*_): raise InterruptedError('rang')\n"
@@ -140,12 +124,9 @@ def test_an_interrupt_while_children_and_threads_run(client: Client, magic: str)
         "print('on', flush=True)\n"
         "child.wait()"
     )
-    begun = client.start(f"%%{magic}\n{cell}")
-    client.until(lambda: "on" in begun.text(), "the cell's output", begun)
-    client.request("interrupt_request", {}, "control")
-    done = client.finish(begun)
+    done = client.interrupt_at("on", f"%%{magic}\n{cell}")
     assert done.content["ename"] == "KeyboardInterrupt"
-    assert processes(report(done, magic), magic) == 1
+    assert processes(done.report(magic), magic) == 1
     client.run("over.set(); waiter.join(); child.kill(); child.wait()")
     # The last of its threads takes the handler away when it ends, which is after Python has joined it.
     client.until(lambda: client.value(CAUGHT) == "0", "the end of the thread")

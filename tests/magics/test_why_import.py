@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 
 pytestmark = pytest.mark.diaphane
 MODULE = """
@@ -17,18 +16,6 @@ int dep(void);
 static struct PyModuleDef spam = {PyModuleDef_HEAD_INIT, "spam", NULL, 0, NULL};
 PyMODINIT_FUNC PyInit_spam(void) { return dep() ? PyModule_Create(&spam) : NULL; }
 """
-
-
-def build(folder: Path, output: str, source: str, *options: str) -> Path:
-    """Compile a shared library."""
-    source_file = folder / f"{Path(output).name}.c"
-    source_file.write_text(source)
-    path = folder / output
-    path.parent.mkdir(exist_ok=True)
-    include = f"-I{sysconfig.get_path('include')}"
-    command = ["gcc", "-shared", "-fPIC", include, "-o", str(path), str(source_file), *options]
-    subprocess.run(command, check=True)
-    return path
 
 
 def explained(client: Client, cell: str) -> tuple[dict, str]:
@@ -43,19 +30,17 @@ def explained(client: Client, cell: str) -> tuple[dict, str]:
 
 def test_a_library_that_is_elsewhere(client: Client, tmp_path: Path):
     """The module needs one that needs another, which is not where the linker looks."""
-    dep = build(
-        tmp_path,
-        "lib/libspamdep.so.1",
+    dep = shared_library(
+        tmp_path / "lib/libspamdep.so.1",
         "int inner(void) { return 1; }",
         "-Wl,-soname,libspamdep.so.1",
     )
-    middle = build(
-        tmp_path,
-        "libspammiddle.so",
+    middle = shared_library(
+        tmp_path / "libspammiddle.so",
         "int inner(void); int dep(void) { return inner(); }",
         str(dep),
     )
-    build(tmp_path, "spam.so", MODULE, str(middle), "-Wl,-rpath,$ORIGIN")
+    shared_library(tmp_path / "spam.so", MODULE, str(middle), "-Wl,-rpath,$ORIGIN")
     cell = f"import os, sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
     cell += f"os.environ['LD_LIBRARY_PATH'] = {str(dep.parent)!r}\nimport spam"
     row, shown = explained(client, cell)
@@ -72,8 +57,12 @@ def test_a_library_that_is_elsewhere(client: Client, tmp_path: Path):
 
 def test_a_library_that_ctypes_needs(client: Client, tmp_path: Path):
     """The exception does not tell what was asked for; the kernel has heard it."""
-    dep = build(tmp_path, "libgone.so.1", "int dep(void) { return 1; }", "-Wl,-soname,libgone.so.1")
-    user = build(tmp_path, "libasks.so", "int dep(void); int use(void) { return dep(); }", str(dep))
+    dep = shared_library(
+        tmp_path / "libgone.so.1", "int dep(void) { return 1; }", "-Wl,-soname,libgone.so.1"
+    )
+    user = shared_library(
+        tmp_path / "libasks.so", "int dep(void); int use(void) { return dep(); }", str(dep)
+    )
     dep.unlink()
     row, shown = explained(client, f"import ctypes\nctypes.CDLL({str(user)!r})")
     assert row["required_by"] == str(user)
@@ -90,9 +79,11 @@ def test_a_version_that_the_loaded_copy_lacks(client: Client, tmp_path: Path):
         (tmp_path / "egg.map").write_text(versions)
         source = "".join(f"void egg{n}(void) {{}}\n" for n in range(1, number + 1))
         options = ("-Wl,-soname,libegg.so.1", f"-Wl,--version-script={tmp_path / 'egg.map'}")
-        build(tmp_path, f"{number}/libegg.so.1", source, *options)
+        shared_library(tmp_path / f"{number}/libegg.so.1", source, *options)
     new = tmp_path / "2" / "libegg.so.1"
-    user = build(tmp_path, "libuser.so", "void egg2(void); void use(void) { egg2(); }", str(new))
+    user = shared_library(
+        tmp_path / "libuser.so", "void egg2(void); void use(void) { egg2(); }", str(new)
+    )
     old = tmp_path / "1" / "libegg.so.1"
     client.run(f"import ctypes\nold = ctypes.CDLL({str(old)!r})")
     client.run(f"import os\nos.environ['LD_LIBRARY_PATH'] = {str(new.parent)!r}")
@@ -107,8 +98,8 @@ def test_a_version_that_the_loaded_copy_lacks(client: Client, tmp_path: Path):
 
 
 def test_a_symbol_that_nobody_defines(client: Client, tmp_path: Path):
-    user = build(
-        tmp_path, "libwants.so", "void _ZN4spam3hamEv(void); void use(void) { _ZN4spam3hamEv(); }"
+    user = shared_library(
+        tmp_path / "libwants.so", "void _ZN4spam3hamEv(void); void use(void) { _ZN4spam3hamEv(); }"
     )
     row, shown = explained(client, f"import ctypes\nctypes.CDLL({str(user)!r})")
     assert (row["kind"], row["missing"], row["required_by"]) == (
@@ -120,8 +111,10 @@ def test_a_symbol_that_nobody_defines(client: Client, tmp_path: Path):
 
 
 def test_a_symbol_that_another_library_hides(client: Client, tmp_path: Path):
-    hidden = build(tmp_path, "libhidden.so", "void hidden_ham(void) {}")
-    user = build(tmp_path, "libseeks.so", "void hidden_ham(void); void use(void) { hidden_ham(); }")
+    hidden = shared_library(tmp_path / "libhidden.so", "void hidden_ham(void) {}")
+    user = shared_library(
+        tmp_path / "libseeks.so", "void hidden_ham(void); void use(void) { hidden_ham(); }"
+    )
     cell = f"import ctypes\nhidden = ctypes.CDLL({str(hidden)!r})\nctypes.CDLL({str(user)!r})"
     row, shown = explained(client, cell)
     assert [one["path"] for one in row["candidates"]] == [str(hidden)]
@@ -130,8 +123,8 @@ def test_a_symbol_that_another_library_hides(client: Client, tmp_path: Path):
 
 
 def test_a_symbol_of_another_python(client: Client, tmp_path: Path):
-    user = build(
-        tmp_path, "libabi.so", "void _PyOld_Thing(void); void use(void) { _PyOld_Thing(); }"
+    user = shared_library(
+        tmp_path / "libabi.so", "void _PyOld_Thing(void); void use(void) { _PyOld_Thing(); }"
     )
     row, _ = explained(client, f"import ctypes\nctypes.CDLL({str(user)!r})")
     assert "install a build" in row["fix"]
@@ -140,7 +133,7 @@ def test_a_symbol_of_another_python(client: Client, tmp_path: Path):
 
 def test_no_room_for_thread_local_variables(client: Client, tmp_path: Path):
     source = '__attribute__((tls_model("initial-exec"))) __thread char room[99000];\nchar *use(void) { return room; }'
-    path = build(tmp_path, "libtls.so", source)
+    path = shared_library(tmp_path / "libtls.so", source)
     row, shown = explained(client, f"import ctypes\nctypes.CDLL({str(path)!r})")
     assert (row["kind"], row["missing"]) == ("static TLS", "99000 bytes of static TLS")
     assert "glibc.rtld.optional_static_tls=" in shown
@@ -163,7 +156,7 @@ def test_a_file_that_is_no_library_for_us(
 ):
     path = tmp_path / "broken.so"
     if content == b"class":
-        image = bytearray(build(tmp_path, "good.so", "int x;").read_bytes())
+        image = bytearray(shared_library(tmp_path / "good.so", "int x;").read_bytes())
         image[4] = 1
         content = bytes(image)
     path.write_bytes(content)
@@ -173,7 +166,9 @@ def test_a_file_that_is_no_library_for_us(
 
 
 def test_a_library_that_is_no_module(client: Client, tmp_path: Path):
-    build(tmp_path, "renamed_module.so", MODULE.replace("dep()", "1").replace("int 1;", ""))
+    shared_library(
+        tmp_path / "renamed_module.so", MODULE.replace("dep()", "1").replace("int 1;", "")
+    )
     cell = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport renamed_module"
     row, shown = explained(client, cell)
     # From 3.15 on there is another name that would do.

@@ -7,18 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.client import Client
-from support.debugger import Debugger
+from support.debugger import CELL, Debugger
 
 pytestmark = pytest.mark.feature("debugger")
-
-CELL = """
-def double(n):
-    twice = n * 2
-    return twice
-
-answer = double(21)
-after = answer + 1
-"""
 
 
 @pytest.fixture

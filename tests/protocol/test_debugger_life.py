@@ -10,19 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from support.debugger import Debugger
+from support.debugger import CELL, Debugger
 from support.patience import wait_until
 
 pytestmark = pytest.mark.feature("debugger")
-
-CELL = """
-def double(n):
-    twice = n * 2
-    return twice
-
-answer = double(21)
-after = answer + 1
-"""
 
 
 @pytest.fixture

@@ -162,6 +162,13 @@ class Client:
         self.until(lambda: exchange.answered, f"answer to {exchange.request['msg_type']}", exchange)
         return exchange
 
+    def interrupt_at(self, word: str, code: str) -> Exchange:
+        """Run a cell, and interrupt it when it has printed this word."""
+        begun = self.start(code)
+        self.until(lambda: word in begun.text(), f"the cell's {word!r}", begun)
+        self.request("interrupt_request", {}, "control")
+        return self.finish(begun)
+
     def until(
         self,
         condition: Callable[[], Any],

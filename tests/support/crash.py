@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
 from support.client import Client
+from support.compiler import shared_library
 from support.exchange import Exchange
 from support.patience import PATIENCE
 from support.process import Kernel
@@ -90,12 +89,7 @@ def library(folder: Path) -> Path:
     """The functions, as a shared library."""
     made = folder / "libways.so"
     if not made.exists():
-        source = folder / "ways.c"
-        source.write_text(SOURCE)
-        compiler = shutil.which("cc")
-        assert compiler, "the tests need a C compiler"
-        command = [compiler, "-shared", "-fPIC", "-g", "-O0", "-w", "-pthread", "-o", made, source]
-        subprocess.run(command, check=True)
+        shared_library(made, SOURCE, "-g", "-O0", "-w", "-pthread")
     return made
 
 
@@ -103,11 +97,7 @@ def plus_library(folder: Path) -> Path:
     """The one in C++."""
     made = folder / "libplus.so"
     if not made.exists():
-        source = folder / "plus.cc"
-        source.write_text(PLUS)
-        compiler = shutil.which("c++")
-        assert compiler, "the tests need a C++ compiler"
-        subprocess.run([compiler, "-shared", "-fPIC", "-g", "-w", "-o", made, source], check=True)
+        shared_library(made, PLUS, "-g", "-w", compiler="g++")
     return made
 
 

@@ -8,6 +8,15 @@ from typing import Any
 from support.client import Client
 from support.exchange import Exchange, Message
 
+CELL = """
+def double(n):
+    twice = n * 2
+    return twice
+
+answer = double(21)
+after = answer + 1
+"""
+
 
 class Debugger:
     """One front end's debugging, by its client."""

@@ -66,6 +66,13 @@ class Exchange:
         """The text of the only execute_result."""
         return self.one("execute_result")["data"]["text/plain"]
 
+    def report(self, magic: str) -> dict[str, Any]:
+        """The only report of a magic among the values that were shown."""
+        kind = f"application/vnd.diaphane.{magic}+json"
+        found = [c["data"][kind] for c in self.all("execute_result") if kind in c["data"]]
+        assert len(found) == 1, f"{len(found)} reports of {magic} in {self.trace}"
+        return found[0]
+
 
 def word(message: Message) -> str:
     """The type of a message; for a status the state, for a stream its name."""

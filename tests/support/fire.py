@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 from pathlib import Path
 
 from support.client import Client
+from support.compiler import shared_library
 
 BEGIN = """
 import _ctypes, collections, ctypes, gc, os, signal, subprocess, sys, threading, time
@@ -97,9 +97,7 @@ for one in burning: one.join()
 def light(client: Client, folder: Path, names: list[str]) -> None:
     """Begin the fires of these names; the folder is the kernel's."""
     if "libraries" in names:
-        (folder / "fire.c").write_text("int twice(int n) { return 2 * n; }")
-        command = ["gcc", "-shared", "-fPIC", "-o", "fire.so", "fire.c"]
-        subprocess.run(command, check=True, cwd=folder)
+        shared_library(folder / "fire.so", "int twice(int n) { return 2 * n; }")
     client.run(BEGIN)
     for name in names:
         client.run(FIRES[name])

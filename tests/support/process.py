@@ -126,6 +126,12 @@ class Kernel:
         tasks = Path(f"/proc/{self.pid}/task")
         return {int(t.name): (t / "comm").read_text().strip() for t in tasks.iterdir()}
 
+    def memory(self, address: int, size: int) -> bytes:
+        """Bytes of the process, read from outside."""
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(address)
+            return memory.read(size)
+
     @property
     def rss(self) -> int:
         """Resident memory in bytes."""
