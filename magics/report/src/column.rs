@@ -103,6 +103,11 @@ impl Column {
         }
     }
 
+    /// A column for a field that is described elsewhere.
+    pub const fn of(field: Field, rank: u8) -> Self {
+        Self::new(field.key, field.show, rank).means(field.meaning, field.source)
+    }
+
     /// With the meaning of its field, and how it is known.
     pub const fn means(self, meaning: &'static str, source: &'static str) -> Self {
         Self {

@@ -29,8 +29,24 @@ pub struct Schema {
     pub facts: &'static [Field],
 }
 
+impl Rows {
+    /// The rows that a report has without any option.
+    pub const fn new(columns: &'static [Column], fields: &'static [Field]) -> Self {
+        Self {
+            with: "",
+            columns,
+            fields,
+        }
+    }
+
+    /// With these options.
+    pub const fn with(self, with: &'static str) -> Self {
+        Self { with, ..self }
+    }
+}
+
 impl Schema {
-    /// For a magic whose rows have one form.
+    /// The forms that rows can have, and what holds for all of them.
     pub const fn new(rows: &'static [Rows], facts: &'static [Field]) -> Self {
         Self { rows, facts }
     }
@@ -191,29 +207,28 @@ mod tests {
 
     const SCHEMA: Schema = Schema::new(
         &[
-            Rows {
-                with: "",
-                columns: &[Column::new("size", Show::Bytes, 0).means("how large it is", "the file")],
-                fields: &[Field::new(
+            Rows::new(
+                &[Column::new("size", Show::Bytes, 0).means("how large it is", "the file")],
+                &[Field::new(
                     "base",
                     Show::Address,
                     "where it begins",
                     "the linker",
                 )],
-            },
-            Rows {
-                with: "--tree",
-                columns: &[
+            ),
+            Rows::new(
+                &[
                     Column::new("base", Show::Address, 0),
                     Column::new("size", Show::Bytes, 1),
                 ],
-                fields: &[Field::new(
+                &[Field::new(
                     "depth",
                     Show::Number,
                     "how deep it lies",
                     "the tree",
                 )],
-            },
+            )
+            .with("--tree"),
         ],
         &[Field::new("total", Show::Bytes, "the sum", "the rows")],
     );

@@ -1,6 +1,8 @@
 //! What recordings of a cell share: what is hooked, the arguments that are kept, and who held the GIL.
 
 pub(crate) mod arguments;
+#[rustfmt::skip]
+pub(crate) mod fields;
 pub(crate) mod gil_watch;
 pub(crate) mod hook_plan;
 pub(crate) mod sample_rate;

@@ -4,16 +4,8 @@ use diaphane_report::{Column, Field, Rows, Schema, Show};
 
 pub(super) const SCHEMA: Schema = Schema::new(
     &[
-        Rows {
-            with: "",
-            columns: COLUMNS,
-            fields: FIELDS,
-        },
-        Rows {
-            with: "--at ADDR",
-            columns: AT,
-            fields: AT_FIELDS,
-        },
+        Rows::new(COLUMNS, FIELDS),
+        Rows::new(AT, AT_FIELDS).with("--at ADDR"),
     ],
     FACTS,
 );

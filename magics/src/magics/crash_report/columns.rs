@@ -2,39 +2,32 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: COLUMNS,
-        fields: FIELDS,
-    }],
-    FACTS,
-);
+use crate::stacks::fields;
+
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
 /// Those by which two crashes are compared.
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("function", Show::Text, 0)
-        .means("the function; null where no symbol covers the address", "the code object; the library's symbols"),
+    Column::of(fields::FUNCTION, 0),
     Column::new("library", Show::Text, 1)
         .means("the library of a native function", "/proc/PID/maps"),
-    Column::new("file", Show::Path, 2)
-        .means("the source file", "the code object; DWARF, where the library has debug information (gcc -g)"),
+    Column::of(fields::FILE, 2),
 ];
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
-    Field::new("tid", Show::Number, "the thread's number (TID)", "/proc/PID/task"),
+    fields::TID,
     Field::new("thread", Show::Text, "its name", "/proc/PID/task/TID/comm"),
     Field::new("crashed", Show::Flag, "whether this thread had the fault", "the signal handler"),
     Field::new("state", Show::Text, "R runs, S sleeps, D waits for a device", "/proc/PID/task/TID/stat"),
-    Field::new("depth", Show::Number, "how far the function is from the innermost one, which has 0", "the stack"),
-    Field::new("kind", Show::Text, "python or native", "the interpreter's frames, the stack"),
-    Field::new("line", Show::Number, "the line that runs or calls", "the code object; DWARF"),
+    fields::DEPTH,
+    fields::KIND,
+    fields::LINE,
     Field::new("cell", Show::Number, "the number of the cell whose line it is", "the black box"),
-    Field::new("offset", Show::Number, "bytes from the beginning of a native function, or of the library where it has no name", "the stack"),
-    Field::new("found", Show::Text, "exact, or guess where code without unwind information was crossed; null for a Python function", "the unwinder"),
-    Field::new("gil", Show::Text, "whether the thread is its holder, is waiting for it, or none of both", "the interpreter's structures"),
+    fields::OFFSET,
+    fields::FOUND,
+    fields::GIL,
 ];
 
 #[rustfmt::skip]

@@ -2,18 +2,12 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
+use crate::libraries::fields::PACKAGE_VERSION;
+
 pub(super) const SCHEMA: Schema = Schema::new(
     &[
-        Rows {
-            with: "",
-            columns: COLUMNS,
-            fields: FIELDS,
-        },
-        Rows {
-            with: "--sym NAME",
-            columns: BINDINGS,
-            fields: &[],
-        },
+        Rows::new(COLUMNS, FIELDS),
+        Rows::new(BINDINGS, &[]).with("--sym NAME"),
     ],
     FACTS,
 );
@@ -68,7 +62,7 @@ pub(super) const COLUMNS: &[Column] = &[
 const FIELDS: &[Field] = &[
     Field::new("stem", Show::Text, "the name without the hash that wheels put into it", "the name"),
     Field::new("module", Show::Text, "the name under which Python imported it", "an audit hook of Python, else sys.modules"),
-    Field::new("package_version", Show::Text, "the version of that package", "RECORD, conda-meta, /var/lib/dpkg"),
+    PACKAGE_VERSION,
     Field::new("package_manager", Show::Text, "pip, conda or dpkg", "whose list has the file"),
     Field::new("runtime", Show::Text, "OpenBLAS, MKL, BLIS, or an OpenMP runtime", "its symbols, as threadpoolctl knows them"),
     Field::new("api", Show::Text, "blas or openmp", "its symbols"),

@@ -2,14 +2,7 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: COLUMNS,
-        fields: FIELDS,
-    }],
-    FACTS,
-);
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[

@@ -2,14 +2,7 @@
 
 use diaphane_report::{Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: &[],
-        fields: FIELDS,
-    }],
-    FACTS,
-);
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(&[], FIELDS)], FACTS);
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[

@@ -2,14 +2,9 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: COLUMNS,
-        fields: FIELDS,
-    }],
-    FACTS,
-);
+use crate::recording::fields::ELAPSED_NS;
+
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
@@ -47,7 +42,7 @@ const FACTS: &[Field] = &[
     Field::new("joined_pct", Show::Number, "samples in which assembly without unwind information was crossed by a return address that fits, in per cent", "the unwinder"),
     Field::new("gil_wait_pct", Show::Number, "samples that waited for the GIL, in per cent", "samples"),
     Field::new("python_unplaced_pct", Show::Number, "samples whose Python functions have no place in the native stack, in per cent", "samples"),
-    Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
+    ELAPSED_NS,
     Field::new("sampler_cpu_ns", Show::Time, "the CPU time of sampling itself", "the clock of the sampling thread"),
     Field::new("children", Show::Number, "processes below this one that used CPU time meanwhile: those that are still there, and those that were seen and have ended", "/proc/PID/stat"),
     Field::new("children_cpu_ns", Show::Time, "the CPU time that they used, of which there are no samples", "/proc/PID/stat, getrusage"),

@@ -2,14 +2,7 @@
 
 use diaphane_report::{Column, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "--time",
-        columns: COLUMNS,
-        fields: &[],
-    }],
-    &[],
-);
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, &[]).with("--time")], &[]);
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[

@@ -2,14 +2,7 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: COLUMNS,
-        fields: &[],
-    }],
-    FACTS,
-);
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, &[])], FACTS);
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[

@@ -2,18 +2,12 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
+use crate::recording::fields::ELAPSED_NS;
+
 pub(super) const SCHEMA: Schema = Schema::new(
     &[
-        Rows {
-            with: "",
-            columns: GROUPED,
-            fields: &[ERROR_NAMES],
-        },
-        Rows {
-            with: "--list or --strace",
-            columns: LISTED,
-            fields: EACH,
-        },
+        Rows::new(GROUPED, &[ERROR_NAMES]),
+        Rows::new(LISTED, EACH).with("--list or --strace"),
     ],
     FACTS,
 );
@@ -84,7 +78,7 @@ const FACTS: &[Field] = &[
     Field::new("source", Show::Text, "syscall user dispatch, or audit events where Linux or a sandbox does not dispatch calls", "diaphane"),
     Field::new("calls", Show::Number, "how many calls were made", "the handler, else audit events"),
     Field::new("shown", Show::Number, "how many of them --trace selects", "the rows"),
-    Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
+    ELAPSED_NS,
     Field::new("files", Show::Records, "each open: path, error, writes (whether it was opened for writing), began_ns, took_ns, tid", "the handler"),
     Field::new("started", Show::Records, "processes and threads that were started: kind, id (null if the call had not returned), by (the thread that started it), began_ns, followed (whether its own calls are recorded)", "the handler"),
     Field::new("threads", Show::List, "the threads whose calls were recorded", "the handler"),

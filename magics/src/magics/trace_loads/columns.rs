@@ -2,23 +2,14 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
+use crate::libraries::fields::PACKAGE_VERSION;
+use crate::recording::fields::ELAPSED_NS;
+
 pub(super) const SCHEMA: Schema = Schema::new(
     &[
-        Rows {
-            with: "",
-            columns: COLUMNS,
-            fields: FIELDS,
-        },
-        Rows {
-            with: "--files",
-            columns: FILES,
-            fields: FILE_FIELDS,
-        },
-        Rows {
-            with: "--tree",
-            columns: TREE,
-            fields: TREE_FIELDS,
-        },
+        Rows::new(COLUMNS, FIELDS),
+        Rows::new(FILES, FILE_FIELDS).with("--files"),
+        Rows::new(TREE, TREE_FIELDS).with("--tree"),
     ],
     FACTS,
 );
@@ -64,7 +55,7 @@ pub(super) const COLUMNS: &[Column] = &[
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     Field::new("event", Show::Text, "map, or dlopen for a call that loaded nothing", "diaphane"),
-    Field::new("package_version", Show::Text, "the version of that package", "RECORD, conda-meta, /var/lib/dpkg"),
+    PACKAGE_VERSION,
     Field::new("needed_by", Show::Text, "the library that needs it", "DT_NEEDED"),
     Field::new("chain", Show::List, "the modules that were being imported, the outermost first", "Python's audit events"),
     Field::new("missed_files", Show::List, "the files that were tried in vain before", "as the fact opens_source says"),
@@ -122,7 +113,7 @@ const TREE_FIELDS: &[Field] = &[
 #[rustfmt::skip]
 const FACTS: &[Field] = &[
     Field::new("counts", Show::Object, "libraries, unloaded, bytes, calls and calls_failed of dlopen, opens and opens_failed, the linker's own among them; processes and threads that were started, null where system calls are not seen", "the rows, the system calls"),
-    Field::new("elapsed_ns", Show::Time, "how long the cell ran", "the clock"),
+    ELAPSED_NS,
     Field::new("source", Show::Text, "hook, or list where the linker could not be hooked", "diaphane"),
     Field::new("opens_source", Show::Text, "syscall where the opens were seen, inferred where they are computed again by the linker's rules", "diaphane"),
 ];

@@ -2,14 +2,10 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(
-    &[Rows {
-        with: "",
-        columns: COLUMNS,
-        fields: FIELDS,
-    }],
-    FACTS,
-);
+use crate::code::fields;
+use crate::libraries::fields::PACKAGE_VERSION;
+
+pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
@@ -23,12 +19,9 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("the symbol there, demangled; null where no symbol covers the address", ".symtab of the file, else the exported names"),
     Column::new("source", Show::Path, 2).optional()
         .means("file and line together", "Python's code object, else DWARF in the file"),
-    Column::new("lib", Show::Text, 4).titled("library").at_least(14).optional()
-        .means("the library of the function", "the dynamic linker (link_map)"),
-    Column::new("package", Show::Text, 7).with("package_version").optional()
-        .means("the package that installed the library", "RECORD, conda-meta, /var/lib/dpkg"),
-    Column::new("size", Show::Number, 6).optional()
-        .means("the bytes of the function", "the symbol"),
+    Column::of(fields::LIB, 4).titled("library").at_least(14).optional(),
+    Column::of(fields::PACKAGE, 7).with("package_version").optional(),
+    Column::of(fields::SIZE, 6).optional(),
     Column::new("isa_used", Show::List, 3).titled("isa").optional()
         .means("the parts of the instruction set that the function uses, the widest first", "the decoded code"),
     Column::new("bound", Show::Text, 5).titled("variant").optional()
@@ -37,16 +30,15 @@ pub(super) const COLUMNS: &[Column] = &[
         .means("the function that the loop calls for each item", "the ufunc's data"),
     Column::new("addr", Show::Address, 10).optional()
         .means("the C function", "CPython's structures (the method table, the slot, the getter), ctypes, the ufunc's table of loops"),
-    Column::new("offset", Show::Number, 11).optional()
-        .means("bytes from the beginning of the symbol to addr", "the symbol"),
+    Column::of(fields::OFFSET, 11).optional(),
 ];
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     Field::new("dtypes", Show::Text, "the same as types, in names", "the ufunc"),
-    Field::new("symbol", Show::Text, "the symbol as it is in the file", ".symtab of the file, else the exported names"),
-    Field::new("lib_path", Show::Path, "the file of the library", "the dynamic linker (link_map)"),
-    Field::new("package_version", Show::Text, "the version of that package", "RECORD, conda-meta, /var/lib/dpkg"),
+    fields::SYMBOL,
+    fields::LIB_PATH,
+    PACKAGE_VERSION,
     Field::new("file", Show::Path, "the source file", "Python's code object, else DWARF in the file"),
     Field::new("line", Show::Number, "the line where the function begins", "Python's code object, else DWARF in the file"),
     Field::new("isa", Show::Object, "how many instructions belong to scalar, sse, avx, avx2 and avx512, and how many are packed (work on several items)", "the decoded code"),
@@ -55,6 +47,6 @@ const FIELDS: &[Field] = &[
 
 #[rustfmt::skip]
 const FACTS: &[Field] = &[
-    Field::new("target", Show::Text, "what was asked for", "the line"),
-    Field::new("dtype", Show::Text, "the argument of --dtype", "the line"),
+    fields::TARGET,
+    fields::DTYPE,
 ];
