@@ -44,18 +44,8 @@ pub fn call_frames(data: &[u8]) {
         registers.set(number, Some(start + 64));
     }
     let word = |byte: &u8| whole.start + usize::from(*byte) * 5 % CODE;
-    let copy = Snapshot {
-        registers,
-        start,
-        stack: table
-            .iter()
-            .map(word)
-            .flat_map(usize::to_ne_bytes)
-            .collect(),
-        noted: Vec::new(),
-        signalled: false,
-        floor: None,
-    };
+    let stack = table.iter().map(word).flat_map(usize::to_ne_bytes);
+    let copy = Snapshot::new(registers, start, stack.collect());
     let _ = Unwinder::new(&[library]).unwind(copy);
 }
 

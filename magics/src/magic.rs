@@ -67,6 +67,13 @@ pub(crate) struct User<'a, 'py> {
     pub namespace: &'a Bound<'py, PyDict>,
 }
 
+impl<'a, 'py> User<'a, 'py> {
+    /// With these variables.
+    pub fn new(py: Python<'py>, namespace: &'a Bound<'py, PyDict>) -> Self {
+        Self { py, namespace }
+    }
+}
+
 impl<'a, 'py> Context<'a, 'py> {
     /// Python, for a magic that cannot answer without.
     pub fn user(&self) -> Result<User<'a, 'py>, Error> {

@@ -56,13 +56,6 @@ impl Stop {
                 registers.set(number, Some(*value));
             }
         }
-        Snapshot {
-            registers,
-            start: self.start,
-            stack: self.stack.clone(),
-            noted: Vec::new(),
-            signalled: false,
-            floor: None,
-        }
+        Snapshot::new(registers, self.start, self.stack.clone())
     }
 }

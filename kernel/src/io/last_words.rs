@@ -71,11 +71,7 @@ impl Io {
             .next()
             .map(|(_, cell)| cell.parent);
         for (stream, text) in self.kernel.capture.read_last() {
-            let content = publish::Stream {
-                name: stream.name(),
-                text: &text,
-            };
-            self.publish(parent.as_deref(), Outgoing::new("stream", &content));
+            self.publish_text(parent.as_deref(), stream, &text);
         }
         forget(parent);
     }
@@ -87,13 +83,7 @@ impl Io {
                 stream,
                 parent,
                 text,
-            } => {
-                let content = publish::Stream {
-                    name: stream.name(),
-                    text,
-                };
-                self.publish(parent.as_deref(), Outgoing::new("stream", &content));
-            }
+            } => self.publish_text(parent.as_deref(), *stream, text),
             Item::Publish { parent, message } => self.publish(parent.as_deref(), message.clone()),
             Item::Reply {
                 channel,

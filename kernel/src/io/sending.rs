@@ -10,7 +10,7 @@ use diaphane_wire::{Channel, Frames, Message, Outgoing, publish};
 
 use super::subscribers::MOST_UNREAD;
 use super::{FAREWELL, Io};
-use crate::outbox::{Item, Mail};
+use crate::outbox::{Item, Mail, StandardStream};
 
 /// How soon it is tried again whether there is room.
 const RETRY: Duration = Duration::from_millis(2);
@@ -44,13 +44,7 @@ impl Io {
                 stream,
                 parent,
                 text,
-            } => {
-                let content = publish::Stream {
-                    name: stream.name(),
-                    text: &text,
-                };
-                self.publish(parent.as_deref(), Outgoing::new("stream", &content));
-            }
+            } => self.publish_text(parent.as_deref(), stream, &text),
             Item::Publish { parent, message } => self.publish(parent.as_deref(), message),
             Item::Reply {
                 channel,
@@ -71,6 +65,19 @@ impl Io {
         {
             tracing::debug!(%error, "a client went away before its reply");
         }
+    }
+
+    pub(super) fn publish_text(
+        &mut self,
+        parent: Option<&Message>,
+        stream: StandardStream,
+        text: &str,
+    ) {
+        let name = stream.name();
+        self.publish(
+            parent,
+            Outgoing::new("stream", &publish::Stream { name, text }),
+        );
     }
 
     pub(super) fn publish(&mut self, parent: Option<&Message>, message: Outgoing) {

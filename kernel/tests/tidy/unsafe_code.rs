@@ -35,10 +35,6 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "a field of NumPy's is a Python object",
     ),
     (
-        "kernel/src/arch/",
-        "a function of C's begins with assembly, which keeps its caller's address",
-    ),
-    (
         "kernel/src/pthread_create.rs",
         "a function of C's is the program's own, to see who starts threads",
     ),

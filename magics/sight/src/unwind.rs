@@ -93,6 +93,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Of a thread that was only looked at.
+    #[must_use]
+    pub fn new(registers: Registers, start: usize, stack: Vec<u8>) -> Self {
+        Self {
+            registers,
+            start,
+            stack,
+            noted: Vec::new(),
+            signalled: false,
+            floor: None,
+        }
+    }
+
     /// The words of the stack from an address on, each with its place.
     fn words_from(&self, address: usize) -> impl Iterator<Item = (usize, usize)> {
         let from = address.saturating_sub(self.start).min(self.stack.len());

@@ -59,10 +59,7 @@ pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Ref
         return answer(name, line, None).map_err(refuse);
     };
     let namespace = ipython::namespace(py).map_err(|error| refuse(error.into()))?;
-    let user = User {
-        py,
-        namespace: &namespace,
-    };
+    let user = User::new(py, &namespace);
     answer(name, line, Some(user)).map_err(refuse)
 }
 

@@ -83,10 +83,7 @@ fn explain_import(
     exception: &Bound<'_, pyo3::exceptions::PyBaseException>,
 ) -> PyResult<Option<String>> {
     let namespace = namespace(py)?;
-    let user = User {
-        py,
-        namespace: &namespace,
-    };
+    let user = User::new(py, &namespace);
     why_import::note(user, exception).map_err(|error| error.into_exception(py))
 }
 
@@ -104,10 +101,7 @@ fn run_magic<'py>(
         Some(namespace) => namespace,
         None => namespace(py)?,
     };
-    let user = User {
-        py,
-        namespace: &namespace,
-    };
+    let user = User::new(py, &namespace);
     let context = Context {
         user: Some(user),
         cell,

@@ -14,6 +14,18 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     )
 }
 
+/// Whether an object is of a class that a module has; of one that it does not have, nothing is.
+pub(crate) fn is_of(
+    object: &Bound<'_, PyAny>,
+    module: &Bound<'_, PyAny>,
+    class: &str,
+) -> PyResult<bool> {
+    match module.getattr_opt(class)? {
+        Some(class) => object.get_type().is_subclass(&class),
+        None => Ok(false),
+    }
+}
+
 /// A string of Python's, whatever stands in it: one may hold what no UTF-8 can.
 pub(crate) fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(object.cast::<PyString>()?.to_string_lossy().into_owned())

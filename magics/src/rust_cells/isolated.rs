@@ -7,14 +7,12 @@ mod child;
 mod payload;
 mod status_page;
 
-use std::ffi::c_void;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::ptr;
 use std::time::Instant;
 
-use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, Host};
+use diaphane_cell::abi::{Ctx, DONE, Entry, Host};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, fork};
 use pyo3::prelude::*;
@@ -26,7 +24,6 @@ use rustix::process::{
     setpgid, waitpid,
 };
 
-use super::guard::INTERRUPTED;
 use super::nanoseconds;
 use super::run::{Done, Ended};
 use crate::error::Error;
@@ -71,15 +68,7 @@ pub fn run(
     let payload = memfd_create("rust-results", MemfdFlags::CLOEXEC)
         .map_err(|error| unable("has no memory for results", error))?;
     let mut taken = CellResults::default();
-    let host: *mut c_void = ptr::from_mut(&mut taken).cast();
-    let context = Ctx {
-        abi: ABI,
-        nargs: args.len() as u32,
-        args: args.as_ptr(),
-        host,
-        calls: &raw const CALLS,
-        interrupted: &raw const INTERRUPTED,
-    };
+    let context = taken.context(&args, &CALLS);
     // What C has not written yet would be written twice.
     py.detach(diaphane_sight::runtimes::stdio::flush);
     let mut stack = Box::new_uninit_slice(STACK);

@@ -6,12 +6,13 @@ use std::ffi::c_void;
 use std::ptr;
 use std::slice;
 
-use diaphane_cell::abi::{Gift, Host, Kind, Text};
+use diaphane_cell::abi::{ABI, Arg, Ctx, Gift, Host, Kind, Text};
 use numpy::npyffi::{PY_ARRAY_API, flags};
 use numpy::{Complex32, Complex64, PyArrayDescr, PyArrayDescrMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyComplex, PyString};
 
+use super::guard::INTERRUPTED;
 use super::redirect::{DisplayBundle, Redirect};
 use crate::error::Error;
 
@@ -65,6 +66,20 @@ impl Drop for ResultOwner {
     fn drop(&mut self) {
         // SAFETY: the cell gave both, and this is the one call.
         unsafe { (self.free)(ptr::with_exposed_provenance_mut(self.owner)) }
+    }
+}
+
+impl CellResults {
+    /// One run of a cell with these values, which hands over to this.
+    pub fn context(&mut self, args: &[Arg], calls: &'static Host) -> Ctx {
+        Ctx {
+            abi: ABI,
+            nargs: args.len() as u32,
+            args: args.as_ptr(),
+            host: ptr::from_mut(self).cast(),
+            calls,
+            interrupted: &raw const INTERRUPTED,
+        }
     }
 }
 

@@ -1,18 +1,16 @@
 //! One run of a compiled cell, on the thread that asked, while Python's other threads run.
 
-use std::ffi::c_void;
-use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use diaphane_cell::abi::{ABI, Ctx, DONE, Entry, FAILED, LOCKED, PANICKED};
+use diaphane_cell::abi::{Ctx, DONE, Entry, FAILED, LOCKED, PANICKED};
 use diaphane_rust_protocol::Compile;
 use diaphane_trace::recorder::{self, functions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::failure::{self, ErrorLocation};
-use super::guard::{self, Crash, INTERRUPTED};
+use super::guard::{self, Crash};
 use super::library::{CellImage, LoadedCell};
 use super::redirect::DisplayBundle;
 use super::{isolated, kept, nanoseconds, taint};
@@ -143,15 +141,7 @@ impl DetachedCall<'_> {
 fn run_here(image: &CellImage, entry: Entry, exports: &Exports<'_>, py: Python<'_>) -> Done {
     let args = exports.args();
     let mut taken = CellResults::default();
-    let host: *mut c_void = ptr::from_mut(&mut taken).cast();
-    let context = Ctx {
-        abi: ABI,
-        nargs: args.len() as u32,
-        args: args.as_ptr(),
-        host,
-        calls: &raw const HOST_NOW,
-        interrupted: &raw const INTERRUPTED,
-    };
+    let context = taken.context(&args, &HOST_NOW);
     let call = DetachedCall {
         image,
         entry,

@@ -1,23 +1,10 @@
-//! `pthread_create` as others call it: only assembly sees the return address.
+//! How `pthread_create` passes on the address that it was called from: as one argument more.
 
-use std::ffi::{c_int, c_void};
-
-use diaphane_sight::threads::creation_records::Start;
-
-use crate::pthread_create::create;
-
-/// Starts a thread. The address it was called from is passed on as one argument more.
-#[allow(
-    unsafe_code,
-    reason = "the name is C's, and only assembly sees the return address"
-)]
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-unsafe extern "C" fn pthread_create(
-    thread: *mut libc::pthread_t,
-    attributes: *const libc::pthread_attr_t,
-    start: Start,
-    argument: *mut c_void,
-) -> c_int {
-    std::arch::naked_asm!("mov r8, [rsp]", "jmp {create}", create = sym create)
+/// The instructions, which go on with the function `create`.
+macro_rules! pass_on_caller {
+    () => {
+        "mov r8, [rsp]\njmp {create}"
+    };
 }
+
+pub(crate) use pass_on_caller;

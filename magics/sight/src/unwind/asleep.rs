@@ -39,12 +39,6 @@ pub(super) fn copied(task: &Task, maps: &Maps, registers: Registers) -> Option<S
     let region =
         behind(pointer).filter(|region| region.span.start.saturating_sub(pointer) <= DEPTH)?;
     let (start, end) = (pointer.max(region.span.start), region.span.end);
-    Some(Snapshot {
-        registers,
-        start,
-        stack: task.target().bytes(start, DEPTH.min(end - start)),
-        noted: Vec::new(),
-        signalled: false,
-        floor: None,
-    })
+    let stack = task.target().bytes(start, DEPTH.min(end - start));
+    Some(Snapshot::new(registers, start, stack))
 }

@@ -97,18 +97,8 @@ impl Made {
         let mut unwinder = Unwinder::new(std::slice::from_ref(&self.library));
         let follow = |words: &&[usize]| {
             let word = |&word: &usize| if word == 0 { 0 } else { code(word) };
-            let copy = Snapshot {
-                registers: known,
-                start,
-                stack: words
-                    .iter()
-                    .map(word)
-                    .flat_map(usize::to_ne_bytes)
-                    .collect(),
-                noted: Vec::new(),
-                signalled: false,
-                floor: None,
-            };
+            let stack = words.iter().map(word).flat_map(usize::to_ne_bytes);
+            let copy = Snapshot::new(known, start, stack.collect());
             unwinder.unwind(copy).frames.len()
         };
         stacks.iter().map(follow).last().unwrap_or(0)

@@ -114,14 +114,7 @@ impl Unwinder {
         stack: Vec<u8>,
         is_inside: impl Fn(usize) -> bool,
     ) -> Option<usize> {
-        let copy = Snapshot {
-            registers,
-            start: from,
-            stack,
-            noted: Vec::new(),
-            signalled: false,
-            floor: None,
-        };
+        let copy = Snapshot::new(registers, from, stack);
         let mut lookup = registers.code;
         for _ in 0..MOST {
             if !is_inside(lookup) {

@@ -30,10 +30,7 @@ pub(crate) fn rust_complete(
     position: usize,
 ) -> PyResult<Option<String>> {
     let namespace = namespace(py)?;
-    let user = User {
-        py,
-        namespace: &namespace,
-    };
+    let user = User::new(py, &namespace);
     let Some(place) = CellPosition::of(code, position) else {
         return Ok(None);
     };
@@ -56,10 +53,7 @@ pub(crate) fn rust_inspect(
     position: usize,
 ) -> PyResult<Option<String>> {
     let namespace = namespace(py)?;
-    let user = User {
-        py,
-        namespace: &namespace,
-    };
+    let user = User::new(py, &namespace);
     let place = CellPosition::of(code, position);
     let Some((place, at)) = place.and_then(|place| place.in_body.map(|at| (place, at))) else {
         return Ok(None);

@@ -29,12 +29,8 @@ pub(super) struct Each {
 /// Calls that are alike in what the user asked to group by.
 #[derive(Serialize)]
 pub(super) struct CallGroup {
-    call: Option<String>,
-    library: Option<String>,
-    place: Option<String>,
-    path: Option<String>,
-    python: Option<String>,
-    tid: Option<i32>,
+    #[serde(flatten)]
+    key: GroupKey,
     calls: usize,
     errors: usize,
     error_names: Vec<String>,
@@ -66,7 +62,7 @@ pub(super) fn each(seen: &[SeenCall<'_>]) -> Vec<Each> {
 }
 
 /// What makes calls alike; each part only where it counts.
-#[derive(Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash, Serialize)]
 struct GroupKey {
     call: Option<String>,
     library: Option<String>,
@@ -109,7 +105,7 @@ pub(super) fn grouped(by: By, seen: &[SeenCall<'_>]) -> Vec<CallGroup> {
         let order = |row: &CallGroup| {
             (
                 std::cmp::Reverse((row.total_ns, row.calls)),
-                row.call.clone(),
+                row.key.call.clone(),
             )
         };
         order(left).cmp(&order(right))
@@ -117,7 +113,7 @@ pub(super) fn grouped(by: By, seen: &[SeenCall<'_>]) -> Vec<CallGroup> {
     rows
 }
 
-fn alike(by: By, key: GroupKey, calls: &[&SeenCall<'_>]) -> CallGroup {
+fn alike(by: By, mut key: GroupKey, calls: &[&SeenCall<'_>]) -> CallGroup {
     let times: Vec<u64> = calls.iter().filter_map(|one| one.call.took_ns).collect();
     let total: u64 = times.iter().sum();
     let mut errors: Vec<String> = calls
@@ -128,17 +124,11 @@ fn alike(by: By, key: GroupKey, calls: &[&SeenCall<'_>]) -> CallGroup {
     errors.sort_unstable();
     errors.dedup();
     // Where it is not what groups, the line that made most of them says something still.
-    let place = key.place.or_else(|| {
-        let places = calls.iter().filter_map(|one| one.place.clone());
-        (by != By::Line).then(|| most(places)).flatten()
-    });
+    if by != By::Line {
+        key.place = most(calls.iter().filter_map(|one| one.place.clone()));
+    }
     CallGroup {
-        call: key.call,
-        library: key.library,
-        place,
-        path: key.path,
-        python: key.python,
-        tid: key.tid,
+        key,
         calls: calls.len(),
         errors: count,
         error_names: errors,

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::{Buffer, ExportedBuffer};
-use crate::python::objects::type_name;
+use crate::python::objects::{is_of, type_name};
 use diaphane_cpython::modules::imported;
 
 /// What an object of pyarrow holds; `None` for any other object.
@@ -13,10 +13,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Expo
     let Some(library) = imported(object.py(), "pyarrow.lib")? else {
         return Ok(None);
     };
-    let is = |class: &str| match library.getattr_opt(class)? {
-        Some(class) => object.is_instance(&class),
-        None => Ok(false),
-    };
+    let is = |class| is_of(object, &library, class);
     let mut found = Vec::new();
     if is("Buffer")? {
         found.push(ExportedBuffer::new("", buffer(object, object, "")?));

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::{Buffer, ExportedBuffer, array, arrow};
-use crate::python::objects::type_name;
+use crate::python::objects::{is_of, type_name};
 use diaphane_cpython::modules::imported;
 
 /// What an object of pandas holds; `None` for any other object.
@@ -15,10 +15,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Expo
     let Some(pandas) = imported(object.py(), "pandas")? else {
         return Ok(None);
     };
-    let is = |class: &str| match pandas.getattr_opt(class)? {
-        Some(class) => object.get_type().is_subclass(&class),
-        None => Ok(false),
-    };
+    let is = |class| is_of(object, &pandas, class);
     if is("DataFrame")? {
         frame(object).map(Some)
     } else if is("Series")? {
@@ -37,10 +34,7 @@ fn is_own_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Some(extensions) = imported(object.py(), "pandas.api.extensions")? else {
         return Ok(false);
     };
-    match extensions.getattr_opt("ExtensionArray")? {
-        Some(class) => object.get_type().is_subclass(&class),
-        None => Ok(false),
-    }
+    is_of(object, &extensions, "ExtensionArray")
 }
 
 fn frame<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<ExportedBuffer<'py>>> {

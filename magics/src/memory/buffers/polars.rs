@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::arrow_stream::{self, ArrowBuffer};
 use super::{Buffer, Export, ExportedBuffer};
-use crate::python::objects::type_name;
+use crate::python::objects::{is_of, type_name};
 use diaphane_cpython::modules::imported;
 use diaphane_sight::proc::spans::{Layout, Span};
 
@@ -16,10 +16,7 @@ pub(super) fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Expo
     let Some(polars) = imported(object.py(), "polars")? else {
         return Ok(None);
     };
-    let is = |class: &str| match polars.getattr_opt(class)? {
-        Some(class) => object.get_type().is_subclass(&class),
-        None => Ok(false),
-    };
+    let is = |class| is_of(object, &polars, class);
     if is("Series")? {
         return series(object, object, "").map(Some);
     }

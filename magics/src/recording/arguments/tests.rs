@@ -44,10 +44,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
         let site = String::from_utf8(site.stdout).unwrap();
         run(&format!("import sys; sys.path.append({:?})", site.trim()));
         run(PREPARATION);
-        let user = User {
-            py,
-            namespace: &namespace,
-        };
+        let user = User::new(py, &namespace);
         let wanted = HookOptions {
             covered: Vec::new(),
             libraries: None,
