@@ -7,6 +7,6 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{features, guard, system_calls};
+pub(crate) use aarch64::{fault_recovery, features, system_calls};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{features, guard, system_calls};
+pub(crate) use x86_64::{fault_recovery, features, system_calls};

@@ -262,20 +262,20 @@ fn look_at_memory(one: &mut Listed<'_>, memory: &mut MemoryMap) {
 
 fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
     let owner = buffer.owner();
-    let lent = match buffer.is_owner() {
+    let exported = match buffer.is_owner() {
         true => None,
         false => exported_at(owner, buffer.layout.bounds().start),
     };
     let exporter = if buffer.is_owner() {
         Some(buffer)
     } else {
-        lent.as_ref()
+        exported.as_ref()
     };
     BufferOwner {
         name: names.0.get(&owner.as_ptr().addr()).cloned(),
         kind: type_name(owner),
-        id: match &lent {
-            Some(lent) => lent.owner_id(),
+        id: match &exported {
+            Some(exported) => exported.owner_id(),
             None => buffer.owner_id(),
         },
         span: buffer
@@ -289,10 +289,10 @@ fn owner(buffer: &Buffer<'_>, names: &VariableNames) -> BufferOwner {
 /// What an object exports that has an address in it; an array of Arrow exports several buffers.
 fn exported_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer<'py>> {
     let found = buffers::of(object, false).into_iter();
-    let mut lent: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
+    let mut exported: Vec<_> = found.filter_map(|found| found.buffer.ok()).collect();
     let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
-    let place = lent.iter().position(holds).unwrap_or(0);
-    (!lent.is_empty()).then(|| lent.swap_remove(place))
+    let place = exported.iter().position(holds).unwrap_or(0);
+    (!exported.is_empty()).then(|| exported.swap_remove(place))
 }
 
 /// How much is listed, and how much memory that is.

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use diaphane_sight::code::symbols::{SymbolKind, Table};
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
-use diaphane_trace::recorder::{functions, words};
+use diaphane_trace::recorder::{argument_capture, functions};
 
 pub(crate) use call::{ArgumentValue, MemoryArgument, NamedArgument, SignatureCall};
 pub(crate) use form::KnownFunction;
@@ -46,7 +46,7 @@ pub(crate) fn learn(directory: &Directory) {
         let number = functions::register(address)?;
         Some((number, known.captures()))
     });
-    words::learn(capture_specs);
+    argument_capture::learn(capture_specs);
 }
 
 /// The functions of BLAS and LAPACK that a library has, also those that only it calls itself.

@@ -37,7 +37,7 @@ pub(crate) struct Crash {
 
 /// The instruction that a signal came to; 0 where this is not known.
 pub(crate) fn pc(context: *mut libc::c_void) -> usize {
-    arch::guard::pc(context)
+    arch::fault_recovery::pc(context)
 }
 
 /// Set by an interrupt while a cell runs; cells may ask for it.
@@ -89,7 +89,7 @@ pub(crate) unsafe fn call(
         note(number, (&raw const frame).addr());
     }
     // SAFETY: the caller's promise; the frame outlives the call.
-    let status = unsafe { arch::guard::guarded(&raw mut frame.stack, entry, context) };
+    let status = unsafe { arch::fault_recovery::guarded(&raw mut frame.stack, entry, context) };
     FRAME.set(outer);
     // A signal of the timer's must still meet our handler.
     if let Some(timer) = &frame.timer {

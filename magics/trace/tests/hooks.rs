@@ -13,7 +13,7 @@ use diaphane_sight::proc::spans;
 use diaphane_trace::event::{Event, kind};
 use diaphane_trace::got_hooks::{Hooks, PreparedGotHooks, Site, got};
 use diaphane_trace::memory_budget;
-use diaphane_trace::recorder::words::{Capture, learn};
+use diaphane_trace::recorder::argument_capture::{Capture, learn};
 use diaphane_trace::recorder::{CallRecording, RecorderPlan, begin, functions, note};
 
 const PLAN: RecorderPlan = RecorderPlan {
@@ -59,6 +59,23 @@ impl Table {
         let function: extern "C" fn(i64, i64) -> i64 =
             unsafe { std::mem::transmute(place.read_volatile()) };
         function(a, b)
+    }
+
+    /// Asserts that the child of a fork finds `add` here.
+    fn assert_back_in_a_child(&self) {
+        // SAFETY: the child only reads a word and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let place = &raw const self.0;
+            // SAFETY: as in `call`.
+            let is_back = unsafe { place.read_volatile() } == add as *const () as usize;
+            // SAFETY: it ends without destructors.
+            unsafe { libc::_exit(if is_back { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is writable.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!(status, 0);
     }
 }
 
@@ -291,19 +308,7 @@ fn the_child_of_a_fork_has_no_hooks() {
     let table = Table::of(add as *const ());
     let running = begin(PLAN).unwrap();
     let hooks = place(&[table.site(false)]);
-    // SAFETY: the child only reads a word and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let place = &raw const table.0;
-        // SAFETY: as in `Table::call`.
-        let is_back = unsafe { place.read_volatile() } == add as *const () as usize;
-        // SAFETY: it ends without destructors.
-        unsafe { libc::_exit(if is_back { 0 } else { 1 }) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` is writable.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0);
+    table.assert_back_in_a_child();
     table.call(1, 2);
     drop(hooks);
     assert_eq!(count(&running.end(), add as *const () as usize), 1);
@@ -335,19 +340,7 @@ fn the_child_of_a_fork_survives_tables_that_are_gone() {
     // As when another thread unloads a library.
     // SAFETY: nobody reads it any more.
     assert_eq!(unsafe { libc::munmap(memory, size) }, 0);
-    // SAFETY: the child only reads a word and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let place = &raw const table.0;
-        // SAFETY: as in `Table::call`.
-        let is_back = unsafe { place.read_volatile() } == add as *const () as usize;
-        // SAFETY: it ends without destructors.
-        unsafe { libc::_exit(if is_back { 0 } else { 1 }) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` is writable.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(status, 0);
+    table.assert_back_in_a_child();
     assert_eq!(map(memory, libc::MAP_FIXED_NOREPLACE), memory);
     drop(hooks);
 }

@@ -108,7 +108,7 @@ impl Kind {
     }
 }
 
-/// A value that a cell is lent: an array, a number, a text.
+/// A value that a cell borrows: an array, a number, a text.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Arg {
@@ -174,7 +174,7 @@ pub struct Host {
 pub struct Ctx {
     /// [`ABI`] of the kernel.
     pub abi: u32,
-    /// How many values are lent.
+    /// How many values are borrowed.
     pub nargs: u32,
     /// The values.
     pub args: *const Arg,

@@ -1,10 +1,10 @@
-//! The values that a cell is lent.
+//! The values that a cell borrows.
 
 use std::slice;
 
 use crate::abi::{Arg, Ctx, Kind};
 
-/// One run of a cell. What it lends lives as long as the run, so nothing of it can be kept.
+/// One run of a cell. What it borrows lives as long as the run, so nothing of it can be kept.
 #[derive(Debug)]
 pub struct Cell<'a> {
     pub(crate) ctx: &'a Ctx,

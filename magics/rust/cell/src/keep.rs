@@ -18,7 +18,7 @@ unsafe extern "C" fn free<T>(owner: *mut c_void) {
 }
 
 impl Cell<'_> {
-    /// Gives a variable to the kernel, which lends it to later cells. They may run on other threads.
+    /// Gives a variable to the kernel, from which later cells borrow it. They may run on other threads.
     pub fn keep<T: Any + Send>(&self, number: u32, value: T) {
         let owner = Box::into_raw(Box::new(value));
         let gift = Gift {

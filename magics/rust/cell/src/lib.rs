@@ -1,4 +1,4 @@
-//! What a Rust cell stands on: the memory that Python lends it, and the way of its results back.
+//! What a Rust cell stands on: the memory that Python exports to it, and the way of its results back.
 //!
 //! [`abi`] is what both sides agree on; the kernel fills it. The rest is for cells: their generated code borrows Python's
 //! memory from a [`Cell`], runs the user's statements in [`enter`], and gives results away by [`Give`].

@@ -75,7 +75,7 @@ pub struct Compile {
     pub lines_above: u32,
     /// The cell without the magic's line.
     pub source: String,
-    /// What it is lent, in the order of the arguments.
+    /// What it borrows, in the order of the arguments.
     pub binds: Vec<Bind>,
     /// The variables that it hands over, in the order of the results.
     pub outputs: Vec<String>,
@@ -104,14 +104,14 @@ pub struct Kept {
     pub made_from: String,
 }
 
-/// A variable that a cell is lent.
+/// A variable that a cell borrows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bind {
     /// Its name in Python and in the cell.
     pub name: String,
     /// The Rust type of it, or of its items.
     pub rust: String,
-    /// How it is lent.
+    /// How it is borrowed.
     pub form: Form,
     /// Whether the cell may write to it.
     pub mutable: bool,
@@ -132,7 +132,7 @@ pub struct Function {
     pub doc: String,
 }
 
-/// How a variable is lent.
+/// How a variable is borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
@@ -181,7 +181,7 @@ pub struct Compiled {
     pub lines: Vec<Lines>,
     /// What Python can call.
     pub functions: Vec<Function>,
-    /// The variables of earlier cells that it is lent, behind what Python lends.
+    /// The variables of earlier cells that it borrows, behind what Python exports.
     pub kept: Vec<Kept>,
     /// The variables that it keeps.
     pub keeps: Vec<Kept>,

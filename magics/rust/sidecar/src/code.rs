@@ -1,7 +1,7 @@
 //! The source that evcxr compiles for a cell, and where each of its lines comes from.
 //!
 //! All of it is one module: evcxr then keeps it as one item and changes nothing in it, and the order of items stays, as
-//! macros need it. No address stands in it, so it depends on nothing but the cell and the types that it is lent.
+//! macros need it. No address stands in it, so it depends on nothing but the cell and the types that it borrows.
 
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ pub fn write(cell: &Compile, items: &[Kept], divided: &Divided, functions: &[Fun
     code.own("pub extern \"C\" fn diaphane_main(__ctx: *const ::diaphane_cell::abi::Ctx) -> u32 {");
     code.own("let mut __body = |__dia: &::diaphane_cell::Cell<'_>| -> ::diaphane_cell::Outcome {");
     for (number, bind) in binds(cell) {
-        code.own(&lend(number, bind));
+        code.own(&borrow(number, bind));
     }
     for (number, variable) in (cell.binds.len()..).zip(&cell.kept) {
         let (name, rust) = (identifier(&variable.name), &variable.rust);
@@ -93,8 +93,8 @@ fn body(code: &mut Code, cell: &Compile, divided: &Divided) {
     code.own(") { __value => { use ::diaphane_cell::Shown as _; __dia.show(|| __value.evcxr_display()); } }");
 }
 
-/// The statement that makes a variable of what is lent.
-pub fn lend(number: usize, bind: &Bind) -> String {
+/// The statement that makes a variable of what is borrowed.
+pub fn borrow(number: usize, bind: &Bind) -> String {
     let Bind {
         rust,
         form,

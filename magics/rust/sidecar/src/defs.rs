@@ -1,10 +1,10 @@
-//! Functions that Python calls: their types as values that a caller can lend, and the entries that they are called by.
+//! Functions that Python calls: their types as values that a cell can borrow, and the entries that they are called by.
 
 use diaphane_rust_protocol::{Bind, Form, Function};
 use ra_ap_syntax::ast::{self, HasModuleItem, HasName, HasVisibility, Item};
 use ra_ap_syntax::{AstNode, Edition, SourceFile};
 
-use crate::code::{Code, lend};
+use crate::code::{Code, borrow};
 use crate::items::Kept;
 
 /// The types of numbers.
@@ -134,7 +134,7 @@ pub fn write(code: &mut Code, function: &Function) {
             // A number cannot be written to, and a function may have its parameter so all the same.
             ..parameter.clone()
         };
-        code.own(&lend(number, &named));
+        code.own(&borrow(number, &named));
     }
     let fails = function.gives.trim_start().contains("Result<");
     let question = if fails { "?" } else { "" };

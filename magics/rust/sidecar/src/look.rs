@@ -94,7 +94,7 @@ pub fn tell(found: Found) {
     let _ = say(&Answer::Found(found));
 }
 
-/// The names of items and of what is lent that begin as the word at the place, if it stands alone.
+/// The names of items and of what is borrowed that begin as the word at the place, if it stands alone.
 fn known_names(look: &Look, items: &[Kept]) -> Found {
     let before = look.cell.source.get(..look.at).unwrap_or_default();
     let is_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -109,7 +109,7 @@ fn known_names(look: &Look, items: &[Kept]) -> Found {
     if look.explain || before[..start].ends_with(['.', ':']) {
         return found;
     }
-    let lent = look.cell.binds.iter().map(|bind| (&bind.name, "instance"));
+    let borrowed = look.cell.binds.iter().map(|bind| (&bind.name, "instance"));
     let named = items.iter().filter(|item| item.kind != "impl");
     let items = named.map(|item| {
         let kind = match item.kind {
@@ -120,7 +120,7 @@ fn known_names(look: &Look, items: &[Kept]) -> Found {
         };
         (&item.name, kind)
     });
-    for (name, kind) in lent.chain(items) {
+    for (name, kind) in borrowed.chain(items) {
         if name.starts_with(typed) {
             found.completions.push(Completion {
                 text: name.clone(),
@@ -209,7 +209,7 @@ fn answer(
 /// The source, and where the user's statements begin in it.
 ///
 /// Without the standard library rust-analyzer does not know that a view can do what the array can, so there is a second
-/// source, in which what is lent are arrays.
+/// source, in which what is borrowed are arrays.
 fn variants(code: &Code, has_library: bool) -> Option<Vec<(String, usize)>> {
     let body = code.body?;
     let (above, rest) = code.text.split_at(body);

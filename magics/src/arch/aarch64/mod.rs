@@ -1,5 +1,5 @@
 //! What depends on the processor, on AArch64.
 
+pub(crate) mod fault_recovery;
 pub(crate) mod features;
-pub(crate) mod guard;
 pub(crate) mod system_calls;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::got_hooks::Site;
+use diaphane_trace::recorder::argument_capture::Capture;
 use diaphane_trace::recorder::functions;
-use diaphane_trace::recorder::words::Capture;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyType};
 

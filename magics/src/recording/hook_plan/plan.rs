@@ -10,7 +10,7 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::spans::Span;
 use diaphane_trace::got_hooks::{PreparedGotHooks, Site, got};
-use diaphane_trace::recorder::words;
+use diaphane_trace::recorder::argument_capture;
 use regex::Regex;
 
 use super::choice::CallerChoice;
@@ -107,7 +107,7 @@ impl Plan {
             .collect();
         plan.covered = covered.iter().map(|library| library.span).collect();
         if wanted.arguments {
-            words::learn(loops::capture_specs(&tables));
+            argument_capture::learn(loops::capture_specs(&tables));
             plan.about_loops = loops::about(&tables);
             let inside: signatures::Directory = covered
                 .iter()

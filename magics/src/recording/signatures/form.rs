@@ -1,7 +1,7 @@
 //! How a library calls a known function: the symbol's name tells the language, and how wide integers are.
 
 use diaphane_sight::linker::libraries::Library;
-use diaphane_trace::recorder::words::Capture;
+use diaphane_trace::recorder::argument_capture::Capture;
 
 use super::table::{ItemType, ParameterKind, Signature, SignatureForms, all};
 

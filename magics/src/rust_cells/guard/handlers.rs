@@ -13,7 +13,7 @@ use libc::{
 };
 
 use super::{Crash, FRAME, INTERRUPTED, INTERRUPTS};
-use crate::arch::guard::{leave, pc};
+use crate::arch::fault_recovery::{leave, pc};
 
 const SIGNALS: [c_int; 6] = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGINT];
 /// What the handlers stand on when the thread's own stack is used up.

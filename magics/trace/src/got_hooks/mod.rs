@@ -30,7 +30,7 @@ pub struct Site {
     pub target: usize,
     /// The bias of the library whose memory it is; `None` if the caller keeps the memory alive.
     pub library: Option<usize>,
-    /// Whether the arguments are kept that `recorder::words` knows of.
+    /// Whether the arguments are kept that `recorder::argument_capture` knows of.
     pub words: bool,
 }
 

@@ -4,11 +4,11 @@
 //! what is given to `note`.
 
 mod ahead;
+pub mod argument_capture;
 #[path = "../arch/recorder.rs"]
 mod asm;
 pub mod functions;
 mod room;
-pub mod words;
 mod writer;
 
 use diaphane_forks::ForkOnce;
@@ -31,7 +31,7 @@ pub struct RecorderPlan {
     pub capacity: usize,
     /// Where the calling thread's interpreter keeps its place.
     pub place: Option<Place>,
-    /// Whether hooks at entries keep the arguments of functions that `words` knows of.
+    /// Whether hooks at entries keep the arguments of functions that `argument_capture` knows of.
     pub words: bool,
 }
 
@@ -224,12 +224,12 @@ unsafe extern "C" fn slow(saved: &SavedRegisters) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn words(saved: &SavedRegisters, state: &words::VectorRegisters) {
+unsafe extern "C" fn words(saved: &SavedRegisters, state: &argument_capture::VectorRegisters) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     let mut event = saved.event(0);
-    let mut found = words::Words::default();
-    words::read(event.id, saved, state, &mut found);
+    let mut found = argument_capture::Words::default();
+    argument_capture::read(event.id, saved, state, &mut found);
     let (id, words) = match found.as_slice() {
         [] => (kind::UNREADABLE, &[0][..]),
         words => (kind::WORDS, words),

@@ -21,7 +21,7 @@ use crate::arch::signal_frames;
 /// How many copies wait at most.
 const SLOTS: usize = 128;
 /// How many threads are watched at once.
-pub(super) const SEATS: usize = 512;
+pub(super) const MOST_THREADS: usize = 512;
 
 /// How far beyond the floor stacks are copied, for the return address of the last call that is looked at.
 const MARGIN: usize = 1024;
@@ -56,7 +56,7 @@ struct Copied {
 unsafe impl Sync for SamplerSlot {}
 
 /// What the handler of one thread has to know, and what it counts.
-pub(super) struct Seat {
+pub(super) struct SampledThread {
     pub tid: AtomicI32,
     pub argument: AtomicUsize,
     /// Stacks are copied up to here; 0 for no limit.
@@ -72,7 +72,7 @@ pub(super) struct Seat {
     pub asked: AtomicBool,
 }
 
-static SEATED: [Seat; SEATS] = [const { Seat::new() }; SEATS];
+static SAMPLED: [SampledThread; MOST_THREADS] = [const { SampledThread::new() }; MOST_THREADS];
 static RING: ForkOnce<Vec<SamplerSlot>> = ForkOnce::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The recording that is going on; 0 for none. Signals carry it.
@@ -84,7 +84,7 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 static LATE: AtomicU64 = AtomicU64::new(0);
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
-impl Seat {
+impl SampledThread {
     const fn new() -> Self {
         Self {
             tid: AtomicI32::new(0),
@@ -132,9 +132,10 @@ pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRe
     LOST.store(0, Ordering::Relaxed);
     LATE.store(0, Ordering::Relaxed);
     ENDED.store(0, Ordering::Relaxed);
-    for seat in &SEATED {
-        seat.tid.store(0, Ordering::Relaxed);
-        seat.only_cpu
+    for sampled in &SAMPLED {
+        sampled.tid.store(0, Ordering::Relaxed);
+        sampled
+            .only_cpu
             .store(u8::from(clock == Clock::Cpu), Ordering::Relaxed);
     }
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -158,12 +159,12 @@ pub(super) fn close() {
     }
 }
 
-/// A seat by its number.
-pub(super) fn seat(index: usize) -> &'static Seat {
-    &SEATED[index]
+/// A sampled thread by its place in the table.
+pub(super) fn sampled_thread(index: usize) -> &'static SampledThread {
+    &SAMPLED[index]
 }
 
-/// What the signal of a seat has to carry.
+/// What the signal of a sampled thread has to carry.
 pub(super) fn value(index: usize) -> usize {
     (RECORDING.load(Ordering::Relaxed) as usize) << 16 | index
 }
@@ -233,36 +234,36 @@ unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context:
     if recording == 0 || value >> 16 != recording {
         return;
     }
-    let Some(seat) = SEATED.get((value & 0xffff) as usize) else {
+    let Some(sampled) = SAMPLED.get((value & 0xffff) as usize) else {
         return;
     };
     // SAFETY: the C library's variable of this thread.
     let errno = unsafe { *libc::__errno_location() };
-    let count = due(seat);
+    let count = due(sampled);
     if count > 0 {
-        copy(seat, context, count);
+        copy(sampled, context, count);
     }
-    seat.asked.store(false, Ordering::Release);
+    sampled.asked.store(false, Ordering::Release);
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
 }
 
 /// For how many periods a sample stands: for those that have passed, or those that the thread has used of a CPU.
-fn due(seat: &Seat) -> u32 {
-    let owed = seat.owed.swap(0, Ordering::Relaxed);
+fn due(sampled: &SampledThread) -> u32 {
+    let owed = sampled.owed.swap(0, Ordering::Relaxed);
     LATE.fetch_add(u64::from(owed.saturating_sub(1)), Ordering::Relaxed);
-    if seat.only_cpu.load(Ordering::Relaxed) == 0 {
+    if sampled.only_cpu.load(Ordering::Relaxed) == 0 {
         return owed;
     }
     let (now, period) = (own_cpu(), PERIOD.load(Ordering::Relaxed).max(1));
-    let used = now.saturating_sub(seat.cpu.swap(now, Ordering::Relaxed));
-    let due = seat.due.load(Ordering::Relaxed) + used;
-    seat.due.store(due % period, Ordering::Relaxed);
+    let used = now.saturating_sub(sampled.cpu.swap(now, Ordering::Relaxed));
+    let due = sampled.due.load(Ordering::Relaxed) + used;
+    sampled.due.store(due % period, Ordering::Relaxed);
     u32::try_from(due / period).unwrap_or(u32::MAX)
 }
 
 #[allow(unsafe_code, reason = "the phase says who may touch the copy")]
-fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
+fn copy(sampled: &SampledThread, context: &libc::ucontext_t, count: u32) {
     let free = |slot: &&SamplerSlot| {
         let (free, busy) = (phase::FREE, phase::BUSY);
         slot.phase
@@ -277,7 +278,7 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     let copy = unsafe { &mut *slot.copy.get() };
     let registers = interrupted(context);
     let stack = registers.stack().unwrap_or(0);
-    copy.floor = seat.floor.load(Ordering::Relaxed);
+    copy.floor = sampled.floor.load(Ordering::Relaxed);
     // A signal on a stack of its own has nothing to do with the thread's.
     if copy.floor <= stack {
         copy.floor = 0;
@@ -286,7 +287,7 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
         0 => DEPTH,
         floor => DEPTH.min(floor - stack + MARGIN),
     };
-    copy.tid = seat.tid.load(Ordering::Relaxed);
+    copy.tid = sampled.tid.load(Ordering::Relaxed);
     copy.count = count;
     copy.futex = signal_frames::sleeps_in(context);
     copy.registers = registers;
@@ -294,6 +295,6 @@ fn copy(seat: &Seat, context: &libc::ucontext_t, count: u32) {
     let note = NOTE.load(Ordering::Relaxed);
     // SAFETY: `open` stored a function of this type.
     let note = unsafe { std::mem::transmute::<usize, Note>(note) };
-    copy.noted = note(seat.argument.load(Ordering::Relaxed), &mut copy.words);
+    copy.noted = note(sampled.argument.load(Ordering::Relaxed), &mut copy.words);
     slot.phase.store(phase::DONE, Ordering::Release);
 }

@@ -1,6 +1,6 @@
-//! The threads that are sampled: each has a seat. Once in each period it is looked whether a thread runs: then it gets a
-//! signal. One that sleeps is copied from outside, once for each sleep. One that was woken and has had no CPU since is
-//! still in its system call, which a signal would end.
+//! The threads that are sampled: each has a place in the table. Once in each period it is looked whether a thread runs:
+//! then it gets a signal. One that sleeps is copied from outside, once for each sleep. One that was woken and has had no
+//! CPU since is still in its system call, which a signal would end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use diaphane_sight::proc::tasks;
 use diaphane_sight::threads::{Run, Task, is_own_thread};
 use diaphane_sight::unwind::{Snapshot, Unsent, asleep_copy, send};
 
-use super::ring::{SEATS, Seat, seat, value};
+use super::ring::{MOST_THREADS, SampledThread, sampled_thread, value};
 use super::timer::cpu;
 use super::{Clock, Doing, SamplerPlan, Threads};
 
@@ -35,7 +35,7 @@ pub(super) struct Watch {
 }
 
 struct Watched {
-    seat: usize,
+    index: usize,
     task: Task,
     rests: bool,
     /// Its time on a CPU at the last look, and at the last decision whether it rests.
@@ -79,7 +79,7 @@ impl Watch {
             period: Duration::from_nanos(1_000_000_000 / u64::from(plan.hz.max(1))),
             beaten: Instant::now(),
             watched: BTreeMap::new(),
-            free: (0..SEATS).rev().collect(),
+            free: (0..MOST_THREADS).rev().collect(),
             ignored: HashSet::new(),
             unreachable: HashSet::new(),
             outside: Outside::default(),
@@ -95,12 +95,12 @@ impl Watch {
         let gone = self.watched.extract_if(.., |tid, _| !tids.contains(tid));
         for (_, mut watched) in gone {
             self.outside.tell(&mut watched);
-            self.free.push(watched.seat);
+            self.free.push(watched.index);
         }
         let arguments = (plan.arguments)();
         for (tid, watched) in &self.watched {
             let argument = arguments.get(tid).copied().unwrap_or(0);
-            seat(watched.seat)
+            sampled_thread(watched.index)
                 .argument
                 .store(argument, Ordering::Relaxed);
         }
@@ -126,10 +126,10 @@ impl Watch {
         let (Some(index), Some(used)) = (self.free.pop(), cpu(tid)) else {
             return;
         };
-        prepare(seat(index), tid, argument, used, plan);
+        prepare(sampled_thread(index), tid, argument, used, plan);
         let now = Instant::now();
         let watched = Watched {
-            seat: index,
+            index,
             task: Task::new(tid),
             rests: tid != plan.main,
             used,
@@ -166,7 +166,9 @@ impl Watch {
             }
             self.outside.tell(watched);
             watched.sleep = None;
-            seat(watched.seat).owed.fetch_add(count, Ordering::Relaxed);
+            sampled_thread(watched.index)
+                .owed
+                .fetch_add(count, Ordering::Relaxed);
             if has_run {
                 ask(watched, self.signal);
             }
@@ -187,7 +189,9 @@ impl Watch {
             match (watched.rests, works) {
                 (true, true) => {
                     watched.rests = false;
-                    seat(watched.seat).cpu.store(used, Ordering::Relaxed);
+                    sampled_thread(watched.index)
+                        .cpu
+                        .store(used, Ordering::Relaxed);
                 }
                 (false, false) if tid != plan.main && now - watched.busy > TIMEOUT => {
                     watched.rests = true;
@@ -226,25 +230,25 @@ impl Watch {
 
 /// Has a thread make a copy of itself, unless it was asked and has not done it yet.
 fn ask(watched: &Watched, signal: i32) {
-    let seat = seat(watched.seat);
-    if seat.asked.swap(true, Ordering::AcqRel) {
+    let sampled = sampled_thread(watched.index);
+    if sampled.asked.swap(true, Ordering::AcqRel) {
         return;
     }
-    let value = value(watched.seat) as u64;
+    let value = value(watched.index) as u64;
     if send(watched.task.tid, signal, value) == Err(Unsent::Denied) {
-        seat.asked.store(false, Ordering::Release);
+        sampled.asked.store(false, Ordering::Release);
     }
 }
 
-fn prepare(seat: &Seat, tid: i32, argument: usize, used: u64, plan: &SamplerPlan) {
+fn prepare(sampled: &SampledThread, tid: i32, argument: usize, used: u64, plan: &SamplerPlan) {
     let floor = if tid == plan.main { plan.floor } else { 0 };
-    seat.tid.store(tid, Ordering::Relaxed);
-    seat.argument.store(argument, Ordering::Relaxed);
-    seat.floor.store(floor, Ordering::Relaxed);
-    seat.cpu.store(used, Ordering::Relaxed);
-    seat.due.store(0, Ordering::Relaxed);
-    seat.owed.store(0, Ordering::Relaxed);
-    seat.asked.store(false, Ordering::Relaxed);
+    sampled.tid.store(tid, Ordering::Relaxed);
+    sampled.argument.store(argument, Ordering::Relaxed);
+    sampled.floor.store(floor, Ordering::Relaxed);
+    sampled.cpu.store(used, Ordering::Relaxed);
+    sampled.due.store(0, Ordering::Relaxed);
+    sampled.owed.store(0, Ordering::Relaxed);
+    sampled.asked.store(false, Ordering::Relaxed);
 }
 
 /// Whether a look of this kind is wanted from this thread.
@@ -313,12 +317,13 @@ impl Outside {
             copied = asleep_copy(task, self.maps.as_ref()?);
         }
         let mut copy = copied?;
-        let seat = seat(watched.seat);
-        let argument = seat.argument.load(Ordering::Relaxed);
+        let sampled = sampled_thread(watched.index);
+        let argument = sampled.argument.load(Ordering::Relaxed);
         copy.noted = vec![0; diaphane_sight::unwind::WORDS];
         let noted = (plan.note)(argument, &mut copy.noted);
         copy.noted.truncate(noted);
-        copy.floor = Some(seat.floor.load(Ordering::Relaxed)).filter(|floor| *floor > copy.start);
+        copy.floor =
+            Some(sampled.floor.load(Ordering::Relaxed)).filter(|floor| *floor > copy.start);
         Some((copy, doing))
     }
 }
