@@ -8,20 +8,13 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("function", Show::Text, 0).at_least(20)
-        .means("a Python function or a native one; code without a name counts by page", "the interpreter's frames, the library's symbols"),
-    Column::new("library", Show::Text, 3).at_least(14)
-        .means("the library of a native function; null for a Python function", "the dynamic linker (link_map)"),
-    Column::new("kind", Show::Text, 2).at_least(9)
-        .means("Python, interpreter, extension, BLAS, OpenMP, Rust, libc, native; GIL wait and wait for time without a CPU", "the library, the name, the system call"),
-    Column::new("self_pct", Show::Number, 0).titled("self %")
-        .means("samples in which it was the innermost function, in per cent", "samples"),
-    Column::new("total_pct", Show::Number, 1).titled("total %")
-        .means("samples in which it was on the stack, in per cent", "samples"),
-    Column::new("samples", Show::Number, 4)
-        .means("how many samples self_pct is", "samples"),
-    Column::new("threads", Show::Number, 5)
-        .means("on how many threads it was seen", "samples"),
+    Column::new("function", Show::Text, 0).at_least(20).means("a Python function or a native one; code without a name counts by page", "the interpreter's frames, the library's symbols"),
+    Column::new("library", Show::Text, 3).at_least(14).means("the library of a native function; null for a Python function", "the dynamic linker (link_map)"),
+    Column::new("kind", Show::Text, 2).at_least(9).means("Python, interpreter, extension, BLAS, OpenMP, Rust, libc, native; GIL wait and wait for time without a CPU", "the library, the name, the system call"),
+    Column::new("self_pct", Show::Number, 0).titled("self %").means("samples in which it was the innermost function, in per cent", "samples"),
+    Column::new("total_pct", Show::Number, 1).titled("total %").means("samples in which it was on the stack, in per cent", "samples"),
+    Column::new("samples", Show::Number, 4).means("how many samples self_pct is", "samples"),
+    Column::new("threads", Show::Number, 5).means("on how many threads it was seen", "samples"),
 ];
 
 #[rustfmt::skip]

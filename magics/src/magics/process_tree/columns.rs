@@ -6,26 +6,16 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("tree", Show::Text, 0).titled("process").at_least(16)
-        .means("the name, behind lines that draw the tree", "name and depth"),
-    Column::new("pid", Show::Number, 0)
-        .means("the process's number (PID)", "/proc/PID/stat"),
-    Column::new("what", Show::Text, 0)
-        .means("what the process is, in words: multiprocessing's own processes by name", "/proc/PID/exe, cmdline"),
-    Column::new("change", Show::Text, 1).optional().at_least(3)
-        .means("new if it was not there at the last look, else null", "the last %process_tree"),
-    Column::new("end", Show::Text, 1).titled("ends it").optional().at_least(12)
-        .means("for one that has lost its parent, the line that ends it; null for others, which their parents end", "the process's number"),
-    Column::new("threads", Show::Number, 0)
-        .means("how many threads it has", "/proc/PID/task"),
-    Column::new("rss", Show::Bytes, 2)
-        .means("what it has in physical memory; null where Linux does not show it", "/proc/PID/smaps_rollup"),
-    Column::new("private", Show::Bytes, 1)
-        .means("the pages of those that no other process has", "/proc/PID/smaps_rollup"),
-    Column::new("shared", Show::Bytes, 1)
-        .means("the pages that other processes have too: a fresh fork shares nearly all", "/proc/PID/smaps_rollup"),
-    Column::new("command", Show::List, 3)
-        .means("its arguments", "/proc/PID/cmdline"),
+    Column::new("tree", Show::Text, 0).titled("process").at_least(16).means("the name, behind lines that draw the tree", "name and depth"),
+    Column::new("pid", Show::Number, 0).means("the process's number (PID)", "/proc/PID/stat"),
+    Column::new("what", Show::Text, 0).means("what the process is, in words: multiprocessing's own processes by name", "/proc/PID/exe, cmdline"),
+    Column::new("change", Show::Text, 1).optional().at_least(3).means("new if it was not there at the last look, else null", "the last %process_tree"),
+    Column::new("end", Show::Text, 1).titled("ends it").optional().at_least(12).means("for one that has lost its parent, the line that ends it; null for others, which their parents end", "the process's number"),
+    Column::new("threads", Show::Number, 0).means("how many threads it has", "/proc/PID/task"),
+    Column::new("rss", Show::Bytes, 2).means("what it has in physical memory; null where Linux does not show it", "/proc/PID/smaps_rollup"),
+    Column::new("private", Show::Bytes, 1).means("the pages of those that no other process has", "/proc/PID/smaps_rollup"),
+    Column::new("shared", Show::Bytes, 1).means("the pages that other processes have too: a fresh fork shares nearly all", "/proc/PID/smaps_rollup"),
+    Column::new("command", Show::List, 3).means("its arguments", "/proc/PID/cmdline"),
 ];
 
 #[rustfmt::skip]

@@ -6,12 +6,9 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, &[])], FACTS)
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("kind", Show::Text, 0)
-        .means("fn, struct, use and the like; dependency; kept (a variable of --keep)", "the compiler's process; kept ones this process"),
-    Column::new("name", Show::Text, 0)
-        .means("the name, of a kept variable with its type, of a dependency with its version", "the same"),
-    Column::new("cell", Show::Number, 0)
-        .means("the cell that it is from; null for a dependency", "the same"),
+    Column::new("kind", Show::Text, 0).means("fn, struct, use and the like; dependency; kept (a variable of --keep)", "the compiler's process; kept ones this process"),
+    Column::new("name", Show::Text, 0).means("the name, of a kept variable with its type, of a dependency with its version", "the same"),
+    Column::new("cell", Show::Number, 0).means("the cell that it is from; null for a dependency", "the same"),
 ];
 
 #[rustfmt::skip]

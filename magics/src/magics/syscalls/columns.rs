@@ -15,28 +15,17 @@ pub(super) const SCHEMA: Schema = Schema::new(
 /// What calls have in common.
 #[rustfmt::skip]
 pub(super) const GROUPED: &[Column] = &[
-    Column::new("call", Show::Text, 0).optional()
-        .means("the system call's name; null where --by puts several into one row", "the handler of Syscall User Dispatch"),
-    Column::new("tid", Show::Number, 0).optional()
-        .means("the thread; null where --by puts several into one row", "the handler"),
-    Column::new("path", Show::Path, 1).optional()
-        .means("the path that the call names; null without --by path", "the arguments in memory"),
-    Column::new("python", Show::Text, 0).titled("function").at_least(20).optional()
-        .means("the innermost Python function; only for the cell's thread", "the interpreter's frames at the call"),
-    Column::new("calls", Show::Number, 0)
-        .means("how many calls", "the handler"),
-    Column::new("errors", Show::Number, 3)
-        .means("how many of them failed; null where only audit events are seen", "the handler"),
-    Column::new("total_ns", Show::Time, 0).titled("time")
-        .means("the time in Linux, waiting included; without calls that start a thread or a child which borrows the memory, whose time is not kept", "the processor's time stamp counter"),
-    Column::new("mean_ns", Show::Time, 5).titled("mean")
-        .means("the same for one call", "the time stamp counter"),
-    Column::new("max_ns", Show::Time, 6).titled("longest")
-        .means("the same for the longest one", "the time stamp counter"),
-    Column::new("library", Show::Text, 1).titled("made by").at_least(14).optional()
-        .means("the library that called the C library or the linker; these themselves where nobody called them", "the copied registers and stack, unwound"),
-    Column::new("place", Show::Text, 2).titled("line").at_least(9).optional()
-        .means("the line of the cell, else of the innermost Python function; of several the most frequent", "the interpreter's frames at the call"),
+    Column::new("call", Show::Text, 0).optional().means("the system call's name; null where --by puts several into one row", "the handler of Syscall User Dispatch"),
+    Column::new("tid", Show::Number, 0).optional().means("the thread; null where --by puts several into one row", "the handler"),
+    Column::new("path", Show::Path, 1).optional().means("the path that the call names; null without --by path", "the arguments in memory"),
+    Column::new("python", Show::Text, 0).titled("function").at_least(20).optional().means("the innermost Python function; only for the cell's thread", "the interpreter's frames at the call"),
+    Column::new("calls", Show::Number, 0).means("how many calls", "the handler"),
+    Column::new("errors", Show::Number, 3).means("how many of them failed; null where only audit events are seen", "the handler"),
+    Column::new("total_ns", Show::Time, 0).titled("time").means("the time in Linux, waiting included; without calls that start a thread or a child which borrows the memory, whose time is not kept", "the processor's time stamp counter"),
+    Column::new("mean_ns", Show::Time, 5).titled("mean").means("the same for one call", "the time stamp counter"),
+    Column::new("max_ns", Show::Time, 6).titled("longest").means("the same for the longest one", "the time stamp counter"),
+    Column::new("library", Show::Text, 1).titled("made by").at_least(14).optional().means("the library that called the C library or the linker; these themselves where nobody called them", "the copied registers and stack, unwound"),
+    Column::new("place", Show::Text, 2).titled("line").at_least(9).optional().means("the line of the cell, else of the innermost Python function; of several the most frequent", "the interpreter's frames at the call"),
 ];
 
 const ERROR_NAMES: Field = Field::new(
@@ -49,18 +38,12 @@ const ERROR_NAMES: Field = Field::new(
 /// Each call.
 #[rustfmt::skip]
 pub(super) const LISTED: &[Column] = &[
-    Column::new("began_ns", Show::Time, 3).titled("at")
-        .means("when it was made, from the start of the cell", "the time stamp counter"),
-    Column::new("tid", Show::Number, 6)
-        .means("the thread", "the handler"),
-    Column::new("call", Show::Text, 0)
-        .means("the system call's name", "the handler"),
-    Column::new("arguments", Show::Text, 0)
-        .means("its arguments as strace writes them: paths up to 1024 bytes, buffers up to 32", "the registers, and the memory that Linux has read or written"),
-    Column::new("result", Show::Text, 1)
-        .means("its result as strace writes it", "the handler"),
-    Column::new("took_ns", Show::Time, 4).titled("took")
-        .means("the time in Linux, waiting included; null for calls that start a thread or a child", "the time stamp counter"),
+    Column::new("began_ns", Show::Time, 3).titled("at").means("when it was made, from the start of the cell", "the time stamp counter"),
+    Column::new("tid", Show::Number, 6).means("the thread", "the handler"),
+    Column::new("call", Show::Text, 0).means("the system call's name", "the handler"),
+    Column::new("arguments", Show::Text, 0).means("its arguments as strace writes them: paths up to 1024 bytes, buffers up to 32", "the registers, and the memory that Linux has read or written"),
+    Column::new("result", Show::Text, 1).means("its result as strace writes it", "the handler"),
+    Column::new("took_ns", Show::Time, 4).titled("took").means("the time in Linux, waiting included; null for calls that start a thread or a child", "the time stamp counter"),
     Column::new("library", Show::Text, 5).titled("made by"),
     Column::new("place", Show::Text, 2).at_least(9).optional(),
 ];

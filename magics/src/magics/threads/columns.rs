@@ -6,38 +6,22 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("tid", Show::Number, 0)
-        .means("the thread's number (TID)", "/proc/self/task"),
-    Column::new("name", Show::Text, 0).at_least(15)
-        .means("Python's name for it, else comm", "threading"),
-    Column::new("kind", Show::Text, 1)
-        .means("main, python, kernel (diaphane's own), blas, openmp, arrow, rust (of a Rust cell), unknown", "name, owner and interpreter together"),
-    Column::new("owner", Show::Text, 2).at_least(18)
-        .means("the library that the thread belongs to; null where it is not known", "as owner_confidence says"),
-    Column::new("owner_package", Show::Text, 3).titled("package").optional()
-        .means("the package of that library", "RECORD, conda-meta, /var/lib/dpkg"),
-    Column::new("cpu_ns", Show::Time, 4).titled("cpu")
-        .means("CPU time since it was created", "/proc/self/task/TID/schedstat, else stat"),
-    Column::new("cpu_pct", Show::Number, 4).titled("cpu %").optional()
-        .means("use of one CPU, in per cent; null without --sample", "schedstat, sampled every 5 ms"),
-    Column::new("state", Show::Text, 6)
-        .means("R runs, S sleeps, D waits for a device, T is stopped, Z has ended", "/proc/self/task/TID/stat"),
-    Column::new("wait", Show::Text, 5)
-        .means("the system call in which it sleeps, or GIL; null while it runs", "/proc/self/task/TID/syscall; the interpreter's lock"),
-    Column::new("gil", Show::Text, 7).optional()
-        .means("holder, waiting or none, at the moment of the question; null where it is not known", "the interpreter's own lock, read from memory"),
-    Column::new("created_in", Show::Number, 8).titled("cell").optional()
-        .means("the number of the cell whose thread created it; null where several ran and it is not known", "the call of pthread_create; else the list before and after each cell"),
-    Column::new("top_frame", Show::Text, 9).titled("runs").optional()
-        .means("the innermost function that is not the interpreter's or the C library's; null without --stack", "the stack"),
-    Column::new("last_cpu", Show::Number, 10).titled("on")
-        .means("the CPU that it ran on last", "/proc/self/task/TID/stat"),
-    Column::new("affinity", Show::Text, 12).titled("may run on").optional()
-        .means("the CPUs that it may run on", "/proc/self/task/TID/status"),
-    Column::new("owner_confidence", Show::Text, 11).titled("owner by")
-        .means("how the owner is known: hook (the call of pthread_create was recorded), descriptor (the C library's descriptor of the thread), scan (its stack; this is no proof)", "diaphane"),
-    Column::new("wait_channel", Show::Text, 13).titled("wait channel").optional()
-        .means("the function of Linux in which it sleeps", "/proc/self/task/TID/wchan"),
+    Column::new("tid", Show::Number, 0).means("the thread's number (TID)", "/proc/self/task"),
+    Column::new("name", Show::Text, 0).at_least(15).means("Python's name for it, else comm", "threading"),
+    Column::new("kind", Show::Text, 1).means("main, python, kernel (diaphane's own), blas, openmp, arrow, rust (of a Rust cell), unknown", "name, owner and interpreter together"),
+    Column::new("owner", Show::Text, 2).at_least(18).means("the library that the thread belongs to; null where it is not known", "as owner_confidence says"),
+    Column::new("owner_package", Show::Text, 3).titled("package").optional().means("the package of that library", "RECORD, conda-meta, /var/lib/dpkg"),
+    Column::new("cpu_ns", Show::Time, 4).titled("cpu").means("CPU time since it was created", "/proc/self/task/TID/schedstat, else stat"),
+    Column::new("cpu_pct", Show::Number, 4).titled("cpu %").optional().means("use of one CPU, in per cent; null without --sample", "schedstat, sampled every 5 ms"),
+    Column::new("state", Show::Text, 6).means("R runs, S sleeps, D waits for a device, T is stopped, Z has ended", "/proc/self/task/TID/stat"),
+    Column::new("wait", Show::Text, 5).means("the system call in which it sleeps, or GIL; null while it runs", "/proc/self/task/TID/syscall; the interpreter's lock"),
+    Column::new("gil", Show::Text, 7).optional().means("holder, waiting or none, at the moment of the question; null where it is not known", "the interpreter's own lock, read from memory"),
+    Column::new("created_in", Show::Number, 8).titled("cell").optional().means("the number of the cell whose thread created it; null where several ran and it is not known", "the call of pthread_create; else the list before and after each cell"),
+    Column::new("top_frame", Show::Text, 9).titled("runs").optional().means("the innermost function that is not the interpreter's or the C library's; null without --stack", "the stack"),
+    Column::new("last_cpu", Show::Number, 10).titled("on").means("the CPU that it ran on last", "/proc/self/task/TID/stat"),
+    Column::new("affinity", Show::Text, 12).titled("may run on").optional().means("the CPUs that it may run on", "/proc/self/task/TID/status"),
+    Column::new("owner_confidence", Show::Text, 11).titled("owner by").means("how the owner is known: hook (the call of pthread_create was recorded), descriptor (the C library's descriptor of the thread), scan (its stack; this is no proof)", "diaphane"),
+    Column::new("wait_channel", Show::Text, 13).titled("wait channel").optional().means("the function of Linux in which it sleeps", "/proc/self/task/TID/wchan"),
 ];
 
 #[rustfmt::skip]

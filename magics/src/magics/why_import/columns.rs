@@ -6,16 +6,11 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("kind", Show::Text, 0)
-        .means("missing library, missing version, undefined symbol, static TLS, wrong ELF class, no library, executable stack, no module", "the linker's message"),
-    Column::new("missing", Show::Text, 0).at_least(24)
-        .means("the library, version, symbol or function that is missing", "the linker's message"),
-    Column::new("required_by", Show::Path, 1).titled("required by")
-        .means("the file that needs it", "the linker's message; for a library the files, from the module downwards"),
-    Column::new("loaded_copy", Show::Path, 2).titled("loaded copy").optional()
-        .means("the library of that name that is loaded already", "as in %loaded_libs"),
-    Column::new("loaded_by", Show::Text, 3).titled("loaded by").optional()
-        .means("what loaded that copy", "as in %loaded_libs"),
+    Column::new("kind", Show::Text, 0).means("missing library, missing version, undefined symbol, static TLS, wrong ELF class, no library, executable stack, no module", "the linker's message"),
+    Column::new("missing", Show::Text, 0).at_least(24).means("the library, version, symbol or function that is missing", "the linker's message"),
+    Column::new("required_by", Show::Path, 1).titled("required by").means("the file that needs it", "the linker's message; for a library the files, from the module downwards"),
+    Column::new("loaded_copy", Show::Path, 2).titled("loaded copy").optional().means("the library of that name that is loaded already", "as in %loaded_libs"),
+    Column::new("loaded_by", Show::Text, 3).titled("loaded by").optional().means("what loaded that copy", "as in %loaded_libs"),
 ];
 
 #[rustfmt::skip]
