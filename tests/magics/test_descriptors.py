@@ -1,5 +1,7 @@
 """No descriptor is left: what can be answered is, and what cannot says why."""
 
+import re
+
 import pytest
 
 from support.client import Client
@@ -84,3 +86,10 @@ def test_what_else_needs_a_descriptor_names_it(exhausted: Client):
     asked = exhausted.execute("input()", allow_stdin=True).content
     assert (asked["ename"], "open files" in asked["evalue"]) == ("OSError", True)
     assert exhausted.run("6 * 7").result == "42"
+
+
+def test_the_first_error_is_shown_with_its_lines(exhausted: Client):
+    """What shows it is imported then, which needs descriptors."""
+    error = exhausted.execute("x = 1\n1 / 0").one("error")
+    assert error["ename"] == "ZeroDivisionError"
+    assert "----> 2" in re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error["traceback"]))
