@@ -22,6 +22,9 @@ use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
 use diaphane_cpython::symbols::{evaluates, is_interpreter};
 
+/// What `pthread_create` of ours begins each thread with.
+const THREAD_START: &str = "diaphane_sight::threads::creation_records::live";
+
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -224,8 +227,11 @@ impl StackFrame {
     ) -> Self {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+        // Where the compiler made a call of it, the kernel's first function of a thread stands on its stack.
+        let begins_thread = symbol.is_some_and(|symbol| demangle(&symbol.name) == THREAD_START);
         let is_plumbing = library.is_some_and(|library| {
-            is_interpreter(library)
+            begins_thread
+                || is_interpreter(library)
                 || matches!(
                     family(library),
                     Some(Family::C | Family::Linker | Family::Compiler)
