@@ -286,8 +286,10 @@ def test_a_cell_that_hangs_with_the_gil_shows_its_stack(launch):
     assert any("names of threads" in limit for limit in found[MIME]["limits"])
 
 
-def test_looking_interrupts_no_system_call(client: Client, tmp_path):
-    library = shared_library(tmp_path / "libwaiter.so", WAITER, "-O2")
+@pytest.mark.parametrize("optimisation", ["-O2", "-O0"])
+def test_looking_interrupts_no_system_call(client: Client, tmp_path, optimisation: str):
+    """Also where a register that nobody knows from outside leads to the caller: code without optimisation."""
+    library = shared_library(tmp_path / "libwaiter.so", WAITER, optimisation)
     client.run(f"import ctypes; lib = ctypes.CDLL({str(library)!r}); lib.begin()")
 
     def asleep() -> bool:

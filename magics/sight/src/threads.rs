@@ -39,6 +39,18 @@ pub struct Call {
     pub timed: bool,
 }
 
+impl Call {
+    /// Whether Linux begins it again after a signal whose handler has `SA_RESTART`, as signal(7) lists them.
+    /// What depends on the descriptor (a read of a socket with a timeout ends early) counts as one that ends.
+    pub fn is_restarted(&self) -> bool {
+        match self.name {
+            Some("futex") => !self.timed,
+            Some("wait4" | "waitid") => true,
+            _ => false,
+        }
+    }
+}
+
 /// One thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Thread {

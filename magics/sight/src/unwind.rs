@@ -1,8 +1,9 @@
 //! The native stacks of other threads, without stopping them.
 //!
 //! The stack of a thread that sleeps is copied from outside, with nothing known of its registers but two; it counts only
-//! if the thread did not run meanwhile. A thread that runs, or whose stack cannot be followed so, gets a signal, in
-//! whose handler it copies its registers and its stack itself. The copies are unwound afterwards, by the call frame
+//! if the thread did not run meanwhile. A thread that runs gets a signal, in whose handler it copies its registers and its
+//! stack itself; so does one that sleeps and whose stack cannot be followed from two registers, but only in a system call
+//! that goes on after a signal. The copies are unwound afterwards, by the call frame
 //! information that the libraries carry for exceptions. Threads of another process are stopped instead (`outside`).
 
 mod asleep;
@@ -170,7 +171,8 @@ pub fn stacks(
     };
     let unclear: Vec<usize> = (0..threads.len())
         .filter(|&index| match &found[index] {
-            Ok(stack) => !is_clear(stack),
+            // A guess is better than a call of the user's that ends early.
+            Ok(stack) => !is_clear(stack) && may_be_signalled(&Task::new(threads[index].tid)),
             Err(missing) => *missing != Missing::Asks,
         })
         .collect();
@@ -184,6 +186,11 @@ pub fn stacks(
         }
     }
     found
+}
+
+/// Whether a signal changes nothing for a thread that slept a moment ago.
+fn may_be_signalled(task: &Task) -> bool {
+    task.call().is_none_or(|call| call.is_restarted())
 }
 
 /// The stack of a thread that sleeps, without a signal; `None` if it runs.
