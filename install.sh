@@ -32,17 +32,73 @@ main() {
     uninstall
     return
   fi
+  count_steps
+  step "The Python and its packages"
   ensure_toolchain
   choose_python
   ensure_embeddable
   ensure_packages
+  step "Build the kernel for $python"
   build
+  step "Install it and run a cell through it"
   install_kernel
   verify
   if [[ $demo == yes ]]; then
+    step "Run the first tutorial"
     run_demo
   fi
-  say_what_next
+  if [[ $rust_cells == yes ]]; then
+    say_what_next "You can start now, while the compiler of Rust cells (%%rust) is built"
+    step "Build the compiler of Rust cells"
+    build_compiler
+  fi
+  end_step
+  say_what_next "Next"
+}
+
+# What is done, how long it took, and what it takes on the disk ------------------------------------------------------
+
+count_steps() {
+  steps=3 at=0 began=0
+  [[ $demo == no ]] || ((steps += 1))
+  [[ $rust_cells == no ]] || ((steps += 1))
+}
+
+step() {
+  end_step
+  ((at += 1))
+  began=$SECONDS
+  say "$at of $steps  $1"
+}
+
+end_step() {
+  ((at == 0)) || printf '        done in %s; this folder takes %s\n' "$(took "$began")" "$(du -sh . | cut -f1)"
+}
+
+took() {
+  local seconds=$((SECONDS - $1))
+  if ((seconds < 60)); then
+    printf '%d s' "$seconds"
+  else
+    printf '%d min %d s' $((seconds / 60)) $((seconds % 60))
+  fi
+}
+
+# Runs cargo and shows what it has done so far in one line, and all that it said where it fails.
+compile() {
+  local log crates=0 since=$SECONDS line
+  mkdir -p "${CARGO_TARGET_DIR:-target}"
+  log=${CARGO_TARGET_DIR:-target}/install.log
+  if ! cargo build --release --locked "$@" 2>&1 | tee "$log" | while IFS= read -r line; do
+    [[ $line == *Compiling* ]] && ((++crates)) && [[ -t 1 ]] &&
+      printf '\r        %d crates in %s ' "$crates" "$(took "$since")"
+    true
+  done; then
+    printf '\n'
+    grep -v -E '^ +(Compiling|Downloaded|Downloading)' "$log" >&2 || true
+    fail "cargo could not build it; all that it said is in $log"
+  fi
+  [[ ! -t 1 ]] || printf '\r\e[K'
 }
 
 parse() {
@@ -235,32 +291,38 @@ END
 binary() { printf '%s\n' "${CARGO_TARGET_DIR:-target}/release/diaphane"; }
 
 build() {
-  say "Building diaphane for $python (the first time takes some minutes)"
   local variables=(PYO3_PYTHON="$python")
   if [[ $curve == no ]]; then
     # In the place of what .cargo/config.toml says: libzmq's threads keep their names.
     variables+=(CXXFLAGS=-DZMQ_HAVE_PTHREAD_SETNAME_2=1)
   fi
-  env "${variables[@]}" cargo build --release --locked --package diaphane
-  local compiler
-  compiler=$(dirname "$(binary)")/diaphane-rust
-  rm -f "$compiler"
-  if [[ $rust_cells == yes ]]; then
-    say "Building the compiler of Rust cells (the first time takes some minutes; --without-rust-cells leaves it out)"
-    cargo build --release --locked --manifest-path magics/rust/sidecar/Cargo.toml --target-dir magics/rust/sidecar/target
-    cp magics/rust/sidecar/target/release/diaphane-rust "$compiler"
-  fi
+  export "${variables[@]}"
+  compile --package diaphane
+  # A kernel without it is installed first; and one that is not of these sources is none.
+  rm -f "$(compiler)"
+}
+
+# The compiler of Rust cells, beside the kernel; it takes longer than all the rest, and the kernel runs without it.
+compiler() { printf '%s\n' "$(dirname "$(binary)")/diaphane-rust"; }
+
+build_compiler() {
+  compile --manifest-path magics/rust/sidecar/Cargo.toml --target-dir magics/rust/sidecar/target
+  cp magics/rust/sidecar/target/release/diaphane-rust "$(compiler)"
+  # A kernel that runs already finds it from now on.
+  write_kernelspec >/dev/null
 }
 
 install_kernel() {
   local report
-  report=$("$(binary)" install --python "$python" --name "$name" "${place[@]}")
+  report=$(write_kernelspec)
   printf '%s\n' "$report"
   title=$(sed -n 's/^Installed "\(.*\)" as .*/\1/p' <<<"$report")
   kernelspec=$(sed -n 's/^ *kernelspec *//p' <<<"$report")
   # Whatever else has this name, the next steps look here first.
   export JUPYTER_PATH=${kernelspec%/kernels/*}${JUPYTER_PATH:+:$JUPYTER_PATH}
 }
+
+write_kernelspec() { "$(binary)" install --python "$python" --name "$name" "${place[@]}"; }
 
 verify() {
   "$python" - "$name" "$python" <<'END' || fail "the kernel was installed, but a cell did not run through it"
@@ -286,7 +348,6 @@ END
 }
 
 run_demo() {
-  say "Running the first tutorial through the kernel"
   "$python" -m nbconvert --log-level=WARN --to html --execute --ExecutePreprocessor.kernel_name="$name" \
     --output-dir notebooks/out notebooks/en/01-*.ipynb
   printf 'Its outputs are in %s\n' notebooks/out/01-*.html
@@ -296,7 +357,7 @@ say_what_next() {
   local folder client
   folder=$(dirname "$python")
   client=$(compgen -G "$folder/jupyter-[lc]*" || true)
-  say "Next"
+  say "$1"
   if [[ ${place[0]:-} == --prefix || -z $client ]]; then
     printf '  export JUPYTER_PATH=%q   # so that any Jupyter finds the kernel\n' "${kernelspec%/kernels/*}"
   fi

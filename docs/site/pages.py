@@ -22,6 +22,9 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 GUIDES = {
     "docs/index.md": ("index.md", "diaphane"),
     "docs/install.md": ("install.md", "Install"),
+    "docs/where-it-runs.md": ("where-it-runs.md", "Where it runs"),
+    "docs/scripts.md": ("scripts.md", "Reports in code"),
+    "docs/safety.md": ("safety.md", "Is it safe?"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),
     "docs/crash-report.md": ("crash-report.md", "Crash reports"),
     "docs/glossary.md": ("glossary.md", "Glossary"),
