@@ -8,6 +8,8 @@ import asyncio
 import signal
 import threading
 import time
+import types
+from importlib import _bootstrap
 
 from .tasks import Awaiting
 
@@ -105,12 +107,14 @@ class Interrupts:
         return self.state is CODE
 
     def _decide(self, _signal, frame):
-        """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way."""
+        """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way. None: not yet."""
         if self.state is OURS:
             self.waits = True
             return False
         if self._is_showing():
             return False
+        if frame is not None and _has_import_lock(frame):
+            return None
         if self.state is CODE or self._may_end(frame):
             self.raised = True
             return True
@@ -135,6 +139,34 @@ class Interrupts:
             return True
         # Somebody else's task or callback; where the loop does not come back from it, the cell cannot be ended.
         return runs and awaiting.is_asked
+
+
+def _codes(*functions):
+    """The code of functions, and of those inside of them."""
+    codes = [function.__code__ for function in functions]
+    inner = [const for code in codes for const in code.co_consts if isinstance(const, types.CodeType)]
+    return frozenset(codes + inner)
+
+
+_LOCKING = _codes(
+    _bootstrap._ImportLockContext.__enter__,
+    _bootstrap._ImportLockContext.__exit__,
+    _bootstrap._ModuleLockManager.__enter__,
+    _bootstrap._ModuleLockManager.__exit__,
+    _bootstrap._ModuleLock.release,
+    _bootstrap._get_module_lock,
+)
+_WAITING = _bootstrap._ModuleLock.acquire.__code__
+
+
+def _has_import_lock(frame):
+    """Whether the frame takes or gives back a lock of the import, which an error would leave locked for ever.
+
+    It waits for no other thread there; where it does, in `acquire`, the lock is not its own yet.
+    """
+    if frame.f_code is _WAITING:
+        return frame.f_locals["self"].owner == threading.get_ident()
+    return frame.f_code in _LOCKING
 
 
 def _is_in_callback(frame):
