@@ -104,7 +104,8 @@ class Interrupts:
             return False
         if self.state is IDLE:
             return not self.serving and not _is_ours(frame) and _is_in_callback(frame)
-        return self.state is CODE
+        # On the way to the user's code and back, nobody but an interrupt is expected.
+        return self.state is CODE and not _is_in(frame, "diaphane.requests")
 
     def _decide(self, _signal, frame):
         """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way. None: not yet."""
@@ -178,5 +179,10 @@ def _is_in_callback(frame):
 
 def _is_ours(frame):
     """Whether the frame is the waiting loop or the kernel, and no code of the user."""
+    return _is_in(frame, "asyncio", "selectors", "diaphane")
+
+
+def _is_in(frame, *modules):
+    """Whether the frame belongs to one of the modules, or to one of a package's."""
     name = frame.f_globals.get("__name__", "") if frame is not None else ""
-    return name.partition(".")[0] in ("asyncio", "selectors", "diaphane")
+    return name in modules or name.partition(".")[0] in modules
