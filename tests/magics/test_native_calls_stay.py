@@ -1,11 +1,11 @@
 """A thread that cannot be stopped when a recording ends: its hooks stay for a while, and the user is told of them."""
 
 import platform
-import subprocess
 
 import pytest
 
 from support.client import Client
+from support.compiler import shared_library
 from support.patches import changed_code
 
 from .test_native_calls import MAGIC, report, rows
@@ -43,9 +43,7 @@ while not spin.has_begun(): pass
 def spinning(launch):
     """A kernel with the library, whose cell has left the thread behind; the cell's report."""
     kernel = launch()
-    (kernel.directory / "spin.c").write_text(LIBRARY)
-    command = ["cc", "-shared", "-fPIC", "-O1", "-pthread", "-o", "libspin.so", "spin.c"]
-    subprocess.run(command, check=True, cwd=kernel.directory)
+    shared_library(kernel.directory / "libspin.so", LIBRARY, "-O1", "-pthread")
     client = kernel.connect()
     client.run("import ctypes, threading\nspin, ended = ctypes.CDLL('./libspin.so'), []")
     assert changed_code(kernel, "libspin") == []
