@@ -126,7 +126,8 @@ impl Crash {
         if let Some(own) = black_box::writable() {
             let number = u32::try_from(cell.number).unwrap_or(0);
             own.errors.clear();
-            own.begin_cell(lane, number, murmur2(code.as_bytes(), HASH_SEED), code);
+            let hash = murmur2(code.as_bytes(), HASH_SEED);
+            own.begin_cell(lane, number, hash, as_counted(code));
         }
         self.set(lane, Some(cell));
     }
@@ -182,6 +183,18 @@ fn black_box_of(connection_file: &Path) -> PathBuf {
 }
 
 /// A cell's request, to be answered when the kernel dies.
+/// The cell as IPython counts its lines: without the empty ones at its beginning.
+fn as_counted(code: &str) -> &str {
+    let mut rest = code;
+    while let Some((_, below)) = rest
+        .split_once('\n')
+        .filter(|(line, _)| line.trim().is_empty())
+    {
+        rest = below;
+    }
+    rest
+}
+
 impl RunningCell {
     /// A cell of a request.
     #[must_use]

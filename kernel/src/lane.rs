@@ -6,7 +6,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use diaphane_wire::{Channel, Request};
+use diaphane_wire::reply::Failed;
+use diaphane_wire::request::reply_type;
+use diaphane_wire::{Channel, Outgoing, Request};
 use parking_lot::Mutex;
 
 use crate::exit::DEAD;
@@ -205,12 +207,20 @@ impl Lane {
         self.state.lock().last.take()
     }
 
-    /// The answers that still wait in a lane that has ended: requests before them get none any more.
-    pub fn take_answers(&self) -> Vec<Item> {
+    /// The answers that still wait in a lane that has ended. Requests before them are answered by an error of this name.
+    pub fn last_answers(&self, ename: &str, sentence: &str) -> Vec<Item> {
         let waiting = std::mem::take(&mut self.state.lock().waiting);
         let answers = waiting.into_iter().map(|one| match one {
             Waiting::Answer(items) => items,
-            Waiting::Job(_) => Vec::new(),
+            Waiting::Job(job) => {
+                let failed = Failed::new(ename, sentence.to_owned());
+                let reply = reply_type(&job.parent.header.msg_type);
+                let message = reply.map(|reply| Outgoing::new(reply, &failed));
+                let mut items = Item::answer(job.channel, &job.parent, message);
+                // Busy was published for the first one already.
+                items.drain(..usize::from(job.announced));
+                items
+            }
         });
         answers.flatten().collect()
     }

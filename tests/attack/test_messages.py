@@ -86,6 +86,14 @@ class Attacker:
         self.client.run("gc.collect()", silent=True)
         return self.kernel.rss
 
+    def begin_all(self) -> None:
+        """The debugger and the thread that asks with Python, which the first request of their kind starts for good."""
+        self.client.request("magic_request", {"name": "threads", "line": ""}, "control")
+        content = {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}}
+        self.client.request("debug_request", content, "control")
+        begun = {"diaphane-askpy", "diaphane-debug"}
+        wait_until(lambda: begun <= set(self.kernel.threads.values()), "both have begun")
+
     def close(self) -> None:
         self.balance.close()
         self.context.destroy(linger=0)
@@ -110,39 +118,38 @@ def still_well(attacker: Attacker) -> None:
     assert "panicked" not in attacker.kernel.log, attacker.kernel.log[-3000:]
 
 
-# Four of ten seeds still find a request that is never idle (730907689) or descriptors that stay (819268711).
-@pytest.mark.skipif(
-    "DIAPHANE_ATTACK" not in os.environ, reason="finds faults that are not mended yet"
-)
 def test_hostile_messages(attacker: Attacker, dice):
     """A million of them is `DIAPHANE_ATTACK=250`."""
     source = HostileMessages(attacker.session, dice)
+    attacker.begin_all()
     # Both sides have their pools and caches after the first ones.
     kinds = attack(attacker, source, times(500))
-    before, files = attacker.memory(), descriptors(attacker)
+    memory, files, threads = attacker.memory(), descriptors(attacker), attacker.kernel.threads
     kinds += attack(attacker, source, times(3500))
     print(dict(kinds.most_common(10)))
-    grown = attacker.memory() - before
+    grown = attacker.memory() - memory
     assert grown < 200 * MB, f"{grown >> 20} MB"
     wait_until(lambda: descriptors(attacker) <= files + 2, "the descriptors are given back")
+    wait_until(lambda: attacker.kernel.threads.keys() <= threads.keys(), "the threads have ended")
     still_well(attacker)
 
 
 def attack(attacker: Attacker, source: HostileMessages, count: int) -> Counter:
     """Send so many, in bursts; how many of each kind there were."""
     kinds: Counter = Counter()
+    burst = []
     for number in range(1, count + 1):
         hostile = source.next()
         kinds[hostile.name.split(" with ")[0]] += 1
         attacker.send(hostile.channel, hostile.frames)
+        burst.append(hostile)
         if number % BURST == 0 or number == count:
             try:
                 attacker.settle()
             except (AssertionError, TimeoutError) as silent:
-                last = [one.name for one in source.sent[-20:]]
-                raise AssertionError(
-                    f"after {number} messages, the last of which were {last}"
-                ) from silent
+                busy = [one for one in burst if attacker.balance.busy.intersection(one.frames)]
+                raise AssertionError(f"after {number} messages, busy are {busy}") from silent
+            burst = []
     return kinds
 
 

@@ -69,6 +69,14 @@ def test_a_null_read_is_told_and_found_again(dying):
     assert refused["ename"] == "UsageError"
 
 
+def test_the_line_is_the_one_that_python_counts(dying):
+    """IPython takes empty lines away at the beginning of a cell."""
+    text, *_ = dying("\n  \nprint('before')\nctypes.string_at(0)\nprint('behind')")
+    lines = [line for line in text.splitlines() if line.startswith("> ")]
+    assert [line.split()[1] for line in lines] == ["ctypes.string_at(0)"]
+    assert lines[0].endswith("In[2]:2")
+
+
 def test_what_was_written_before_stands_before(launch, ways):
     kernel = launch()
     client = kernel.connect()

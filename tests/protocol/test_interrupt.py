@@ -154,3 +154,39 @@ hits
     client.until(lambda: "ready" in cell.text(), "ready", cell)
     kernel.process.send_signal(signal.SIGUSR1)
     assert client.finish(cell).result == str([signal.SIGUSR1.value])
+
+
+IMPORTS = """
+import _imp, importlib.util, random, signal, sys, threading, time
+from importlib import _bootstrap
+armed, going, caught, kept = False, True, 0, []
+main = threading.get_ident()
+def interrupt_once():
+    global armed
+    while going:
+        if armed:
+            armed = False
+            time.sleep(random.random() / 2000)
+            signal.pthread_kill(main, signal.SIGINT)
+sys.setswitchinterval(1e-4)
+one = threading.Thread(target=interrupt_once)
+one.start()
+while caught < 500:
+    try:
+        armed = True
+        while True: importlib.util.find_spec("no_such_module")
+    except KeyboardInterrupt:
+        caught += 1
+        if _imp.lock_held(): kept.append(caught)
+going = False
+one.join()
+sys.setswitchinterval(0.005)
+"""
+
+
+@pytest.mark.diaphane
+def test_an_interrupt_leaves_no_lock_of_the_import_behind(launch):
+    """Another thread that imports, such as the debugger's, would wait for it for ever."""
+    client = launch().connect()
+    client.run(IMPORTS)
+    assert client.value("caught, kept") == "(500, [])"

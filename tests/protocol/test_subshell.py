@@ -38,6 +38,26 @@ def test_deleting_an_unknown_subshell_is_an_error(client: Client):
     assert done.content["status"] == "error"
 
 
+@pytest.mark.diaphane
+def test_what_waits_in_a_deleted_subshell_is_answered(client: Client):
+    """Each request that was busy is idle, also the cell that waits in an `await` and those behind it."""
+    name = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+    code = "import asyncio\nprint('waits', flush=True)\nawait asyncio.sleep(1e6)"
+    waits = client.start(code, **on(name))
+    client.until(waits.text, "the cell waits", waits)
+    behind = client.start("1", **on(name))
+    asks = client.send("kernel_info_request", {}, **on(name))
+    # On another channel, so that it could overtake them.
+    client.request("usage_request", {}, "shell")
+    client.request("delete_subshell_request", {"subshell_id": name}, "control")
+    assert client.finish(waits).content["ename"] == "CancelledError"
+    assert waits.trace[-2:] == ["error", "idle"]
+    refused = client.finish(behind)
+    assert refused.content["ename"] == "UnknownSubshellError"
+    assert refused.trace == ["busy", "idle"]
+    assert client.finish(asks).trace == ["busy", "idle"]
+
+
 def test_runs_beside_a_cell_of_the_main_shell(client: Client, subshell: str):
     main = client.start("print('main', flush=True)\ninput()", allow_stdin=True)
     client.until(lambda: main.stdin, "the main cell", main)

@@ -1,21 +1,12 @@
 """Frames that are no message and messages that are no request: the kernel lives and says nothing."""
 
-import hashlib
-import hmac
 import json
 
 import pytest
 from jupyter_client.session import DELIM
 
 from support.client import Client
-
-
-def signed(client: Client, *parts: bytes) -> list[bytes]:
-    """Whatever the parts say, rightly signed."""
-    mac = hmac.new(client.session.key, digestmod=hashlib.sha256)
-    for part in parts[:4]:
-        mac.update(part)
-    return [DELIM, mac.hexdigest().encode(), *parts]
+from support.signed import signed
 
 
 def header(client: Client, **changes) -> bytes:

@@ -8,6 +8,8 @@ import asyncio
 import signal
 import threading
 import time
+import types
+from importlib import _bootstrap
 
 from .tasks import Awaiting
 
@@ -102,15 +104,18 @@ class Interrupts:
             return False
         if self.state is IDLE:
             return not self.serving and not _is_ours(frame) and _is_in_callback(frame)
-        return self.state is CODE
+        # On the way to the user's code and back, nobody but an interrupt is expected.
+        return self.state is CODE and not _is_in(frame, "diaphane.requests")
 
     def _decide(self, _signal, frame):
-        """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way."""
+        """Whether what runs is interrupted; a cell that waits in an `await` is, but in its own way. None: not yet."""
         if self.state is OURS:
             self.waits = True
             return False
         if self._is_showing():
             return False
+        if frame is not None and _has_import_lock(frame):
+            return None
         if self.state is CODE or self._may_end(frame):
             self.raised = True
             return True
@@ -137,6 +142,34 @@ class Interrupts:
         return runs and awaiting.is_asked
 
 
+def _codes(*functions):
+    """The code of functions, and of those inside of them."""
+    codes = [function.__code__ for function in functions]
+    inner = [const for code in codes for const in code.co_consts if isinstance(const, types.CodeType)]
+    return frozenset(codes + inner)
+
+
+_LOCKING = _codes(
+    _bootstrap._ImportLockContext.__enter__,
+    _bootstrap._ImportLockContext.__exit__,
+    _bootstrap._ModuleLockManager.__enter__,
+    _bootstrap._ModuleLockManager.__exit__,
+    _bootstrap._ModuleLock.release,
+    _bootstrap._get_module_lock,
+)
+_WAITING = _bootstrap._ModuleLock.acquire.__code__
+
+
+def _has_import_lock(frame):
+    """Whether the frame takes or gives back a lock of the import, which an error would leave locked for ever.
+
+    It waits for no other thread there; where it does, in `acquire`, the lock is not its own yet.
+    """
+    if frame.f_code is _WAITING:
+        return frame.f_locals["self"].owner == threading.get_ident()
+    return frame.f_code in _LOCKING
+
+
 def _is_in_callback(frame):
     """Whether the loop has called what runs, and catches an error of it."""
     while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
@@ -146,5 +179,10 @@ def _is_in_callback(frame):
 
 def _is_ours(frame):
     """Whether the frame is the waiting loop or the kernel, and no code of the user."""
+    return _is_in(frame, "asyncio", "selectors", "diaphane")
+
+
+def _is_in(frame, *modules):
+    """Whether the frame belongs to one of the modules, or to one of a package's."""
     name = frame.f_globals.get("__name__", "") if frame is not None else ""
-    return name.partition(".")[0] in ("asyncio", "selectors", "diaphane")
+    return name in modules or name.partition(".")[0] in modules

@@ -223,9 +223,20 @@ def _serve_subshell(identity, ended):
         runner = _kernel.native.runner(requests, identity)
         if runner is not None:  # or it was deleted before it began
             serve(loop, runner, Unsignalled(loop))
+        end_tasks(loop)
         loop.close()
     finally:
         ended.set()
+
+
+def end_tasks(loop):
+    """Ends what a subshell still waits for, as `asyncio.run` does, so that its last cell is answered."""
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    if rest:
+        with contextlib.suppress(*Unsignalled.survived):
+            loop.run_until_complete(asyncio.wait(rest))
 
 
 def debugger():

@@ -213,20 +213,25 @@ impl Native {
         threads::begin();
     }
 
-    /// A signal handler that raises KeyboardInterrupt where `decide(signal, frame)` says so.
+    /// A signal handler that raises KeyboardInterrupt where `decide(signal, frame)` says so; where it says None, the signal
+    /// comes again a few instructions later.
     ///
     /// Raised from here, it leaves no line of the kernel in the user's traceback.
-    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
     fn interrupter<'py>(
         &self,
         py: Python<'py>,
         decide: Py<PyAny>,
     ) -> PyResult<Bound<'py, PyCFunction>> {
+        let kernel = Arc::clone(&self.kernel);
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
-            if decide.bind(arguments.py()).call1(arguments)?.is_truthy()? {
-                return Err(PyKeyboardInterrupt::new_err(()));
+            let decided = decide.bind(arguments.py()).call1(arguments)?;
+            if decided.is_none() {
+                kernel.main_thread.interrupt();
             }
-            Ok(())
+            match decided.is_truthy()? {
+                true => Err(PyKeyboardInterrupt::new_err(())),
+                false => Ok(()),
+            }
         };
         let name = c"default_int_handler";
         PyCFunction::new_closure(py, Some(name), None, handle)

@@ -69,9 +69,6 @@ impl PyParent {
         let message = Message {
             header,
             raw_header,
-            raw_parent: b"{}".to_vec(),
-            metadata: b"{}".to_vec(),
-            content: b"{}".to_vec(),
             ..Message::default()
         };
         let as_dict = PyOnceLock::new();

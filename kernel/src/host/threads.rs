@@ -44,9 +44,11 @@ pub fn start_subshell(kernel: &Arc<Kernel>, id: &str) -> std::io::Result<()> {
     started
 }
 
-/// Answers the request that ended a subshell.
+/// Answers what still waits in a subshell, and the request that ended it.
 fn say_that_it_ended(kernel: &Kernel, lane: &Lane) {
-    kernel.outbox.push(lane.take_answers());
+    let sentence = "the subshell was deleted before it could answer";
+    let ename = "UnknownSubshellError";
+    kernel.outbox.push(lane.last_answers(ename, sentence));
     if let Some(job) = lane.take_last() {
         let reply = Item::Reply {
             channel: job.channel,

@@ -279,31 +279,33 @@ impl Io {
         };
         tracing::debug!(?channel, msg_type = message.header.msg_type, "received");
         self.large.keep(&message);
-        if channel == Channel::Control {
-            self.kernel.set_control_parent(&message);
-        }
         match Request::parse(&message) {
             Ok(Request::InputReply(input)) => {
                 let question = message.parent_id();
                 let (client, input_of) = (&message.identities, &self.kernel.input);
                 input_of.deliver(client, question.as_deref(), input.value);
             }
-            _ if channel == Channel::Stdin => {
+            Err(error) => {
+                tracing::warn!(%error, msg_type = message.header.msg_type, "a request was refused");
+                if channel != Channel::Stdin {
+                    self.refuse(channel, &message, "InvalidMessage", error.to_string());
+                }
+            }
+            Ok(_) if channel == Channel::Stdin => {
                 tracing::warn!(
                     msg_type = message.header.msg_type,
                     "not for the stdin channel"
                 );
             }
             Ok(request) => self.route(channel, message, request),
-            Err(error) => {
-                tracing::warn!(%error, msg_type = message.header.msg_type, "a request was refused");
-                self.refuse(channel, &message, "InvalidMessage", error.to_string());
-            }
         }
     }
 
     /// Answers a request here, or gives it to the lane that it is for.
     fn route(&mut self, channel: Channel, parent: Parent, request: Request) {
+        if channel == Channel::Control {
+            self.kernel.set_control_parent(&parent);
+        }
         if channel == Channel::Shell && request.is_for_control() {
             let sentence = format!(
                 "{} is for the control channel: on shell, replies come in the order of the requests",

@@ -123,9 +123,10 @@ impl Io {
     /// Sends what is left, and closes the sockets.
     pub(super) fn close(mut self) {
         self.kernel.drain_capture();
-        self.kernel
-            .outbox
-            .push(self.kernel.lanes.main().take_answers());
+        let main = self.kernel.lanes.main();
+        let sentence = "the kernel ended before it could answer";
+        let left = main.last_answers("KernelEnded", sentence);
+        self.kernel.outbox.push(left);
         let left = self.kernel.outbox.take_all();
         left.into_iter().for_each(|item| self.send(item));
         let timeout = Instant::now() + FAREWELL;

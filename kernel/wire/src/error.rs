@@ -29,6 +29,15 @@ pub enum Error {
     /// A part is nested so deeply that Python could not read it.
     #[error("the {0} is nested too deeply")]
     Depth(&'static str),
+    /// A part has a number of more digits than Python may have been told to read.
+    #[error("the {0} has a number of too many digits")]
+    Digits(&'static str),
+    /// A part is no text.
+    #[error("the {0} is not UTF-8")]
+    Text(&'static str),
+    /// The header goes back to every client with every message that comes of it.
+    #[error("the header has {0} bytes, more than every client could be sent with each message")]
+    LongHeader(usize),
     /// A field of the header, which goes back to every client, would end those that read it as a date.
     #[error("the header has a date that no calendar has: {0:?}")]
     Date(String),

@@ -9,11 +9,17 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Header};
 
+/// Bytes of the longest header: every message that comes of a request brings it to every client.
+const LONGEST: usize = 1 << 16;
+
 /// The header, and the bytes to send back: those that came, unless its date had to be mended.
 ///
 /// # Errors
-/// When it is no JSON object, a field has the wrong type, or a field other than its date is an impossible date.
+/// When it is too long, it is no JSON object, a field has the wrong type, or a field other than its date is an impossible date.
 pub fn read_header(raw: Vec<u8>) -> Result<(Header, Vec<u8>), Error> {
+    if raw.len() > LONGEST {
+        return Err(Error::LongHeader(raw.len()));
+    }
     let invalid = |source| Error::Json {
         part: "header",
         source,
@@ -135,6 +141,16 @@ mod tests {
             let elsewhere = format!(r#"{{"own":{{"x":["{date}"]}}}}"#);
             assert!(matches!(read(&elsewhere), Err(Error::Date(_))), "{date}");
         }
+    }
+
+    #[test]
+    fn a_header_that_all_would_get_again_and_again_is_short() {
+        let with = |length: usize| format!(r#"{{"own":"{}"}}"#, "x".repeat(length));
+        assert!(read(&with(LONGEST - 20)).is_ok());
+        assert!(matches!(
+            read(&with(LONGEST)),
+            Err(Error::LongHeader(length)) if length > LONGEST
+        ));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod header;
 mod message;
+mod part;
 pub mod publish;
 pub mod reply;
 pub mod request;

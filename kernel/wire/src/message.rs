@@ -32,7 +32,7 @@ pub struct Header {
 }
 
 /// A message that was received: parsed as far as routing needs, and the raw JSON of its parts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Message {
     /// The routing identities before the delimiter.
     pub identities: Frames,
@@ -48,6 +48,22 @@ pub struct Message {
     pub content: Vec<u8>,
     /// The binary buffers.
     pub buffers: Frames,
+}
+
+impl Default for Message {
+    /// A message that says nothing.
+    fn default() -> Self {
+        let nothing = || b"{}".to_vec();
+        Self {
+            identities: Vec::new(),
+            header: Header::default(),
+            raw_header: nothing(),
+            raw_parent: nothing(),
+            metadata: nothing(),
+            content: nothing(),
+            buffers: Vec::new(),
+        }
+    }
 }
 
 impl Message {

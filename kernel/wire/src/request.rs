@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{Error, Message};
+use crate::{Error, Message, part};
 
 /// A request with its content.
 #[derive(Debug)]
@@ -52,11 +52,14 @@ pub enum Request {
 }
 
 impl Request {
-    /// Reads the content by the message's type.
+    /// Reads the content by the message's type. Python can read every part of such a message.
     ///
     /// # Errors
-    /// When the content is not what the type asks for.
+    /// When a part is no JSON that Python reads, or the content is not what the type asks for.
     pub fn parse(message: &Message) -> Result<Self, Error> {
+        part::check("parent header", &message.raw_parent)?;
+        part::check("metadata", &message.metadata)?;
+        part::check("content", &message.content)?;
         Ok(match message.header.msg_type.as_str() {
             "execute_request" => Self::Execute(content(message)?),
             "complete_request" => Self::Complete(content(message)?),
