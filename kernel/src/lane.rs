@@ -137,14 +137,14 @@ impl Lane {
         self.notifier.notify();
     }
 
-    /// What may begin now: while a cell runs, only messages of comms may. A request runs from here on, until
-    /// `set_running` says otherwise: in between, the lane is never idle.
+    /// What may begin now: while a cell runs, only messages of comms may. It runs from here on, until `set_running` says
+    /// that its reply is in the outbox: in between, the lane is never idle, and no later answer goes past it.
     pub fn next(&self) -> Option<Begun> {
         let mut state = self.state.lock();
         let position = state.startable()?;
         let waiting = state.waiting.remove(position)?;
         let nested = state.running;
-        state.running = nested || matches!(&waiting, Waiting::Job(job) if !job.aborted);
+        state.running = true;
         Some(Begun { waiting, nested })
     }
 
@@ -349,6 +349,8 @@ mod tests {
         assert!(next(&lane).is_none() && !lane.is_idle());
         lane.set_running(false);
         assert_eq!(next(&lane), Some(Err(0)));
+        assert!(!lane.is_idle(), "the answer is not in the outbox yet");
+        lane.set_running(false);
         assert!(lane.is_idle());
     }
 
@@ -361,9 +363,15 @@ mod tests {
         lane.abort();
         assert!(!lane.has_cell());
         let aborted = ("execute_request".to_owned(), true);
-        assert_eq!(next(&lane), Some(Ok(aborted)));
-        assert_eq!(next(&lane), Some(Err(0)));
-        assert_eq!(next(&lane), begins("is_complete_request"));
+        let rest = [
+            Some(Ok(aborted)),
+            Some(Err(0)),
+            begins("is_complete_request"),
+        ];
+        for expected in rest {
+            assert_eq!(next(&lane), expected);
+            lane.set_running(false);
+        }
     }
 
     #[test]

@@ -68,9 +68,15 @@ impl Runner {
         }
         if let Some(begun) = this.lane.next() {
             match begun.waiting {
-                Waiting::Answer(items) => this.kernel.outbox.push(items),
-                Waiting::Job(job) if job.aborted => this.abort(&job),
-                Waiting::Job(job) => Self::begin(slf, job, begun.nested),
+                Waiting::Job(job) if !job.aborted => Self::begin(slf, job, begun.nested),
+                Waiting::Job(job) => {
+                    this.abort(&job);
+                    this.lane.set_running(begun.nested);
+                }
+                Waiting::Answer(items) => {
+                    this.kernel.outbox.push(items);
+                    this.lane.set_running(begun.nested);
+                }
             }
             this.lane.ring_if_ready();
         }
