@@ -57,7 +57,9 @@ class Interrupts:
 
     def restore(self):
         """What a cell or a library has made of SIGINT counts until the cell's end."""
-        self._loop.remove_signal_handler(signal.SIGINT)
+        # Asking costs as much as all the rest of a short cell, so asyncio's loop is asked only where it has handlers.
+        if getattr(self._loop, "_signal_handlers", True):
+            self._loop.remove_signal_handler(signal.SIGINT)
         _signal.signal(signal.SIGINT, signal.default_int_handler)
         self._native.unblock_interrupts()
 
