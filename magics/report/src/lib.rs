@@ -52,6 +52,8 @@ pub use drawing::{Area, Drawing, Ink};
 pub use error::Error;
 pub use packed::{PackedReport, PackedRows};
 pub use pattern::regex;
-pub use report::{Address, Arrangement, Diagnosis, Facts, Report, Severity, Table, fields, rows};
+pub use report::{
+    Address, Answer, Arrangement, Diagnosis, Facts, Report, Severity, Table, fields, rows,
+};
 pub use row::Row;
 pub use schema::{Rows, Schema};

@@ -42,6 +42,8 @@ const SHOWN: usize = 30;
 pub struct Report {
     /// The name of the magic.
     pub name: &'static str,
+    /// What stands before everything else, with what is remarkable and the picture behind it.
+    pub answer: Option<Answer>,
     /// How to show the rows. Fields without a column are in JSON only.
     pub columns: &'static [Column],
     /// The answer itself.
@@ -76,6 +78,15 @@ pub struct Report {
     pub quiet: bool,
     /// Where it was made, if it comes from a file.
     pub host: Option<Value>,
+}
+
+/// An answer in words, and a small table that shows where it comes from.
+#[derive(Debug, Default, Clone)]
+pub struct Answer {
+    /// One or two sentences.
+    pub sentences: Vec<String>,
+    /// It is shown open.
+    pub table: Option<Table>,
 }
 
 /// Rows beside those of the report, with columns of their own.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::bar::Bar;
 use crate::column::{Column, Show};
 use crate::error::Error;
-use crate::report::{Diagnosis, Report, Severity, Table, rows};
+use crate::report::{Answer, Diagnosis, Report, Severity, Table, rows};
 use crate::row::Row;
 use crate::view::json::{Envelope, SCHEMA};
 
@@ -23,6 +23,8 @@ const VIEW: &str = "view";
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
 struct View {
+    sentences: Vec<String>,
+    first_table: Option<StoredTable>,
     columns: Vec<StoredColumn>,
     tree: bool,
     tables: Vec<StoredTable>,
@@ -64,7 +66,10 @@ impl Report {
     /// The text of a file that [`Report::from_stored`] reads.
     pub fn to_stored(&self) -> Result<String, Error> {
         let mut stored = serde_json::to_value(Envelope(self))?;
+        let answer = self.answer.clone().unwrap_or_default();
         stored[VIEW] = json!(View {
+            sentences: answer.sentences,
+            first_table: answer.table.as_ref().map(StoredTable::of),
             columns: stored_columns(self.columns),
             tree: self.tree,
             tables: self.tables.iter().map(StoredTable::of).collect(),
@@ -98,6 +103,7 @@ impl Report {
         let took: Option<u64> = take(&mut fields, "took_ns")?;
         Ok(Self {
             name: known(&name),
+            answer: answer(view.sentences, view.first_table),
             took: Duration::from_nanos(took.unwrap_or_default()),
             limits: take(&mut fields, "limits")?,
             host: fields.shift_remove("host"),
@@ -115,6 +121,15 @@ impl Report {
             ..Self::default()
         })
     }
+}
+
+/// The answer that a file has, if it has one.
+fn answer(sentences: Vec<String>, table: Option<StoredTable>) -> Option<Answer> {
+    let is_one = !sentences.is_empty() || table.is_some();
+    is_one.then(|| Answer {
+        sentences,
+        table: table.map(Table::from),
+    })
 }
 
 /// Whether each row has an id of its own, and a parent among the rows before it or none.
@@ -249,6 +264,15 @@ mod tests {
 
     fn whole() -> Report {
         Report {
+            answer: Some(Answer {
+                sentences: vec!["It is the loop.".into()],
+                table: Some(Table {
+                    title: "by line".into(),
+                    columns: sample().columns,
+                    rows: sample().rows,
+                    shown: 2,
+                }),
+            }),
             bars: vec![Bar {
                 title: "time".into(),
                 parts: vec![Part {

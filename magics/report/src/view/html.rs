@@ -6,7 +6,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::column::{Column, Show};
-use crate::report::{Diagnosis, Report, Severity, Table};
+use crate::report::{Answer, Diagnosis, Report, Severity, Table};
 use crate::row::Row;
 use crate::view::text::is_right;
 use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, svg, tree};
@@ -33,6 +33,14 @@ const LETTER: f64 = 0.56;
 /// The whole report.
 pub fn report(report: &Report) -> String {
     let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
+    let open = report.columns.is_empty();
+    let found = report.diagnoses.iter().map(|one| diagnosis(one, open));
+    let found: String = found.collect();
+    let chart = report.chart.as_ref().map(svg::svg).unwrap_or_default();
+    let is_first = report.answer.is_some();
+    if let Some(answer) = &report.answer {
+        html += &(self::answer(answer) + &found + &chart);
+    }
     html += &match report.tree {
         true => tree::html::tree(report),
         false => table(report.columns, shown(report)),
@@ -40,18 +48,28 @@ pub fn report(report: &Report) -> String {
     html.extend(report.bars.iter().map(bar::html));
     html.extend(report.tables.iter().map(folded));
     html.extend(listing(&report.listing));
-    html.extend(report.chart.as_ref().map(svg::svg));
+    html += if is_first { "" } else { &chart };
     for sentence in rest(report).iter().chain(&report.summary) {
         html += &paragraph(&escape(sentence));
     }
-    let open = report.columns.is_empty();
-    for one in &report.diagnoses {
-        html += &diagnosis(one, open);
-    }
+    html += if is_first { "" } else { &found };
     for limit in &report.limits {
         html += &paragraph(&format!("<b>limit</b> {}", escape(limit)));
     }
     html + "</div>"
+}
+
+/// The answer, with its table open.
+fn answer(answer: &Answer) -> String {
+    let mut html = String::new();
+    for sentence in &answer.sentences {
+        html += &format!("<p><b>{}</b></p>", escape(&printable(sentence)));
+    }
+    if let Some(table) = &answer.table {
+        html += &paragraph(&escape(&printable(&table.title)));
+        html += &self::table(table.columns, &table.rows);
+    }
+    html
 }
 
 /// A further table, which opens by a click or a key.

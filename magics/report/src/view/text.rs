@@ -5,7 +5,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::column::{Column, Show};
-use crate::report::{Diagnosis, Report, Table};
+use crate::report::{Answer, Diagnosis, Report, Table};
 use crate::row::Row;
 use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, tree};
 
@@ -14,10 +14,19 @@ const GAP: usize = 2;
 
 /// The whole report in at most `width` columns.
 pub fn report(report: &Report, width: usize) -> String {
-    let mut lines = match report.tree {
+    // A report without a table is its diagnoses, which then stand in full.
+    let whole = report.columns.is_empty();
+    let found = report.diagnoses.iter();
+    let mut found: Vec<String> = found.flat_map(|one| diagnosis(one, whole, width)).collect();
+    let mut lines = Vec::new();
+    if let Some(answer) = &report.answer {
+        lines.extend(self::answer(answer, width));
+        lines.append(&mut found);
+    }
+    lines.extend(match report.tree {
         true => tree::text::lines(report, width),
         false => table(report.columns, shown(report), width),
-    };
+    });
     lines.extend(report.bars.iter().flat_map(|one| bar::lines(one, width)));
     lines.extend(rest(report));
     for table in &report.tables {
@@ -27,15 +36,20 @@ pub fn report(report: &Report, width: usize) -> String {
     for sentence in &report.summary {
         lines.extend(wrap(sentence, "", width));
     }
-    // A report without a table is its diagnoses, which then stand in full.
-    let whole = report.columns.is_empty();
-    for one in &report.diagnoses {
-        lines.extend(diagnosis(one, whole, width));
-    }
+    lines.append(&mut found);
     for limit in &report.limits {
         lines.extend(wrap(&format!("limit: {limit}"), "  ", width));
     }
     lines.join("\n")
+}
+
+/// The answer and its table.
+fn answer(answer: &Answer, width: usize) -> Vec<String> {
+    let sentences = answer.sentences.iter();
+    let mut lines: Vec<String> = sentences.flat_map(|one| wrap(one, "", width)).collect();
+    lines.extend(answer.table.iter().flat_map(|table| titled(table, width)));
+    lines.push(String::new());
+    lines
 }
 
 /// What is remarkable: in one paragraph, or with its evidence.
