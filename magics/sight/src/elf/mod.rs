@@ -2,3 +2,4 @@
 
 pub mod demangle;
 pub mod image;
+pub mod readable;

@@ -11,6 +11,7 @@ pub mod mounts;
 pub mod open_files;
 pub mod pages;
 pub mod processes;
+pub mod programs;
 pub mod residency;
 pub mod resource_usage;
 pub mod spans;

@@ -62,6 +62,8 @@ struct Slot {
 static SLOTS: [Slot; MOST] = [const { Slot::new() }; MOST];
 /// Where the search for a free record begins.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// How many threads were started.
+static CREATED: AtomicU64 = AtomicU64::new(0);
 /// One more than the key whose destructor drops a record; 0 as long as there is none.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
@@ -72,6 +74,11 @@ pub fn creation_records() -> Vec<CreationRecord> {
         .iter()
         .filter_map(|slot| slot.creation_record(process))
         .collect()
+}
+
+/// How many threads were started so far, whether they live or not; without [`begin`] none is counted.
+pub fn threads_created() -> u64 {
+    CREATED.load(Ordering::Relaxed)
 }
 
 /// Begins to take notes; without this, threads are started as ever.
@@ -99,6 +106,7 @@ pub unsafe fn create(
     argument: *mut c_void,
     caller: usize,
 ) -> c_int {
+    CREATED.fetch_add(1, Ordering::Relaxed);
     let Some(slot) = claim() else {
         // SAFETY: by the caller's word.
         return unsafe { create(thread, attributes, start, argument) };
