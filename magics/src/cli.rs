@@ -68,6 +68,26 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Er
     MagicLine::try_parse_from(words).map_err(|error| refuse(explain(&error)))
 }
 
+/// The options with which a line begins, and the statement behind them.
+pub(crate) fn options_and_statement<A: Args>(line: &str) -> (&str, &str) {
+    let command = command::<A>();
+    let wants_value = |word: &str| {
+        let long = word.strip_prefix("--");
+        let mut options = command.get_arguments();
+        options.any(|option| option.get_long() == long && option.get_action().takes_values())
+    };
+    let mut rest = line.trim_start();
+    while rest.starts_with("--") {
+        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest = after.trim_start();
+        if wants_value(word) {
+            let (_, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            rest = after.trim_start();
+        }
+    }
+    (&line[..line.len() - rest.len()], rest.trim_end())
+}
+
 /// The grammar of a whole line, with the magic's own documentation.
 pub(crate) fn command<A: Args>() -> Command {
     let own = A::augment_args(Command::default());
@@ -249,6 +269,13 @@ mod tests {
         );
         assert_eq!(split("d['a b'].x c").unwrap(), ["d['a b'].x", "c"]);
         assert!(split("'a").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn a_statement_stands_behind_the_options() {
+        let divided = options_and_statement::<Probe>("--json --top 3 f(\"a b\", --x) ");
+        assert_eq!(divided, ("--json --top 3 ", "f(\"a b\", --x)"));
+        assert_eq!(options_and_statement::<Probe>("-x"), ("", "-x"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) trait Magic {
     const NAME: &'static str;
     /// Whether it stands on a line or above a cell.
     const FORM: Form = Form::Line;
+    /// Whether a statement may stand on its line, which is run as the cell; with which options this is as if it was asked.
+    const STATEMENT: Option<&'static str> = None;
     /// What its reports hold: the fields, each with its meaning and its source.
     const SCHEMA: &'static Schema;
     /// What may stand on the line; its documentation is the magic's.
@@ -34,14 +36,25 @@ pub(crate) enum Form {
     Line,
     /// `%%name`, above the cell that it runs.
     Cell,
+    /// Either.
+    LineOrCell,
 }
 
 impl Form {
     /// The name with its percent signs.
     pub fn write(self, name: &str) -> String {
         match self {
-            Self::Line => format!("%{name}"),
+            Self::Line | Self::LineOrCell => format!("%{name}"),
             Self::Cell => format!("%%{name}"),
+        }
+    }
+
+    /// The kinds that IPython registers it as.
+    pub fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Line => &["line"],
+            Self::Cell => &["cell"],
+            Self::LineOrCell => &["line", "cell"],
         }
     }
 }

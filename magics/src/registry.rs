@@ -118,6 +118,24 @@ fn only_looks<M: Magic>(line: &str) -> bool {
 
 fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let started = Instant::now();
+    let (options, statement) = match (M::STATEMENT, context.cell) {
+        (Some(implied), None) => {
+            let (options, statement) = cli::options_and_statement::<M::Args>(line);
+            if statement.is_empty() {
+                let name = M::NAME;
+                return Err(Error::Usage(format!(
+                    "%{name} needs a statement behind it, as in %{name} f(x); above a cell write %%{name}"
+                )));
+            }
+            (format!("{implied} {options}"), Some(statement))
+        }
+        _ => (line.to_owned(), None),
+    };
+    let line = options.as_str();
+    let context = &Context {
+        cell: statement.or(context.cell),
+        ..*context
+    };
     let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
     let mut report = M::run(&line.own, context)?;
     report.arrange(&line.common.arrangement())?;

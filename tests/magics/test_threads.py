@@ -320,3 +320,32 @@ def test_signals_of_others_are_left_alone(client: Client):
     )
     client.run("stop.set(); t.join()")
     assert kept == "True"
+
+
+TEAM = """
+int team(void) {
+    int threads = 0;
+    #pragma omp parallel reduction(+ : threads)
+    threads += 1;
+    return threads;
+}
+"""
+
+
+def test_all_threads_that_compute_with_a_pool_are_counted(launch, tmp_path):
+    """Each thread that calls OpenMP has a team of its own, in which it computes too."""
+    library = shared_library(tmp_path / "libteam.so", TEAM, "-fopenmp")
+    client = launch(env={"OMP_NUM_THREADS": "4"}).connect()
+    client.run(
+        "import ctypes, os, threading\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        f"team = ctypes.CDLL({str(library)!r}).team\n"
+        "both, end = threading.Barrier(3), threading.Event()\n"
+        "def call():\n    team(); both.wait(); end.wait()\n"
+        "callers = [threading.Thread(target=call) for _ in range(2)]\n"
+        "[one.start() for one in callers]; both.wait()"
+    )
+    done = client.run("%threads")
+    client.run("end.set(); [one.join() for one in callers]")
+    found = done.one("execute_result")["data"][MIME]["diagnoses"]
+    title = next(one["title"] for one in found if one["code"] == "T001")
+    assert "computes with 8 threads on 1 usable CPUs" in title

@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from _diaphane import murmur2
+from _diaphane import murmur2, name_cell
 from IPython.core.compilerop import CachingCompiler
 
 HASH_SEED = 0xC70F6907
@@ -52,4 +52,7 @@ class CellCompiler(CachingCompiler):
     """Compiles cells under those names."""
 
     def get_code_name(self, raw_code, transformed_code, number):
-        return file_name(raw_code)
+        name = file_name(raw_code)
+        if isinstance(number, int):
+            name_cell(name, number)
+        return name

@@ -8,12 +8,13 @@ use pyo3::types::PyDict;
 use crate::api::report::PyReport;
 use crate::cli;
 use crate::error::Error;
-use crate::magic::{Context, Form, User};
+use crate::magic::{Context, User};
 use crate::magics::{native_delta, rust, why_import};
 use crate::python::host;
 use crate::python::ipython::{keep_namespace, namespace};
 use crate::python::objects::{is_name, named, object};
 use crate::registry::{self, ALL, Asked, guarded};
+use crate::session::cell_files;
 use crate::session::lane::CellScope;
 use diaphane_cpython::check;
 use diaphane_report::view;
@@ -30,6 +31,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
+    module.add_function(wrap_pyfunction!(name_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
 }
@@ -38,6 +40,12 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn set_namespace(user_ns: &Bound<'_, PyDict>) {
     keep_namespace(user_ns);
+}
+
+/// Say under which file name the code of a cell is compiled, for questions that are asked without Python.
+#[pyfunction]
+fn name_cell(file: &str, number: u32) {
+    cell_files::note(file, number);
 }
 
 /// A cell that runs: what is loaded and started from now on came with it, until it is closed.
@@ -132,20 +140,12 @@ fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyRepo
 /// List all magics as (name, "line" or "cell", help).
 #[pyfunction]
 fn magic_list() -> Vec<(&'static str, &'static str, String)> {
-    ALL.iter()
-        .map(|magic| {
-            (
-                magic.name,
-                match magic.form {
-                    Form::Line => "line",
-                    Form::Cell => "cell",
-                },
-                cli::help(
-                    &magic.form.write(magic.name),
-                    (magic.command)(),
-                    magic.schema,
-                ),
-            )
-        })
-        .collect()
+    let mut list = Vec::new();
+    for magic in ALL {
+        let written = magic.form.write(magic.name);
+        let help = cli::help(&written, (magic.command)(), magic.schema);
+        let kinds = magic.form.kinds().iter();
+        list.extend(kinds.map(|kind| (magic.name, *kind, help.clone())));
+    }
+    list
 }

@@ -3,17 +3,24 @@
 //! The samples are taken by `diaphane_trace::sampler`; here they get names (`gather`), are added up (`profile`) and drawn
 //! (`flame`).
 
+mod answer;
+mod causes;
 mod children;
 mod columns;
 mod export;
 mod findings;
 mod flame;
+mod frames;
 mod gather;
 mod kinds;
+mod marks;
 mod profile;
+mod sampled;
+mod source;
 mod summary;
 
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
 use diaphane_trace::sampler::{self, Clock, SamplerPlan, Threads};
@@ -32,6 +39,10 @@ use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
 use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
 
+/// With --repeat the cell runs until there are so many samples, or for so long.
+const MANY: u64 = 200;
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Which threads are sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Which {
@@ -44,7 +55,8 @@ enum Which {
 /// Run the cell, and show where its time went: Python and native functions of all threads, by samples.
 ///
 /// Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a
-/// thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time.
+/// thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time. On one line, before a
+/// statement, it runs that until there are enough samples, as %timeit does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NativeProfArgs {
     /// How many samples of each thread a second
@@ -71,6 +83,9 @@ pub(crate) struct NativeProfArgs {
     /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
+    /// Run the cell until there are 200 samples of it, for a minute at the most; its last value is shown once
+    #[arg(long)]
+    repeat: bool,
 }
 
 /// The magic.
@@ -78,9 +93,14 @@ pub(crate) struct NativeProf;
 
 impl Magic for NativeProf {
     const NAME: &'static str = "native_prof";
-    const FORM: Form = Form::Cell;
+    const FORM: Form = Form::LineOrCell;
+    const STATEMENT: Option<&'static str> = Some("--repeat");
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeProfArgs;
+
+    fn only_looks(_args: &NativeProfArgs) -> bool {
+        false
+    }
 
     fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
@@ -96,6 +116,7 @@ struct Settings {
     clock: Clock,
     threads: Threads,
     lines: bool,
+    repeat: bool,
     files: Vec<OutputFile>,
 }
 
@@ -129,6 +150,7 @@ impl NativeProfArgs {
                 Which::Main => Threads::Main,
             },
             lines: self.lines,
+            repeat: self.repeat,
             files,
         })
     }
@@ -141,15 +163,18 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
     let main = nix::unistd::gettid().as_raw();
     begin_above(main);
     let gather = Gather::new(main, &file, settings.lines);
+    let count = gather.count();
     let plan = plan(settings, main, stack_pointer())?;
     let children = user.py.detach(Children::begin);
     let running = sampler::begin(plan, gather)
         .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
     let (started, before) = (Instant::now(), usage());
-    let outcome = body.run();
+    let goes_on =
+        || settings.repeat && count.load(Ordering::Relaxed) < MANY && started.elapsed() < LONGEST;
+    let outcome = body.run_while(goes_on);
     let (elapsed, after) = (started.elapsed(), usage());
     let (ended, children) = user.py.detach(|| (running.end(), children.end()));
-    outcome?;
+    let runs = outcome?;
     let Some((gather, totals)) = ended else {
         return Err(Error::Usage(
             "%%native_prof: this process is a child of the one that was sampled; the samples are there"
@@ -162,8 +187,9 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
         elapsed,
         usage: after.since(before),
         children,
+        runs,
     };
-    report(settings, &profile, &spent)
+    report(settings, &profile, &spent, (user, &file))
 }
 
 /// About the caller's stack pointer: everything that the caller calls lies below.

@@ -10,11 +10,14 @@ use serde_json::json;
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::python::threads::thread_names;
+use crate::stacks::cell_source::line_text;
+use crate::stacks::merged::StackFrame;
 use crate::stacks::now::{ThreadNow, threads_now};
 use crate::stacks::snapshot::Gil;
+use crate::stacks::told;
 use diaphane_cpython::{check, support};
 use diaphane_report::view::text::shorten;
-use diaphane_report::{Report, Schema, Show, fields, rows};
+use diaphane_report::{Answer, Report, Schema, Show, fields, rows};
 
 /// Show what the main thread runs at this moment: its Python and native functions, the innermost first.
 ///
@@ -59,7 +62,16 @@ impl Magic for Stack {
         // The GIL is kept, so that no Python function returns meanwhile.
         let asks_python = context.user.is_some();
         let threads = threads_now(&names, asks_python)?;
-        let mut report = report(threads, args.all, args.native, !asks_python)?;
+        let text =
+            |call: &StackFrame| line_text(context.user?.py, call.file.as_deref()?, call.line?);
+        let mut report = report(threads, args, !asks_python, &text)?;
+        // Who waits for whom is known there.
+        let others = (context.ask)("threads", "", context)?;
+        let deadlocks = others
+            .diagnoses
+            .into_iter()
+            .filter(|one| one.code == "T007");
+        report.diagnoses.extend(deadlocks);
         report.limits.extend(support());
         Ok(report)
     }
@@ -68,18 +80,29 @@ impl Magic for Stack {
 /// The report of the main thread, or of all; where Python is not asked, also of who has the GIL.
 fn report(
     mut threads: Vec<ThreadNow>,
-    all: bool,
-    native: bool,
+    args: &StackMagicArgs,
     holder: bool,
+    text: &dyn Fn(&StackFrame) -> Option<String>,
 ) -> Result<Report, Error> {
     let has_gil = |thread: &ThreadNow| holder && thread.gil == Some(Gil::Holder);
-    threads.retain(|thread| all || thread.is_main || has_gil(thread));
+    let holding = threads
+        .iter()
+        .find(|thread| thread.gil == Some(Gil::Holder));
+    let holding = holding.map(|thread| format!("thread {} {}", thread.tid, thread.name));
+    threads.retain(|thread| args.all || thread.is_main || has_gil(thread));
+    threads.sort_by_key(|thread| !thread.is_main);
+    let main = threads.iter().find(|thread| thread.is_main);
+    let sentence = main.and_then(|main| told::sentence(main, holding.as_deref()));
     Ok(Report {
         name: Stack::NAME,
+        answer: sentence.map(|sentence| Answer {
+            sentences: vec![sentence],
+            table: None,
+        }),
         rows: rows(threads.iter().flat_map(ThreadNow::rows))?,
         listing: threads
             .iter()
-            .flat_map(|thread| thread.lines(native))
+            .flat_map(|thread| told::lines(thread, args.native, text))
             .map(|line| shorten(&line, WIDEST, Show::Text))
             .collect(),
         facts: fields(json!({"threads": threads.len()}))?,

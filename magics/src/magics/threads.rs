@@ -1,32 +1,35 @@
 //! `%threads`: every thread of this process, native ones too, with its owner, its stack, and the pools beside the CPUs they
 //! share.
 //!
-//! Python names its own threads; the kernel, the records of their creation and their stacks tell about the others.
+//! `%%threads` says the same of a cell while it runs (`cell`). Python names its own threads; the kernel, the records of
+//! their creation and their stacks tell about the others.
 
+mod cell;
 mod chart;
 mod columns;
+mod deadlock;
 mod findings;
+mod row;
 mod sample;
+mod watch;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diaphane_sight::threads::running_cells::CellId;
-use diaphane_sight::threads::{Confidence, Thread};
-use serde::Serialize;
+use diaphane_sight::threads::Thread;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Form, Magic};
 use crate::python::threads::thread_names;
-use crate::session::journal;
 use diaphane_report::{Report, Schema, fields, rows};
 
 use crate::stacks::live_pools::summary;
-use crate::stacks::merged::{MergedStack, StackFrame, StackOptions, stacks};
-use crate::stacks::snapshot::Gil;
+use crate::stacks::merged::{MergedStack, StackOptions, stacks};
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind, ThreadNames};
+use deadlock::Suspects;
 use diaphane_cpython::{check, support};
 use sample::Sample;
 
@@ -40,6 +43,7 @@ const DEPTH_TEXT: &str = "16";
 ///
 /// Native pools usually keep the process's name for their threads; their owner is the library that started them. With
 /// --stack, sleeping threads are read from outside, and others get a signal, in whose handler they copy their stack.
+/// Above a cell, %%threads runs it and tells how many threads it had, how many CPUs they used over time, and of which pools.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ThreadsArgs {
     /// Only the threads that run Python
@@ -59,45 +63,21 @@ pub(crate) struct ThreadsArgs {
     sample: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct ThreadRow<'a> {
-    tid: i32,
-    name: &'a str,
-    comm: &'a str,
-    kind: ThreadKind,
-    owner: Option<&'a str>,
-    start_function: Option<&'a str>,
-    owner_path: Option<&'a str>,
-    owner_package: Option<&'a str>,
-    owner_package_version: Option<&'a str>,
-    owner_confidence: Option<Confidence>,
-    created_in: Option<u32>,
-    created_by: Option<i32>,
-    state: char,
-    wait: Option<String>,
-    wait_channel: Option<&'a str>,
-    cpu_ns: Option<u64>,
-    cpu_pct: Option<f64>,
-    last_cpu: Option<u32>,
-    affinity: Option<&'a str>,
-    gil: Option<Gil>,
-    gil_wait_pct: Option<f64>,
-    ctx_switches: Switches,
-    sigblk: Option<String>,
-    top_frame: Option<String>,
-    stack: Option<Vec<StackFrame>>,
-}
-
-#[derive(Serialize)]
-struct Switches {
-    vol: Option<u64>,
-    invol: Option<u64>,
-}
-
 /// The magic.
 pub(crate) struct Threads;
 
 impl ThreadsArgs {
+    /// Above a cell the options have no meaning.
+    fn alone(&self) -> Result<(), Error> {
+        let is_given = self.python || self.depth().is_some() || self.sample.is_some();
+        match is_given {
+            true => Err(Error::Usage(
+                "%%threads: --python, --stack, --native-all, --locals and --sample are for %threads on one line".into(),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// How many functions of each stack to show, if any.
     fn depth(&self) -> Option<usize> {
         let implied = self.locals || self.native_all;
@@ -107,6 +87,7 @@ impl ThreadsArgs {
 
 impl Magic for Threads {
     const NAME: &'static str = "threads";
+    const FORM: Form = Form::LineOrCell;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ThreadsArgs;
 
@@ -116,6 +97,9 @@ impl Magic for Threads {
     }
 
     fn run(args: &ThreadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(cell) = context.cell {
+            return args.alone().and_then(|()| cell::run(cell, context));
+        }
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
             Some(user) => {
@@ -214,18 +198,44 @@ impl Answer {
             rows: rows(all)?,
             row_listings,
             chart,
-            summary: vec![summary(
+            summary: std::iter::once(summary(
                 snapshot.threads.len(),
                 &snapshot.pools,
                 &snapshot.cpus,
-            )],
-            diagnoses: findings::findings(snapshot, self.sample.as_ref(), &stack_of, &kind_of),
+            ))
+            .chain(self.own_use())
+            .collect(),
+            diagnoses: findings::findings(
+                self.sample.as_ref(),
+                &Suspects {
+                    snapshot,
+                    names: &self.names,
+                    stack_of: &stack_of,
+                    kind_of: &kind_of,
+                    with_python,
+                },
+            ),
             facts: fields(json!({
                 "pools": snapshot.pools, "cpus": snapshot.cpus, "tasks": snapshot.tasks, "vanished": snapshot.vanished,
             }))?,
             limits: self.limits(with_python),
             ..Report::default()
         })
+    }
+
+    /// What of the sample is the watching itself.
+    fn own_use(&self) -> Option<String> {
+        let sample = self.sample.as_ref()?;
+        let thread = self
+            .snapshot
+            .threads
+            .iter()
+            .find(|thread| thread.tid == sample.watcher)?;
+        let percent = sample.cpu_percent(sample.watcher)?;
+        Some(format!(
+            "{} did the watching: its {percent} % of a CPU are this magic's own",
+            self.name(thread)
+        ))
     }
 
     fn kind(&self, thread: &Thread) -> ThreadKind {
@@ -237,60 +247,25 @@ impl Answer {
         matches!(self.kind(thread), ThreadKind::Main | ThreadKind::Python)
     }
 
-    fn row<'a>(
-        &'a self,
-        thread: &'a Thread,
-        stacks: Option<&'a HashMap<i32, MergedStack>>,
-    ) -> ThreadRow<'a> {
-        let snapshot = &self.snapshot;
-        let owner = thread.owner.as_ref();
-        let library = snapshot.owner(thread);
-        let package = owner.and_then(|owner| snapshot.package_of(owner.library));
-        let python = self.names.get(&thread.tid);
-        let sample = self.sample.as_ref();
-        let stack = stacks.and_then(|stacks| stacks.get(&thread.tid));
-        let runs_python = snapshot.interpreter.states.contains_key(&thread.tid);
-        ThreadRow {
-            tid: thread.tid,
-            name: python.unwrap_or(&thread.comm),
-            comm: &thread.comm,
-            kind: self.kind(thread),
-            owner: library.map(|library| library.name.as_str()),
-            start_function: owner.and_then(|owner| owner.symbol.as_deref()),
-            owner_path: library.and_then(|library| library.path.as_deref()),
-            owner_package: package.map(|package| package.name.as_str()),
-            owner_package_version: package.map(|package| package.version.as_str()),
-            owner_confidence: owner.map(|owner| owner.confidence),
-            created_in: match &thread.creation {
-                Some(birth) => birth.cell,
-                None => journal::cell_of_thread(thread.tid),
-            }
-            .and_then(CellId::number),
-            created_by: thread.creation.map(|record| record.creator),
-            state: thread.state,
-            wait: thread.call.as_ref().map(|call| match call.name {
-                _ if snapshot.waits_for_the_gil(call) => "GIL".to_owned(),
-                Some(name) => name.to_owned(),
-                None => format!("syscall {}", call.number),
-            }),
-            wait_channel: thread.wait_channel.as_deref(),
-            cpu_ns: thread.cpu_ns,
-            cpu_pct: sample.and_then(|sample| sample.cpu_percent(thread.tid)),
-            last_cpu: thread.last_cpu,
-            affinity: thread.affinity.as_deref(),
-            gil: snapshot.gil(thread),
-            gil_wait_pct: sample
-                .filter(|_| runs_python)
-                .map(|sample| (sample.gil_wait(thread.tid) * 1000.0).round() / 10.0),
-            ctx_switches: Switches {
-                vol: thread.voluntary_switches,
-                invol: thread.involuntary_switches,
-            },
-            sigblk: thread.blocked_signals.map(|mask| format!("{mask:#018x}")),
-            top_frame: stack.and_then(MergedStack::top),
-            stack: stack
-                .filter(|stack| stack.native || !stack.calls.is_empty())
-                .map(|stack| stack.calls.clone()),
+    /// Python's name, or the pool's for a thread that has the process's name, or what Linux calls it.
+    fn name<'a>(&'a self, thread: &'a Thread) -> Cow<'a, str> {
+        if let Some(name) = self.names.get(&thread.tid) {
+            return name.into();
+        }
+        let main = self
+            .snapshot
+            .threads
+            .iter()
+            .find(|one| one.tid == std::process::id().cast_signed());
+        let is_plain = main.is_some_and(|main| main.comm == thread.comm);
+        match self
+            .snapshot
+            .pools
+            .iter()
+            .find(|pool| is_plain && pool.owns(thread))
+        {
+            Some(pool) => pool.thread_name().into(),
+            None => (&thread.comm).into(),
         }
     }
 
@@ -302,8 +277,7 @@ impl Answer {
         most: usize,
         everything: bool,
     ) -> Vec<String> {
-        let name = self.names.get(&thread.tid).unwrap_or(&thread.comm);
-        let mut lines = vec![format!("thread {} {name}", thread.tid)];
+        let mut lines = vec![format!("thread {} {}", thread.tid, self.name(thread))];
         let stack = stacks.get(&thread.tid);
         lines.extend(
             stack

@@ -97,6 +97,40 @@ impl<'a, 'py> Body<'a, 'py> {
         }
     }
 
+    /// Runs it, and again as long as that is asked for, but not after an error. How often it ran. Its value is displayed
+    /// the first time only.
+    pub fn run_while(&self, goes_on: impl Fn() -> bool) -> PyResult<u64> {
+        self.run()?;
+        let mut runs = 1;
+        if self.has_failed()? || !goes_on() {
+            return Ok(runs);
+        }
+        let py = self.user.py;
+        let builtins = py.import("builtins")?;
+        let no_ignores = PyList::empty(py);
+        let body = self.tree.getattr("body")?;
+        let module = py
+            .import("ast")?
+            .call_method1("Module", (body, no_ignores))?;
+        let code = builtins.call_method1("compile", (module, &self.file, "exec"))?;
+        let exec = builtins.getattr("exec")?;
+        while goes_on() {
+            exec.call1((&code, self.user.namespace))?;
+            runs += 1;
+            py.check_signals()?;
+        }
+        Ok(runs)
+    }
+
+    /// Whether IPython has shown an error of the cell.
+    fn has_failed(&self) -> PyResult<bool> {
+        let Some(shell) = &self.shell else {
+            return Ok(false);
+        };
+        let error = outer_result(shell)?.getattr_opt("error_in_exec")?;
+        Ok(error.is_some_and(|error| !error.is_none()))
+    }
+
     fn run_in_shell(&self, shell: &Bound<'py, PyAny>) -> PyResult<()> {
         let result = outer_result(shell)?;
         let coroutine = shell.call_method1(

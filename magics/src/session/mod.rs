@@ -3,6 +3,7 @@
 pub(crate) mod array_deltas;
 pub(crate) mod audit_events;
 pub(crate) mod cell_body;
+pub(crate) mod cell_files;
 mod crash_notes;
 pub(crate) mod deltas;
 pub(crate) mod float_modes;

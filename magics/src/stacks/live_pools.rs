@@ -1,6 +1,6 @@
 //! The libraries that keep threads of their own, with what they say about their pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use diaphane_sight::linker::libraries::Library;
@@ -27,6 +27,9 @@ pub(crate) struct Pool {
     pub size: Option<usize>,
     /// How many threads it has now, besides its callers.
     pub live: usize,
+    /// How many threads have started some of those: each of them computes too.
+    #[serde(skip)]
+    pub callers: usize,
     /// The environment variable that sets the size.
     #[serde(skip)]
     pub variable: &'static str,
@@ -45,6 +48,19 @@ pub(crate) fn pools(
         let owners = threads.iter().filter_map(|thread| thread.owner.as_ref());
         owners.filter(|owner| owner.library == index).count()
     };
+    let callers = |index| {
+        let own = |thread: &&Thread| {
+            let owner = thread.owner.as_ref();
+            owner.is_some_and(|owner| owner.library == index)
+        };
+        let pool: Vec<&Thread> = threads.iter().filter(own).collect();
+        let creators = pool
+            .iter()
+            .filter_map(|thread| Some(thread.creation?.creator));
+        let creators: HashSet<i32> = creators.collect();
+        let outside = |tid: &&i32| !pool.iter().any(|thread| thread.tid == **tid);
+        creators.iter().filter(outside).count().max(1)
+    };
     // OpenMP answers for the thread that asks, and ours computes nothing.
     let is_own = is_own_thread(nix::unistd::gettid().as_raw());
     let known = |(index, library)| Some((index, library, pool_libraries::runtime(library)?));
@@ -62,6 +78,7 @@ pub(crate) fn pools(
             .then(|| pool_libraries::threads_of(library, runtime))
             .flatten(),
         live: owned(index),
+        callers: callers(index),
         variable: runtime.variable,
         index,
     };
@@ -83,6 +100,11 @@ impl Pool {
         )
     }
 
+    /// What a thread of it is called that nobody gave a name.
+    pub(crate) fn thread_name(&self) -> String {
+        format!("{} pool", self.runtime)
+    }
+
     /// Whether a thread is one of the pool.
     pub(crate) fn owns(&self, thread: &Thread) -> bool {
         thread
@@ -102,9 +124,9 @@ impl Pool {
         waits && call.index == Some(self.index)
     }
 
-    /// With how many threads it computes: what it says, or what is there and the caller.
+    /// With how many threads it computes: what it says, or what is there with those that called.
     pub(crate) fn computes_with(&self) -> usize {
-        self.size.unwrap_or(0).max(self.live + 1)
+        self.size.unwrap_or(0).max(self.live + self.callers)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The threads of a process at one moment, with their Python and native functions in one stack.
 
+pub(crate) mod authors;
+pub(crate) mod cell_source;
 #[rustfmt::skip]
 pub(crate) mod fields;
 pub(crate) mod live_pools;
@@ -7,4 +9,6 @@ pub(crate) mod merged;
 pub(crate) mod now;
 pub(crate) mod other_process;
 pub(crate) mod snapshot;
+pub(crate) mod told;
+pub(crate) mod waits;
 pub(crate) mod woven;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::gather::{Id, Path};
+use diaphane_trace::sampler::Doing;
+
 use super::kinds::CodeKind;
 use super::profile::Profile;
+use super::sampled::{Id, NAMELESS, Path, SampledFunction};
 use diaphane_report::{Diagnosis, Severity};
 
 /// Below so many samples, shares say nothing.
-const ENOUGH: u64 = 50;
+pub(crate) const ENOUGH: u64 = 50;
 /// How many of the innermost functions are looked at for what a leaf belongs to.
 const NEAR: usize = 12;
 
@@ -81,14 +83,14 @@ fn spin(profile: &Profile) -> Option<Diagnosis> {
     // What such a function calls is work: only its own instructions wait.
     let own = profile.count(|path| {
         let innermost = path.calls.last().map(|id| profile.function(*id));
-        innermost.is_some_and(|one| one.kind != CodeKind::Python && is_spin(&one.name))
+        path.doing == Doing::Running && innermost.is_some_and(spins)
     });
     let share = profile.percent(own);
     (share > 30.0).then(|| Diagnosis {
         code: "P002",
         severity: Severity::Warn,
         title: format!("{share} % of the samples wait by spinning: they use a CPU and compute nothing."),
-        evidence: top(profile, is_spin),
+        evidence: top(profile, spins),
         fix: "Use fewer threads for this size: OPENBLAS_NUM_THREADS, OMP_NUM_THREADS or threadpoolctl; OMP_WAIT_POLICY=passive lets OpenMP's threads sleep."
             .into(),
     })
@@ -131,7 +133,7 @@ fn copy(profile: &Profile) -> Option<Diagnosis> {
         code: "P004",
         severity: Severity::Warn,
         title: format!("{share} % of the samples copy or convert data."),
-        evidence: top(profile, is_copy),
+        evidence: top(profile, |function| is_copy(&function.name)),
         fix: "Keep one dtype and one memory order: np.asarray with the dtype once, astype(copy=False), order='F' where a library wants it; %buffer_addr shows who shares memory."
             .into(),
     })
@@ -159,10 +161,10 @@ fn near(profile: &Profile, is_it: fn(&str) -> bool, may_be_inside: fn(CodeKind) 
 }
 
 /// The functions of such names that have the most samples.
-fn top(profile: &Profile, is_it: fn(&str) -> bool) -> Vec<String> {
+fn top(profile: &Profile, is_it: fn(&SampledFunction) -> bool) -> Vec<String> {
     let line = |(id, share): &(Id, super::profile::Share)| {
         let function = profile.function(*id);
-        is_it(&function.name).then(|| {
+        is_it(function).then(|| {
             format!(
                 "{}: {} samples, {} % by itself",
                 profile.label(*id),
@@ -197,9 +199,19 @@ fn is_malloc(name: &str) -> bool {
     NAMES.contains(&name) || NAMES.contains(&bare)
 }
 
+/// Whether a function waits by its own instructions.
+fn spins(function: &SampledFunction) -> bool {
+    // The wheels' libgomp has no names; what it does by itself is to wait for work and for each other.
+    let nameless = function.kind == CodeKind::OpenMp && function.name.ends_with(NAMELESS);
+    nameless || (function.kind != CodeKind::Python && is_spin(&function.name))
+}
+
 fn is_spin(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 11] = [
         "sched_yield",
+        // It hands the kernels of a product their pieces, and waits for the pieces of others.
+        "inner_thread",
+        "inner_advanced_thread",
         // OpenBLAS's way to divide work waits in line for the other threads.
         "exec_blas",
         "__sched_yield",
@@ -213,7 +225,7 @@ fn is_spin(name: &str) -> bool {
     NAMES.contains(&name) || name.starts_with("__kmp_wait_") || name.starts_with("__kmp_flag_")
 }
 
-fn is_copy(name: &str) -> bool {
+pub(crate) fn is_copy(name: &str) -> bool {
     const NAMES: [&str; 8] = [
         "raw_array_assign_array",
         "PyArray_AssignArray",
@@ -236,7 +248,7 @@ mod tests {
     fn names_tell_what_a_function_does() {
         assert!(is_malloc("malloc") && is_malloc("__libc_calloc") && is_malloc("__munmap"));
         assert!(!is_malloc("mallinfo") && is_spin("__sched_yield") && !is_spin("dgemm_nn"));
-        assert!(is_spin("exec_blas") && !is_spin("exec_blas_async"));
+        assert!(is_spin("inner_thread") && is_spin("exec_blas") && !is_spin("exec_blas_async"));
         assert!(is_copy("__memmove_avx_unaligned_erms") && !is_copy("DOUBLE_copyswap"));
     }
 }

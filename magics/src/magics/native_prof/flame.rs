@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::gather::Id;
 use super::profile::Profile;
+use super::sampled::Id;
 use diaphane_report::{Area, Drawing, Ink};
 
 const WIDTH: f64 = 940.0;
@@ -103,10 +103,14 @@ fn below(drawing: &mut Drawing, profile: &Profile, node: &FlameNode, at: (f64, u
         };
         let share = profile.percent(call.count);
         let title = format!(
-            "{}: {} samples, {share} % ({})",
+            "{}: {} samples, {share} % ({}){}",
             profile.label(*id),
             call.count,
-            function.kind.word()
+            function.kind.word(),
+            function
+                .symbol
+                .as_ref()
+                .map_or_else(String::new, |symbol| format!(" {symbol}"))
         );
         one(drawing, area, function.kind.ink(), &function.name, &title);
         below(drawing, profile, call, (x, level + 1), scale);

@@ -1,41 +1,28 @@
-//! Takes samples on the sampling thread: names their functions, merges Python's with the native ones, and adds up equal
-//! stacks.
+//! Takes samples on the sampling thread: names their functions, merges Python's with the native ones, leaves out what is not
+//! the user's, and adds up equal stacks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diaphane_sight::code::symbols::place;
-use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::elf::readable::readable;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::tasks;
+use diaphane_sight::runtimes::pool_libraries::runtime;
+use diaphane_sight::threads::is_own_thread;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
+use super::frames::{self, Frame, NativeFrame, Whose};
 use super::kinds::CodeKind;
+use super::marks::{self, StackMarks};
+use super::sampled::{Id, NAMELESS, Path, SampledFunction, Spot};
+use crate::libraries::names::short;
+use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
 use diaphane_cpython::symbols::{Evaluates, evaluates};
-
-/// A function that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct SampledFunction {
-    pub kind: CodeKind,
-    pub name: String,
-    pub library: Option<String>,
-    pub file: Option<String>,
-    pub line: Option<u32>,
-}
-
-/// A number of a function.
-pub(crate) type Id = u32;
-
-/// A stack of a thread, the outermost function first.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Path {
-    pub tid: i32,
-    pub doing: Doing,
-    pub calls: Box<[Id]>,
-}
 
 /// What was seen.
 #[derive(Default)]
@@ -43,16 +30,26 @@ pub(crate) struct Gather {
     /// Whether the lines of Python functions are told apart.
     lines: bool,
     /// The thread of the cell, and the file name of its code.
-    main: i32,
+    pub main: i32,
     file: String,
+    /// An address in the kernel's own code, by which its library is known.
+    kernel: usize,
     libraries: Arc<Vec<Library>>,
     natives: HashMap<usize, Native>,
     code: Functions,
     ids: HashMap<SampledFunction, Id>,
+    spot_ids: HashMap<Spot, u32>,
     pub functions: Vec<SampledFunction>,
+    pub spots: Vec<Spot>,
     /// How many samples each stack has.
     pub paths: HashMap<Path, u64>,
-    pub samples: u64,
+    /// The user's samples, which may be counted while they come.
+    pub samples: Arc<AtomicU64>,
+    /// Samples of what stands around the cell, and of the display of its value.
+    pub around: u64,
+    pub display: u64,
+    /// Samples of the cell's thread whose Python functions changed while they were read.
+    pub unread: u64,
     /// Samples whose stack does not reach the thread's first function.
     pub truncated: u64,
     /// Samples whose way outwards had to be searched for, and was found.
@@ -60,13 +57,26 @@ pub(crate) struct Gather {
     /// Samples whose Python functions changed while they were read, or had no place.
     pub unplaced: u64,
     pub names: HashMap<i32, String>,
+    /// Threads that turned out to be the kernel's.
+    own: HashSet<i32>,
 }
 
 /// A native function at an address.
 #[derive(Clone, Copy)]
 struct Native {
-    id: Id,
+    frame: NativeFrame,
     evaluates: Option<Evaluates>,
+    /// Its library's place in the list.
+    library: Option<usize>,
+}
+
+/// What a sample shows.
+struct Shown {
+    calls: Vec<Id>,
+    spots: Vec<u32>,
+    below: Option<Id>,
+    marks: StackMarks,
+    whose: Whose,
 }
 
 impl Gather {
@@ -75,6 +85,7 @@ impl Gather {
             main,
             file: file.to_owned(),
             lines,
+            kernel: Self::new as *const () as usize,
             ..Self::default()
         }
     }
@@ -89,6 +100,15 @@ impl Gather {
         id
     }
 
+    fn spot(&mut self, spot: Spot) -> u32 {
+        let next = self.spots.len() as u32;
+        let id = *self.spot_ids.entry(spot.clone()).or_insert(next);
+        if id == next {
+            self.spots.push(spot);
+        }
+        id
+    }
+
     fn native(&mut self, address: usize) -> Native {
         if let Some(&known) = self.natives.get(&address) {
             return known;
@@ -98,22 +118,35 @@ impl Gather {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         let raw = symbol.map(|symbol| symbol.name.as_str());
-        let name = match (raw, &place) {
-            (Some(name), _) => demangle(name),
-            // Code without a name is told apart by its place, in pieces of the size of a page.
-            (None, Some(place)) => format!("+{:#x}", place.offset & !0xfff),
+        let name = match (raw, library) {
+            (Some(name), _) => readable(name),
+            (None, Some(library)) => format!("{} {NAMELESS}", short(&library.name)),
             (None, None) => "?".to_owned(),
         };
+        let kind = library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library));
+        let is_numpy = library.is_some_and(|library| library.name.starts_with("_multiarray_umath"));
+        let marks = raw.map_or(StackMarks::default(), |raw| {
+            marks::of_native(raw, is_numpy, kind == CodeKind::Interpreter)
+        });
+        let is_kernel = library.is_some_and(|library| library.span.contains(self.kernel));
         let function = SampledFunction {
-            kind: library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library)),
+            kind,
+            symbol: raw.filter(|raw| *raw != name).map(str::to_owned),
             name,
             library: library.map(|library| library.name.clone()),
             file: None,
             line: None,
         };
-        let native = Native {
+        let frame = NativeFrame {
             id: self.id(function),
+            kind,
+            marks,
+            is_kernel: is_kernel && !raw.is_some_and(frames::passes_on),
+        };
+        let native = Native {
+            frame,
             evaluates: raw.and_then(evaluates),
+            library: place.map(|place| place.library),
         };
         self.natives.insert(address, native);
         native
@@ -124,70 +157,149 @@ impl Gather {
         self.id(SampledFunction {
             kind: CodeKind::Python,
             name: frame.function,
+            symbol: None,
             library: None,
             file: Some(frame.file),
             line,
         })
     }
 
-    /// The functions of a sample, the outermost first.
-    fn calls(&mut self, sample: &Sample) -> Vec<Id> {
+    /// What a sample shows of the user's code.
+    fn shown(&mut self, sample: &Sample) -> Shown {
         let python = self.code.of(&unpack(&sample.stack.noted));
-        self.unplaced += u64::from(python.is_none()) * u64::from(sample.count);
+        let read = python.is_some();
         let mut python = python.unwrap_or_default().into_iter();
-        let natives: Vec<Native> = sample
-            .stack
-            .frames
-            .iter()
-            .map(|frame| self.native(frame.lookup))
-            .collect();
+        let frames = sample.stack.frames.iter();
+        let natives: Vec<Native> = frames.map(|frame| self.native(frame.lookup)).collect();
+        if python.len() == 0 {
+            self.name_pool(sample.tid, &natives);
+        }
         let woven = woven(
             natives.into_iter(),
             |native| native.evaluates,
             &mut python,
             |function| function.entry,
         );
-        let cell = |function: &PythonFrame| function.file == self.file;
-        let is_cell: Vec<bool> = woven
-            .iter()
-            .map(|one| matches!(one, Woven::Python(function) if cell(function)))
-            .collect();
-        // What is outside of the cell on its own thread is how the cell was run.
-        let inside = is_cell.iter().rposition(|is_cell| *is_cell);
-        let end = match inside {
-            Some(last) if sample.tid == self.main => last + 1,
-            _ => woven.len(),
+        let frame = |one: Woven<Native, PythonFrame>| match one {
+            Woven::Native(native) => Frame::Native(native.frame),
+            Woven::Python(function) => {
+                let is_cell = function.file == self.file;
+                let author = if is_cell {
+                    Author::Cell
+                } else {
+                    Author::of(&function.file)
+                };
+                Frame::Python(function, author)
+            }
         };
-        let mut calls: Vec<Id> = Vec::with_capacity(end);
-        for one in woven.into_iter().take(end) {
-            let id = match one {
-                Woven::Native(native) => native.id,
-                Woven::Python(function) => self.python(function),
-            };
-            calls.push(id);
-        }
-        self.without_plumbing(&mut calls);
-        calls.reverse();
-        calls
+        let mut frames: Vec<Frame> = woven.into_iter().map(frame).collect();
+        let whose = frames::cut(&mut frames, sample.tid == self.main, read);
+        self.unplaced += u64::from(!read && whose == Whose::User) * u64::from(sample.count);
+        let marks = frames::marks(&frames);
+        let rest = frames.split_off(frames::jupyters(&frames));
+        self.calls(rest, !frames.is_empty(), marks, whose)
     }
 
-    /// Drops what the interpreter does between one function and the next; what it does by itself stays.
-    fn without_plumbing(&self, calls: &mut Vec<Id>) {
-        let is_own = |id: &Id| self.functions[*id as usize].kind == CodeKind::Interpreter;
-        let first = calls.iter().position(|id| !is_own(id));
-        let Some(first) = first else { return };
-        let rest = calls.split_off(first);
-        calls.extend(rest.into_iter().filter(|id| !is_own(id)));
+    /// The functions of the user's code, and whether the innermost one called IPython or the kernel.
+    fn calls(
+        &mut self,
+        frames: Vec<Frame>,
+        calls_jupyter: bool,
+        marks: StackMarks,
+        whose: Whose,
+    ) -> Shown {
+        let mut calls: Vec<Id> = Vec::with_capacity(frames.len() + 1);
+        if calls_jupyter {
+            calls.push(self.pseudo(CodeKind::Jupyter, "(IPython and the kernel)"));
+        }
+        let has_python = frames.iter().any(|one| matches!(one, Frame::Python(..)));
+        let (mut spots, mut below) = (Vec::new(), None);
+        for frame in frames {
+            match frame {
+                // The interpreter's functions are what it does for the Python function around them.
+                Frame::Native(native) if native.kind == CodeKind::Interpreter && has_python => {}
+                Frame::Native(native) if native.is_kernel => {}
+                Frame::Python(_, Author::Jupyter) => {}
+                Frame::Native(native) => calls.push(native.id),
+                Frame::Python(function, author) => {
+                    let spot = function
+                        .line
+                        .filter(|_| author == Author::Cell)
+                        .map(|line| {
+                            let file = function.file.clone();
+                            self.spot(Spot { file, line })
+                        });
+                    if spots.is_empty() && spot.is_some() {
+                        below = self.called(&calls);
+                    }
+                    spots.extend(spot);
+                    calls.push(self.python(function));
+                }
+            }
+        }
+        calls.reverse();
+        let mut once = HashSet::new();
+        spots.retain(|spot| once.insert(*spot));
+        Shown {
+            calls,
+            spots,
+            below,
+            marks,
+            whose,
+        }
+    }
+
+    /// What a line has called: the outermost of the functions below it that does something of its own.
+    fn called(&self, calls: &[Id]) -> Option<Id> {
+        let passes_on = |id: &&Id| frames::is_wrapper(&self.functions[**id as usize].name);
+        let own = calls.iter().rev().find(|id| !passes_on(id));
+        own.or(calls.last()).copied()
+    }
+
+    /// A thread without Python that has the process's name belongs to the library in which it began.
+    fn name_pool(&mut self, tid: i32, natives: &[Native]) {
+        let begins = |native: &&Native| {
+            let plain = matches!(native.frame.kind, CodeKind::Libc | CodeKind::Interpreter);
+            !plain && !native.frame.is_kernel
+        };
+        let Some(library) = natives
+            .iter()
+            .rev()
+            .find(begins)
+            .and_then(|one| one.library)
+        else {
+            return;
+        };
+        let library = &self.libraries[library];
+        let name = runtime(library).map_or(short(&library.name), |runtime| runtime.name);
+        let known = self.names.entry(tid).or_insert_with(|| comm(tid));
+        if Some(&*known) == comm_of_process().as_ref() {
+            *known = format!("{name} pool");
+        }
     }
 
     fn pseudo(&mut self, kind: CodeKind, name: &str) -> Id {
         self.id(SampledFunction {
             kind,
             name: name.to_owned(),
+            symbol: None,
             library: None,
             file: None,
             line: None,
         })
+    }
+
+    /// The user's samples so far.
+    pub(crate) fn count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.samples)
+    }
+
+    /// Takes away what was seen of threads that turned out to be the kernel's.
+    pub(crate) fn without_own_threads(&mut self) {
+        let own = std::mem::take(&mut self.own);
+        let dropped = self.paths.extract_if(|path, _| own.contains(&path.tid));
+        let dropped: u64 = dropped.map(|(_, count)| count).sum();
+        self.samples.fetch_sub(dropped, Ordering::Relaxed);
     }
 
     /// The threads that were seen.
@@ -211,33 +323,66 @@ impl Sink for Gather {
         if count == 0 {
             return;
         }
+        // A thread may have begun a moment ago, and say only now that it is the kernel's.
+        if is_own_thread(sample.tid) {
+            self.own.insert(sample.tid);
+            return;
+        }
         self.names
             .entry(sample.tid)
             .or_insert_with(|| comm(sample.tid));
-        self.samples += count;
+        let mut shown = self.shown(&sample);
+        match shown.whose {
+            Whose::User => {}
+            Whose::Jupyter => {
+                self.around += count;
+                return;
+            }
+            Whose::Display => {
+                self.display += count;
+                return;
+            }
+            // They may be the cell's or not.
+            Whose::Unread => {
+                self.unread += count;
+                return;
+            }
+        }
+        self.samples.fetch_add(count, Ordering::Relaxed);
         match (sample.stack.complete, sample.stack.searched) {
             (false, _) => self.truncated += count,
             (true, true) => self.joined += count,
             (true, false) => {}
         }
-        let mut calls = self.calls(&sample);
         match sample.doing {
             Doing::Running => {}
-            Doing::Waiting => calls.push(self.pseudo(CodeKind::Wait, "(waits in Linux)")),
+            Doing::Waiting => {
+                let wait = self.pseudo(CodeKind::Wait, "(waits in Linux)");
+                shown.calls.push(wait);
+            }
             Doing::WaitingForGil => {
-                calls.push(self.pseudo(CodeKind::GilWait, "(waits for the GIL)"))
+                let wait = self.pseudo(CodeKind::GilWait, "(waits for the GIL)");
+                shown.calls.push(wait);
             }
         }
         let path = Path {
             tid: sample.tid,
             doing: sample.doing,
-            calls: calls.into(),
+            calls: shown.calls.into(),
+            spots: shown.spots.into(),
+            below: shown.below,
+            marks: shown.marks,
         };
         *self.paths.entry(path).or_default() += count;
     }
 }
 
-/// What the kernel calls a thread.
+/// What Linux calls a thread.
 fn comm(tid: i32) -> String {
     tasks::name(tid).unwrap_or_else(|| "?".to_owned())
+}
+
+/// What it calls the main thread, and so every thread that nobody gave another name.
+fn comm_of_process() -> Option<String> {
+    tasks::name(i32::try_from(std::process::id()).ok()?)
 }

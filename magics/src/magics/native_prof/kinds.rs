@@ -23,11 +23,13 @@ pub(crate) enum CodeKind {
     #[serde(rename = "GIL wait")]
     GilWait,
     Wait,
+    /// IPython and the kernel, on behalf of the user's code.
+    Jupyter,
 }
 
 impl CodeKind {
     /// Every kind, in the order of reports.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Python,
         Self::Interpreter,
         Self::Extension,
@@ -38,6 +40,7 @@ impl CodeKind {
         Self::Native,
         Self::GilWait,
         Self::Wait,
+        Self::Jupyter,
     ];
 
     /// In one or two words.
@@ -53,6 +56,7 @@ impl CodeKind {
             Self::Native => "native",
             Self::GilWait => "GIL wait",
             Self::Wait => "wait",
+            Self::Jupyter => "IPython",
         }
     }
 
@@ -65,7 +69,7 @@ impl CodeKind {
             Self::Blas => Ink::Tone(1),
             Self::OpenMp | Self::Rust => Ink::Tone(3),
             Self::Libc => Ink::Tone(6),
-            Self::Native | Self::Wait => Ink::Tone(7),
+            Self::Native | Self::Wait | Self::Jupyter => Ink::Tone(7),
             Self::GilWait => Ink::Tone(4),
         }
     }

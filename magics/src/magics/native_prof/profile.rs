@@ -1,18 +1,28 @@
 //! What the samples add up to: per function, per kind, per thread, and as one tree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
-use super::gather::{Gather, Id, Path, SampledFunction};
+use super::gather::Gather;
 use super::kinds::CodeKind;
+use super::sampled::{Id, Path, SampledFunction, Spot};
 
 /// The samples of a cell.
 pub(crate) struct Profile {
     pub functions: Vec<SampledFunction>,
+    /// The lines of cells that were seen.
+    pub spots: Vec<Spot>,
     pub paths: Vec<(Path, u64)>,
+    /// The thread of the cell.
+    pub main: i32,
     pub samples: u64,
+    /// Samples that are no part of these: of what stands around the cell, and of the display of its value.
+    pub around: u64,
+    pub display: u64,
+    pub unread: u64,
     pub truncated: u64,
     pub joined: u64,
     pub unplaced: u64,
@@ -33,7 +43,8 @@ pub(crate) struct Share {
 
 impl Profile {
     /// Of what was gathered; `names` are those that Python gave to its threads.
-    pub(crate) fn of(gather: Gather, totals: Totals, names: &HashMap<i32, String>) -> Self {
+    pub(crate) fn of(mut gather: Gather, totals: Totals, names: &HashMap<i32, String>) -> Self {
+        gather.without_own_threads();
         let seen = gather.threads();
         let name = |tid: &i32| {
             let own = names.get(tid).or(gather.names.get(tid));
@@ -47,7 +58,12 @@ impl Profile {
         Self {
             functions: gather.functions,
             paths,
-            samples: gather.samples,
+            main: gather.main,
+            spots: gather.spots,
+            samples: gather.samples.load(Ordering::Relaxed),
+            around: gather.around,
+            display: gather.display,
+            unread: gather.unread,
             truncated: gather.truncated,
             joined: gather.joined,
             unplaced: gather.unplaced,

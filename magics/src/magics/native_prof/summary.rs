@@ -5,17 +5,25 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::answer::{self, LineRow};
+use super::causes::{self, SlowCause};
 use super::children::ChildrenSpent;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::Profile;
+use super::sampled::SampledFunction;
+use super::source::{self, grouped};
 use super::{NativeProf, Settings};
-use super::{flame, gather};
+use super::{flame, sampled};
 use crate::error::Error;
-use crate::magic::Magic;
+use crate::libraries::names::file_name;
+use crate::magic::{Magic, User};
+use crate::python::ipython::cell_of;
+use crate::stacks::authors::Author;
 use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Diagnosis, Report, fields, rows};
+use diaphane_sight::proc::tasks;
 
 /// No more stacks in the facts.
 const MOST_STACKS: usize = 2000;
@@ -23,6 +31,7 @@ const MOST_STACKS: usize = 2000;
 #[derive(Serialize)]
 struct FunctionRow<'a> {
     function: &'a str,
+    place: Option<String>,
     library: Option<&'a str>,
     kind: &'static str,
     self_pct: f64,
@@ -32,6 +41,7 @@ struct FunctionRow<'a> {
     threads: usize,
     file: Option<&'a str>,
     line: Option<u32>,
+    symbol: Option<&'a str>,
 }
 
 /// What the cell took.
@@ -39,6 +49,8 @@ pub(super) struct Spent {
     pub elapsed: Duration,
     pub usage: Usage,
     pub children: ChildrenSpent,
+    /// How often the cell ran.
+    pub runs: u64,
 }
 
 pub(super) fn usage() -> Usage {
@@ -69,8 +81,13 @@ pub(super) fn report(
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
+    (user, file): (User<'_, '_>, &str),
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
+    let sources = source::lines(user, file, &profile.spots);
+    let causes = causes::causes(profile, &sources);
+    let lines = answer::line_rows(profile, &sources, &causes);
+    let diagnoses = in_order(profile, spent, causes);
     let svg = if settings.files.is_empty() {
         String::new()
     } else {
@@ -84,6 +101,7 @@ pub(super) fn report(
         let function = profile.function(*id);
         FunctionRow {
             function: &function.name,
+            place: place(user, file, function),
             library: function.library.as_deref(),
             kind: function.kind.word(),
             self_pct: profile.percent(share.own),
@@ -93,6 +111,7 @@ pub(super) fn report(
             threads: share.threads.len(),
             file: function.file.as_deref(),
             line: function.line,
+            symbol: function.symbol.as_deref(),
         }
     });
     Ok(Report {
@@ -101,13 +120,37 @@ pub(super) fn report(
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
         summary: summary(settings, profile, spent),
-        diagnoses: findings::findings(profile, spent.usage)
-            .into_iter()
-            .chain(spent.children.finding(spent.usage))
-            .collect(),
-        facts: fields(facts(settings, profile, spent))?,
+        answer: Some(answer::answer(profile, &lines, &diagnoses)?),
+        diagnoses,
+        facts: fields(facts(settings, profile, spent, &lines))?,
         limits: limits(profile),
         ..Report::default()
+    })
+}
+
+/// What is remarkable: what says most about the most samples comes first.
+fn in_order(profile: &Profile, spent: &Spent, causes: Vec<SlowCause>) -> Vec<Diagnosis> {
+    let mut all = findings::findings(profile, spent.usage);
+    // Threads that spin are looked at first: their samples are of no line of the cell.
+    let rest = all.split_off(all.iter().take_while(|one| one.code == "P002").count());
+    all.extend(causes.into_iter().map(|cause| cause.diagnosis));
+    all.extend(spent.children.finding(spent.usage));
+    all.extend(rest);
+    all
+}
+
+/// Where a Python function stands, as `In[3]:4` or `module.py:4`; the line with `--lines` only.
+fn place(user: User<'_, '_>, own: &str, function: &SampledFunction) -> Option<String> {
+    let file = function.file.as_deref()?;
+    let cell = if file == own || Author::of(file) == Author::Cell {
+        cell_of(user.py, file).ok().flatten()
+    } else {
+        None
+    };
+    let home = cell.map_or_else(|| file_name(file).to_owned(), |cell| format!("In[{cell}]"));
+    Some(match function.line {
+        Some(line) => format!("{home}:{line}"),
+        None => home,
     })
 }
 
@@ -120,8 +163,8 @@ fn gil_waits(profile: &Profile) -> u64 {
         .sum()
 }
 
-fn facts(settings: &Settings, profile: &Profile, spent: &Spent) -> Value {
-    let stack = |(path, count): &(gather::Path, u64)| {
+fn facts(settings: &Settings, profile: &Profile, spent: &Spent, lines: &[LineRow]) -> Value {
+    let stack = |(path, count): &(sampled::Path, u64)| {
         let frames: Vec<String> = path.calls.iter().map(|id| profile.label(*id)).collect();
         json!({"tid": path.tid, "thread": profile.threads.get(&path.tid), "frames": frames, "count": count})
     };
@@ -140,6 +183,11 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent) -> Value {
         "hz": settings.hz,
         "clock": settings.clock,
         "samples": profile.samples,
+        "around": profile.around,
+        "display": profile.display,
+        "unread": profile.unread,
+        "runs": spent.runs,
+        "cell_lines": lines,
         "lost": profile.totals.lost,
         "late": profile.totals.late,
         "unwind_truncated_pct": profile.percent(profile.truncated),
@@ -178,27 +226,46 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
         profile.percent(gil_waits(profile)),
         time(profile.totals.cpu_ns as f64),
     );
+    let runs =
+        (spent.runs > 1).then(|| format!("the cell ran {} times", grouped(spent.runs as usize)));
+    let left_out = [
+        (profile.around, "of IPython and the kernel around the cell"),
+        (profile.display, "of the display of its value"),
+        (profile.unread, "whose Python functions could not be read"),
+    ];
+    let left_out = left_out.iter().filter(|(count, _)| *count > 0);
+    let left_out: Vec<String> = left_out
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let outside = (!left_out.is_empty())
+        .then(|| format!("samples in none of the shares: {}", left_out.join(", ")));
     let shares = (!kinds.is_empty()).then(|| format!("by kind of code: {}", kinds.join(", ")));
     let written = settings
         .files
         .iter()
         .map(|file| format!("written: {}", file.path.display()));
-    shares.into_iter().chain([figures]).chain(written).collect()
+    let said = shares
+        .into_iter()
+        .chain([figures])
+        .chain(runs)
+        .chain(outside);
+    said.chain(written).collect()
 }
 
 fn limits(profile: &Profile) -> Vec<String> {
     let mut limits = Vec::from_iter(support());
-    if profile.samples == 0 {
-        limits.push(
-            "the cell ended before the first sample; a loop around it, or --hz, gives more".into(),
-        );
-    }
     let hidden = &profile.totals.unreachable;
     if !hidden.is_empty() {
-        let tids: Vec<String> = hidden.iter().map(i32::to_string).collect();
+        let named = |tid: &i32| {
+            format!(
+                "{} ({tid})",
+                tasks::name(*tid).unwrap_or_else(|| "?".to_owned())
+            )
+        };
+        let named: Vec<String> = hidden.iter().map(named).collect();
         limits.push(format!(
-            "threads that block signals are not seen: {}",
-            tids.join(", ")
+            "not seen, since they block signals: the threads {}",
+            named.join(", ")
         ));
     }
     if profile.totals.ended > 0 {

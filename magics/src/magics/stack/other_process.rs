@@ -12,7 +12,7 @@ use diaphane_sight::proc::target_process::TargetProcess;
 use diaphane_sight::unwind::Manner;
 use serde_json::json;
 
-use super::report;
+use super::{StackMagicArgs, report};
 use crate::error::Error;
 use crate::python::host;
 use crate::stacks::other_process::look;
@@ -62,7 +62,11 @@ fn answer(args: &StackArgs) -> Result<Report, Error> {
         interrupted: None,
     };
     let found = look(process.pid, manner)?.ok_or_else(|| process.is_no_python())?;
-    let mut report = report(found.threads, args.all, args.native, true)?;
+    let asked = StackMagicArgs {
+        native: args.native,
+        all: args.all,
+    };
+    let mut report = report(found.threads, &asked, true, &|_| None)?;
     report.limits = found.limits;
     report.limits.extend(process.is_debugged());
     report.host = Some(host::described(found.version.as_deref()));

@@ -2,7 +2,35 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
+pub(super) const SCHEMA: Schema = Schema::new(
+    &[
+        Rows::new(COLUMNS, FIELDS),
+        Rows {
+            with: "above a cell",
+            columns: CELL_COLUMNS,
+            fields: CELL_FIELDS,
+        },
+    ],
+    FACTS,
+);
+
+#[rustfmt::skip]
+pub(super) const CELL_COLUMNS: &[Column] = &[
+    Column::new("tid", Show::Number, 0),
+    Column::new("name", Show::Text, 0).at_least(15).means("Python's name for it; else the function that it was started for, its pool, or comm", "threading, the interpreter's frames, the owner"),
+    Column::new("kind", Show::Text, 1),
+    Column::new("pool", Show::Text, 2).optional().means("the pool that it belongs to: a native library's, or an executor of Python's; null for none", "the owner; the interpreter's frames"),
+    Column::new("cpu_ns", Show::Time, 0).titled("cpu").means("CPU time while the cell ran", "/proc/self/task/TID/schedstat"),
+    Column::new("cpu_pct", Show::Number, 0).titled("cpu %").means("that in per cent of the cell's time", "schedstat"),
+    Column::new("gil_wait_pct", Show::Number, 3).titled("waits for GIL %").means("share of the looks at which it waited for the GIL, in per cent", "the interpreter's lock, every 5 ms"),
+    Column::new("first_ns", Show::Time, 4).titled("from").means("when it was first seen, since the cell began", "/proc/self/task, every 5 ms"),
+    Column::new("last_ns", Show::Time, 5).titled("to").means("when it was last seen", "/proc/self/task, every 5 ms"),
+];
+
+#[rustfmt::skip]
+const CELL_FIELDS: &[Field] = &[
+    Field::new("is_new", Show::Flag, "whether it was started while the cell ran", "/proc/self/task"),
+];
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
@@ -42,5 +70,14 @@ const FACTS: &[Field] = &[
     Field::new("pools", Show::Records, "the thread pools: library, path, package, runtime, api, version, corename, size (threads that compute, the caller included), live (threads there are, without the caller)", "the libraries' documented getters; the rows"),
     Field::new("cpus", Show::Object, "CPUs that are online, in the affinity mask, granted by the control group's quota (null without one), and usable", "/sys/devices/system/cpu, sched_getaffinity, cgroup"),
     Field::new("tasks", Show::Object, "the nearest limit on the number of threads: source, now, most; null where nothing limits", "cgroup, RLIMIT_NPROC"),
+    Field::new("elapsed_ns", Show::Time, "above a cell: how long it ran", "the clock"),
+    Field::new("looks", Show::Number, "above a cell: how often it was looked", "diaphane"),
+    Field::new("created", Show::Number, "above a cell: how many threads were started", "the calls of pthread_create"),
+    Field::new("unseen", Show::Number, "above a cell: how many of those had ended before a look", "the calls of pthread_create, /proc/self/task"),
+    Field::new("most", Show::Number, "above a cell: how many threads there were at most, without the kernel's own", "/proc/self/task"),
+    Field::new("most_working", Show::Number, "above a cell: how many threads at most used a CPU for a fifth of the time between two looks", "schedstat, every 5 ms"),
+    Field::new("mean_working", Show::Number, "above a cell: how many did on average", "schedstat, every 5 ms"),
+    Field::new("cpus_used", Show::Number, "above a cell: CPU time of all threads by the time of the cell", "schedstat"),
+    Field::new("cpu_over_time", Show::List, "above a cell: the CPUs used in each of up to 60 pieces of the time", "schedstat, every 5 ms"),
     Field::new("vanished", Show::Number, "threads that ended while they were looked at", "/proc/self/task"),
 ];

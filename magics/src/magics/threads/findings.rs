@@ -3,21 +3,15 @@
 use diaphane_sight::runtimes::pool_libraries::Api;
 use diaphane_sight::threads::Thread;
 
+use super::deadlock::Suspects;
 use super::sample::Sample;
 use crate::stacks::live_pools::Pool;
-use crate::stacks::merged;
-use crate::stacks::merged::MergedStack;
-use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
-use diaphane_cpython::frames::Functions;
+use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_report::{Diagnosis, Severity};
 
 /// Everything that is sure of a snapshot, and of what was watched.
-pub(super) fn findings(
-    snapshot: &ProcessSnapshot,
-    sample: Option<&Sample>,
-    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
-    kind_of: &dyn Fn(&Thread) -> ThreadKind,
-) -> Vec<Diagnosis> {
+pub(super) fn findings(sample: Option<&Sample>, suspects: &Suspects<'_>) -> Vec<Diagnosis> {
+    let snapshot = suspects.snapshot;
     let mut found: Vec<Diagnosis> = Vec::new();
     found.extend(
         snapshot
@@ -30,7 +24,7 @@ pub(super) fn findings(
     found.extend(snapshot.pools.iter().filter_map(fork_hazard));
     found.extend(sample.and_then(|sample| gil_wait(snapshot, sample)));
     found.extend(few_tasks_left(snapshot));
-    found.extend(deadlock(snapshot, stack_of, kind_of));
+    found.extend(suspects.deadlock());
     found
 }
 
@@ -70,7 +64,16 @@ fn oversubscribed(pool: &Pool, snapshot: &ProcessSnapshot) -> Option<Diagnosis> 
             ),
             evidence: vec![
                 library,
-                format!("{} pool threads and the caller", pool.live),
+                match (pool.live, pool.callers) {
+                    (0, _) => {
+                        "its size is what the library says; none of its threads was started yet"
+                            .to_owned()
+                    }
+                    (live, 1) => format!("{live} pool threads and the caller"),
+                    (live, callers) => {
+                        format!("{live} pool threads and the {callers} threads that started them")
+                    }
+                },
             ],
             fix,
         }),
@@ -160,54 +163,4 @@ fn few_tasks_left(snapshot: &ProcessSnapshot) -> Option<Diagnosis> {
         evidence: vec![limit.source.clone()],
         fix: "Make the pools smaller (OPENBLAS_NUM_THREADS, OMP_NUM_THREADS), or have the limit raised.".into(),
     })
-}
-
-/// The main thread waits for a lock without an end, and nobody is there who could give it.
-fn deadlock(
-    snapshot: &ProcessSnapshot,
-    stack_of: &dyn Fn(i32) -> Option<MergedStack>,
-    kind_of: &dyn Fn(&Thread) -> ThreadKind,
-) -> Option<Diagnosis> {
-    let waits = |thread: &Thread| {
-        let call = thread.call.as_ref();
-        call.is_some_and(|call| {
-            call.name == Some("futex") && !call.timed && !snapshot.waits_for_the_gil(call)
-        })
-    };
-    // The kernel's threads and the thread that asks wake nobody who waits for a lock of the user's.
-    let could = |thread: &&Thread| {
-        thread.tid != snapshot.asks
-            && kind_of(thread) != ThreadKind::Kernel
-            && !saves_history(snapshot, thread)
-    };
-    let asked_by_main = snapshot.asks == std::process::id().cast_signed();
-    if asked_by_main || !snapshot.threads.iter().filter(could).all(waits) {
-        return None;
-    }
-    let main = stack_of(std::process::id().cast_signed())?;
-    let call = main.calls.iter().find(|call| !call.plumbing)?;
-    let place = match call.kind {
-        merged::FrameKind::Python => call.line(),
-        merged::FrameKind::Native => format!(
-            "{} of {}",
-            call.function.as_deref().unwrap_or("a function"),
-            call.library.as_deref().unwrap_or("no library")
-        ),
-    };
-    Some(Diagnosis {
-        code: "T007",
-        severity: Severity::Warn,
-        title: format!("Perhaps a deadlock: the main thread waits for a lock in {place}, and every other thread waits too."),
-        evidence: main.listing(12, true),
-        fix: "Interrupt the cell, or restart the kernel where that does not help; look at who took the lock last.".into(),
-    })
-}
-
-/// Whether a thread is the one by which IPython writes its history.
-fn saves_history(snapshot: &ProcessSnapshot, thread: &Thread) -> bool {
-    let frames = snapshot.interpreter.frames(thread.tid);
-    let functions = Functions::default().of(&frames).unwrap_or_default();
-    functions
-        .iter()
-        .any(|function| function.function == "HistorySavingThread.run")
 }

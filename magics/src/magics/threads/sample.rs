@@ -23,6 +23,8 @@ const PIECE: Duration = Duration::from_millis(50);
 pub(super) struct Sample {
     /// How long it was looked.
     pub time: Duration,
+    /// The thread that looked.
+    pub watcher: i32,
     /// How often.
     pub looks: usize,
     /// The CPU time of each thread at the beginning and at the end, in nanoseconds.
@@ -45,7 +47,10 @@ impl Sample {
         time: Duration,
     ) -> Result<Self, Error> {
         let started = Instant::now();
-        let mut sample = Self::default();
+        let mut sample = Self {
+            watcher: nix::unistd::gettid().as_raw(),
+            ..Self::default()
+        };
         sample.count(|entry, now| *entry = (now, now))?;
         while started.elapsed() < time {
             context.without_gil(|| {
@@ -145,6 +150,12 @@ impl Sample {
     }
 }
 
+/// Whether a thread of a pool is seen in nothing but the functions in which the pool waits.
+pub(super) fn spins(pool: &Pool, stack: &MergedStack) -> bool {
+    let waits = |call: &StackFrame| call.plumbing || pool.waits_in(call);
+    stack.calls.iter().all(waits)
+}
+
 /// Whether somebody may compute with a pool: a thread of others is in its library, or one of its own is in other code.
 /// Not known where one of its own has not shown its stack, as one that gets no CPU.
 fn has_work(
@@ -153,14 +164,13 @@ fn has_work(
     stacks: &HashMap<i32, MergedStack>,
 ) -> Option<bool> {
     let inside = |call: &StackFrame| call.index == Some(pool.index);
-    let waits = |call: &StackFrame| call.plumbing || pool.waits_in(call);
     let mut is_known = true;
     for thread in &snapshot.threads {
         let stack = stacks.get(&thread.tid).filter(|stack| stack.native);
         let works = match (pool.owns(thread), stack) {
             _ if thread.tid == snapshot.asks => false,
             (false, stack) => stack.is_some_and(|stack| stack.calls.iter().any(inside)),
-            (true, Some(stack)) => !stack.calls.iter().all(waits),
+            (true, Some(stack)) => !spins(pool, stack),
             (true, None) => {
                 is_known = false;
                 false

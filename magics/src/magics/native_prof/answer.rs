@@ -1,0 +1,226 @@
+//! The answer in its first lines: which line of the cell took how much, and what it did there.
+
+use std::collections::BTreeMap;
+
+use diaphane_report::{Answer, Column, Diagnosis, Show, Table, rows};
+use diaphane_trace::sampler::Doing;
+use serde::Serialize;
+
+use super::causes::SlowCause;
+use super::findings::ENOUGH;
+use super::kinds::CodeKind;
+use super::marks::StackMarks;
+use super::profile::Profile;
+use super::sampled::{Id, Path, SampledFunction};
+use super::source::SourceLine;
+use crate::error::Error;
+use crate::libraries::names::{file_name, short};
+
+/// No more lines are shown; the others are one row.
+const MOST: usize = 12;
+
+#[rustfmt::skip]
+const COLUMNS: &[Column] = &[
+    Column::new("place", Show::Text, 0).titled("line"),
+    Column::new("self_pct", Show::Number, 0).titled("%"),
+    Column::new("source", Show::Text, 1).at_least(16).titled("code"),
+    Column::new("did", Show::Text, 0).at_least(48).titled("what it did"),
+];
+
+/// A line of a cell, or the threads that run none.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LineRow {
+    pub place: String,
+    pub line: Option<u32>,
+    pub cell: Option<String>,
+    pub self_pct: f64,
+    pub total_pct: f64,
+    pub samples: u64,
+    pub source: String,
+    pub did: String,
+}
+
+/// All lines that have samples, those that took most first, and what ran outside of them.
+pub(crate) fn line_rows(
+    profile: &Profile,
+    lines: &[SourceLine],
+    causes: &[SlowCause],
+) -> Vec<LineRow> {
+    let mut found: Vec<LineRow> = Vec::new();
+    for (spot, line) in lines.iter().enumerate() {
+        let spot = spot as u32;
+        let own = profile.count(|path| path.spots.first() == Some(&spot));
+        let total = profile.count(|path| path.spots.contains(&spot));
+        let cause = causes.iter().find(|cause| cause.spot == Some(spot));
+        if own == 0 && cause.is_none() {
+            continue;
+        }
+        let did = cause.map(|cause| cause.did.clone());
+        found.push(LineRow {
+            place: line.place(),
+            line: Some(line.number),
+            cell: line.cell.clone(),
+            self_pct: profile.percent(own),
+            total_pct: profile.percent(total),
+            samples: own,
+            source: line.text.clone(),
+            did: did
+                .unwrap_or_else(|| did_there(profile, |path| path.spots.first() == Some(&spot))),
+        });
+    }
+    found.sort_by_key(|row| u64::MAX - row.samples);
+    found.extend(outside(profile));
+    found
+}
+
+/// Threads without a line of a cell, by their names.
+fn outside(profile: &Profile) -> Vec<LineRow> {
+    let mut names: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for (tid, name) in &profile.threads {
+        names.entry(name).or_default().push(*tid);
+    }
+    let row = |(name, tids): (&str, Vec<i32>)| {
+        let is_it = |path: &Path| path.spots.is_empty() && tids.contains(&path.tid);
+        let samples = profile.count(is_it);
+        (samples > 0).then(|| LineRow {
+            place: "-".into(),
+            line: None,
+            cell: None,
+            self_pct: profile.percent(samples),
+            total_pct: profile.percent(samples),
+            samples,
+            source: match tids.len() {
+                _ if tids.contains(&profile.main) => "(between two lines)".to_owned(),
+                1 => format!("(thread {name})"),
+                many => format!("({many} threads {name})"),
+            },
+            did: did_there(profile, is_it),
+        })
+    };
+    let mut rows: Vec<LineRow> = names.into_iter().filter_map(row).collect();
+    rows.sort_by_key(|row| u64::MAX - row.samples);
+    rows
+}
+
+/// What some samples did, in a few words: what they called, or what they waited for.
+fn did_there(profile: &Profile, holds: impl Fn(&Path) -> bool) -> String {
+    let all = profile.count(&holds);
+    let waits = |path: &Path| path.doing == Doing::Waiting;
+    if profile.count(|path| holds(path) && waits(path)) * 2 > all {
+        let has = |mark: StackMarks| {
+            profile.count(|path| holds(path) && waits(path) && path.marks.has(mark)) * 2 > all
+        };
+        return match () {
+            () if has(StackMarks::CHILD) => "waits for a child process",
+            () if has(StackMarks::TIME) => "sleeps",
+            () if has(StackMarks::NETWORK) => "waits for the network",
+            () if has(StackMarks::LOCK) => "waits for another thread",
+            () if has(StackMarks::DESCRIPTOR) => "waits for another process or the network",
+            () if has(StackMarks::FILE) => "waits for a file",
+            () => "waits",
+        }
+        .to_owned();
+    }
+    let mut calls: BTreeMap<Option<Id>, u64> = BTreeMap::new();
+    for (path, count) in profile.paths.iter().filter(|(path, _)| holds(path)) {
+        let call = match path.spots.is_empty() {
+            true => path.calls.last().copied(),
+            false => path.below,
+        };
+        *calls.entry(call).or_default() += count;
+    }
+    let mut calls: Vec<(Option<Id>, u64)> = calls.into_iter().collect();
+    calls.sort_by_key(|(_, count)| u64::MAX - count);
+    let told = calls.iter().filter(|(_, count)| count * 5 >= all).take(2);
+    let told: Vec<String> = told
+        .map(|(call, count)| {
+            let what = call.map_or("Python itself".into(), |id| described(profile.function(id)));
+            match count * 10 >= all * 9 {
+                true => what,
+                false => format!("{what} {:.0} %", 100.0 * *count as f64 / all.max(1) as f64),
+            }
+        })
+        .collect();
+    match told.is_empty() {
+        true => "many things".into(),
+        false => told.join(", "),
+    }
+}
+
+/// A function with the package or library that it belongs to.
+fn described(function: &SampledFunction) -> String {
+    let home = match (&function.library, &function.file) {
+        (Some(library), _) if function.name.starts_with(short(library)) => {
+            return function.name.clone();
+        }
+        (Some(library), _) => short(library).to_owned(),
+        (None, Some(file)) => package(file).to_owned(),
+        (None, None) if function.kind == CodeKind::GilWait => return "waits for the GIL".into(),
+        (None, None) => return function.name.trim_matches(['(', ')']).to_owned(),
+    };
+    format!("{} ({home})", function.name)
+}
+
+/// The package that a file of Python belongs to, or its own name.
+fn package(file: &str) -> &str {
+    let inside = file.split_once("-packages/").map(|(_, inside)| inside);
+    match inside.and_then(|inside| inside.split_once('/')) {
+        Some((package, _)) => package,
+        None => file_name(file),
+    }
+}
+
+/// What the report says first.
+pub(crate) fn answer(
+    profile: &Profile,
+    lines: &[LineRow],
+    found: &[Diagnosis],
+) -> Result<Answer, Error> {
+    if profile.samples < ENOUGH {
+        let samples = match profile.samples {
+            0 => "no sample".to_owned(),
+            1 => "1 sample".to_owned(),
+            many => format!("{many} samples"),
+        };
+        return Ok(Answer {
+            sentences: vec![format!(
+                "Too short to tell: {samples} of the cell, and shares need {ENOUGH} at least. %%native_prof --repeat runs it \
+                 until there are enough."
+            )],
+            table: None,
+        });
+    }
+    let first = found.first().map(|one| one.title.clone());
+    let rest = lines.len().saturating_sub(MOST);
+    let title = match rest {
+        0 => "Where the time went, by line".to_owned(),
+        _ => format!("Where the time went, by line; {rest} more in .facts or --json"),
+    };
+    Ok(Answer {
+        sentences: first.into_iter().collect(),
+        table: Some(Table {
+            title,
+            columns: COLUMNS,
+            rows: rows(lines.iter().take(MOST))?,
+            shown: MOST,
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_told_with_its_package() {
+        assert_eq!(
+            package("/v/lib/python3.11/site-packages/pandas/core/frame.py"),
+            "pandas"
+        );
+        assert_eq!(
+            package("/usr/lib/python3/dist-packages/numpy/a.py"),
+            "numpy"
+        );
+        assert_eq!(package("/usr/lib/python3.11/json/decoder.py"), "decoder.py");
+    }
+}
