@@ -8,6 +8,8 @@ use diaphane::io::client;
 use diaphane_wire::{Connection, Outgoing};
 use serde_json::{Value, json};
 
+use crate::running_kernels;
+
 /// Longer than any magic takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -16,6 +18,14 @@ pub struct AskArgs {
     /// The connection file of the kernel; without it, the kernel that was started last.
     #[arg(short = 'f', long, value_name = "FILE")]
     connection_file: Option<PathBuf>,
+    /// The kernel by its notebook, its process or the beginning of its identity, as `diaphane list` shows them.
+    #[arg(
+        short = 'k',
+        long,
+        value_name = "NAME",
+        conflicts_with = "connection_file"
+    )]
+    kernel: Option<String>,
     /// The magic, without its percent sign.
     magic: String,
     /// What stands behind it on the line.
@@ -23,11 +33,12 @@ pub struct AskArgs {
     line: Vec<String>,
 }
 
-/// Asks, and gives back the answer as text.
-pub fn ask(args: &AskArgs) -> Result<String> {
-    let file = match &args.connection_file {
-        Some(file) => file.clone(),
-        None => newest(&runtime_dir()?)?,
+/// Asks, and gives back the answer as text; before it `remark` is told which kernel was asked, where that is not clear.
+pub fn ask(args: &AskArgs, remark: impl Fn(&str)) -> Result<String> {
+    let file = match (&args.connection_file, &args.kernel) {
+        (Some(file), _) => file.clone(),
+        (None, Some(name)) => running_kernels::named(name)?.connection_file,
+        (None, None) => started_last(remark)?,
     };
     let connection = Connection::read(&file)?;
     let name = args.magic.trim_start_matches('%');
@@ -44,6 +55,23 @@ pub fn ask(args: &AskArgs) -> Result<String> {
     } else {
         bail!("{}", text(&content["evalue"]))
     }
+}
+
+/// The kernel that was started last. Where several run, it is said which one was asked.
+fn started_last(remark: impl Fn(&str)) -> Result<PathBuf> {
+    let newest = newest(&runtime_dir()?)?;
+    let all = running_kernels::kernels();
+    let asked = all
+        .iter()
+        .find(|kernel| kernel.connection_file.file_name() == newest.file_name());
+    if let Some(asked) = asked.filter(|_| all.len() > 1) {
+        let name = asked.name().escape_default().to_string();
+        remark(&format!(
+            "diaphane: asking {name}, which was started last of {}; -k NAME asks another one, `diaphane list` shows them",
+            all.len()
+        ));
+    }
+    Ok(newest)
 }
 
 /// Where Jupyter keeps the connection files of running kernels, by `jupyter --runtime-dir`'s rules.

@@ -6,6 +6,7 @@ mod install;
 mod last_exit;
 mod pthread_create;
 mod python;
+mod running_kernels;
 #[cfg(target_env = "gnu")]
 mod sigaction;
 mod working_folder;
@@ -42,6 +43,8 @@ enum Command {
     Kernel(KernelArgs),
     /// Ask a running kernel: `diaphane ask threads`, also when its cell hangs.
     Ask(ask::AskArgs),
+    /// List the kernels that run here, with their notebooks and what they do.
+    List,
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
     Stack(diaphane_magics::StackArgs),
     /// Look at a kernel that crashes; it runs this itself.
@@ -74,7 +77,8 @@ struct KernelArgs {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Kernel(args) => run(&args),
-        Command::Ask(args) => ask::ask(&args).and_then(|text| say(&text)),
+        Command::Ask(args) => ask::ask(&args, complain).and_then(|text| say(&text)),
+        Command::List => say(&running_kernels::list()),
         Command::Stack(args) => diaphane_magics::stack_of_process(&args)
             .map_err(anyhow::Error::msg)
             .and_then(|text| say(&text)),

@@ -1,0 +1,199 @@
+//! The kernels that run on this machine: of which notebook each is, where, since when, and what it does.
+//!
+//! A kernel's process says where its connection file is; the server that started it has written the notebook's name into
+//! its environment.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, bail};
+use diaphane::io::client;
+use diaphane_sight::proc::programs::{RunningProgram, running};
+use diaphane_wire::{Connection, Outgoing};
+use serde_json::{Value, json};
+
+/// Jupyter's server names the notebook by this variable.
+const NOTEBOOK: &str = "JPY_SESSION_NAME";
+/// A kernel that says nothing for so long answers nothing.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A kernel.
+pub struct RunningKernel {
+    process: RunningProgram,
+    pub connection_file: PathBuf,
+}
+
+/// All kernels, those that were started last first.
+pub fn kernels() -> Vec<RunningKernel> {
+    let kernel = |process: RunningProgram| {
+        let arguments = &process.arguments;
+        arguments
+            .iter()
+            .any(|word| word == "kernel")
+            .then_some(())?;
+        let file = arguments
+            .iter()
+            .enumerate()
+            .find_map(|(at, word)| match word.as_str() {
+                "-f" | "--connection-file" => arguments.get(at + 1).cloned(),
+                word => word.strip_prefix("--connection-file=").map(str::to_owned),
+            })?;
+        let folder = process.folder.clone().unwrap_or_default();
+        let connection_file = folder.join(file);
+        Some(RunningKernel {
+            process,
+            connection_file,
+        })
+    };
+    running("diaphane").into_iter().filter_map(kernel).collect()
+}
+
+impl RunningKernel {
+    /// The notebook's path as the server knew it when the kernel began.
+    fn notebook(&self) -> Option<&str> {
+        self.process.variable(NOTEBOOK)
+    }
+
+    /// What its connection file is called, without what all have.
+    fn id(&self) -> String {
+        let stem = self
+            .connection_file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        stem.strip_prefix("kernel-").unwrap_or(&stem).to_owned()
+    }
+
+    /// How it is called here.
+    pub fn name(&self) -> String {
+        match self.notebook().and_then(|path| Path::new(path).file_name()) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => self.id(),
+        }
+    }
+
+    /// Whether it is the one of this name: a notebook, the beginning of an identity, or a process.
+    fn is_called(&self, name: &str) -> bool {
+        let is_notebook = self.notebook().is_some_and(|path| {
+            let path = Path::new(path);
+            path.ends_with(name)
+                || path.file_stem().is_some_and(|stem| stem == name)
+                || path == Path::new(name)
+        });
+        is_notebook
+            || self.process.pid.to_string() == name
+            || (name.len() >= 4 && self.id().starts_with(name))
+    }
+
+    /// What its main thread does, in a sentence.
+    fn doing(&self) -> String {
+        let ask = || -> Result<String> {
+            let connection = Connection::read(&self.connection_file)?;
+            let content = json!({"name": "stack", "line": ""});
+            let reply = client::request(
+                &connection,
+                Outgoing::new("magic_request", &content),
+                TIMEOUT,
+            )?;
+            let content: Value = serde_json::from_slice(&reply.content)?;
+            let text = content["data"]["text/plain"].as_str().unwrap_or_default();
+            Ok(text
+                .split("\n\n")
+                .next()
+                .unwrap_or_default()
+                .replace('\n', " "))
+        };
+        match ask() {
+            Ok(text) if text.starts_with("No cell runs") => "idle".to_owned(),
+            Ok(text) if !text.is_empty() => text,
+            Ok(_) => "busy".to_owned(),
+            Err(_) => format!(
+                "no answer; `diaphane stack {}` looks from outside",
+                self.process.pid
+            ),
+        }
+    }
+}
+
+/// The one kernel of a name.
+pub fn named(name: &str) -> Result<RunningKernel> {
+    let all = kernels();
+    let count = all.len();
+    let mut found: Vec<RunningKernel> = all
+        .into_iter()
+        .filter(|kernel| kernel.is_called(name))
+        .collect();
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => bail!(
+            "none of the {count} kernels that run is called {name:?}; `diaphane list` shows them"
+        ),
+        many => bail!(
+            "{many} kernels are called {name:?}; name one by its process: `diaphane list` shows them"
+        ),
+    }
+}
+
+/// The list for people.
+pub fn list() -> String {
+    let all = kernels();
+    if all.is_empty() {
+        return "no kernel of diaphane runs here, or none that this user may see".to_owned();
+    }
+    let mut lines = Vec::new();
+    for kernel in &all {
+        let folder = kernel
+            .process
+            .folder
+            .as_ref()
+            .map_or("?".into(), |folder| folder.display().to_string());
+        lines.push(printable(&format!(
+            "{}  process {}, started {} ago in {folder}",
+            kernel
+                .notebook()
+                .map_or_else(|| format!("kernel {}", kernel.id()), str::to_owned),
+            kernel.process.pid,
+            ago(kernel.process.started),
+        )));
+        lines.push(printable(&format!("    {}", kernel.doing())));
+        if kernel.notebook().is_some() {
+            lines.push(format!("    kernel {}", printable(&kernel.id())));
+        }
+    }
+    lines.push("Ask one by name: diaphane ask -k NAME stack".to_owned());
+    lines.join("\n")
+}
+
+/// Names may hold what would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    let escaped = |letter: char| match letter.is_control() {
+        true => letter.escape_default().collect(),
+        false => letter.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+fn ago(started: SystemTime) -> String {
+    let seconds = started.elapsed().unwrap_or_default().as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_the_unit_that_says_enough() {
+        let before = |seconds| ago(SystemTime::now() - Duration::from_secs(seconds));
+        assert_eq!(
+            [before(5), before(600), before(9000)],
+            ["5 s", "10 min", "2 h"]
+        );
+        assert_eq!(printable("a\u{1b}[2J"), "a\\u{1b}[2J");
+    }
+}
