@@ -362,7 +362,7 @@ say_what_next() {
     printf '  export JUPYTER_PATH=%q   # so that any Jupyter finds the kernel\n' "${kernelspec%/kernels/*}"
   fi
   if [[ $client == *jupyter-lab* ]]; then
-    printf '  %q lab notebooks   # open en/01-what-import-numpy-loads.ipynb, or fr for French\n' "$folder/jupyter"
+    printf '  %q lab notebooks   # open en/00-why-is-my-cell-slow.ipynb, or fr for French\n' "$folder/jupyter"
     printf '                      # in notebooks of your own, choose "%s"\n' "$title"
   fi
   if [[ $client == *jupyter-console* ]]; then

@@ -60,6 +60,7 @@ SLOW = [
         "values (array of 100,000)",
     ),
     ("P006", "for place in range(3000):\n    series.iloc[place] * 2", "looks each value up"),
+    ("P006", "for place in range(3000):\n    frame['a'][place] * 2", "looks each value up"),
     (
         "P007",
         "objects = values.astype(object)\nfor step in range(9):\n    objects + objects",

@@ -21,7 +21,7 @@ PRIVATE_PATH = re.compile(r"/(?:work|root|home(?!/you/))\b[/\w.-]*|/tmp/(?!ipyke
 
 
 def test_each_tutorial_is_there_in_each_language():
-    numbers = [f"{number:02}" for number in range(1, len(EN) + 1)]
+    numbers = [f"{number:02}" for number in range(len(EN))]
     assert list(EN) == list(FR) == numbers
 
 

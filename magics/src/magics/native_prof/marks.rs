@@ -199,6 +199,8 @@ pub(crate) fn of_python(name: &str, file: &str) -> StackMarks {
     match name {
         _ if indexes => StackMarks::LOOKUP,
         "Series.__getitem__" | "Series.__setitem__" | "DataFrame._get_value" => StackMarks::LOOKUP,
+        // A column that is taken out of its frame for each value anew.
+        "DataFrame.__getitem__" => StackMarks::LOOKUP,
         "FrameApply.apply_series_generator" => StackMarks::APPLY,
         "FrameColumnApply.series_generator" => StackMarks::APPLY.and(StackMarks::ROWS),
         "DataFrame.iterrows" => StackMarks::ITERROWS,
