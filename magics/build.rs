@@ -1,7 +1,32 @@
-//! Lets the tests of this crate find the libpython they were linked to, and tells the crate for which Python it is built.
+//! Lets the tests of this crate find the libpython they were linked to, tells the crate for which Python it is built, and
+//! puts the pages of the diagnoses into it.
+
+use std::fmt::Write;
+use std::{env, fs};
+
+/// The folder with a page for each diagnosis, and the glossary beside it.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={DOCS}/diagnoses");
     pyo3_build_config::use_pyo3_cfgs();
     pyo3_build_config::add_libpython_rpath_link_args();
+    let pages =
+        fs::read_dir(format!("{DOCS}/diagnoses")).expect("docs/diagnoses is in the repository");
+    let names = pages.map(|page| page.expect("a readable folder").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    let mut list = String::from("&[");
+    for name in names {
+        if let Some(code) = name.strip_suffix(".md").filter(|code| *code != "README") {
+            let path = format!("{DOCS}/diagnoses/{name}");
+            write!(list, "({code:?}, include_str!({path:?})),").expect("text can be written");
+        }
+    }
+    list.push(']');
+    let folder = env::var("OUT_DIR").expect("cargo sets it");
+    fs::write(format!("{folder}/pages.rs"), list).expect("the folder of the build can be written");
 }

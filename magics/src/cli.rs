@@ -2,9 +2,14 @@
 //!
 //! The grammar of each magic is its `clap` type; usage line, help and error messages are made from it.
 
+mod complete;
+mod words;
+
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, Parser};
 
+pub(crate) use self::complete::complete;
+use self::words::split;
 use crate::error::Error;
 use diaphane_report::view::text::wrap;
 use diaphane_report::{Arrangement, Schema};
@@ -64,7 +69,7 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Er
             usage(magic, &command::<A>())
         ))
     };
-    let words = split(line).map_err(refuse)?;
+    let words = split(line, &command::<A>()).map_err(refuse)?.words;
     MagicLine::try_parse_from(words).map_err(|error| refuse(explain(&error)))
 }
 
@@ -86,6 +91,11 @@ pub(crate) fn options_and_statement<A: Args>(line: &str) -> (&str, &str) {
         }
     }
     (&line[..line.len() - rest.len()], rest.trim_end())
+}
+
+/// Whether a line ends with `;`. One that cannot be understood does not.
+pub(crate) fn is_silent(line: &str, command: &Command) -> bool {
+    split(line, command).is_ok_and(|line| line.is_silent)
 }
 
 /// The grammar of a whole line, with the magic's own documentation.
@@ -214,37 +224,6 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Splits at blanks. Quotes group and vanish, except behind a bracket, where they are Python's: `d['x']`; a backslash is
-/// kept, since it belongs to a regular expression.
-fn split(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    // The quote that is open, and whether it is Python's.
-    let mut quote: Option<(char, bool)> = None;
-    for letter in line.chars() {
-        match (quote, letter) {
-            (Some((open, is_python)), _) if letter == open => {
-                quote = None;
-                word.get_or_insert_default()
-                    .extend(is_python.then_some(letter));
-            }
-            (None, '"' | '\'') => {
-                let word = word.get_or_insert_default();
-                let is_python = word.ends_with('[');
-                quote = Some((letter, is_python));
-                word.extend(is_python.then_some(letter));
-            }
-            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    match quote {
-        Some((open, _)) => Err(format!("the quote {open} is not closed")),
-        None => Ok(words),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,16 +238,6 @@ mod tests {
 
     fn message(line: &str) -> String {
         parse::<Probe>("%probe", line).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn words_keep_backslashes_and_lose_quotes() {
-        assert_eq!(
-            split(r#"a\.so "b c" '' --x='y z'"#).unwrap(),
-            [r"a\.so", "b c", "", "--x=y z"]
-        );
-        assert_eq!(split("d['a b'].x c").unwrap(), ["d['a b'].x", "c"]);
-        assert!(split("'a").unwrap_err().contains("not closed"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod magic;
 mod magics;
 mod memory;
 mod numpy;
+mod pages;
 mod python;
 mod recording;
 mod registry;

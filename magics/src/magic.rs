@@ -14,6 +14,8 @@ pub(crate) trait Magic {
     const FORM: Form = Form::Line;
     /// Whether a statement may stand on its line, which is run as the cell; with which options this is as if it was asked.
     const STATEMENT: Option<&'static str> = None;
+    /// The questions that people have when they need it, each with what to write behind the name: `%diaphane` lists them.
+    const QUESTIONS: Questions;
     /// What its reports hold: the fields, each with its meaning and its source.
     const SCHEMA: &'static Schema;
     /// What may stand on the line; its documentation is the magic's.
@@ -28,6 +30,10 @@ pub(crate) trait Magic {
     /// Answers.
     fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;
 }
+
+/// Questions, each with what to write behind the name of the magic that answers it; `%%` is for one that stands above a
+/// cell, though it may stand on a line as well.
+pub(crate) type Questions = &'static [(&'static str, &'static str)];
 
 /// How a magic is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +73,8 @@ pub(crate) struct Context<'a, 'py> {
     pub cell: Option<&'a str>,
     /// Asks another magic by its name, with a line of its own and this context.
     pub ask: Ask,
+    /// All magics with their percent signs, and the questions that they answer.
+    pub all: fn() -> Vec<(String, Questions)>,
 }
 
 /// How a magic asks another one, which it knows by name only.
@@ -78,12 +86,34 @@ pub(crate) struct User<'a, 'py> {
     pub py: Python<'py>,
     /// The user's variables.
     pub namespace: &'a Bound<'py, PyDict>,
+    /// The variables of the function that the magic stands in.
+    pub locals: Option<&'a Bound<'py, PyDict>>,
 }
 
 impl<'a, 'py> User<'a, 'py> {
-    /// With these variables.
+    /// Python with the variables of a session, seen from outside of any function.
     pub fn new(py: Python<'py>, namespace: &'a Bound<'py, PyDict>) -> Self {
-        Self { py, namespace }
+        Self {
+            py,
+            namespace,
+            locals: None,
+        }
+    }
+
+    /// What a name stands for where the magic stands.
+    pub fn variable(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let local = self.locals.map(|locals| locals.get_item(name));
+        match local.transpose()?.flatten() {
+            Some(local) => Ok(Some(local)),
+            None => self.namespace.get_item(name),
+        }
+    }
+
+    /// All names that mean something there.
+    pub fn names(&self) -> Vec<String> {
+        let locals = self.locals.into_iter().flat_map(PyDictMethods::keys);
+        let names = locals.chain(self.namespace.keys());
+        names.filter_map(|name| name.extract().ok()).collect()
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use crate::cli;
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic};
+use crate::magic::{Context, Form, Magic, Questions};
 use crate::magics::{
-    addr_map, buffer_addr, buffer_trace, crash_report, disasm, loaded_libs, native_calls,
-    native_delta, native_doctor, native_prof, process_tree, rust, rust_reset, rust_status, stack,
-    syscalls, threads, trace_loads, where_func, why_import,
+    addr_map, buffer_addr, buffer_trace, crash_report, diaphane, disasm, loaded_libs, memory,
+    native_calls, native_delta, native_doctor, native_prof, process_tree, rust, rust_reset,
+    rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
 };
 use diaphane_report::{Report, Schema};
 use diaphane_sight::proc::descriptors;
@@ -18,6 +18,8 @@ use diaphane_sight::proc::descriptors;
 pub(crate) struct Entry {
     pub name: &'static str,
     pub form: Form,
+    pub questions: Questions,
+    pub takes_statement: bool,
     pub schema: &'static Schema,
     pub command: fn() -> clap::Command,
     pub only_looks: fn(&str) -> bool,
@@ -30,34 +32,38 @@ pub(crate) struct Asked {
     pub bind: Option<String>,
 }
 
-/// Every magic there is.
+/// Every magic there is, in the order in which `%diaphane` tells of them: what people ask most often first.
 pub(crate) const ALL: &[Entry] = &[
-    entry::<loaded_libs::LoadedLibs>(),
-    entry::<why_import::WhyImport>(),
+    entry::<native_prof::NativeProf>(),
+    entry::<memory::Memory>(),
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),
+    entry::<addr_map::AddrMap>(),
     entry::<buffer_trace::BufferTrace>(),
-    entry::<native_calls::NativeCalls>(),
-    entry::<native_delta::NativeDelta>(),
     entry::<native_doctor::NativeDoctor>(),
+    entry::<stack::Stack>(),
+    entry::<why_import::WhyImport>(),
+    entry::<crash_report::CrashReport>(),
+    entry::<loaded_libs::LoadedLibs>(),
+    entry::<native_delta::NativeDelta>(),
+    entry::<native_calls::NativeCalls>(),
     entry::<where_func::Where>(),
     entry::<disasm::Disasm>(),
-    entry::<addr_map::AddrMap>(),
-    entry::<trace_loads::TraceLoads>(),
-    entry::<native_prof::NativeProf>(),
     entry::<syscalls::Syscalls>(),
+    entry::<trace_loads::TraceLoads>(),
     entry::<process_tree::ProcessTree>(),
-    entry::<stack::Stack>(),
-    entry::<crash_report::CrashReport>(),
     entry::<rust::Rust>(),
     entry::<rust_status::RustStatus>(),
     entry::<rust_reset::RustReset>(),
+    entry::<diaphane::Diaphane>(),
 ];
 
 const fn entry<M: Magic>() -> Entry {
     Entry {
         name: M::NAME,
         form: M::FORM,
+        questions: M::QUESTIONS,
+        takes_statement: M::STATEMENT.is_some(),
         schema: M::SCHEMA,
         command: cli::command::<M::Args>,
         only_looks: only_looks::<M>,
@@ -89,6 +95,12 @@ fn has_memory(name: &str) -> Result<(), Error> {
 /// What another magic answers, for a magic that asks it.
 pub(crate) fn ask(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Report, Error> {
     answer(name, line, context).map(|asked| asked.report)
+}
+
+/// All magics as they are written, with the questions that they answer.
+pub(crate) fn questions() -> Vec<(String, Questions)> {
+    let written = |magic: &Entry| (magic.form.write(magic.name), magic.questions);
+    ALL.iter().map(written).collect()
 }
 
 fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {

@@ -94,4 +94,4 @@ def test_the_terminal_shows_nothing_at_start(tmp_path):
     console = Console(tmp_path)
     console.child.close(force=True)
     assert "WARN" not in console.greeting
-    assert "Type '%quickref'" in console.greeting
+    assert "Type '%diaphane'" in console.greeting

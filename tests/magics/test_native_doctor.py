@@ -1,5 +1,6 @@
 """%native_doctor: all diagnoses of the other magics, and no others, the worst first."""
 
+import re
 import subprocess
 
 import pytest
@@ -43,11 +44,35 @@ def test_it_finds_what_the_others_find(client: Client):
 
 def test_the_text_says_everything_in_80_columns(client: Client):
     client.run("import numpy as np, scipy.linalg")
-    lines = report(client)["text/plain"].splitlines()
+    lines = (
+        client.run("%native_doctor --all").one("execute_result")["data"]["text/plain"].splitlines()
+    )
     # A path is not torn.
     assert max(len(line) for line in lines if len(line.split()) > 2) <= 80
     assert any(line.startswith("info L002: ") for line in lines)
     assert any(line.startswith("  - OpenBLAS 0.") for line in lines)
+
+
+def test_what_calls_for_nothing_is_one_line(launch):
+    """What calls for action comes first and in full."""
+    client = launch().connect()
+    client.run(
+        "import numpy as np, scipy.linalg\nfrozen = np.zeros(3); frozen.flags.writeable = False"
+    )
+    data = report(client)
+    text = " ".join(data["text/plain"].split())
+    assert re.search(
+        r"\d findings are good to know and call for nothing: B006, L002(, \w+)*; --all shows them",
+        text,
+    )
+    assert "info L002" not in text
+    assert "nothing was found that calls for action" in text
+    assert data["text/html"].count("<details") > 2
+    assert {row["code"] for row in data[MIME]["rows"]} >= {"B006", "L002"}
+    client.run("small = np.zeros(10_000_000)[:3]")
+    text = report(client)["text/plain"]
+    assert text.index("warn B003") < text.index("good to know")
+    assert "found: 1 warn; %diaphane CODE shows" in text
 
 
 def test_without_python_it_does_what_it_can(launch):

@@ -10,6 +10,7 @@ from IPython.core.magics import CodeMagics, MacroToEdit
 from IPython.display import Javascript, display
 from IPython.utils import openpy
 
+from . import magic_lines
 from .jsonable import encodable
 
 
@@ -19,6 +20,7 @@ def register(shell):
     shell.magics_manager.register_alias("ed", "edit")
     _diaphane.set_namespace(shell.user_ns)
     for name, kind, documentation in _diaphane.magic_list():
+        magic_lines.NAMES.add(name)
         shell.register_magic_function(_native(shell, name, kind, documentation), kind, name)
 
 
@@ -26,15 +28,29 @@ def _native(shell, name, kind, documentation):
     if kind == "cell":
 
         def run(line, cell):
+            line = magic_lines.expand(line, shell.user_ns, None)
             return _diaphane.run_magic(name, encodable(line), encodable(cell), shell.user_ns)
 
     else:
 
-        def run(line):
-            return _diaphane.run_magic(name, encodable(line), None, shell.user_ns)
+        def run(line, local_ns=None):
+            local_ns = _own(local_ns, shell.user_ns)
+            if not _diaphane.takes_statement(name):
+                line = magic_lines.expand(line, shell.user_ns, local_ns)
+            return _diaphane.run_magic(name, encodable(line), None, shell.user_ns, local_ns)
+
+        run.needs_local_scope = True
 
     run.__name__, run.__doc__ = name, documentation
     return no_var_expand(run)
+
+
+def _own(local_ns, user_ns):
+    """The variables of the calling function as a dict, which holds each once more; None outside of functions."""
+    if local_ns is None or local_ns is user_ns:
+        return None
+    # Since 3.13 they are seen through an object that is no dict.
+    return local_ns if type(local_ns) is dict else dict(local_ns)
 
 
 def nearest(shell, name):

@@ -10,6 +10,7 @@ from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
 from IPython.utils.tokenutil import token_at_cursor
 
+from . import magic_completion
 from .interrupts import CODE, OURS
 from .jsonable import dumps
 from .running import RUNNING, CellState
@@ -186,29 +187,15 @@ class Requests:
         rust = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust
+        magic = magic_completion.complete(self._shell, code, position)
+        if magic is not None:
+            start, texts = magic
+            return _completions([(start, position, text, kind, "") for text, kind in texts], position)
         code, before = around(code, position)
         with provisionalcompleter():
             completions = self._shell.Completer.completions(code, position - before)
             found = list(rectify_completions(code, completions))
-        typed = [
-            {
-                "start": c.start + before,
-                "end": c.end + before,
-                "text": c.text,
-                "type": c.type,
-                "signature": c.signature,
-            }
-            for c in found
-        ]
-        return dumps(
-            {
-                "status": "ok",
-                "matches": [c.text for c in found],
-                "cursor_start": typed[0]["start"] if found else position,
-                "cursor_end": typed[0]["end"] if found else position,
-                "metadata": {"_jupyter_types_experimental": typed},
-            }
-        )
+        return _completions([(c.start + before, c.end + before, c.text, c.type, c.signature) for c in found], position)
 
     def inspect(self, code, cursor_pos, detail_level, omit_sections):
         position = len(code) if cursor_pos is None else min(cursor_pos, len(code))
@@ -370,6 +357,20 @@ def around(code, position):
     first, last = max(0, position - AROUND // 2), position + AROUND // 2
     first = code.find("\n", first, position) + 1 or first
     return code[first:last], first
+
+
+def _completions(found, position):
+    """The reply with completions: where each begins and ends, its text, its type and its signature."""
+    fields = ("start", "end", "text", "type", "signature")
+    return dumps(
+        {
+            "status": "ok",
+            "matches": [text for _, _, text, *_ in found],
+            "cursor_start": found[0][0] if found else position,
+            "cursor_end": found[0][1] if found else position,
+            "metadata": {"_jupyter_types_experimental": [dict(zip(fields, one, strict=True)) for one in found]},
+        }
+    )
 
 
 def describe(error):

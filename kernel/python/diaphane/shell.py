@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any, CBool, Instance, Type, default
 
-from . import parents
+from . import magic_lines, parents
 from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps
@@ -109,6 +109,8 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def _find_with_lazy_load(self, /, type_, magic_name):
         """IPython's search for a magic, which helps those who mistyped its name."""
+        if sentence := magic_lines.misplaced(self, magic_name):
+            raise UsageError(sentence)
         found = super()._find_with_lazy_load(type_, magic_name)
         other, signs = ("cell", "%") if type_ == "line" else ("line", "%%")
         if found is None and self.find_magic(magic_name, other) is None:
@@ -119,6 +121,23 @@ class ZMQInteractiveShell(InteractiveShell):
                     f"There is no magic {signs}{magic_name}; did you mean {near}? %lsmagic lists all of them."
                 )
         return found
+
+    def _ofind(self, oname, namespaces=None):
+        """IPython's search for what `?` asks about: `%name?` also finds a cell magic, and `%%name?` a line magic."""
+        found = super()._ofind(oname, namespaces)
+        if not found.found and oname.startswith("%"):
+            return super()._ofind(oname[1:] if oname.startswith("%%") else f"%{oname}", namespaces)
+        return found
+
+    def transform_ast(self, node):
+        return magic_lines.show_everywhere(super().transform_ast(node), self.ast_node_interactivity)
+
+    def _show_report(self, value):
+        """Around a magic that does not stand last in a cell."""
+        magic_lines.show(value)
+
+    def _without_report(self, _value):
+        """Around a magic whose line ends with `;`."""
 
     def enable_gui(self, gui=None):
         from . import gui as loops
@@ -193,7 +212,7 @@ class ZMQInteractiveShell(InteractiveShell):
     def _showtraceback(self, etype, evalue, stb):
         if etype is SystemExit and self.kernel.native.is_child():
             return
-        stb = [*stb, *explanation(evalue)]
+        stb = [*stb, *explanation(self, evalue)]
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         cell = self.cell
         cell.last_error, cell.last_shown = error, evalue
@@ -221,10 +240,11 @@ class ZMQInteractiveShell(InteractiveShell):
             self.cell.forget_error()
 
 
-def explanation(error):
-    """What to write below a traceback: why a native library could not be loaded, where this was the cause."""
+def explanation(shell, error):
+    """What to write below a traceback: why a native library could not be loaded, or where a magic may stand."""
     try:
-        text = _diaphane.explain_import(error)
+        is_syntax = isinstance(error, SyntaxError)
+        text = magic_lines.hint(shell, error) if is_syntax else _diaphane.explain_import(error)
     except Exception:
         # The user's error is what must be shown, whatever becomes of its explanation.
         return []

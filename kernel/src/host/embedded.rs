@@ -52,6 +52,14 @@ const MODULES: &[(&str, &str)] = &[
         include_str!("../../python/diaphane/kernel.py"),
     ),
     (
+        "diaphane.magic_completion",
+        include_str!("../../python/diaphane/magic_completion.py"),
+    ),
+    (
+        "diaphane.magic_lines",
+        include_str!("../../python/diaphane/magic_lines.py"),
+    ),
+    (
         "diaphane.magics",
         include_str!("../../python/diaphane/magics.py"),
     ),

@@ -219,8 +219,8 @@ impl KernelInfo {
                 file_extension: ".py",
             },
             banner: format!(
-                "diaphane {version} -- Python {python} you can see through. Type '%quickref' for help, \
-                 '%loaded_libs' to look underneath."
+                "diaphane {version} -- Python {python} you can see through. Type '%diaphane' for what you can ask, \
+                 '%quickref' for IPython's help."
             ),
             help_links: vec![
                 link(

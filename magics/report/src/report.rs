@@ -58,6 +58,10 @@ pub struct Report {
     pub facts: Facts,
     /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
     pub listing: Vec<String>,
+    /// Whether they are Markdown, and the whole answer.
+    pub is_markdown: bool,
+    /// Whether diagnoses that only inform are folded into one line.
+    pub folds_infos: bool,
     /// Lines that belong to a row, by the field of this name and its text: they become the listing of the rows that are shown.
     pub row_listings: Option<(&'static str, HashMap<String, Vec<String>>)>,
     /// A picture, for views that can show one.
@@ -186,7 +190,7 @@ impl Report {
                     self.rows.truncate(count);
                 }
             }
-            None => self.shown = SHOWN,
+            None => self.shown = self.shown.max(SHOWN),
         }
         self.as_json = asked.json;
         if let Some((key, mut lines)) = self.row_listings.take() {

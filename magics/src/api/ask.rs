@@ -68,6 +68,7 @@ fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, 
         user,
         cell: None,
         ask: registry::ask,
+        all: registry::questions,
     };
     let asked = guarded(name, line, &context)?;
     match asked.bind {

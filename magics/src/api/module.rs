@@ -8,6 +8,7 @@ use pyo3::types::PyDict;
 use crate::api::report::PyReport;
 use crate::cli;
 use crate::error::Error;
+use crate::libraries::names::{file_name, short};
 use crate::magic::{Context, User};
 use crate::magics::{native_delta, rust, why_import};
 use crate::python::host;
@@ -18,6 +19,7 @@ use crate::session::cell_files;
 use crate::session::lane::CellScope;
 use diaphane_cpython::check;
 use diaphane_report::view;
+use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::descriptors;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -29,6 +31,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCellScope>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(silences, module)?)?;
+    module.add_function(wrap_pyfunction!(takes_statement, module)?)?;
+    module.add_function(wrap_pyfunction!(complete_line, module)?)?;
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(name_cell, module)?)?;
@@ -97,23 +102,29 @@ fn explain_import(
 
 /// Run a magic and return its report, or None if the line bound it to a name.
 #[pyfunction]
-#[pyo3(signature = (name, line, cell=None, user_ns=None))]
+#[pyo3(signature = (name, line, cell=None, user_ns=None, local_ns=None))]
 fn run_magic<'py>(
     py: Python<'py>,
     name: &str,
     line: &str,
     cell: Option<&str>,
     user_ns: Option<Bound<'py, PyDict>>,
+    local_ns: Option<Bound<'py, PyDict>>,
 ) -> PyResult<Option<PyReport>> {
     let namespace = match user_ns {
         Some(namespace) => namespace,
         None => namespace(py)?,
     };
-    let user = User::new(py, &namespace);
+    let user = User {
+        py,
+        namespace: &namespace,
+        locals: local_ns.as_ref(),
+    };
     let context = Context {
         user: Some(user),
         cell,
         ask: registry::ask,
+        all: registry::questions,
     };
     guarded(name, line, &context)
         .and_then(|asked| deliver(name, asked, user))
@@ -148,4 +159,37 @@ fn magic_list() -> Vec<(&'static str, &'static str, String)> {
         list.extend(kinds.map(|kind| (magic.name, *kind, help.clone())));
     }
     list
+}
+
+/// Whether a statement stands on the line of a magic, which is Python's and stays as it is.
+#[pyfunction]
+fn takes_statement(name: &str) -> bool {
+    let magic = ALL.iter().find(|magic| magic.name == name);
+    magic.is_some_and(|magic| magic.takes_statement)
+}
+
+/// What may stand at the end of the line of a magic, up to the cursor: where the last word begins, texts, and the kind of
+/// value that only Python knows the texts of. None if there is no such magic.
+#[pyfunction]
+fn complete_line(name: &str, line: &str) -> Option<(usize, Vec<String>, Option<String>)> {
+    let magic = ALL.iter().find(|magic| magic.name == name)?;
+    let found = cli::complete(line, &(magic.command)(), magic.schema);
+    let mut texts = found.texts;
+    if let Some("LIB" | "REGEX") = found.value.as_deref() {
+        let typed: String = line.chars().skip(found.start).collect();
+        let libraries = libraries::now().unwrap_or_default();
+        let names = libraries
+            .iter()
+            .map(|library| short(file_name(&library.name)));
+        let names = names.filter(|name| !name.is_empty() && name.contains(typed.as_str()));
+        texts.splice(..0, names.map(str::to_owned));
+    }
+    Some((found.start, texts, found.value))
+}
+
+/// Whether the line of a magic ends with `;`, so that its report is not shown.
+#[pyfunction]
+fn silences(name: &str, line: &str) -> bool {
+    let magic = ALL.iter().find(|magic| magic.name == name);
+    magic.is_some_and(|magic| cli::is_silent(line, &(magic.command)()))
 }

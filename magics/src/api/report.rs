@@ -157,6 +157,9 @@ impl PyReport {
         if let Some(html) = views.html {
             bundle.set_item("text/html", html)?;
         }
+        if let Some(markdown) = views.markdown {
+            bundle.set_item("text/markdown", markdown)?;
+        }
         // Python's own parser makes thousands of rows faster than we could.
         let json = py
             .import("json")?

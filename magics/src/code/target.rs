@@ -130,7 +130,7 @@ fn head_object<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>
         return Ok(PyString::new(py, "").into_any());
     }
     let plain = |_| "Python refused to look it up".to_owned();
-    if let Some(object) = user.namespace.get_item(name).map_err(plain)? {
+    if let Some(object) = user.variable(name).map_err(plain)? {
         return Ok(object);
     }
     let builtins = py.import("builtins").map_err(plain)?.dict();
@@ -140,8 +140,13 @@ fn head_object<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>
     if let Some(module) = imported(py, name).map_err(plain)? {
         return Ok(module);
     }
-    let names = user.namespace.keys().iter().chain(builtins.keys().iter());
-    let known: Vec<String> = names.filter_map(|name| name.extract().ok()).collect();
+    let mut known = user.names();
+    known.extend(
+        builtins
+            .keys()
+            .iter()
+            .filter_map(|name| name.extract().ok()),
+    );
     let meant = did_you_mean(name, known.iter().map(String::as_str));
     let remedy = match meant.as_str() {
         "" => "; assign or import it first",

@@ -19,7 +19,7 @@ use serde_json::json;
 use self::arrays::Arrays;
 use self::regions::{Map, RegionRow};
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::memory::arrow_pools::{self, MemoryPool};
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, Schema, fields, rows};
@@ -59,6 +59,14 @@ pub(crate) struct AddrMap;
 
 impl Magic for AddrMap {
     const NAME: &'static str = "addr_map";
+    const QUESTIONS: Questions = &[
+        ("What lies where in memory?", ""),
+        ("What lies at this address?", "--at 0x7f..."),
+        (
+            "Which regions of memory changed since the last time?",
+            "--diff",
+        ),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = AddrMapArgs;
 

@@ -7,30 +7,32 @@ mod columns;
 mod findings;
 mod fold;
 mod groups;
+mod others;
 mod overlap;
 mod place;
 mod row;
+mod sizes;
 mod targets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use diaphane_sight::proc::spans;
 use diaphane_sight::proc::spans::{Layout, Span};
 use pyo3::prelude::*;
 use serde_json::json;
 
+use self::others::Others;
 use self::place::{Backed, MemoryMap};
+use self::sizes::ListedSizes;
 use self::targets::BufferTarget;
 use crate::cli;
 use crate::error::Error;
-use crate::magic::{Context, Magic, User};
+use crate::magic::{Context, Magic, Questions, User};
 use crate::memory::allocated::Tracemalloc;
 use crate::memory::buffers;
 use crate::memory::buffers::{Buffer, ExportedBuffer};
 use crate::numpy::memory_handler::origins;
 use crate::python::objects::type_name;
-use diaphane_report::view::bytes;
 use diaphane_report::{Report, Schema, fields, rows};
 
 /// Show where the memory of variables lies, whose it is, and who shares it.
@@ -118,6 +120,10 @@ pub(crate) struct BufferAddr;
 
 impl Magic for BufferAddr {
     const NAME: &'static str = "buffer_addr";
+    const QUESTIONS: Questions = &[
+        ("View or copy: who shares the memory of this array?", "NAME"),
+        ("Where do all my arrays lie, and how large are they?", ""),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = BufferAddrArgs;
 
@@ -125,17 +131,24 @@ impl Magic for BufferAddr {
         let user = context.user()?;
         let mut memory = context.without_gil(|| MemoryMap::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
+        let others = Others::of(args, user, &targets)?;
         let names = VariableNames::of(user, &targets);
-        let mut listed = list(args, targets, &names, user.py)?;
+        let mut listed = list(args.min, targets, &names, user.py)?;
+        let asked = listed.len();
+        listed.extend(list(None, others.targets, &names, user.py)?);
         name_owners(&mut listed);
         for one in &mut listed {
             look_at_memory(one, &mut memory);
         }
         let mut limits = memory.limits();
         limits.extend(limit);
-        limits.extend(overlap::find(user.py, &mut listed)?);
-        let sizes = ListedSizes::of(&listed);
-        let folded = fold::rows(&listed, args.each);
+        limits.extend(overlap::find(user.py, &mut listed, asked)?);
+        limits.extend(others_limits(
+            others.is_cut,
+            others::keep_related(&mut listed, asked),
+        ));
+        let sizes = ListedSizes::of(&listed[..asked]);
+        let folded = fold::rows(&listed[..asked], args.each);
         for row in &folded {
             for &index in &row.members {
                 listed[index].row_name.clone_from(&row.name);
@@ -149,7 +162,11 @@ impl Magic for BufferAddr {
         Ok(Report {
             name: Self::NAME,
             columns: columns::COLUMNS,
-            rows: rows(folded.iter().map(|row| row::of(row, &listed)))?,
+            rows: rows(
+                folded
+                    .iter()
+                    .map(|row| row::of(row, &listed, others.is_cut)),
+            )?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,
                 "distinct_bytes": sizes.distinct,
@@ -162,11 +179,22 @@ impl Magic for BufferAddr {
             },
             chart: groups::ruler(&groups, args.graph),
             summary: summary(&folded, &listed, &sizes),
-            diagnoses: findings::all(&listed),
+            diagnoses: findings::all(&listed, asked, !args.names.is_empty()),
             limits,
             ..Report::default()
         })
     }
+}
+
+/// What is not known of the buffers that nobody asked about.
+fn others_limits(is_cut: bool, left_out: usize) -> impl Iterator<Item = String> {
+    let cut = is_cut.then(|| {
+        "there was no time to compare with everything that your variables hold: there may be more that share; --all looks \
+         at all of it"
+            .to_owned()
+    });
+    let more = (left_out > 0).then(|| format!("{left_out} more buffers share memory with these"));
+    cut.into_iter().chain(more)
 }
 
 /// The variables by the object they hold; those that the user can see come first.
@@ -174,9 +202,9 @@ struct VariableNames(HashMap<usize, String>);
 
 impl VariableNames {
     fn of(user: User<'_, '_>, targets: &[BufferTarget<'_>]) -> Self {
-        let mut variables: Vec<(String, usize)> = user
-            .namespace
-            .iter()
+        let locals = user.locals.into_iter().flat_map(PyDictMethods::iter);
+        let mut variables: Vec<(String, usize)> = locals
+            .chain(user.namespace.iter())
             .filter_map(|(name, value)| Some((name.extract().ok()?, value.as_ptr().addr())))
             .collect();
         variables.sort_by_key(|(name, _)| name.starts_with('_'));
@@ -193,13 +221,13 @@ impl VariableNames {
 }
 
 fn list<'py>(
-    args: &BufferAddrArgs,
+    min: Option<usize>,
     targets: Vec<BufferTarget<'py>>,
     names: &VariableNames,
     py: Python<'py>,
 ) -> Result<Vec<Listed<'py>>, Error> {
     let tracemalloc = Tracemalloc::ask(py)?;
-    let is_large = |found: &ExportedBuffer<'_>| match (args.min, &found.buffer) {
+    let is_large = |found: &ExportedBuffer<'_>| match (min, &found.buffer) {
         (Some(min), Ok(buffer)) => buffer.layout.listed() >= min,
         _ => true,
     };
@@ -221,8 +249,10 @@ fn list<'py>(
                 },
                 None => None,
             };
+            let name = format!("{}{}", target.name, found.part);
             listed.push(Listed {
-                name: format!("{}{}", target.name, found.part),
+                row_name: name.clone(),
+                name,
                 // A part is made for this report, and says nothing about the user's references.
                 refs: found.part.is_empty().then_some(target.refs),
                 kind: kind.clone(),
@@ -232,7 +262,6 @@ fn list<'py>(
                 backed: Backed::default(),
                 allocated_at,
                 shares_with: Vec::new(),
-                row_name: String::new(),
             });
         }
     }
@@ -293,66 +322,6 @@ fn exported_at<'py>(object: &Bound<'py, PyAny>, address: usize) -> Option<Buffer
     let holds = |buffer: &Buffer<'_>| buffer.layout.bounds().contains(address);
     let place = exported.iter().position(holds).unwrap_or(0);
     (!exported.is_empty()).then(|| exported.swap_remove(place))
-}
-
-/// How much is listed, and how much memory that is.
-struct ListedSizes {
-    listed: usize,
-    distinct: usize,
-    exact: bool,
-    /// With all of the owners' memory, which lives as long as a view of it.
-    held: usize,
-}
-
-impl ListedSizes {
-    /// Beyond so many pieces, a strided buffer counts with its bounds.
-    const PIECES: usize = 100_000;
-
-    fn of(listed: &[Listed<'_>]) -> Self {
-        let layouts = || listed.iter().filter_map(Listed::layout);
-        let (dense, strided): (Vec<_>, Vec<_>) = layouts().partition(|layout| layout.is_dense());
-        let mut pieces = spans::union(dense.into_iter().map(Layout::bounds).collect());
-        let mut exact = true;
-        let inside = |span: Span, pieces: &[Span]| {
-            let after = pieces.partition_point(|piece| piece.start <= span.start);
-            pieces[..after]
-                .last()
-                .is_some_and(|piece| piece.intersection(span) == span)
-        };
-        for layout in strided
-            .into_iter()
-            .filter(|layout| !inside(layout.bounds(), &pieces))
-            .collect::<Vec<_>>()
-        {
-            let touched = layout.touched(Self::PIECES);
-            exact &= touched.is_some();
-            pieces.extend(touched.unwrap_or_else(|| vec![layout.bounds()]));
-        }
-        let held = listed.iter().filter_map(|one| one.owner.span).collect();
-        let held = spans::union([pieces.clone(), held].concat());
-        Self {
-            held: held.into_iter().map(Span::len).sum(),
-            listed: layouts().map(Layout::listed).fold(0, usize::saturating_add),
-            distinct: spans::union(pieces).into_iter().map(Span::len).sum(),
-            exact,
-        }
-    }
-
-    fn sentence(&self, rows: usize) -> String {
-        if rows == 0 {
-            return "no variable exports memory".into();
-        }
-        let about = if self.exact { "" } else { "at most " };
-        let held = match self.held > self.distinct {
-            true => format!(", {} held", bytes(self.held as f64)),
-            false => String::new(),
-        };
-        format!(
-            "{} listed, {about}{} distinct{held}",
-            bytes(self.listed as f64),
-            bytes(self.distinct as f64)
-        )
-    }
 }
 
 /// So many errors are told in full.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, User};
+use crate::magic::{Context, Form, Magic, Questions, User};
 use crate::memory::arrow_pools::{self, MemoryPool};
 use crate::memory::buffers;
 use crate::memory::keepers::Keepers;
@@ -60,6 +60,7 @@ pub(crate) struct BufferTrace;
 impl Magic for BufferTrace {
     const NAME: &'static str = "buffer_trace";
     const FORM: Form = Form::Cell;
+    const QUESTIONS: Questions = &[("Which arrays does a cell allocate, and who keeps them?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = BufferTraceArgs;
 

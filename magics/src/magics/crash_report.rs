@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use diaphane_report::{Report, Schema};
 
 pub use before::death_before;
@@ -60,6 +60,7 @@ pub(crate) struct CrashReport;
 
 impl Magic for CrashReport {
     const NAME: &'static str = REPORT;
+    const QUESTIONS: Questions = &[("Why did the kernel die?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = CrashReportArgs;
 

@@ -16,7 +16,7 @@ use self::listing::Marks;
 use crate::code::symbolize::{CodeLocation, OTHER_PROCESSOR, ProcessImage, counts};
 use crate::code::trail::{CHOICE, Question};
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::numpy::step::Step;
 use crate::numpy::ufunc::DEFAULT;
 use diaphane_report::{Address, Report, Schema, fields, rows};
@@ -91,6 +91,7 @@ pub(crate) struct Disasm;
 
 impl Magic for Disasm {
     const NAME: &'static str = "disasm";
+    const QUESTIONS: Questions = &[("What are its machine instructions: is it SIMD?", "FUNC")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = DisasmArgs;
 

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::libraries::inventory;
 use crate::libraries::inventory::LibraryEntry;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::session::{import_audit, lane};
 use diaphane_cpython::extensions;
 use diaphane_report::view::bytes;
@@ -92,6 +92,15 @@ pub(crate) struct LoadedLibs;
 
 impl Magic for LoadedLibs {
     const NAME: &'static str = "loaded_libs";
+    const QUESTIONS: Questions = &[
+        ("Which native libraries are loaded, and from where?", ""),
+        ("Which libraries came with this import?", "--new"),
+        ("Why is this library loaded?", "--why LIB"),
+        (
+            "Which of several definitions of a function is used?",
+            "--sym NAME",
+        ),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = LoadedLibsArgs;
 

@@ -17,7 +17,7 @@ mod sums;
 mod tree;
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic};
+use crate::magic::{Context, Form, Magic, Questions};
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use diaphane_report::regex;
@@ -62,6 +62,11 @@ pub(crate) struct NativeCalls;
 impl Magic for NativeCalls {
     const NAME: &'static str = "native_calls";
     const FORM: Form = Form::Cell;
+    const QUESTIONS: Questions = &[
+        ("Which native functions does a cell run, how often?", ""),
+        ("Which functions inside of a library does it run?", "--deep"),
+        ("With which arrays and sizes are they called?", "--args"),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeCallsArgs;
 

@@ -9,7 +9,7 @@ use diaphane_forks::{ProcessLock, ProcessLockGuard};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::session::deltas::Delta;
 use crate::session::lane;
 use diaphane_report::{Report, Schema, rows, view};
@@ -56,6 +56,10 @@ pub(crate) struct NativeDelta;
 
 impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
+    const QUESTIONS: Questions = &[
+        ("What did the last cell change under the surface?", "last"),
+        ("What does each cell change, from now on?", "on"),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeDeltaArgs;
 

@@ -8,15 +8,23 @@ use diaphane_trace::inline_hooks;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
+use crate::pages;
 use diaphane_report::{Diagnosis, Report, Row, Schema, Severity, fields};
 
 /// Run every check and list what is remarkable, the worst first.
 ///
 /// The magics that can find something are asked with the lines that let them look deepest without slowing the process
-/// down. Each finding has a page in docs/diagnoses, under its code.
+/// down. With the code of a finding, such as B001, it shows the page of that.
 #[derive(Debug, clap::Args)]
-pub(crate) struct NativeDoctorArgs {}
+pub(crate) struct NativeDoctorArgs {
+    /// The code of a finding
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+    /// Tell in full what calls for nothing, too
+    #[arg(long)]
+    all: bool,
+}
 
 /// The magics that make diagnoses, and how they are asked.
 const CHECKS: &[(&str, &str)] = &[
@@ -32,10 +40,14 @@ pub(crate) struct NativeDoctor;
 
 impl Magic for NativeDoctor {
     const NAME: &'static str = "native_doctor";
+    const QUESTIONS: Questions = &[("Is anything wrong in this process?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeDoctorArgs;
 
-    fn run(_args: &NativeDoctorArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn run(args: &NativeDoctorArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(code) = &args.code {
+            return pages::report(Self::NAME, code);
+        }
         let mut found: Vec<(&str, Diagnosis)> = Vec::new();
         let mut limits = Vec::new();
         for &(name, line) in CHECKS {
@@ -67,6 +79,7 @@ impl Magic for NativeDoctor {
             summary: vec![summary(counts)],
             rows: found.iter().map(row).collect::<Result<_, _>>()?,
             diagnoses: found.into_iter().map(|(_, one)| one).collect(),
+            folds_infos: !args.all,
             limits,
             ..Report::default()
         })
@@ -78,14 +91,22 @@ fn row((name, one): &(&str, Diagnosis)) -> Result<Row, Error> {
     Ok(Row::of(one)?.with("found_by", format!("%{name}")))
 }
 
+/// What to do first. What only informs is told by a line of its own.
 fn summary(counts: [(Severity, usize); 3]) -> String {
-    let parts: Vec<String> = counts
+    let urgent: Vec<String> = counts
         .iter()
-        .filter(|(_, count)| *count > 0)
+        .filter(|(severity, count)| *count > 0 && *severity != Severity::Info)
         .map(|(severity, count)| format!("{count} {}", severity.word()))
         .collect();
-    match parts.is_empty() {
-        true => "nothing remarkable was found".into(),
-        false => format!("found: {}", parts.join(", ")),
+    match (
+        urgent.is_empty(),
+        counts.iter().all(|(_, count)| *count == 0),
+    ) {
+        (true, true) => "nothing remarkable was found".into(),
+        (true, false) => "nothing was found that calls for action".into(),
+        (false, _) => format!(
+            "found: {}; %diaphane CODE shows the page of a finding",
+            urgent.join(", ")
+        ),
     }
 }

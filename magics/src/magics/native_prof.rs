@@ -31,7 +31,7 @@ use self::gather::Gather;
 use self::profile::Profile;
 use self::summary::{Spent, report, usage};
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, User};
+use crate::magic::{Context, Form, Magic, Questions, User};
 use crate::python::threads::thread_names;
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
@@ -95,6 +95,11 @@ impl Magic for NativeProf {
     const NAME: &'static str = "native_prof";
     const FORM: Form = Form::LineOrCell;
     const STATEMENT: Option<&'static str> = Some("--repeat");
+    const QUESTIONS: Questions = &[
+        ("Why is my cell slow: where does its time go?", "%%"),
+        ("Which lines take the time?", "%% --lines"),
+        ("What does my cell wait for?", "%% --wall"),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeProfArgs;
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, Schema, fields, rows};
 
@@ -56,6 +56,7 @@ pub(crate) struct ProcessTree;
 
 impl Magic for ProcessTree {
     const NAME: &'static str = "process_tree";
+    const QUESTIONS: Questions = &[("Which processes did I start, and what do they cost?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ProcessTreeArgs;
 

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, User};
+use crate::magic::{Context, Form, Magic, Questions, User};
 use crate::rust_cells::export::{Exports, NamedVariable};
 use crate::rust_cells::library::LoadedCell;
 use crate::rust_cells::run::{self, Isolation};
@@ -93,6 +93,10 @@ struct CellTimes {
 impl Magic for Rust {
     const NAME: &'static str = "rust";
     const FORM: Form = Form::Cell;
+    const QUESTIONS: Questions = &[(
+        "How fast would my own native code be on this array?",
+        "-i NAME",
+    )];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = RustArgs;
 

@@ -3,7 +3,7 @@
 use diaphane_rust_protocol::Question;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::rust_cells::{ask, client, kept, state};
 use diaphane_report::{Report, Schema};
 
@@ -16,6 +16,7 @@ pub(crate) struct RustReset;
 
 impl Magic for RustReset {
     const NAME: &'static str = "rust_reset";
+    const QUESTIONS: Questions = &[("How do I forget what Rust cells defined?", "")];
     const SCHEMA: &'static Schema = &Schema::new(&[], &[]);
     type Args = RustResetArgs;
 

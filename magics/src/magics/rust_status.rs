@@ -6,7 +6,7 @@ use diaphane_rust_protocol::{Answer, Question, Status};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::rust_cells::taint::{self, Taint};
 use crate::rust_cells::{ask, client, kept, state};
 use diaphane_report::{Report, Schema, fields, rows};
@@ -24,6 +24,7 @@ pub(crate) struct RustStatus;
 
 impl Magic for RustStatus {
     const NAME: &'static str = "rust_status";
+    const QUESTIONS: Questions = &[("Which functions and variables do my Rust cells have?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = RustStatusArgs;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::python::threads::thread_names;
 use crate::stacks::cell_source::line_text;
 use crate::stacks::merged::StackFrame;
@@ -43,6 +43,7 @@ pub(crate) struct Stack;
 
 impl Magic for Stack {
     const NAME: &'static str = "stack";
+    const QUESTIONS: Questions = &[("What runs at this moment, in Python and below?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = StackMagicArgs;
 

@@ -29,7 +29,7 @@ use serde_json::json;
 pub(crate) use events::{OpenedFile, opens};
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, User};
+use crate::magic::{Context, Form, Magic, Questions, User};
 use crate::magics::syscalls::snapshot::SeenCall;
 use crate::session::cell_body::Body;
 use crate::session::lane;
@@ -84,6 +84,7 @@ pub(crate) struct Syscalls;
 impl Magic for Syscalls {
     const NAME: &'static str = "syscalls";
     const FORM: Form = Form::Cell;
+    const QUESTIONS: Questions = &[("What does a cell ask of Linux: files, network, waits?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = SyscallsArgs;
 

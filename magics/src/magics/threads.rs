@@ -22,7 +22,7 @@ use diaphane_sight::threads::Thread;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic};
+use crate::magic::{Context, Form, Magic, Questions};
 use crate::python::threads::thread_names;
 use diaphane_report::{Report, Schema, fields, rows};
 
@@ -88,6 +88,12 @@ impl ThreadsArgs {
 impl Magic for Threads {
     const NAME: &'static str = "threads";
     const FORM: Form = Form::LineOrCell;
+    const QUESTIONS: Questions = &[
+        ("Whose threads run, and are they more than the CPUs?", ""),
+        ("Where does each thread stand now?", "--stack"),
+        ("Which threads compute while I watch?", "--sample 500"),
+        ("How many threads does a cell use, and how many CPUs?", "%%"),
+    ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ThreadsArgs;
 

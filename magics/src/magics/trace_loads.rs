@@ -20,7 +20,7 @@ use serde_json::json;
 
 use self::seen::{Seeing, SeenEvents};
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic};
+use crate::magic::{Context, Form, Magic, Questions};
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use crate::magics::trace_loads::timeline::Timeline;
 use crate::session::cell_body::Body;
@@ -58,6 +58,7 @@ pub(crate) struct TraceLoads;
 impl Magic for TraceLoads {
     const NAME: &'static str = "trace_loads";
     const FORM: Form = Form::Cell;
+    const QUESTIONS: Questions = &[("What makes an import slow: what does the loader do?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = TraceLoadsArgs;
 

@@ -16,7 +16,7 @@ use crate::code::trail::{CHOICE, Question};
 use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Questions};
 use crate::numpy::step::Step;
 use diaphane_report::{Address, Report, Schema, fields, rows};
 
@@ -73,6 +73,7 @@ pub(crate) struct Where;
 
 impl Magic for Where {
     const NAME: &'static str = "where";
+    const QUESTIONS: Questions = &[("Which native code runs behind this function?", "FUNC")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = WhereArgs;
 

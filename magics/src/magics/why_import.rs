@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::libraries::inventory;
-use crate::magic::{Context, Magic, User};
+use crate::magic::{Context, Magic, Questions, User};
 use diaphane_report::{Report, Schema, fields, rows};
 use exception::Cause;
 use explain::{Explanation, ImportSnapshot};
@@ -31,7 +31,7 @@ use places::Places;
 #[derive(Debug, clap::Args)]
 pub(crate) struct WhyImportArgs {
     /// A module, or a variable that holds an exception
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "MODULE")]
     name: Option<String>,
     /// The last exception, as without a name
     #[arg(long)]
@@ -43,6 +43,7 @@ pub(crate) struct WhyImport;
 
 impl Magic for WhyImport {
     const NAME: &'static str = "why_import";
+    const QUESTIONS: Questions = &[("Why does this import fail?", "")];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = WhyImportArgs;
 

@@ -5,6 +5,7 @@
 //! through which the garbage collector asks them (`tp_traverse`). So references can be followed without holding them, and
 //! a hundred thousand objects take milliseconds.
 
+pub(crate) mod census;
 mod code;
 mod kinds;
 mod names;
@@ -13,10 +14,12 @@ pub(crate) mod roots;
 use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::time::Instant;
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
+use self::census::Sizes;
 use self::kinds::{Kinds, ObjectKind};
 use crate::numpy::arrays;
 
@@ -65,6 +68,8 @@ struct GraphNode {
     kind: ObjectKind,
     parent: usize,
     step: Edge,
+    /// The root that it was reached from.
+    root: usize,
 }
 
 /// A walk through everything that the roots hold.
@@ -75,6 +80,8 @@ struct Walk {
     nodes: Vec<GraphNode>,
     seen: HashSet<usize>,
     found: Vec<usize>,
+    /// Counts what the roots hold, where that is asked.
+    census: Option<Sizes>,
 }
 
 /// Looks from some named objects, which are among the answers if they export memory themselves.
@@ -83,36 +90,27 @@ pub(crate) fn from<'py>(
     namespace: &Bound<'py, PyAny>,
     roots: &[Root<'py>],
 ) -> PyResult<Traversal<'py>> {
-    let mut walk = Walk {
-        kinds: Kinds::of(py)?,
-        has_arrays: arrays::is_imported(py)?,
-        nodes: Vec::new(),
-        // The user's functions lead back to the namespace.
-        seen: HashSet::from([namespace.as_ptr().addr()]),
-        found: Vec::new(),
-    };
+    until(py, namespace, roots, None)
+}
+
+/// The same, for no longer than until then.
+pub(crate) fn until<'py>(
+    py: Python<'py>,
+    namespace: &Bound<'py, PyAny>,
+    roots: &[Root<'py>],
+    deadline: Option<Instant>,
+) -> PyResult<Traversal<'py>> {
     // A collection could run finalizers, which are Python code.
     let _pause = Pause::begin();
-    let mut next = 0;
-    // What a variable holds is found there, and not in the history of the notebook, which is one step away.
-    for stage in 0..roots::STAGES {
-        for (number, (name, root)) in roots.iter().enumerate() {
-            if roots::stage(name) == stage {
-                walk.add(root.as_ptr(), 0, Edge::Root(number));
-            }
-        }
-        while next < walk.nodes.len() && walk.nodes.len() < MOST {
-            walk.open(next);
-            next += 1;
-        }
-    }
+    let mut walk = Walk::of(py, namespace, None)?;
+    let is_cut = walk.run(roots, deadline);
     let name = |&index: &usize| ReachedObject {
         name: names::path_of(&walk.nodes, index, roots),
         object: bound(py, walk.nodes[index].object),
     };
     Ok(Traversal {
         found: walk.found.iter().map(name).collect(),
-        is_cut: next < walk.nodes.len(),
+        is_cut,
     })
 }
 
@@ -123,13 +121,65 @@ fn bound<'py>(py: Python<'py>, object: *mut PyObject) -> Bound<'py, PyAny> {
     unsafe { Bound::from_borrowed_ptr(py, object) }
 }
 
+impl Walk {
+    fn of(py: Python<'_>, namespace: &Bound<'_, PyAny>, census: Option<Sizes>) -> PyResult<Self> {
+        Ok(Self {
+            kinds: Kinds::of(py)?,
+            has_arrays: arrays::is_imported(py)?,
+            nodes: Vec::new(),
+            // The user's functions lead back to the namespace.
+            seen: HashSet::from([namespace.as_ptr().addr()]),
+            found: Vec::new(),
+            census,
+        })
+    }
+
+    /// Walks from the roots. Whether it ended before everything was seen.
+    fn run(&mut self, roots: &[Root<'_>], deadline: Option<Instant>) -> bool {
+        /// The clock is read once for so many objects.
+        const BETWEEN: usize = 1024;
+        let is_late = |opened: usize| {
+            opened.is_multiple_of(BETWEEN) && deadline.is_some_and(|end| Instant::now() > end)
+        };
+        let mut next = 0;
+        // What a variable holds is found there, and not in the history of the notebook, which is one step away.
+        for stage in 0..roots::STAGES {
+            for (number, (name, root)) in roots.iter().enumerate() {
+                if roots::stage(name) == stage {
+                    self.add(root.as_ptr(), 0, Edge::Root(number));
+                }
+            }
+            while next < self.nodes.len() && self.nodes.len() < MOST && !is_late(next) {
+                self.open(next);
+                next += 1;
+            }
+        }
+        next < self.nodes.len()
+    }
+}
+
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
 impl Walk {
     /// Takes note of an object unless it was seen, or can neither export memory nor hold what does.
     fn add(&mut self, object: *mut PyObject, parent: usize, step: Edge) {
+        let root = match step {
+            Edge::Root(number) => number,
+            _ => self.nodes[parent].root,
+        };
         // SAFETY: the object was reached from one that is alive, and no Python code has run since.
         let kind = self.kinds.of_type(unsafe { ffi::Py_TYPE(object) });
-        if kind == ObjectKind::Nothing || !self.seen.insert(object.addr()) {
+        let is_counted = self
+            .census
+            .as_ref()
+            .is_some_and(|census| census.counts(object, kind, matches!(step, Edge::Root(_))));
+        if kind == ObjectKind::Nothing && !is_counted || !self.seen.insert(object.addr()) {
+            return;
+        }
+        if let Some(census) = self.census.as_mut().filter(|_| is_counted) {
+            census.count(object, kind, root);
+        }
+        if kind == ObjectKind::Nothing {
+            self.open_code_object(object, parent);
             return;
         }
         if kind == ObjectKind::Memory {
@@ -140,6 +190,7 @@ impl Walk {
             kind,
             parent,
             step,
+            root,
         });
     }
 
@@ -155,7 +206,12 @@ impl Walk {
             ObjectKind::Traceback | ObjectKind::Generator | ObjectKind::Other => {
                 self.open_other(object, index);
             }
-            ObjectKind::Memory => self.open_array(object, index),
+            ObjectKind::Memory => {
+                self.open_array(object, index);
+                if self.census.is_some() {
+                    self.open_other(object, index);
+                }
+            }
             ObjectKind::Nothing => {}
         }
     }
@@ -165,6 +221,9 @@ impl Walk {
         // SAFETY: it is a dict, and nothing changes it meanwhile.
         while unsafe { ffi::PyDict_Next(dict, &mut place, &mut key, &mut value) } != 0 {
             self.add(value, index, Edge::Key(key));
+            if self.census.is_some() {
+                self.add(key, index, Edge::Inside);
+            }
         }
     }
 
@@ -224,6 +283,11 @@ impl Walk {
         for (name, held) in code::attributes(function) {
             self.add(held, index, Edge::Attribute(name));
         }
+        if self.census.is_some() {
+            // SAFETY: it is a function, and what it lends is its code.
+            let code = unsafe { ffi::PyFunction_GetCode(function) };
+            self.add(code, index, Edge::Inside);
+        }
         let own = names::attributes(function);
         if !own.is_null() {
             self.add(own, index, Edge::Inside);
@@ -239,6 +303,21 @@ impl Walk {
                 }
             }
             None => self.open_other(frame, index),
+        }
+    }
+
+    /// What code is made of; it is no object for the garbage collector.
+    fn open_code_object(&mut self, object: *mut PyObject, parent: usize) {
+        // SAFETY: the object is alive, and its type is only compared.
+        if self.nodes.is_empty() || unsafe { ffi::PyCode_Check(object) } == 0 {
+            return;
+        }
+        let object = bound(code::here(), object);
+        for name in code::PARTS_OF_CODE {
+            // They are fields of the code, which keeps them alive.
+            if let Ok(part) = object.getattr(name) {
+                self.add(part.as_ptr(), parent, Edge::Inside);
+            }
         }
     }
 

@@ -9,7 +9,9 @@ use crate::column::{Column, Show};
 use crate::report::{Answer, Diagnosis, Report, Severity, Table};
 use crate::row::Row;
 use crate::view::text::is_right;
-use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, svg, tree};
+use crate::view::{
+    bar, cell, columns, in_one_line, leave_out, printable, rest, shown, shrink, svg, told, tree,
+};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
@@ -34,8 +36,13 @@ const LETTER: f64 = 0.56;
 pub fn report(report: &Report) -> String {
     let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
     let open = report.columns.is_empty();
-    let found = report.diagnoses.iter().map(|one| diagnosis(one, open));
-    let found: String = found.collect();
+    let (folded, told) = told(report);
+    let mut found: String = told.into_iter().map(|one| diagnosis(one, open)).collect();
+    if !folded.is_empty() {
+        let all: String = folded.iter().map(|one| diagnosis(one, false)).collect();
+        let title = escape(&in_one_line(&folded));
+        found += &format!("<details><summary>{title}</summary>{all}</details>");
+    }
     let chart = report.chart.as_ref().map(svg::svg).unwrap_or_default();
     let is_first = report.answer.is_some();
     if let Some(answer) = &report.answer {
@@ -46,7 +53,7 @@ pub fn report(report: &Report) -> String {
         false => table(report.columns, shown(report)),
     };
     html.extend(report.bars.iter().map(bar::html));
-    html.extend(report.tables.iter().map(folded));
+    html.extend(report.tables.iter().map(self::folded));
     html.extend(listing(&report.listing));
     html += if is_first { "" } else { &chart };
     for sentence in rest(report).iter().chain(&report.summary) {

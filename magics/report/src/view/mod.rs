@@ -16,7 +16,7 @@ use json::Envelope;
 
 use crate::column::{Column, Show};
 use crate::error::Error;
-use crate::report::Report;
+use crate::report::{Diagnosis, Report, Severity};
 use crate::row::Row;
 
 /// What stands for an unknown value.
@@ -26,8 +26,10 @@ const UNKNOWN: &str = "-";
 pub struct Bundle {
     /// As `text/plain`.
     pub text: String,
-    /// As `text/html`, unless the user asked for JSON.
+    /// As `text/html`, unless the user asked for JSON, or it is Markdown.
     pub html: Option<String>,
+    /// As `text/markdown`, if it is.
+    pub markdown: Option<String>,
     /// The MIME type of the report as JSON.
     pub kind: String,
     /// The report as JSON, under that type.
@@ -39,7 +41,8 @@ impl Bundle {
     pub fn of(report: &Report, width: usize) -> Result<Self, Error> {
         Ok(Self {
             text: plain(report, width),
-            html: (!report.as_json).then(|| html::report(report)),
+            html: (!report.as_json && !report.is_markdown).then(|| html::report(report)),
+            markdown: (!report.as_json && report.is_markdown).then(|| report.listing.join("\n")),
             kind: format!("application/vnd.diaphane.{}+json", report.name),
             json: to_raw_value(&Envelope(report))?,
         })
@@ -52,6 +55,9 @@ impl Serialize for Bundle {
         bundle.serialize_entry("text/plain", &self.text)?;
         if let Some(html) = &self.html {
             bundle.serialize_entry("text/html", html)?;
+        }
+        if let Some(markdown) = &self.markdown {
+            bundle.serialize_entry("text/markdown", markdown)?;
         }
         bundle.serialize_entry(&self.kind, &self.json)?;
         bundle.end()
@@ -81,6 +87,23 @@ pub fn whole(report: &Report) -> String {
     text.unwrap_or_else(|error| {
         format!("diaphane bug: this report cannot be written as JSON: {error}")
     })
+}
+
+/// The diagnoses that are folded into one line, and those that are told.
+fn told(report: &Report) -> (Vec<&Diagnosis>, Vec<&Diagnosis>) {
+    let all = report.diagnoses.iter();
+    all.partition(|one| report.folds_infos && one.severity == Severity::Info)
+}
+
+/// Diagnoses that call for nothing, by their codes.
+fn in_one_line(diagnoses: &[&Diagnosis]) -> String {
+    let mut codes: Vec<&str> = diagnoses.iter().map(|one| one.code).collect();
+    codes.dedup();
+    let codes = codes.join(", ");
+    match diagnoses.len() {
+        1 => format!("1 finding is good to know and calls for nothing: {codes}"),
+        count => format!("{count} findings are good to know and call for nothing: {codes}"),
+    }
 }
 
 /// The columns that have something to say in some row.

@@ -7,7 +7,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::column::{Column, Show};
 use crate::report::{Answer, Diagnosis, Report, Table};
 use crate::row::Row;
-use crate::view::{bar, cell, columns, leave_out, printable, rest, shown, shrink, tree};
+use crate::view::{
+    bar, cell, columns, in_one_line, leave_out, printable, rest, shown, shrink, told, tree,
+};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -16,8 +18,13 @@ const GAP: usize = 2;
 pub fn report(report: &Report, width: usize) -> String {
     // A report without a table is its diagnoses, which then stand in full.
     let whole = report.columns.is_empty();
-    let found = report.diagnoses.iter();
-    let mut found: Vec<String> = found.flat_map(|one| diagnosis(one, whole, width)).collect();
+    let (folded, told) = told(report);
+    let told = told.into_iter();
+    let mut found: Vec<String> = told.flat_map(|one| diagnosis(one, whole, width)).collect();
+    if !folded.is_empty() {
+        let all = format!("{}; --all shows them", in_one_line(&folded));
+        found.extend(wrap(&all, "  ", width));
+    }
     let mut lines = Vec::new();
     if let Some(answer) = &report.answer {
         lines.extend(self::answer(answer, width));

@@ -22,7 +22,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("offset", Show::Number, 5).optional().means("bytes from the owner's first byte to addr", "the chain of base"),
     Column::new("flags", Show::List, 10).optional().means("C_CONTIGUOUS, F_CONTIGUOUS, OWNDATA, WRITEABLE, ALIGNED as NumPy calls them", "NumPy's C struct, the buffer protocol"),
     Column::new("mapping", Show::Path, 12).optional().means("heap, stack, anonymous memory, the file that is mapped there, shared memory, or the data of a library", "/proc/self/maps, the dynamic linker"),
-    Column::new("shares_with", Show::List, 3).titled("shares with").optional().means("the listed variables that share at least one byte", "NumPy's exact solver"),
+    Column::new("sharers", Show::Text, 3).titled("shares with").optional().means("the same as shares_with in words: nobody, or that not all could be asked", "NumPy's exact solver"),
     Column::new("allocated_at", Show::Text, 4).titled("allocated at").optional().means("the line that allocated it: In[3]:2, or a file and line; null where nobody recorded it", "%%buffer_trace, else tracemalloc while it runs"),
     Column::new("refs", Show::Number, 14).optional().means("references to the object, besides those of the report", "its reference count"),
     Column::new("allocator", Show::Text, 15).optional().means("the name of NumPy's memory handler that the owner's memory is from", "NumPy's C struct (NEP 49)"),
@@ -31,6 +31,7 @@ pub(super) const COLUMNS: &[Column] = &[
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
     Field::new("error", Show::Text, "what the object answered when it was asked for its memory; null if it has exported it", "the exception"),
+    Field::new("shares_with", Show::List, "what shares at least one byte: other rows, other variables, and what variables, Out and functions hold", "NumPy's exact solver"),
     Field::new("total_bytes", Show::Bytes, "the size of all buffers that the row stands for", "shape and dtype"),
     Field::new("owner", Show::Text, "the variable that is the object which holds the memory; null where it has no name", "the chain of base"),
     Field::new("owner_type", Show::Text, "the type of that object", "the chain of base"),

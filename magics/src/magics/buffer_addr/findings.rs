@@ -17,9 +17,11 @@ const LARGE: usize = 1_000_000;
 /// How many times larger than its views.
 const TIMES: usize = 10;
 
-pub(super) fn all(listed: &[Listed<'_>]) -> Vec<Diagnosis> {
+/// About the first `asked`; where they have been named, also about those that are views of them.
+pub(super) fn all(listed: &[Listed<'_>], asked: usize, is_named: bool) -> Vec<Diagnosis> {
     let mut views: BTreeMap<usize, Vec<&Listed<'_>>> = BTreeMap::new();
-    for one in listed
+    let told = if is_named { listed.len() } else { asked };
+    for one in listed[..told]
         .iter()
         .filter(|one| one.buffer.is_ok() && !one.owner.is_self)
         // What pandas shares it copies before it writes, which is told by B005.
@@ -28,18 +30,23 @@ pub(super) fn all(listed: &[Listed<'_>]) -> Vec<Diagnosis> {
         views.entry(one.owner.id).or_default().push(one);
     }
     let (small, others): (Vec<_>, Vec<_>) = views.into_values().partition(|views| is_pinned(views));
-    let findings = pinned(&small).into_iter().chain(views_of_owners(&others));
+    let findings = pinned(&small)
+        .into_iter()
+        .chain(views_of_owners(&others, listed));
     findings
-        .chain(read_only(listed))
-        .chain(sharing::all(listed))
-        .chain(backing::all(listed))
+        .chain(read_only(&listed[..asked]))
+        .chain(sharing::all(listed, asked))
+        .chain(backing::all(&listed[..asked]))
         .collect()
 }
 
 /// Views of owners that have names: one finding an owner, and of many owners one for all.
-fn views_of_owners(owners: &[Vec<&Listed<'_>>]) -> Vec<Diagnosis> {
+fn views_of_owners(owners: &[Vec<&Listed<'_>>], listed: &[Listed<'_>]) -> Vec<Diagnosis> {
     const FEW: usize = 3;
-    let found: Vec<Diagnosis> = owners.iter().filter_map(|views| shared(views)).collect();
+    let found: Vec<Diagnosis> = owners
+        .iter()
+        .filter_map(|views| shared(views, listed))
+        .collect();
     if found.len() <= FEW {
         return found;
     }
@@ -55,13 +62,13 @@ fn views_of_owners(owners: &[Vec<&Listed<'_>>]) -> Vec<Diagnosis> {
         severity: Severity::Info,
         title,
         evidence: views.iter().map(|view| evidence(view)).collect(),
-        fix: "Writing to one changes the other where they overlap; .copy() makes an array of its own."
+        fix: "Writing to one that can be written changes the other where they overlap; .copy() makes an array of its own."
             .into(),
     }]
 }
 
 /// Views of an owner that has a name.
-fn shared(views: &[&Listed<'_>]) -> Option<Diagnosis> {
+fn shared(views: &[&Listed<'_>], listed: &[Listed<'_>]) -> Option<Diagnosis> {
     let owner = views.first()?.owner.name.as_deref()?;
     let title = match views {
         [view] => match offset(view) {
@@ -79,9 +86,33 @@ fn shared(views: &[&Listed<'_>]) -> Option<Diagnosis> {
         title,
         evidence: views.iter().map(|view| evidence(view)).collect(),
         fix: format!(
-            "Writing to {owner} changes them where they overlap; .copy() makes an array of its own."
+            "{} .copy() makes an array of its own.",
+            writing(owner, views, listed)
         ),
     })
+}
+
+/// What a write would do, by who can be written.
+fn writing(owner: &str, views: &[&Listed<'_>], listed: &[Listed<'_>]) -> String {
+    let id = views[0].owner.id;
+    let of_owner = listed
+        .iter()
+        .filter(|one| one.owner.is_self && one.owner.id == id);
+    let mut of_owner = of_owner.filter_map(|one| one.buffer.as_ref().ok());
+    let (whole, them) = (of_owner.next(), names(views));
+    let is_open = |one: &&&Listed<'_>| one.buffer.as_ref().is_ok_and(|view| view.writeable);
+    let open: Vec<&Listed<'_>> = views.iter().filter(is_open).copied().collect();
+    match whole.map(|whole| (whole.writeable, whole.copies_before_write)) {
+        Some((_, Some(true))) => format!(
+            "pandas copies {owner} before the next write to it (Copy-on-Write), and {them} will show what was there before."
+        ),
+        Some((false, _)) if open.is_empty() => {
+            format!("Neither {owner} nor {them} can be written.")
+        }
+        Some((false, _)) => format!("Writing to {} changes {owner}.", names(&open)),
+        None => "Writing to one that can be written changes the other where they overlap.".into(),
+        Some((true, _)) => format!("Writing to {owner} changes {them} where they overlap."),
+    }
 }
 
 /// Whether views keep alive much more than they show, of an owner that nobody can name.

@@ -14,8 +14,13 @@ use diaphane_cpython::modules::imported;
 /// How many solutions NumPy may try for one pair before the answer counts as unknown.
 const WORK: u64 = 1_000_000;
 
-/// Fills in `shares_with`; returns why some answers are not exact.
-pub(super) fn find(py: Python<'_>, listed: &mut [Listed<'_>]) -> PyResult<Option<String>> {
+/// Fills in `shares_with` of the first `asked`, and of the others as far as these are concerned; returns why some answers
+/// are not exact.
+pub(super) fn find(
+    py: Python<'_>,
+    listed: &mut [Listed<'_>],
+    asked: usize,
+) -> PyResult<Option<String>> {
     let mut order: Vec<usize> = (0..listed.len())
         .filter(|&index| listed[index].layout().is_some())
         .collect();
@@ -30,8 +35,19 @@ pub(super) fn find(py: Python<'_>, listed: &mut [Listed<'_>]) -> PyResult<Option
         unsolved: 0,
     };
     let mut pairs = Vec::new();
+    let of_asked = order
+        .iter()
+        .enumerate()
+        .filter(|(_, index)| **index < asked);
+    let of_asked: Vec<usize> = of_asked.map(|(place, _)| place).collect();
     for (place, &first) in order.iter().enumerate() {
-        for &second in &order[place + 1..] {
+        // Two others are of no interest.
+        let later = of_asked.partition_point(|&other| other <= place);
+        let later: Box<dyn Iterator<Item = usize>> = match first < asked {
+            true => Box::new(place + 1..order.len()),
+            false => Box::new(of_asked[later..].iter().copied()),
+        };
+        for second in later.map(|place| order[place]) {
             let (Some(one), Some(other)) = (bounds[first], bounds[second]) else {
                 continue;
             };

@@ -41,11 +41,17 @@ pub(super) struct BufferRow<'a> {
     swapped: Option<usize>,
     numa: Option<&'a [usize]>,
     shares_with: Option<Vec<&'a str>>,
+    sharers: Option<String>,
     error: Option<&'a str>,
 }
 
 /// The fields of one line, which may stand for several buffers.
-pub(super) fn of<'a>(row: &'a fold::FoldedRow, all: &'a [Listed<'_>]) -> BufferRow<'a> {
+/// Not all others were asked where `is_cut` says so.
+pub(super) fn of<'a>(
+    row: &'a fold::FoldedRow,
+    all: &'a [Listed<'_>],
+    is_cut: bool,
+) -> BufferRow<'a> {
     let members = || row.members.iter().map(|&index| &all[index]);
     let one = &all[row.members[0]];
     let count = (row.members.len() > 1).then_some(row.members.len());
@@ -67,11 +73,7 @@ pub(super) fn of<'a>(row: &'a fold::FoldedRow, all: &'a [Listed<'_>]) -> BufferR
             .map(|one| one.backed.backing.as_ref().and_then(field))
             .sum::<Option<usize>>()
     };
-    let mut shares: Vec<&str> = members()
-        .flat_map(|one| &one.shares_with)
-        .map(|&other| all[other].row_name.as_str())
-        .collect();
-    dedup(&mut shares);
+    let shares = sharers(members(), all);
     let layout = &buffer.layout;
     BufferRow {
         name: &row.name,
@@ -104,15 +106,32 @@ pub(super) fn of<'a>(row: &'a fold::FoldedRow, all: &'a [Listed<'_>]) -> BufferR
         zero: sum(|backing| backing.zero),
         swapped: sum(|backing| Some(backing.swapped)),
         numa: one.backed.nodes.as_deref(),
+        sharers: Some(in_words(&shares, is_cut)),
         shares_with: Some(shares),
         error: None,
     }
 }
 
-/// Each once, in their order.
-fn dedup(names: &mut Vec<&str>) {
+/// Who shares; that nobody does is known where all were asked.
+fn in_words(shares: &[&str], is_cut: bool) -> String {
+    match (shares.is_empty(), is_cut) {
+        (false, _) => shares.join(", "),
+        (true, false) => "nobody".into(),
+        (true, true) => "not all asked".into(),
+    }
+}
+
+/// The rows and variables that share memory with some buffers, each once.
+fn sharers<'a, 'py: 'a>(
+    members: impl Iterator<Item = &'a Listed<'py>>,
+    all: &'a [Listed<'py>],
+) -> Vec<&'a str> {
     let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(*name));
+    members
+        .flat_map(|one| &one.shares_with)
+        .map(|&other| all[other].row_name.as_str())
+        .filter(|name| seen.insert(*name))
+        .collect()
 }
 
 fn is_one_owner<'a, 'py: 'a>(mut members: impl Iterator<Item = &'a Listed<'py>>) -> bool {

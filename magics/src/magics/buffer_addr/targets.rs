@@ -47,7 +47,7 @@ pub(super) fn of<'py>(
         objects.extend(roots::kept_by_python(user)?);
     }
     let (objects, limit) = inside(user, objects)?;
-    let mut targets = counted(objects);
+    let mut targets = counted(objects, user);
     for target in &mut targets {
         target.found = buffers::of(&target.object, is_named);
     }
@@ -62,14 +62,14 @@ fn asked<'py>(
 ) -> PyResult<(Vec<BufferTarget<'py>>, Option<String>)> {
     let mut targets = Vec::new();
     let mut limit = None;
-    for mut target in counted(objects) {
+    for mut target in counted(objects, user) {
         target.found = buffers::of(&target.object, is_named);
         if is_named && target.found.is_empty() {
             let before = targets.len();
             let root = vec![(target.name.clone(), target.object.clone())];
             let (held, is_cut) = inside(user, root)?;
             limit = limit.or(is_cut);
-            for mut one in counted(held) {
+            for mut one in counted(held, user) {
                 one.found = buffers::of(&one.object, false);
                 targets.push(one);
             }
@@ -92,8 +92,12 @@ fn nothing(object: &Bound<'_, PyAny>) -> String {
 }
 
 /// The objects with their references; the count is taken of each before any of them is given away.
-fn counted<'py>(objects: Vec<Root<'py>>) -> Vec<BufferTarget<'py>> {
+fn counted<'py>(objects: Vec<Root<'py>>, user: User<'_, 'py>) -> Vec<BufferTarget<'py>> {
     let mut held = HashMap::new();
+    // The dict of a function's variables was made for the magic.
+    for (_, object) in user.locals.into_iter().flat_map(PyDictMethods::iter) {
+        *held.entry(object.as_ptr()).or_insert(0) += 1;
+    }
     for (_, object) in &objects {
         *held.entry(object.as_ptr()).or_insert(0) += 1;
     }
@@ -122,7 +126,7 @@ fn inside<'py>(
 
 /// A variable, or what attributes and subscripts lead to from one.
 fn named<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>, Error> {
-    if let Some(object) = user.namespace.get_item(name)? {
+    if let Some(object) = user.variable(name)? {
         return Ok(object);
     }
     let Some(first) = path(name, user)? else {
@@ -130,20 +134,15 @@ fn named<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>, Erro
             "%buffer_addr: {name:?} is no name; assign it to a variable first"
         )));
     };
-    if !user.namespace.contains(&first)? {
-        let known: Vec<String> = user
-            .namespace
-            .keys()
-            .iter()
-            .filter_map(|name| name.extract().ok())
-            .collect();
+    if user.variable(&first)?.is_none() {
+        let known = user.names();
         let meant = did_you_mean(&first, known.iter().map(String::as_str));
         return Err(Error::Usage(format!(
             "%buffer_addr: there is no variable {first:?}{meant}"
         )));
     }
     let eval = user.py.import("builtins")?.getattr("eval")?;
-    let value = eval.call1((name, user.namespace));
+    let value = eval.call1((name, user.namespace, user.locals));
     value.map_err(|error| {
         let why = buffers::words(user.py, &error);
         Error::Usage(format!("%buffer_addr: {name:?} leads nowhere: {why}"))

@@ -310,10 +310,7 @@ fn after_load(
     let hook_plan = Arc::clone(hook_plan);
     let namespace = user.namespace.clone().unbind();
     Box::new(move |py| {
-        let user = User {
-            py,
-            namespace: namespace.bind(py),
-        };
+        let user = User::new(py, namespace.bind(py));
         // Who waits for the lock would hold the GIL; there is only this one and the end of the cell.
         if let Some(mut hook_plan) = hook_plan.try_lock() {
             // A failure costs what the new library does, and nothing else.

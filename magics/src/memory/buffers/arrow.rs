@@ -76,6 +76,7 @@ fn array<'py>(
     let kind = array_.getattr("type")?;
     let buffers: Vec<Bound<'_, PyAny>> = array_.call_method0("buffers")?.extract()?;
     let dtype = type_text(&kind)?;
+    let items = Items::of(array_, &kind)?;
     let is_flat = kind.getattr("num_fields")?.extract::<usize>()? == 0;
     for (number, one) in buffers.iter().enumerate() {
         if one.is_none() {
@@ -89,15 +90,76 @@ fn array<'py>(
             (2, 3) if is_flat => ".data".to_owned(),
             _ => format!(".buffer[{number}]"),
         };
-        let dtype = if name == ".data" { &dtype } else { "" };
+        let (dtype, width) = match name.as_str() {
+            ".data" => (dtype.as_str(), items.width),
+            ".offsets" => (items.offset_type(), Some(items.offset_width)),
+            ".validity" => ("bitmap", None),
+            _ => ("", None),
+        };
+        let count = items.count + usize::from(name == ".offsets");
+        let all = buffer(whole, one, dtype)?;
+        let own = width.and_then(|width| items.layout(&all.layout, width, count));
         found.push(ExportedBuffer::new(
             format!("{part}{name}"),
-            buffer(whole, one, dtype)?,
+            Buffer {
+                // An array of Arrow has no way to write to it, whoever may write to its buffer.
+                writeable: false,
+                ..all.laid_out(own)
+            },
         ));
     }
     match array_.getattr_opt("dictionary")? {
         Some(dictionary) => array(whole, &dictionary, &format!("{part}.dictionary"), found),
         None => Ok(()),
+    }
+}
+
+/// The items of an array: a slice shows a part of its buffers.
+struct Items {
+    offset: usize,
+    count: usize,
+    /// Bytes of an item; nothing where they have bits, or sizes of their own.
+    width: Option<usize>,
+    /// Bytes of a number that says where a text or a list begins.
+    offset_width: usize,
+}
+
+impl Items {
+    fn of(array: &Bound<'_, PyAny>, kind: &Bound<'_, PyAny>) -> PyResult<Self> {
+        // Arrow raises where items have no width.
+        let bits = kind
+            .getattr("bit_width")
+            .and_then(|bits| bits.extract::<usize>());
+        let is_large = type_text(kind)?.starts_with("large_");
+        Ok(Self {
+            offset: array.getattr("offset")?.extract()?,
+            count: array.len()?,
+            width: bits
+                .ok()
+                .filter(|bits| *bits > 0 && bits.is_multiple_of(8))
+                .map(|bits| bits / 8),
+            offset_width: if is_large { 8 } else { 4 },
+        })
+    }
+
+    fn offset_type(&self) -> &'static str {
+        if self.offset_width == 8 {
+            "int64"
+        } else {
+            "int32"
+        }
+    }
+
+    /// Where the items lie in a buffer; nothing if it has no room for them.
+    fn layout(&self, buffer: &Layout, width: usize, count: usize) -> Option<Layout> {
+        let begin = self.offset.checked_mul(width)?;
+        let size = count.checked_mul(width)?;
+        (begin.checked_add(size)? <= buffer.listed()).then(|| Layout {
+            address: buffer.address + begin,
+            shape: vec![count],
+            strides: vec![width.cast_signed()],
+            item: width,
+        })
     }
 }
 

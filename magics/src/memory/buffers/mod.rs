@@ -44,6 +44,8 @@ pub(crate) struct Buffer<'py> {
     pub chain: Vec<Bound<'py, PyAny>>,
     /// The owner's memory, where asking the owner would not tell.
     pub owner_span: Option<Span>,
+    /// Whether pandas copies it before the next write to its object, since others use it too; nothing for other objects.
+    pub copies_before_write: Option<bool>,
     /// The name of NumPy's allocator, for an array that has memory of its own.
     pub allocator: Option<String>,
     /// Keeps the exporter from moving its memory while we look.
@@ -72,8 +74,25 @@ impl<'py> Buffer<'py> {
             f_contiguous,
             chain: Vec::new(),
             owner_span: None,
+            copies_before_write: None,
             allocator: None,
             _export: None,
+        }
+    }
+
+    /// The same with another layout, if there is one.
+    fn laid_out(self, layout: Option<Layout>) -> Self {
+        match layout {
+            Some(layout) => {
+                let (c_contiguous, f_contiguous) = protocols::contiguity(&layout);
+                Self {
+                    layout,
+                    c_contiguous,
+                    f_contiguous,
+                    ..self
+                }
+            }
+            None => self,
         }
     }
 

@@ -61,10 +61,12 @@ fn blocks<'py>(
     let mut found = Vec::new();
     for block in object.getattr("_mgr")?.getattr("blocks")?.try_iter()? {
         let block = block?;
+        let copies_before_write = is_shared(&block)?;
         for one in held(&block.getattr("values")?, &part(&block)?)? {
             found.push(ExportedBuffer {
                 buffer: one.buffer.map(|buffer| Buffer {
                     kind: kind.clone(),
+                    copies_before_write,
                     ..buffer
                 }),
                 ..one
@@ -72,6 +74,31 @@ fn blocks<'py>(
         }
     }
     Ok(found)
+}
+
+/// Whether other objects of pandas use the block, so that Copy-on-Write copies it before a write; nothing where pandas does
+/// not say.
+fn is_shared(block: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+    let Some(users) = block.getattr_opt("refs")? else {
+        return Ok(None);
+    };
+    // Before pandas 3 it is a setting.
+    let pandas = block.py().import("pandas")?;
+    let version = pandas.getattr("__version__")?.extract::<String>()?;
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    let is_on = match major {
+        Some(3u32..) => true,
+        _ => {
+            let mode = pandas.getattr("options")?.getattr("mode")?;
+            // It may be a word that asks for warnings only.
+            mode.getattr("copy_on_write")?.extract().unwrap_or(false)
+        }
+    };
+    let is_shared = users.call_method0("has_reference")?.extract::<bool>()?;
+    Ok(Some(is_on && is_shared))
 }
 
 /// The index of a Series or DataFrame, unless it is a range, which takes no memory.

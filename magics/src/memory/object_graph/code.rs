@@ -8,6 +8,10 @@ use pyo3::prelude::*;
 use super::bound;
 use diaphane_cpython::locals;
 
+/// The fields of code that hold most of its memory.
+pub(super) const PARTS_OF_CODE: [&str; 4] =
+    ["co_consts", "co_names", "co_linetable", "co_exceptiontable"];
+
 /// The cells of the variables that a function has from the one around it.
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
 pub(super) fn closure(function: *mut PyObject) -> Vec<*mut PyObject> {

@@ -1,5 +1,7 @@
 //! Where to look from besides the user's variables: the last error, other threads, and whatever else there is.
 
+use std::collections::HashSet;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyModule, PyString};
 
@@ -53,10 +55,17 @@ fn variables<'py>(user: User<'_, 'py>) -> Vec<Root<'py>> {
         let key = key.cast_into::<PyString>().ok()?;
         Some(key.to_string_lossy().into_owned())
     };
-    let variables = entries(user.namespace).into_iter();
-    variables
+    let locals: Vec<Root<'py>> = user
+        .locals
+        .into_iter()
+        .flat_map(entries)
         .filter_map(|(key, value)| Some((text(key)?, value)))
-        .collect()
+        .collect();
+    let hidden: HashSet<String> = locals.iter().map(|(name, _)| name.clone()).collect();
+    let globals = entries(user.namespace).into_iter();
+    let globals = globals.filter_map(|(key, value)| Some((text(key)?, value)));
+    let globals = globals.filter(|(name, _)| !hidden.contains(name));
+    locals.iter().cloned().chain(globals).collect()
 }
 
 /// The last error that nobody caught: its traceback keeps the variables of all functions that it ended.

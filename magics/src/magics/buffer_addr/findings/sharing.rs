@@ -4,16 +4,18 @@ use super::super::Listed;
 use super::names;
 use diaphane_report::{Diagnosis, Severity};
 
-pub(super) fn all(listed: &[Listed<'_>]) -> impl Iterator<Item = Diagnosis> {
-    [unrelated(listed), blocks(listed), for_blas(listed)]
+/// About the first `asked`, and whom they share with.
+pub(super) fn all(listed: &[Listed<'_>], asked: usize) -> impl Iterator<Item = Diagnosis> {
+    let for_blas = for_blas(&listed[..asked]);
+    [unrelated(listed, asked), blocks(listed, asked), for_blas]
         .into_iter()
         .flatten()
 }
 
 /// Buffers that share bytes, though their chains of bases end at different objects.
-fn unrelated(listed: &[Listed<'_>]) -> Option<Diagnosis> {
+fn unrelated(listed: &[Listed<'_>], asked: usize) -> Option<Diagnosis> {
     let mut pairs = Vec::new();
-    for (index, one) in listed.iter().enumerate() {
+    for (index, one) in listed[..asked].iter().enumerate() {
         let later = one.shares_with.iter().filter(|&&other| other > index);
         let others = later.map(|&other| &listed[other]);
         pairs.extend(
@@ -61,12 +63,8 @@ pub(super) fn is_pandas(one: &Listed<'_>) -> bool {
 }
 
 /// Columns of a DataFrame in one array, and pandas objects that share one.
-fn blocks(listed: &[Listed<'_>]) -> Option<Diagnosis> {
-    let columns = |one: &Listed<'_>| match one.layout() {
-        Some(layout) if layout.shape.len() == 2 => layout.shape[0],
-        _ => 1,
-    };
-    let found: Vec<&Listed<'_>> = listed
+fn blocks(listed: &[Listed<'_>], asked: usize) -> Option<Diagnosis> {
+    let found: Vec<&Listed<'_>> = listed[..asked]
         .iter()
         .filter(|one| {
             let shared = one
@@ -76,35 +74,77 @@ fn blocks(listed: &[Listed<'_>]) -> Option<Diagnosis> {
             is_pandas(one) && (columns(one) > 1 || shared)
         })
         .collect();
-    let evidence = |one: &&Listed<'_>| {
-        let others = one
-            .shares_with
+    // Each sentence is about one object; those that share say what is shared.
+    let mut sentences: Vec<String> = found.iter().map(|one| of_columns(one, listed)).collect();
+    sentences.dedup();
+    let more = match sentences.len().checked_sub(TOLD) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" (and {more} more)"),
+    };
+    let title = format!(
+        "{}{more}.",
+        sentences
             .iter()
-            .map(|&other| listed[other].name.as_str());
-        let others: Vec<&str> = others.collect();
-        match (columns(one), others.is_empty()) {
-            (1, _) => format!("{} lies in the memory of {}", one.name, others.join(", ")),
-            (many, true) => format!("{}: {many} columns in one array", one.name),
-            (many, false) => format!(
-                "{}: {many} columns in one array, shared with {}",
-                one.name,
-                others.join(", ")
-            ),
+            .take(TOLD)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("; ")
+    );
+    // Of several, one that is shared says what pandas does.
+    let told = found.iter().filter_map(|one| one.buffer.as_ref().ok());
+    let copies = told.filter_map(|buffer| buffer.copies_before_write).max();
+    let writes = match copies {
+        Some(true) => {
+            "pandas copies before the next write to one of those that share (Copy-on-Write)"
         }
+        Some(false) => "A write to one of them is seen by all that show the same memory",
+        None => "Whether pandas copies before a write is not known here",
     };
-    let title = match found.as_slice() {
-        [] => return None,
-        [one] => format!("{} is one array for all these columns.", one.name),
-        _ => format!("{} hold several columns, or share them.", names(&found)),
-    };
+    if found.is_empty() {
+        return None;
+    }
     Some(Diagnosis {
         code: "B005",
         severity: Severity::Info,
         title,
-        evidence: found.iter().map(evidence).collect(),
-        fix: "pandas copies when one of several owners is written (Copy-on-Write); a column of a block is a strided view."
-            .into(),
+        evidence: found.iter().map(|one| of_columns(one, listed)).collect(),
+        fix: format!("{writes}; a column of such an array is a view with gaps."),
     })
+}
+
+/// How many columns of a DataFrame an array holds.
+fn columns(one: &Listed<'_>) -> usize {
+    match one.layout() {
+        Some(layout) if layout.shape.len() == 2 => layout.shape[0],
+        _ => 1,
+    }
+}
+
+/// What an object of pandas is: an array for several columns, or a part of what others show too.
+fn of_columns(one: &Listed<'_>, listed: &[Listed<'_>]) -> String {
+    let others = one.shares_with.iter();
+    let others: Vec<&str> = others.map(|&other| listed[other].name.as_str()).collect();
+    match (columns(one), others.is_empty()) {
+        (1, _) => format!("{} shares its memory with {}", one.name, few(&others)),
+        (many, true) => format!("{} is one array for {many} columns", one.name),
+        (many, false) => format!(
+            "{} is one array for {many} columns, which {} shows too",
+            one.name,
+            few(&others)
+        ),
+    }
+}
+
+/// So many objects are told in the title.
+const TOLD: usize = 2;
+
+/// The first names, and how many more.
+fn few(names: &[&str]) -> String {
+    const FEW: usize = 3;
+    match names.len().checked_sub(FEW) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..FEW].join(", ")),
+    }
 }
 
 /// Matrices that no BLAS routine can read where they lie.

@@ -1,0 +1,104 @@
+//! The buffers that nobody asked about, of all variables and of what they hold: an answer that nobody shares the memory of
+//! an array is worth something only if everybody was asked.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use super::targets::BufferTarget;
+use super::{BufferAddrArgs, Listed};
+use crate::magic::User;
+use crate::memory::object_graph::roots;
+use crate::memory::{buffers, object_graph};
+use crate::python::objects::references;
+
+/// So long the others are looked for.
+const TIME: Duration = Duration::from_millis(300);
+/// So many that share something are told.
+const MOST: usize = 100;
+
+/// Everything else that exports memory.
+#[derive(Default)]
+pub(super) struct Others<'py> {
+    pub targets: Vec<BufferTarget<'py>>,
+    /// Whether there are more, for which there was no time.
+    pub is_cut: bool,
+}
+
+impl<'py> Others<'py> {
+    /// Looks for them; where a report is about everything there are none.
+    pub fn of(
+        args: &BufferAddrArgs,
+        user: User<'_, 'py>,
+        asked: &[BufferTarget<'py>],
+    ) -> PyResult<Self> {
+        if args.all && args.names.is_empty() {
+            return Ok(Self::default());
+        }
+        let deadline = Instant::now() + TIME;
+        let mut objects = roots::visible(user);
+        let known: HashSet<usize> = ids(asked);
+        let names: HashSet<&str> = asked.iter().map(|one| one.name.as_str()).collect();
+        let is_known = |object: &Bound<'_, PyAny>| known.contains(&object.as_ptr().addr());
+        // The same object under another name.
+        let aliases = objects
+            .iter()
+            .filter(|(name, object)| is_known(object) && !names.contains(name.as_str()));
+        let mut found: Vec<_> = aliases.cloned().collect();
+        objects.extend(roots::kept_by_python(user)?);
+        let walk = object_graph::until(user.py, user.namespace.as_any(), &objects, Some(deadline))?;
+        let reached = walk.found.into_iter().map(|one| (one.name, one.object));
+        found.extend(reached.filter(|(_, object)| !is_known(object)));
+        let mut others = Self {
+            targets: Vec::new(),
+            is_cut: walk.is_cut,
+        };
+        for (name, object) in found {
+            if Instant::now() > deadline {
+                others.is_cut = true;
+                break;
+            }
+            others.targets.push(BufferTarget {
+                found: buffers::of(&object, false),
+                refs: references(&object),
+                name,
+                object,
+            });
+        }
+        Ok(others)
+    }
+}
+
+fn ids(targets: &[BufferTarget<'_>]) -> HashSet<usize> {
+    targets
+        .iter()
+        .map(|one| one.object.as_ptr().addr())
+        .collect()
+}
+
+/// Keeps those of the others that share memory with one of the first `asked`. How many more there are.
+pub(super) fn keep_related(listed: &mut Vec<Listed<'_>>, asked: usize) -> usize {
+    let mut places = Vec::with_capacity(listed.len());
+    let (mut kept, mut left_out) = (asked, 0);
+    for (index, one) in listed.iter().enumerate() {
+        let is_related = index < asked || !one.shares_with.is_empty();
+        let is_kept = is_related && (index < asked || kept < asked + MOST);
+        left_out += usize::from(is_related && !is_kept);
+        places.push(is_kept.then_some(if index < asked { index } else { kept }));
+        kept += usize::from(is_kept && index >= asked);
+    }
+    let mut index = 0;
+    listed.retain(|_| {
+        index += 1;
+        places[index - 1].is_some()
+    });
+    for one in listed {
+        one.shares_with = one
+            .shares_with
+            .iter()
+            .filter_map(|&other| places[other])
+            .collect();
+    }
+    left_out
+}

@@ -1,0 +1,143 @@
+//! `%memory`: who has the physical memory of this process, divided into what a person knows; `%%memory` says what a cell
+//! changed of it.
+//!
+//! What there is comes from Linux, region by region, and each part is taken from the region that it lies in, so that the
+//! rows add up to the whole: what nobody has claimed is a row of its own.
+
+mod claims;
+mod columns;
+mod pots;
+mod rows;
+
+use serde_json::json;
+
+use self::rows::MemoryRow;
+use crate::error::Error;
+use crate::magic::{Context, Form, Magic, Questions, User};
+use crate::session::cell_body::Body;
+use diaphane_report::view::bytes;
+use diaphane_report::{Bar, Part, Report, Schema, fields};
+
+/// Show who has the memory of this process: variables, packages, allocators, libraries, and what is left.
+///
+/// The rows add up to the resident set size. A variable counts with all that it holds, and what several hold counts once, for the one
+/// from which it is fewest steps away. Above a cell (%%memory) it shows what is different after the cell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MemoryArgs {
+    /// A row for each variable, however small
+    #[arg(long)]
+    all: bool,
+}
+
+/// The magic.
+pub(crate) struct Memory;
+
+impl Magic for Memory {
+    const NAME: &'static str = "memory";
+    const FORM: Form = Form::LineOrCell;
+    const QUESTIONS: Questions = &[
+        ("Who eats my memory: which variables and packages?", ""),
+        ("Which variables does a cell leave larger?", "%%"),
+    ];
+    const SCHEMA: &'static Schema = &columns::SCHEMA;
+    type Args = MemoryArgs;
+
+    /// It may take seconds, and a cell runs once.
+    fn only_looks(_args: &MemoryArgs) -> bool {
+        false
+    }
+
+    fn run(args: &MemoryArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        let user = context.user()?;
+        match context.cell {
+            None => now(args, user),
+            Some(cell) => around(args, cell, user),
+        }
+    }
+}
+
+fn now(args: &MemoryArgs, user: User<'_, '_>) -> Result<Report, Error> {
+    let found = claims::look(user)?;
+    let sums = rows::sums(&found.rows);
+    let told: Vec<String> = sums
+        .iter()
+        .take(4)
+        .map(|(kind, rss)| format!("{kind} {}", bytes(*rss as f64)))
+        .collect();
+    let part = |(kind, rss): &(&'static str, i64)| Part {
+        name: (*kind).to_owned(),
+        words: bytes(*rss as f64),
+        amount: *rss as f64,
+    };
+    let summary = format!(
+        "{} are in physical memory: {}",
+        bytes(found.rss as f64),
+        told.join(", ")
+    );
+    Ok(Report {
+        name: Memory::NAME,
+        columns: columns::COLUMNS,
+        facts: fields(
+            json!({"rss": found.rss, "kinds": kinds(&sums), "complete": found.limits.is_empty()}),
+        )?,
+        bars: vec![Bar {
+            title: "physical memory".into(),
+            parts: sums.iter().filter(|(_, rss)| *rss > 0).map(part).collect(),
+        }],
+        rows: diaphane_report::rows(rows::shown(found.rows, args.all))?,
+        summary: vec![summary, REST.into()],
+        limits: found.limits,
+        ..Report::default()
+    })
+}
+
+/// What cannot be told apart.
+const REST: &str = "the rest is native memory of packages and of the kernel, and what Python's own allocator keeps free";
+
+fn kinds(sums: &[(&'static str, i64)]) -> serde_json::Value {
+    sums.iter()
+        .map(|(kind, rss)| ((*kind).to_owned(), json!(rss)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// What a cell changed.
+fn around(args: &MemoryArgs, cell: &str, user: User<'_, '_>) -> Result<Report, Error> {
+    let body = Body::prepare(Memory::NAME, cell, user)?;
+    let before = claims::look(user)?;
+    let outcome = body.run();
+    let after = claims::look(user)?;
+    outcome?;
+    let change = after.rss as i64 - before.rss as i64;
+    let changes = rows::changes(&before.rows, &after.rows, args.all);
+    let told: Vec<String> = changes
+        .iter()
+        .take(3)
+        .filter_map(MemoryRow::told_change)
+        .collect();
+    let summary = format!(
+        "physical memory went from {} to {} ({}): {}",
+        bytes(before.rss as f64),
+        bytes(after.rss as f64),
+        rows::signed(change),
+        if told.is_empty() {
+            "nothing is much larger or smaller".to_owned()
+        } else {
+            told.join(", ")
+        }
+    );
+    let mut limits = before.limits;
+    limits.extend(after.limits);
+    limits.dedup();
+    Ok(Report {
+        name: Memory::NAME,
+        columns: columns::CHANGES,
+        facts: fields(
+            json!({"rss": after.rss, "rss_before": before.rss, "complete": limits.is_empty()}),
+        )?,
+        rows: diaphane_report::rows(changes)?,
+        summary: vec![summary],
+        limits,
+        ..Report::default()
+    })
+}

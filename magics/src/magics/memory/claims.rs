@@ -1,0 +1,359 @@
+//! Who claims what of the memory: variables, packages, allocators; and what nobody claims.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use diaphane_sight::proc::spans::Span;
+use diaphane_sight::runtimes::malloc::Malloc;
+use pyo3::prelude::*;
+
+use super::pots::{Pot, Pots};
+use super::rows::{
+    CODE, FILES, FREE, HISTORY, KERNEL, LIBRARIES, MemoryRow, PACKAGE, STACKS, UNKNOWN, VARIABLE,
+};
+use crate::error::Error;
+use crate::magic::User;
+use crate::memory::object_graph::census::{self, Census};
+use crate::memory::object_graph::{Root, roots};
+use crate::memory::{arrow_pools, buffers};
+use crate::python::objects::type_name;
+
+/// So long objects are looked at.
+const TIME: Duration = Duration::from_secs(2);
+/// So long those that export memory are asked for it.
+const TIME_OF_BUFFERS: Duration = Duration::from_secs(1);
+
+/// The rows, and the whole that they add up to.
+pub(super) struct Found {
+    pub rows: Vec<MemoryRow>,
+    pub rss: u64,
+    pub limits: Vec<String>,
+}
+
+/// Divides the memory.
+pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
+    let deadline = Instant::now() + TIME;
+    let mut roots = roots::all(user)?;
+    let own = roots.len();
+    roots.extend(roots::kept_by_python(user)?);
+    let kept = roots.len();
+    roots.extend(roots::elsewhere(user)?);
+    let census = census::of(user.py, user.namespace.as_any(), &roots, deadline)?;
+    let mut pools = arrow_pools::used(user.py)?;
+    let pots = Pots::read(&mut pools)?;
+    let (claimed, is_late) = Claims::of(&census, &pots, Instant::now() + TIME_OF_BUFFERS)?;
+    let groups = Groups { own, kept };
+    let mut rows = groups.rows(&roots, &census, &claimed);
+    rows.extend(free(&pots, &pools));
+    rows.extend(rest(&pots, &rows, claimed.in_files));
+    let rss = pots.rss();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.rss));
+    let cut = (census.is_cut || is_late).then(|| {
+        format!(
+            "within {} s not all objects were looked at; what is left of them is among the rest",
+            (TIME + TIME_OF_BUFFERS).as_secs()
+        )
+    });
+    Ok(Found {
+        rows,
+        rss,
+        limits: cut.into_iter().collect(),
+    })
+}
+
+/// The memory of buffers, each byte once.
+struct Claims {
+    /// For each root: bytes, and those in physical memory.
+    buffers: Vec<(u64, u64)>,
+    /// Of these, what lies in mapped files or shared memory.
+    in_files: u64,
+}
+
+impl Claims {
+    /// Whether there was no time for all.
+    fn of(census: &Census<'_>, pots: &Pots, deadline: Instant) -> PyResult<(Self, bool)> {
+        let mut claims = Self {
+            buffers: vec![(0, 0); census.held.len()],
+            in_files: 0,
+        };
+        let mut taken = Taken::default();
+        // Memory is its owner's, as long as somebody has that.
+        let mut views = Vec::new();
+        for (root, object) in &census.exporters {
+            if Instant::now() > deadline {
+                return Ok((claims, true));
+            }
+            for one in buffers::of(object, false) {
+                let Ok(buffer) = one.buffer else { continue };
+                let own = buffer.layout.bounds();
+                let both = (*root, buffer.whole()?.unwrap_or(own), own);
+                match buffer.is_owner() {
+                    true => claims.take(&mut taken, both, pots),
+                    false => views.push(both),
+                }
+            }
+        }
+        for view in views {
+            claims.take(&mut taken, view, pots);
+        }
+        Ok((claims, false))
+    }
+
+    fn take(&mut self, taken: &mut Taken, (root, whole, own): (usize, Span, Span), pots: &Pots) {
+        for part in [taken.take(whole), taken.take(own)].concat() {
+            self.add(root, part, pots);
+        }
+    }
+
+    fn add(&mut self, root: usize, span: Span, pots: &Pots) {
+        let present = pots.resident(span);
+        match pots.at(span.start) {
+            Some(Pot::Private) => {}
+            Some(Pot::Files) => self.in_files += present,
+            // An array in a library's data, or of an address that is nowhere.
+            _ => return,
+        }
+        let claim = &mut self.buffers[root];
+        claim.0 += span.len() as u64;
+        claim.1 += present;
+    }
+}
+
+/// Spans that have an owner already.
+#[derive(Default)]
+struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    /// The parts of a span that nobody had; they are taken from now on.
+    fn take(&mut self, span: Span) -> Vec<Span> {
+        let before = self.0.range(..=span.start).next_back();
+        let mut start = before.map_or(span.start, |(_, &end)| span.start.max(end));
+        let mut free = Vec::new();
+        let inside = self
+            .0
+            .range(span.start..span.end)
+            .map(|(&start, &end)| (start, end));
+        for (from, end) in inside.collect::<Vec<_>>() {
+            if from > start {
+                free.push(Span::new(start, from));
+            }
+            start = start.max(end);
+        }
+        if start < span.end {
+            free.push(Span::new(start, span.end));
+        }
+        self.0
+            .extend(free.iter().map(|part| (part.start, part.end)));
+        free
+    }
+}
+
+/// Which roots are variables, and which are what Python and IPython keep; the others are modules and single objects.
+struct Groups {
+    own: usize,
+    kept: usize,
+}
+
+impl Groups {
+    fn rows(&self, roots: &[Root<'_>], census: &Census<'_>, claims: &Claims) -> Vec<MemoryRow> {
+        let mut sums: BTreeMap<(&'static str, String), MemoryRow> = BTreeMap::new();
+        for (number, (name, object)) in roots.iter().enumerate() {
+            let (kind, what) = self.named(number, name);
+            let (size, present) = claims.buffers[number];
+            let held = census.held[number];
+            if held.objects == 0 && size == 0 {
+                continue;
+            }
+            let row = sums
+                .entry((kind, what.clone()))
+                .or_insert_with(|| MemoryRow {
+                    type_name: (kind == VARIABLE).then(|| type_name(object)),
+                    give_back: Some(give_back(kind, &what)),
+                    what,
+                    kind,
+                    size: Some(0),
+                    buffers: Some(0),
+                    objects: Some(0),
+                    ..MemoryRow::default()
+                });
+            row.rss += present.cast_signed() + held.bytes as i64;
+            row.size = row.size.map(|sum| sum + size + held.bytes as u64);
+            row.buffers = row.buffers.map(|sum| sum + size);
+            row.objects = row.objects.map(|sum| sum + held.objects);
+        }
+        sums.into_values().collect()
+    }
+
+    fn named(&self, number: usize, name: &str) -> (&'static str, String) {
+        if number < self.kept {
+            let is_variable = number < self.own && !is_history(name);
+            return (
+                if is_variable { VARIABLE } else { HISTORY },
+                name.to_owned(),
+            );
+        }
+        match name.strip_prefix("module ") {
+            Some(module) => {
+                let package = module.split('.').next().unwrap_or(module);
+                if OF_KERNEL.contains(&package) {
+                    (KERNEL, "IPython and what it needs".into())
+                } else {
+                    (PACKAGE, package.to_owned())
+                }
+            }
+            None if name.is_empty() => (CODE, "classes, functions and code".into()),
+            None => (HISTORY, name.to_owned()),
+        }
+    }
+}
+
+/// Whether IPython or Python keeps it: `In`, `Out`, `_`, `_12`, `_i3`, `_oh`, or the last error.
+fn is_history(name: &str) -> bool {
+    let rest = name
+        .strip_prefix('_')
+        .map(|rest| rest.trim_start_matches(['_', 'i']));
+    matches!(name, "In" | "Out" | "_oh" | "_ih" | "_dh")
+        || name.starts_with("sys.")
+        || rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Packages that are there for the notebook's sake.
+const OF_KERNEL: [&str; 14] = [
+    "IPython",
+    "traitlets",
+    "diaphane",
+    "_diaphane",
+    "comm",
+    "asyncio",
+    "jedi",
+    "parso",
+    "pygments",
+    "prompt_toolkit",
+    "matplotlib_inline",
+    "stack_data",
+    "executing",
+    "debugpy",
+];
+
+fn give_back(kind: &str, what: &str) -> String {
+    match kind {
+        VARIABLE => format!("del {what}"),
+        HISTORY if what.starts_with("sys.") => format!("del {what}"),
+        HISTORY if is_history(what) => "%reset -f out".into(),
+        HISTORY => "it goes when the thread ends".into(),
+        PACKAGE => "no, while it is imported".into(),
+        _ => "no".into(),
+    }
+}
+
+/// What allocators keep for later.
+fn free(pots: &Pots, pools: &[arrow_pools::MemoryPool]) -> Vec<MemoryRow> {
+    let malloc = Malloc::read().map(|malloc| {
+        // What is in use is taken to be in physical memory; of the free parts, the rest of it is.
+        let used = malloc.system().saturating_sub(malloc.free());
+        let present = pots.of_malloc().saturating_sub(used).min(malloc.free());
+        MemoryRow {
+            what: "malloc".into(),
+            kind: FREE,
+            rss: present.cast_signed(),
+            size: Some(malloc.free()),
+            give_back: Some("ctypes.CDLL(None).malloc_trim(0)".into()),
+            ..MemoryRow::default()
+        }
+    });
+    let pools = pools
+        .iter()
+        .filter(|pool| pool.unused() > 0)
+        .map(|pool| MemoryRow {
+            what: format!("Arrow's {}", pool.backend),
+            kind: FREE,
+            rss: pool.unused().cast_signed(),
+            size: Some(pool.unused()),
+            give_back: Some(pool.give_back.clone()),
+            ..MemoryRow::default()
+        });
+    malloc.into_iter().chain(pools).collect()
+}
+
+/// What is no object's: files, stacks, and what is left of the rest.
+fn rest(pots: &Pots, claimed: &[MemoryRow], in_files: u64) -> Vec<MemoryRow> {
+    let row = |what: &str, kind, rss: i64, give_back: Option<&str>| MemoryRow {
+        what: what.to_owned(),
+        kind,
+        rss,
+        give_back: give_back.map(str::to_owned),
+        ..MemoryRow::default()
+    };
+    let of_pot = |pot| pots.of(pot).cast_signed();
+    let claimed: i64 = claimed.iter().map(|row| row.rss).sum();
+    let left = of_pot(Pot::Private) + in_files.cast_signed() - claimed;
+    let unknown = match left {
+        0.. => "the rest",
+        _ => "counted above, though it is not in physical memory",
+    };
+    let mut rows = vec![
+        row(
+            "libraries' code and data",
+            LIBRARIES,
+            of_pot(Pot::Libraries),
+            Some("no"),
+        ),
+        row(
+            "mapped files and shared memory",
+            FILES,
+            of_pot(Pot::Files) - in_files.cast_signed(),
+            Some("Linux takes it by itself"),
+        ),
+        row(
+            "stacks of threads",
+            STACKS,
+            of_pot(Pot::Stacks),
+            Some("no, while their threads live"),
+        ),
+        row("Linux's own pages", FILES, of_pot(Pot::Linux), None),
+        row(unknown, UNKNOWN, left, None),
+    ];
+    rows.retain(|row| row.rss != 0);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ipython_keeps_is_history() {
+        for name in [
+            "_",
+            "___",
+            "_12",
+            "_i3",
+            "_ii",
+            "Out",
+            "_oh",
+            "sys.last_exc",
+        ] {
+            assert!(is_history(name), "{name}");
+        }
+        for name in ["x", "_x", "_1a", "__mine", "Outer"] {
+            assert!(!is_history(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_byte_is_taken_once() {
+        let mut taken = Taken::default();
+        let mut take = |start, end| {
+            let parts = taken.take(Span::new(start, end));
+            parts
+                .iter()
+                .map(|part| (part.start, part.end))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(take(10, 20), [(10, 20)]);
+        assert_eq!(take(10, 20), []);
+        assert_eq!(take(5, 12), [(5, 10)]);
+        assert_eq!(take(30, 40), [(30, 40)]);
+        assert_eq!(take(0, 50), [(0, 5), (20, 30), (40, 50)]);
+    }
+}

@@ -1,0 +1,118 @@
+"""%memory against Linux, sys.getsizeof and nbytes: who has the memory, and that it adds up."""
+
+import json
+
+import pytest
+
+from support.client import Client
+
+pytestmark = pytest.mark.diaphane
+MB = 1_000_000
+
+
+def ask(client: Client, cell: str) -> dict:
+    """The report of a cell that binds it to `m`, and what Linux says at the same time."""
+    client.run(cell)
+    return json.loads(
+        client.run(
+            "import json; print(json.dumps({'rows': m.rows, **m.facts, 'limits': m.limits}))"
+        ).text()
+    )
+
+
+def rss(client: Client) -> int:
+    text = client.run("print(open('/proc/self/smaps_rollup').read())").text()
+    return next(
+        int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Rss:")
+    )
+
+
+def by_name(report: dict) -> dict[str, dict]:
+    return {row["what"]: row for row in report["rows"] if row["kind"] == "variable"}
+
+
+def test_the_rows_add_up_to_what_linux_says(client: Client):
+    client.run("import numpy as np\nblock = np.ones(3_000_000)")
+    report = ask(client, "m = %memory")
+    assert sum(row["rss"] for row in report["rows"]) == report["rss"]
+    assert sum(report["kinds"].values()) == report["rss"]
+    assert abs(rss(client) - report["rss"]) < 12 * MB
+    assert report["complete"]
+    assert {"libraries", "variable", "Python code", "stacks"} <= set(report["kinds"])
+
+
+def test_variables_have_what_they_hold(launch):
+    client = launch().connect()
+    client.run(
+        "import numpy as np, sys\ntext = 'a' * 50_000_000\nnumbers = [i * 1.5 for i in range(100_000)]\n"
+        "arrays = [np.ones(125_000) for _ in range(20)]\ntable = {str(i): i for i in range(50_000)}\n"
+        "size_of_numbers = sys.getsizeof(numbers) + sum(map(sys.getsizeof, numbers))\n"
+        "untouched = np.zeros(20_000_000)\nview = arrays[3][10:20]"
+    )
+    report = ask(client, "m = %memory --all")
+    found = by_name(report)
+    assert abs(found["text"]["size"] - 50_000_000) < 1000
+    assert abs(found["numbers"]["size"] - int(client.value("size_of_numbers"))) < 10_000
+    assert found["arrays"]["buffers"] == 20 * MB
+    assert abs(found["arrays"]["rss"] - 20 * MB) < MB
+    assert found["table"]["objects"] > 90_000
+    assert found["untouched"]["size"] >= 160 * MB
+    assert found["untouched"]["rss"] < MB
+    # What two hold is counted once.
+    assert found["view"]["rss"] < 10_000
+    assert found["text"]["give_back"] == "del text"
+    assert report["rows"][0]["what"] == "text" or report["rows"][0]["kind"] != "variable"
+
+
+def test_what_a_cell_has_shown_is_history(client: Client):
+    client.run("import numpy as np\n_own = np.ones(1_000_000)")
+    client.run("np.ones(2_000_000) + 1")
+    report = ask(client, "m = %memory")
+    assert abs(by_name(report)["_own"]["rss"] - 8 * MB) < MB
+    history = [row for row in report["rows"] if row["kind"] == "history"]
+    assert sum(row["rss"] for row in history) >= 15 * MB
+    assert all(row["what"] != "Out" for row in report["rows"] if row["kind"] == "variable")
+
+
+def test_frames_have_their_columns_and_their_strings(launch):
+    client = launch().connect()
+    client.run(
+        "import numpy as np, pandas as pd\n"
+        "df = pd.DataFrame({'x': np.ones(100_000), 'o': pd.Series([f'text {i}' for i in range(100_000)], dtype=object)})"
+    )
+    found = by_name(ask(client, "m = %memory"))["df"]
+    assert found["buffers"] >= 1.6 * MB
+    deep = int(client.value("int(df.memory_usage(deep=True).sum())"))
+    assert abs(found["size"] - deep) < 0.1 * deep
+
+
+def test_sizes_of_the_users_own_are_not_asked(client: Client):
+    client.run(
+        "asked = []\nclass Odd:\n    def __sizeof__(self): asked.append(1); return 10**9\nodd = [Odd()]"
+    )
+    assert by_name(ask(client, "m = %memory --all"))["odd"]["size"] < 10_000
+    assert client.value("asked") == "[]"
+
+
+def test_what_a_cell_changes(client: Client):
+    client.run("import numpy as np\ngoes = np.ones(2_000_000)")
+    report = ask(client, "%%memory --as m\ncomes = np.ones(4_000_000)\ndel goes")
+    change = {row["what"]: row["change"] for row in report["rows"]}
+    assert abs(change["comes"] - 32 * MB) < MB
+    assert abs(change["goes"] + 16 * MB) < MB
+    assert all(row["rss"] - row["rss_before"] == row["change"] for row in report["rows"])
+
+
+def test_the_cell_below_it_is_as_it_was(client: Client):
+    done = client.run("%%memory\n1 + 1\nprint('x')\n2 + 3")
+    assert done.text() == "x\n"
+    results = [content["data"]["text/plain"] for content in done.all("execute_result")]
+    assert results[0] == "5"
+    assert "physical memory went from" in results[1]
+    assert client.execute("%%memory\n1 / 0").content["ename"] == "ZeroDivisionError"
+
+
+def test_a_deep_list_is_no_danger(client: Client):
+    client.run("deep = []\nfor _ in range(100_000): deep = [deep]")
+    assert by_name(ask(client, "m = %memory"))["deep"]["objects"] >= 100_000
+    client.run("while deep: deep = deep[0]")

@@ -1,0 +1,65 @@
+"""%diaphane: what can be asked, and the pages of the diagnoses, without the repository at hand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.client import Client
+from support.text import plain
+
+pytestmark = pytest.mark.diaphane
+MIME = "application/vnd.diaphane.diaphane+json"
+PAGES = Path(__file__).parents[2] / "docs" / "diagnoses"
+
+
+def data(client: Client, cell: str) -> dict:
+    return client.run(cell).one("execute_result")["data"]
+
+
+def test_every_magic_answers_a_question(client: Client):
+    answer = data(client, "%diaphane")
+    asks = [row["ask"] for row in answer[MIME]["rows"]]
+    for name in (
+        client.run("import _diaphane\nprint(*{n for n, *_ in _diaphane.magic_list()})")
+        .text()
+        .split()
+    ):
+        assert any(re.match(f"%+{name}( |$)", ask) for ask in asks), name
+    # All of them are seen, in text and in HTML.
+    assert all(row["question"][:30] in answer["text/plain"] for row in answer[MIME]["rows"])
+    assert all(answer["text/html"].count(ask) for ask in asks if "<" not in ask)
+
+
+def test_what_it_says_can_be_asked(client: Client):
+    """Lines with options only, since names stand for the user's."""
+    client.run("import numpy as np")
+    for row in data(client, "%diaphane")[MIME]["rows"]:
+        ask = row["ask"]
+        if re.search(r"[A-Z]{3}|0x7|rust|B001|why_import|crash_report", ask):
+            continue
+        done = client.execute(ask + "\n1" if ask.startswith("%%") else ask)
+        assert done.content["status"] == "ok", ask
+
+
+@pytest.mark.parametrize("magic", ["%diaphane", "%native_doctor"])
+def test_the_page_of_a_diagnosis(client: Client, magic: str):
+    answer = data(client, f"{magic} b001")
+    assert answer["text/markdown"].startswith("# B001: ")
+    assert "%buffer_addr a b" in answer["text/plain"]
+    assert "text/html" not in answer
+
+
+def test_every_page_is_there(client: Client):
+    codes = {row["code"] for row in data(client, "%diaphane codes")[MIME]["rows"]}
+    assert codes == {page.stem for page in PAGES.glob("*.md")} - {"README"}
+
+
+def test_an_unknown_code(client: Client):
+    error = plain(client.execute("%diaphane B0001").text("stderr"))
+    assert "did you mean B001" in error
+    assert "%diaphane codes" in error
+
+
+def test_the_banner_points_to_it(client: Client):
+    assert "%diaphane" in client.request("kernel_info_request").content["banner"]
