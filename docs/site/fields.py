@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import get_kernel_spec
 PAGE = Path(__file__).resolve().parents[1] / "magics.md"
 BLOCK = re.compile(r"(<!-- fields of ([a-z_]+) -->\n)(.*?)(<!-- end of fields -->)", re.DOTALL)
 # What every report has besides is no magic's own.
-COMMON = {"schema_version", "name", "host", "took_ns", "rows", "diagnoses", "limits"}
+COMMON = {"schema_version", "name", "host", "took_ns", "plain_ns", "rows", "diagnoses", "limits", "left_out"}
 
 
 def binary() -> str:

@@ -26,6 +26,7 @@ GUIDES = {
     "docs/scripts.md": ("scripts.md", "Reports in code"),
     "docs/safety.md": ("safety.md", "Is it safe?"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),
+    "docs/cost.md": ("cost.md", "What it costs"),
     "docs/crash-report.md": ("crash-report.md", "Crash reports"),
     "docs/glossary.md": ("glossary.md", "Glossary"),
     "docs/glossary.fr.md": ("glossary.fr.md", "Glossaire"),
@@ -148,7 +149,14 @@ class Pages:
             "index.md",
             *(
                 {titles[page]: page}
-                for page in ("install.md", "how-it-works.md", "crash-report.md", "glossary.md", "glossary.fr.md")
+                for page in (
+                    "install.md",
+                    "how-it-works.md",
+                    "cost.md",
+                    "crash-report.md",
+                    "glossary.md",
+                    "glossary.fr.md",
+                )
             ),
         ]
         inside = ("reliability.md", "adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")

@@ -58,6 +58,7 @@ pub fn stored_report(data: &[u8]) {
     if let Ok(report) = Report::from_stored(&String::from_utf8_lossy(data)) {
         let _ = (
             Bundle::of(&report, 80),
+            Bundle::for_notebook(&report, 80),
             report.to_stored(),
             report.diff(&report),
         );

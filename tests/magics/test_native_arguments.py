@@ -20,7 +20,7 @@ def report(client: Client, code: str, options: str = "") -> dict:
     done = client.run(f"%%native_calls --args {options}\n{code}")
     found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
     assert len(found) == 1, done.trace
-    return found[0][MIME] | {"text": found[0]["text/plain"]}
+    return client.whole() | {"text": found[0]["text/plain"]}
 
 
 def told(answer: dict, func: str) -> dict:
@@ -139,8 +139,8 @@ def test_deep_tells_of_calls_inside_a_library(numpy: Client):
     assert way["named"]["a"]["copy_of"] == "m"
     assert way["named"]["n"]["value"] == 30
     assert told(answer, "dlange")["named"]["a"]["addr"] == way["named"]["a"]["addr"]
-    plain = numpy.run(f"%%native_calls --deep\n{code}")
-    plain = next(m["data"][MIME] for m in plain.all("execute_result") if MIME in m["data"])
+    numpy.run(f"%%native_calls --deep --as plain\n{code}")
+    plain = numpy.whole("plain")
     names = {row["func"] for row in answer["rows"] if row["func"].startswith("scipy_")}
     assert len(names) > 10
     assert {name: calls(answer, name) for name in names} == {

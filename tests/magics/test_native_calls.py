@@ -121,7 +121,8 @@ def test_libraries_deeper_down(numpy: Client):
 
 def test_the_functions_that_watch_are_not_shown(numpy: Client):
     code = "def size(v): return abs(v)\ns = sum(map(size, range(9)))"
-    names = {row["func"] for row in rows(numpy.run(f"{MAGIC} --deep\n{code}"))}
+    numpy.run(f"{MAGIC} --deep\n{code}")
+    names = {row["func"] for row in numpy.whole()["rows"]}
     assert {"size", "PyNumber_Absolute"} <= names
     # This one of 3.15 makes the call itself, so what it calls stands below it.
     names.discard("_Py_VectorCallInstrumentation_StackRefSteal")
@@ -289,7 +290,8 @@ def test_the_limit_counts_from_the_cell(numpy: Client):
     code = "\n".join(["y = np.add(x, 1)"] * 20)
     found = report(numpy.run(f"{MAGIC} --deep --limit 20000\n{code}"))
     assert not [limit for limit in found["limits"] if "only counted" in limit]
-    assert sum(row["calls"] for row in found["rows"] if "DOUBLE_add" in row["func"]) == 20
+    tree = numpy.whole()["rows"]
+    assert sum(row["calls"] for row in tree if "DOUBLE_add" in row["func"]) == 20
 
 
 def test_where_the_room_ended_is_said(numpy: Client):
@@ -366,7 +368,8 @@ main.switch(50)
 
 @pytest.mark.parametrize("option", ["", " --deep"])
 def test_greenlets(numpy: Client, option: str):
-    tree = rows(numpy.run(f"{MAGIC}{option}{GREENLETS}"))
+    numpy.run(f"{MAGIC}{option}{GREENLETS}")
+    tree = numpy.whole()["rows"]
     for name in ("DOUBLE_add", "DOUBLE_multiply"):
         assert sum(row["calls"] for row in tree if name in row["func"]) == 50
     assert max(row["depth"] for row in tree) < 60
@@ -385,7 +388,8 @@ def test_calls_in_a_loop_do_not_nest(client: Client):
 def test_deep_recursion(client: Client, options: str):
     client.run("import sys\nlimit = sys.getrecursionlimit(); sys.setrecursionlimit(30000)")
     client.run("def down(n):\n    return n and down(n - 1)")
-    found = report(client.run(f"{MAGIC}{options}\ndown(10_000)"))
+    client.run(f"{MAGIC}{options} --as found\ndown(10_000)")
+    found = client.whole("found")
     client.run("sys.setrecursionlimit(limit)")
     calls = sum(row["calls"] or 0 for row in found["rows"] if row["func"] == "down")
     if "--depth" in options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from pathlib import Path
@@ -26,9 +27,10 @@ def report(done) -> dict:
     return done.report("trace_loads")
 
 
-def lines(done) -> list[str]:
-    found = [m["data"] for m in done.all("execute_result") if MIME in m["data"]]
-    return [line for line in found[0]["text/plain"].splitlines() if line.startswith("open")]
+def lines(client: Client) -> list[str]:
+    """The last report as text: a notebook gets no more than some of it."""
+    text = ast.literal_eval(client.value("repr(Out[max(Out)])"))
+    return [line for line in text.splitlines() if line.startswith("open")]
 
 
 def fixture(folder: Path) -> str:
@@ -69,7 +71,7 @@ def test_opens_and_loads_are_those_of_strace(cell: str, launch, tmp_path: Path):
         for call in calls
     ]
     assert report(done)["opens_source"] == "syscall"
-    own = lines(done)
+    own = lines(client)
     found = own[next(i for i, line in enumerate(own) if begin in line) + 1 : -1]
     assert end in own[-1]
     assert found == [line for line, _, _ in truth]
@@ -125,7 +127,7 @@ def test_children_are_counted(client: Client):
     assert report(done)["counts"]["processes"] == 1
     done = client.run("%%trace_loads\nx = 1 + 1")
     shown = [m["data"]["text/plain"] for m in done.all("execute_result")]
-    assert shown[0].startswith("no library was loaded")
+    assert "no library was loaded" in shown[0]
     assert "no process was started" in shown[0]
 
 

@@ -1,5 +1,7 @@
 //! A picture as plain data: boxes, lines and words. How it becomes SVG is known in `view`.
 
+use std::borrow::Cow;
+
 /// What a shape stands for; the theme gives the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
@@ -64,6 +66,37 @@ impl Drawing {
             label: label.into(),
             shapes: Vec::new(),
         }
+    }
+
+    /// The picture with no more than so many shapes of each kind, of boxes the largest.
+    pub(crate) fn reduced(&self, most: usize) -> Cow<'_, Self> {
+        if self.shapes.len() <= most {
+            return Cow::Borrowed(self);
+        }
+        let size = |area: &Area| area.width * area.height;
+        let areas = self.shapes.iter().filter_map(|shape| match shape {
+            Shape::Area(area, ..) => Some(size(area)),
+            _ => None,
+        });
+        let mut sizes: Vec<f64> = areas.collect();
+        sizes.sort_by(|one, other| other.total_cmp(one));
+        let least = sizes.get(most).copied().unwrap_or(f64::NEG_INFINITY);
+        let mut left = [most; 3];
+        let is_kept = |shape: &&Shape| {
+            let (kind, is_large) = match shape {
+                Shape::Area(area, ..) => (0, size(area) >= least),
+                Shape::Line(..) => (1, true),
+                Shape::Text(..) => (2, true),
+            };
+            let is_kept = is_large && left[kind] > 0;
+            left[kind] -= usize::from(is_kept);
+            is_kept
+        };
+        Cow::Owned(Self {
+            shapes: self.shapes.iter().filter(is_kept).cloned().collect(),
+            label: self.label.clone(),
+            ..*self
+        })
     }
 
     /// A filled box. Under the pointer it shows the title.

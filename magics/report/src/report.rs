@@ -66,6 +66,10 @@ pub struct Report {
     pub row_listings: Option<(&'static str, HashMap<String, Vec<String>>)>,
     /// A picture, for views that can show one.
     pub chart: Option<Drawing>,
+    /// What has to be known before the rows are read: which part of a cell they cover.
+    pub lead: Vec<String>,
+    /// What the cell below the magic would take without it, as estimated.
+    pub plain: Option<Duration>,
     /// The same in a sentence or two.
     pub summary: Vec<String>,
     /// What is remarkable.

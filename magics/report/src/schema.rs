@@ -119,6 +119,11 @@ impl Schema {
                 "took_ns",
                 json!({"type": ["integer", "null"], "x-unit": "ns"}),
             ),
+            (
+                "plain_ns",
+                json!({"type": ["integer", "null"], "x-unit": "ns", "description":
+                    "what the cell takes without the recording, as estimated"}),
+            ),
             ("rows", rows),
             (
                 "diagnoses",
@@ -130,6 +135,11 @@ impl Schema {
                 }}),
             ),
             ("limits", texts.clone()),
+            (
+                "left_out",
+                json!({"type": "object", "additionalProperties": {"type": "integer"}, "description":
+                    "how many rows, and items of facts, are missing in a notebook's copy; the value has them"}),
+            ),
         ] {
             schema["properties"][key] = value;
         }

@@ -30,6 +30,7 @@ struct View {
     tables: Vec<StoredTable>,
     bars: Vec<Bar>,
     listing: Vec<String>,
+    lead: Vec<String>,
     summary: Vec<String>,
     shown: Option<usize>,
 }
@@ -65,7 +66,7 @@ struct StoredDiagnosis {
 impl Report {
     /// The text of a file that [`Report::from_stored`] reads.
     pub fn to_stored(&self) -> Result<String, Error> {
-        let mut stored = serde_json::to_value(Envelope(self))?;
+        let mut stored = serde_json::to_value(Envelope::of(self))?;
         let answer = self.answer.clone().unwrap_or_default();
         stored[VIEW] = json!(View {
             sentences: answer.sentences,
@@ -75,6 +76,7 @@ impl Report {
             tables: self.tables.iter().map(StoredTable::of).collect(),
             bars: self.bars.clone(),
             listing: self.listing.clone(),
+            lead: self.lead.clone(),
             summary: self.summary.clone(),
             shown: Some(self.shown),
         });
@@ -101,10 +103,12 @@ impl Report {
         }
         let name: String = take(&mut fields, "name")?;
         let took: Option<u64> = take(&mut fields, "took_ns")?;
+        let plain: Option<u64> = take(&mut fields, "plain_ns")?;
         Ok(Self {
             name: known(&name),
             answer: answer(view.sentences, view.first_table),
             took: Duration::from_nanos(took.unwrap_or_default()),
+            plain: plain.map(Duration::from_nanos),
             limits: take(&mut fields, "limits")?,
             host: fields.shift_remove("host"),
             columns: columns(&view.columns),
@@ -113,6 +117,7 @@ impl Report {
             tables: view.tables.into_iter().map(Table::from).collect(),
             bars: view.bars,
             listing: view.listing,
+            lead: view.lead,
             summary: view.summary,
             shown: view.shown.unwrap_or(usize::MAX),
             diagnoses: diagnoses.into_iter().map(Diagnosis::from).collect(),
@@ -295,6 +300,8 @@ mod tests {
                 fix: "Change it.".into(),
             }],
             limits: vec!["not all".into()],
+            lead: vec!["half of it".into()],
+            plain: Some(Duration::from_nanos(5)),
             summary: vec!["done".into()],
             facts: Map::from_iter(["total", "a", "b"].map(|key| (key.to_owned(), json!(5)))),
             took: Duration::from_nanos(7),

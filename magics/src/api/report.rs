@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use diaphane_sight::files;
+use diaphane_sight::runtimes::malloc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,6 +13,9 @@ use pyo3::types::{PyDict, PyIterator, PyList};
 use crate::error::Error;
 use crate::python::objects::{named, object, python};
 use diaphane_report::{PackedReport, Report, view};
+
+/// A report with more rows than these took some megabytes while it was made.
+const LARGE: usize = 1000;
 
 /// What a magic found: a sequence of rows (dicts), with diagnoses, in text, HTML and JSON.
 #[pyclass(name = "Report", module = "diaphane", frozen)]
@@ -24,8 +28,14 @@ pub(crate) struct PyReport {
 
 impl PyReport {
     pub(crate) fn new(report: Report) -> Self {
+        let is_large = report.rows.len() > LARGE;
+        let report = PackedReport::of(report);
+        if is_large {
+            // What it took to make it and to pack it is free now, and would stay with this process.
+            malloc::give_back();
+        }
         Self {
-            report: PackedReport::of(report),
+            report,
             rows: PyOnceLock::new(),
         }
     }
@@ -148,9 +158,9 @@ impl PyReport {
         include: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        // IPython narrows the bundle by itself; all views are cheap.
+        // IPython narrows the bundle by itself; all views are cheap, since they are bounded.
         let _ = (include, exclude);
-        let views = view::Bundle::of(&self.report.unpacked(), width(py));
+        let views = view::Bundle::for_notebook(&self.report.unpacked(), width(py));
         let views = views.map_err(|error| Error::from(error).into_exception(py))?;
         let bundle = PyDict::new(py);
         bundle.set_item("text/plain", views.text)?;

@@ -2,6 +2,8 @@
 
 mod columns;
 
+use std::time::Instant;
+
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -76,7 +78,9 @@ impl Magic for BufferTrace {
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let sizes = sizes(&body.names, user)?;
         let mut installed = InstalledHandler::new(user.py, &body.file, args.min)?;
+        let started = Instant::now();
         let outcome = body.run();
+        let elapsed = started.elapsed();
         let was_ours = installed.take_out()?;
         let log = installed.close()?;
         outcome?;
@@ -86,7 +90,10 @@ impl Magic for BufferTrace {
                 "the cell set a memory handler of its own: what came after is not seen".into(),
             );
         }
-        report(&log, &body, user, &sizes, limits)
+        Ok(Report {
+            plain: Some(elapsed.saturating_sub(log.spent)),
+            ..report(&log, &body, user, &sizes, limits)?
+        })
     }
 }
 

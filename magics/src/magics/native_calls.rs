@@ -9,6 +9,7 @@ mod builder;
 mod builder_tests;
 mod code;
 mod columns;
+mod costs;
 mod events;
 mod labels;
 mod record;
@@ -40,7 +41,7 @@ pub(crate) struct NativeCallsArgs {
     #[arg(long, value_name = "REGEX")]
     libs: Option<String>,
     /// Record no calls but samples, so many times a second: for cells that run long
-    #[arg(long, value_name = "HZ", num_args = 0..=1, default_missing_value = "499", conflicts_with_all = ["deep", "args", "all", "depth"])]
+    #[arg(long, value_name = "HZ", num_args = 0..=1, default_missing_value = "499", conflicts_with_all = ["deep", "args", "all", "depth", "imports", "limit"])]
     sample: Option<u32>,
     /// Keep the arguments of functions that are known by name, and say which arrays they are
     #[arg(long)]
@@ -51,9 +52,13 @@ pub(crate) struct NativeCallsArgs {
     /// Show no more levels than these
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
-    /// How many events each thread may record; what comes behind them is counted only
-    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
-    limit: usize,
+    /// Record what imports do as well; otherwise they are one row
+    #[arg(long)]
+    imports: bool,
+    /// How many events each thread may record; what comes behind them is counted only. Without it, the recording ends
+    /// when there is as much as a report can be made of in about the time that the cell takes
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
 }
 
 /// The magic.
@@ -89,6 +94,7 @@ impl Magic for NativeCalls {
             libraries,
             arguments: args.args,
             capacity: args.limit,
+            fold_imports: !args.imports,
         };
         let mut recorded = record(user, &body, how)?;
         std::mem::replace(&mut recorded.outcome, Ok(()))?;

@@ -14,11 +14,12 @@ mod snapshot;
 mod timeline;
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use clap::ValueEnum;
 use diaphane_sight::linker::libraries;
 use diaphane_trace::syscalls::{
-    SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused, begin,
+    SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused, begin, call_ns,
 };
 use serde_json::json;
 
@@ -102,6 +103,7 @@ impl Magic for Syscalls {
             stacks: true,
             callback,
         };
+        let call_ns = call_ns(plan);
         let running = match begin(plan) {
             Ok(running) => running,
             Err(SyscallsRefused::Busy) => {
@@ -113,10 +115,20 @@ impl Magic for Syscalls {
             }
             Err(refused) => return fallback::run(&body, refused),
         };
+        let started = Instant::now();
         let outcome = body.run();
-        let recording = running.end();
+        let elapsed = started.elapsed();
+        let recording = SyscallRecording {
+            call_ns,
+            ..running.end()
+        };
         outcome?;
-        report(args, &choice.unwrap_or_default(), &recording, user)
+        let report = report(args, &choice.unwrap_or_default(), &recording, user)?;
+        let own = nix::unistd::gettid().as_raw();
+        Ok(Report {
+            plain: recording.plain(elapsed, own),
+            ..report
+        })
     }
 }
 

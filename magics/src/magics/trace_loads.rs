@@ -10,6 +10,8 @@ mod snapshot;
 mod timeline;
 mod tree;
 
+use std::time::Instant;
+
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::linker_events as recorder;
@@ -67,11 +69,17 @@ impl Magic for TraceLoads {
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let before = libraries::now()?;
         let mut watch = LoadsWatch::begin(&before)?;
+        let started = Instant::now();
         let outcome = body.run();
+        let elapsed = started.elapsed();
         watch.end();
         outcome?;
         let snapshot = LoadsSnapshot::of(user.py, &before, &watch)?;
-        report(args, &snapshot, &watch)
+        let opened = watch.opened.as_ref();
+        Ok(Report {
+            plain: opened.map_or(Some(elapsed), |opened| opened.plain(elapsed)),
+            ..report(args, &snapshot, &watch)?
+        })
     }
 }
 

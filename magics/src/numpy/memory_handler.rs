@@ -10,6 +10,7 @@ pub(crate) mod site;
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull};
+use std::time::Instant;
 
 use diaphane_trace::event::{Event, kind};
 use diaphane_trace::recorder;
@@ -155,6 +156,7 @@ impl Tracing {
             note(kind::ALLOCATED, address, bytes);
             return;
         };
+        let began = Instant::now();
         let is_wanted = |log: &mut Log| log.wants(bytes);
         if address.is_null() || !self.log().as_mut().is_some_and(is_wanted) {
             return;
@@ -163,6 +165,7 @@ impl Tracing {
         let site = site::find(file);
         if let Some(log) = self.log().as_mut() {
             log.allocated(address.addr(), bytes, how, site);
+            log.spent += began.elapsed();
         }
     }
 

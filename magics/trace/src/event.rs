@@ -52,4 +52,6 @@ pub struct Log {
     pub events: Vec<Event>,
     /// How many events found no room behind the last one.
     pub lost: u64,
+    /// How many events happened while the thread was muted.
+    pub muted: u64,
 }

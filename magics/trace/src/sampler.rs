@@ -121,6 +121,8 @@ pub struct Totals {
     pub ended: u64,
     /// Threads that block the signal.
     pub unreachable: Vec<i32>,
+    /// How long the cell's thread was in the signal's handler, in nanoseconds.
+    pub handler_ns: u64,
     /// How long the sampling thread itself was on a CPU, in nanoseconds.
     pub cpu_ns: u64,
 }
@@ -340,7 +342,7 @@ impl<S: Sink> Worker<S> {
         ring::close();
         self.watch.stop();
         self.take();
-        let mut totals = ring::totals();
+        let mut totals = ring::totals(self.plan.main);
         totals.unreachable = self.watch.unreachable();
         totals.cpu_ns = timer::own_cpu();
         (self.sink, totals)

@@ -6,6 +6,8 @@
 
 mod callables;
 mod cell_bounds;
+mod costs;
+mod imports;
 mod last_call;
 #[cfg(Py_3_12)]
 mod monitoring;
@@ -15,7 +17,7 @@ mod profile;
 mod table;
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use diaphane_trace::event::{Event, kind};
 use diaphane_trace::recorder;
@@ -24,6 +26,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+pub use costs::ReportCosts;
+pub use imports::FUNCTION as IMPORT;
 pub use places::Places;
 pub use table::{CodeObject, Known};
 
@@ -61,18 +65,24 @@ static SHARED: ReentrantMutex<Shared> = ReentrantMutex::new(Shared {
 static LAST: last_call::Call = last_call::Call::none();
 /// Whether reports are wanted.
 static WANTED: AtomicBool = AtomicBool::new(false);
+/// How many there were, and how many of them in imports. Only who holds the GIL counts.
+static REPORTS: AtomicU64 = AtomicU64::new(0);
+static NO_NEWS: AtomicU64 = AtomicU64::new(0);
 
 impl PythonEvents {
     /// Begins. Where Python's reports are not to be had, the reason is among the limits.
     pub fn begin(
         py: Python<'_>,
         cell: &Bound<'_, PyString>,
+        fold_imports: bool,
         after_load: AfterLoad,
     ) -> PyResult<Self> {
         let old = SHARED.lock().table.replace(Table::EMPTY);
         drop(old);
         LAST.forget();
         cell_bounds::begin(cell)?;
+        imports::begin(py, fold_imports);
+        let probe = costs::Probe::begin(py);
         SHARED.lock().after_load.replace(Some(after_load));
         WANTED.store(true, Ordering::Relaxed);
         // From here on an error takes back what was done.
@@ -86,6 +96,11 @@ impl PythonEvents {
         } else {
             events.source = Source::begin(py, &mut events.limits)?;
         }
+        if events.source.is_some() {
+            probe.end(py);
+        }
+        REPORTS.store(0, Ordering::Relaxed);
+        NO_NEWS.store(0, Ordering::Relaxed);
         Ok(events)
     }
 
@@ -95,6 +110,9 @@ impl PythonEvents {
         let table = self.table.replace(Table::EMPTY).unwrap_or(Table::EMPTY);
         let mut known = table.known(py)?;
         known.limits = std::mem::take(&mut self.limits);
+        known.reports = REPORTS.load(Ordering::Relaxed);
+        known.no_news = NO_NEWS.load(Ordering::Relaxed);
+        known.costs = costs::known();
         Ok(known)
     }
 
@@ -121,24 +139,51 @@ impl Drop for PythonEvents {
     }
 }
 
+/// Whether reports are wanted still: a recording may pause before its cell ends.
+fn is_wanted() -> bool {
+    WANTED.load(Ordering::Relaxed) && recorder::is_running()
+}
+
+/// Counts a report; says whether it is about an import, whose own are no news.
+fn is_no_news() -> bool {
+    let is_inside = imports::is_inside();
+    let counter = if is_inside { &NO_NEWS } else { &REPORTS };
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    is_inside
+}
+
 /// A Python function begins or goes on.
 #[allow(unsafe_code, reason = "Python's callbacks pass raw pointers")]
 unsafe fn function_enters(py: Python<'_>, code: *mut ffi::PyObject) {
+    if is_no_news() {
+        return imports::entered(code.addr());
+    }
     // SAFETY: Python reports a code object that is alive.
     let code = unsafe { Bound::from_borrowed_ptr(py, code) };
     let (number, is_new) = SHARED.lock().table.borrow_mut().code(&code);
     cell_bounds::enters(&code, is_new);
     append(kind::PYTHON_ENTERS, number);
+    imports::entered(code.as_ptr().addr());
 }
 
 /// A Python function ends or waits.
-fn function_leaves(code: *mut ffi::PyObject) {
+fn function_leaves(py: Python<'_>, code: *mut ffi::PyObject) {
+    if is_no_news() {
+        if !imports::left(code.addr()) {
+            return;
+        }
+        // What it loaded is hooked now.
+        after_load(py);
+    }
     append(kind::PYTHON_LEAVES, 0);
     cell_bounds::leaves(code.addr());
 }
 
 /// Python calls something that is no Python function.
 fn call_enters(callable: &Bound<'_, PyAny>) {
+    if is_no_news() {
+        return;
+    }
     let (number, loads) = find(callable);
     LAST.begins(callable.as_ptr(), (!loads).then_some(number));
     append(kind::C_ENTERS, number);
@@ -146,6 +191,9 @@ fn call_enters(callable: &Bound<'_, PyAny>) {
 
 /// That call returns.
 fn call_leaves(callable: &Bound<'_, PyAny>) {
+    if is_no_news() {
+        return;
+    }
     if let Some(number) = LAST.number(callable.as_ptr()) {
         return append(kind::C_LEAVES, number);
     }

@@ -2,18 +2,23 @@
 
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyFunction;
 
 use super::callables::function_of;
-use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
+use super::{call_enters, call_leaves, function_enters, function_leaves, is_wanted};
 use crate::interrupts::undisturbed;
 
 /// The numbers of tools, those first that have no meaning of their own.
 const TOOLS: [u8; 6] = [4, 3, 2, 5, 1, 0];
+
+/// `sys.monitoring.DISABLE`, which lives as long as the interpreter.
+static DISABLE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(ptr::null_mut());
+/// Whether a place was told to report no more.
+static IS_ANY_DISABLED: AtomicBool = AtomicBool::new(false);
 
 /// The tool that is registered.
 pub struct MonitoringSource {
@@ -30,10 +35,10 @@ type Callback = unsafe extern "C" fn(
 const EVENTS: [(&str, &CStr, Callback); 9] = [
     ("PY_START", c"begins", begins),
     ("PY_RESUME", c"begins", begins),
-    ("PY_THROW", c"begins", begins),
+    ("PY_THROW", c"begins", thrown),
     ("PY_RETURN", c"ends", ends),
     ("PY_YIELD", c"ends", ends),
-    ("PY_UNWIND", c"ends", ends),
+    ("PY_UNWIND", c"ends", unwound),
     ("CALL", c"calls", calls),
     ("C_RETURN", c"returns", returns),
     ("C_RAISE", c"returns", returns),
@@ -64,6 +69,11 @@ impl MonitoringSource {
     }
 
     fn listen(&self, monitoring: &Bound<'_, PyAny>) -> PyResult<()> {
+        let disable = monitoring.getattr("DISABLE")?;
+        DISABLE.store(disable.as_ptr(), Ordering::Relaxed);
+        if IS_ANY_DISABLED.swap(false, Ordering::Relaxed) {
+            monitoring.call_method0("restart_events")?;
+        }
         let known = monitoring.getattr("events")?;
         let mut wanted = 0;
         for (name, function, callback) in EVENTS {
@@ -124,13 +134,25 @@ unsafe fn argument(
     count: ffi::Py_ssize_t,
     number: usize,
 ) -> Option<*mut ffi::PyObject> {
-    let is_there = WANTED.load(Ordering::Relaxed) && number < count.unsigned_abs();
+    let is_there = is_wanted() && number < count.unsigned_abs();
     // SAFETY: the array has `count` entries, as the calling convention says.
     is_there.then(|| unsafe { *arguments.add(number) })
 }
 
 #[allow(unsafe_code, reason = "called by CPython")]
 unsafe extern "C" fn begins(
+    own: *mut ffi::PyObject,
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: what CPython passes is handed on.
+    unsafe { thrown(own, arguments, count) };
+    again()
+}
+
+/// A function goes on by an error, which cannot be disabled at its place.
+#[allow(unsafe_code, reason = "called by CPython")]
+unsafe extern "C" fn thrown(
     _own: *mut ffi::PyObject,
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
@@ -145,13 +167,26 @@ unsafe extern "C" fn begins(
 
 #[allow(unsafe_code, reason = "called by CPython")]
 unsafe extern "C" fn ends(
+    own: *mut ffi::PyObject,
+    arguments: *mut *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut ffi::PyObject {
+    // SAFETY: what CPython passes is handed on.
+    unsafe { unwound(own, arguments, count) };
+    again()
+}
+
+/// A function ends by an error, which cannot be disabled at its place.
+#[allow(unsafe_code, reason = "called by CPython")]
+unsafe extern "C" fn unwound(
     _own: *mut ffi::PyObject,
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: Python passes the code object first.
     if let Some(code) = unsafe { argument(arguments, count, 0) } {
-        function_leaves(code);
+        // SAFETY: Python calls with the GIL held.
+        function_leaves(unsafe { Python::assume_attached() }, code);
     }
     none()
 }
@@ -163,7 +198,8 @@ unsafe extern "C" fn calls(
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: the arguments are handed on, and the GIL is held.
-    unsafe { about_call(arguments, count, call_enters) }
+    unsafe { about_call(arguments, count, call_enters) };
+    again()
 }
 
 #[allow(unsafe_code, reason = "called by CPython")]
@@ -173,7 +209,8 @@ unsafe extern "C" fn returns(
     count: ffi::Py_ssize_t,
 ) -> *mut ffi::PyObject {
     // SAFETY: the arguments are handed on, and the GIL is held.
-    unsafe { about_call(arguments, count, call_leaves) }
+    unsafe { about_call(arguments, count, call_leaves) };
+    none()
 }
 
 /// Tells of one end of a call, unless it is that of a Python function.
@@ -182,7 +219,7 @@ unsafe fn about_call(
     arguments: *mut *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     tell: fn(&Bound<'_, PyAny>),
-) -> *mut ffi::PyObject {
+) {
     // SAFETY: Python passes the callable third.
     if let Some(callable) = unsafe { argument(arguments, count, 2) } {
         // SAFETY: Python calls with the GIL held.
@@ -193,13 +230,25 @@ unsafe fn about_call(
             tell(&callable);
         }
     }
-    none()
 }
 
 /// Whether it is a Python function, whose own begin and end are reported; also as a method that is bound.
 fn is_python(callable: &Bound<'_, PyAny>) -> bool {
     let is_function = |object: &Bound<'_, PyAny>| object.is_instance_of::<PyFunction>();
     is_function(callable) || function_of(callable).is_some_and(|function| is_function(&function))
+}
+
+/// What a callback returns that may be called again from the same place, or never more when reports are not wanted.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+fn again() -> *mut ffi::PyObject {
+    let disable = DISABLE.load(Ordering::Relaxed);
+    if is_wanted() || disable.is_null() {
+        return none();
+    }
+    IS_ANY_DISABLED.store(true, Ordering::Relaxed);
+    // SAFETY: the object lives as long as the interpreter; the callers hold the GIL.
+    unsafe { ffi::Py_INCREF(disable) };
+    disable
 }
 
 /// A new reference to `None`, which callbacks return.

@@ -2,13 +2,12 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::atomic::Ordering;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
-use super::{WANTED, call_enters, call_leaves, function_enters, function_leaves};
+use super::{call_enters, call_leaves, function_enters, function_leaves, is_wanted};
 use crate::interrupts::undisturbed;
 use crate::modules::imported;
 
@@ -82,7 +81,7 @@ unsafe extern "C" fn report(
 ) -> c_int {
     // SAFETY: Python calls with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    if !WANTED.load(Ordering::Relaxed) {
+    if !is_wanted() {
         // SAFETY: as above.
         unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
         return 0;
@@ -99,7 +98,7 @@ unsafe extern "C" fn report(
         ffi::PyTrace_RETURN => {
             // SAFETY: as above.
             let code = unsafe { ffi::PyFrame_GetCode(frame) }.cast();
-            function_leaves(code);
+            function_leaves(py, code);
             // SAFETY: it is ours.
             unsafe { ffi::Py_DECREF(code) };
         }

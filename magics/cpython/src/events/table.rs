@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use pyo3::prelude::*;
 
+use super::costs::ReportCosts;
+
 use super::callables::{Callable, Key};
 
 /// How many recent objects are found without a search.
@@ -50,6 +52,12 @@ pub struct Known {
     pub limits: Vec<String>,
     /// The code objects themselves.
     pub objects: Vec<Py<PyAny>>,
+    /// How often Python reported something.
+    pub reports: u64,
+    /// How often it did so in an import, which is one step.
+    pub no_news: u64,
+    /// What such a report costs.
+    pub costs: ReportCosts,
 }
 
 impl Table {
@@ -111,6 +119,9 @@ impl Table {
                 .collect(),
             limits: Vec::new(),
             objects: self.codes.kept,
+            reports: 0,
+            no_news: 0,
+            costs: ReportCosts::default(),
         })
     }
 }

@@ -9,8 +9,10 @@ use crate::column::{Column, Show};
 use crate::report::{Answer, Diagnosis, Report, Severity, Table};
 use crate::row::Row;
 use crate::view::text::is_right;
+use crate::view::tree::Tree;
 use crate::view::{
-    bar, cell, columns, in_one_line, leave_out, printable, rest, shown, shrink, svg, told, tree,
+    bar, cell, columns, first, in_one_line, lead, leave_out, printable, rest, shown, shrink, svg,
+    told, tree,
 };
 
 const STYLE: &str = "\
@@ -34,56 +36,74 @@ const LETTER: f64 = 0.56;
 
 /// The whole report.
 pub fn report(report: &Report) -> String {
+    page(report, &Tree::of(report), usize::MAX, None)
+}
+
+/// The report with no more than so many lines, rows or shapes in each of its parts, and a note about that.
+pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&str>) -> String {
     let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
+    for sentence in first(&lead(report), most) {
+        html += &format!("<p>{}</p>", escape(&printable(sentence)));
+    }
     let open = report.columns.is_empty();
     let (folded, told) = told(report);
-    let mut found: String = told.into_iter().map(|one| diagnosis(one, open)).collect();
+    let told = told.into_iter().take(most);
+    let mut found: String = told.map(|one| diagnosis(one, open, most)).collect();
     if !folded.is_empty() {
-        let all: String = folded.iter().map(|one| diagnosis(one, false)).collect();
+        let all = first(&folded, most).iter();
+        let all: String = all.map(|one| diagnosis(one, false, most)).collect();
         let title = escape(&in_one_line(&folded));
         found += &format!("<details><summary>{title}</summary>{all}</details>");
     }
-    let chart = report.chart.as_ref().map(svg::svg).unwrap_or_default();
+    let chart = report.chart.as_ref();
+    let chart = chart.map(|chart| svg::svg(&chart.reduced(most)));
+    let chart = chart.unwrap_or_default();
     let is_first = report.answer.is_some();
     if let Some(answer) = &report.answer {
-        html += &(self::answer(answer) + &found + &chart);
+        html += &(self::answer(answer, most) + &found + &chart);
     }
     html += &match report.tree {
-        true => tree::html::tree(report),
-        false => table(report.columns, shown(report)),
+        true => tree::html::page(report, tree, most),
+        false => table(report.columns, first(shown(report), most)),
     };
     html.extend(report.bars.iter().map(bar::html));
-    html.extend(report.tables.iter().map(self::folded));
-    html.extend(listing(&report.listing));
+    let tables = report.tables.iter();
+    html.extend(tables.map(|table| self::folded(table, most)));
+    html.extend(listing(first(&report.listing, most)));
     html += if is_first { "" } else { &chart };
-    for sentence in rest(report).iter().chain(&report.summary) {
-        html += &paragraph(&escape(sentence));
+    let said = rest(report).into_iter().chain(note.map(str::to_owned));
+    for sentence in said.chain(first(&report.summary, most).iter().cloned()) {
+        html += &paragraph(&escape(&sentence));
     }
     html += if is_first { "" } else { &found };
-    for limit in &report.limits {
+    for limit in first(&report.limits, most) {
         html += &paragraph(&format!("<b>limit</b> {}", escape(limit)));
     }
     html + "</div>"
 }
 
 /// The answer, with its table open.
-fn answer(answer: &Answer) -> String {
+fn answer(answer: &Answer, most: usize) -> String {
     let mut html = String::new();
-    for sentence in &answer.sentences {
+    for sentence in first(&answer.sentences, most) {
         html += &format!("<p><b>{}</b></p>", escape(&printable(sentence)));
     }
     if let Some(table) = &answer.table {
         html += &paragraph(&escape(&printable(&table.title)));
-        html += &self::table(table.columns, &table.rows);
+        html += &self::table(table.columns, first(&table.rows, most));
     }
     html
 }
 
 /// A further table, which opens by a click or a key.
-fn folded(table: &Table) -> String {
-    let rows = &table.rows[..table.rows.len().min(MOST_FOLDED)];
+fn folded(table: &Table, most: usize) -> String {
+    let rows = first(&table.rows, MOST_FOLDED.min(most));
+    let more = match table.rows.len() - rows.len() {
+        0 => String::new(),
+        more => paragraph(&format!("and {more} more")),
+    };
     format!(
-        "<details><summary>{}</summary>{}</details>",
+        "<details><summary>{}</summary>{}{more}</details>",
         escape(&table.title),
         self::table(table.columns, rows)
     )
@@ -233,7 +253,7 @@ fn paragraph(inner: &str) -> String {
     format!("<p style=\"color:var(--jp-content-font-color2,inherit)\">{inner}</p>")
 }
 
-fn diagnosis(diagnosis: &Diagnosis, open: bool) -> String {
+fn diagnosis(diagnosis: &Diagnosis, open: bool, most: usize) -> String {
     // Mid-tones that stand out on a light and on a dark page.
     let bar = match diagnosis.severity {
         Severity::Info => "#2196f3",
@@ -250,8 +270,7 @@ fn diagnosis(diagnosis: &Diagnosis, open: bool) -> String {
         let open = if open { " open" } else { "" };
         html += &format!("<details{open}><summary>evidence</summary><ul>");
         html.extend(
-            diagnosis
-                .evidence
+            first(&diagnosis.evidence, most)
                 .iter()
                 .map(|line| format!("<li class=\"m\">{}</li>", escape(line))),
         );

@@ -3,9 +3,12 @@
 mod bar;
 pub mod html;
 pub mod json;
+mod notebook;
 pub mod svg;
 pub mod text;
 pub(crate) mod tree;
+
+use std::time::Duration;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -37,15 +40,23 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// All views of a report; the text is so many columns wide.
+    /// All views of a report, however large; the text is so many columns wide.
     pub fn of(report: &Report, width: usize) -> Result<Self, Error> {
         Ok(Self {
             text: plain(report, width),
             html: (!report.as_json && !report.is_markdown).then(|| html::report(report)),
-            markdown: (!report.as_json && report.is_markdown).then(|| report.listing.join("\n")),
-            kind: format!("application/vnd.diaphane.{}+json", report.name),
-            json: to_raw_value(&Envelope(report))?,
+            markdown: Self::markdown(report),
+            kind: Self::kind(report),
+            json: to_raw_value(&Envelope::of(report))?,
         })
+    }
+
+    fn markdown(report: &Report) -> Option<String> {
+        (!report.as_json && report.is_markdown).then(|| report.listing.join("\n"))
+    }
+
+    fn kind(report: &Report) -> String {
+        format!("application/vnd.diaphane.{}+json", report.name)
     }
 }
 
@@ -83,7 +94,7 @@ pub fn plain(report: &Report, width: usize) -> String {
 
 /// A report as JSON that people can read.
 pub fn whole(report: &Report) -> String {
-    let text = serde_json::to_string_pretty(&Envelope(report));
+    let text = serde_json::to_string_pretty(&Envelope::of(report));
     text.unwrap_or_else(|error| {
         format!("diaphane bug: this report cannot be written as JSON: {error}")
     })
@@ -141,7 +152,27 @@ fn shrink(columns: &mut [(usize, usize)], room: usize) {
 
 /// The rows that are shown.
 fn shown(report: &Report) -> &[Row] {
-    &report.rows[..report.rows.len().min(report.shown)]
+    first(&report.rows, report.shown)
+}
+
+/// So many items at most.
+fn first<T>(items: &[T], most: usize) -> &[T] {
+    &items[..items.len().min(most)]
+}
+
+/// What stands above the rows: what the cell took for this, and which part of it the rows cover.
+fn lead(report: &Report) -> Vec<String> {
+    let nanoseconds = |time: Duration| self::time(time.as_nanos() as f64);
+    let cost = report.plain.map(|plain| {
+        format!(
+            "This took {}, with all that it took to record and to report; without, the cell takes about {} (estimated).",
+            nanoseconds(report.took),
+            nanoseconds(plain)
+        )
+    });
+    cost.into_iter()
+        .chain(report.lead.iter().cloned())
+        .collect()
 }
 
 /// What is said about the rows that are not shown.

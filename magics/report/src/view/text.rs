@@ -7,8 +7,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::column::{Column, Show};
 use crate::report::{Answer, Diagnosis, Report, Table};
 use crate::row::Row;
+use crate::view::tree::Tree;
 use crate::view::{
-    bar, cell, columns, in_one_line, leave_out, printable, rest, shown, shrink, told, tree,
+    bar, cell, columns, in_one_line, lead, leave_out, printable, rest, shown, shrink, told, tree,
 };
 
 /// What stands between two columns.
@@ -16,6 +17,11 @@ const GAP: usize = 2;
 
 /// The whole report in at most `width` columns.
 pub fn report(report: &Report, width: usize) -> String {
+    page(report, &Tree::of(report), width)
+}
+
+/// The same with the report's tree.
+pub(super) fn page(report: &Report, tree: &Tree<'_>, width: usize) -> String {
     // A report without a table is its diagnoses, which then stand in full.
     let whole = report.columns.is_empty();
     let (folded, told) = told(report);
@@ -25,13 +31,15 @@ pub fn report(report: &Report, width: usize) -> String {
         let all = format!("{}; --all shows them", in_one_line(&folded));
         found.extend(wrap(&all, "  ", width));
     }
-    let mut lines = Vec::new();
+    let lead = lead(report);
+    let lead = lead.iter().flat_map(|sentence| wrap(sentence, "", width));
+    let mut lines: Vec<String> = lead.collect();
     if let Some(answer) = &report.answer {
         lines.extend(self::answer(answer, width));
         lines.append(&mut found);
     }
     lines.extend(match report.tree {
-        true => tree::text::lines(report, width),
+        true => tree::text::lines(report, tree, width),
         false => table(report.columns, shown(report), width),
     });
     lines.extend(report.bars.iter().flat_map(|one| bar::lines(one, width)));

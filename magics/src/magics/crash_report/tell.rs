@@ -76,7 +76,7 @@ fn told(args: &CrashedProcess) -> Result<String, Error> {
 /// The whole report by MIME type, folded where that can be: the error above has the most of it.
 fn folded(report: &Report) -> Result<Value, Error> {
     const TITLE: &str = "The whole report, with the stacks of all threads";
-    let mut bundle = serde_json::to_value(Bundle::of(report, WIDTH)?)?;
+    let mut bundle = serde_json::to_value(Bundle::for_notebook(report, WIDTH)?)?;
     let html = bundle["text/html"].as_str().unwrap_or_default();
     let html = format!("<details><summary>{TITLE}</summary>{html}</details>");
     bundle["text/html"] = html.into();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::code::Part;
+use super::costs::Costs;
 use super::rows::Writer;
 use super::sums::summary;
 use super::tree::{CallNode, NodeKind, Tree};
@@ -116,16 +117,10 @@ impl Writer<'_, '_> {
     }
 
     /// What is said about the recording.
-    pub(super) fn summary(
-        &self,
-        threads: usize,
-        events: usize,
-        cost: f64,
-        elapsed: u64,
-    ) -> Vec<String> {
+    pub(super) fn summary(&self, threads: usize, costs: &Costs) -> Vec<String> {
         let arguments = self.recorded.arguments.as_ref();
         let uncopied = arguments.and_then(|(arguments, _)| arguments.uncopied());
-        let about = summary(self.recorded, threads, events, cost, elapsed);
+        let about = summary(self.recorded, threads, costs);
         uncopied.into_iter().chain(about).collect()
     }
 }

@@ -7,10 +7,9 @@
 
 mod times;
 
-use std::collections::HashMap;
-
 use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
+use rustc_hash::FxHashMap;
 
 use super::events::calls;
 use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
@@ -31,7 +30,8 @@ pub(super) fn build(log: &Log, only_in_cell: bool, code: &mut impl Code) -> Tree
     let mut builder = Builder {
         code,
         tree: Tree::default(),
-        known: HashMap::new(),
+        addresses: functions::addresses(),
+        known: FxHashMap::default(),
         open: Vec::new(),
         place: None,
         then: None,
@@ -47,7 +47,9 @@ pub(super) fn build(log: &Log, only_in_cell: bool, code: &mut impl Code) -> Tree
 struct Builder<'a, C> {
     code: &'a mut C,
     tree: Tree,
-    known: HashMap<(Option<usize>, NodeKind), usize>,
+    /// Of functions, by their numbers.
+    addresses: Vec<usize>,
+    known: FxHashMap<(Option<usize>, NodeKind), usize>,
     open: Vec<OpenCall>,
     /// Where the interpreter is: the instruction, and the frame of its function.
     place: Option<(usize, usize)>,
@@ -154,7 +156,7 @@ impl<C: Code> Builder<'_, C> {
         if self.open.is_empty() && self.only_in_cell {
             return;
         }
-        let Some(entered) = functions::address_of(event.id) else {
+        let Some(&entered) = self.addresses.get(event.id as usize) else {
             return;
         };
         let caller = self.code.function(event.back);
@@ -384,6 +386,7 @@ impl<C: Code> Builder<'_, C> {
     }
 
     fn finish(mut self) -> Tree {
+        self.tree.set_displays_apart();
         // Children come after their parents.
         for node in (0..self.tree.nodes.len()).rev() {
             let total = self.tree.nodes[node].own + self.tree.nodes[node].total;

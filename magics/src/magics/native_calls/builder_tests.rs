@@ -97,6 +97,7 @@ impl Script {
             tid: 1,
             events: self.0,
             lost: 0,
+            muted: 0,
         };
         build(&log, only_in_cell, &mut Fake)
     }
@@ -227,7 +228,7 @@ fn what_a_call_leaves_to_be_freed_belongs_to_its_place() {
             "      native 1100 1",
             "  place 10 0",
             "    native 1200 1",
-            "  Display 1"
+            "Display 1"
         ]
     );
 }
@@ -306,7 +307,7 @@ fn before_the_cell_and_while_its_value_is_shown_nothing_counts() {
         .leaves();
     assert_eq!(
         shape(&log.tree(true)),
-        ["Cell 1", "  Display 1", "  native 1300 1"]
+        ["Cell 1", "  native 1300 1", "Display 1"]
     );
 }
 

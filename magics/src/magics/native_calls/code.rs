@@ -1,6 +1,7 @@
 //! What addresses mean: the function and the library that they lie in, and what a library is to the reader.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use diaphane_sight::code::instructions::{Flow, decode};
@@ -11,6 +12,7 @@ use diaphane_sight::packages;
 use diaphane_sight::runtimes::families::family;
 use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
 use diaphane_sight::unwind::function_start;
+use rustc_hash::FxHashMap;
 
 use super::record::Recorded;
 use super::tree::{Code, FunctionRole};
@@ -27,6 +29,8 @@ pub(super) enum Part {
     NumPy,
     Blas,
     Runtime,
+    /// Imports, as one step.
+    Imports,
     /// Of another package, or library without one.
     Other(String),
     Unknown,
@@ -40,6 +44,7 @@ impl Part {
             Self::NumPy => "NumPy",
             Self::Blas => "BLAS",
             Self::Runtime => "C library",
+            Self::Imports => "imports",
             Self::Other(name) => name,
             Self::Unknown => "unknown",
         }
@@ -54,6 +59,9 @@ pub(super) struct CodeFunction {
     pub start: usize,
     /// Its library's place in the list.
     pub library: Option<usize>,
+    /// Whether it is a part of Python's evaluation loop, and whether it is the interpreter's way to report.
+    evaluates: bool,
+    reports: bool,
 }
 
 /// What is known of the code of this process at the end of a recording.
@@ -61,10 +69,10 @@ pub(super) struct Codes {
     pub libraries: Vec<Library>,
     /// Names by which functions were asked for.
     names: HashMap<usize, String>,
-    functions: HashMap<usize, Option<CodeFunction>>,
+    functions: FxHashMap<usize, Option<CodeFunction>>,
     /// By a function's start.
-    pub known: HashMap<usize, CodeFunction>,
-    jumps: HashMap<usize, Vec<Option<usize>>>,
+    pub known: FxHashMap<usize, CodeFunction>,
+    jumps: FxHashMap<usize, Vec<Option<usize>>>,
     roles: Vec<FunctionRole>,
     parts: Vec<Part>,
     /// The libraries whose functions are all hooked.
@@ -84,9 +92,9 @@ impl Codes {
                 .position(|library| library.span.contains(own)),
             names: recorded.names.clone(),
             libraries,
-            functions: HashMap::new(),
-            known: HashMap::new(),
-            jumps: HashMap::new(),
+            functions: FxHashMap::default(),
+            known: FxHashMap::default(),
+            jumps: FxHashMap::default(),
             roles,
             parts,
         }
@@ -94,37 +102,16 @@ impl Codes {
 
     /// The function that an address lies in.
     pub fn at(&mut self, address: usize) -> Option<&CodeFunction> {
-        if !self.functions.contains_key(&address) {
-            let function = self.look(address);
+        if let Entry::Vacant(vacant) = self.functions.entry(address) {
+            let function = look(address, &self.libraries, &self.names);
             if let Some(function) = &function {
                 self.known
                     .entry(function.start)
                     .or_insert_with(|| function.clone());
             }
-            self.functions.insert(address, function);
+            vacant.insert(function);
         }
         self.functions.get(&address)?.as_ref()
-    }
-
-    fn look(&self, address: usize) -> Option<CodeFunction> {
-        let place = place(address, &self.libraries)?;
-        let library = &self.libraries[place.library];
-        // Where there is no symbol, the tables for exceptions tell where functions begin.
-        let symbol = place.symbol.map(|symbol| whole(symbol, library));
-        let start = match &symbol {
-            Some(symbol) => symbol.start,
-            None => function_start(&library.image, address).unwrap_or(address),
-        };
-        let name = match (self.names.get(&start), &symbol) {
-            (Some(name), None) => name.clone(),
-            (_, Some(symbol)) => demangle(&symbol.name),
-            (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
-        };
-        Some(CodeFunction {
-            name,
-            start,
-            library: Some(place.library),
-        })
     }
 
     /// The symbol at an address, as the file has it, and its library.
@@ -167,7 +154,7 @@ impl Code for Codes {
 
     fn evaluates(&mut self, function: usize) -> bool {
         let known = self.at(function);
-        known.is_some_and(|known| evaluates(&known.name).is_some())
+        known.is_some_and(|known| known.evaluates)
     }
 
     fn serves(&mut self, library: usize) -> bool {
@@ -176,7 +163,7 @@ impl Code for Codes {
 
     fn reports(&mut self, function: usize) -> bool {
         let known = self.at(function);
-        known.is_some_and(|known| reports(&known.name))
+        known.is_some_and(|known| known.reports)
     }
 
     fn is_covered(&self, library: usize) -> bool {
@@ -199,6 +186,34 @@ impl Code for Codes {
             .copied()
             .unwrap_or(FunctionRole::Function)
     }
+}
+
+/// The function that an address lies in; the names are those by which functions were asked for.
+fn look(
+    address: usize,
+    libraries: &[Library],
+    names: &HashMap<usize, String>,
+) -> Option<CodeFunction> {
+    let place = place(address, libraries)?;
+    let library = &libraries[place.library];
+    // Where there is no symbol, the tables for exceptions tell where functions begin.
+    let symbol = place.symbol.map(|symbol| whole(symbol, library));
+    let start = match &symbol {
+        Some(symbol) => symbol.start,
+        None => function_start(&library.image, address).unwrap_or(address),
+    };
+    let name = match (names.get(&start), &symbol) {
+        (Some(name), None) => name.clone(),
+        (_, Some(symbol)) => demangle(&symbol.name),
+        (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
+    };
+    Some(CodeFunction {
+        evaluates: evaluates(&name).is_some(),
+        reports: reports(&name),
+        name,
+        start,
+        library: Some(place.library),
+    })
 }
 
 /// The function that a rarely used part belongs to, which compilers move away under a name of its own.

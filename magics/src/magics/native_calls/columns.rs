@@ -31,7 +31,7 @@ const FIELDS: &[Field] = &[
 
 #[rustfmt::skip]
 const FACTS: &[Field] = &[
-    Field::new("overhead", Show::Object, "events, lost events, event_ns and cost_ns (the measured cost of one and of all), elapsed_ns, hooks, on_ns and off_ns (how long it took to place and to remove them), pause_ns (with --deep: the longest time for which the other threads were stopped)", "the clock"),
+    Field::new("overhead", Show::Object, "events, lost events, muted ones (of imports), event_ns (the measured cost of a hook), reports and report_ns (how often Python reported, and the measured cost), cost_ns (of all that), elapsed_ns, covered_ns (of which the tree tells), hooks, on_ns and off_ns (how long it took to place and to remove them), pause_ns (with --deep: the longest time for which the other threads were stopped)", "the clock"),
 ];
 
 /// Below the tree.

@@ -1,8 +1,10 @@
 //! What the nodes of a tree are called.
 
+use std::rc::Rc;
+
 use super::code::Part;
 use super::rows::Writer;
-use super::tree::{CallNode, NodeKind};
+use super::tree::NodeKind;
 use crate::error::Error;
 use crate::python::ipython::source_line;
 
@@ -16,7 +18,17 @@ pub(super) struct Label {
 }
 
 impl Writer<'_, '_> {
-    pub(super) fn label(&mut self, node: &CallNode) -> Result<Label, Error> {
+    /// What nodes of a kind are called.
+    pub(super) fn label(&mut self, kind: NodeKind) -> Result<Rc<Label>, Error> {
+        if let Some(known) = self.labels.get(&kind) {
+            return Ok(Rc::clone(known));
+        }
+        let label = Rc::new(self.find_label(kind)?);
+        self.labels.insert(kind, Rc::clone(&label));
+        Ok(label)
+    }
+
+    fn find_label(&mut self, kind: NodeKind) -> Result<Label, Error> {
         let py = self.user.py;
         let known = &self.recorded.known;
         let python = |func: String, via, place| Label {
@@ -26,10 +38,14 @@ impl Writer<'_, '_> {
             place,
             part: Part::Python,
         };
-        Ok(match node.kind {
+        Ok(match kind {
             NodeKind::Report => python("Python's reports".into(), "python", None),
             NodeKind::Cell => python("the cell".into(), "python", None),
             NodeKind::Display => python("show the last value".into(), "python", None),
+            NodeKind::Python(_) if self.recorded.is_import(kind) => Label {
+                part: Part::Imports,
+                ..python("imports".into(), "python", None)
+            },
             NodeKind::Python(number) => {
                 let code = &known.codes[number];
                 let (place, _) = source_line(py, &code.file, code.line)?;
@@ -56,7 +72,7 @@ impl Writer<'_, '_> {
                     Some(function) => (function.name, function.library),
                     None => (format!("{address:#x}"), None),
                 };
-                let via = match node.kind {
+                let via = match kind {
                     NodeKind::Caller(_) => "caller",
                     _ if self.recorded.is_loop(address) => "ufunc loop",
                     _ => "call",

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::Library;
+use diaphane_trace::event::Event;
 use diaphane_trace::inline_hooks;
-use diaphane_trace::recorder::{self, Ahead, CallRecording, RecorderPlan, RecorderRefused};
+use diaphane_trace::recorder::{
+    self, Ahead, CallRecording, EventAllowance, RecorderPlan, RecorderRefused,
+};
 use pyo3::prelude::*;
 use regex::Regex;
 
@@ -39,8 +42,23 @@ pub(super) struct RecordOptions {
     pub libraries: Option<Regex>,
     /// Whether arguments are kept.
     pub arguments: bool,
-    /// How many events each thread may write.
-    pub capacity: usize,
+    /// How many events each thread may write, if the user says so.
+    pub capacity: Option<usize>,
+    /// Whether an import is one step.
+    pub fold_imports: bool,
+}
+
+impl RecordOptions {
+    /// How many events there may be. To write one and to make a tree of it takes some hundred nanoseconds, and a cell
+    /// shall take no more than twice its time, or below --deep five times.
+    fn allowance(&self) -> Option<EventAllowance> {
+        let allowance = EventAllowance {
+            at_least: 500_000,
+            per_ms: if self.deep { 3000 } else { 1500 },
+            at_most: 4_000_000,
+        };
+        self.capacity.is_none().then_some(allowance)
+    }
 }
 
 /// What was recorded of a cell.
@@ -63,6 +81,8 @@ pub(super) struct Recorded {
     pub held: Vec<Diagnosis>,
     /// What could not be seen, in words.
     pub limits: Vec<String>,
+    /// Whether an import is one step.
+    pub fold_imports: bool,
     /// How long it took to place the hooks, and to remove them.
     pub on: Duration,
     pub off: Duration,
@@ -110,9 +130,10 @@ pub(super) fn record(
     let covered = covered(prepared.as_ref(), applied.as_ref());
     let hook_plan = HookPlan::install(user, wanted(&covered, &how))?;
     let hook_plan = Arc::new(Mutex::new(hook_plan));
-    let mut events = PythonEvents::begin(py, &body.file, after_load(user, &hook_plan))?;
+    let after_load = after_load(user, &hook_plan);
+    let mut events = PythonEvents::begin(py, &body.file, how.fold_imports, after_load)?;
     let on = started.elapsed();
-    let (outcome, held, took) = run(body);
+    let (outcome, held, took) = run(body, how.allowance());
     let ended = Instant::now();
     events.stop(py);
     let stopped = watch.as_mut().map(ArgumentWatch::stop);
@@ -146,6 +167,7 @@ pub(super) fn record(
         covered,
         held,
         limits,
+        fold_imports: how.fold_imports,
         on,
         off,
         took,
@@ -156,15 +178,19 @@ pub(super) fn record(
 /// What the recorder is to keep.
 fn plan(py: Python<'_>, how: &RecordOptions) -> RecorderPlan {
     RecorderPlan {
-        capacity: how.capacity,
+        capacity: how.capacity.unwrap_or(usize::MAX / size_of::<Event>()),
         place: place(py),
         words: how.arguments,
     }
 }
 
-/// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready.
-fn run(body: &Body<'_, '_>) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
-    let ahead = Ahead::begin();
+/// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready and no more than enough is
+/// recorded.
+fn run(
+    body: &Body<'_, '_>,
+    allowance: Option<EventAllowance>,
+) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
+    let ahead = Ahead::begin(allowance);
     let gil = GilWatch::begin();
     let started = Instant::now();
     let outcome = body.run();

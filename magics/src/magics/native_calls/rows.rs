@@ -1,10 +1,12 @@
 //! Turns trees into a report: rows, tables by function and by library, the division of time, and what was not seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::tasks;
 use diaphane_trace::event::Log;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,7 +14,10 @@ use super::NativeCallsArgs;
 use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
+use super::costs::{Costs, coverage};
+use super::labels::Label;
 use super::record::Recorded;
+use super::sums::Sum;
 use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
 use crate::magic::User;
@@ -22,6 +27,8 @@ use diaphane_report::{Report, fields, rows};
 
 /// Calls below so many others have no row of their own, unless `--depth` asks for them: what recurses has no end.
 pub(super) const DEEPEST: usize = 1000;
+/// No more places of a thread's tree have a row.
+pub(super) const MOST_ROWS: usize = 5000;
 /// Callers that took less than this part of their parent's time stand together on one row.
 const SMALL: u64 = 20;
 
@@ -74,9 +81,10 @@ pub(super) fn report(
         depth: args.depth.unwrap_or(DEEPEST),
         limit: args.limit,
         is_cut: false,
+        left_out: 0,
         rows: Vec::new(),
-        functions: BTreeMap::new(),
-        parts: BTreeMap::new(),
+        labels: FxHashMap::default(),
+        kinds: FxHashMap::default(),
     };
     for (log, tree) in &trees {
         writer.thread(log, tree, log.tid == own)?;
@@ -98,13 +106,6 @@ fn roles(known: &Known, cell: &str) -> Vec<FunctionRole> {
     known.codes.iter().map(role).collect()
 }
 
-/// What is known of one function, over all places and threads.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Sum {
-    pub calls: u64,
-    pub own: u64,
-}
-
 /// What gets a row.
 enum RowSource {
     /// A node.
@@ -120,14 +121,16 @@ pub(super) struct Writer<'a, 'py> {
     pub codes: Codes,
     pub all: bool,
     pub depth: usize,
-    /// How many events each thread may write.
-    pub limit: usize,
+    /// How many events each thread may write, if the user says so.
+    pub limit: Option<usize>,
     /// Whether there is something below those.
     pub is_cut: bool,
+    /// How many nodes have no rows, since they took less than others.
+    pub left_out: usize,
     pub rows: Vec<CallRow>,
-    /// By name and library.
-    pub functions: BTreeMap<(String, String), Sum>,
-    pub parts: BTreeMap<Part, u64>,
+    /// What nodes are called; many are of one kind.
+    pub labels: FxHashMap<NodeKind, Rc<Label>>,
+    pub kinds: FxHashMap<NodeKind, Sum>,
 }
 
 impl Writer<'_, '_> {
@@ -154,10 +157,23 @@ impl Writer<'_, '_> {
                 told: Told::default(),
             });
         }
+        // Who says how deep the rows shall go wants them all.
+        let most = if self.depth == DEEPEST {
+            MOST_ROWS
+        } else {
+            usize::MAX
+        };
+        let have_rows = tree.heaviest(most);
+        self.left_out += have_rows.iter().filter(|has_row| !**has_row).count();
         for (index, node) in tree.nodes.iter().enumerate() {
-            self.count(node)?;
-            if node.parent.is_none() {
-                self.tree(log, tree, index, parent, usize::from(!is_own))?;
+            self.count(node);
+            if node.parent.is_none() && have_rows[index] {
+                let thread = ThreadTree {
+                    log,
+                    tree,
+                    have_rows: &have_rows,
+                };
+                self.tree(&thread, index, parent, usize::from(!is_own))?;
             }
         }
         Ok(())
@@ -167,8 +183,7 @@ impl Writer<'_, '_> {
     /// the stack.
     fn tree(
         &mut self,
-        log: &Log,
-        tree: &Tree,
+        thread: &ThreadTree<'_>,
         root: usize,
         parent: Option<usize>,
         depth: usize,
@@ -181,9 +196,9 @@ impl Writer<'_, '_> {
             }
             let id = self.rows.len();
             let below = match step {
-                RowSource::One(index) => self.node(log, tree, index, parent, depth)?,
+                RowSource::One(index) => self.node(thread, index, parent, depth)?,
                 RowSource::Together(library, members) => {
-                    self.together(log, tree, parent, depth, library, &members)?;
+                    self.together(thread, parent, depth, library, &members)?;
                     Vec::new()
                 }
             };
@@ -196,15 +211,16 @@ impl Writer<'_, '_> {
     /// The row of one call; gives what stands below it, in order.
     fn node(
         &mut self,
-        log: &Log,
-        tree: &Tree,
+        thread: &ThreadTree<'_>,
         index: usize,
         parent: Option<usize>,
         depth: usize,
     ) -> Result<Vec<RowSource>, Error> {
+        let tree = thread.tree;
         let node = &tree.nodes[index];
-        let label = self.label(node)?;
-        let (helpers, children) = self.divide(tree, node)?;
+        let label = self.label(node.kind)?;
+        let (helpers, mut children) = self.divide(tree, node)?;
+        children.retain(|&child| thread.have_rows[child]);
         let is_counted = matches!(
             node.kind,
             NodeKind::Python(_) | NodeKind::Callable(_) | NodeKind::Native(_)
@@ -213,16 +229,16 @@ impl Writer<'_, '_> {
             id: self.rows.len(),
             parent,
             depth,
-            func: label.func,
-            lib: label.lib,
+            func: label.func.clone(),
+            lib: label.lib.clone(),
             via: label.via,
-            place: label.place,
+            place: label.place.clone(),
             calls: is_counted.then_some(node.calls),
             total_ns: Some(self.nanoseconds(node.total)),
             self_ns: Some(self.nanoseconds(node.own)),
-            thread: log.tid,
+            thread: thread.log.tid,
             helpers,
-            told: self.told(log, node),
+            told: self.told(thread.log, node),
         });
         let (single, together) = self.gather(tree, node, children);
         let single = single.into_iter().map(RowSource::One);
@@ -255,22 +271,23 @@ impl Writer<'_, '_> {
             }
         }
         together.retain(|_, members| members.len() > 1);
-        let is_single = |child: &usize| !together.values().flatten().any(|one| one == child);
+        let gathered: HashSet<usize> = together.values().flatten().copied().collect();
+        let is_single = |child: &usize| !gathered.contains(child);
         (children.into_iter().filter(is_single).collect(), together)
     }
 
     fn together(
         &mut self,
-        log: &Log,
-        tree: &Tree,
+        thread: &ThreadTree<'_>,
         parent: Option<usize>,
         depth: usize,
         library: Option<usize>,
         members: &[usize],
     ) -> Result<(), Error> {
+        let tree = thread.tree;
         let mut names = Vec::new();
         for &member in members {
-            names.push(self.label(&tree.nodes[member])?.func);
+            names.push(self.label(tree.nodes[member].kind)?.func.clone());
         }
         let total = members.iter().map(|&member| tree.nodes[member].total).sum();
         let lib = library.map(|library| self.codes.short(library));
@@ -285,7 +302,7 @@ impl Writer<'_, '_> {
             calls: None,
             total_ns: Some(self.nanoseconds(total)),
             self_ns: None,
-            thread: log.tid,
+            thread: thread.log.tid,
             helpers: Some(names.join(", ")),
             told: Told::default(),
         });
@@ -314,14 +331,14 @@ impl Writer<'_, '_> {
         let mut helpers: Vec<(String, u64)> = Vec::new();
         for &child in &node.children {
             let one = &tree.nodes[child];
-            let label = self.label(one)?;
             if !self.serves(one) {
                 shown.push(child);
                 continue;
             }
+            let label = self.label(one.kind)?;
             match helpers.iter_mut().find(|(name, _)| *name == label.func) {
                 Some((_, calls)) => *calls += one.calls,
-                None => helpers.push((label.func, one.calls)),
+                None => helpers.push((label.func.clone(), one.calls)),
             }
         }
         helpers.sort_by_key(|(_, calls)| std::cmp::Reverse(*calls));
@@ -339,46 +356,43 @@ impl Writer<'_, '_> {
         self.recorded.recording.scale.nanoseconds(ticks)
     }
 
-    fn report(self, trees: &[(&Log, Tree)]) -> Result<Report, Error> {
+    fn report(mut self, trees: &[(&Log, Tree)]) -> Result<Report, Error> {
         let recorded = self.recorded;
         let recording = &recorded.recording;
-        let events: usize = recording.logs.iter().map(|log| log.events.len()).sum();
-        let lost: u64 = recording.logs.iter().map(|log| log.lost).sum();
-        let elapsed = recorded.took.as_nanos() as u64;
-        let cost = events as f64 * recording.event_ns;
-        let overhead = json!({
-            "events": events,
-            "lost": lost,
-            "event_ns": recording.event_ns,
-            "cost_ns": cost.round() as u64,
-            "elapsed_ns": elapsed,
-            "hooks": recorded.calls + recorded.loops + recorded.deep.as_ref().map_or(0, |deep| deep.hooked),
-            "on_ns": recorded.on.as_nanos() as u64,
-            "off_ns": recorded.off.as_nanos() as u64,
-            "pause_ns": recorded.deep.as_ref().map(|deep| deep.pauses.map(|pause| pause.as_nanos() as u64).iter().max().copied()),
-        });
+        let costs = Costs::of(recorded);
         let mut limits = recorded.limits.clone();
         let full = recording.logs.iter().filter(|log| log.lost > 0);
         limits.extend(full.map(|log| self.full(log)));
         limits.extend(self.too_deep());
+        limits.extend(self.too_many());
         if recording.left_out > 0 {
             limits.push(format!(
                 "{} threads could not take part",
                 recording.left_out
             ));
         }
+        let sums = self.sums()?;
         Ok(Report {
             name: "native_calls",
             columns: super::columns::COLUMNS,
-            tables: self.tables()?,
-            bars: self.bar().into_iter().collect(),
+            plain: Some(costs.plain(recorded)),
+            lead: coverage(recorded, &costs, trees),
+            tables: sums.tables()?,
+            bars: sums.bar().into_iter().collect(),
             diagnoses: self.findings(trees)?,
-            summary: self.summary(trees.len(), events, cost, elapsed),
-            facts: fields(json!({ "overhead": overhead }))?,
+            summary: self.summary(trees.len(), &costs),
+            facts: fields(json!({ "overhead": costs.fact(recorded) }))?,
             rows: rows(self.rows)?,
             tree: true,
             limits,
             ..Report::default()
         })
     }
+}
+
+/// The tree of a thread, and which of its nodes have rows.
+struct ThreadTree<'a> {
+    log: &'a Log,
+    tree: &'a Tree,
+    have_rows: &'a [bool],
 }

@@ -1,5 +1,8 @@
 //! The tree of a thread: who called whom, how often, for how long; and what its builder asks about code.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum NodeKind {
@@ -65,6 +68,40 @@ pub(super) struct Tree {
     pub nodes: Vec<CallNode>,
     /// How many events were looked at.
     pub events: usize,
+}
+
+impl Tree {
+    /// Showing the last value is the shell's, and no part of what the cell takes.
+    pub fn set_displays_apart(&mut self) {
+        let nodes = &mut self.nodes;
+        for node in 0..nodes.len() {
+            if nodes[node].kind == NodeKind::Display
+                && let Some(parent) = nodes[node].parent.take()
+            {
+                nodes[parent].children.retain(|&child| child != node);
+            }
+        }
+    }
+
+    /// Marks so many nodes, those that took longest and are reached through others that did.
+    pub fn heaviest(&self, most: usize) -> Vec<bool> {
+        if self.nodes.len() <= most {
+            return vec![true; self.nodes.len()];
+        }
+        let mut marked = vec![false; self.nodes.len()];
+        // Of equal ones the earlier comes first.
+        let key = |node: usize| (self.nodes[node].total, Reverse(node));
+        let roots = (0..self.nodes.len()).filter(|&node| self.nodes[node].parent.is_none());
+        let mut open: BinaryHeap<_> = roots.map(key).collect();
+        for _ in 0..most {
+            let Some((_, Reverse(node))) = open.pop() else {
+                break;
+            };
+            marked[node] = true;
+            open.extend(self.nodes[node].children.iter().map(|&child| key(child)));
+        }
+        marked
+    }
 }
 
 /// What the builder asks about code.

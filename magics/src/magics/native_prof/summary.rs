@@ -119,6 +119,11 @@ pub(super) fn report(
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
+        plain: Some(
+            spent
+                .elapsed
+                .saturating_sub(Duration::from_nanos(profile.totals.handler_ns)),
+        ),
         summary: summary(settings, profile, spent),
         answer: Some(answer::answer(profile, &lines, &diagnoses)?),
         diagnoses,

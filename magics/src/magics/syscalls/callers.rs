@@ -24,6 +24,8 @@ const KEPT: [u16; 6] = [3, 6, 12, 13, 14, 15];
 pub(super) struct Maker {
     pub library: Option<String>,
     pub function: Option<String>,
+    /// Whether it is the kernel itself, which shows what the cell prints.
+    pub is_kernel: bool,
 }
 
 /// Finds makers.
@@ -110,7 +112,10 @@ fn taken_along(call: &Call) -> Option<usize> {
 fn maker(address: usize, libraries: &[Library]) -> Maker {
     let place = symbols::place(address, libraries);
     let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
+    let own = maker as *const () as usize;
+    let library = place.as_ref().map(|place| &libraries[place.library]);
     Maker {
+        is_kernel: library.is_some_and(|library| library.span.contains(own)),
         library: place
             .as_ref()
             .map(|place| libraries[place.library].name.clone()),

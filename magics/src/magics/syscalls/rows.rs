@@ -42,7 +42,9 @@ pub(super) struct CallGroup {
 /// Each call as a row.
 pub(super) fn each(seen: &[SeenCall<'_>]) -> Vec<Each> {
     let row = |seen: &SeenCall<'_>| {
-        let Maker { library, function } = (*seen.maker).clone();
+        let Maker {
+            library, function, ..
+        } = (*seen.maker).clone();
         Each {
             index: seen.index,
             began_ns: seen.call.began_ns,
@@ -88,12 +90,12 @@ impl GroupKey {
     }
 }
 
-/// Calls that are alike, the most time first.
+/// Calls that are alike, the most time first; those of the kernel are no one's of the cell.
 pub(super) fn grouped(by: By, seen: &[SeenCall<'_>]) -> Vec<CallGroup> {
     let mut groups: HashMap<GroupKey, Vec<&SeenCall<'_>>> = HashMap::new();
     for one in seen
         .iter()
-        .filter(|one| by != By::Path || path_of(one.call).is_some())
+        .filter(|one| !one.maker.is_kernel && (by != By::Path || path_of(one.call).is_some()))
     {
         groups.entry(GroupKey::of(by, one)).or_default().push(one);
     }

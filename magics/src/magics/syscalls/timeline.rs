@@ -13,12 +13,8 @@ pub(super) fn summary(
     opens: &[OpenedFile],
     creations: &[Creation],
 ) -> Vec<String> {
-    let total: u64 = seen.iter().filter_map(|one| one.call.took_ns).sum();
-    let calls = match recording.calls.len() {
-        0 => "no system call".to_owned(),
-        1 => "1 system call".to_owned(),
-        count => format!("{count} system calls"),
-    };
+    let (own, others): (Vec<_>, Vec<_>) = seen.iter().partition(|one| one.maker.is_kernel);
+    let calls = counted(recording.calls.len());
     let shown = if seen.len() == recording.calls.len() {
         String::new()
     } else {
@@ -27,9 +23,36 @@ pub(super) fn summary(
     let times = format!(
         "{calls} in {}{shown}, {} in Linux",
         time(recording.elapsed_ns as f64),
-        time(total as f64)
+        taken(&others)
     );
-    vec![times, files(opens), started(recording, seen, creations)]
+    let kernel = (!own.is_empty()).then(|| {
+        format!(
+            "{} of them, {} in Linux, made the kernel itself, to show what the cell prints; they are in no row but those of --list",
+            own.len(),
+            taken(&own)
+        )
+    });
+    let mut said = vec![times];
+    said.extend(kernel);
+    said.extend([files(opens), started(recording, seen, creations)]);
+    said
+}
+
+fn counted(calls: usize) -> String {
+    match calls {
+        0 => "no system call".to_owned(),
+        1 => "1 system call".to_owned(),
+        count => format!("{count} system calls"),
+    }
+}
+
+/// How long calls took, as far as that is known.
+fn taken(calls: &[&SeenCall<'_>]) -> String {
+    let times: Vec<u64> = calls.iter().filter_map(|one| one.call.took_ns).collect();
+    match times.is_empty() && !calls.is_empty() {
+        true => "an unknown time".to_owned(),
+        false => time(times.iter().sum::<u64>() as f64),
+    }
 }
 
 fn files(opens: &[OpenedFile]) -> String {

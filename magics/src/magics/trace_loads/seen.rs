@@ -1,7 +1,11 @@
 //! The system calls of the cell, as far as they open files or start processes.
 
+use std::time::Duration;
+
 use diaphane_sight::linker::libraries::LibraryKind;
-use diaphane_trace::syscalls::{Call, RunningSyscalls, SyscallPlan, SyscallRecording, begin};
+use diaphane_trace::syscalls::{
+    Call, RunningSyscalls, SyscallPlan, SyscallRecording, begin, call_ns,
+};
 use syscalls::Sysno;
 
 use super::opens::{OpenAttempt, Source};
@@ -11,8 +15,8 @@ use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 /// The bytes of each thread's log; memory is taken as it is written.
 const ROOM: usize = 256 << 20;
 
-/// The system calls, seen while the cell runs.
-pub(super) struct Seeing(RunningSyscalls);
+/// The system calls, seen while the cell runs, and what one of them costs more.
+pub(super) struct Seeing(RunningSyscalls, Option<f64>);
 
 /// What was seen.
 pub(super) struct SeenEvents(SyscallRecording);
@@ -33,11 +37,15 @@ impl Seeing {
             stacks: false,
             callback: None,
         };
-        begin(plan).ok().map(Self)
+        let call_ns = call_ns(plan);
+        begin(plan).ok().map(|running| Self(running, call_ns))
     }
 
     pub fn end(self) -> SeenEvents {
-        SeenEvents(self.0.end())
+        SeenEvents(SyscallRecording {
+            call_ns: self.1,
+            ..self.0.end()
+        })
     }
 }
 
@@ -87,6 +95,11 @@ impl SeenEvents {
             }
         }
         opens
+    }
+
+    /// What the cell would have taken without this, on the thread that asks.
+    pub fn plain(&self, elapsed: Duration) -> Option<Duration> {
+        self.0.plain(elapsed, nix::unistd::gettid().as_raw())
     }
 
     /// How many processes and how many threads were started, but for those that children started.

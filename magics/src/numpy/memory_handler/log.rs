@@ -85,6 +85,8 @@ pub(crate) struct Log {
     current: usize,
     /// The most bytes that were alive at one time.
     pub peak: usize,
+    /// How long it took to take note of all that.
+    pub spent: Duration,
 }
 
 impl Log {
@@ -105,6 +107,7 @@ impl Log {
             largest: 0,
             current: 0,
             peak: 0,
+            spent: Duration::ZERO,
         }
     }
 
@@ -138,6 +141,12 @@ impl Log {
 
     /// A buffer is freed, or became another one.
     pub fn death(&mut self, address: usize) {
+        let began = Instant::now();
+        self.gone(address);
+        self.spent += began.elapsed();
+    }
+
+    fn gone(&mut self, address: usize) {
         let Some(gone) = self.alive.remove(&address) else {
             return;
         };

@@ -33,6 +33,8 @@ pub struct Ready {
     pub(super) patches: Vec<EntryPatch>,
     /// The executable segments.
     pub(super) code: Vec<Span>,
+    /// Whether memory was as the file everywhere before the first jump.
+    pub(super) is_as_in_file: bool,
     /// By this the linker knows it.
     pub(super) linker_name: CString,
     /// How far it lies from the addresses in its file.
@@ -70,6 +72,16 @@ impl Ready {
     #[must_use]
     pub fn hooked(&self) -> usize {
         self.patches.len()
+    }
+
+    /// How many bytes of code the system copies so that jumps can be written there.
+    pub(super) fn copied(&self) -> usize {
+        let page = rustix::param::page_size();
+        // Patches are ordered by their addresses.
+        let pages = self
+            .patches
+            .chunk_by(|one, next| one.at / page == next.at / page);
+        pages.count() * page
     }
 
     /// Whether one of the names is its own.
@@ -116,6 +128,7 @@ impl Ready {
                 .iter()
                 .map(|segment| pages(segment.span))
                 .collect(),
+            is_as_in_file: text.changed.is_empty(),
             linker_name: CString::new(library.linker_name.clone()).map_err(|_| Unfit::File)?,
             bias: library.image.bias(),
             needed: library.image.needed.clone(),

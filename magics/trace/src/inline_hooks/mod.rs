@@ -286,6 +286,7 @@ fn undo(timeout: Duration) -> Result<Duration, InlineHooksRefused> {
     });
     if done.is_ok() {
         let _ = text_patching::close(list);
+        text_patching::give_back(list);
     }
     done.map(|((), pause)| pause)
 }

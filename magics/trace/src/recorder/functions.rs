@@ -34,3 +34,11 @@ pub fn address_of(number: u32) -> Option<usize> {
     let known = KNOWN.lock();
     known.as_ref()?.addresses.get(number as usize).copied()
 }
+
+/// The addresses of all functions, by their numbers.
+pub fn addresses() -> Vec<usize> {
+    let known = KNOWN.lock();
+    known
+        .as_ref()
+        .map_or_else(Vec::new, |known| known.addresses.clone())
+}

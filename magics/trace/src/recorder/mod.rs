@@ -21,7 +21,7 @@ use crate::event::{Event, Log, kind};
 use asm::SavedRegisters;
 use writer::{ACTIVE, CAPACITY, LEFT_OUT, PLACE, Writer, collect, free_ended};
 
-pub use ahead::Ahead;
+pub use ahead::{Ahead, EventAllowance};
 pub use asm::{common, common_by_choice, common_with_words};
 
 /// How a recording is to be made.
@@ -64,8 +64,14 @@ pub struct CallRecording {
     pub started: u64,
     /// When it ended, in ticks.
     pub ended: u64,
+    /// When it was paused for the rest of its time, in ticks.
+    pub paused: Option<u64>,
     /// What one event costs, as measured here.
     pub event_ns: f64,
+    /// What one costs that is counted only.
+    pub counted_ns: f64,
+    /// What a hook costs while the recording is paused.
+    pub paused_ns: f64,
     /// How many threads could not take part.
     pub left_out: u64,
 }
@@ -84,19 +90,33 @@ pub enum RecorderRefused {
 pub struct RunningRecorder {
     generation: u64,
     began: Moment,
+    costs: EventCosts,
+}
+
+/// The fewest nanoseconds that an event was seen to take, one that is counted only, and a hook that has nothing to do.
+#[derive(Debug, Clone, Copy)]
+struct EventCosts {
     event_ns: f64,
+    counted_ns: f64,
+    paused_ns: f64,
 }
 
 static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+/// The recording that has begun and not ended, also while it is paused; 0 if there is none.
+static HELD: AtomicU64 = AtomicU64::new(0);
+/// When it was paused; 0 if it is not.
+static PAUSED: AtomicU64 = AtomicU64::new(0);
 
 /// Begins.
 pub fn begin(plan: RecorderPlan) -> Result<RunningRecorder, RecorderRefused> {
     let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
-    let free = ACTIVE.compare_exchange(0, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
+    let free = HELD.compare_exchange(0, generation, Ordering::AcqRel, Ordering::Relaxed);
     free.map_err(|_| RecorderRefused::Busy)?;
+    ACTIVE.store(u64::MAX, Ordering::Release);
+    PAUSED.store(0, Ordering::Relaxed);
     budget::open();
     free_ended();
-    let event_ns = *EVENT_NS.get_or_init(|| cost(u64::MAX));
+    let costs = *COSTS.get_or_init(|| costs(u64::MAX));
     CAPACITY.store(plan.capacity, Ordering::Relaxed);
     LEFT_OUT.store(0, Ordering::Relaxed);
     let place = plan.place.unwrap_or_default();
@@ -120,7 +140,7 @@ pub fn begin(plan: RecorderPlan) -> Result<RunningRecorder, RecorderRefused> {
     Ok(RunningRecorder {
         generation,
         began,
-        event_ns,
+        costs,
     })
 }
 
@@ -134,7 +154,10 @@ impl RunningRecorder {
             scale: Scale::between(self.began, ended),
             started: self.began.ticks,
             ended: ended.ticks,
-            event_ns: self.event_ns,
+            paused: Some(PAUSED.load(Ordering::Relaxed)).filter(|&paused| paused != 0),
+            event_ns: self.costs.event_ns,
+            counted_ns: self.costs.counted_ns,
+            paused_ns: self.costs.paused_ns,
             left_out: LEFT_OUT.load(Ordering::Relaxed),
         }
     }
@@ -149,11 +172,43 @@ impl Drop for RunningRecorder {
 fn stop(generation: u64) {
     // Another one may run already, if this one was stopped by a fork.
     let _ = ACTIVE.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed);
+    let _ = HELD.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed);
+}
+
+/// Has the hooks of the recording that runs do nothing for the rest of its time: it has enough.
+fn pause() {
+    let generation = ACTIVE.load(Ordering::Acquire);
+    let held = HELD.load(Ordering::Relaxed);
+    if generation != 0 && generation == held {
+        PAUSED.store(crate::clock::ticks(), Ordering::Relaxed);
+        let _ = ACTIVE.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// Has the events of the calling thread counted only, until `unmute`: what it does is no part of the answer.
+pub fn mute() {
+    if let Some(writer) = Writer::mine() {
+        writer.mute();
+    }
+}
+
+/// Has them written again.
+pub fn unmute() {
+    if let Some(writer) = Writer::mine() {
+        writer.unmute();
+    }
+}
+
+/// The number of the recording that runs, by which it can be told from later ones; 0 if nothing is recorded.
+#[must_use]
+pub fn running() -> u64 {
+    ACTIVE.load(Ordering::Relaxed)
 }
 
 /// Ends the recording of a child process, which inherited it by a fork. Takes no lock and allocates nothing.
 pub fn forget_after_fork() {
     ACTIVE.store(0, Ordering::Release);
+    HELD.store(0, Ordering::Release);
 }
 
 /// Whether something is recorded.
@@ -267,29 +322,40 @@ impl SavedRegisters {
     }
 }
 
-/// The fewest nanoseconds that an event was seen to take.
-static EVENT_NS: ForkOnce<f64> = ForkOnce::new();
+static COSTS: ForkOnce<EventCosts> = ForkOnce::new();
 
 /// Runs the recorder on this thread alone, in a recording of a number that no other has.
-fn cost(generation: u64) -> f64 {
+fn costs(generation: u64) -> EventCosts {
     const ROUNDS: usize = 4000;
     CAPACITY.store(2 * ROUNDS, Ordering::Relaxed);
     PLACE.tid.store(0, Ordering::Relaxed);
     ACTIVE.store(generation, Ordering::Release);
-    let nanoseconds = (0..5).map(|_| {
-        let Some(writer) = Writer::mine() else {
-            return f64::NAN;
-        };
-        writer.restart();
-        let from = std::time::Instant::now();
-        asm::call_often(ROUNDS);
-        from.elapsed().as_nanos() as f64 / ROUNDS as f64
-    });
-    let least = nanoseconds.fold(f64::NAN, f64::min);
-    if let Some(writer) = Writer::mine() {
-        writer.restart();
+    let restart = || {
+        if let Some(writer) = Writer::mine() {
+            writer.restart();
+        }
+    };
+    let least = |before: &dyn Fn()| {
+        let nanoseconds = (0..5).map(|_| {
+            before();
+            let from = std::time::Instant::now();
+            asm::call_often(ROUNDS);
+            from.elapsed().as_nanos() as f64 / ROUNDS as f64
+        });
+        nanoseconds.fold(f64::NAN, f64::min)
+    };
+    let event_ns = least(&restart);
+    mute();
+    let counted_ns = least(&|| {});
+    unmute();
+    restart();
+    ACTIVE.store(0, Ordering::Release);
+    let paused_ns = least(&|| {});
+    EventCosts {
+        event_ns,
+        counted_ns,
+        paused_ns,
     }
-    least
 }
 
 /// Whether the recorder can be called by hooks on this processor.

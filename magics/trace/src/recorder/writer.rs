@@ -71,6 +71,12 @@ pub(super) struct Writer {
     pub(super) taken: AtomicUsize,
     /// How much of the memory the system has given ahead.
     pub(super) ready: AtomicUsize,
+    /// What `negated_end`, `may_grow` and `lost` were when the thread was muted; the first is 0 where it is not.
+    muted_end: AtomicUsize,
+    muted_may_grow: AtomicUsize,
+    muted_lost: AtomicU64,
+    /// How many events happened while it was muted.
+    muted: AtomicU64,
 }
 
 static TABLE: [Writer; WRITERS] = [const { Writer::new() }; WRITERS];
@@ -93,6 +99,10 @@ impl Writer {
             open: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
+            muted_end: AtomicUsize::new(0),
+            muted_may_grow: AtomicUsize::new(0),
+            muted_lost: AtomicU64::new(0),
+            muted: AtomicU64::new(0),
         }
     }
 
@@ -144,6 +154,8 @@ impl Writer {
         self.negated_end
             .store(start.wrapping_neg(), Ordering::Relaxed);
         self.may_grow.store(1, Ordering::Relaxed);
+        self.muted_end.store(0, Ordering::Relaxed);
+        self.muted.store(0, Ordering::Relaxed);
         self.grow();
         self.lost.store(0, Ordering::Relaxed);
         let tells = PLACE.tid.load(Ordering::Relaxed) == self.owner.load(Ordering::Relaxed);
@@ -162,6 +174,45 @@ impl Writer {
         self.negated_generation
             .store(generation.wrapping_neg(), Ordering::Release);
         self
+    }
+
+    /// Has events counted only, as if there were no more room, which is the cheapest that a hook can do.
+    pub(super) fn mute(&self) {
+        let end = self.negated_end.load(Ordering::Relaxed);
+        let copy = |from: &AtomicUsize, to: &AtomicUsize| {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        };
+        copy(&self.may_grow, &self.muted_may_grow);
+        self.muted_lost
+            .store(self.lost.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.muted_end.store(end, Ordering::Relaxed);
+        self.may_grow.store(0, Ordering::Relaxed);
+        let next = self.next.load(Ordering::Relaxed);
+        self.negated_end
+            .store(next.wrapping_neg(), Ordering::Relaxed);
+    }
+
+    /// Has events written again; those that were counted meanwhile are no lost ones.
+    pub(super) fn unmute(&self) {
+        let end = self.muted_end.swap(0, Ordering::Relaxed);
+        if end == 0 {
+            return;
+        }
+        let before = self.muted_lost.load(Ordering::Relaxed);
+        let lost = self.lost.swap(before, Ordering::Relaxed);
+        self.muted.fetch_add(lost - before, Ordering::Relaxed);
+        let may_grow = self.muted_may_grow.load(Ordering::Relaxed);
+        self.may_grow.store(may_grow, Ordering::Relaxed);
+        self.negated_end.store(end, Ordering::Relaxed);
+        // The place is noted anew.
+        self.not_last.store(usize::MAX, Ordering::Relaxed);
+    }
+
+    /// How many events were written so far.
+    fn events(&self) -> usize {
+        let start = self.start.load(Ordering::Relaxed);
+        let used = self.next.load(Ordering::Relaxed).saturating_sub(start);
+        used / size_of::<Event>()
     }
 
     /// Where the log ends, and how many events were lost.
@@ -264,6 +315,7 @@ impl Writer {
     /// last event later: it has room before it writes, and the memory was all zeroes.
     #[allow(unsafe_code, reason = "events are read through raw pointers")]
     fn collect(&self) -> Log {
+        self.unmute();
         let start = self.start.load(Ordering::Acquire);
         let used = self.next.load(Ordering::Acquire) - start;
         let count = used / size_of::<Event>();
@@ -290,6 +342,7 @@ impl Writer {
             tid: self.owner.load(Ordering::Relaxed),
             events,
             lost: self.lost.load(Ordering::Relaxed) + unfinished,
+            muted: self.muted.load(Ordering::Relaxed),
         }
     }
 }
@@ -304,15 +357,20 @@ fn word(address: usize) -> usize {
     unsafe { *(address as *const usize) }
 }
 
-/// Has the system give memory to the threads that write much in the recording that runs.
-pub(super) fn populate() {
+/// Has the system give memory to the threads that write much in the recording that runs; says how many events all of
+/// them have written.
+pub(super) fn populate() -> usize {
     let generation = ACTIVE.load(Ordering::Acquire);
     // The first free writer is taken: behind one that was never used there is none.
     let used = TABLE
         .iter()
         .take_while(|writer| writer.start.load(Ordering::Acquire) != 0);
     let busy = used.filter(|writer| generation != 0 && writer.has_generation(generation));
-    busy.for_each(Writer::populate);
+    busy.map(|writer| {
+        writer.populate();
+        writer.events()
+    })
+    .sum()
 }
 
 /// What the threads wrote in a recording.
@@ -321,7 +379,8 @@ pub(super) fn collect(generation: u64) -> Vec<Log> {
         .iter()
         .filter(|writer| writer.has_generation(generation));
     let logs = took_part.map(Writer::collect);
-    logs.filter(|log| !log.events.is_empty()).collect()
+    logs.filter(|log| !log.events.is_empty() || log.muted > 0)
+        .collect()
 }
 
 /// Frees the writers of threads that have ended, and what a recording took whose end nobody collected.

@@ -14,7 +14,7 @@ use std::sync::atomic::{
 use diaphane_sight::proc::spans;
 use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted, received};
 
-use super::timer::own_cpu;
+use super::timer::{self, own_cpu};
 use super::{Clock, SamplerRefused, Totals};
 use crate::arch::signal_frames;
 
@@ -70,6 +70,8 @@ pub(super) struct SampledThread {
     pub owed: AtomicU32,
     /// Whether a signal is on its way.
     pub asked: AtomicBool,
+    /// How long the thread was in the handler, in nanoseconds.
+    spent: AtomicU64,
 }
 
 static SAMPLED: [SampledThread; MOST_THREADS] = [const { SampledThread::new() }; MOST_THREADS];
@@ -95,6 +97,7 @@ impl SampledThread {
             due: AtomicU64::new(0),
             owed: AtomicU32::new(0),
             asked: AtomicBool::new(false),
+            spent: AtomicU64::new(0),
         }
     }
 }
@@ -134,6 +137,7 @@ pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRe
     ENDED.store(0, Ordering::Relaxed);
     for sampled in &SAMPLED {
         sampled.tid.store(0, Ordering::Relaxed);
+        sampled.spent.store(0, Ordering::Relaxed);
         sampled
             .only_cpu
             .store(u8::from(clock == Clock::Cpu), Ordering::Relaxed);
@@ -169,9 +173,14 @@ pub(super) fn value(index: usize) -> usize {
     (RECORDING.load(Ordering::Relaxed) as usize) << 16 | index
 }
 
-/// What was counted since the recording began.
-pub(super) fn totals() -> Totals {
+/// What was counted since the recording began; `main` is the thread of the cell.
+pub(super) fn totals(main: i32) -> Totals {
+    let of_main = |thread: &&SampledThread| thread.tid.load(Ordering::Relaxed) == main;
+    let handlers = SAMPLED.iter().filter(of_main);
     Totals {
+        handler_ns: handlers
+            .map(|thread| thread.spent.load(Ordering::Relaxed))
+            .sum(),
         lost: LOST.load(Ordering::Relaxed),
         late: LATE.load(Ordering::Relaxed),
         ended: ENDED.load(Ordering::Relaxed),
@@ -237,12 +246,15 @@ unsafe extern "C" fn handle(_signal: c_int, info: *mut libc::siginfo_t, context:
     let Some(sampled) = SAMPLED.get((value & 0xffff) as usize) else {
         return;
     };
+    let began = timer::clock();
     // SAFETY: the C library's variable of this thread.
     let errno = unsafe { *libc::__errno_location() };
     let count = due(sampled);
     if count > 0 {
         copy(sampled, context, count);
     }
+    let spent = timer::clock().saturating_sub(began);
+    sampled.spent.fetch_add(spent, Ordering::Relaxed);
     sampled.asked.store(false, Ordering::Release);
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };

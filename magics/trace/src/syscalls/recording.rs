@@ -1,5 +1,7 @@
 //! What was recorded, as values.
 
+use std::time::Duration;
+
 /// One system call.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -53,8 +55,22 @@ pub struct SyscallRecording {
     pub left_out: u64,
     /// How long it ran.
     pub elapsed_ns: u64,
+    /// Calls that were made and not written down, since nobody wanted them.
+    pub skipped: u64,
+    /// Nanoseconds by which the recording made one call longer, if that is known.
+    pub call_ns: Option<f64>,
     /// Whether this is a child that was forked meanwhile.
     pub forked: bool,
+}
+
+impl SyscallRecording {
+    /// What something would have taken without the recording that took so long with it, on the thread that began.
+    #[must_use]
+    pub fn plain(&self, elapsed: Duration, tid: i32) -> Option<Duration> {
+        let calls = self.calls.iter().filter(|call| call.tid == tid).count();
+        let cost = self.call_ns? * (calls as f64 + self.skipped as f64);
+        Some(elapsed.saturating_sub(Duration::from_nanos(cost as u64)))
+    }
 }
 
 impl Call {

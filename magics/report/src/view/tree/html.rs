@@ -20,17 +20,17 @@ const NUMBER: f64 = 5.5;
 /// How wide columns of text are at most, by their number: most room is for the names.
 const TEXT: [f64; 3] = [13.5, 12.0, 10.6];
 
-/// The tree.
-pub(in crate::view) fn tree(report: &Report) -> String {
+/// The tree of a report, with no more than so many lines.
+pub(in crate::view) fn page(report: &Report, tree: &Tree<'_>, most: usize) -> String {
     let all = columns(report.columns, &report.rows);
     let Some((name, others)) = all.split_first().filter(|_| !report.rows.is_empty()) else {
         return String::new();
     };
-    let tree = Tree::of(report);
+    let marked = tree.heaviest(report.shown.saturating_mul(FOLDED).min(most));
     let page = Page {
-        widths: widths(report, others),
-        open: tree.heaviest(report.shown),
-        marked: tree.heaviest(report.shown.saturating_mul(FOLDED)),
+        widths: widths(tree, &marked, others),
+        open: tree.heaviest(report.shown.min(most)),
+        marked,
         report,
         others,
         tree,
@@ -53,7 +53,7 @@ struct Page<'a> {
     others: &'a [&'static Column],
     /// Theirs, in em.
     widths: Vec<f64>,
-    tree: Tree<'a>,
+    tree: &'a Tree<'a>,
     marked: Vec<bool>,
     open: Vec<bool>,
 }
@@ -132,15 +132,16 @@ impl Page<'_> {
 }
 
 /// As wide as what stands in a column, within bounds.
-fn widths(report: &Report, columns: &[&'static Column]) -> Vec<f64> {
+fn widths(tree: &Tree<'_>, marked: &[bool], columns: &[&'static Column]) -> Vec<f64> {
     let texts = columns.iter().filter(|one| !is_right(one.show)).count();
     let most = TEXT[texts.saturating_sub(1).min(TEXT.len() - 1)];
     let width = |column: &&'static Column| {
         if is_right(column.show) {
             return NUMBER;
         }
-        let rows = report.rows.iter().map(|row| cell(row, column));
-        let letters = rows.map(|text| text.chars().count()).max().unwrap_or(0);
+        let shown = tree.lines.iter().zip(marked).filter(|(_, marked)| **marked);
+        let cells = shown.map(|(line, _)| cell(line.rows[0], column));
+        let letters = cells.map(|text| text.chars().count()).max().unwrap_or(0);
         let letters = letters.max(column.title.chars().count());
         (letters as f64 * LETTER).min(most)
     };
@@ -159,7 +160,8 @@ mod tests {
 
     #[test]
     fn it_folds_without_a_script_and_nothing_escapes() {
-        let html = tree(&sample());
+        let report = sample();
+        let html = page(&report, &Tree::of(&report), usize::MAX);
         assert_eq!(html.matches("<details").count(), 4);
         assert_eq!(html.matches("</details>").count(), 4);
         assert_eq!(html.matches("<div").count(), html.matches("</div>").count());

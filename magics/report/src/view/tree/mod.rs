@@ -6,6 +6,7 @@
 pub mod html;
 pub mod text;
 
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::column::{Column, Show};
@@ -33,9 +34,10 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
+    /// That of a report; without lines if the report is no tree.
     pub fn of(report: &'a Report) -> Self {
         let mut below: HashMap<Option<u64>, Vec<&Row>> = HashMap::new();
-        for row in &report.rows {
+        for row in report.rows.iter().filter(|_| report.tree) {
             below.entry(row.number("parent")).or_default().push(row);
         }
         let mut tree = Self {
@@ -76,10 +78,10 @@ impl<'a> Tree<'a> {
     pub fn heaviest(&self, count: usize) -> Vec<bool> {
         let mut marked = vec![false; self.lines.len()];
         // Times are no larger than those above them, so the order is that of the whole tree. Earlier lines come first.
-        let key = |place: &usize| Heavy(self.lines[*place].weight, std::cmp::Reverse(*place));
+        let key = |place: &usize| Heavy(self.lines[*place].weight, Reverse(*place));
         let mut open: BinaryHeap<Heavy> = self.roots.iter().map(key).collect();
         for _ in 0..count {
-            let Some(Heavy(_, std::cmp::Reverse(place))) = open.pop() else {
+            let Some(Heavy(_, Reverse(place))) = open.pop() else {
                 break;
             };
             marked[place] = true;
@@ -102,9 +104,52 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// The places of a tree's rows, the heaviest first of those whose parents were given.
+pub(super) struct HeaviestRows<'a> {
+    report: &'a Report,
+    below: HashMap<Option<u64>, Vec<usize>>,
+    open: BinaryHeap<Heavy>,
+}
+
+impl<'a> HeaviestRows<'a> {
+    pub fn of(report: &'a Report) -> Self {
+        let mut below: HashMap<Option<u64>, Vec<usize>> = HashMap::new();
+        for (place, row) in report.rows.iter().enumerate() {
+            below.entry(row.number("parent")).or_default().push(place);
+        }
+        let open = BinaryHeap::new();
+        let mut rows = Self {
+            report,
+            below,
+            open,
+        };
+        rows.push(None);
+        rows
+    }
+
+    fn push(&mut self, parent: Option<u64>) {
+        let report = self.report;
+        let children = self.below.remove(&parent).unwrap_or_default();
+        let key = |place: usize| Heavy(weight(report.columns, &report.rows[place]), Reverse(place));
+        self.open.extend(children.into_iter().map(key));
+    }
+}
+
+impl Iterator for HeaviestRows<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let Heavy(_, Reverse(place)) = self.open.pop()?;
+        if let Some(id) = self.report.rows[place].number("id") {
+            self.push(Some(id));
+        }
+        Some(place)
+    }
+}
+
 /// A line in the order of its weight.
 #[derive(PartialEq)]
-struct Heavy(f64, std::cmp::Reverse<usize>);
+struct Heavy(f64, Reverse<usize>);
 
 impl Eq for Heavy {}
 

@@ -17,15 +17,15 @@ const WIDEST_TEXT: usize = 24;
 const GAP: usize = 2;
 
 /// The tree in at most `width` columns.
-pub(in crate::view) fn lines(report: &Report, width: usize) -> Vec<String> {
+pub(in crate::view) fn lines(report: &Report, tree: &Tree<'_>, width: usize) -> Vec<String> {
     let all = columns(report.columns, &report.rows);
     let Some((name, others)) = all.split_first().filter(|_| !report.rows.is_empty()) else {
         return Vec::new();
     };
-    let tree = Tree::of(report);
+    let marked = tree.heaviest(report.shown);
     let mut page = Page {
-        marked: tree.heaviest(report.shown),
-        beside: beside(&tree, others, width),
+        beside: beside(tree, &marked, others, width),
+        marked,
         report,
         tree,
         room: 0,
@@ -51,14 +51,13 @@ pub(in crate::view) fn lines(report: &Report, width: usize) -> Vec<String> {
 /// The columns beside the tree with their widths; the least useful go where names would have no room.
 fn beside(
     tree: &Tree<'_>,
+    marked: &[bool],
     others: &[&'static Column],
     width: usize,
 ) -> Vec<(&'static Column, usize)> {
     let natural = |column: &'static Column| {
-        let cells = tree
-            .lines
-            .iter()
-            .map(|line| cell(line.rows[0], column).width());
+        let shown = tree.lines.iter().zip(marked).filter(|(_, marked)| **marked);
+        let cells = shown.map(|(line, _)| cell(line.rows[0], column).width());
         let widest = cells.max().unwrap_or(0).max(column.title.width());
         match is_right(column.show) {
             true => (column, widest),
@@ -78,7 +77,7 @@ fn beside(
 
 struct Page<'a> {
     report: &'a Report,
-    tree: Tree<'a>,
+    tree: &'a Tree<'a>,
     marked: Vec<bool>,
     beside: Vec<(&'static Column, usize)>,
     room: usize,
@@ -177,9 +176,13 @@ mod tests {
     use super::*;
     use crate::view::tree::tests::sample;
 
+    fn shown(report: &Report, width: usize) -> Vec<String> {
+        lines(report, &Tree::of(report), width)
+    }
+
     #[test]
     fn narrow() {
-        insta::assert_snapshot!(lines(&sample(), 80).join("\n"), @r"
+        insta::assert_snapshot!(shown(&sample(), 80).join("\n"), @r"
         func                                           calls     total  library
         a @ b In[3]:2                                      -  240.0 us  python
         → DOUBLE_matmul → DOUBLE_matmul_matrixmatrix       1  239.0 us  numpy
@@ -196,7 +199,7 @@ mod tests {
     fn shortened() {
         let mut report = sample();
         report.shown = 5;
-        insta::assert_snapshot!(lines(&report, 100).join("\n"), @r"
+        insta::assert_snapshot!(shown(&report, 100).join("\n"), @r"
         func                                                           calls     total  library
         a @ b In[3]:2                                                      -  240.0 us  python
         → DOUBLE_matmul → DOUBLE_matmul_matrixmatrix                       1  239.0 us  numpy
@@ -211,7 +214,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_asked() {
         for width in 40..=140 {
-            let text = lines(&sample(), width).join("\n");
+            let text = shown(&sample(), width).join("\n");
             let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
             assert!(widest <= width, "{widest} > {width}:\n{text}");
         }

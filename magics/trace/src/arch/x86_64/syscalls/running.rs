@@ -29,6 +29,8 @@ pub(super) static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 pub(super) static STACKS: AtomicBool = AtomicBool::new(true);
 /// Which calls are written down.
 static ONLY: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+/// How many were not.
+static SKIPPED: AtomicU64 = AtomicU64::new(0);
 /// What the callback does.
 static NOTE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -75,6 +77,7 @@ pub fn begin(plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
         .only
         .map_or(std::ptr::null_mut(), |only| only as *mut ());
     ONLY.store(only, Ordering::Relaxed);
+    SKIPPED.store(0, Ordering::Relaxed);
     let blocked = blocked() & OURS != 0;
     let began = Moment::now();
     let here = 0_u8;
@@ -119,6 +122,7 @@ impl RunningSyscalls {
         let scale = Scale::between(self.began, ended);
         let mut recording = SyscallRecording {
             forked: !is_own,
+            skipped: SKIPPED.load(Ordering::Relaxed),
             left_out: LEFT_OUT.load(Ordering::Relaxed),
             elapsed_ns: scale.nanoseconds(ended.ticks - self.began.ticks),
             ..SyscallRecording::default()
@@ -203,7 +207,11 @@ pub(super) fn is_wanted(number: i64) -> bool {
     }
     // SAFETY: `begin` took the address from such a function.
     let only = unsafe { std::mem::transmute::<*mut (), fn(i64) -> bool>(only) };
-    only(number)
+    let is_wanted = only(number);
+    if !is_wanted {
+        SKIPPED.fetch_add(1, Ordering::Relaxed);
+    }
+    is_wanted
 }
 
 /// Notes where the interpreter is.
