@@ -41,7 +41,8 @@ pub fn report(report: &Report) -> String {
 
 /// The report with no more than so many lines, rows or shapes in each of its parts, and a note about that.
 pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&str>) -> String {
-    let mut html = format!("<div class=\"dph\"><style>{STYLE}</style>");
+    let lines = if report.tree { tree::html::STYLE } else { "" };
+    let mut html = format!("<div class=\"dph\"><style>{STYLE}{lines}</style>");
     for sentence in first(&lead(report), most) {
         html += &format!("<p>{}</p>", escape(&printable(sentence)));
     }

@@ -8,12 +8,9 @@ const LONG: usize = 60;
 /// A symbol for people who did not write it; the symbol itself says more.
 #[must_use]
 pub fn readable(symbol: &str) -> String {
-    let symbol = without_suffixes(symbol);
-    if let Some(cython) = of_cython(symbol) {
-        return cython;
-    }
-    let name = demangle(symbol);
-    shortened(&name)
+    // Cython writes C++ too, whose compilers mangle its names once more.
+    let name = demangle(without_suffixes(symbol));
+    of_cython(&name).unwrap_or_else(|| shortened(&name))
 }
 
 /// Without what compilers write behind the name of a function that they have cut or specialised.
@@ -122,6 +119,10 @@ mod tests {
             (
                 "__pyx_f_7sklearn_8ensemble_23_hist_gradient_boosting_9histogram__build.isra.0",
                 "sklearn.ensemble._hist_gradient_boosting.histogram._build",
+            ),
+            (
+                "_ZL48__pyx_pw_7pyarrow_3lib_12BinaryScalar_1as_bufferP7_objectPKS0_lS0_.lto_priv.0",
+                "pyarrow.lib.BinaryScalar.as_buffer",
             ),
         ] {
             assert_eq!(readable(symbol), name);
