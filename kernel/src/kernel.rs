@@ -39,6 +39,7 @@ pub struct Kernel {
     control: Mutex<Option<Parent>>,
     stopping: AtomicBool,
     ended: AtomicBool,
+    why_ended: Mutex<Option<String>>,
 }
 
 impl Kernel {
@@ -61,6 +62,7 @@ impl Kernel {
             control: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            why_ended: Mutex::default(),
         }))
     }
 
@@ -136,9 +138,16 @@ impl Kernel {
     }
 
     /// Says that Python has ended: the io thread sends what is left and ends too.
-    pub fn end(&self) {
+    pub fn end(&self, why: Option<String>) {
+        *self.why_ended.lock() = why;
         self.ended.store(true, Ordering::Release);
         self.outbox.push([]);
+    }
+
+    /// What requests are told that nobody answers any more.
+    pub fn why_ended(&self) -> String {
+        let why = self.why_ended.lock().clone();
+        why.unwrap_or_else(|| "the kernel ended before it could answer".to_owned())
     }
 
     /// Whether Python has ended.

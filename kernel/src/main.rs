@@ -152,10 +152,11 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     });
     let (io, kernel) = io.context("the kernel could not listen")?;
     let ended = host::run(&kernel, &options(args, &python, &stderr));
-    if let Err(error) = &ended {
-        tracing::error!("{error:#}");
+    let why = ended.as_ref().err().map(|error| format!("{error:#}"));
+    if let Some(why) = &why {
+        tracing::error!("{why}");
     }
-    kernel.end();
+    kernel.end(why);
     if io.join().is_err() {
         tracing::error!("the io thread failed");
     }

@@ -109,7 +109,11 @@ def wrong(kernel: Kernel) -> str | None:
         # Python starts behind the first answers, and may find no place then.
         client.run("pass")
     except AssertionError as error:
-        return str(error) if kernel.alive else unclear(kernel)
+        # The cell is told why it will have no answer, and the log too.
+        _, has_ended, why = str(error).partition("KernelEnded: ")
+        if kernel.alive and not has_ended:
+            return str(error)
+        return unclear(kernel) or (None if why in kernel.log else f"its cell is told: {why}")
     try:
         return unable(client) or end(kernel, client)
     except AssertionError as error:

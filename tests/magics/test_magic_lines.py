@@ -101,11 +101,11 @@ def test_in_a_callback_of_a_widget(client: Client):
 
 def test_names_are_filled_in(client: Client):
     client.run("n, word = 2, 'MainThread'")
-    for line in ("--top {n}", "--top $n", "--top {n - 0}"):
+    for line in ("--top {n}", "--top $n", "--top {n - 0}", "--top {n}  # a comment {n"):
         assert client.run(f"x = %threads {line}").content["status"] == "ok"
         assert client.value("len(x)") == "2", line
     client.run(
-        "x = %threads --filter {word}\ny = %threads --filter M.{{4,30}}d\nz = %threads --filter M.{4,30}d"
+        "x = %threads --filter {word}\ny = %threads --filter Main.{{4,30}}d\nz = %threads --filter Main.{4,30}d"
     )
     assert client.value("[r['name'] for r in x], [r['name'] for r in y], len(z)") == (
         "(['MainThread'], ['MainThread'], 1)"

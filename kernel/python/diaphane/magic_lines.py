@@ -16,6 +16,7 @@ NAMES = set()
 """Of our own magics."""
 # A count of a regular expression is no name: `a{2}`, `a{2,3}`.
 COUNT = re.compile(r"(?<!\{)\{(\d+(?:,\d*)?)\}(?!\})")
+PART = re.compile(r"\{[^{}]*\}|\$\w+")
 # `%name;` and `%name#comment`: IPython takes all up to the first blank for the name.
 WITH_MORE = re.compile(r"(\w+)([;#].*)", re.DOTALL)
 WRITTEN = re.compile(r"(%%?)(\w+)")
@@ -25,11 +26,23 @@ def expand(line, names, local_names):
     """The line with the values of `{name}` and `$name`, as every magic of IPython gets it."""
     if "{" not in line and "$" not in line:
         return line
-    try:
-        return DollarFormatter().vformat(COUNT.sub(r"{{\1}}", line), (), {**names, **(local_names or {})})
-    except Exception:
+    values = {**names, **(local_names or {})}
+
+    def filled(text):
+        return DollarFormatter().vformat(COUNT.sub(r"{{\1}}", text), (), values)
+
+    def part(match):
         # As IPython does: what cannot be filled in is taken as it is, and the magic says what it makes of that.
-        return line
+        try:
+            return filled(match[0])
+        except Exception:
+            return match[0]
+
+    try:
+        return filled(line)
+    except Exception:
+        # A brace of a comment or of a regular expression is no reason to fill in nothing.
+        return PART.sub(part, line)
 
 
 def show_everywhere(tree, interactivity):

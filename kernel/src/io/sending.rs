@@ -124,8 +124,7 @@ impl Io {
     pub(super) fn close(mut self) {
         self.kernel.drain_capture();
         let main = self.kernel.lanes.main();
-        let sentence = "the kernel ended before it could answer";
-        let left = main.last_answers("KernelEnded", sentence);
+        let left = main.last_answers("KernelEnded", &self.kernel.why_ended());
         self.kernel.outbox.push(left);
         let left = self.kernel.outbox.take_all();
         left.into_iter().for_each(|item| self.send(item));
