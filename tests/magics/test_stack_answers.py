@@ -42,7 +42,7 @@ HANGS = [
     ),
     (
         "import os\nreading, writing = os.pipe()\nos.read(reading, 1)",
-        "waits in os.read at In[{n}]:3 for a file or a pipe",
+        "read at In[{n}]:3 for a file or a pipe",
     ),
     ("import subprocess\nsubprocess.run(['sleep', '600'])", "for a child process"),
 ]

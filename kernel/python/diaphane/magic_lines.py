@@ -11,6 +11,8 @@ from _diaphane import Report, silences
 from IPython.display import display
 from IPython.utils.text import DollarFormatter
 
+from .jsonable import encodable
+
 CALLS = {"run_line_magic", "run_cell_magic"}
 NAMES = set()
 """Of our own magics."""
@@ -86,7 +88,7 @@ def _clean(call):
             if found and found[1] in NAMES:
                 call.args[0].value = name = found[1]
                 call.args[1].value = line = f"{found[2]} {line}".rstrip()
-            return name in NAMES and silences(name, line)
+            return name in NAMES and silences(name, encodable(line))
     return None
 
 

@@ -60,20 +60,22 @@ pub(crate) fn is_cells(call: &StackFrame) -> bool {
 
 /// The function in which a thread waits: one of Python's, else one of the C library.
 pub(crate) fn wait(calls: &[StackFrame]) -> Option<Wait> {
+    let is_native = |call: &&StackFrame| call.kind == FrameKind::Native;
     let inner = || {
-        calls
-            .iter()
-            .take_while(|call| call.kind == FrameKind::Native)
+        let native = calls.iter().take_while(is_native);
+        let named = |call: &StackFrame| Some((call.function.clone()?, call.index));
+        native.filter(|call| call.plumbing).filter_map(named)
     };
-    let name = |call: &StackFrame| call.function.as_deref().map(|name| name.to_owned());
-    let builtin = inner()
-        .filter(|call| call.plumbing)
-        .find_map(|call| waits::builtin(&name(call)?));
-    builtin.or_else(|| {
-        inner()
-            .filter(|call| call.plumbing)
-            .find_map(|call| waits::system(&name(call)?))
-    })
+    let builtin = inner().find_map(|(name, _)| waits::builtin(&name));
+    let exported = || inner().find_map(|(name, _)| waits::exported(&name));
+    // Whose code is the next one that is not of the same library.
+    let is_pythons = |library| {
+        let mut behind = calls.iter().skip_while(|call| call.index != library);
+        let caller = behind.find(|call| call.index != library);
+        caller.is_some_and(|caller| caller.plumbing || caller.kind == FrameKind::Python)
+    };
+    let system = || inner().find_map(|(name, library)| waits::system(&name, is_pythons(library)));
+    builtin.or_else(exported).or_else(system)
 }
 
 /// The library function that the user's line has called, as `Queue.get`.

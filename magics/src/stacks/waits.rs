@@ -79,6 +79,20 @@ const BUILTINS: &[(&str, &str, WaitsFor)] = &[
     ("fcntl_lockf", "fcntl.lockf", WaitsFor::File),
 ];
 
+/// The interpreter's functions that have a name also where its own ones have none, since other libraries may call them.
+const EXPORTED: &[(&str, &str, WaitsFor)] = &[
+    ("_PyMutex_LockTimed", "lock.acquire", WaitsFor::Lock),
+    ("PyThread_acquire_lock", "lock.acquire", WaitsFor::Lock),
+];
+
+/// What Python calls the C library's functions that its interpreter calls at one place only.
+const ONLY_FOR: &[(&str, &str)] = &[
+    ("clock_nanosleep", "time.sleep"),
+    ("accept4", "socket.accept"),
+    ("wait4", "os.waitpid"),
+    ("waitpid", "os.waitpid"),
+];
+
 /// The C library's functions, without the underlines before them.
 const SYSTEM: &[(&str, WaitsFor)] = &[
     ("clock_nanosleep", WaitsFor::Time),
@@ -114,17 +128,31 @@ const SYSTEM: &[(&str, WaitsFor)] = &[
 
 /// What one of the interpreter's functions waits for, if it is one that waits.
 pub(crate) fn builtin(name: &str) -> Option<Wait> {
-    let mut all = BUILTINS.iter();
+    begins_with(BUILTINS, name)
+}
+
+/// The same where the interpreter was stripped of the names of its own functions.
+pub(crate) fn exported(name: &str) -> Option<Wait> {
+    begins_with(EXPORTED, name)
+}
+
+fn begins_with(known: &[(&str, &'static str, WaitsFor)], name: &str) -> Option<Wait> {
+    let mut all = known.iter();
     let found = all.find(|(begin, ..)| name.starts_with(begin));
     found.map(|(_, builtin, on)| Wait { builtin, on: *on })
 }
 
-/// The same of a function of the C library.
-pub(crate) fn system(name: &str) -> Option<Wait> {
+/// The same of a function of the C library, and whether the interpreter has called it.
+pub(crate) fn system(name: &str, is_pythons: bool) -> Option<Wait> {
     let bare = name.trim_start_matches("__libc_").trim_start_matches('_');
     let mut all = SYSTEM.iter();
-    let found = all.find(|(known, _)| *known == bare);
-    found.map(|(builtin, on)| Wait { builtin, on: *on })
+    let (own, on) = all.find(|(known, _)| *known == bare)?;
+    let mut only = ONLY_FOR.iter().filter(|_| is_pythons);
+    let builtin = only.find(|(known, _)| *known == bare);
+    Some(Wait {
+        builtin: builtin.map_or(*own, |(_, builtin)| builtin),
+        on: *on,
+    })
 }
 
 #[cfg(test)]
@@ -140,8 +168,21 @@ mod tests {
         );
         assert_eq!(builtin("sock_recv_into").unwrap().on, WaitsFor::Network);
         assert_eq!(builtin("os_listdir"), None);
-        assert_eq!(system("__clock_nanosleep").unwrap().on, WaitsFor::Time);
-        assert_eq!(system("__libc_read").unwrap().builtin, "read");
-        assert_eq!(system("memcpy"), None);
+        assert_eq!(
+            system("__clock_nanosleep", false).unwrap().on,
+            WaitsFor::Time
+        );
+        assert_eq!(system("__libc_read", true).unwrap().builtin, "read");
+        assert_eq!(system("memcpy", true), None);
+        let sleep = |is_pythons| system("clock_nanosleep", is_pythons).unwrap().builtin;
+        assert_eq!(
+            [sleep(true), sleep(false)],
+            ["time.sleep", "clock_nanosleep"]
+        );
+        assert_eq!(builtin("_PyMutex_LockTimed"), None);
+        assert_eq!(
+            exported("_PyMutex_LockTimed").unwrap().builtin,
+            "lock.acquire"
+        );
     }
 }

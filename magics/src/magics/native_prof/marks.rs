@@ -125,11 +125,11 @@ pub(crate) fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
         return StackMarks::STEP;
     }
     if python {
-        let wait = waits::builtin(name);
+        let wait = waits::builtin(name).or_else(|| waits::exported(name));
         return wait.map_or(StackMarks::default(), |wait| StackMarks::of_wait(wait.on));
     }
     if !numpy {
-        let wait = waits::system(name).map(|wait| StackMarks::of_wait(wait.on));
+        let wait = waits::system(name, false).map(|wait| StackMarks::of_wait(wait.on));
         return wait.unwrap_or_else(|| of_pandas(name));
     }
     let products = ["cblas_matrixproduct", "PyArray_MatrixProduct2"];
