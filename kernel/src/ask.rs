@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use diaphane::io::client;
-use diaphane_wire::{Connection, Outgoing};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::running_kernels;
 
@@ -40,15 +38,8 @@ pub fn ask(args: &AskArgs, remark: impl Fn(&str)) -> Result<String> {
         (None, Some(name)) => running_kernels::named(name)?.connection_file,
         (None, None) => started_last(remark)?,
     };
-    let connection = Connection::read(&file)?;
     let name = args.magic.trim_start_matches('%');
-    let content = json!({"name": name, "line": args.line.join(" ")});
-    let reply = client::request(
-        &connection,
-        Outgoing::new("magic_request", &content),
-        TIMEOUT,
-    )?;
-    let content: Value = serde_json::from_slice(&reply.content)?;
+    let content = running_kernels::question(&file, name, &args.line.join(" "), TIMEOUT)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if content["status"] == "ok" {
         Ok(text(&content["data"]["text/plain"]))

@@ -88,14 +88,7 @@ impl RunningKernel {
     /// What its main thread does, in a sentence.
     fn doing(&self) -> String {
         let ask = || -> Result<String> {
-            let connection = Connection::read(&self.connection_file)?;
-            let content = json!({"name": "stack", "line": ""});
-            let reply = client::request(
-                &connection,
-                Outgoing::new("magic_request", &content),
-                TIMEOUT,
-            )?;
-            let content: Value = serde_json::from_slice(&reply.content)?;
+            let content = question(&self.connection_file, "stack", "", TIMEOUT)?;
             let text = content["data"]["text/plain"].as_str().unwrap_or_default();
             Ok(text
                 .split("\n\n")
@@ -181,6 +174,15 @@ fn ago(started: SystemTime) -> String {
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
+}
+
+/// What a running kernel answers to a magic's question.
+pub fn question(file: &Path, name: &str, line: &str, timeout: Duration) -> Result<Value> {
+    let connection = Connection::read(file)?;
+    let content = json!({"name": name, "line": line});
+    let asked = Outgoing::new("magic_request", &content);
+    let reply = client::request(&connection, asked, timeout)?;
+    Ok(serde_json::from_slice(&reply.content)?)
 }
 
 #[cfg(test)]
