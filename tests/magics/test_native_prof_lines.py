@@ -159,6 +159,8 @@ def test_too_short_is_said_and_repeating_helps(client: Client):
     found = report(done)
     assert found["samples"] >= 50
     assert found["runs"] > 10
+    # What the cell takes is that of one run.
+    assert 0 < found["plain_ns"] * found["runs"] < found["took_ns"]
     # The value was displayed once.
     assert len(displayed(done)) == 2
 

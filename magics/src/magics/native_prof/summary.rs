@@ -119,10 +119,12 @@ pub(super) fn report(
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
+        // Of one run, where there were several.
         plain: Some(
             spent
                 .elapsed
-                .saturating_sub(Duration::from_nanos(profile.totals.handler_ns)),
+                .saturating_sub(Duration::from_nanos(profile.totals.handler_ns))
+                / u32::try_from(spent.runs.max(1)).unwrap_or(u32::MAX),
         ),
         summary: summary(settings, profile, spent),
         answer: Some(answer::answer(profile, &lines, &diagnoses)?),
