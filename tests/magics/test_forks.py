@@ -69,6 +69,19 @@ else:
     signal.alarm(60)
 """
 
+# The number that Python gives to a new thread: one more than that of the newest state.
+NEWEST = """
+import ctypes, threading
+def newest():
+    api, found = ctypes.PyDLL(None), []
+    api.PyThreadState_Get.restype = ctypes.c_void_p
+    api.PyThreadState_GetID.argtypes, api.PyThreadState_GetID.restype = [ctypes.c_void_p], ctypes.c_uint64
+    thread = threading.Thread(target=lambda: found.append(api.PyThreadState_GetID(api.PyThreadState_Get())))
+    thread.start()
+    thread.join()
+    return found[0]
+"""
+
 
 @pytest.fixture
 def asked(kernel):
@@ -105,3 +118,14 @@ def test_children_that_fall_out_of_their_cells(client: Client, asked: list[str])
         assert client.run(FALL_OUT).content["status"] == "ok"
         assert client.value("status") == "0"
     assert asked.count("ok") > 10
+
+
+def test_questions_make_no_thread_states(client: Client):
+    # A state that is in the making while a cell forks is what a child of CPython 3.11 waits for.
+    question = {"name": "threads", "line": ""}
+    client.run(NEWEST)
+    client.request("magic_request", question, "control")
+    before = int(client.value("newest()"))
+    for _ in range(20):
+        client.request("magic_request", question, "control")
+    assert int(client.value("newest()")) == before + 1

@@ -185,7 +185,7 @@ class Client:
         """Take in messages until the condition holds; fail when it does not or the kernel ends."""
         deadline = time.monotonic() + patience
         while not condition():
-            if self.pump(200):
+            if self.pump(200) and time.monotonic() < deadline:
                 continue
             seen = f"; it has {exchange.trace}" if exchange else ""
             if not self.alive():

@@ -14,6 +14,7 @@ use diaphane_wire::{Channel, Outgoing, publish, reply};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
+use crate::host::thread_state;
 use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
 
@@ -75,13 +76,14 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
         let _own = OwnThread::begin();
         // As each thread that runs Python.
         diaphane_magics::let_be_stopped();
-        for ask in asks {
-            Python::attach(|py| {
+        thread_state::attach(|py| {
+            let mut asks = asks.into_iter();
+            while let Some(ask) = py.detach(|| asks.next()) {
                 if ask.claim() {
                     ask.send(&answer(Some(py), &ask.magic));
                 }
-            });
-        }
+            }
+        });
     };
     std::thread::Builder::new()
         .name("diaphane-askpy".into())

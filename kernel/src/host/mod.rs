@@ -9,6 +9,7 @@ mod native;
 mod parent;
 mod runner;
 mod stream;
+mod thread_state;
 pub mod threads;
 
 use std::path::Path;

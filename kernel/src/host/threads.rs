@@ -9,6 +9,7 @@ use diaphane_sight::threads::OwnThread;
 use diaphane_wire::{Outgoing, publish, reply};
 use pyo3::prelude::*;
 
+use crate::host::thread_state;
 use crate::kernel::Kernel;
 use crate::lane::Lane;
 use crate::outbox::Item;
@@ -89,7 +90,7 @@ where
         // It runs the user's code, which recordings stop for a moment.
         diaphane_magics::let_be_stopped();
         READY.wait();
-        Python::attach(|py| {
+        thread_state::attach(|py| {
             let ended = py.import("diaphane.main").and_then(|main| run(&main));
             if let Err(error) = ended {
                 tracing::error!(error = super::describe(py, &error), "a thread ended");

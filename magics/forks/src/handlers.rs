@@ -29,9 +29,11 @@ pub enum Order {
     InlineHooks,
     /// A walk over the dynamic linker's list ends.
     LinkerWalk,
+    /// A thread state of Python is listed whole.
+    PythonThread,
 }
 
-const ORDERS: usize = 4;
+const ORDERS: usize = 5;
 
 static REGISTERED: [AtomicPtr<Handlers>; ORDERS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; ORDERS];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A value in a `static` that is made when it is first asked for, and never freed.
+/// A value that is made when it is first asked for, and lives as long as this does.
 ///
 /// Unlike with a `OnceLock`, nobody waits for somebody who makes it, since a child process would wait for a thread that
 /// it does not have. Where several threads are first, each makes one, and one of them is kept.
@@ -19,7 +19,7 @@ impl<T: Send + Sync> ForkOnce<T> {
     /// The value, if it was made.
     #[allow(unsafe_code, reason = "the value is published by a pointer")]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: it is null, or was published whole and is never freed.
+        // SAFETY: it is null, or was published whole and is freed with `self` only.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
@@ -42,8 +42,19 @@ impl<T: Send + Sync> ForkOnce<T> {
                 other
             }
         };
-        // SAFETY: what is published is never freed.
+        // SAFETY: what is published is freed with `self` only.
         unsafe { &*value }
+    }
+}
+
+impl<T> Drop for ForkOnce<T> {
+    #[allow(unsafe_code, reason = "the value is published by a pointer")]
+    fn drop(&mut self) {
+        let value = *self.0.get_mut();
+        if !value.is_null() {
+            // SAFETY: it came out of a box, and nobody else has a reference to it.
+            drop(unsafe { Box::from_raw(value) });
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use diaphane_forks::ForkOnce;
 use diaphane_sight::code::got_entries::entries;
 use diaphane_sight::code::instructions;
 use diaphane_sight::code::instructions::{Counts, Instruction};
@@ -31,7 +32,7 @@ pub(crate) struct ProcessImage {
     /// The loaded libraries.
     pub libraries: Vec<Library>,
     /// The names under which other libraries are bound to an address.
-    bound: OnceLock<HashMap<usize, BTreeSet<String>>>,
+    bound: ForkOnce<HashMap<usize, BTreeSet<String>>>,
 }
 
 impl ProcessImage {
@@ -42,7 +43,7 @@ impl ProcessImage {
         Ok(Self {
             maps,
             libraries,
-            bound: OnceLock::new(),
+            bound: ForkOnce::new(),
         })
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use diaphane_forks::ProcessLock;
+use diaphane_forks::{ForkOnce, ProcessLock};
 use diaphane_sight::Result;
 use diaphane_sight::code::file;
 use diaphane_sight::code::symbols::Source;
@@ -56,7 +56,7 @@ pub(crate) struct Fixed {
     pub architecture: Option<String>,
     /// What it computes for others: `blas`, `lapack`.
     pub provides: Vec<&'static str>,
-    fast_math: OnceLock<bool>,
+    fast_math: ForkOnce<bool>,
 }
 
 impl LibraryEntry {
@@ -209,7 +209,7 @@ fn look(library: &Library) -> Fixed {
         symbols,
         runtime,
         package,
-        fast_math: OnceLock::new(),
+        fast_math: ForkOnce::new(),
     }
 }
 

@@ -4,9 +4,10 @@
 use std::ffi::CString;
 use std::fs;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use diaphane_cell::abi::{ENTRY, Entry, LAST_WORDS, RECOVER};
+use diaphane_forks::ForkOnce;
 use diaphane_rust_protocol::Compiled;
 use diaphane_sight::proc::maps::Maps;
 use libc::{RTLD_LOCAL, RTLD_NOW};
@@ -23,7 +24,7 @@ pub struct LoadedCell {
     /// The library, as this process runs it.
     pub image: CellImage,
     /// A second one, which only runs in processes of their own.
-    isolated: OnceLock<CellImage>,
+    isolated: ForkOnce<CellImage>,
 }
 
 /// The library of a cell in memory.
@@ -70,7 +71,7 @@ pub fn load(compiled: Compiled, cell: u32) -> Result<Arc<LoadedCell>, Error> {
         compiled,
         cell,
         image,
-        isolated: OnceLock::new(),
+        isolated: ForkOnce::new(),
     }))
 }
 
