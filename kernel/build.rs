@@ -17,7 +17,9 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
     }
     name_the_python();
-    compile_modules();
+    println!("cargo:rerun-if-changed=python");
+    write("modules.rs", list_modules().as_bytes());
+    write("modules.bin", &compile_modules());
     link_statically("libstdc++.a", "install g++");
     if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
         link_statically(
@@ -42,17 +44,37 @@ fn name_the_python() {
     );
 }
 
+/// The modules of the package with their sources, as the list that `host/embedded.rs` includes.
+fn list_modules() -> String {
+    let folder = Path::new("python/diaphane").canonicalize();
+    let entries = folder.and_then(std::fs::read_dir);
+    let entries = entries.into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "py"));
+    files.sort();
+    let line = |path: &std::path::PathBuf| {
+        let name = match path.file_stem()?.to_str()? {
+            "__init__" => "diaphane".to_owned(),
+            stem => format!("diaphane.{stem}"),
+        };
+        Some(format!("({name:?}, include_str!({path:?})),\n"))
+    };
+    format!("&[\n{}]", files.iter().filter_map(line).collect::<String>())
+}
+
 /// Compiles the Python part of the kernel: at the start, every millisecond counts.
 ///
 /// Where that fails the file is empty, and the kernel compiles the sources by itself.
-fn compile_modules() {
-    println!("cargo:rerun-if-changed=python");
+fn compile_modules() -> Vec<u8> {
     let python = pyo3_build_config::get();
-    let output = Path::new(&std::env::var("OUT_DIR").unwrap_or_default()).join("modules.bin");
     let compiled = Command::new(python.executable().unwrap_or("python3"))
         .args(["-I", "python/compile.py", "python/diaphane"])
         .output();
-    let bytes = compiled.map(|done| done.stdout).unwrap_or_default();
+    compiled.map(|done| done.stdout).unwrap_or_default()
+}
+
+fn write(name: &str, bytes: &[u8]) {
+    let output = Path::new(&std::env::var("OUT_DIR").unwrap_or_default()).join(name);
     assert!(
         std::fs::write(&output, bytes).is_ok(),
         "{} cannot be written",

@@ -119,3 +119,18 @@ def test_a_pool_that_spins_between_its_work_is_named(launch, tmp_path):
     found = {one["code"]: one["title"] for one in data(done)[MIME]["diagnoses"]}
     assert "GNU OpenMP" in found["T003"], found
     assert "wait by spinning" in found["T003"]
+
+
+def test_the_work_of_other_processes_is_said(client: Client):
+    client.run("import joblib\ndef work(n): return sum(i * i for i in range(n))")
+    done = client.run(
+        "%%threads\nx = joblib.Parallel(n_jobs=2)(joblib.delayed(work)(3_000_000) for n in range(4))"
+    )
+    found = data(done)[MIME]
+    assert found["children"] >= 2
+    assert found["children_cpu_ns"] > 0
+    assert f"{found['children']} child processes used" in data(done)["text/plain"]
+    client.run("import joblib.externals.loky as loky; loky.get_reusable_executor().shutdown()")
+    again = data(client.run("%%threads\nwork(1_000_000)"))
+    assert (again[MIME]["children"], again[MIME]["children_cpu_ns"]) == (0, 0)
+    assert "child process" not in again["text/plain"]

@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 use diaphane_sight::linker::libraries;
 use diaphane_trace::sampler::{self, Clock, SamplerPlan, Threads};
 
-use self::children::Children;
 use self::export::{Format, OutputFile};
 use self::gather::Gather;
 use self::profile::Profile;
@@ -33,6 +32,7 @@ use self::summary::{Spent, report, usage};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, User};
 use crate::python::threads::thread_names;
+use crate::recording::children::Children;
 use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};

@@ -1,6 +1,7 @@
 //! What recordings of a cell share: what is hooked, the arguments that are kept, and who held the GIL.
 
 pub(crate) mod arguments;
+pub(crate) mod children;
 #[rustfmt::skip]
 pub(crate) mod fields;
 pub(crate) mod gil_watch;

@@ -2,7 +2,7 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-use crate::recording::fields::ELAPSED_NS;
+use crate::recording::fields::{CHILDREN, CHILDREN_CPU_NS, ELAPSED_NS};
 
 pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
@@ -44,8 +44,8 @@ const FACTS: &[Field] = &[
     Field::new("python_unplaced_pct", Show::Number, "samples whose Python functions have no place in the native stack, in per cent", "samples"),
     ELAPSED_NS,
     Field::new("sampler_cpu_ns", Show::Time, "the CPU time of sampling itself", "the clock of the sampling thread"),
-    Field::new("children", Show::Number, "processes below this one that used CPU time meanwhile: those that are still there, and those that were seen and have ended", "/proc/PID/stat"),
-    Field::new("children_cpu_ns", Show::Time, "the CPU time that they used, of which there are no samples", "/proc/PID/stat, getrusage"),
+    CHILDREN,
+    CHILDREN_CPU_NS,
     Field::new("kinds", Show::Object, "samples of each kind", "samples"),
     Field::new("stacks", Show::Records, "the stacks with their number of samples: tid, thread, frames (the outermost first), count", "samples"),
     Field::new("files", Show::List, "the files that --svg, --speedscope and --collapsed wrote", "the line"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, LineRow};
 use super::causes::{self, SlowCause};
-use super::children::ChildrenSpent;
+use super::children;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::Profile;
@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::libraries::names::file_name;
 use crate::magic::{Magic, User};
 use crate::python::ipython::cell_of;
+use crate::recording::children::ChildrenSpent;
 use crate::stacks::authors::Author;
 use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
@@ -141,7 +142,7 @@ fn in_order(profile: &Profile, spent: &Spent, causes: Vec<SlowCause>) -> Vec<Dia
     // Threads that spin are looked at first: their samples are of no line of the cell.
     let rest = all.split_off(all.iter().take_while(|one| one.code == "P002").count());
     all.extend(causes.into_iter().map(|cause| cause.diagnosis));
-    all.extend(spent.children.finding(spent.usage));
+    all.extend(children::finding(&spent.children, spent.usage));
     all.extend(rest);
     all
 }

@@ -15,6 +15,7 @@ use super::watch::{SeenThread, Watch};
 use crate::error::Error;
 use crate::magic::{Context, Magic};
 use crate::python::threads::thread_names;
+use crate::recording::children::{Children, ChildrenSpent};
 use crate::session::cell_body::Body;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::{check, support};
@@ -22,6 +23,8 @@ use diaphane_report::view::time;
 
 /// How often it is looked.
 const STEP: Duration = Duration::from_millis(5);
+/// The threads that look, at this process and at its children.
+const OUR_OWN: u64 = 2;
 /// How many bars the use of CPUs over time has.
 const BARS: usize = 60;
 
@@ -55,9 +58,10 @@ pub(super) fn run(cell: &str, context: &Context<'_, '_>) -> Result<Report, Error
         watch.look();
         watch
     });
+    let children = context.without_gil(Children::begin);
     let outcome = body.run();
     let elapsed = started.elapsed();
-    let watch = context.without_gil(|| helper.end());
+    let (watch, children) = context.without_gil(|| (helper.end(), children.end()));
     outcome?;
     let Some(mut watch) = watch else {
         return Err(Error::Usage(
@@ -65,12 +69,16 @@ pub(super) fn run(cell: &str, context: &Context<'_, '_>) -> Result<Report, Error
         ));
     };
     watch.name(&thread_names(user.py)?);
-    // The thread that looks is one of them.
-    let created = threads_created().saturating_sub(before + 1);
-    report(&watch, elapsed, created)
+    let created = threads_created().saturating_sub(before + OUR_OWN);
+    report(&watch, elapsed, created, &children)
 }
 
-fn report(watch: &Watch, elapsed: Duration, created: u64) -> Result<Report, Error> {
+fn report(
+    watch: &Watch,
+    elapsed: Duration,
+    created: u64,
+    children: &ChildrenSpent,
+) -> Result<Report, Error> {
     let cpus = Cpus::read();
     let whole = elapsed.as_nanos().max(1) as f64;
     let mut seen: Vec<&SeenThread> = watch
@@ -105,7 +113,10 @@ fn report(watch: &Watch, elapsed: Duration, created: u64) -> Result<Report, Erro
         rows: all,
         chart: (load.len() > 1).then(|| chart(&load, elapsed, &cpus)),
         answer: Some(Answer {
-            sentences: sentences(watch, &seen, used as f64 / whole, elapsed, &cpus),
+            sentences: sentences(watch, &seen, used as f64 / whole, elapsed, &cpus)
+                .into_iter()
+                .chain(elsewhere(children))
+                .collect(),
             table: None,
         }),
         diagnoses: found,
@@ -122,6 +133,7 @@ fn report(watch: &Watch, elapsed: Duration, created: u64) -> Result<Report, Erro
             "elapsed_ns": elapsed.as_nanos() as u64, "looks": watch.looks, "created": created, "unseen": unseen,
             "most_working": watch.most_working, "mean_working": watch.mean_working(), "most": watch.most,
             "cpus_used": (used as f64 / whole * 100.0).round() / 100.0, "cpu_over_time": load, "cpus": cpus,
+            "children": children.count, "children_cpu_ns": children.cpu_ns,
         }))?,
         limits: support().into_iter().collect(),
         ..Report::default()
@@ -182,6 +194,17 @@ fn sentences(
         ));
     }
     said
+}
+
+/// What was done by other processes, whose threads are not seen.
+fn elsewhere(children: &ChildrenSpent) -> Option<String> {
+    (children.cpu_ns > 0).then(|| {
+        format!(
+            "{} used {} of CPU time beside; %process_tree lists them.",
+            children.who(),
+            time(children.cpu_ns as f64)
+        )
+    })
 }
 
 /// T003, of a pool that works now and then: what its threads did whenever they were seen to run.

@@ -1,5 +1,6 @@
 //! The fields of `%threads`.
 
+use crate::recording::fields::{CHILDREN, CHILDREN_CPU_NS};
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
 pub(super) const SCHEMA: Schema = Schema::new(
@@ -78,6 +79,8 @@ const FACTS: &[Field] = &[
     Field::new("most_working", Show::Number, "above a cell: how many threads at most used a CPU for a fifth of the time between two looks", "schedstat, every 5 ms"),
     Field::new("mean_working", Show::Number, "above a cell: how many did on average", "schedstat, every 5 ms"),
     Field::new("cpus_used", Show::Number, "above a cell: CPU time of all threads by the time of the cell", "schedstat"),
+    CHILDREN,
+    CHILDREN_CPU_NS,
     Field::new("cpu_over_time", Show::List, "above a cell: the CPUs used in each of up to 60 pieces of the time", "schedstat, every 5 ms"),
     Field::new("vanished", Show::Number, "threads that ended while they were looked at", "/proc/self/task"),
 ];
