@@ -167,7 +167,7 @@ impl Interpreters {
 fn data(library: &Library, name: &str) -> Option<Span> {
     let image = &library.image;
     image.data(name).or_else(|| {
-        let found = Table::of(library).named(name, image.bias());
+        let found = Table::of(library).named(image.bias()).of(name);
         let symbol = found.first()?;
         Some(Span::new(symbol.start, symbol.start + symbol.size))
     })

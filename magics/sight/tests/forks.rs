@@ -20,7 +20,7 @@ fn ask() -> usize {
     let maps = Maps::read().unwrap();
     let loaded = libraries::loaded(&maps).unwrap();
     for library in &loaded {
-        let _ = Table::of(library).names().count();
+        let _ = Table::of(library).named(0).places().count();
         if let Some(path) = &library.file {
             let _ = packages::owner(path);
         }

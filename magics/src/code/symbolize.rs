@@ -180,8 +180,9 @@ impl CodeLocation<'_> {
     /// The name before the address, which need not be that of its function.
     fn nearest(&self) -> Option<String> {
         let functions = Table::of(self.library);
-        let before = functions.all(self.library.image.bias());
-        let before = before
+        let named = functions.named(self.library.image.bias());
+        let before = named
+            .symbols()
             .filter(|symbol| symbol.kind == SymbolKind::Function && symbol.start <= self.address);
         let last = before.max_by_key(|symbol| symbol.start)?;
         let distance = self.address - last.start;

@@ -205,7 +205,8 @@ pub(crate) fn symbols(
     let of = |index: usize| {
         let library = &libraries[index];
         Table::of(library)
-            .named(name, library.image.bias())
+            .named(library.image.bias())
+            .of(name)
             .into_iter()
             .map(move |symbol| (index, symbol))
     };
@@ -219,15 +220,16 @@ pub(crate) fn symbols(
         .iter()
         .map(|&index| Table::of(&libraries[index]))
         .collect();
+    let tables: Vec<_> = tables.iter().map(|table| table.named(0)).collect();
     let names = tables
         .iter()
-        .flat_map(|table| table.names())
-        .filter(|(_, kind)| *kind == SymbolKind::Function);
+        .flat_map(|table| table.places())
+        .filter(|(_, kind, ..)| *kind == SymbolKind::Function);
     // Comparing with every name takes too long where the table is very large.
     let meant = did_you_mean(
         name,
         names
-            .map(|(name, _)| name)
+            .map(|(name, ..)| name)
             .filter(|other| other.len().abs_diff(name.len()) < 3),
     );
     let library = &libraries[matching[0]].name;

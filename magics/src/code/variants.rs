@@ -99,9 +99,10 @@ pub(crate) fn in_library(symbol: &str, library: &Library) -> Option<Variants> {
     let (stem, bound) = divide(symbol);
     let table = Table::of(library);
     let mut available: Vec<&'static str> = Vec::new();
+    let table = table.named(library.image.bias());
     let names: Vec<&str> = table
-        .names()
-        .filter_map(|(name, _)| name.strip_prefix(stem))
+        .places()
+        .filter_map(|(name, ..)| name.strip_prefix(stem))
         .collect();
     if names.contains(&"") {
         available.push(BASELINE);

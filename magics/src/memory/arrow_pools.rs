@@ -63,7 +63,8 @@ impl PoolMappings {
             return Self::default();
         };
         let table = Table::of(arrow);
-        let one = |name| table.named(name, arrow.image.bias()).into_iter().next();
+        let named = table.named(arrow.image.bias());
+        let one = |name| named.of(name).into_iter().next();
         let arenas = one("subproc_main").map(|process| {
             let words = (process.start..process.start + process.size).step_by(WORD);
             words.filter_map(word).filter(|word| *word != 0).collect()

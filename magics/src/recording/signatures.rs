@@ -52,8 +52,10 @@ pub(crate) fn learn(directory: &Directory) {
 /// The functions of BLAS and LAPACK that a library has, also those that only it calls itself.
 pub(crate) fn algebra_in(library: &Library) -> Directory {
     let table = Table::of(library);
-    let places = table.places(library.image.bias());
-    let functions = places.filter(|(_, kind, _, size)| *kind == SymbolKind::Function && *size > 0);
+    let table = table.named(library.image.bias());
+    let functions = table
+        .places()
+        .filter(|(_, kind, _, size)| *kind == SymbolKind::Function && *size > 0);
     let known = functions.filter_map(|(name, _, start, _)| {
         let known = form::known(name, library)?;
         (!known.signature.is_of_memory()).then_some((start, known))

@@ -193,7 +193,8 @@ fn own(entry: usize, about: &Function) -> Option<usize> {
     let library = libraries.iter().find(|one| one.span.contains(entry))?;
     let table = Table::of(library);
     let is_named = |symbol: &Symbol| demangle(&symbol.name) == about.name;
-    let found = table.all(library.image.bias()).filter(is_named);
+    let named = table.named(library.image.bias());
+    let found = named.symbols().filter(is_named);
     found
         .max_by_key(|symbol| symbol.size)
         .map(|symbol| symbol.start)

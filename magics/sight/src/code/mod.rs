@@ -4,4 +4,5 @@ pub mod file;
 pub mod got_entries;
 pub mod instructions;
 pub mod lines;
+mod names;
 pub mod symbols;

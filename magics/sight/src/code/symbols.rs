@@ -2,11 +2,11 @@
 //!
 //! `.symtab` is read from the file, since it is not mapped; a library whose file was stripped has only `.dynsym`, the
 //! names that it exports. A file that is no longer the one that was mapped (by its build ID) is not believed.
-//! Tables are read once for each file.
+//! Tables are read once for each file, but for the names of large ones (`names.rs`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
 use object::{Object, elf};
 use serde::Serialize;
 
+use super::names::{Identity, Names, name_at};
 use crate::files;
 use crate::linker::libraries::Library;
 
@@ -72,7 +73,8 @@ pub struct Place {
 pub struct Table {
     /// Where they come from.
     pub source: Source,
-    entries: Vec<Entry>,
+    entries: Box<[Entry]>,
+    names: Names,
 }
 
 /// A name at its address in the file's own numbering.
@@ -80,17 +82,17 @@ pub struct Table {
 struct Entry {
     start: u64,
     size: u64,
+    /// Its place among the names.
+    name: u32,
     kind: SymbolKind,
-    name: Box<str>,
 }
 
-/// A file as it was when it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-    size: u64,
+/// A table with all names at hand.
+#[derive(Debug)]
+pub struct NamedTable<'a> {
+    entries: &'a [Entry],
+    names: Cow<'a, [u8]>,
+    bias: usize,
 }
 
 /// The build ID belongs to the key: a file that is right for one process may not be the one that another has mapped.
@@ -103,7 +105,8 @@ impl Table {
     pub fn of(library: &Library) -> Arc<Self> {
         let known = || {
             let path = library.file.as_deref()?;
-            let key = (identity(path)?, library.image.build_id.clone());
+            let identity = Identity::of(&fs::metadata(path).ok()?);
+            let key = (identity, library.image.build_id.clone());
             let mut tables = TABLES.lock();
             if let Some(table) = tables.get(&key) {
                 return Some(Arc::clone(table));
@@ -116,7 +119,9 @@ impl Table {
     }
 
     fn read(path: &Path, build_id: Option<&str>) -> Option<Self> {
-        let cache = ReadCache::new(files::open(path).ok()?);
+        let file = files::open(path).ok()?;
+        let identity = Identity::of(&file.metadata().ok()?);
+        let cache = ReadCache::new(file);
         let file = ElfFile64::<Native, _>::parse(&cache).ok()?;
         let found = file.build_id().ok().flatten().map(hexadecimal);
         if found.as_deref() != build_id {
@@ -136,14 +141,17 @@ impl Table {
         // Both sections are read at once: the file has thousands of names, and the system a price for each reading.
         let symbols: &[elf::Sym64<Native>] = section.data_as_array(Native, &cache).ok()?;
         let link = sections.section(section.link(Native)).ok()?;
-        let names = link.data(Native, &cache).ok()?;
-        let mut entries: Vec<Entry> = symbols
-            .iter()
-            .filter_map(|symbol| entry(symbol, names))
-            .collect();
+        let bytes = link.data(Native, &cache).ok()?;
+        let found = symbols.iter().filter_map(|symbol| entry(symbol, bytes));
+        let mut entries: Box<[Entry]> = found.collect();
         // Of several names for one place the longest reaches farthest; the first in the table is kept first.
         entries.sort_by_key(|entry| (entry.start, entry.size));
-        Some(Self { source, entries })
+        let names = Names::new(path, identity, link.sh_offset(Native), bytes);
+        Some(Self {
+            source,
+            entries,
+            names,
+        })
     }
 
     /// How many names there are.
@@ -169,38 +177,49 @@ impl Table {
             }
             size => own < entry.start + size,
         })?;
-        Some(found.here(bias))
+        Some(found.here(self.names.at(found.name)?, bias))
     }
 
-    /// The symbols of a name, for a library with this bias.
-    pub fn named(&self, name: &str, bias: usize) -> Vec<Symbol> {
-        let entries = self.entries.iter().filter(|entry| &*entry.name == name);
-        entries.map(|entry| entry.here(bias)).collect()
+    /// All names, for a library with this bias. Of a large table they are read now.
+    pub fn named(&self, bias: usize) -> NamedTable<'_> {
+        NamedTable {
+            entries: &self.entries,
+            names: self.names.all(),
+            bias,
+        }
+    }
+}
+
+impl NamedTable<'_> {
+    /// The symbols of a name.
+    pub fn of(&self, name: &str) -> Vec<Symbol> {
+        let all = self.entries.iter();
+        all.filter(|entry| name_at(&self.names, entry.name) == Some(name))
+            .map(|entry| entry.here(name.to_owned(), self.bias))
+            .collect()
     }
 
-    /// All symbols, for a library with this bias.
-    pub fn all(&self, bias: usize) -> impl Iterator<Item = Symbol> + '_ {
-        self.entries.iter().map(move |entry| entry.here(bias))
+    /// All symbols.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.entries.iter().filter_map(|entry| {
+            Some(entry.here(name_at(&self.names, entry.name)?.to_owned(), self.bias))
+        })
     }
 
-    /// All names with what they name, where that lies in a library with this bias, and how many bytes it takes.
-    pub fn places(&self, bias: usize) -> impl Iterator<Item = (&str, SymbolKind, usize, usize)> {
-        let start = move |entry: &Entry| bias.wrapping_add(entry.start as usize);
-        let place = move |entry| (start(entry), entry);
-        let places = self.entries.iter().map(place);
-        places.map(|(start, entry)| (&*entry.name, entry.kind, start, entry.size as usize))
-    }
-
-    /// All names with what they name.
-    pub fn names(&self) -> impl Iterator<Item = (&str, SymbolKind)> {
-        self.entries.iter().map(|entry| (&*entry.name, entry.kind))
+    /// All names with what they name, where that lies, and how many bytes it takes.
+    pub fn places(&self) -> impl Iterator<Item = (&str, SymbolKind, usize, usize)> {
+        self.entries.iter().filter_map(|entry| {
+            let start = self.bias.wrapping_add(entry.start as usize);
+            let name = name_at(&self.names, entry.name)?;
+            Some((name, entry.kind, start, entry.size as usize))
+        })
     }
 }
 
 impl Entry {
-    fn here(&self, bias: usize) -> Symbol {
+    fn here(&self, name: String, bias: usize) -> Symbol {
         Symbol {
-            name: self.name.to_string(),
+            name,
             start: bias.wrapping_add(self.start as usize),
             size: self.size as usize,
             kind: self.kind,
@@ -229,16 +248,6 @@ pub fn place(address: usize, libraries: &[Library]) -> Option<Place> {
     })
 }
 
-fn identity(path: &Path) -> Option<Identity> {
-    let about = fs::metadata(path).ok()?;
-    Some(Identity {
-        device: about.dev(),
-        inode: about.ino(),
-        changed: (about.mtime(), about.mtime_nsec()),
-        size: about.size(),
-    })
-}
-
 fn entry(symbol: &elf::Sym64<Native>, names: &[u8]) -> Option<Entry> {
     let kind = match symbol.st_type() {
         // Which function stands behind an indirect one, its own code decides.
@@ -246,17 +255,14 @@ fn entry(symbol: &elf::Sym64<Native>, names: &[u8]) -> Option<Entry> {
         elf::STT_OBJECT => SymbolKind::Data,
         _ => return None,
     };
-    let rest = names.get(symbol.st_name.get(Native) as usize..)?;
-    let end = rest.iter().position(|&byte| byte == 0)?;
-    let name = str::from_utf8(&rest[..end])
-        .ok()
-        .filter(|name| !name.is_empty())?;
+    let name = symbol.st_name.get(Native);
+    name_at(names, name)?;
     let is_defined = symbol.st_shndx.get(Native) != elf::SHN_UNDEF;
     is_defined.then(|| Entry {
         start: symbol.st_value.get(Native),
         size: symbol.st_size.get(Native),
+        name,
         kind,
-        name: name.into(),
     })
 }
 
@@ -309,8 +315,9 @@ mod tests {
             .collect();
         assert!(functions.len() > 1000);
         let bias = library.image.bias();
+        let names = table.named(bias);
         for (start, name) in functions.into_iter().step_by(97) {
-            let all = table.named(name, bias);
+            let all = names.of(name);
             // Names that the assembler made have no kind, and are left out.
             assert!(
                 all.is_empty() || all.iter().any(|symbol| symbol.start == bias + start),

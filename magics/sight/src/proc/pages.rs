@@ -25,6 +25,11 @@ pub struct Backing {
     pub swapped: usize,
 }
 
+/// The highest byte of a page's number in the table: it is in memory, in swap, and a page of a file.
+const IS_PRESENT: u8 = 1 << 7;
+const IS_SWAPPED: u8 = 1 << 6;
+const IS_OF_FILE: u8 = 1 << 5;
+
 /// What this process may know about its pages.
 pub struct Pages {
     file: File,
@@ -80,10 +85,36 @@ impl Pages {
         Ok(backing)
     }
 
+    /// Of a private mapping of a file the pages that were written to, and so are this process's own copies. All others
+    /// hold what the file has.
+    pub fn copied(&self, span: Span) -> io::Result<Vec<Span>> {
+        let mut copied: Vec<Span> = Vec::new();
+        self.each(span, |page, flags| {
+            if flags & (IS_PRESENT | IS_SWAPPED) == 0 || flags & IS_OF_FILE != 0 {
+                return;
+            }
+            match copied.last_mut().filter(|last| last.end == page.start) {
+                Some(last) => last.end = page.end,
+                None => copied.push(page),
+            }
+        })?;
+        Ok(copied)
+    }
+
     fn counted(&self, span: Span) -> io::Result<Backing> {
+        let mut backing = Backing::default();
+        self.each(span, |page, flags| {
+            let bytes = page.intersection(span).len();
+            backing.present += if flags & IS_PRESENT != 0 { bytes } else { 0 };
+            backing.swapped += if flags & IS_SWAPPED != 0 { bytes } else { 0 };
+        })?;
+        Ok(backing)
+    }
+
+    /// Calls with each page of a range, and its flags.
+    fn each(&self, span: Span, mut call: impl FnMut(Span, u8)) -> io::Result<()> {
         const AT_ONCE: usize = 8192;
         let (page, pages) = (page_size(), whole_pages(span));
-        let mut backing = Backing::default();
         let mut at = pages.start;
         let mut entries = vec![0u8; 8 * AT_ONCE.min(pages.len() / page)];
         while at < pages.end {
@@ -91,15 +122,11 @@ impl Pages {
             let place = u64::try_from(at / page * 8).map_err(io::Error::other)?;
             self.file.read_exact_at(&mut entries[..want], place)?;
             for entry in entries[..want].chunks_exact(8) {
-                // The two highest bits of a little-endian number.
-                let flags = entry[7];
-                let bytes = Span::new(at, at + page).intersection(span).len();
-                backing.present += if flags & 0x80 != 0 { bytes } else { 0 };
-                backing.swapped += if flags & 0x40 != 0 { bytes } else { 0 };
+                call(Span::new(at, at + page), entry[7]);
                 at += page;
             }
         }
-        Ok(backing)
+        Ok(())
     }
 }
 

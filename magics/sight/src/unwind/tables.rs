@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use diaphane_forks::ProcessLock;
 use gimli::{
-    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, EhFrameOffset, NativeEndian, Pointer,
-    UnwindContext, UnwindSection,
+    BaseAddresses, CfaRule, CieOrFde, EhFrame, EhFrameHdr, EhFrameOffset, NativeEndian,
+    ParsedEhFrameHdr, Pointer, UnwindContext, UnwindSection,
 };
 use object::elf;
 
@@ -25,9 +25,11 @@ pub struct Piece {
     pub called: bool,
 }
 
-/// The pieces of code of an image, as its call frame information describes them; empty where it has none.
+/// The pieces of code of an image, as its call frame information describes them; empty where it has none. What is asked
+/// once for each library is not kept: the information of all is megabytes.
 pub fn pieces(image: &Arc<Image>) -> Vec<Piece> {
-    Tables::of(image).pieces()
+    let tables = Tables::known(image).or_else(|| Tables::read(image).map(Arc::new));
+    tables.map_or_else(Vec::new, |tables| tables.pieces())
 }
 
 /// Where the function begins that an address lies in, as the tables for exceptions tell; also of code without a name.
@@ -42,6 +44,17 @@ const CALLED: CfaRule<usize> = CfaRule::RegisterAndOffset {
     register: gimli::Register(STACK),
     offset: size_of::<usize>() as i64,
 };
+
+/// Where the entry begins that comes last in the section.
+fn last_entry(header: &ParsedEhFrameHdr<Bytes<'_>>, bases: &BaseAddresses) -> Option<usize> {
+    let table = header.table()?;
+    let mut entries = table.iter(bases);
+    let mut last = None;
+    while let Ok(Some((_, Pointer::Direct(entry)))) = entries.next() {
+        last = last.max(Some(entry));
+    }
+    usize::try_from(last?).ok()
+}
 
 /// Copies of the two sections.
 #[derive(Debug, Default)]
@@ -60,20 +73,23 @@ pub(super) type Bytes<'a> = gimli::EndianSlice<'a, NativeEndian>;
 impl Tables {
     /// The information of an image; empty where it has none.
     pub(super) fn of(image: &Arc<Image>) -> Arc<Self> {
-        let mut known = KNOWN.lock();
-        let known = known.get_or_insert_default();
-        if let Some((owner, tables)) = known.get(&image.bias())
-            && owner
-                .upgrade()
-                .is_some_and(|owner| Arc::ptr_eq(&owner, image))
-        {
-            return Arc::clone(tables);
+        if let Some(tables) = Self::known(image) {
+            return tables;
         }
         let tables = Arc::new(Self::read(image).unwrap_or_default());
+        let mut known = KNOWN.lock();
+        let known = known.get_or_insert_default();
         // What was unloaded is not coming back at its place.
         known.retain(|_, (owner, _)| owner.strong_count() > 0);
         known.insert(image.bias(), (Arc::downgrade(image), Arc::clone(&tables)));
         tables
+    }
+
+    fn known(image: &Arc<Image>) -> Option<Arc<Self>> {
+        let known = KNOWN.lock();
+        let (owner, tables) = known.as_ref()?.get(&image.bias())?;
+        let is_its = owner.upgrade().is_some_and(|it| Arc::ptr_eq(&it, image));
+        is_its.then(|| Arc::clone(tables))
     }
 
     fn read(image: &Image) -> Option<Self> {
@@ -86,15 +102,24 @@ impl Tables {
             return None;
         };
         let start = usize::try_from(start).ok()?;
-        // The length is written nowhere in the image, but the section does not leave its segment.
+        // The length is written nowhere in the image. But the section does not leave its segment, and nothing of it is
+        // wanted behind the last entry that the table leads to.
         let mut loaded = image
             .parts()
             .iter()
             .filter(|part| part.kind == elf::PT_LOAD);
         let segment = loaded.find(|part| part.span.contains(start))?.span;
+        let length = match last_entry(&parsed, &bases) {
+            Some(last) if segment.contains(last) => {
+                let length = image.target().bytes(last, size_of::<u32>());
+                let length = u32::from_ne_bytes(length.try_into().ok()?);
+                last - start + size_of::<u32>() + length as usize
+            }
+            _ => usize::MAX,
+        };
         bases = bases.set_eh_frame(start as u64);
         Some(Self {
-            frames: image.target().bytes(start, segment.end - start),
+            frames: image.target().bytes(start, length.min(segment.end - start)),
             header: copy,
             bases,
         })

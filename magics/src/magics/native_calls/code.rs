@@ -221,7 +221,7 @@ fn whole(symbol: Symbol, library: &Library) -> Symbol {
     let Some((stem, _)) = symbol.name.split_once(".cold") else {
         return symbol;
     };
-    let whole = Table::of(library).named(stem, library.image.bias());
+    let whole = Table::of(library).named(library.image.bias()).of(stem);
     whole.into_iter().next().unwrap_or(symbol)
 }
 

@@ -34,7 +34,7 @@ pub(super) fn functions(library: &Library, text: &Text) -> FoundFunctions {
     let table = Table::of(library);
     let inside = |span: &Span| text.segment(span.start).is_some();
     let mut found = FoundFunctions::default();
-    for (name, kind, start, size) in table.places(bias) {
+    for (name, kind, start, size) in table.named(bias).places() {
         let span = Span::new(start, start.saturating_add(size));
         if kind != SymbolKind::Function || size == 0 || !inside(&span) {
             continue;

@@ -74,16 +74,6 @@ impl Ready {
         self.patches.len()
     }
 
-    /// How many bytes of code the system copies so that jumps can be written there.
-    pub(super) fn copied(&self) -> usize {
-        let page = rustix::param::page_size();
-        // Patches are ordered by their addresses.
-        let pages = self
-            .patches
-            .chunk_by(|one, next| one.at / page == next.at / page);
-        pages.count() * page
-    }
-
     /// Whether one of the names is its own.
     pub(super) fn is_among(&self, names: &[String]) -> bool {
         let own = [Some(&self.name), self.soname.as_ref()];

@@ -1,13 +1,16 @@
 //! The code of a library, as its file has it, and where memory differs from that.
 //!
-//! Somebody else may have changed the code before us: a debugger, another tracer. What differs is left alone.
+//! Somebody else may have changed the code before us: a debugger, another tracer. What differs is left alone. Only
+//! pages that were written to can differ, and only these are looked at: to read the others would bring all code of all
+//! libraries into memory.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use diaphane_sight::files;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::maps::{Maps, Region};
+use diaphane_sight::proc::pages::Pages;
 use diaphane_sight::proc::spans::{Span, read};
 
 /// So many bytes are compared at once.
@@ -36,17 +39,19 @@ impl Text {
     /// Reads it; `None` where the file or memory cannot be read.
     pub(super) fn read(library: &Library, maps: &Maps) -> Option<Self> {
         let file = files::open(library.path.as_deref()?).ok()?;
-        let mut segments = Vec::new();
+        let (mut segments, mut changed) = (Vec::new(), Vec::new());
         let code = maps.within(library.span);
         for region in code.filter(|region| region.is_executable() && region.path().is_some()) {
             let mut bytes = vec![0; region.span.len()];
             let length = file_part(&file, region.offset, &mut bytes)?;
             bytes.truncate(length);
             let span = Span::new(region.span.start, region.span.start + length);
-            segments.push(Segment { span, bytes });
+            let segment = Segment { span, bytes };
+            for part in may_differ(region, &file) {
+                changed.extend(segment.changed(part)?);
+            }
+            segments.push(segment);
         }
-        let changed = segments.iter().map(Segment::changed);
-        let changed = changed.collect::<Option<Vec<_>>>()?.concat();
         Some(Self { segments, changed })
     }
 
@@ -76,11 +81,18 @@ impl Text {
 }
 
 impl Segment {
-    fn changed(&self) -> Option<Vec<Span>> {
-        let mut memory = vec![0; CHUNK.min(self.bytes.len())];
+    /// The blocks in a part of it that differ.
+    fn changed(&self, part: Span) -> Option<Vec<Span>> {
+        let part = part.intersection(self.span);
+        // The file may end within the last page.
+        if part.is_empty() {
+            return Some(Vec::new());
+        }
+        let bytes = &self.bytes[part.start - self.span.start..part.end - self.span.start];
+        let mut memory = vec![0; CHUNK.min(bytes.len())];
         let mut changed = Vec::new();
-        for (index, file) in self.bytes.chunks(CHUNK).enumerate() {
-            let start = self.span.start + index * CHUNK;
+        for (index, file) in bytes.chunks(CHUNK).enumerate() {
+            let start = part.start + index * CHUNK;
             let memory = &mut memory[..file.len()];
             if read(start, memory).ok()? != file.len() {
                 return None;
@@ -96,6 +108,17 @@ impl Segment {
             }));
         }
         Some(changed)
+    }
+}
+
+/// The parts of a segment that may differ from its file: all of it, where Linux does not tell what was written to or the
+/// file may be another one by now.
+fn may_differ(region: &Region, file: &File) -> Vec<Span> {
+    let is_its = file.metadata().is_ok_and(|it| it.ino() == region.inode);
+    let copied = || Pages::open()?.copied(region.span);
+    match is_its.then(copied) {
+        Some(Ok(copied)) => copied,
+        _ => vec![region.span],
     }
 }
 

@@ -21,9 +21,6 @@ use crate::inline_hooks::moved_code::EntryPatch;
 const SYNC_CORE: i32 = 1 << 5;
 const REGISTER_SYNC_CORE: i32 = 1 << 6;
 
-/// So many bytes of copied code stay for the next recording.
-const KEPT: usize = 32 << 20;
-
 /// So many patches ahead, code is brought near.
 const AHEAD: usize = 16;
 
@@ -89,14 +86,10 @@ pub(super) fn close(libraries: &[&Ready]) -> Result<(), ()> {
     protect(libraries, MprotectFlags::empty())
 }
 
-/// Gives the copies of pages back that were written to, where they are many: what lies there now is what the file has,
-/// and is read from there again. It costs the next recording a page fault each.
+/// Gives the copies of pages back that were written to: what lies there now is what the file has, and is read from there
+/// again. It costs the next recording a page fault each.
 #[allow(unsafe_code, reason = "the memory of code is given back")]
 pub(super) fn give_back(libraries: &[&Ready]) {
-    let copied: usize = libraries.iter().map(|library| library.copied()).sum();
-    if copied <= KEPT {
-        return;
-    }
     let own = libraries.iter().filter(|library| library.is_as_in_file);
     for span in own.flat_map(|library| &library.code) {
         let start = ptr::with_exposed_provenance_mut(span.start);

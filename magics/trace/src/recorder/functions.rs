@@ -2,14 +2,20 @@
 //!
 //! A number is given once and never taken back, since a trampoline that bears it may be run at any time.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use diaphane_forks::ProcessLock;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 
 use crate::event::kind;
-use diaphane_forks::ProcessLock;
 
+/// Of the addresses, of which there are hundreds of thousands, there is one copy.
 #[derive(Default)]
 struct Known {
-    numbers: HashMap<usize, u32>,
+    /// The numbers, to be found by the addresses behind them.
+    numbers: HashTable<u32>,
     addresses: Vec<usize>,
 }
 
@@ -18,15 +24,20 @@ static KNOWN: ProcessLock<Option<Known>> = ProcessLock::new(|| None);
 /// The number of the function at an address; `None` when there are too many.
 pub fn register(address: usize) -> Option<u32> {
     let mut known = KNOWN.lock();
-    let known = known.get_or_insert_default();
-    if let Some(&number) = known.numbers.get(&address) {
-        return Some(number);
+    let Known { numbers, addresses } = known.get_or_insert_default();
+    let hash = |address: usize| FxBuildHasher.hash_one(address);
+    let behind = |number: &u32| addresses[*number as usize];
+    let is_it = |number: &u32| behind(number) == address;
+    match numbers.entry(hash(address), is_it, |number| hash(behind(number))) {
+        Entry::Occupied(known) => Some(*known.get()),
+        Entry::Vacant(vacant) => {
+            let number = u32::try_from(addresses.len()).ok();
+            let number = number.filter(|&number| number < kind::FIRST)?;
+            vacant.insert(number);
+            addresses.push(address);
+            Some(number)
+        }
     }
-    let number = u32::try_from(known.addresses.len()).ok();
-    let number = number.filter(|&number| number < kind::FIRST)?;
-    known.addresses.push(address);
-    known.numbers.insert(address, number);
-    Some(number)
 }
 
 /// The address of the function with a number.
