@@ -106,7 +106,7 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "the kernel is asked for single regions by an ioctl",
     ),
     (
-        "magics/sight/src/proc/pages.rs",
+        "magics/sight/src/proc/pages",
         "PAGEMAP_SCAN and move_pages are system calls without a safe form",
     ),
     (

@@ -17,7 +17,7 @@ const USUAL: usize = 256;
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
+pub(super) struct FileIdentity {
     device: u64,
     inode: u64,
     changed: (i64, i64),
@@ -30,13 +30,13 @@ pub(super) enum Names {
     Kept(Box<[u8]>),
     InFile {
         path: PathBuf,
-        identity: Identity,
+        identity: FileIdentity,
         offset: u64,
         size: u64,
     },
 }
 
-impl Identity {
+impl FileIdentity {
     pub fn of(about: &Metadata) -> Self {
         Self {
             device: about.dev(),
@@ -55,7 +55,7 @@ impl Default for Names {
 
 impl Names {
     /// The table at an offset of a file, whose bytes were read already.
-    pub fn new(path: &Path, identity: Identity, offset: u64, bytes: &[u8]) -> Self {
+    pub fn new(path: &Path, identity: FileIdentity, offset: u64, bytes: &[u8]) -> Self {
         let size = bytes.len() as u64;
         if size < LARGE {
             return Self::Kept(bytes.into());
@@ -108,7 +108,7 @@ impl Names {
             return None;
         };
         let file = files::open(path).ok()?;
-        let is_same = Identity::of(&file.metadata().ok()?) == *identity;
+        let is_same = FileIdentity::of(&file.metadata().ok()?) == *identity;
         is_same.then_some(file)
     }
 }
@@ -137,7 +137,7 @@ mod tests {
         bytes.resize(LARGE as usize, b'z');
         let whole = [b"before".as_slice(), &bytes].concat();
         fs::write(&path, whole).unwrap();
-        let identity = Identity::of(&fs::metadata(&path).unwrap());
+        let identity = FileIdentity::of(&fs::metadata(&path).unwrap());
         let names = Names::new(&path, identity, 6, &bytes);
         assert!(matches!(names, Names::InFile { .. }));
         assert_eq!(names.at(1).as_deref(), Some("first"));

@@ -17,7 +17,7 @@ use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
 use object::{Object, elf};
 use serde::Serialize;
 
-use super::names::{Identity, Names, name_at};
+use super::names::{FileIdentity, Names, name_at};
 use crate::files;
 use crate::linker::libraries::Library;
 
@@ -96,7 +96,7 @@ pub struct NamedTable<'a> {
 }
 
 /// The build ID belongs to the key: a file that is right for one process may not be the one that another has mapped.
-type Tables = HashMap<(Identity, Option<String>), Arc<Table>>;
+type Tables = HashMap<(FileIdentity, Option<String>), Arc<Table>>;
 
 static TABLES: ProcessLock<Tables> = ProcessLock::new(Default::default);
 
@@ -105,7 +105,7 @@ impl Table {
     pub fn of(library: &Library) -> Arc<Self> {
         let known = || {
             let path = library.file.as_deref()?;
-            let identity = Identity::of(&fs::metadata(path).ok()?);
+            let identity = FileIdentity::of(&fs::metadata(path).ok()?);
             let key = (identity, library.image.build_id.clone());
             let mut tables = TABLES.lock();
             if let Some(table) = tables.get(&key) {
@@ -120,7 +120,7 @@ impl Table {
 
     fn read(path: &Path, build_id: Option<&str>) -> Option<Self> {
         let file = files::open(path).ok()?;
-        let identity = Identity::of(&file.metadata().ok()?);
+        let identity = FileIdentity::of(&file.metadata().ok()?);
         let cache = ReadCache::new(file);
         let file = ElfFile64::<Native, _>::parse(&cache).ok()?;
         let found = file.build_id().ok().flatten().map(hexadecimal);
