@@ -18,4 +18,5 @@ pub mod log;
 mod murmur;
 pub mod notifier;
 pub mod outbox;
+pub mod sigint;
 pub mod signals;

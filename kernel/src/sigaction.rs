@@ -1,9 +1,11 @@
 //! `sigaction`, by which every library that is loaded later installs its signal handlers, so that none blocks the signal
-//! that `%%syscalls` needs on the threads that it records.
+//! that `%%syscalls` needs on the threads that it records, and that of SIGINT leads to the main thread.
 //!
 //! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
 
 use std::ffi::c_int;
+
+use diaphane::sigint;
 
 /// Installs a signal handler.
 #[allow(unsafe_code, reason = "the name is C's")]
@@ -13,7 +15,10 @@ unsafe extern "C" fn sigaction(
     action: *const libc::sigaction,
     before: *mut libc::sigaction,
 ) -> c_int {
-    // SAFETY: the arguments are those of the one who called `sigaction`.
+    // SAFETY: it is null, or leads to an action.
+    let led = unsafe { action.as_ref() }.and_then(|action| sigint::led(signal, action));
+    let action = led.as_ref().map_or(action, std::ptr::from_ref);
+    // SAFETY: the arguments are those of the one who called `sigaction`, or an action that is as good.
     unsafe { diaphane_magics::install_handler(__sigaction, signal, action, before) }
 }
 

@@ -1,7 +1,7 @@
 //! Signals: they belong to the main thread, where CPython handles them.
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise};
 use nix::unistd::{getpgrp, getpid};
 
 /// The signals of faults.
@@ -36,6 +36,13 @@ impl MainThread {
         if let Err(error) = sent {
             tracing::warn!(%error, "the main thread could not be interrupted");
         }
+    }
+}
+
+/// Interrupts the calling thread a few instructions later, and no process that has got the interrupt already.
+pub fn interrupt_again() {
+    if let Err(error) = raise(Signal::SIGINT) {
+        tracing::warn!(%error, "the interrupt could not be put off");
     }
 }
 

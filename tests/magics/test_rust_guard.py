@@ -4,6 +4,7 @@ import pytest
 
 from support.client import Client
 from support.patience import wait_until
+from support.process import Kernel
 from support.rust import failed, fine, running, shown
 
 pytestmark = [pytest.mark.diaphane, pytest.mark.slow]
@@ -187,6 +188,23 @@ def test_a_blocked_cell_says_why_it_does_not_end(client: Client, tmp_path):
     assert "--isolated" in begun.text("stderr")
     assert not begun.answered
     gate.touch()
+    assert client.finish(begun).content["ename"] == "KeyboardInterrupt"
+    assert shown(fine(client, "%%rust\n3")) == "3"
+
+
+def test_interrupts_that_another_thread_gets(client: Client, kernel: Kernel):
+    """The first one is the cell's to hear, and the second one stops it."""
+    cell = (
+        "%%rust\nstd::thread::spawn(|| std::thread::sleep(std::time::Duration::from_secs(600)));\n"
+        "{}\nlet mut n = 1u64;\nwhile n != 0 {{ n = std::hint::black_box(n | 1); }}"
+    )
+    before = set(kernel.threads)
+    begun = running(client, cell.format('println!("on");'))
+    other = max(set(kernel.threads) - before)
+    for _ in range(2):
+        assert not begun.answered
+        kernel.interrupt_thread(other)
+        client.pump(500)
     assert client.finish(begun).content["ename"] == "KeyboardInterrupt"
     assert shown(fine(client, "%%rust\n3")) == "3"
 

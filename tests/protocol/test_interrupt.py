@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from support.client import Client
+from support.magic_cells import RECORDINGS
 from support.patience import wait_until
 from support.process import Kernel, has_ended
 
@@ -154,6 +155,34 @@ hits
     client.until(lambda: "ready" in cell.text(), "ready", cell)
     kernel.process.send_signal(signal.SIGUSR1)
     assert client.finish(cell).result == str([signal.SIGUSR1.value])
+
+
+# Two threads besides the main one: one that Python knows, and one that it does not.
+OTHERS = """
+import ctypes, os, threading, numpy
+threads = lambda: set(map(int, os.listdir("/proc/self/task")))
+one = threading.Thread(target=threading.Event().wait, daemon=True)
+one.start()
+before, libc, mutex = threads(), ctypes.CDLL(None), (ctypes.c_uint64 * 8)()
+libc.pthread_mutex_lock(mutex)
+libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pthread_mutex_lock, mutex)
+[native] = threads() - before
+"""
+
+
+@pytest.mark.diaphane
+@pytest.mark.parametrize("magic", ["", *RECORDINGS])
+def test_an_interrupt_that_another_thread_gets(client: Client, kernel: Kernel, magic: str):
+    """Linux gives it to any thread where the main one is about to handle another signal, as recordings send them."""
+    client.run(OTHERS)
+    for tid in map(int, client.value("f'{one.native_id} {native}'").strip("'").split()):
+        for name in ["loop", "sleep", "lock"]:
+            cell = client.start(f"{magic}\n{CELLS[name]}".lstrip())
+            client.until(lambda cell=cell: "ready" in cell.text(), "ready", cell)
+            kernel.interrupt_thread(tid)
+            client.finish(cell)
+            assert cell.content["ename"] == "KeyboardInterrupt", (tid, name)
+            assert client.run("1 + 1").result == "2"
 
 
 IMPORTS = """

@@ -7,7 +7,9 @@ front end. It holds no sockets; `support.client.Client` does.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import platform
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +90,11 @@ class Kernel:
     def interrupt(self) -> None:
         """SIGINT as a terminal or a server sends it: to the whole process group."""
         os.killpg(self.pid, signal.SIGINT)
+
+    def interrupt_thread(self, tid: int) -> None:
+        """SIGINT to one thread, as Linux chooses one while the main thread blocks it or waits for a CPU."""
+        number = {"x86_64": 234, "aarch64": 131}[platform.machine()]
+        assert ctypes.CDLL(None).syscall(number, self.pid, tid, signal.SIGINT) == 0
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the end of the process; its exit code."""

@@ -21,7 +21,7 @@ use crate::input::Turn;
 use crate::kernel::Kernel;
 use crate::murmur;
 use crate::outbox::Item;
-use crate::signals;
+use crate::{sigint, signals};
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -74,6 +74,7 @@ impl Native {
         let handler = PyCFunction::new_closure(py, None, None, keep)?;
         py.import("signal")?
             .call_method1("signal", (libc::SIGINT, handler))?;
+        sigint::lead_to_main_thread();
         signals::take_interrupts();
         Ok(())
     }
@@ -217,16 +218,16 @@ impl Native {
     /// comes again a few instructions later.
     ///
     /// Raised from here, it leaves no line of the kernel in the user's traceback.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
     fn interrupter<'py>(
         &self,
         py: Python<'py>,
         decide: Py<PyAny>,
     ) -> PyResult<Bound<'py, PyCFunction>> {
-        let kernel = Arc::clone(&self.kernel);
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
             let decided = decide.bind(arguments.py()).call1(arguments)?;
             if decided.is_none() {
-                kernel.main_thread.interrupt();
+                signals::interrupt_again();
             }
             match decided.is_truthy()? {
                 true => Err(PyKeyboardInterrupt::new_err(())),

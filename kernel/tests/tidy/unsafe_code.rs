@@ -47,6 +47,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "a function of C's is the program's own, so that no handler blocks what a recording needs",
     ),
     (
+        "kernel/src/sigint.rs",
+        "the handler of SIGINT is wrapped, so that the main thread gets the signal",
+    ),
+    (
         "kernel/src/allocator.rs",
         "the last words are made in memory that is not malloc's",
     ),
@@ -74,6 +78,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "magics/sight/src/threads/creation_records.rs",
         "it stands between a thread's creator and the C library",
+    ),
+    (
+        "magics/sight/src/threads/main_thread.rs",
+        "one thread of the process is sent a signal",
     ),
     (
         "magics/sight/src/runtimes/getters.rs",

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diaphane_forks::ProcessLock;
+use diaphane_sight::threads::passed_to_main_thread;
 use libc::{
     SA_NODEFER, SA_ONSTACK, SA_SIGINFO, SI_TIMER, SIG_DFL, SIG_IGN, SIGABRT, SIGBUS, SIGFPE,
     SIGILL, SIGINT, SIGSEGV, c_int, c_void, sigaction, siginfo_t, stack_t,
@@ -155,6 +156,10 @@ unsafe extern "C" fn on_interrupt(signal: c_int, info: *mut siginfo_t, context: 
     // SAFETY: the kernel gives the information to handlers with SA_SIGINFO.
     let is_timer = unsafe { (*info).si_code } == SI_TIMER;
     if !is_timer {
+        // The thread that is to be stopped is the main one, whichever Linux gave the signal to.
+        if passed_to_main_thread(signal) {
+            return;
+        }
         INTERRUPTED.store(true, Ordering::Relaxed);
         let earlier = INTERRUPTS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the arguments are the kernel's.
