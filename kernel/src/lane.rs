@@ -6,9 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use diaphane_wire::reply::Failed;
-use diaphane_wire::request::reply_type;
-use diaphane_wire::{Channel, Outgoing, Request};
+use diaphane_wire::reply::refusal;
+use diaphane_wire::{Channel, Request};
 use parking_lot::Mutex;
 
 use crate::exit::DEAD;
@@ -213,9 +212,7 @@ impl Lane {
         let answers = waiting.into_iter().map(|one| match one {
             Waiting::Answer(items) => items,
             Waiting::Job(job) => {
-                let failed = Failed::new(ename, sentence.to_owned());
-                let reply = reply_type(&job.parent.header.msg_type);
-                let message = reply.map(|reply| Outgoing::new(reply, &failed));
+                let message = refusal(&job.parent, ename, sentence);
                 let mut items = Item::answer(job.channel, &job.parent, message);
                 // Busy was published for the first one already.
                 items.drain(..usize::from(job.announced));

@@ -96,3 +96,38 @@ def test_odd_values_are_no_bugs(kernel, client: Client, kind: str, content: dict
     before = kernel.log.count("bug")
     assert client.request(kind, content).content["status"] in ("ok", "error", "complete", "invalid")
     assert kernel.log.count("bug") == before, kernel.log
+
+
+@pytest.mark.parametrize("channel", ["shell", "control"])
+@pytest.mark.parametrize("content", [{}, {"code": 5}, {"code": None}])
+def test_whether_a_cell_is_complete_is_unknown_where_the_request_is_refused(
+    client: Client, channel: str, content: dict
+):
+    """The protocol has four statuses for it, and `error` is none of them."""
+    told = client.request("is_complete_request", content, channel).content
+    assert told["status"] == "unknown"
+    assert "content" in told["evalue"]
+
+
+@pytest.mark.parametrize("fault", ["1 / 0", "raise KeyboardInterrupt"])
+def test_whether_a_cell_is_complete_is_unknown_where_a_transformer_fails(launch, fault: str):
+    client = launch().connect()
+    shell = "get_ipython().input_transformer_manager"
+    client.run(
+        f"def fail(lines):\n    if 'odd' in lines[0]: {fault}\n    return lines\nfails = [fail]"
+    )
+    client.run(f"{shell}.line_transforms += fails")
+    told = client.request("is_complete_request", {"code": "odd"}).content
+    assert told["status"] == "unknown"
+    assert "bug" not in str(told)
+    assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.parametrize("content", [{"command": "debugInfo", "seq": 7}, {"command": 5}])
+def test_a_refused_request_to_the_debugger_is_a_response_of_its_protocol(
+    client: Client, content: dict
+):
+    told = client.request("debug_request", content).content
+    assert (told["type"], told["success"]) == ("response", False)
+    assert told["request_seq"] == content.get("seq", 0)
+    assert "control" in told["message"]

@@ -232,7 +232,11 @@ class Requests:
         return dumps({"status": "ok", "history": list(found)})
 
     def is_complete(self, code):
-        status, indent = self._shell.input_transformer_manager.check_complete(code)
+        try:
+            status, indent = self._shell.input_transformer_manager.check_complete(code)
+        except Exception:
+            # A transformer of the user's has failed; the cell itself will show it.
+            status, indent = "unknown", None
         content = {"status": status}
         if status == "incomplete":
             content["indent"] = " " * (indent or 0)

@@ -263,7 +263,7 @@ impl Runner {
         }
         let answer = answer
             .and_then(|answer| Answer::of(&answer))
-            .unwrap_or_else(|error| failure(py, &error));
+            .unwrap_or_else(|error| failure(py, &job.parent, &error));
         let ok = answer.ok;
         let reply_type = reply_type(&job.parent.header.msg_type);
         let message = reply_type
@@ -362,24 +362,22 @@ impl Answer {
 }
 
 /// An exception that our own Python code let through. An interrupt may end any request that leads to code of the user.
-fn failure(py: Python<'_>, error: &PyErr) -> Answer {
-    let failed = |failed: reply::Failed| Answer {
+fn failure(py: Python<'_>, request: &Parent, error: &PyErr) -> Answer {
+    let failed = |ename: &str, evalue: String| Answer {
         ok: false,
-        content: serde_json::to_string(&failed).ok(),
+        content: reply::refusal(request, ename, evalue)
+            .and_then(|message| String::from_utf8(message.content).ok()),
         change: None,
     };
     if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        return failed(reply::Failed::new(
-            "KeyboardInterrupt",
-            "the request was interrupted",
-        ));
+        return failed("KeyboardInterrupt", "the request was interrupted".into());
     }
     let sentence = super::describe(py, error);
     tracing::error!(
         error = sentence,
         "a request failed inside the kernel: a diaphane bug"
     );
-    failed(reply::Failed::new("diaphane bug", sentence))
+    failed("diaphane bug", sentence)
 }
 
 fn publication(parent: &Parent, message: Outgoing) -> Item {

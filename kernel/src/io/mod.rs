@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
 use diaphane_sight::crash::handler::is_dying;
 use diaphane_sight::proc::host::UsageMeter;
-use diaphane_wire::request::reply_type;
 use diaphane_wire::{Channel, Frames, Outgoing, Request, Session, publish, reply};
 
 use crate::exit;
@@ -367,12 +366,7 @@ impl Io {
 
     /// Answers with an error, where the request has a reply.
     fn refuse(&mut self, channel: Channel, parent: &Parent, ename: &str, sentence: String) {
-        let reply = reply_type(&parent.header.msg_type);
-        self.answer(
-            channel,
-            parent,
-            reply.map(|reply| Outgoing::new(reply, &reply::Failed::new(ename, sentence))),
-        );
+        self.answer(channel, parent, reply::refusal(parent, ename, sentence));
     }
 
     /// Busy, the reply if there is one, idle. On control at once; on shell behind all replies to what came before, which

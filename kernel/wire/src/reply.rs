@@ -1,10 +1,12 @@
 //! The replies that need no Python, one struct each.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::PROTOCOL_VERSION;
 use crate::connection::{Channel, Connection};
+use crate::message::{Message, Outgoing};
+use crate::request::reply_type;
 
 /// A reply that is no more than its status.
 #[derive(Debug, Serialize)]
@@ -37,6 +39,58 @@ impl Failed {
             ename: ename.to_owned(),
             traceback: vec![format!("{ename}: {evalue}")],
             evalue,
+        }
+    }
+}
+
+/// The reply that refuses a request, in the form that the protocol has for its type; `None` where it has no reply.
+#[must_use]
+pub fn refusal(request: &Message, ename: &str, evalue: impl Into<String>) -> Option<Outgoing> {
+    let reply = reply_type(&request.header.msg_type)?;
+    let failed = Failed::new(ename, evalue);
+    Some(match reply {
+        // It has no errors: what cannot be said of the code is unknown.
+        "is_complete_reply" => Outgoing::new(
+            reply,
+            &Failed {
+                status: "unknown",
+                ..failed
+            },
+        ),
+        "debug_reply" => Outgoing::new(reply, &FailedDebug::new(request, failed)),
+        _ => Outgoing::new(reply, &failed),
+    })
+}
+
+/// A response of the Debug Adapter Protocol, by which a front end knows that a request to the debugger failed.
+#[derive(Debug, Serialize)]
+struct FailedDebug {
+    r#type: &'static str,
+    success: bool,
+    #[serde(flatten)]
+    asked: Asked,
+    message: String,
+    #[serde(flatten)]
+    failed: Failed,
+}
+
+/// What of a request to the debugger its response repeats.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Asked {
+    #[serde(default, rename(deserialize = "seq", serialize = "request_seq"))]
+    seq: i64,
+    #[serde(default)]
+    command: String,
+}
+
+impl FailedDebug {
+    fn new(request: &Message, failed: Failed) -> Self {
+        Self {
+            r#type: "response",
+            success: false,
+            asked: serde_json::from_slice(&request.content).unwrap_or_default(),
+            message: failed.evalue.clone(),
+            failed,
         }
     }
 }
