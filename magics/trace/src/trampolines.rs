@@ -10,10 +10,8 @@ use std::ptr;
 use diaphane_forks::ProcessLock;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
+use crate::arch::pieces::{RECORDING, recording};
 use crate::recorder::{common, common_with_words, functions};
-
-/// The room for a trampoline.
-const SIZE: usize = 40;
 
 /// What a trampoline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,7 +42,7 @@ pub fn trampolines(wanted: &[Wanted]) -> Option<Vec<usize>> {
             .collect::<Option<Vec<_>>>()?
             .concat();
         let start = publish(&code)?;
-        let places = (start..).step_by(SIZE);
+        let places = (start..).step_by(RECORDING);
         made.extend(missing.into_iter().zip(places));
     }
     wanted
@@ -53,25 +51,14 @@ pub fn trampolines(wanted: &[Wanted]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// `push rax; mov eax, number; call [recorder]; pop rax; jmp [target]`, then the two addresses.
-fn trampoline(wanted: Wanted) -> Option<[u8; SIZE]> {
+fn trampoline(wanted: Wanted) -> Option<[u8; RECORDING]> {
     let number = functions::register(wanted.target)?;
     let recorder = if wanted.words {
         common_with_words()
     } else {
         common()
     };
-    let mut code = [0xcc; SIZE];
-    code[0] = 0x50;
-    code[1] = 0xb8;
-    code[2..6].copy_from_slice(&number.to_le_bytes());
-    // The distances count from the end of the instruction.
-    code[6..12].copy_from_slice(&[0xff, 0x15, 24 - 12, 0, 0, 0]);
-    code[12] = 0x58;
-    code[13..19].copy_from_slice(&[0xff, 0x25, 32 - 19, 0, 0, 0]);
-    code[24..32].copy_from_slice(&recorder.to_le_bytes());
-    code[32..40].copy_from_slice(&wanted.target.to_le_bytes());
-    Some(code)
+    recording(number, recorder, wanted.target)
 }
 
 /// Copies code into pages of its own.

@@ -2,6 +2,7 @@
 //! one place that chooses between them. What a processor lacks answers `None` or `false` there.
 
 pub mod float;
+pub(crate) mod instruction;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

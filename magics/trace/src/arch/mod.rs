@@ -10,6 +10,23 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{clock, code, signal_frames};
+pub(crate) use aarch64::{clock, code, instructions, jumps, pieces, signal_frames};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{clock, code, signal_frames};
+pub(crate) use x86_64::{clock, code, instructions, jumps, pieces, signal_frames};
+
+/// What an instruction does to the flow of control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// The next instruction follows.
+    Next,
+    /// It may go elsewhere.
+    Branch,
+    /// It goes elsewhere.
+    Jump,
+    /// It goes to where a register or memory says.
+    IndirectJump,
+    /// It goes elsewhere and comes back.
+    Call,
+    /// It returns, or traps.
+    End,
+}

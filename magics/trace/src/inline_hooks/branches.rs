@@ -1,16 +1,15 @@
 //! Which branches lead into the first bytes of functions: all code of a library is decoded once.
 
 use diaphane_sight::proc::spans::{Span, bytes};
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind, Register};
 
 use super::functions::FoundFunctions;
 use super::text::Text;
+use crate::arch::Flow;
+use crate::arch::instructions::{Decoder, Instruction, MARK};
 
 /// So many bytes behind the start of a function may be moved: four of a mark, and instructions that begin in the next
 /// five.
 const HEAD: usize = 24;
-/// The length of the mark for indirect jumps.
-const MARK: usize = 4;
 /// No table of a `switch` is followed farther.
 const TABLE: usize = 1024;
 
@@ -83,12 +82,11 @@ impl Branches {
 
     fn read(&mut self, span: Span, is_function: bool, text: &Text, marks: &Marks) {
         let code = text.bytes(span);
-        let mut decoder = Decoder::with_ip(64, code, span.start as u64, DecoderOptions::NONE);
+        let mut decoder = Decoder::new(code, span.start);
         let mut instruction = Instruction::default();
         let (mut returns, mut below, mut switches) = (false, false, false);
         let mut tables = Vec::new();
-        while decoder.can_decode() {
-            decoder.decode_out(&mut instruction);
+        while decoder.read(&mut instruction) {
             if let Some((to, way)) = target(&instruction) {
                 let first = to == span.start || to == span.start + MARK;
                 returns |= first && way != Way::Call;
@@ -96,11 +94,9 @@ impl Branches {
                     self.found.push((to, way));
                 }
             }
-            switches |= instruction.flow_control() == FlowControl::IndirectBranch;
-            below |= uses_below_the_stack(&instruction);
-            if instruction.is_ip_rel_memory_operand() {
-                tables.push(instruction.ip_rel_memory_address() as usize);
-            }
+            switches |= instruction.flow() == Some(Flow::IndirectJump);
+            below |= instruction.uses_below_the_stack();
+            tables.extend(instruction.data());
         }
         if is_function && returns && below {
             self.looping.push(span.start);
@@ -168,19 +164,11 @@ impl Marks {
 
 /// Where an instruction leads, if that is written in it.
 fn target(instruction: &Instruction) -> Option<(usize, Way)> {
-    let way = match instruction.flow_control() {
-        FlowControl::Call => Way::Call,
-        FlowControl::UnconditionalBranch => Way::Jump,
-        FlowControl::ConditionalBranch | FlowControl::XbeginXabortXend => Way::Branch,
-        _ => return None,
+    let to = instruction.target()?;
+    let way = match instruction.flow() {
+        Some(Flow::Call) => Way::Call,
+        Some(Flow::Jump) => Way::Jump,
+        _ => Way::Branch,
     };
-    let near = instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64;
-    near.then(|| (instruction.near_branch_target() as usize, way))
-}
-
-/// Whether an instruction uses memory below the stack pointer, which a function may do that calls no other.
-fn uses_below_the_stack(instruction: &Instruction) -> bool {
-    instruction.memory_base() == Register::RSP
-        && instruction.memory_displacement64().cast_signed() < 0
-        && (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory)
+    Some((to, way))
 }

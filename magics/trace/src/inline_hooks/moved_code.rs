@@ -10,12 +10,12 @@ use diaphane_sight::proc::maps::{MappingKind, Maps};
 use diaphane_sight::proc::spans::Span;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
-use super::prologue::{JUMP, Prologue, Reason, jump};
+use super::prologue::{Prologue, Reason};
 use super::text::Text;
+use crate::arch::jumps::{JUMP, REACH, jump};
+use crate::arch::pieces::{FILL, call_recorder};
 use crate::recorder::{common, common_by_choice};
 
-/// A jump reaches so far; a little is left for the ends.
-const REACH: usize = (2 << 30) - (1 << 20);
 /// So much is left for the heap to grow.
 const SPARE: usize = 1 << 30;
 /// The recorder's addresses stand at the beginning of the memory: for all functions, and for those whose arguments may
@@ -73,7 +73,7 @@ impl Trampolines {
         Some(Self { memory, code })
     }
 
-    /// Writes a trampoline: `push rax; mov eax, number; call [recorder]; pop rax`, and the moved instructions.
+    /// Writes a trampoline: a call of the recorder, and the moved instructions.
     pub(super) fn add(
         &mut self,
         prologue: &Prologue,
@@ -85,18 +85,8 @@ impl Trampolines {
         if trampoline + MOST > self.memory.end {
             return Err(Reason::Room);
         }
-        let mut code = Vec::with_capacity(MOST);
-        code.push(0x50);
-        code.push(0xb8);
-        code.extend(number.to_le_bytes());
-        code.extend([0xff, 0x15]);
-        // The distance counts from the end of the instruction.
-        let behind = trampoline + code.len() + 4;
         let recorder = self.memory.start + if words { SLOT / 2 } else { 0 };
-        let distance = recorder.wrapping_sub(behind).cast_signed();
-        let distance = i32::try_from(distance).map_err(|_| Reason::Room)?;
-        code.extend(distance.to_le_bytes());
-        code.push(0x58);
+        let mut code = call_recorder(number, trampoline, recorder).ok_or(Reason::Room)?;
         let moved = prologue.encode(trampoline, &mut code, text);
         let moved = moved
             .filter(|_| code.len() <= MOST)
@@ -111,7 +101,7 @@ impl Trampolines {
         }
         self.code.extend(code);
         self.code
-            .resize(self.code.len().next_multiple_of(ALIGN), 0xcc);
+            .resize(self.code.len().next_multiple_of(ALIGN), FILL);
         Ok(EntryPatch {
             at: prologue.at,
             original,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries::Library;
 
+use crate::arch::pieces;
 use crate::got_hooks::{Hooks, PreparedGotHooks, Site, got};
 use crate::linker_events::event_buffer;
 use crate::linker_events::event_buffer::Kind;
@@ -70,32 +71,18 @@ fn piece(target: usize, request: Request) -> Option<usize> {
     if let Some((_, known)) = made.iter().find(|(key, _)| *key == (target, request)) {
         return Some(*known);
     }
-    let new = publish(&code(target, request))?;
+    let new = publish(&code(target, request)?)?;
     made.push(((target, request), new));
     Some(new)
 }
 
-/// Keeps the three arguments, gives path, flags and return address to `asked` or calls `closing`, and goes on.
-fn code(target: usize, request: Request) -> Vec<u8> {
+/// Gives path, flags and return address to `asked`, or calls `closing`, and goes on.
+fn code(target: usize, request: Request) -> Option<Vec<u8>> {
     let noted = match request {
         Request::Open | Request::OpenInNamespace => (asked as *const ()).addr(),
         Request::Close => (closing as *const ()).addr(),
     };
-    // push rdi; push rsi; push rdx: the stack is aligned then.
-    let mut code = vec![0x57, 0x56, 0x52];
-    if request == Request::OpenInNamespace {
-        // mov rdi, rsi; mov rsi, rdx
-        code.extend([0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6]);
-    }
-    // mov rdx, [rsp + 24]; movabs rax, noted
-    code.extend([0x48, 0x8b, 0x54, 0x24, 0x18, 0x48, 0xb8]);
-    code.extend(noted.to_le_bytes());
-    // call rax; pop rdx; pop rsi; pop rdi; movabs rax, target
-    code.extend([0xff, 0xd0, 0x5a, 0x5e, 0x5f, 0x48, 0xb8]);
-    code.extend(target.to_le_bytes());
-    // jmp rax
-    code.extend([0xff, 0xe0]);
-    code
+    pieces::noting(noted, target, request == Request::OpenInNamespace)
 }
 
 #[allow(unsafe_code, reason = "called in place of dlopen, with its arguments")]

@@ -14,14 +14,13 @@ use diaphane_sight::proc::spans;
 use rustix::mm::{MprotectFlags, mprotect};
 
 use super::debug::{self, DT_INIT, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, Map};
+use crate::arch::pieces::{NUMBERED, numbered};
 use crate::linker_events::event_buffer;
 use crate::linker_events::event_buffer::Kind;
 use crate::trampolines::publish;
 
 /// So many libraries are measured in one process before places are used again.
 const PLACES: usize = 2048;
-/// The room of a trampoline: `endbr64; mov ecx, number; movabs rax, function; jmp rax`.
-const TRAMPOLINE_SIZE: usize = 24;
 
 /// What was replaced in one library.
 struct Place {
@@ -88,22 +87,12 @@ pub(super) fn prepare() -> bool {
     let made = TRAMPOLINES.get_or_init(|| {
         // The first half stands for the first initialisers, the other for the lists.
         let function = (run as *const ()).addr();
-        let code: Vec<u8> = (0..2 * PLACES)
-            .flat_map(|number| trampoline(number, function))
-            .collect();
-        publish(&code)
+        let code: Vec<_> = (0..2 * PLACES)
+            .map(|number| numbered(number as u32, function))
+            .collect::<Option<_>>()?;
+        publish(code.as_flattened())
     });
     made.is_some()
-}
-
-fn trampoline(number: usize, function: usize) -> [u8; TRAMPOLINE_SIZE] {
-    let mut code = [0xcc; TRAMPOLINE_SIZE];
-    code[..5].copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0xb9]);
-    code[5..9].copy_from_slice(&(number as u32).to_le_bytes());
-    code[9..11].copy_from_slice(&[0x48, 0xb8]);
-    code[11..19].copy_from_slice(&function.to_le_bytes());
-    code[19..21].copy_from_slice(&[0xff, 0xe0]);
-    code
 }
 
 /// Replaces the initialisers of a library that is mapped and not yet bound. Called by the linker, with its lock.
@@ -125,8 +114,8 @@ pub(super) fn watch(map: &Map) -> bool {
         .array
         .store(array.map_or(0, address), Ordering::Relaxed);
     place.count.store(count, Ordering::Relaxed);
-    let own_init = trampolines + number * TRAMPOLINE_SIZE;
-    let own_array = trampolines + (PLACES + number) * TRAMPOLINE_SIZE;
+    let own_init = trampolines + number * NUMBERED;
+    let own_array = trampolines + (PLACES + number) * NUMBERED;
     place.list.store(own_array, Ordering::Relaxed);
     let list = (&raw const place.list).addr();
     let new = [

@@ -6,12 +6,10 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::asm::SavedRegisters;
+use super::asm::{SavedRegisters, VectorRegisters};
 
 /// The most words of one call.
 const MOST: usize = 48;
-/// The integer arguments that are passed in registers.
-const IN_REGISTERS: u8 = 6;
 
 /// One thing to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +33,6 @@ pub enum Capture {
     /// Nothing: the integer, of 64 bits or not, where this argument points to is -1 if the call only asks. It comes
     /// before what depends on it.
     Asks(u8, bool),
-}
-
-/// The vector registers as the processor saves them.
-#[repr(C, align(64))]
-#[derive(Debug)]
-pub(super) struct VectorRegisters {
-    control: [u8; 160],
-    vectors: [[usize; 2]; 16],
 }
 
 /// The words of one call.
@@ -143,28 +133,28 @@ impl Reader {
         words: &mut Words,
     ) -> Option<()> {
         match capture {
-            Capture::Integer(number) => words.push(integer(saved, number)),
-            Capture::Float(number) => words.push(state.vectors[usize::from(number & 15)][0]),
+            Capture::Integer(number) => words.push(saved.integer(number)),
+            Capture::Float(number) => words.push(state.float(number)),
             Capture::Pointed(number, count) => {
-                let from = integer(saved, number) as *const usize;
+                let from = saved.integer(number) as *const usize;
                 for index in 0..usize::from(count) {
                     words.push(self.at(from.wrapping_add(index))?);
                 }
             }
             Capture::Array(number, count) => {
-                let from = integer(saved, number) as *const usize;
+                let from = saved.integer(number) as *const usize;
                 for index in 0..usize::from(count) {
                     words.push(item(from, index));
                 }
             }
             Capture::Pointed32(number) => {
-                words.push(self.at(integer(saved, number) as *const i32)? as isize as usize);
+                words.push(self.at(saved.integer(number) as *const i32)? as isize as usize);
             }
             Capture::Pointed8(number) => {
-                words.push(usize::from(self.at(integer(saved, number) as *const u8)?));
+                words.push(usize::from(self.at(saved.integer(number) as *const u8)?));
             }
             Capture::Asks(number, is_wide) => {
-                let from = integer(saved, number);
+                let from = saved.integer(number);
                 self.asks = match is_wide {
                     true => self.at(from as *const i64)? == -1,
                     false => self.at(from as *const i32)? == -1,
@@ -174,7 +164,7 @@ impl Reader {
                 (0..size.div_ceil(8)).for_each(|_| words.push(0));
             }
             Capture::Real(number, 4) => {
-                words.push(self.at(integer(saved, number) as *const u32)? as usize);
+                words.push(self.at(saved.integer(number) as *const u32)? as usize);
             }
             Capture::Real(number, size) => {
                 return self.keep(Capture::Pointed(number, size / 8), saved, state, words);
@@ -231,27 +221,8 @@ fn is_readable(address: usize) -> bool {
     why == libc::EINVAL
 }
 
-fn integer(saved: &SavedRegisters, number: u8) -> usize {
-    let registers = [
-        saved.rdi, saved.rsi, saved.rdx, saved.rcx, saved.r8, saved.r9,
-    ];
-    if let Some(&register) = registers.get(usize::from(number)) {
-        return register;
-    }
-    on_the_stack(saved, usize::from(number - IN_REGISTERS))
-}
-
 #[allow(unsafe_code, reason = "arrays are read as the function will read them")]
 fn item(array: *const usize, index: usize) -> usize {
     // SAFETY: who gave the capture spec knows that all callers hand over an array with so many items.
     unsafe { array.add(index).read_unaligned() }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "arguments are read as the function will read them"
-)]
-fn on_the_stack(saved: &SavedRegisters, number: usize) -> usize {
-    // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
-    unsafe { (&raw const saved.back).add(1 + number).read() }
 }

@@ -18,7 +18,7 @@ use crate::budget;
 use crate::clock::{Moment, Scale};
 use crate::event::{Event, Log, kind};
 
-use asm::SavedRegisters;
+use asm::{SavedRegisters, VectorRegisters};
 use writer::{ACTIVE, CAPACITY, LEFT_OUT, PLACE, Writer, collect, free_ended};
 
 pub use ahead::{Ahead, EventAllowance};
@@ -279,7 +279,7 @@ unsafe extern "C" fn slow(saved: &SavedRegisters) {
     unsafe_code,
     reason = "called by the assembly, and writes through raw pointers"
 )]
-unsafe extern "C" fn words(saved: &SavedRegisters, state: &argument_capture::VectorRegisters) {
+unsafe extern "C" fn words(saved: &SavedRegisters, state: &VectorRegisters) {
     let Some(writer) = Writer::mine() else { return };
     writer.note_place();
     let mut event = saved.event(0);
@@ -314,7 +314,7 @@ impl SavedRegisters {
     fn event(&self, extra: u32) -> Event {
         Event {
             time: crate::clock::ticks(),
-            id: self.rax as u32,
+            id: self.function(),
             extra,
             stack: (&raw const self.back).addr(),
             back: self.back,

@@ -1,6 +1,6 @@
 //! Machine code that is changed while the process runs, which nothing does yet.
 
-/// Whether hooks can be written: `inline_hooks`, `trampolines` and `linker_events` do not know these instructions.
+/// Whether hooks can be written: `instructions`, `jumps` and `pieces` do not know how.
 pub const PATCHED: bool = false;
 
 /// Not asked.

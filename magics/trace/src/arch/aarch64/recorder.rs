@@ -7,14 +7,29 @@ use crate::recorder::writer::Writer;
 
 /// What a hook would save.
 pub(crate) struct SavedRegisters {
-    pub rax: usize,
-    pub rdi: usize,
-    pub rsi: usize,
-    pub rdx: usize,
-    pub rcx: usize,
-    pub r8: usize,
-    pub r9: usize,
     pub back: usize,
+}
+
+impl SavedRegisters {
+    /// Not known.
+    pub fn function(&self) -> u32 {
+        0
+    }
+
+    /// Not known.
+    pub fn integer(&self, _number: u8) -> usize {
+        0
+    }
+}
+
+/// What a hook would save of the vector registers.
+pub(crate) struct VectorRegisters;
+
+impl VectorRegisters {
+    /// Not known.
+    pub fn float(&self, _number: u8) -> usize {
+        0
+    }
 }
 
 /// What each thread has.

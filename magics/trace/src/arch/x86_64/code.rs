@@ -1,9 +1,9 @@
-//! Machine code that is changed while the process runs.
+//! Machine code that is changed while the process runs: whether it can be, and what the processor does about it.
 
 use diaphane_forks::ForkOnce;
 use std::ptr;
 
-/// Whether hooks can be written: `inline_hooks`, `trampolines` and `linker_events` know this processor's instructions.
+/// Whether hooks can be written: `instructions`, `jumps` and `pieces` know how.
 pub const PATCHED: bool = true;
 
 /// The number of `asm/prctl.h` by which the kernel is asked for the shadow stack.

@@ -2,4 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod code;
+pub(crate) mod instructions;
+pub(crate) mod jumps;
+pub(crate) mod pieces;
 pub(crate) mod signal_frames;

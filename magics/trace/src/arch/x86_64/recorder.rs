@@ -262,22 +262,55 @@ pub(crate) struct SavedRegisters {
     r12: usize,
     rbx: usize,
     /// Its lower half is the function's id.
-    pub rax: usize,
+    rax: usize,
     r11: usize,
     r10: usize,
-    pub rsi: usize,
-    pub rdi: usize,
-    pub r9: usize,
+    rsi: usize,
+    rdi: usize,
+    r9: usize,
     rbp: usize,
     flags: usize,
     outside_returns: usize,
-    pub r8: usize,
-    pub rdx: usize,
-    pub rcx: usize,
+    r8: usize,
+    rdx: usize,
+    rcx: usize,
     trampoline_returns: usize,
     true_rax: usize,
     /// The return address of the function; behind it lie the arguments that found no register.
     pub back: usize,
+}
+
+impl SavedRegisters {
+    /// The function's number.
+    pub fn function(&self) -> u32 {
+        self.rax as u32
+    }
+
+    /// The integer or pointer argument of a number, by the C calling convention.
+    pub fn integer(&self, number: u8) -> usize {
+        let registers = [self.rdi, self.rsi, self.rdx, self.rcx, self.r8, self.r9];
+        let number = usize::from(number);
+        if let Some(&register) = registers.get(number) {
+            return register;
+        }
+        let on_the_stack = 1 + number - registers.len();
+        // SAFETY: the stack behind the return address is the caller's, which has put the arguments there.
+        unsafe { (&raw const self.back).add(on_the_stack).read() }
+    }
+}
+
+/// The vector registers as the processor saves them.
+#[repr(C, align(64))]
+pub(crate) struct VectorRegisters {
+    control: [u8; 160],
+    vectors: [[usize; 2]; 16],
+}
+
+impl VectorRegisters {
+    /// The lower 64 bits of the floating-point argument of a number.
+    pub fn float(&self, number: u8) -> usize {
+        self.vectors[usize::from(number & 15)][0]
+    }
 }
 
 /// The address that trampolines call.

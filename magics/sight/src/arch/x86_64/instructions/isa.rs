@@ -1,61 +1,8 @@
 //! Which part of the instruction set an instruction belongs to, and whether it works on several items at once.
 
 use iced_x86::{CpuidFeature, EncodingKind, Instruction as Raw};
-use serde::Serialize;
 
-use super::Instruction;
-
-/// The newest part of the instruction set that an instruction belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Isa {
-    /// No vector register is touched.
-    Scalar,
-    /// 128-bit registers in the first encoding.
-    Sse,
-    /// The VEX encoding.
-    Avx,
-    /// The VEX encoding with AVX2, FMA and what came with them.
-    Avx2,
-    /// The EVEX encoding.
-    Avx512,
-}
-
-/// How many instructions belong to each part of the instruction set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    /// No vector register.
-    pub scalar: usize,
-    /// SSE to SSE4.2.
-    pub sse: usize,
-    /// AVX.
-    pub avx: usize,
-    /// AVX2 and FMA.
-    pub avx2: usize,
-    /// AVX-512.
-    pub avx512: usize,
-    /// Of all these, those that work on several items at once.
-    pub packed: usize,
-}
-
-impl Counts {
-    /// Counts instructions.
-    pub fn of(instructions: &[Instruction]) -> Self {
-        let mut counts = Self::default();
-        for instruction in instructions {
-            let count = match instruction.isa {
-                Isa::Scalar => &mut counts.scalar,
-                Isa::Sse => &mut counts.sse,
-                Isa::Avx => &mut counts.avx,
-                Isa::Avx2 => &mut counts.avx2,
-                Isa::Avx512 => &mut counts.avx512,
-            };
-            *count += 1;
-            counts.packed += usize::from(instruction.packed);
-        }
-        counts
-    }
-}
+use crate::arch::instruction::Isa;
 
 /// The part of the instruction set, and whether the instruction works on several items, or moves them.
 pub(super) fn classify(raw: &Raw, vector: bool) -> (Isa, bool) {
@@ -143,8 +90,8 @@ fn is_packed(raw: &Raw) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::read;
     use super::*;
+    use crate::arch::instructions::decoded;
 
     /// Bytes that an assembler made, the instruction, and what it is.
     #[rustfmt::skip]
@@ -168,7 +115,7 @@ mod tests {
     #[test]
     fn one_item_or_several() {
         for (code, text, isa, packed) in CASES {
-            let one = &read(code)[0];
+            let one = decoded(0, code).next().unwrap();
             let found = (one.text.as_str(), one.isa, one.packed);
             assert_eq!(found, (*text, *isa, *packed));
         }
