@@ -1,10 +1,13 @@
 //! The class `Report`: what a magic found, as Python sees it.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use diaphane_sight::files;
 use diaphane_sight::runtimes::malloc;
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,7 +15,7 @@ use pyo3::types::{PyDict, PyIterator, PyList};
 
 use crate::error::Error;
 use crate::python::objects::{named, object, python};
-use diaphane_report::{PackedReport, Report, view};
+use diaphane_report::{PackedReport, Report, Row, view};
 
 /// A report with more rows than these took some megabytes while it was made.
 const LARGE: usize = 1000;
@@ -20,29 +23,83 @@ const LARGE: usize = 1000;
 /// What a magic found: a sequence of rows (dicts), with diagnoses, in text, HTML and JSON.
 #[pyclass(name = "Report", module = "diaphane", frozen)]
 pub(crate) struct PyReport {
-    /// It may stay for as long as the session, in `Out`.
-    report: PackedReport,
+    kept: Mutex<KeptReport>,
     /// Made when somebody asks for them: showing a report needs none.
     rows: PyOnceLock<Py<PyList>>,
 }
 
+/// A report as it was made, until it is shown: from then on it may stay for as long as the session, in `Out`.
+#[derive(Clone)]
+enum KeptReport {
+    Made(Arc<Report>),
+    Packed(Arc<PackedReport>),
+}
+
+impl KeptReport {
+    /// All of it but the rows, with or without these.
+    fn head(&self) -> &Report {
+        match self {
+            Self::Made(report) => report,
+            Self::Packed(packed) => packed.head(),
+        }
+    }
+
+    fn whole(&self) -> Cow<'_, Report> {
+        match self {
+            Self::Made(report) => Cow::Borrowed(report),
+            Self::Packed(packed) => Cow::Owned(packed.unpacked()),
+        }
+    }
+
+    fn rows(&self) -> Cow<'_, [Row]> {
+        match self {
+            Self::Made(report) => Cow::Borrowed(&report.rows),
+            Self::Packed(packed) => Cow::Owned(packed.rows().rows()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Made(report) => report.rows.len(),
+            Self::Packed(packed) => packed.rows().len(),
+        }
+    }
+}
+
 impl PyReport {
     pub(crate) fn new(report: Report) -> Self {
+        Self {
+            kept: Mutex::new(KeptReport::Made(Arc::new(report))),
+            rows: PyOnceLock::new(),
+        }
+    }
+
+    /// The report for as long as somebody looks at it; no lock is held meanwhile.
+    fn kept(&self) -> KeptReport {
+        self.kept.lock().clone()
+    }
+
+    /// Packs it, unless another thread looks at it right now.
+    fn pack(&self) {
+        let mut kept = self.kept.lock();
+        let KeptReport::Made(report) = &mut *kept else {
+            return;
+        };
+        let Some(report) = Arc::get_mut(report).map(std::mem::take) else {
+            return;
+        };
         let is_large = report.rows.len() > LARGE;
-        let report = PackedReport::of(report);
+        *kept = KeptReport::Packed(Arc::new(PackedReport::of(report)));
         if is_large {
             // What it took to make it and to pack it is free now, and would stay with this process.
             malloc::give_back();
-        }
-        Self {
-            report,
-            rows: PyOnceLock::new(),
         }
     }
 
     fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
         let make = || {
-            let rows = self.report.rows().rows();
+            let kept = self.kept();
+            let rows = kept.rows();
             let rows = rows.iter().map(|row| object(py, row.iter()));
             let rows = rows.collect::<PyResult<Vec<_>>>()?;
             Ok::<_, PyErr>(PyList::new(py, rows)?.unbind())
@@ -56,7 +113,7 @@ impl PyReport {
     /// The name of the magic.
     #[getter]
     fn name(&self) -> &'static str {
-        self.report.head().name
+        self.kept().head().name
     }
 
     /// The rows, a list of dicts.
@@ -68,23 +125,23 @@ impl PyReport {
     /// What is remarkable: dicts with code, severity, title, evidence and fix.
     #[getter]
     fn diagnoses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        python(py, &view::json::diagnoses(self.report.head()))
+        python(py, &view::json::diagnoses(self.kept().head()))
     }
 
     /// What holds for all rows, such as totals.
     #[getter]
     fn facts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        object(py, named(&self.report.head().facts))
+        object(py, named(&self.kept().head().facts))
     }
 
     /// What could not be asked here, and why.
     #[getter]
     fn limits(&self) -> Vec<String> {
-        self.report.head().limits.clone()
+        self.kept().head().limits.clone()
     }
 
     fn __len__(&self) -> usize {
-        self.report.rows().len()
+        self.kept().len()
     }
 
     fn __getitem__<'py>(
@@ -100,22 +157,22 @@ impl PyReport {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        view::plain(&self.report.unpacked(), width(py))
+        view::plain(&self.kept().whole(), width(py))
     }
 
     /// The whole report as JSON text.
     fn to_json(&self) -> String {
-        view::whole(&self.report.unpacked())
+        view::whole(&self.kept().whole())
     }
 
     /// The whole report as an HTML fragment.
     fn to_html(&self) -> String {
-        view::html::report(&self.report.unpacked())
+        view::html::report(&self.kept().whole())
     }
 
     /// The rows in which some field matches a regular expression, in any case; in a tree also those above them.
     fn filter(&self, py: Python<'_>, pattern: &str) -> PyResult<Self> {
-        let kept = self.report.unpacked().filtered(pattern);
+        let kept = self.kept().whole().filtered(pattern);
         kept.map(Self::new)
             .map_err(|error| Error::from(error).into_exception(py))
     }
@@ -127,14 +184,14 @@ impl PyReport {
             let kind = other.get_type().name()?;
             return Err(PyTypeError::new_err(format!("{message} {kind}")));
         };
-        let diff = self.report.unpacked().diff(&other.get().report.unpacked());
+        let diff = self.kept().whole().diff(&other.get().kept().whole());
         diff.map(Self::new)
             .map_err(|error| Error::from(error).into_exception(py))
     }
 
     /// Write the report to a file, from which `Report.load` makes it again.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let text = self.report.unpacked().to_stored();
+        let text = self.kept().whole().to_stored();
         let text = text.map_err(|error| Error::from(error).into_exception(py))?;
         let written = py.detach(|| files::create(&path)?.write_all(text.as_bytes()));
         written.map_err(|error| with_path(&path, &error))
@@ -160,7 +217,9 @@ impl PyReport {
     ) -> PyResult<Bound<'py, PyDict>> {
         // IPython narrows the bundle by itself; all views are cheap, since they are bounded.
         let _ = (include, exclude);
-        let views = view::Bundle::for_notebook(&self.report.unpacked(), width(py));
+        let width = width(py);
+        let views = view::Bundle::for_notebook(&self.kept().whole(), width);
+        self.pack();
         let views = views.map_err(|error| Error::from(error).into_exception(py))?;
         let bundle = PyDict::new(py);
         bundle.set_item("text/plain", views.text)?;

@@ -38,7 +38,7 @@ pub(crate) struct ProcessImage {
 impl ProcessImage {
     /// Looks.
     pub(crate) fn read() -> Result<Self, Error> {
-        let maps = Maps::query()?;
+        let maps = Maps::read()?;
         let libraries = libraries::loaded(&maps)?;
         Ok(Self {
             maps,

@@ -17,7 +17,7 @@ use diaphane_sight::runtimes::malloc::Malloc;
 use serde_json::json;
 
 use self::arrays::Arrays;
-use self::regions::{Map, RegionRow};
+use self::regions::{AddressSpace, RegionRow};
 use crate::error::Error;
 use crate::magic::{Context, Magic, Questions};
 use crate::memory::arrow_pools::{self, MemoryPool};
@@ -76,40 +76,45 @@ impl Magic for AddrMap {
     }
 
     fn run(args: &AddrMapArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let arrays = context.user.map(Arrays::of).transpose()?;
         if let Some(address) = &args.at {
-            return at::report(address, &arrays.unwrap_or_default());
+            return at::report(address, context.user);
         }
         let mut limits = Vec::new();
+        let space = context.without_gil(|| AddressSpace::read(args.pss, &mut limits))?;
+        let arrays = context
+            .user
+            .map(|user| Arrays::held(user, |span| space.has_room_for_arrays(span)))
+            .transpose()?;
         if arrays.is_none() {
             limits.push("Python runs something else, so arrays have no names".to_owned());
         }
         let arrays = arrays.unwrap_or_default();
         let pools = context.user.map(|user| arrow_pools::used(user.py));
         let pools = pools.transpose()?.unwrap_or_default();
-        context.without_gil(|| report(args, &arrays, pools, limits))
+        context.without_gil(|| report(args, &space, &arrays, pools, limits))
     }
 }
 
 fn report(
     args: &AddrMapArgs,
+    space: &AddressSpace,
     arrays: &Arrays,
     mut pools: Vec<MemoryPool>,
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
-    let map = Map::read(arrays, args.pss, &mut limits)?;
-    arrow_pools::hold(&mut pools, map.rows.iter().filter_map(|row| row.pool));
+    let map = space.rows(arrays);
+    arrow_pools::hold(&mut pools, map.iter().filter_map(|row| row.pool));
     let malloc = Malloc::read();
     let memory_limits = memory_limits::all();
-    let totals = regions::totals(&map.rows);
+    let totals = regions::totals(&map);
     // Sums are no list to compare with.
     let earlier = args
         .group
         .is_none()
-        .then(|| changes::replace(&map.rows))
+        .then(|| changes::replace(&map))
         .flatten();
     let shown = match (args.diff, args.group, earlier) {
-        (true, _, Some(earlier)) => rows(changes::between(&earlier, &map.rows))?,
+        (true, _, Some(earlier)) => rows(changes::between(&earlier, &map))?,
         (true, _, None) => {
             limits.push(
                 "there was no earlier %addr_map to compare with; the next one compares with this"
@@ -118,8 +123,8 @@ fn report(
             Vec::new()
         }
         (false, Some(GroupBy::Kind), _) => rows(&totals)?,
-        (false, Some(GroupBy::Lib), _) => rows(regions::by_owner(&map.rows))?,
-        (false, None, _) => rows(&map.rows)?,
+        (false, Some(GroupBy::Lib), _) => rows(regions::by_owner(&map))?,
+        (false, None, _) => rows(&map)?,
     };
     let malloc_facts = malloc.as_ref().map(|malloc| {
         json!({"arena": malloc.system(), "in_use": malloc.system().saturating_sub(malloc.free()),
@@ -129,9 +134,9 @@ fn report(
         name: AddrMap::NAME,
         columns: columns::COLUMNS,
         rows: shown,
-        chart: (!args.diff).then(|| track::draw(&map.rows, &totals)),
-        summary: summary(&map.rows, &totals, malloc.as_ref(), &pools),
-        diagnoses: findings::all(&map.rows, malloc.as_ref(), &pools, &memory_limits),
+        chart: (!args.diff).then(|| track::draw(&map, &totals)),
+        summary: summary(&map, &totals, malloc.as_ref(), &pools),
+        diagnoses: findings::all(&map, malloc.as_ref(), &pools, &memory_limits),
         facts: fields(
             json!({"totals": totals, "malloc": malloc_facts, "pools": pools,
             "limits_of_memory": memory_limits, "max_map_count": memory_limits::regions()}),

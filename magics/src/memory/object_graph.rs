@@ -11,13 +11,13 @@ mod kinds;
 mod names;
 pub(crate) mod roots;
 
-use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::time::Instant;
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
+use rustc_hash::FxHashSet;
 
 use self::census::Sizes;
 use self::kinds::{Kinds, ObjectKind};
@@ -78,7 +78,7 @@ struct Walk {
     /// Whether NumPy is there.
     has_arrays: bool,
     nodes: Vec<GraphNode>,
-    seen: HashSet<usize>,
+    seen: FxHashSet<usize>,
     found: Vec<usize>,
     /// Counts what the roots hold, where that is asked.
     census: Option<Sizes>,
@@ -90,26 +90,31 @@ pub(crate) fn from<'py>(
     namespace: &Bound<'py, PyAny>,
     roots: &[Root<'py>],
 ) -> PyResult<Traversal<'py>> {
-    until(py, namespace, roots, None)
+    only(py, namespace, roots, None, |_| true)
 }
 
-/// The same, for no longer than until then.
-pub(crate) fn until<'py>(
+/// The same for no longer than until then, and of what is found only what is wanted: a name costs more than a look. No Python
+/// code may run in `is_wanted`.
+pub(crate) fn only<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyAny>,
     roots: &[Root<'py>],
     deadline: Option<Instant>,
+    is_wanted: impl Fn(&Bound<'py, PyAny>) -> bool,
 ) -> PyResult<Traversal<'py>> {
     // A collection could run finalizers, which are Python code.
     let _pause = Pause::begin();
     let mut walk = Walk::of(py, namespace, None)?;
     let is_cut = walk.run(roots, deadline);
-    let name = |&index: &usize| ReachedObject {
-        name: names::path_of(&walk.nodes, index, roots),
-        object: bound(py, walk.nodes[index].object),
+    let wanted = |&index: &usize| {
+        let object = bound(py, walk.nodes[index].object);
+        is_wanted(&object).then(|| ReachedObject {
+            name: names::path_of(&walk.nodes, index, roots),
+            object,
+        })
     };
     Ok(Traversal {
-        found: walk.found.iter().map(name).collect(),
+        found: walk.found.iter().filter_map(wanted).collect(),
         is_cut,
     })
 }
@@ -128,7 +133,7 @@ impl Walk {
             has_arrays: arrays::is_imported(py)?,
             nodes: Vec::new(),
             // The user's functions lead back to the namespace.
-            seen: HashSet::from([namespace.as_ptr().addr()]),
+            seen: FxHashSet::from_iter([namespace.as_ptr().addr()]),
             found: Vec::new(),
             census,
         })

@@ -11,7 +11,7 @@ use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
-use diaphane_sight::proc::spans::Layout;
+use diaphane_sight::proc::spans::{self, Layout, Span};
 
 use diaphane_cpython::modules::imported;
 
@@ -82,6 +82,17 @@ pub(crate) fn is_imported(py: Python<'_>) -> PyResult<bool> {
 pub(crate) fn glance(object: &Bound<'_, PyAny>) -> Option<(usize, bool)> {
     let fields = fields(object.cast::<PyUntypedArray>().ok()?);
     Some((fields.address, fields.base.is_none()))
+}
+
+/// From the lowest to behind the highest byte of an array's items, and whose memory that is, unless it is the array's own;
+/// `None` for another object. Only where NumPy is imported.
+pub(crate) fn bounds<'py>(object: &Bound<'py, PyAny>) -> Option<(Span, Option<Bound<'py, PyAny>>)> {
+    let array = object.cast::<PyUntypedArray>().ok()?;
+    let fields = fields(array);
+    let axes = array.shape().iter().zip(array.strides());
+    let axes = axes.map(|(&count, &stride)| (count, stride));
+    let bounds = spans::bounds(fields.address, array.dtype().itemsize(), axes);
+    Some((bounds, fields.base))
 }
 
 /// Reads an object if it is an array, of any subclass.

@@ -235,7 +235,7 @@ fn thread_names(tids: &[i32]) -> HashMap<i32, String> {
     if tids.is_empty() {
         return HashMap::new();
     }
-    let found = Maps::query().and_then(|maps| {
+    let found = Maps::read().and_then(|maps| {
         let libraries = libraries::loaded(&maps)?;
         let found = threads::threads(&libraries, &maps)?;
         Ok((libraries, found))

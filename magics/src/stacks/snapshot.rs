@@ -66,7 +66,7 @@ impl ProcessSnapshot {
     /// Looks.
     pub(crate) fn look() -> Result<Self, Error> {
         let interpreter = Interpreter::look();
-        let maps = Maps::query()?;
+        let maps = Maps::read()?;
         let libraries = libraries::loaded(&maps)?;
         let found = threads::threads(&libraries, &maps)?;
         let owners = found

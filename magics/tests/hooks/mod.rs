@@ -40,7 +40,7 @@ fn chosen<'a>(libraries: &'a [Library], names: &[String]) -> Vec<&'a Library> {
 }
 
 fn loaded() -> PyResult<Vec<Library>> {
-    let maps = Maps::query().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let maps = Maps::read().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     libraries::loaded(&maps).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 

@@ -84,6 +84,25 @@ def test_arrays_are_named():
     assert at(VARIABLES["small"].ctypes.data + 8)["owner"] == "small"
 
 
+def test_what_variables_hold_is_named_where_it_lies():
+    large, small = np.ones(3_000_000), [np.zeros(10) for _ in range(3)]
+    held = {"large": [large], "small": small}
+    rows = list(report(held=held))
+    row = holding(rows, large.ctypes.data + mmap.PAGESIZE)
+    assert row["kind"] == "array" and "held['large'][0]" in row["arrays"], row
+    # There may be a million of these in malloc's memory: each is named where it is asked about.
+    names = [name for row in rows if row["kind"] in ("heap", "thread arena") for name in row["arrays"]]
+    assert "small" in names and not any(name.startswith("held['small']") for name in names)
+    inside = at(small[2].ctypes.data + 8, held=held)
+    assert (inside["kind"], inside["owner"], inside["offset"]) == ("array", "held['small'][2]", 8)
+    # A variable comes before what another one holds.
+    part = large[10:20]
+    assert at(part.ctypes.data, whole=large, held=[part])["owner"] == "whole"
+    assert at(part.ctypes.data, held=[part])["owner"] == "held[0]"
+    hidden = np.ones(2_000_000)[5:7]
+    assert at(hidden.ctypes.data + 4096, held=[hidden])["owner"] == "the base of held[0]"
+
+
 def test_the_stack_of_each_sleeping_thread_is_its_own():
     release, started = threading.Event(), threading.Barrier(4)
 

@@ -86,6 +86,22 @@ def test_a_report_is_the_same_after_a_file():
                 raise AssertionError("a path that cannot be was taken")
 
 
+def test_a_report_is_the_same_after_it_was_shown():
+    """It takes less room then, since it may stay in `Out` for as long as the session."""
+
+    def told(report):
+        texts = (repr(report), report.to_json(), report.to_html())
+        return texts, report.name, report.facts, report.diagnoses, report.limits, len(report)
+
+    for name in ("loaded_libs", "threads"):
+        report = run_magic(name, "")
+        before, rows = told(report), json.loads(report.to_json())["rows"]
+        bundle = report._repr_mimebundle_()
+        assert told(report) == before and report.rows == rows
+        assert report._repr_mimebundle_() == bundle
+        assert [row["in"] for row in report.diff(run_magic(name, "").filter("^no such$"))] == ["this"] * len(rows)
+
+
 def test_reports_are_compared_and_filtered():
     report = run_magic("loaded_libs", "")
     libc = report.filter("^libc\\.so")

@@ -251,7 +251,7 @@ struct Worker<S: Sink> {
 
 impl<S: Sink> Worker<S> {
     fn prepare(plan: SamplerPlan, mut sink: S, signal: i32) -> Result<Self, SamplerRefused> {
-        let maps = Maps::query()?;
+        let maps = Maps::read()?;
         let libraries = Arc::new(libraries::loaded(&maps)?);
         let counters = link_map::counters();
         sink.loaded(&libraries);
@@ -329,7 +329,7 @@ impl<S: Sink> Worker<S> {
         if now == self.counters {
             return;
         }
-        let found = Maps::query().and_then(|maps| libraries::loaded(&maps));
+        let found = Maps::read().and_then(|maps| libraries::loaded(&maps));
         if let Ok(libraries) = found {
             let libraries = Arc::new(libraries);
             self.unwinder = Unwinder::new(&libraries);

@@ -85,7 +85,7 @@ impl Library {
 
 /// What is loaded at this moment.
 pub fn now() -> Result<Vec<Library>> {
-    loaded(&Maps::query()?)
+    loaded(&Maps::read()?)
 }
 
 /// All loaded images in the order in which the linker loaded them.

@@ -4,6 +4,7 @@
 
 mod queried;
 
+use diaphane_forks::ForkOnce;
 use serde::Serialize;
 
 use crate::error::{Error, Result, read};
@@ -77,24 +78,21 @@ pub struct Maps {
 }
 
 impl Maps {
-    /// Reads the regions of this process.
+    /// The regions of this process: by a question for each where the kernel answers such, which is faster.
     pub fn read() -> Result<Self> {
-        Self::of(TargetProcess::OWN)
+        match queried::all() {
+            Some(mut regions) => {
+                regions.extend(kernels_page()?);
+                Ok(Self { regions })
+            }
+            None => Self::of(TargetProcess::OWN),
+        }
     }
 
     /// Reads the regions of a process.
     pub fn of(target: TargetProcess) -> Result<Self> {
         let text = read(target.folder().join("maps"))?;
         Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    /// The regions without the kernel's own page behind the end of user memory; faster, where the kernel can be asked
-    /// for single ones.
-    pub fn query() -> Result<Self> {
-        match queried::all() {
-            Some(regions) => Ok(Self { regions }),
-            None => Self::read(),
-        }
     }
 
     /// The region in which an address lies, alone in its list; empty if nothing is mapped there.
@@ -143,6 +141,18 @@ impl Maps {
             .iter()
             .take_while(move |region| region.span.start < span.end)
     }
+}
+
+/// The page of old system calls, which is in the list and belongs to no process, so that no question finds it. It is there
+/// or not since the system has started.
+fn kernels_page() -> Result<Option<Region>> {
+    static PAGE: ForkOnce<Option<Region>> = ForkOnce::new();
+    if let Some(known) = PAGE.get() {
+        return Ok(known.clone());
+    }
+    let last = Maps::of(TargetProcess::OWN)?.regions.pop();
+    let page = last.filter(|region| region.span.start.cast_signed() < 0);
+    Ok(PAGE.get_or_init(|| page).clone())
 }
 
 /// Reads which bytes of each region are in physical memory (slow: the kernel walks the page tables).
@@ -225,6 +235,18 @@ mod tests {
             assert_eq!(one.regions.first(), maps.find(address));
         }
         assert!(Maps::at(8).unwrap().regions.is_empty());
+    }
+
+    #[test]
+    fn the_kernels_own_page_is_among_the_regions() {
+        let beyond = |maps: Maps| -> Vec<Region> {
+            let regions = maps.regions.into_iter();
+            regions
+                .filter(|region| region.span.start.cast_signed() < 0)
+                .collect()
+        };
+        let list = Maps::of(TargetProcess::OWN).unwrap();
+        assert_eq!(beyond(Maps::read().unwrap()), beyond(list));
     }
 
     #[test]

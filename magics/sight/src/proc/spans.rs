@@ -67,6 +67,28 @@ pub fn union(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
+/// From the lowest to behind the highest byte that an item touches. The first one lies at an address, and each axis has so
+/// many at this distance in bytes.
+pub fn bounds(address: usize, item: usize, axes: impl IntoIterator<Item = (usize, isize)>) -> Span {
+    let nothing = Span::new(address, address);
+    if item == 0 {
+        return nothing;
+    }
+    let (mut low, mut high) = (address, address.wrapping_add(item));
+    for (count, stride) in axes {
+        let Some(last) = count.checked_sub(1) else {
+            return nothing;
+        };
+        let reach = last * stride.unsigned_abs();
+        if stride < 0 {
+            low = low.wrapping_sub(reach)
+        } else {
+            high = high.wrapping_add(reach)
+        }
+    }
+    Span::new(low, high)
+}
+
 /// How the items of a buffer lie in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Layout {
@@ -88,19 +110,9 @@ impl Layout {
 
     /// From the lowest to behind the highest byte that an item touches.
     pub fn bounds(&self) -> Span {
-        if self.listed() == 0 {
-            return Span::new(self.address, self.address);
-        }
-        let (mut low, mut high) = (self.address, self.address + self.item);
-        for (&count, &stride) in self.shape.iter().zip(&self.strides) {
-            let reach = (count - 1) * stride.unsigned_abs();
-            if stride < 0 {
-                low = low.wrapping_sub(reach)
-            } else {
-                high = high.wrapping_add(reach)
-            }
-        }
-        Span::new(low, high)
+        let axes = self.shape.iter().zip(&self.strides);
+        let axes = axes.map(|(&count, &stride)| (count, stride));
+        bounds(self.address, self.item, axes)
     }
 
     /// Whether the items fill their bounds without a gap and none is listed twice.

@@ -8,25 +8,47 @@ use pyo3::prelude::*;
 
 use crate::magic::User;
 use crate::memory::buffers;
-use crate::memory::object_graph::{self, roots};
+use crate::memory::object_graph::{self, Root, roots};
 
 /// The buffers of variables, in the order of their addresses.
 #[derive(Debug, Default)]
 pub(super) struct Arrays(Vec<(Span, String)>);
 
 impl Arrays {
-    /// Asks whatever the user's variables hold, but for those that begin with an underscore.
-    pub fn of(user: User<'_, '_>) -> PyResult<Self> {
+    /// Of the user's variables, but for those that begin with an underscore.
+    pub fn of_variables(user: User<'_, '_>) -> PyResult<Self> {
+        Self::of(roots::visible(user))
+    }
+
+    /// Also of whatever these hold, as far as it may touch memory that is asked about.
+    pub fn held(user: User<'_, '_>, is_asked: impl Fn(Span) -> bool) -> PyResult<Self> {
         let mut objects = roots::visible(user);
+        let variables: HashSet<usize> = objects
+            .iter()
+            .map(|(_, object)| object.as_ptr().addr())
+            .collect();
         objects.extend(roots::kept_by_python(user)?);
-        let traversal = object_graph::from(user.py, user.namespace.as_any(), &objects)?;
+        let is_wanted = |object: &Bound<'_, PyAny>| {
+            variables.contains(&object.as_ptr().addr()) || buffers::may_touch(object, &is_asked)
+        };
+        let namespace = user.namespace.as_any();
+        let traversal = object_graph::only(user.py, namespace, &objects, None, is_wanted)?;
+        let found = traversal.found.into_iter();
+        Self::of(
+            found
+                .map(|reached| (reached.name, reached.object))
+                .collect(),
+        )
+    }
+
+    fn of(objects: Vec<Root<'_>>) -> PyResult<Self> {
         let (mut found, mut wholes) = (Vec::new(), Vec::new());
-        for reached in traversal.found {
-            for one in buffers::of(&reached.object, false) {
+        for (path, object) in objects {
+            for one in buffers::of(&object, false) {
                 let Ok(buffer) = one.buffer else { continue };
-                let name = format!("{}{}", reached.name, one.part);
+                let name = format!("{path}{}", one.part);
                 let bounds = buffer.layout.bounds();
-                let whole = buffer.whole()?;
+                let whole = buffer.whole()?.filter(|whole| *whole != bounds);
                 wholes.extend(whole.map(|whole| (whole, format!("the base of {name}"))));
                 found.push((bounds, name));
             }

@@ -4,7 +4,9 @@ use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::proc::maps::Maps;
+use diaphane_sight::proc::spans::Span;
 use diaphane_sight::regions::{RegionKind, purposes};
+use pyo3::PyResult;
 use serde::Serialize;
 use serde_json::json;
 
@@ -12,7 +14,7 @@ use super::AddrMap;
 use super::arrays::Arrays;
 use super::regions::{ARRAY, POOL, word};
 use crate::error::Error;
-use crate::magic::Magic;
+use crate::magic::{Magic, User};
 use crate::memory::arrow_pools::PoolMappings;
 use diaphane_report::{Address, Report, fields, rows};
 
@@ -30,7 +32,7 @@ struct AddressRow {
 }
 
 /// The report on an address.
-pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
+pub(super) fn report(text: &str, user: Option<User<'_, '_>>) -> Result<Report, Error> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => usize::from_str_radix(digits, 16),
         None => text.parse(),
@@ -40,7 +42,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
             "%addr_map: --at: {text:?} is no address, such as 0x7f0012345678"
         ))
     })?;
-    let row = find(address, arrays)?;
+    let row = find(address, user)?;
     let summary = row
         .as_ref()
         .map_or_else(|| format!("nothing is mapped at {address:#x}"), sentence);
@@ -54,7 +56,7 @@ pub(super) fn report(text: &str, arrays: &Arrays) -> Result<Report, Error> {
     })
 }
 
-fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
+fn find(address: usize, user: Option<User<'_, '_>>) -> Result<Option<AddressRow>, Error> {
     let maps = Maps::at(address)?;
     let Some(region) = maps.regions.first() else {
         return Ok(None);
@@ -76,25 +78,35 @@ fn find(address: usize, arrays: &Arrays) -> Result<Option<AddressRow>, Error> {
         hi: Address(region.span.end),
         name: region.name.clone(),
     };
-    // The library that has the notes has its place elsewhere.
-    let is_nameless = purpose.kind == RegionKind::Anonymous;
-    let all = is_nameless
-        .then(libraries::now)
+    let array = user
+        .map(|user| array_at(address, user))
         .transpose()?
-        .unwrap_or_default();
-    let pool = PoolMappings::of(&all).part(region);
-    if let Some(pool) = pool.filter(|pool| pool.span.contains(address)) {
-        (row.kind, row.owner) = (POOL, Some(pool.backend.owner().to_owned()));
-        row.offset = Some(address - pool.span.start);
-    }
-    if let Some((span, name)) = arrays.at(address) {
-        (row.kind, row.owner, row.offset) = (ARRAY, Some(name.clone()), Some(address - span.start));
+        .flatten();
+    if let Some((span, name)) = array {
+        (row.kind, row.owner, row.offset) = (ARRAY, Some(name), Some(address - span.start));
+    } else if purpose.kind == RegionKind::Anonymous {
+        // The library that has the notes has its place elsewhere.
+        let all = libraries::now()?;
+        let pool = PoolMappings::of(&all).part(region);
+        if let Some(pool) = pool.filter(|pool| pool.span.contains(address)) {
+            (row.kind, row.owner) = (POOL, Some(pool.backend.owner().to_owned()));
+            row.offset = Some(address - pool.span.start);
+        }
     } else if let Some(place) = symbols::place(address, &libraries) {
         row.owner = Some(libraries[place.library].name.clone());
         row.symbol = place.symbol.map(|symbol| demangle(&symbol.name));
         row.offset = Some(place.offset);
     }
     Ok(Some(row))
+}
+
+/// The variable whose memory it is, or else what a variable holds: there may be very much of that.
+fn array_at(address: usize, user: User<'_, '_>) -> PyResult<Option<(Span, String)>> {
+    if let Some(found) = Arrays::of_variables(user)?.at(address) {
+        return Ok(Some(found.clone()));
+    }
+    let held = Arrays::held(user, |span| span.contains(address))?;
+    Ok(held.at(address).cloned())
 }
 
 /// The same in words.

@@ -32,7 +32,7 @@ pub(super) const COLUMNS: &[Column] = &[
 
 #[rustfmt::skip]
 const FIELDS: &[Field] = &[
-    Field::new("arrays", Show::List, "the variables whose buffers touch the region", "as in %buffer_addr"),
+    Field::new("arrays", Show::List, "the variables whose buffers touch the region; but for the heap and thread arenas also what variables hold, and the bases of views", "as in %buffer_addr"),
 ];
 
 /// What lies at one address.

@@ -48,13 +48,16 @@ pub(super) struct Total {
 }
 
 /// The address space.
-pub(super) struct Map {
-    pub rows: Vec<RegionRow>,
+pub(super) struct AddressSpace {
+    maps: Maps,
+    usages: Option<Vec<RegionUsage>>,
+    libraries: Vec<Library>,
+    purposes: Vec<Purpose>,
 }
 
-impl Map {
+impl AddressSpace {
     /// Reads it. Where the kernel does not tell usage, regions alone are known.
-    pub fn read(arrays: &Arrays, shares: bool, limits: &mut Vec<String>) -> Result<Self, Error> {
+    pub fn read(shares: bool, limits: &mut Vec<String>) -> Result<Self, Error> {
         let (maps, usages) = match usage(shares) {
             Ok((maps, usages)) if !usages.is_empty() => (maps, Some(usages)),
             _ => {
@@ -64,23 +67,40 @@ impl Map {
         };
         let libraries = libraries::loaded(&maps)?;
         let purposes = purposes(&maps, &libraries);
-        let pools = PoolMappings::of(&libraries);
-        let arrays = arrays.by_region(&maps);
+        Ok(Self {
+            maps,
+            usages,
+            libraries,
+            purposes,
+        })
+    }
+
+    /// Whether memory touches a region that arrays may have for themselves, which malloc's arenas are not.
+    pub fn has_room_for_arrays(&self, span: Span) -> bool {
+        let regions = &self.maps.regions;
+        let first = regions.partition_point(|region| region.span.end <= span.start);
+        let touched = regions[first..].iter().zip(&self.purposes[first..]);
+        let mut touched = touched.take_while(|(region, _)| region.span.start < span.end);
+        touched.any(|(_, purpose)| !matches!(purpose.kind, RegionKind::Heap | RegionKind::Arena))
+    }
+
+    /// A row for each region.
+    pub fn rows(&self, arrays: &Arrays) -> Vec<RegionRow> {
+        let pools = PoolMappings::of(&self.libraries);
+        let arrays = arrays.by_region(&self.maps);
         let one = |(index, region): (usize, &Region)| {
-            let usage = usages.as_ref().map(|usages| usages[index]);
+            let usage = self.usages.as_ref().map(|usages| usages[index]);
             let pool = pools.part(region);
             row(
                 region,
-                &purposes[index],
+                &self.purposes[index],
                 pool,
                 usage,
-                &libraries,
+                &self.libraries,
                 &arrays[index],
             )
         };
-        Ok(Self {
-            rows: maps.regions.iter().enumerate().map(one).collect(),
-        })
+        self.maps.regions.iter().enumerate().map(one).collect()
     }
 }
 

@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use diaphane_sight::proc::spans::{Span, union};
 use pyo3::prelude::*;
 
 use super::targets::BufferTarget;
 use super::{BufferAddrArgs, Listed};
 use crate::magic::User;
+use crate::memory::buffers::Buffer;
 use crate::memory::object_graph::roots;
 use crate::memory::{buffers, object_graph};
 use crate::python::objects::references;
@@ -47,9 +49,19 @@ impl<'py> Others<'py> {
             .filter(|(name, object)| is_known(object) && !names.contains(name.as_str()));
         let mut found: Vec<_> = aliases.cloned().collect();
         objects.extend(roots::kept_by_python(user)?);
-        let walk = object_graph::until(user.py, user.namespace.as_any(), &objects, Some(deadline))?;
-        let reached = walk.found.into_iter().map(|one| (one.name, one.object));
-        found.extend(reached.filter(|(_, object)| !is_known(object)));
+        let (memory, owners) = (memory(asked), owners(asked));
+        let is_shared = |span: Span| {
+            let after = memory.partition_point(|one| one.end <= span.start);
+            memory.get(after).is_some_and(|one| one.overlaps(span))
+        };
+        let is_wanted = |object: &Bound<'_, PyAny>| {
+            !is_known(object)
+                && (owners.contains(&object.as_ptr().addr())
+                    || buffers::may_touch(object, &is_shared))
+        };
+        let namespace = user.namespace.as_any();
+        let walk = object_graph::only(user.py, namespace, &objects, Some(deadline), is_wanted)?;
+        found.extend(walk.found.into_iter().map(|one| (one.name, one.object)));
         let mut others = Self {
             targets: Vec::new(),
             is_cut: walk.is_cut,
@@ -68,6 +80,26 @@ impl<'py> Others<'py> {
         }
         Ok(others)
     }
+}
+
+/// The memory of what was asked, in the order of its addresses.
+fn memory(targets: &[BufferTarget<'_>]) -> Vec<Span> {
+    union(
+        buffers_of(targets)
+            .map(|buffer| buffer.layout.bounds())
+            .collect(),
+    )
+}
+
+/// The objects that own it, or are views of it themselves.
+fn owners(targets: &[BufferTarget<'_>]) -> HashSet<usize> {
+    let chains = buffers_of(targets).flat_map(|buffer| &buffer.chain);
+    chains.map(|object| object.as_ptr().addr()).collect()
+}
+
+fn buffers_of<'a, 'py>(targets: &'a [BufferTarget<'py>]) -> impl Iterator<Item = &'a Buffer<'py>> {
+    let found = targets.iter().flat_map(|target| &target.found);
+    found.filter_map(|found| found.buffer.as_ref().ok())
 }
 
 fn ids(targets: &[BufferTarget<'_>]) -> HashSet<usize> {

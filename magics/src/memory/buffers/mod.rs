@@ -167,6 +167,20 @@ pub(crate) fn of<'py>(object: &Bound<'py, PyAny>, named: bool) -> Vec<ExportedBu
     }
 }
 
+/// Whether an object may export memory that is asked about, or be a view of such memory: of a NumPy array that is known at
+/// once, of all others it is assumed. No Python code runs.
+pub(crate) fn may_touch(object: &Bound<'_, PyAny>, is_asked: &impl Fn(Span) -> bool) -> bool {
+    if !arrays::is_imported(object.py()).unwrap_or(false) {
+        return true;
+    }
+    match arrays::bounds(object) {
+        Some((bounds, base)) => {
+            is_asked(bounds) || base.is_some_and(|base| may_touch(&base, is_asked))
+        }
+        None => true,
+    }
+}
+
 fn ask<'py>(object: &Bound<'py, PyAny>, named: bool) -> PyResult<Option<Vec<ExportedBuffer<'py>>>> {
     let whole = |buffer| Some(vec![ExportedBuffer::new("", buffer)]);
     if let Some(array) = array(object)? {

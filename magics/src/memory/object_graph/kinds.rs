@@ -1,11 +1,11 @@
 //! What the walk does with an object, by its type: each type is judged once, by its C structure alone.
 
-use std::collections::HashMap;
 use std::ffi::CStr;
 
 use pyo3::ffi::{self, PyTypeObject};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
+use rustc_hash::FxHashMap;
 
 use diaphane_cpython::modules::imported;
 
@@ -81,7 +81,7 @@ const IN_PARTS: [(&str, &[&str]); 5] = [
 
 /// The judgements so far.
 pub(super) struct Kinds {
-    known: HashMap<usize, ObjectKind>,
+    known: FxHashMap<usize, ObjectKind>,
     in_parts: Vec<Py<PyType>>,
 }
 
@@ -100,7 +100,7 @@ impl Kinds {
             }
         }
         Ok(Self {
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             in_parts,
         })
     }

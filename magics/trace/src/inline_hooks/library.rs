@@ -93,7 +93,7 @@ impl Ready {
         if library.image.has_text_relocations {
             return Err(Unfit::Relocated);
         }
-        let maps = Maps::query().map_err(|_| Unfit::File)?;
+        let maps = Maps::read().map_err(|_| Unfit::File)?;
         let text = Text::read(library, &maps).ok_or(Unfit::File)?;
         if text.segments.is_empty() {
             return Err(Unfit::File);

@@ -65,7 +65,7 @@ impl Trampolines {
         let page = rustix::param::page_size();
         let size = (SLOT + count * USUAL + MOST).next_multiple_of(page);
         // Read as late as possible: memory that was allocated since may lie in a gap.
-        let places = gaps(library, size, &Maps::query().ok()?);
+        let places = gaps(library, size, &Maps::read().ok()?);
         let memory = places.into_iter().find_map(|start| map(start, size))?;
         let mut code = Vec::with_capacity(size);
         code.extend(common().to_le_bytes());

@@ -70,7 +70,7 @@ pub(super) fn unsignalled(
     if blocking.is_empty() {
         return Ok(found);
     }
-    let maps = Maps::query().map_err(|_| InlineHooksRefused::Threads)?;
+    let maps = Maps::read().map_err(|_| InlineHooksRefused::Threads)?;
     let loaded = libraries::loaded(&maps).map_err(|_| InlineHooksRefused::Threads)?;
     let mut unwinder = Unwinder::new(&loaded);
     let deadline = Instant::now() + timeout;
@@ -111,7 +111,7 @@ fn leave_own(blocking: &mut Vec<i32>, libraries: &[&'static Ready]) -> Vec<Unsig
 
 /// The names of what the program needs, directly or not, but for Python and what only that needs.
 fn linked() -> Option<Vec<String>> {
-    let libraries = libraries::loaded(&Maps::query().ok()?).ok()?;
+    let libraries = libraries::loaded(&Maps::read().ok()?).ok()?;
     let named = |name: &str| {
         let is_it = |one: &&Library| one.name == name || one.image.soname.as_deref() == Some(name);
         libraries.iter().find(is_it)

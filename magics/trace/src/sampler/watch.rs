@@ -309,7 +309,7 @@ impl Outside {
         if !is_wanted(plan, task.tid, doing) {
             return None;
         }
-        let fresh = || Maps::query().ok();
+        let fresh = || Maps::read().ok();
         let known = self.maps.get_or_insert_with(|| fresh().unwrap_or_default());
         let mut copied = asleep_copy(task, known);
         if copied.is_none() {

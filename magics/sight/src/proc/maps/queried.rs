@@ -128,6 +128,7 @@ fn perms(bits: u64) -> String {
 mod tests {
     use super::*;
     use crate::proc::maps::Maps;
+    use crate::proc::target_process::TargetProcess;
 
     #[test]
     fn the_files_are_the_same_as_in_the_list() {
@@ -135,7 +136,8 @@ mod tests {
             let files = regions.into_iter().filter(|region| region.path().is_some());
             files.collect()
         };
-        let before = files(Maps::read().unwrap().regions);
+        let list = || files(Maps::of(TargetProcess::OWN).unwrap().regions);
+        let before = list();
         // An old kernel has no such question; then there is nothing to compare.
         let Some(regions) = all() else { return };
         assert!(
@@ -144,7 +146,7 @@ mod tests {
                 .any(|region| region.name.as_deref() == Some("[stack]"))
         );
         // Other tests map files meanwhile: what was there all the time counts.
-        let after = files(Maps::read().unwrap().regions);
+        let after = list();
         let lasts = |region: &Region| before.contains(region) && after.contains(region);
         let asked: Vec<Region> = files(regions).into_iter().filter(&lasts).collect();
         let lasting: Vec<Region> = after.iter().filter(|one| lasts(one)).cloned().collect();

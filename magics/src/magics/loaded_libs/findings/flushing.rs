@@ -1,5 +1,6 @@
 //! L008: threads whose arithmetic takes numbers close to zero for zero, and the library that is the cause.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use diaphane_sight::proc::tasks;
@@ -101,26 +102,28 @@ fn linked(item: &LibraryEntry) -> String {
 
 /// What is known of the threads.
 struct Threads<'a> {
-    /// The last such library that each loaded, and when it asked for it.
-    loads: HashMap<i32, (u64, &'a LibraryEntry)>,
+    /// What each loaded, the last first, and when it asked for it. Whether that was linked with -ffast-math is asked only
+    /// where it matters, since all names of its file have to be read.
+    loads: HashMap<i32, Vec<(u64, &'a LibraryEntry)>>,
     /// Who started each, and whether it began so.
     creators: HashMap<i32, (i32, bool)>,
 }
 
 impl<'a> Threads<'a> {
     fn of(items: &'a [LibraryEntry]) -> Self {
-        let mut loads: HashMap<i32, (u64, &LibraryEntry)> = HashMap::new();
-        for item in items.iter().filter(|item| item.starts_fast_math()) {
+        let mut loads: HashMap<i32, Vec<(u64, &LibraryEntry)>> = HashMap::new();
+        for item in items {
             // Another library may have needed it, and so on.
             let asked = std::iter::successors(Some(item), |item| items.get(item.requester?));
-            let Some(load) = asked.take(64).find_map(|item| item.load.as_ref()) else {
-                continue;
-            };
-            let (tid, at) = load.thread;
-            let earlier = loads.get(&tid).is_some_and(|(other, _)| *other > at);
-            if !earlier {
-                loads.insert(tid, (at, item));
+            if let Some(load) = asked.take(64).find_map(|item| item.load.as_ref()) {
+                let (tid, at) = load.thread;
+                loads.entry(tid).or_default().push((at, item));
             }
+        }
+        for loads in loads.values_mut() {
+            // Of those that came at once, the last of the list counts.
+            loads.reverse();
+            loads.sort_by_key(|(at, _)| Reverse(*at));
         }
         let records = creation_records().into_iter();
         let creators = records.map(|one| (one.tid, (one.creator, one.flushes_subnormals)));
@@ -130,15 +133,23 @@ impl<'a> Threads<'a> {
         }
     }
 
-    /// The library by which a thread takes such numbers for zero, if it does: by its register, where that was looked at
-    /// after the last load; else by what it loaded; else as it began.
+    /// The last library that a thread loaded, since then, which makes it take such numbers for zero.
+    fn load(&self, tid: i32, since: u64) -> Option<&'a LibraryEntry> {
+        let loads = self.loads.get(&tid)?.iter();
+        let mut loads = loads.take_while(|(at, _)| *at >= since);
+        loads
+            .find(|(_, item)| item.starts_fast_math())
+            .map(|(_, item)| *item)
+    }
+
+    /// The library by which a thread takes such numbers for zero, if it does: by what it loaded since its register was
+    /// looked at; else by its register, where that was; else as it began.
     fn cause(&self, tid: i32) -> Option<Option<&'a LibraryEntry>> {
-        let load = self.loads.get(&tid);
         let seen = float_modes::last(tid);
-        let is_later = |at: u64| load.is_none_or(|(loaded, _)| at > *loaded);
-        let flushes = match (seen.filter(|seen| is_later(seen.at)), load) {
-            (Some(seen), _) => seen.flushes,
-            (None, Some(_)) => true,
+        let since = seen.map_or(0, |seen| seen.at);
+        let flushes = match (self.load(tid, since), seen) {
+            (Some(_), _) => true,
+            (None, Some(seen)) => seen.flushes,
             (None, None) => self.creators.get(&tid).is_some_and(|(_, began)| *began),
         };
         flushes.then(|| self.library(tid))
@@ -148,6 +159,6 @@ impl<'a> Threads<'a> {
     fn library(&self, tid: i32) -> Option<&'a LibraryEntry> {
         let creator = |tid: &i32| self.creators.get(tid).map(|(creator, _)| *creator);
         let mut chain = std::iter::successors(Some(tid), creator).take(64);
-        chain.find_map(|tid| self.loads.get(&tid).map(|(_, library)| *library))
+        chain.find_map(|tid| self.load(tid, 0))
     }
 }
