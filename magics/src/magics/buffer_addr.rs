@@ -129,7 +129,6 @@ impl Magic for BufferAddr {
 
     fn run(args: &BufferAddrArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
         let user = context.user()?;
-        let mut memory = context.without_gil(|| MemoryMap::read(args.pages))?;
         let (targets, limit) = targets::of(args, user)?;
         let others = Others::of(args, user, &targets)?;
         let names = VariableNames::of(user, &targets);
@@ -137,6 +136,9 @@ impl Magic for BufferAddr {
         let asked = listed.len();
         listed.extend(list(None, others.targets, &names, user.py)?);
         name_owners(&mut listed);
+        let places = listed.iter().filter_map(|one| Some(one.bounds()?.start));
+        let places: Vec<usize> = places.collect();
+        let mut memory = context.without_gil(|| MemoryMap::read(places, args.pages))?;
         for one in &mut listed {
             look_at_memory(one, &mut memory);
         }

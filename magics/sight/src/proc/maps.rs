@@ -97,15 +97,30 @@ impl Maps {
 
     /// The region in which an address lies, alone in its list; empty if nothing is mapped there.
     pub fn at(address: usize) -> Result<Self> {
-        let found = match queried::at(address) {
-            // The page of old system calls is in the list and belongs to no process, so the query does not know it.
-            Some(None) if address.cast_signed() < 0 => Self::read()?.find(address).cloned(),
-            Some(found) => found,
-            None => Self::read()?.find(address).cloned(),
+        Self::around(vec![address])
+    }
+
+    /// The regions in which some addresses lie, and no others.
+    pub fn around(mut addresses: Vec<usize>) -> Result<Self> {
+        addresses.sort_unstable();
+        let is_asked = |region: &Region| {
+            let first = addresses.partition_point(|address| *address < region.span.start);
+            let first = addresses.get(first);
+            first.is_some_and(|address| region.span.contains(*address))
         };
-        Ok(Self {
-            regions: found.into_iter().collect(),
-        })
+        let regions = match queried::around(&addresses) {
+            Some(regions) => {
+                let beyond = addresses.last().is_some_and(|last| last.cast_signed() < 0);
+                let page = beyond.then(kernels_page).transpose()?.flatten();
+                let regions = regions.into_iter();
+                regions.chain(page.filter(is_asked)).collect()
+            }
+            None => {
+                let all = Self::read()?.regions.into_iter();
+                all.filter(is_asked).collect()
+            }
+        };
+        Ok(Self { regions })
     }
 
     /// Parses the text of a `maps` file.
@@ -235,6 +250,10 @@ mod tests {
             assert_eq!(one.regions.first(), maps.find(address));
         }
         assert!(Maps::at(8).unwrap().regions.is_empty());
+        let several = vec![here, 8, (&raw const local).addr(), here + 1];
+        let expected = [here, (&raw const local).addr()].map(|address| maps.find(address).cloned());
+        let found = Maps::around(several).unwrap().regions;
+        assert_eq!(found, expected.map(Option::unwrap));
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub(super) struct Backed {
 }
 
 impl MemoryMap {
-    /// Reads the mappings, and opens the table of pages if it is wanted.
-    pub fn read(with_pages: bool) -> Result<Self, diaphane_sight::Error> {
+    /// Reads the mappings of some addresses, and opens the table of pages if it is wanted.
+    pub fn read(addresses: Vec<usize>, with_pages: bool) -> Result<Self, diaphane_sight::Error> {
         let mut limits = Vec::new();
         let pages = match with_pages.then(Pages::open) {
             Some(Ok(pages)) => Some(pages),
@@ -50,7 +50,7 @@ impl MemoryMap {
             .map(|entry| (entry.image.span(), entry.name))
             .collect();
         Ok(Self {
-            maps: Maps::read()?,
+            maps: Maps::around(addresses)?,
             images,
             known: HashMap::new(),
             pages,

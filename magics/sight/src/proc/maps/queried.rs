@@ -60,17 +60,23 @@ pub(super) fn all() -> Option<Vec<Region>> {
     Some(regions)
 }
 
-/// The region in which an address lies. The outer `None` means that the kernel cannot be asked so, the inner one that
-/// nothing is there.
-pub(super) fn at(address: usize) -> Option<Option<Region>> {
+/// The regions in which addresses lie that are given in their order; `None` where the kernel cannot be asked so.
+pub(super) fn around(addresses: &[usize]) -> Option<Vec<Region>> {
     let maps = File::open(super::MAPS).ok()?;
     let mut buffer = vec![0u8; LONGEST_NAME];
-    let found = ask(&maps, address as u64, Some(&mut buffer)).ok()?;
-    let Some(found) = found.filter(|found| found.start <= address as u64) else {
-        return Some(None);
-    };
-    let (name, deleted) = named(&found, &buffer)?;
-    Some(Some(region(&found, name, deleted)))
+    let mut regions: Vec<Region> = Vec::new();
+    for &address in addresses {
+        let is_known = |last: &Region| last.span.contains(address);
+        if regions.last().is_some_and(is_known) {
+            continue;
+        }
+        let found = ask(&maps, address as u64, Some(&mut buffer)).ok()?;
+        if let Some(found) = found.filter(|found| found.start <= address as u64) {
+            let (name, deleted) = named(&found, &buffer)?;
+            regions.push(region(&found, name, deleted));
+        }
+    }
+    Some(regions)
 }
 
 /// What the kernel wrote into the buffer.
