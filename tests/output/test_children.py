@@ -176,6 +176,8 @@ def test_displays_of_a_forked_child_stand_in_their_order(client: Client, leave: 
 
 @pytest.mark.diaphane
 def test_a_forked_child_that_falls_out_of_the_cell_leaves_its_tail_and_its_error(client: Client):
+    # From 3.12 on Python warns of forks in a process that has threads.
+    client.run("import warnings; warnings.simplefilter('ignore')")
     code = "import os\npid = os.fork()\nif pid == 0: print('tail', end='')\nelse: _ = os.waitpid(pid, 0)\npid"
     done = client.run(code)
     assert done.text() == "tail"

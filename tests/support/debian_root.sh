@@ -9,7 +9,8 @@
 set -euo pipefail
 repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 suite=forky
-root=${XDG_CACHE_HOME:-$HOME/.cache}/diaphane/$suite
+# Tests have a home of their own, and the root is the same for all (homes.py).
+root=${DIAPHANE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/diaphane}/$suite
 # What else a build and the tests need is installed by tests/run.sh, there as here.
 packages=ca-certificates,mount,python3.14-venv,libpython3.14-dev,python3.15-venv,libpython3.15-dev
 
