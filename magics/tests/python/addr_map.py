@@ -85,7 +85,8 @@ def test_arrays_are_named():
 
 
 def test_what_variables_hold_is_named_where_it_lies():
-    large, small = np.ones(3_000_000), [np.zeros(10) for _ in range(3)]
+    # Of 40 MB, since malloc would keep memory that is smaller, for the next array.
+    large, small = np.ones(5_000_000), [np.zeros(10) for _ in range(3)]
     held = {"large": [large], "small": small}
     rows = list(report(held=held))
     row = holding(rows, large.ctypes.data + mmap.PAGESIZE)
@@ -99,7 +100,7 @@ def test_what_variables_hold_is_named_where_it_lies():
     part = large[10:20]
     assert at(part.ctypes.data, whole=large, held=[part])["owner"] == "whole"
     assert at(part.ctypes.data, held=[part])["owner"] == "held[0]"
-    hidden = np.ones(2_000_000)[5:7]
+    hidden = np.ones(5_000_000)[5:7]
     assert at(hidden.ctypes.data + 4096, held=[hidden])["owner"] == "the base of held[0]"
 
 
