@@ -6,7 +6,7 @@ mod complete;
 mod words;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, Command, CommandFactory, Parser};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
 pub(crate) use self::complete::complete;
 use self::words::split;
@@ -69,8 +69,13 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Er
             usage(magic, &command::<A>())
         ))
     };
-    let words = split(line, &command::<A>()).map_err(refuse)?.words;
-    MagicLine::try_parse_from(words).map_err(|error| refuse(explain(&error)))
+    // To make the grammar takes longer than to parse a line by it.
+    let mut grammar = MagicLine::<A>::command();
+    let words = split(line, &grammar).map_err(refuse)?.words;
+    let parsed = grammar
+        .try_get_matches_from_mut(words)
+        .and_then(|mut found| MagicLine::from_arg_matches_mut(&mut found));
+    parsed.map_err(|error| refuse(explain(&error)))
 }
 
 /// The options with which a line begins, and the statement behind them.
