@@ -3,10 +3,17 @@
 //! `cargo fuzz run NAME` looks for input that breaks one of them. The tests here give each the stored corpus and some
 //! thousand inputs made from it, always the same ones; `DIAPHANE_FUZZ=1000` makes it so many times as many.
 
+mod cells;
 mod images;
+#[path = "../../magics/rust/sidecar/src/items.rs"]
+#[allow(dead_code, reason = "the compiler of Rust cells uses the rest")]
+mod items;
 mod mutations;
 mod texts;
+#[path = "../../magics/rust/sidecar/src/uses.rs"]
+mod uses;
 
+pub use cells::rust_cell;
 pub use images::{call_frames, debug_lines, elf, prologue};
 pub use texts::{connection_file, magic_line, maps, messages, stored_report};
 
@@ -51,5 +58,5 @@ mod tests {
         };
     }
 
-    targets! { messages connection_file magic_line maps elf call_frames debug_lines prologue stored_report }
+    targets! { messages connection_file magic_line maps elf call_frames debug_lines prologue rust_cell stored_report }
 }
