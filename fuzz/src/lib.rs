@@ -9,6 +9,9 @@ mod images;
 #[allow(dead_code, reason = "the compiler of Rust cells uses the rest")]
 mod items;
 mod mutations;
+#[path = "../../magics/rust/sidecar/src/nesting.rs"]
+#[allow(dead_code, reason = "as above")]
+mod nesting;
 mod texts;
 #[path = "../../magics/rust/sidecar/src/uses.rs"]
 mod uses;

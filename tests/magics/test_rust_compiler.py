@@ -148,3 +148,12 @@ def test_a_value_that_cannot_be_shown_is_named(client: Client):
     assert "cannot be displayed" in content["evalue"]
     assert ":3)" in content["evalue"]
     assert "evcxr_display" not in "\n".join(content["traceback"])
+
+
+@pytest.mark.parametrize("opening", ["(", "{", "!", "|| ", "return ", "match a { _ => "])
+def test_a_cell_that_is_nested_too_deeply_leaves_the_compiler_alone(client: Client, opening: str):
+    """Each parser of Rust calls itself for each level, so its stack would end, and the items of all cells with it."""
+    fine(client, "%%rust\nfn seven() -> i32 { 7 }")
+    told = failed(client, "%%rust\n" + opening * 20_000)
+    assert "nested" in told["evalue"], told
+    assert shown(fine(client, "%%rust\nseven()")) == "7"

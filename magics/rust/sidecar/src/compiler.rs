@@ -16,6 +16,7 @@ use crate::diagnosis::{self, Diagnosis};
 use crate::items::{self, Divided, Kept};
 use crate::kept;
 use crate::look::{self, Session};
+use crate::nesting;
 use crate::report::{self, Source, Sources};
 use crate::settings::Folders;
 use crate::slot::Slot;
@@ -54,6 +55,14 @@ impl Compiler {
 
     /// Compiles a cell.
     pub fn compile(&mut self, mut cell: Compile) -> Answer {
+        if nesting::is_too_deep(&cell.source) {
+            return Answer::Refused {
+                reason: format!(
+                    "the cell may be nested {} levels deep, which no parser of Rust bears; divide it by `let` or `;`",
+                    nesting::DEEPEST
+                ),
+            };
+        }
         let started = Instant::now();
         let original = cell.clone();
         let wanted = match take_commands(&mut cell) {

@@ -16,10 +16,8 @@ use diaphane_rust_protocol::{Answer, Compile, Completion, Form, Found, Look};
 use crate::analyzer::Analyzer;
 use crate::code::{self, Code};
 use crate::items::{Divided, Kept};
+use crate::nesting;
 use crate::serve::say;
-
-/// As much stack as rust-analyzer's own threads have.
-const STACK: usize = 16 << 20;
 
 /// What later cells can use.
 #[derive(Debug, Clone, Default)]
@@ -62,13 +60,16 @@ impl Looker {
     pub fn start(places: Places) -> std::io::Result<Self> {
         let (questions, receiver) = channel();
         thread::Builder::new()
-            .stack_size(STACK)
+            .stack_size(nesting::STACK)
             .spawn(move || answer_all(&places, &receiver))?;
         Ok(Self { questions })
     }
 
     /// Answers at once with what is known, and has the rest answered.
     pub fn look(&self, look: Look) {
+        if nesting::is_too_deep(&look.cell.source) {
+            return tell(nothing(&look));
+        }
         let session = SESSION.lock().ok().and_then(|session| session.clone());
         let session = session.unwrap_or_default();
         let mut found = known_names(&look, &session.items);

@@ -14,6 +14,7 @@ mod diagnosis;
 mod items;
 mod kept;
 mod look;
+mod nesting;
 mod relay;
 mod report;
 mod serve;

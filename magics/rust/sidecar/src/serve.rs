@@ -14,7 +14,7 @@ use evcxr::EvalContext;
 
 use crate::compiler::Compiler;
 use crate::look::{self, Looker, Places, Session};
-use crate::{cancel, dependencies, settings, slot, toolchain};
+use crate::{cancel, dependencies, nesting, settings, slot, toolchain};
 
 /// What the reading thread knows of the building one.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub fn serve() -> Result<()> {
     let (sender, questions) = channel();
     let reader = Arc::clone(&shared);
     thread::spawn(move || read(&reader, &sender, looker.as_ref()));
-    match compiler.and_then(begin) {
+    let compile = move || match compiler.and_then(begin) {
         Ok(mut compiler) => {
             let relay = compiler.context.process_handle();
             let relay = relay.lock().map_or(0, |relay| relay.id());
@@ -41,7 +41,12 @@ pub fn serve() -> Result<()> {
         }
         // Without Rust each question gets the reason.
         Err(error) => refuse_all(&format!("{error:#}"), &questions),
-    }
+    };
+    let compiling = thread::Builder::new()
+        .stack_size(nesting::STACK)
+        .spawn(compile)?;
+    let ended = compiling.join();
+    ended.unwrap_or_else(|_| Err(anyhow!("the thread that compiles has failed")))
 }
 
 /// Begins to answer what could stand in cells.
