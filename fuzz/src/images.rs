@@ -101,6 +101,7 @@ fn parts(data: &[u8]) -> Vec<Part> {
     };
     let header = |index: usize| {
         let at = number(32, 8)?.checked_add(index * 56)?;
+        let at = (at < data.len()).then_some(at)?;
         let from = number(at + 16, 8)?.min(data.len());
         let length = number(at + 40, 8)?.min(data.len() - from);
         let kind = elf::ProgramType(u32::try_from(number(at, 4)?).ok()?);
