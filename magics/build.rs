@@ -1,5 +1,5 @@
 //! Lets the tests of this crate find the libpython they were linked to, tells the crate for which Python it is built, and
-//! puts the pages of the diagnoses into it.
+//! puts the pages of the diagnoses and the glossary into it.
 
 use std::fmt::Write;
 use std::{env, fs};
@@ -10,6 +10,7 @@ const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={DOCS}/diagnoses");
+    println!("cargo:rerun-if-changed={DOCS}/glossary.md");
     pyo3_build_config::use_pyo3_cfgs();
     pyo3_build_config::add_libpython_rpath_link_args();
     let pages =
@@ -27,6 +28,33 @@ fn main() {
         }
     }
     list.push(']');
+    let text =
+        fs::read_to_string(format!("{DOCS}/glossary.md")).expect("docs/glossary.md is there");
+    let words = format!("&{:?}", glossary(&text));
     let folder = env::var("OUT_DIR").expect("cargo sets it");
     fs::write(format!("{folder}/pages.rs"), list).expect("the folder of the build can be written");
+    fs::write(format!("{folder}/glossary.rs"), words)
+        .expect("the folder of the build can be written");
+}
+
+/// Title and plain text of each entry, which is a paragraph that begins with its title in bold.
+fn glossary(text: &str) -> Vec<(String, String)> {
+    let entry = |paragraph: &str| {
+        let (title, text) = paragraph.trim().strip_prefix("**")?.split_once(".** ")?;
+        Some((title.to_owned(), plain(&text.replace('\n', " "))))
+    };
+    text.split("\n\n").filter_map(entry).collect()
+}
+
+/// A text without marks, and with links as their words.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("](") {
+        let (head, words) = before.rsplit_once('[').expect("a link has a beginning");
+        plain += head;
+        plain += words;
+        rest = after.split_once(')').expect("a link has an end").1;
+    }
+    (plain + rest).replace(['`', '*'], "")
 }

@@ -1,4 +1,7 @@
-//! The pages of the diagnoses, which the kernel carries with it: whoever reads a report has no repository at hand.
+//! The pages of the diagnoses and the glossary, which the kernel carries with it: whoever reads a report has no repository
+//! at hand.
+
+pub(crate) mod glossary;
 
 use crate::error::Error;
 use diaphane_report::Report;
@@ -16,18 +19,28 @@ pub(crate) fn titles() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The report that is the page of a diagnosis.
-pub(crate) fn report(magic: &'static str, code: &str) -> Result<Report, Error> {
-    let wanted = code.to_uppercase();
-    let Some((_, page)) = PAGES.iter().find(|(code, _)| *code == wanted) else {
-        let meant = did_you_mean(&wanted, PAGES.iter().map(|(code, _)| *code));
+/// The report that is the page of a diagnosis, or explains a word.
+pub(crate) fn report(magic: &'static str, asked: &str) -> Result<Report, Error> {
+    let wanted = asked.to_uppercase();
+    let page = PAGES.iter().find(|(code, _)| *code == wanted);
+    let page = page.map(|(_, page)| page.lines().map(without_links).collect());
+    let Some(listing) = page.or_else(|| glossary::page(asked)) else {
+        let codes = PAGES.iter().map(|(code, _)| *code);
+        let known: Vec<&str> = codes.chain(glossary::all_names()).collect();
+        let meant = did_you_mean(&wanted, known.iter().copied());
+        let meant = if meant.is_empty() {
+            did_you_mean(asked, known)
+        } else {
+            meant
+        };
         return Err(Error::Usage(format!(
-            "%{magic}: {code:?} is no code of a diagnosis, such as B001{meant}; `%diaphane codes` lists all of them"
+            "%{magic}: {asked:?} is no code of a diagnosis, such as B001, and no word of the glossary{meant}; `%diaphane \
+             codes` lists all codes, and `%diaphane glossary` shows all words"
         )));
     };
     Ok(Report {
         name: magic,
-        listing: page.lines().map(without_links).collect(),
+        listing,
         is_markdown: true,
         ..Report::default()
     })

@@ -11,6 +11,7 @@ use crate::magics::{
     native_calls, native_delta, native_doctor, native_prof, process_tree, rust, rust_reset,
     rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
 };
+use crate::pages::glossary;
 use diaphane_report::{Report, Schema};
 use diaphane_sight::proc::descriptors;
 
@@ -151,6 +152,8 @@ fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> 
     let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
     let mut report = M::run(&line.own, context)?;
     report.arrange(&line.common.arrangement())?;
+    report.described = M::SCHEMA.rows.first();
+    report.words = glossary::words_of(&report);
     report.took = started.elapsed();
     Ok(Asked {
         report,

@@ -1,26 +1,24 @@
-"""Reports at the widths at which people read them: every call of a tree has one line, and its columns stay in theirs."""
+"""Reports of all magics at the widths at which people read them, in both themes, in a browser."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from support import looks
 from support.client import Client
-from support.lab import CHROMIUM
+from support.process import Kernel
+from support.report_cells import CELLS, PREPARE, RUST
 
 pytestmark = [pytest.mark.slow, pytest.mark.diaphane]
 
-# JupyterLab with its list of files and without, half a screen, and a telephone's.
-WIDTHS = [1600, 1280, 900, 600]
-CELL = """
-import json
+# An output's place in JupyterLab: of a very wide window, of one of 1280 pixels with the list of files, of one of 900 with
+# it, and of a narrow one.
+WIDTHS = [2200, 870, 600, 440]
+TREE = """
 %%native_calls
 json.loads(json.dumps([{"a": n, "b": str(n)} for n in range(30)]))
 """
-# A deep tree as the page has it: all lines open.
-OPEN = "() => document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 # Lines that take more than one line, and columns that end elsewhere than in the heading.
 BROKEN = """
 () => {
@@ -43,22 +41,105 @@ EMPTY = """
 
 @pytest.fixture(scope="module")
 def page():
-    with sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        path = os.environ.get("DIAPHANE_TEST_CHROMIUM", CHROMIUM)
-        browser = driver.chromium.launch(executable_path=path, args=arguments)
-        yield browser.new_page()
-        browser.close()
+    with looks.window() as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory) -> dict[str, dict[str, str]]:
+    """What each cell shows, by MIME type; all of one kernel."""
+    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
+    try:
+        client = kernel.connect()
+        client.run(PREPARE)
+        return {name: shown(client, cell) for name, cell in CELLS.items() if name not in RUST}
+    finally:
+        kernel.close()
+
+
+def shown(client: Client, cell: str) -> dict[str, str]:
+    """The report that a cell shows."""
+    done = client.run(cell)
+    bundles = [content["data"] for content in done.all("display_data") + done.all("execute_result")]
+    reports = [data for data in bundles if any("vnd.diaphane." in kind for kind in data)]
+    assert reports, f"{cell} shows nothing"
+    return reports[-1]
+
+
+@pytest.fixture(scope="module")
+def pages(bundles) -> dict[str, str]:
+    """The pages of the reports."""
+    return {name: data["text/html"] for name, data in bundles.items() if "text/html" in data}
+
+
+def test_nothing_is_cut_broken_or_covered_at_any_width(pages, page: Page):
+    looks.show(page, pages, "light")
+    for width in WIDTHS:
+        assert looks.faults(page, width) == [], width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_word_can_be_read(pages, page: Page, theme: str):
+    looks.show(page, pages, theme)
+    assert looks.faint(page) == []
+
+
+def test_what_is_wrong_is_found(page: Page):
+    """The tests above can fail."""
+    long = "word" * 60
+    wrong = {
+        "cut": f'<div style="width:90px;overflow:hidden;white-space:nowrap">{long}</div>',
+        "broken inside of a word": f'<div style="width:90px;overflow-wrap:anywhere">{long}</div>',
+        "the report is wider than its place": f"<div>{long}</div>",
+        "overlaps": '<div>one</div><div style="margin-top:-1.2em">other</div>',
+        "leaves its picture": '<svg width="40" height="20"><text y="12" fill="black">a long text</text></svg>',
+    }
+    for kind, html in wrong.items():
+        looks.show(page, {kind: f'<div class="dph">{html}</div>'}, "light")
+        assert kind in {fault["kind"] for fault in looks.faults(page, 440)}
+    for colour in ("#777", "var(--jp-content-font-color3)"):
+        looks.show(
+            page, {"faint": f'<div class="dph"><p style="color:{colour}">text</p></div>'}, "light"
+        )
+        assert [fault["kind"] for fault in looks.faint(page)] == ["hardly to be seen"]
+
+
+def test_no_line_of_text_is_wider_than_a_terminal(bundles):
+    wide = {}
+    for name, data in bundles.items():
+        lines = [line for line in data["text/plain"].splitlines() if len(line) > 80]
+        # Machine code, stacks and trees are lines as they are.
+        if lines and not any(word in name for word in ("disasm", "stack", "tree", "why")):
+            wide[name] = lines
+    assert wide == {}
+
+
+def test_every_column_says_what_it_means(pages, page: Page):
+    looks.show(page, pages, "light")
+    silent = page.evaluate(
+        "() => [...document.querySelectorAll('th')].filter((e) => !e.querySelector('abbr[title]'))"
+        ".map((e) => e.closest('section').dataset.report + ': ' + e.textContent)"
+    )
+    assert silent == []
+
+
+def test_words_of_a_report_are_explained_in_it(bundles):
+    html = bundles["loaded_libs"]["text/html"]
+    assert "<summary>words:" in html
+    assert "The name by which other libraries ask for a library" in html
+
+
+def test_the_column_that_was_asked_for_is_shown(bundles):
+    shown, _, _ = bundles["loaded_libs new"]["text/html"].partition("more column")
+    assert ">loaded by</abbr>" in shown
+    assert ">cell</abbr>" not in shown
+    assert "in each row: cell" in shown
 
 
 def test_each_call_of_a_tree_has_one_line_at_any_width(client: Client, page: Page):
-    first, rest = CELL.strip().split("\n", 1)
-    client.run(first)
-    done = client.run(rest)
-    bundles = [content["data"] for content in done.all("display_data") + done.all("execute_result")]
-    (html,) = [data["text/html"] for data in bundles if 'class="t"' in data.get("text/html", "")]
-    page.set_content(html)
-    page.evaluate(OPEN)
+    client.run("import json")
+    page.set_content(shown(client, TREE.strip())["text/html"])
+    page.evaluate(looks.OPEN)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.locator(".t .n").count() > 10

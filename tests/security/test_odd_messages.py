@@ -94,7 +94,13 @@ def test_a_malformed_message_of_a_comm_is_the_clients_fault(launch):
 )
 def test_odd_values_are_no_bugs(kernel, client: Client, kind: str, content: dict):
     before = kernel.log.count("bug")
-    assert client.request(kind, content).content["status"] in ("ok", "error", "complete", "incomplete", "invalid")
+    assert client.request(kind, content).content["status"] in (
+        "ok",
+        "error",
+        "complete",
+        "incomplete",
+        "invalid",
+    )
     assert kernel.log.count("bug") == before, kernel.log
 
 

@@ -10,6 +10,8 @@ pub enum Show {
     Text,
     /// A path, shortened at its start.
     Path,
+    /// The name of a library, without the tag that says for which Python it is built.
+    Library,
     /// A number as it is.
     Number,
     /// A number of bytes.
@@ -87,7 +89,7 @@ impl Column {
     /// A column under its own name.
     pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
         let least = match show {
-            Show::Text | Show::List => 12,
+            Show::Text | Show::List | Show::Library => 12,
             Show::Path => 24,
             _ => usize::MAX,
         };
@@ -140,5 +142,40 @@ impl Column {
             optional: true,
             ..self
         }
+    }
+}
+
+/// The fields of one kind of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    /// The options by which a report has these rows; nothing for those that it has without any.
+    pub with: &'static str,
+    /// The fields that the views show.
+    pub columns: &'static [Column],
+    /// The other ones.
+    pub fields: &'static [Field],
+}
+
+impl Rows {
+    /// The rows that a report has without any option.
+    pub const fn new(columns: &'static [Column], fields: &'static [Field]) -> Self {
+        Self {
+            with: "",
+            columns,
+            fields,
+        }
+    }
+
+    /// With these options.
+    pub const fn with(self, with: &'static str) -> Self {
+        Self { with, ..self }
+    }
+
+    /// What the field of this name means, and how it is known.
+    pub fn about(&self, key: &str) -> Option<(&'static str, &'static str)> {
+        let shown = self.columns.iter().find(|one| one.key == key);
+        let other = self.fields.iter().find(|one| one.key == key);
+        let about = shown.and_then(|one| one.about);
+        about.or(other.map(|one| (one.meaning, one.source)))
     }
 }

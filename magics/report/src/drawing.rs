@@ -15,6 +15,9 @@ pub enum Ink {
     Tone(usize),
 }
 
+/// A letter of words, in pixels: as wide as those of wide fonts are on average, and some more.
+const LETTER: f64 = 7.4;
+
 /// A rectangle in pixels.
 #[derive(Debug, Clone, Copy)]
 pub struct Area {
@@ -114,6 +117,20 @@ impl Drawing {
     pub fn text(&mut self, at: (f64, f64), text: &str, ink: Ink) {
         self.shapes
             .push(Shape::Text(at, text.into(), ink, Anchor::Start));
+    }
+
+    /// As many letters of a label as there is room for behind a place; none where nobody could recognise it.
+    pub fn label(&mut self, at: (f64, f64), room: f64, text: &str, ink: Ink) {
+        let letters = (room / LETTER).max(0.0) as usize;
+        let fits = text.chars().count() <= letters;
+        match letters {
+            _ if fits => self.text(at, text, ink),
+            0..4 => {}
+            _ => {
+                let start: String = text.chars().take(letters - 1).collect();
+                self.text(at, &(start + "…"), ink);
+            }
+        }
     }
 
     /// Words that end at a place, on one line.

@@ -47,7 +47,7 @@ mod stored;
 pub mod view;
 
 pub use bar::{Bar, Part};
-pub use column::{Column, Field, Show};
+pub use column::{Column, Field, Rows, Show};
 pub use drawing::{Area, Drawing, Ink};
 pub use error::Error;
 pub use packed::{PackedReport, PackedRows};
@@ -56,4 +56,4 @@ pub use report::{
     Address, Answer, Arrangement, Diagnosis, Facts, Report, Severity, Table, fields, rows,
 };
 pub use row::Row;
-pub use schema::{Rows, Schema};
+pub use schema::Schema;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::bar::Bar;
-use crate::column::{Column, Show};
+use crate::column::{Column, Rows, Show};
 use crate::drawing::Drawing;
 use crate::error::Error;
 use crate::pattern::regex;
@@ -46,6 +46,12 @@ pub struct Report {
     pub answer: Option<Answer>,
     /// How to show the rows. Fields without a column are in JSON only.
     pub columns: &'static [Column],
+    /// The fields that answer what was asked: their columns are the last that a narrow view gives up.
+    pub wanted: &'static [&'static str],
+    /// What the fields of the magic's first table mean, for columns that do not say it themselves.
+    pub described: Option<&'static Rows>,
+    /// Words that stand in this report, each with its explanation.
+    pub words: Vec<(&'static str, &'static str)>,
     /// The answer itself.
     pub rows: Vec<Row>,
     /// Whether the rows are a tree: each has an `id`, the `parent`'s one, and comes after its parent.
@@ -58,6 +64,8 @@ pub struct Report {
     pub facts: Facts,
     /// Lines that are no table: a tree, a stack, an assembly listing. They stand below the rows, as they are.
     pub listing: Vec<String>,
+    /// Whether the lines draw what the picture shows, so that a view that has the picture needs no lines.
+    pub draws_chart: bool,
     /// Whether they are Markdown, and the whole answer.
     pub is_markdown: bool,
     /// Whether diagnoses that only inform are folded into one line.

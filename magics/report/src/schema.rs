@@ -5,20 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::column::{Column, Field, Show};
+use crate::column::{Column, Field, Rows, Show};
 use crate::view::json::SCHEMA;
 use crate::view::text::wrap;
-
-/// The fields of one kind of rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows {
-    /// The options by which a report has these rows; nothing for those that it has without any.
-    pub with: &'static str,
-    /// The fields that the views show.
-    pub columns: &'static [Column],
-    /// The other ones.
-    pub fields: &'static [Field],
-}
 
 /// What the reports of a magic hold.
 #[derive(Debug, Clone, Copy)]
@@ -27,22 +16,6 @@ pub struct Schema {
     pub rows: &'static [Rows],
     /// What holds for all rows.
     pub facts: &'static [Field],
-}
-
-impl Rows {
-    /// The rows that a report has without any option.
-    pub const fn new(columns: &'static [Column], fields: &'static [Field]) -> Self {
-        Self {
-            with: "",
-            columns,
-            fields,
-        }
-    }
-
-    /// With these options.
-    pub const fn with(self, with: &'static str) -> Self {
-        Self { with, ..self }
-    }
 }
 
 impl Schema {
@@ -59,12 +32,7 @@ impl Schema {
 
     fn described(&self, column: &Column) -> Field {
         let first = self.rows.first();
-        let same = first.and_then(|rows| {
-            let shown = rows.columns.iter().find(|one| one.key == column.key);
-            let other = rows.fields.iter().find(|one| one.key == column.key);
-            let about = shown.and_then(|one| one.about);
-            about.or(other.map(|one| (one.meaning, one.source)))
-        });
+        let same = first.and_then(|rows| rows.about(column.key));
         let (meaning, source) = column.about.or(same).unwrap_or_default();
         Field::new(column.key, column.show, meaning, source)
     }
@@ -181,7 +149,7 @@ fn object(fields: &[Field]) -> Value {
 /// Which JSON a value is; null stands for what is not known, or not there.
 fn kind(show: Show) -> Value {
     match show {
-        Show::Text | Show::Path => json!({"type": ["string", "null"]}),
+        Show::Text | Show::Path | Show::Library => json!({"type": ["string", "null"]}),
         Show::Number => json!({"type": ["number", "null"]}),
         Show::Bytes | Show::Change | Show::Time => json!({"type": ["integer", "null"]}),
         Show::Address => json!({"type": ["string", "null"], "pattern": "^0x[0-9a-f]+$"}),
@@ -207,7 +175,7 @@ fn unit(show: Show) -> Option<&'static str> {
         Show::Tuple => Some("list of numbers"),
         Show::Object => Some("object"),
         Show::Records => Some("list of objects"),
-        Show::Text | Show::Path | Show::Number => None,
+        Show::Text | Show::Path | Show::Library | Show::Number => None,
     }
 }
 

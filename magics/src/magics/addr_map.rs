@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::magic::{Context, Magic, Questions};
 use crate::memory::arrow_pools::{self, MemoryPool};
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, Schema, fields, rows};
+use diaphane_report::{Bar, Part, Report, Schema, fields, rows};
 
 /// Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
 ///
@@ -126,6 +126,9 @@ fn report(
         (false, Some(GroupBy::Lib), _) => rows(regions::by_owner(&map))?,
         (false, None, _) => rows(&map)?,
     };
+    // A picture of sums would be the same again.
+    let is_map = !args.diff && args.group.is_none();
+    let parts = regions::parts(&totals);
     let malloc_facts = malloc.as_ref().map(|malloc| {
         json!({"arena": malloc.system(), "in_use": malloc.system().saturating_sub(malloc.free()),
             "free": malloc.free(), "mmap": malloc.mapped, "arenas": malloc.arenas})
@@ -134,8 +137,13 @@ fn report(
         name: AddrMap::NAME,
         columns: columns::COLUMNS,
         rows: shown,
-        chart: (!args.diff).then(|| track::draw(&map, &totals)),
-        summary: summary(&map, &totals, malloc.as_ref(), &pools),
+chart: is_map.then(|| track::draw(&map, &parts)),
+        bars: if args.diff {
+            Vec::new()
+        } else {
+            vec![bar(&parts)]
+        },
+        summary: summary(&map, malloc.as_ref(), &pools),
         diagnoses: findings::all(&map, malloc.as_ref(), &pools, &memory_limits),
         facts: fields(
             json!({"totals": totals, "malloc": malloc_facts, "pools": pools,
@@ -146,39 +154,32 @@ fn report(
     })
 }
 
-/// How much of what there is, the largest first.
-fn summary(
-    all: &[RegionRow],
-    totals: &[regions::Total],
-    malloc: Option<&Malloc>,
-    pools: &[MemoryPool],
-) -> Vec<String> {
+/// What the physical memory is taken by, in the colours of the picture.
+fn bar(parts: &[(&'static str, u64)]) -> Bar {
+    let part = |&(name, amount): &(&str, u64)| Part {
+        name: name.to_owned(),
+        words: bytes(amount as f64),
+        amount: amount as f64,
+    };
+    Bar {
+        title: "in memory".to_owned(),
+        parts: parts.iter().map(part).collect(),
+    }
+}
+
+/// How much is in physical memory, and what allocators keep of it.
+fn summary(all: &[RegionRow], malloc: Option<&Malloc>, pools: &[MemoryPool]) -> Vec<String> {
     let is_taken = |row: &&RegionRow| row.kind != "reserved";
     let size: usize = all.iter().filter(is_taken).map(|row| row.size).sum();
-    let written = |total: &regions::Total| match total.rss {
-        Some(rss) => format!(
-            "{} {} of {}",
-            total.kind,
-            bytes(rss as f64),
-            bytes(total.size as f64)
-        ),
-        None => format!("{} {}", total.kind, bytes(total.size as f64)),
-    };
-    let parts: Vec<String> = totals
-        .iter()
-        .filter(|total| total.kind != "reserved")
-        .map(written)
-        .collect();
     let rss: Option<u64> = all.iter().map(|row| row.rss).sum();
-    let present = rss
-        .map(|rss| format!("{} in memory of ", bytes(rss as f64)))
-        .unwrap_or_default();
-    let first = format!(
-        "{} regions, {present}{}: {}",
-        all.len(),
-        bytes(size as f64),
-        parts.join(", ")
-    );
+    let (size, count) = (bytes(size as f64), all.len());
+    let first = match rss {
+        Some(rss) => format!(
+            "{} in physical memory; {size} of addresses are taken, in {count} regions",
+            bytes(rss as f64)
+        ),
+        None => format!("{size} of addresses are taken, in {count} regions"),
+    };
     let second = malloc.map(|malloc| {
         let (system, free) = (malloc.system() as f64, malloc.free() as f64);
         let large = format!(

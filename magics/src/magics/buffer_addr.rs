@@ -179,6 +179,7 @@ impl Magic for BufferAddr {
                 true => groups::listing(&groups),
                 false => Vec::new(),
             },
+            draws_chart: true,
             chart: groups::ruler(&groups, args.graph),
             summary: summary(&folded, &listed, &sizes),
             diagnoses: findings::all(&listed, asked, !args.names.is_empty()),

@@ -1,4 +1,4 @@
-//! `%diaphane`: the questions that the magics answer, and the page of a diagnosis.
+//! `%diaphane`: the questions that the magics answer, the page of a diagnosis, and what a word means.
 //!
 //! It knows neither: each magic has its own questions, and the pages are those of the documentation.
 
@@ -14,12 +14,13 @@ use diaphane_report::{Report, Schema, rows};
 /// Show what you can ask: the questions, each with the magic that answers it.
 ///
 /// With the code of a diagnosis, such as B001, it shows the page of that: what it means, how to see it, and what to do.
-/// `codes` lists all of them. `%name?` explains a magic with its options and fields.
+/// `codes` lists all of them. With a word of the reports, such as soname, it explains the word; `glossary` explains all
+/// that there are. `%name?` explains a magic with its options and fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiaphaneArgs {
-    /// The code of a diagnosis, or codes for the list of them
-    #[arg(value_name = "CODE")]
-    code: Option<String>,
+    /// The code of a diagnosis, or codes for the list of them; or a word of the glossary, or glossary for all of it
+    #[arg(value_name = "CODE|WORD")]
+    asked: Vec<String>,
 }
 
 /// The magic.
@@ -30,15 +31,16 @@ impl Magic for Diaphane {
     const QUESTIONS: Questions = &[
         ("What does a diagnosis mean, and what shall I do?", "B001"),
         ("Which diagnoses are there?", "codes"),
+        ("What does a word of a report mean?", "soname"),
     ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = DiaphaneArgs;
 
     fn run(args: &DiaphaneArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        match args.code.as_deref() {
-            None => overview(context),
-            Some("codes") => codes(),
-            Some(code) => pages::report(Self::NAME, code),
+        match args.asked.join(" ").as_str() {
+            "" => overview(context),
+            "codes" => codes(),
+            asked => pages::report(Self::NAME, asked),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod arrows;
 mod columns;
+mod hot_loop;
 mod listing;
 
 use diaphane_sight::code::instructions;
@@ -173,13 +174,17 @@ fn report(args: &DisasmArgs, step: &Step, process: &ProcessImage) -> Result<Repo
         |symbol| Span::new(symbol.start, symbol.start + symbol.size),
     );
     let listing = listing::lines(&code, function, process, args.marks());
+    let (lead, listing) = hot_loop::first(&code, listing);
     let row = row(&args.target, step, &spot, &code, process);
     Ok(Report {
         name: Disasm::NAME,
         columns: columns::COLUMNS,
         rows: rows([row])?,
         listing,
-        summary: vec![summary(&code)],
+        summary: std::iter::once(summary(&code))
+            .chain(of_class(&args.target, step))
+            .chain(lead)
+            .collect(),
         facts: fields(json!({"target": args.target, "dtype": args.dtype}))?,
         limits,
         ..Report::default()
@@ -282,6 +287,19 @@ fn line(one: &Instruction, process: &ProcessImage) -> InstructionRow {
         target: one.target.or(one.data).map(Address),
         name: listing::named(one, process),
     }
+}
+
+/// What of a class is shown.
+fn of_class(target: &str, step: &Step) -> Option<String> {
+    let does = match step.role.as_str() {
+        "tp_new" => "which makes a new object of it",
+        "tp_call" => "which runs when it is called",
+        _ => return None,
+    };
+    Some(format!(
+        "{target} is a class: this is its {}, {does}; %disasm {target}.METHOD shows a method",
+        step.role
+    ))
 }
 
 fn summary(code: &[Instruction]) -> String {

@@ -3,7 +3,6 @@
 //! The facts come from the dynamic linker, the kernel and the mapped images; the packages from installers' lists.
 
 mod binding;
-mod chart;
 mod columns;
 mod findings;
 mod row;
@@ -28,7 +27,7 @@ use crate::magic::{Context, Magic, Questions};
 use crate::session::{import_audit, lane};
 use diaphane_cpython::extensions;
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, fields, rows};
+use diaphane_report::{Bar, Part, Report, fields, rows};
 use diaphane_report::{Schema, regex};
 use row::{LibraryRow, Resident};
 
@@ -176,7 +175,11 @@ fn report(
             "groups": groups.iter().map(in_json).collect::<Vec<_>>(),
             "found_by": "computed again by the rules of ld.so from what the ELF images say",
         }))?,
-        chart: chart::packages(&groups, mapped).filter(|_| !asks_for_one && !args.tree),
+        wanted: wanted(args),
+        bars: match asks_for_one || args.tree {
+            true => Vec::new(),
+            false => packages(&groups, mapped).into_iter().collect(),
+        },
         summary: vec![summary(&listed, counted, mapped, args)],
         listing: if args.tree {
             tree::tree(&listed, items)
@@ -269,6 +272,39 @@ fn groups<'a>(listed: &[&'a LibraryEntry]) -> Vec<(&'a str, usize, usize)> {
     groups
 }
 
+/// The fields that answer what was asked.
+fn wanted(args: &LoadedLibsArgs) -> &'static [&'static str] {
+    match args {
+        LoadedLibsArgs { why: Some(_), .. } => &["loaded_by", "found_by"],
+        LoadedLibsArgs { dup: true, .. } => &["path", "needed_by"],
+        LoadedLibsArgs { new: true, .. } => &["loaded_by"],
+        _ => &[],
+    }
+}
+
+/// What the libraries of each package map, and those of none; nothing where there is nothing to compare.
+fn packages(groups: &[(&str, usize, usize)], mapped: usize) -> Option<Bar> {
+    const MOST: usize = 6;
+    let (large, small) = groups.split_at(groups.len().min(MOST));
+    let sum = |groups: &[(&str, usize, usize)]| -> usize { groups.iter().map(|one| one.2).sum() };
+    let parts = large
+        .iter()
+        .map(|&(package, _, size)| (package.to_owned(), size));
+    let others = (format!("{} other packages", small.len()), sum(small));
+    let none = ("no package".to_owned(), mapped.saturating_sub(sum(groups)));
+    let parts = parts.chain([others, none]).filter(|(_, size)| *size > 0);
+    let part = |(name, size): (String, usize)| Part {
+        name,
+        words: bytes(size as f64),
+        amount: size as f64,
+    };
+    let parts: Vec<Part> = parts.map(part).collect();
+    (parts.len() > 1).then(|| Bar {
+        title: "mapped by the libraries of".to_owned(),
+        parts,
+    })
+}
+
 fn summary(
     listed: &[&LibraryEntry],
     loaded: usize,
@@ -310,6 +346,7 @@ fn summary(
     let mapped = bytes(mapped as f64);
     match packages.len() {
         0 => format!("{count}, {mapped} mapped; none belongs to a package"),
+        1 if owned == 1 => format!("{count}, {mapped} mapped; it belongs to a package"),
         1 => format!("{count}, {mapped} mapped; {owned} belong to 1 package"),
         many => format!("{count}, {mapped} mapped; {owned} belong to {many} packages"),
     }

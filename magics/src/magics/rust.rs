@@ -149,10 +149,20 @@ impl Magic for Rust {
             drop(exports);
             run::deliver(done, &loaded, &asked, user)?;
             function::bind(&loaded, isolation, &asked, user)?;
+            report.summary.extend(defined(&loaded, args));
         }
+        // Who only defines something would see nothing.
+        report.quiet &= report.summary.is_empty();
         report.rows = rows([times])?;
         Ok(report)
     }
+}
+
+/// What a cell has defined that shows nothing else: functions for Python, or items for later cells.
+fn defined(loaded: &LoadedCell, args: &RustArgs) -> Option<String> {
+    let functions = &loaded.compiled.functions;
+    let names: Vec<&str> = functions.iter().map(|one| one.name.as_str()).collect();
+    (args.def && !names.is_empty()).then(|| format!("defined {}", names.join(", ")))
 }
 
 /// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.

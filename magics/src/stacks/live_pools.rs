@@ -149,7 +149,7 @@ pub(crate) fn summary(threads: usize, pools: &[Pool], cpus: &Cpus) -> String {
         ),
     };
     format!(
-        "{threads} threads; {pools}; usable CPUs: {} (online {}, affinity {}, {quota})",
+        "{threads} threads; usable CPUs: {} (online {}, affinity {}, {quota}); {pools}",
         known(cpus.usable),
         known(cpus.online),
         known(cpus.affinity),

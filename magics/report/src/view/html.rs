@@ -3,36 +3,19 @@
 //! Front ends that do not trust a notebook drop `<style>` and most custom properties, so alignment and the colours that
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
-use unicode_width::UnicodeWidthStr;
-
-use crate::column::{Column, Show};
 use crate::report::{Answer, Diagnosis, Report, Severity, Table};
-use crate::row::Row;
-use crate::view::text::is_right;
+use crate::view::grid::table;
 use crate::view::tree::Tree;
-use crate::view::{
-    bar, cell, columns, first, in_one_line, lead, leave_out, printable, rest, shown, shrink, svg,
-    told, tree,
-};
+use crate::view::{bar, first, in_one_line, lead, printable, rest, shown, svg, told, tree};
 
 const STYLE: &str = "\
 .dph .m{font-family:var(--jp-code-font-family,monospace)}\
 .dph td,.dph th{white-space:nowrap;max-width:34em;overflow:hidden;text-overflow:ellipsis}\
-.dph p{margin:.4em 0}";
+.dph p{margin:.4em 0}\
+.dph abbr{text-decoration:underline dotted;text-underline-offset:.2em;cursor:help}";
 
 /// No folded table shows more rows.
 const MOST_FOLDED: usize = 200;
-
-/// How wide a table may be, in letters: what fits in a window of 1280 pixels beside JupyterLab's list of files.
-const WIDTH: usize = 116;
-/// What a column takes besides its letters.
-const PADDING: usize = 2;
-/// The style sheet cuts texts that are longer.
-const LONGEST: usize = 62;
-/// No text is cut to less; the pointer shows the whole.
-const SHORTEST: usize = 28;
-/// How wide a letter is, in em.
-const LETTER: f64 = 0.56;
 
 /// The whole report.
 pub fn report(report: &Report) -> String {
@@ -60,44 +43,71 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&
     let chart = chart.map(|chart| svg::svg(&chart.reduced(most)));
     let chart = chart.unwrap_or_default();
     let is_first = report.answer.is_some();
-    if let Some(answer) = &report.answer {
-        html += &(self::answer(answer, most) + &found + &chart);
+    let mut summary = first(&report.summary, most).iter();
+    match &report.answer {
+        Some(answer) => html += &(self::answer(report, answer, most) + &found + &chart),
+        // What was found comes before where it was found.
+        None => html.extend(
+            summary
+                .next()
+                .map(|one| format!("<p>{}</p>", escape(&printable(one)))),
+        ),
     }
     html += &match report.tree {
         true => tree::html::page(report, tree, most),
-        false => table(report.columns, first(shown(report), most)),
+        false => table(report, report.columns, first(shown(report), most)),
     };
     html.extend(report.bars.iter().map(bar::html));
     let tables = report.tables.iter();
-    html.extend(tables.map(|table| self::folded(table, most)));
-    html.extend(listing(first(&report.listing, most)));
+    html.extend(tables.map(|table| self::folded(report, table, most)));
+    if chart.is_empty() || !report.draws_chart {
+        html.extend(listing(first(&report.listing, most)));
+    }
     html += if is_first { "" } else { &chart };
     let said = rest(report).into_iter().chain(note.map(str::to_owned));
-    for sentence in said.chain(first(&report.summary, most).iter().cloned()) {
+    for sentence in said.chain(summary.cloned()) {
         html += &paragraph(&escape(&sentence));
     }
     html += if is_first { "" } else { &found };
     for limit in first(&report.limits, most) {
         html += &paragraph(&format!("<b>limit</b> {}", escape(limit)));
     }
-    html + "</div>"
+    html + &words(first(&report.words, most)) + "</div>"
+}
+
+/// The words of the report that need an explanation, which opens by a click or a key.
+fn words(words: &[(&str, &str)]) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = words.iter().map(|(word, _)| escape(word)).collect();
+    let explained = words
+        .iter()
+        .map(|(word, text)| (escape(word), escape(text)));
+    let explained: String = explained
+        .map(|(word, text)| format!("<p><b>{word}</b> {text}</p>"))
+        .collect();
+    format!(
+        "<details><summary>words: {}</summary>{explained}</details>",
+        names.join(", ")
+    )
 }
 
 /// The answer, with its table open.
-fn answer(answer: &Answer, most: usize) -> String {
+fn answer(report: &Report, answer: &Answer, most: usize) -> String {
     let mut html = String::new();
     for sentence in first(&answer.sentences, most) {
         html += &format!("<p><b>{}</b></p>", escape(&printable(sentence)));
     }
     if let Some(table) = &answer.table {
         html += &paragraph(&escape(&printable(&table.title)));
-        html += &self::table(table.columns, first(&table.rows, most));
+        html += &self::table(report, table.columns, first(&table.rows, most));
     }
     html
 }
 
 /// A further table, which opens by a click or a key.
-fn folded(table: &Table, most: usize) -> String {
+fn folded(report: &Report, table: &Table, most: usize) -> String {
     let rows = first(&table.rows, MOST_FOLDED.min(most));
     let more = match table.rows.len() - rows.len() {
         0 => String::new(),
@@ -106,103 +116,8 @@ fn folded(table: &Table, most: usize) -> String {
     format!(
         "<details><summary>{}</summary>{}{more}</details>",
         escape(&table.title),
-        self::table(table.columns, rows)
+        self::table(report, table.columns, rows)
     )
-}
-
-fn table(all: &'static [Column], rows: &[Row]) -> String {
-    if rows.is_empty() || all.is_empty() {
-        return String::new();
-    }
-    let mut kept: Vec<Place> = columns(all, rows)
-        .into_iter()
-        .map(|column| Place::of(column, rows))
-        .collect();
-    let room = |places: &[Place]| WIDTH.saturating_sub(PADDING * places.len());
-    let fits = |places: &[Place]| places.iter().map(|one| one.least).sum::<usize>() <= room(places);
-    let mut more = leave_out(&mut kept, |place| place.column.rank, fits);
-    let mut widths: Vec<(usize, usize)> = kept.iter().map(|one| (one.width, one.least)).collect();
-    shrink(&mut widths, room(&kept));
-    for (place, (width, _)) in kept.iter_mut().zip(widths) {
-        place.is_cut = width < place.width;
-        place.width = width;
-    }
-    let mut html = grid(&kept, rows);
-    if !more.is_empty() {
-        // Each row is known by its name.
-        more.insert(0, Place::of(kept[0].column, rows));
-        let title = match more.len() - 1 {
-            1 => "1 more column".to_owned(),
-            count => format!("{count} more columns"),
-        };
-        html += &format!(
-            "<details><summary>{title}</summary>{}</details>",
-            grid(&more, rows)
-        );
-    }
-    html
-}
-
-/// A column on its way to the page; its widths in letters.
-struct Place {
-    column: &'static Column,
-    least: usize,
-    width: usize,
-    /// Whether some of its texts are longer than it is wide.
-    is_cut: bool,
-}
-
-impl Place {
-    fn of(column: &'static Column, rows: &[Row]) -> Self {
-        let letters = rows.iter().map(|row| cell(row, column).width());
-        let letters = letters.max().unwrap_or(0).max(column.title.width());
-        let letters = letters.min(LONGEST);
-        // Letters of code are wider than others.
-        let width = match is_code(column.show) {
-            true => letters * 9 / 8,
-            false => letters,
-        };
-        let may_be_cut = column.rank > 0 && !is_right(column.show);
-        Self {
-            column,
-            least: if may_be_cut {
-                width.min(SHORTEST)
-            } else {
-                width
-            },
-            width,
-            is_cut: false,
-        }
-    }
-
-    fn style(&self) -> String {
-        let mut style = align(self.column).to_owned();
-        if self.is_cut {
-            let em = self.width as f64 * LETTER;
-            style += &format!(
-                ";max-width:{em:.1}em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
-            );
-        }
-        style
-    }
-}
-
-fn grid(places: &[Place], rows: &[Row]) -> String {
-    let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
-    for place in places {
-        html += &format!(
-            "<th style=\"{}\">{}</th>",
-            align(place.column),
-            escape(place.column.title)
-        );
-    }
-    html += "</tr></thead><tbody>";
-    for row in rows {
-        html += "<tr>";
-        html.extend(places.iter().map(|place| data(row, place)));
-        html += "</tr>";
-    }
-    html + "</tbody></table></div>"
 }
 
 /// Lines as they are, in a font that keeps their columns.
@@ -210,34 +125,6 @@ fn listing(lines: &[String]) -> Option<String> {
     let escaped: Vec<String> = lines.iter().map(|line| escape(&printable(line))).collect();
     let style = "text-align:left;overflow-x:auto;line-height:1.3";
     (!lines.is_empty()).then(|| format!("<pre style=\"{style}\">{}</pre>", escaped.join("\n")))
-}
-
-fn data(row: &Row, place: &Place) -> String {
-    let text = escape(&cell(row, place.column));
-    let code = if is_code(place.column.show) {
-        " class=\"m\""
-    } else {
-        ""
-    };
-    // Long texts are cut; the pointer shows the whole.
-    let title = if place.is_cut || text.len() > 30 {
-        format!(" title=\"{text}\"")
-    } else {
-        String::new()
-    };
-    format!("<td{code} style=\"{}\"{title}>{text}</td>", place.style())
-}
-
-fn align(column: &Column) -> &'static str {
-    if is_right(column.show) {
-        "text-align:right"
-    } else {
-        "text-align:left"
-    }
-}
-
-fn is_code(show: Show) -> bool {
-    matches!(show, Show::Address | Show::Tuple | Show::Path)
 }
 
 /// One line in the background.
@@ -250,7 +137,7 @@ pub fn remark(text: &str) -> String {
     )
 }
 
-fn paragraph(inner: &str) -> String {
+pub(super) fn paragraph(inner: &str) -> String {
     format!("<p style=\"color:var(--jp-content-font-color2,inherit)\">{inner}</p>")
 }
 
@@ -269,7 +156,8 @@ fn diagnosis(diagnosis: &Diagnosis, open: bool, most: usize) -> String {
     );
     if !diagnosis.evidence.is_empty() {
         let open = if open { " open" } else { "" };
-        html += &format!("<details{open}><summary>evidence</summary><ul>");
+        html +=
+            &format!("<details{open}><summary>evidence</summary><ul style=\"overflow-x:auto\">");
         html.extend(
             first(&diagnosis.evidence, most)
                 .iter()
@@ -301,45 +189,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::column::{Column, Show};
     use crate::report::rows;
 
     const COLUMNS: &[Column] = &[
         Column::new("name", Show::Text, 0),
         Column::new("base", Show::Address, 1),
     ];
-
-    #[test]
-    fn a_small_table() {
-        let all = [json!({"name": "<b>\"x\"", "base": "0x10"})];
-        let sample = Report {
-            columns: COLUMNS,
-            rows: rows(all).unwrap(),
-            shown: 30,
-            ..Report::default()
-        };
-        insta::assert_snapshot!(table(sample.columns, &sample.rows), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
-    }
-
-    #[test]
-    fn what_does_not_fit_can_be_opened() {
-        const MANY: &[Column] = &[
-            Column::new("name", Show::Text, 0),
-            Column::new("useful", Show::Text, 1),
-            Column::new("least", Show::Text, 9),
-            Column::new("less", Show::Text, 2),
-        ];
-        let long = "x".repeat(40);
-        let name = "n".repeat(50);
-        let all = [json!({"name": name, "useful": long, "less": long, "least": long})];
-        let html = table(MANY, &rows(all).unwrap());
-        let titles: Vec<&str> = html
-            .split("</th>")
-            .filter_map(|part| part.rsplit('>').next())
-            .collect();
-        assert_eq!(&titles[..5], ["name", "useful", "less", "name", "least"]);
-        assert!(html.contains("<summary>1 more column</summary>"));
-        assert_eq!(html.matches(";max-width:16.8em").count(), 2);
-    }
 
     #[test]
     fn nothing_from_outside_reaches_the_page_unescaped() {

@@ -1,6 +1,7 @@
 //! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
 
 mod bar;
+mod grid;
 pub mod html;
 pub mod json;
 mod notebook;
@@ -125,6 +126,44 @@ fn columns(all: &'static [Column], rows: &[Row]) -> Vec<&'static Column> {
         .collect()
 }
 
+/// Tables of so many rows say once what is the same in each of them.
+const MANY: usize = 4;
+
+/// Takes away the columns that say the same in each of many rows, and gives what they say, and the titles of those that
+/// say nothing.
+fn take_same(columns: &mut Vec<&'static Column>, rows: &[Row]) -> (Vec<String>, Vec<&'static str>) {
+    let (mut same, mut empty) = (Vec::new(), Vec::new());
+    let (Some(first), true) = (rows.first(), rows.len() >= MANY) else {
+        return (same, empty);
+    };
+    columns.retain(|column| {
+        let value = cell(first, column);
+        let is_same = column.rank > 0 && rows.iter().all(|row| cell(row, column) == value);
+        match value.as_str() {
+            _ if !is_same => {}
+            UNKNOWN => empty.push(column.title),
+            value => same.push(format!("{} {value}", column.title)),
+        }
+        !is_same
+    });
+    (same, empty)
+}
+
+/// The place of a column among those that a narrow view gives up last.
+fn rank(report: &Report, column: &Column) -> u8 {
+    match report.wanted.contains(&column.key) {
+        true => column.rank.min(1),
+        false => column.rank,
+    }
+}
+
+/// What a column means and how that is known, in a line.
+fn about(report: &Report, column: &Column) -> Option<String> {
+    let described = || report.described?.about(column.key);
+    let (meaning, source) = column.about.or_else(described)?;
+    Some(format!("{meaning} [{source}]"))
+}
+
 /// Takes away the least useful columns until the others fit, and gives those that were taken, the most useful first. Of
 /// rank 0 none is taken.
 fn leave_out<T>(kept: &mut Vec<T>, rank: impl Fn(&T) -> u8, fits: impl Fn(&[T]) -> bool) -> Vec<T> {
@@ -212,10 +251,19 @@ fn write(value: &Value, show: Show) -> String {
         (Show::Tuple, Value::Array(items)) => format!("({})", join(items)),
         (_, Value::Array(items)) if items.is_empty() => UNKNOWN.into(),
         (_, Value::Array(items)) => join(items),
+        (Show::Library, Value::String(text)) => printable(&without_tag(text)),
         (_, Value::String(text)) => printable(text),
         (_, Value::Bool(true)) => "yes".into(),
         (_, Value::Bool(false)) => "no".into(),
         (_, other) => other.to_string(),
+    }
+}
+
+/// `_fblas.so` for `_fblas.cpython-311-x86_64-linux-gnu.so`: all modules of a Python have the same.
+fn without_tag(name: &str) -> String {
+    match name.split_once(".cpython-") {
+        Some((stem, rest)) if rest.ends_with(".so") && !rest.contains(' ') => format!("{stem}.so"),
+        _ => name.to_owned(),
     }
 }
 
@@ -289,5 +337,8 @@ mod tests {
         assert_eq!(write(&json!(["a", "b"]), Show::List), "a, b");
         assert_eq!(write(&json!("a\n\u{1b}[2J"), Show::Text), "a\\n\\u{1b}[2J");
         assert_eq!(write(&Value::Null, Show::Number), "-");
+        let tagged = json!("_fblas.cpython-311-x86_64-linux-gnu.so");
+        assert_eq!(write(&tagged, Show::Library), "_fblas.so");
+        assert_eq!(write(&json!("libm.so.6"), Show::Library), "libm.so.6");
     }
 }

@@ -1,4 +1,4 @@
-//! A picture as inline SVG, in the colours of the notebook's theme.
+//! A picture as inline SVG, in the colours of the notebook's theme. Where there is no room for its words it scrolls.
 //!
 //! It goes into HTML, where the theme's variables hold; every fill and stroke is explicit, since an unset one is black in
 //! any theme. No script; every text is escaped. Front ends that do not trust a notebook drop it, so a picture repeats
@@ -28,14 +28,16 @@ pub(super) fn css(ink: Ink) -> &'static str {
 pub fn svg(drawing: &Drawing) -> String {
     let (width, height) = (drawing.width, drawing.height);
     let label = escape(&drawing.label);
+    // Narrower, its letters of 11 pixels could not be read.
+    let least = width * 0.9;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\">"
+        "<div style=\"overflow-x:auto\"><svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;min-width:{least:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\">"
     );
     for shape in &drawing.shapes {
         // Writing to a string cannot fail.
         let _ = element(&mut svg, shape);
     }
-    svg += "</svg>";
+    svg += "</svg></div>";
     svg
 }
 

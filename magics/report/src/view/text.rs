@@ -9,7 +9,8 @@ use crate::report::{Answer, Diagnosis, Report, Table};
 use crate::row::Row;
 use crate::view::tree::Tree;
 use crate::view::{
-    bar, cell, columns, in_one_line, lead, leave_out, printable, rest, shown, shrink, told, tree,
+    bar, cell, columns, in_one_line, lead, leave_out, printable, rank, rest, shown, shrink,
+    take_same, told, tree,
 };
 
 /// What stands between two columns.
@@ -35,17 +36,17 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, width: usize) -> String {
     let lead = lead.iter().flat_map(|sentence| wrap(sentence, "", width));
     let mut lines: Vec<String> = lead.collect();
     if let Some(answer) = &report.answer {
-        lines.extend(self::answer(answer, width));
+        lines.extend(self::answer(report, answer, width));
         lines.append(&mut found);
     }
     lines.extend(match report.tree {
         true => tree::text::lines(report, tree, width),
-        false => table(report.columns, shown(report), width),
+        false => table(report, report.columns, shown(report), width),
     });
     lines.extend(report.bars.iter().flat_map(|one| bar::lines(one, width)));
     lines.extend(rest(report));
     for table in &report.tables {
-        lines.extend(titled(table, width));
+        lines.extend(titled(report, table, width));
     }
     lines.extend(report.listing.iter().map(|line| printable(line)));
     for sentence in &report.summary {
@@ -59,10 +60,11 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, width: usize) -> String {
 }
 
 /// The answer and its table.
-fn answer(answer: &Answer, width: usize) -> Vec<String> {
+fn answer(report: &Report, answer: &Answer, width: usize) -> Vec<String> {
     let sentences = answer.sentences.iter();
     let mut lines: Vec<String> = sentences.flat_map(|one| wrap(one, "", width)).collect();
-    lines.extend(answer.table.iter().flat_map(|table| titled(table, width)));
+    let tables = answer.table.iter();
+    lines.extend(tables.flat_map(|table| titled(report, table, width)));
     lines.push(String::new());
     lines
 }
@@ -87,18 +89,20 @@ fn diagnosis(diagnosis: &Diagnosis, whole: bool, width: usize) -> Vec<String> {
 }
 
 /// A further table, as many of its rows as are shown.
-fn titled(table: &Table, width: usize) -> Vec<String> {
+fn titled(report: &Report, table: &Table, width: usize) -> Vec<String> {
     let rows = &table.rows[..table.rows.len().min(table.shown)];
     let mut lines = vec![table.title.clone()];
-    lines.extend(self::table(table.columns, rows, width));
+    lines.extend(self::table(report, table.columns, rows, width));
     lines
 }
 
-fn table(all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
+fn table(report: &Report, all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
     if rows.is_empty() || all.is_empty() {
         return Vec::new();
     }
-    let mut places: Vec<Place> = columns(all, rows)
+    let mut columns = columns(all, rows);
+    let (same, _) = take_same(&mut columns, rows);
+    let mut places: Vec<Place> = columns
         .into_iter()
         .map(|column| {
             let cells: Vec<String> = rows.iter().map(|row| cell(row, column)).collect();
@@ -116,7 +120,7 @@ fn table(all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
             }
         })
         .collect();
-    fit(&mut places, width);
+    let left = fit(report, &mut places, width);
     let heading = line(places.iter().map(|place| (place, place.column.title)));
     let body = (0..rows.len()).map(|row| {
         line(
@@ -125,7 +129,17 @@ fn table(all: &'static [Column], rows: &[Row], width: usize) -> Vec<String> {
                 .map(move |place| (place, place.cells[row].as_str())),
         )
     });
-    std::iter::once(heading).chain(body).collect()
+    let mut lines: Vec<String> = std::iter::once(heading).chain(body).collect();
+    if !same.is_empty() {
+        let same = format!("in each row: {}", same.join(", "));
+        lines.push(shorten(&same, width, Show::Text));
+    }
+    if !left.is_empty() {
+        let titles: Vec<&str> = left.iter().map(|place| place.column.title).collect();
+        let more = format!("more columns: {}", titles.join(", "));
+        lines.push(shorten(&more, width, Show::Text));
+    }
+    lines
 }
 
 /// A column on its way to the page.
@@ -145,11 +159,12 @@ impl Place {
     }
 }
 
-fn fit(places: &mut Vec<Place>, width: usize) {
+/// Makes the columns fit, and gives those that do not.
+fn fit(report: &Report, places: &mut Vec<Place>, width: usize) -> Vec<Place> {
     let gaps = |places: &[Place]| GAP * places.len().saturating_sub(1);
-    leave_out(
+    let left = leave_out(
         places,
-        |place| place.column.rank,
+        |place| rank(report, place.column),
         |places| places.iter().map(Place::least).sum::<usize>() + gaps(places) <= width,
     );
     let mut widths: Vec<(usize, usize)> = places
@@ -160,6 +175,7 @@ fn fit(places: &mut Vec<Place>, width: usize) {
     for (place, (width, _)) in places.iter_mut().zip(widths) {
         place.width = width;
     }
+    left
 }
 
 fn line<'a>(cells: impl Iterator<Item = (&'a Place, &'a str)>) -> String {
@@ -288,6 +304,7 @@ mod tests {
         name                    package         size            base
         libscipy_openblas64_-…  numpy 2.4.6  25.0 MB  0x7f0000000000
         変数.so                 -               12 B        0x400000
+        more columns: path
         and 1 more; --top 0 shows all
         3 libraries, 25.0 MB mapped
         warn X001: this is remarkable in more than one way and needs

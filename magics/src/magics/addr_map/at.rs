@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::AddrMap;
 use super::arrays::Arrays;
-use super::regions::{ARRAY, POOL, word};
+use super::regions::{ARRAY, POOL, thread, word};
 use crate::error::Error;
 use crate::magic::{Magic, User};
 use crate::memory::arrow_pools::PoolMappings;
@@ -68,9 +68,7 @@ fn find(address: usize, user: Option<User<'_, '_>>) -> Result<Option<AddressRow>
     let mut row = AddressRow {
         address: Address(address),
         kind: word(purpose.kind),
-        owner: purpose
-            .thread_at(address)
-            .map(|thread| format!("thread {thread}")),
+        owner: purpose.thread_at(address).map(thread),
         symbol: None,
         offset: None,
         perms: region.perms.clone(),

@@ -119,7 +119,7 @@ fn row(
     let threads: Vec<String> = purpose
         .stacks
         .iter()
-        .map(|stack| format!("thread {}", stack.thread))
+        .map(|stack| thread(stack.thread))
         .collect();
     let is_nameless = purpose.kind == RegionKind::Anonymous;
     let of_pool = pool.filter(|pool| is_nameless && pool.fills(region.span));
@@ -144,6 +144,14 @@ fn row(
         pool,
         name: region.name.clone(),
         arrays: names,
+    }
+}
+
+/// The owner of a stack. The C library keeps the stacks of some threads that have ended, which have no number any more.
+pub(super) fn thread(number: i32) -> String {
+    match number {
+        1.. => format!("thread {number}"),
+        _ => "a thread that has ended".to_owned(),
     }
 }
 
@@ -190,6 +198,30 @@ fn listed(names: &[String]) -> Option<String> {
 /// The sums by kind, the largest in physical memory first.
 pub(super) fn totals(rows: &[RegionRow]) -> Vec<Total> {
     sums(rows, |row| (row.kind, None))
+}
+
+/// What the physical memory is taken by, the largest first. A library's code and data are one thing here.
+pub(super) fn parts(totals: &[Total]) -> Vec<(&'static str, u64)> {
+    let mut parts: Vec<(&'static str, u64)> = Vec::new();
+    for total in totals {
+        let kind = part(total.kind);
+        let rss = total.rss.unwrap_or(0);
+        match parts.iter_mut().find(|(name, _)| *name == kind) {
+            Some((_, sum)) => *sum += rss,
+            None => parts.push((kind, rss)),
+        }
+    }
+    parts.retain(|(_, amount)| *amount > 0);
+    parts.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
+    parts
+}
+
+/// The part that a kind belongs to.
+pub(super) fn part(kind: &'static str) -> &'static str {
+    match kind {
+        "code" | "data" => "libraries",
+        kind => kind,
+    }
 }
 
 /// The sums by owner; regions without one are added up by kind.

@@ -6,7 +6,7 @@
 use crate::libraries::names::file_name;
 use diaphane_sight::proc::spans::Span;
 
-use super::regions::{RegionRow, Total};
+use super::regions::{RegionRow, part};
 use diaphane_report::view::bytes;
 use diaphane_report::{Area, Drawing, Ink};
 
@@ -15,8 +15,8 @@ const HEIGHT: f64 = 22.0;
 const LINE: f64 = 44.0;
 /// What stands for a distance that is not drawn to scale.
 const GAP: f64 = 6.0;
-/// A letter of the labels.
-const LETTER: f64 = 6.2;
+/// Those of the small parts have the same tone, as in the bar.
+const LAST: usize = 7;
 /// More boxes would be a smear.
 const MOST: usize = 500;
 
@@ -30,14 +30,14 @@ struct Block {
     regions: usize,
 }
 
-/// Draws the regions, and below them what the colours mean.
-pub(super) fn draw(rows: &[RegionRow], totals: &[Total]) -> Drawing {
+/// Draws the regions in the colours of their parts.
+pub(super) fn draw(rows: &[RegionRow], parts: &[(&'static str, u64)]) -> Drawing {
     let blocks = blocks(rows);
     let placed = lanes(&blocks);
     let lines = placed.last().map_or(0, |(_, line)| line + 1);
     let mut drawing = Drawing::new(
         WIDTH,
-        LINE * lines as f64 + 24.0,
+        LINE * lines as f64,
         "the address space in the order of addresses",
     );
     let (mut last, mut end) = (None, None);
@@ -56,14 +56,13 @@ pub(super) fn draw(rows: &[RegionRow], totals: &[Total]) -> Drawing {
             drawing.line((x - GAP + 1.0, middle), (x - 2.0, middle), Ink::Faint);
         }
         end = Some(block.span.end);
-        one(&mut drawing, block, x, top);
+        one(&mut drawing, block, tone(block.kind, parts), (x, top));
     }
-    legend(&mut drawing, totals, LINE * lines as f64 + 14.0);
     drawing
 }
 
-fn one(drawing: &mut Drawing, block: &Block, x: f64, top: f64) {
-    let (width, tone) = (width(block), tone(block.kind));
+fn one(drawing: &mut Drawing, block: &Block, tone: Ink, (x, top): (f64, f64)) {
+    let width = width(block);
     let present = block.rss.map_or(String::new(), |rss| {
         format!(", {} in memory", bytes(rss as f64))
     });
@@ -98,41 +97,7 @@ fn one(drawing: &mut Drawing, block: &Block, x: f64, top: f64) {
         };
         drawing.area(filled, tone, 0.6, &title);
     }
-    let room = ((width - 4.0) / LETTER) as usize;
-    if room >= 4 && !block.label.is_empty() {
-        let fits = block.label.chars().count() <= room;
-        let text: String = match fits {
-            true => block.label.clone(),
-            false => block.label.chars().take(room - 1).chain(['…']).collect(),
-        };
-        drawing.text((x + 2.0, top + 15.0), &text, Ink::Text);
-    }
-}
-
-/// What the colours mean, and how much of each there is.
-fn legend(drawing: &mut Drawing, totals: &[Total], top: f64) {
-    let mut x = 0.0;
-    for total in totals.iter().filter(|total| total.kind != "reserved") {
-        let size = bytes(total.rss.unwrap_or(total.size as u64) as f64);
-        let text = format!("{} {size}", total.kind);
-        let next = x + 26.0 + text.chars().count() as f64 * LETTER;
-        if next > WIDTH {
-            break;
-        }
-        drawing.area(
-            Area {
-                x,
-                y: top - 9.0,
-                width: 10.0,
-                height: 10.0,
-            },
-            tone(total.kind),
-            0.8,
-            total.kind,
-        );
-        drawing.text((x + 14.0, top), &text, Ink::Text);
-        x = next;
-    }
+    drawing.label((x + 2.0, top + 15.0), width - 4.0, &block.label, Ink::Text);
 }
 
 /// Where each block lies: from the left, and on which line.
@@ -157,28 +122,21 @@ fn width(block: &Block) -> f64 {
     (2.0 + 6.0 * (block.size as f64 / 4096.0 + 1.0).log2()).min(WIDTH)
 }
 
-fn tone(kind: &str) -> Ink {
-    Ink::Tone(match kind {
-        "code" | "data" | "library" => 0,
-        "heap" | "thread arena" => 1,
-        "array" => 2,
-        "stack" => 3,
-        "jit" => 4,
-        "file" | "shared" => 5,
-        "kernel" => 6,
-        _ => 7,
-    })
+/// The colour of a kind, which is that of its part in the bar below.
+fn tone(kind: &str, parts: &[(&'static str, u64)]) -> Ink {
+    let place = parts.iter().position(|(part, _)| *part == kind);
+    Ink::Tone(place.unwrap_or(LAST).min(LAST))
 }
 
 /// Joins the regions of one owner, and if that leaves too many, those of one kind.
 fn blocks(rows: &[RegionRow]) -> Vec<Block> {
     let by_owner = joined(rows, |block, row| {
-        block.kind == kind(row) && block.label == label(row)
+        block.kind == part(row.kind) && block.label == label(row)
     });
     if by_owner.len() <= MOST {
         return by_owner;
     }
-    let mut by_kind = joined(rows, |block, row| block.kind == kind(row));
+    let mut by_kind = joined(rows, |block, row| block.kind == part(row.kind));
     by_kind.truncate(2 * MOST);
     by_kind
 }
@@ -200,21 +158,13 @@ fn joined(rows: &[RegionRow], same: impl Fn(&Block, &RegionRow) -> bool) -> Vec<
                 span: Span::new(row.lo.0, row.hi.0),
                 size: row.size,
                 rss: row.rss,
-                kind: kind(row),
+                kind: part(row.kind),
                 label: label(row),
                 regions: 1,
             }),
         }
     }
     blocks
-}
-
-/// A library's code and data are one thing in the picture.
-fn kind(row: &RegionRow) -> &'static str {
-    match row.kind {
-        "code" | "data" => "library",
-        kind => kind,
-    }
 }
 
 /// The owner or the file, up to the first point of its name.

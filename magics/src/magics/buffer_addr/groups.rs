@@ -119,13 +119,13 @@ pub(super) fn ruler(groups: &[OwnerGroup<'_, '_>], all: bool) -> Option<Drawing>
     if lanes.is_empty() {
         return None;
     }
-    let height = (lanes.len() * 22 + rows * 9 + 4) as f64;
+    let height = lanes.len() as f64 * (HEAD + 12.0) + rows as f64 * ROW;
     let mut drawing = Drawing::new(
-        720.0,
+        LEFT + WIDTH + 10.0,
         height,
         "where the buffers lie in the memory of their owners",
     );
-    let mut top = 4.0;
+    let mut top = 0.0;
     for lane in lanes {
         top = draw(&mut drawing, lane, top);
     }
@@ -139,49 +139,73 @@ fn rows_of(lane: &OwnerGroup<'_, '_>) -> usize {
     lane.members.len().min(ROWS)
 }
 
+/// The room for names, for the whole of an owner's memory, for a row and for the line above the rows.
+const LEFT: f64 = 190.0;
+const WIDTH: f64 = 540.0;
+const ROW: f64 = 17.0;
+const HEAD: f64 = 18.0;
+
 /// Draws a lane, and returns where the next one begins.
 fn draw(drawing: &mut Drawing, lane: &OwnerGroup<'_, '_>, top: f64) -> f64 {
-    const LEFT: f64 = 170.0;
-    const WIDTH: f64 = 540.0;
-    const ROW: f64 = 9.0;
-    let height = rows_of(lane) as f64 * ROW + 4.0;
     let size = bytes(lane.span.len() as f64);
-    let ends = format!("{:#x}-{:#x}", lane.span.start, lane.span.end);
-    drawing.text((0.0, top + 10.0), &shortened(&lane.owner, 16), Ink::Text);
-    drawing.text_before((LEFT - 8.0, top + 10.0), &size, Ink::Faint);
+    let heading = format!("memory of {}: {size} at {:#x}", lane.owner, lane.span.start);
+    drawing.label((LEFT, top + 12.0), WIDTH, &heading, Ink::Faint);
     let ground = Area {
         x: LEFT,
-        y: top,
+        y: top + HEAD,
         width: WIDTH,
-        height,
+        height: rows_of(lane) as f64 * ROW,
     };
-    let whole = format!("{}: {ends}, {size}", lane.owner);
-    drawing.area(ground, Ink::Ground, 1.0, &whole);
-    for (number, one) in lane.members.iter().enumerate() {
-        let Some(bounds) = one.bounds() else { continue };
-        let (from, to) = lane.share(bounds);
-        let area = Area {
-            x: LEFT + from * WIDTH,
-            y: top + 2.0 + (number % ROWS) as f64 * ROW,
-            width: (to - from) * WIDTH,
-            height: ROW - 2.0,
+    drawing.area(ground, Ink::Ground, 1.0, &heading);
+    for (number, one) in lane.members.iter().take(ROWS).enumerate() {
+        let middle = top + HEAD + number as f64 * ROW;
+        let name = match (number + 1 == ROWS, lane.members.len().saturating_sub(ROWS)) {
+            (true, more @ 1..) => format!("{} and {more} more", shortened(&one.name, 12)),
+            _ => shortened(&one.name, 24),
         };
-        let title = format!(
-            "{}: {:#x}-{:#x}, {}{} of {size}",
-            one.name,
-            bounds.start,
-            bounds.end,
-            if is_dense(one) { "" } else { "with gaps in " },
-            bytes(bounds.len() as f64),
-        );
-        let opacity = match (one.owner.is_self, is_dense(one)) {
-            (true, _) => 0.9,
-            (false, true) => 0.7,
-            (false, false) => 0.35,
-        };
-        drawing.area(area, Ink::Tone(number), opacity, &title);
+        drawing.text_before((LEFT - 8.0, middle + 12.0), &name, Ink::Text);
+        member(drawing, lane, one, (number, middle + 3.0));
     }
-    top + height + 18.0
+    top + HEAD + rows_of(lane) as f64 * ROW + 12.0
+}
+
+/// What a buffer shows of the memory: one bar, or dashes where it skips items.
+fn member(drawing: &mut Drawing, lane: &OwnerGroup<'_, '_>, one: &Listed<'_>, at: (usize, f64)) {
+    const DASH: f64 = 4.0;
+    let ((number, y), Some(bounds)) = (at, one.bounds()) else {
+        return;
+    };
+    let (from, to) = lane.share(bounds);
+    let whole = Area {
+        x: LEFT + from * WIDTH,
+        y,
+        width: (to - from) * WIDTH,
+        height: ROW - 6.0,
+    };
+    let title = format!(
+        "{}: {:#x}-{:#x}, {}{} of {}",
+        one.name,
+        bounds.start,
+        bounds.end,
+        if is_dense(one) { "" } else { "with gaps in " },
+        bytes(bounds.len() as f64),
+        bytes(lane.span.len() as f64),
+    );
+    let dashes = match is_dense(one) {
+        true => 0,
+        false => (whole.width / (2.0 * DASH)) as usize,
+    };
+    if dashes == 0 {
+        drawing.area(whole, Ink::Tone(number), 0.9, &title);
+    }
+    for dash in 0..dashes {
+        let area = Area {
+            x: whole.x + 2.0 * DASH * dash as f64,
+            width: DASH,
+            ..whole
+        };
+        drawing.area(area, Ink::Tone(number), 0.9, &title);
+    }
 }
 
 fn shortened(name: &str, most: usize) -> String {

@@ -59,7 +59,7 @@ impl ListedSizes {
             false => String::new(),
         };
         format!(
-            "{} listed, {about}{} distinct{held}",
+            "{} in total, {about}{} distinct{held}",
             bytes(self.listed as f64),
             bytes(self.distinct as f64)
         )

@@ -10,7 +10,7 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
     Column::of(fields::FUNCTION, 0),
-    Column::new("library", Show::Text, 1).means("the library of a native function", "/proc/PID/maps"),
+    Column::new("library", Show::Library, 1).means("the library of a native function", "/proc/PID/maps"),
     Column::of(fields::FILE, 2),
 ];
 

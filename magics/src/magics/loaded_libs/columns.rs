@@ -14,7 +14,7 @@ pub(super) const SCHEMA: Schema = Schema::new(
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(24).means("the file's name; of a file that is gone, the one by which it was loaded", "the dynamic linker (link_map)"),
+    Column::new("name", Show::Library, 0).at_least(24).means("the file's name; of a file that is gone, the one by which it was loaded", "the dynamic linker (link_map)"),
     Column::new("package", Show::Text, 1).with("package_version").at_least(12).means("the package that installed the file; null for one that no package lists", "RECORD, conda-meta, /var/lib/dpkg"),
     Column::new("size", Show::Bytes, 2).means("the address space that it takes", "/proc/self/maps"),
     Column::new("rss", Show::Bytes, 1).optional().means("how much of it is in physical memory; null without --rss", "/proc/self/smaps"),
@@ -56,9 +56,9 @@ const FIELDS: &[Field] = &[
 /// With `--sym`: a library that defines a symbol or uses it.
 #[rustfmt::skip]
 pub(super) const BINDINGS: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(24),
+    Column::new("name", Show::Library, 0).at_least(24),
     Column::new("role", Show::Text, 0).means("defines or uses", "its dynamic symbol table"),
-    Column::new("bound_to", Show::Text, 1).titled("bound to").at_least(20).means("the library whose definition a use got; null before its first call", "the address in its global offset table"),
+    Column::new("bound_to", Show::Library, 1).titled("bound to").at_least(20).means("the library whose definition a use got; null before its first call", "the address in its global offset table"),
     Column::new("version", Show::Text, 3).optional().means("the version of the symbol", "its table of symbol versions"),
     Column::new("binding", Show::Text, 4).means("global or weak", "its dynamic symbol table"),
     Column::new("address", Show::Address, 2).means("where the definition lies, or what the use is bound to", "the symbol's value; the global offset table"),

@@ -9,7 +9,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("func", Show::Text, 0).titled("function").with("place").means("the function", "the symbol that its address lies in; of C functions Python's own name"),
     Column::new("calls", Show::Number, 1).means("how often it was entered; null where entries were not counted", "hooks, Python's reports"),
     Column::new("total_ns", Show::Time, 0).titled("time").means("the time in it and in all that it called", "the time stamp counter: exact for Python's functions and what they call, else from an entry to the thread's next event"),
-    Column::new("lib", Show::Text, 2).titled("library").means("its library, or Python", "the dynamic linker (link_map)"),
+    Column::new("lib", Show::Library, 2).titled("library").means("its library, or Python", "the dynamic linker (link_map)"),
     Column::new("args", Show::Text, 1).titled("with").at_least(40).optional().means("what the first call was given, in words; null without --args", "the registers and the stack at the entry, tables of signatures, the tables of ufuncs"),
     Column::new("helpers", Show::Text, 3).titled("and calls").optional().means("calls into the C library and Python's C interface that called nothing else; --all shows them as rows", "hooks"),
 ];
@@ -38,13 +38,13 @@ const FACTS: &[Field] = &[
 #[rustfmt::skip]
 pub(super) const BY_FUNCTION: &[Column] = &[
     Column::new("func", Show::Text, 0).titled("function"),
-    Column::new("lib", Show::Text, 1).titled("library"),
+    Column::new("lib", Show::Library, 1).titled("library"),
     Column::new("calls", Show::Number, 0),
     Column::new("self_ns", Show::Time, 0).titled("own time"),
 ];
 #[rustfmt::skip]
 pub(super) const BY_LIBRARY: &[Column] = &[
-    Column::new("lib", Show::Text, 0).titled("library"),
+    Column::new("lib", Show::Library, 0).titled("library"),
     Column::new("functions", Show::Number, 1),
     Column::new("calls", Show::Number, 0),
     Column::new("self_ns", Show::Time, 0).titled("own time"),

@@ -121,15 +121,12 @@ fn below(drawing: &mut Drawing, profile: &Profile, node: &FlameNode, at: (f64, u
 fn one(drawing: &mut Drawing, area: Area, ink: Ink, text: &str, title: &str) {
     let opacity = if ink == Ink::Ground { 1.0 } else { 0.45 };
     drawing.area(area, ink, opacity, title);
-    let room = ((area.width - 5.0) / LETTER).max(0.0) as usize;
-    if room < 3 {
-        return;
-    }
-    let text: String = match text.chars().count() <= room {
-        true => text.to_owned(),
-        false => text.chars().take(room - 1).chain(['…']).collect(),
-    };
-    drawing.text((area.x + 3.0, area.y + 12.0), &text, Ink::Text);
+    drawing.label(
+        (area.x + 3.0, area.y + 12.0),
+        area.width - 5.0,
+        text,
+        Ink::Text,
+    );
 }
 
 /// One bar of the kinds of code, with what the colours mean below it.

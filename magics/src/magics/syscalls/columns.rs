@@ -24,7 +24,7 @@ pub(super) const GROUPED: &[Column] = &[
     Column::new("total_ns", Show::Time, 0).titled("time").means("the time in Linux, waiting included; without calls that start a thread or a child which borrows the memory, whose time is not kept", "the processor's time stamp counter"),
     Column::new("mean_ns", Show::Time, 5).titled("mean").means("the same for one call", "the time stamp counter"),
     Column::new("max_ns", Show::Time, 6).titled("longest").means("the same for the longest one", "the time stamp counter"),
-    Column::new("library", Show::Text, 1).titled("made by").at_least(14).optional().means("the library that called the C library or the linker; these themselves where nobody called them", "the copied registers and stack, unwound"),
+    Column::new("library", Show::Library, 1).titled("made by").at_least(14).optional().means("the library that called the C library or the linker; these themselves where nobody called them", "the copied registers and stack, unwound"),
     Column::new("place", Show::Text, 2).titled("line").at_least(9).optional().means("the line of the cell, else of the innermost Python function; of several the most frequent", "the interpreter's frames at the call"),
 ];
 
@@ -44,7 +44,7 @@ pub(super) const LISTED: &[Column] = &[
     Column::new("arguments", Show::Text, 0).means("its arguments as strace writes them: paths up to 1024 bytes, buffers up to 32", "the registers, and the memory that Linux has read or written"),
     Column::new("result", Show::Text, 1).means("its result as strace writes it", "the handler"),
     Column::new("took_ns", Show::Time, 4).titled("took").means("the time in Linux, waiting included; null for calls that start a thread or a child", "the time stamp counter"),
-    Column::new("library", Show::Text, 5).titled("made by"),
+    Column::new("library", Show::Library, 5).titled("made by"),
     Column::new("place", Show::Text, 2).at_least(9).optional(),
 ];
 

@@ -38,7 +38,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("tid", Show::Number, 0).means("the thread's number (TID)", "/proc/self/task"),
     Column::new("name", Show::Text, 0).at_least(15).means("Python's name for it, else comm", "threading"),
     Column::new("kind", Show::Text, 1).means("main, python, kernel (diaphane's own), blas, openmp, arrow, rust (of a Rust cell), unknown", "name, owner and interpreter together"),
-    Column::new("owner", Show::Text, 2).at_least(18).means("the library that the thread belongs to; null where it is not known", "as owner_confidence says"),
+    Column::new("owner", Show::Library, 2).at_least(18).means("the library that the thread belongs to; null where it is not known", "as owner_confidence says"),
     Column::new("owner_package", Show::Text, 3).titled("package").optional().means("the package of that library", "RECORD, conda-meta, /var/lib/dpkg"),
     Column::new("cpu_ns", Show::Time, 4).titled("cpu").means("CPU time since it was created", "/proc/self/task/TID/schedstat, else stat"),
     Column::new("cpu_pct", Show::Number, 4).titled("cpu %").optional().means("use of one CPU, in per cent; null without --sample", "schedstat, sampled every 5 ms"),

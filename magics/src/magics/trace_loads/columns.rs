@@ -17,7 +17,7 @@ pub(super) const SCHEMA: Schema = Schema::new(
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
     Column::new("t_ns", Show::Time, 3).titled("at").means("when the library was mapped, from the start of the cell", "the function that the linker calls for debuggers (_dl_debug_state)"),
-    Column::new("name", Show::Text, 0).at_least(20).means("the file's name", "the dynamic linker (link_map)"),
+    Column::new("name", Show::Library, 0).at_least(20).means("the file's name", "the dynamic linker (link_map)"),
     Column::new("requester", Show::Text, 1).titled("caused by").at_least(20).means("what caused the load: `import numpy`, `ctypes`, `dlopen by f of libx`, `needed by liby`", "Python's audit events, calls of dlopen and their return addresses, DT_NEEDED"),
     Column::new("why", Show::Text, 5).titled("found by").means("the rule by which the file was found", "inferred: the rules of ld.so(8), compared with the real file"),
     Column::new("missed", Show::Number, 6).optional().means("how many files were tried in vain before", "as the fact opens_source says"),

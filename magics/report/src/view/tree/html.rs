@@ -4,13 +4,15 @@
 //! Where a front end drops the style sheet, the columns float, and where it drops that, they follow the names.
 
 use super::{Line, Tree, label};
-use crate::column::{Column, Show};
+use crate::column::Column;
 use crate::report::Report;
+use crate::view::grid::heading;
 use crate::view::html::escape;
 use crate::view::text::is_right;
 use crate::view::{cell, columns};
 
-/// What makes rows of lines. In a narrow page only the first column of text stays.
+/// What makes rows of lines. In a narrow page only the first column of text stays, and in one like a
+/// telephone's the numbers alone.
 pub(in crate::view) const STYLE: &str = "\
 .dph .t{container-type:inline-size}\
 .dph .l,.dph .t summary{display:flex;flex-direction:row-reverse}\
@@ -18,7 +20,8 @@ pub(in crate::view) const STYLE: &str = "\
 .dph .n{flex:1 1 0!important;min-width:11em;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}\
 .dph .t summary>.n:before{content:'\\25b8\\a0'}\
 .dph .t details[open]>summary>.n:before{content:'\\25be\\a0'}\
-@container (max-width:60em){.dph .o{display:none}}";
+@container (max-width:60em){.dph .o{display:none}}\
+@container (max-width:42em){.dph .p{display:none}}";
 
 /// Folded lines take no room, so that there may be more of them than of lines of text.
 const FOLDED: usize = 30;
@@ -47,12 +50,12 @@ pub(in crate::view) fn page(report: &Report, tree: &Tree<'_>, most: usize) -> St
     };
     let titles: Vec<String> = others
         .iter()
-        .map(|column| column.title.to_owned())
+        .map(|column| heading(report, column))
         .collect();
-    let heading = page.beside(&titles, true);
+    let titles = page.beside(&titles, true);
     let mut html = format!(
-        "<div class=\"t\" style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div class=\"l\" style=\"font-weight:bold\">{heading}<span class=\"n\">{}</span></div>",
-        escape(name.title)
+        "<div class=\"t\" style=\"font-family:monospace;text-align:left;overflow-x:auto;line-height:1.5\"><div class=\"l\" style=\"font-weight:bold\">{titles}<span class=\"n\">{}</span></div>",
+        heading(report, name)
     );
     page.siblings(&page.tree.roots, &mut html);
     html + "</div>"
@@ -109,7 +112,7 @@ impl Page<'_> {
         let cells: Vec<String> = self
             .others
             .iter()
-            .map(|column| cell(line.rows[0], column))
+            .map(|column| escape(&cell(line.rows[0], column)))
             .collect();
         let names: Vec<String> = line
             .rows
@@ -121,27 +124,27 @@ impl Page<'_> {
         format!("{beside}<span class=\"n\" title=\"{names}\">{names}</span>")
     }
 
-    /// The cells to the right: the last one comes first, since they float.
+    /// The cells to the right, as they stand in HTML: the last one comes first, since they float.
     fn beside(&self, cells: &[String], is_heading: bool) -> String {
         let mut html = String::new();
         let first = self.others.iter().position(|one| !is_right(one.show));
         let cells = self.others.iter().zip(&self.widths).zip(cells);
         for (place, ((column, width), text)) in cells.enumerate().rev() {
-            let class = match !is_right(column.show) && first != Some(place) {
-                true => " class=\"o\"",
-                false => "",
+            let class = match is_right(column.show) {
+                true => "",
+                false if first == Some(place) => " class=\"p\"",
+                false => " class=\"o\"",
             };
             let align = match is_right(column.show) {
                 true => "right",
                 false => "left",
             };
-            let title = match column.show {
-                Show::Text if !is_heading => format!(" title=\"{}\"", escape(text)),
+            let title = match is_right(column.show) {
+                false if !is_heading => format!(" title=\"{text}\""),
                 _ => String::new(),
             };
             html += &format!(
-                "<span{class} style=\"float:right;width:{width:.1}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{}</span>",
-                escape(text)
+                "<span{class} style=\"float:right;width:{width:.1}em;text-align:{align};margin-left:1em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap\"{title}>{text}</span>"
             );
         }
         html
