@@ -136,6 +136,16 @@ def test_the_column_that_was_asked_for_is_shown(bundles):
     assert "in each row: cell" in shown
 
 
+def test_bars_and_rulers_name_all_of_their_parts(bundles):
+    libraries = bundles["loaded_libs"]
+    for view in ("text/plain", "text/html"):
+        for part in ("numpy", "pandas", "other packages", "no package"):
+            assert part in libraries[view].partition("mapped by the libraries of")[2]
+    graph = bundles["buffer_addr graph"]["text/html"]
+    assert all(f">{name}</text>" in graph for name in ("a", "view", "every_third"))
+    assert "<pre" not in graph
+
+
 def test_each_call_of_a_tree_has_one_line_at_any_width(client: Client, page: Page):
     client.run("import json")
     page.set_content(shown(client, TREE.strip())["text/html"])

@@ -199,8 +199,12 @@ def test_the_graph_and_the_ruler(numpy: Client):
     assert all(len(line) <= 80 for line in lines)
     assert f"  b                {'·' * 16}{'█' * 16}  ndarray of ndarray a" in lines
     assert any(line.startswith("  c ") and "▒" * 32 in line for line in lines)
-    assert data["text/html"].count("<rect") == 4
-    assert "<script" not in data["text/html"]
+    html = data["text/html"]
+    assert all(f">{name}</text>" in html for name in "abc")
+    assert (html.count("<title>a: "), html.count("<title>b: ")) == (1, 1)
+    assert html.count("<title>c: ") > 20, "what skips items is not one bar"
+    assert "<script" not in html
+    assert "<pre" not in html, "the same is drawn once"
 
 
 def test_names_lead_on(numpy: Client):

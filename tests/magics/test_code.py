@@ -81,3 +81,32 @@ def test_what_needs_no_python_is_answered_while_a_cell_holds_the_gil(launch):
     assert abs(len(found["rows"]) - len(regions)) < 5
     assert any("Python" in limit for limit in found["limits"])
     assert ask("where", "numpy.add")["status"] == "error"
+
+
+def test_the_busiest_loop_of_a_long_function_comes_first(client: Client):
+    client.run("import numpy as np")
+    shown = data(client, "disasm", "np.add --dtype float64")["text/plain"]
+    about = re.search(
+        r"first the innermost loop .*?, \+(0x\w+) to \+(0x\w+)", shown.replace("\n", " ")
+    )
+    addresses = re.findall(r"^ *\+(0x\w+) ", shown, re.MULTILINE)
+    assert about is not None
+    end = addresses.index("0x0")
+    assert (addresses[0], addresses[end - 1]) == about.groups()
+    assert int(addresses[end - 1], 16) < int(addresses[-1], 16)
+
+
+def test_of_a_class_it_is_said_what_is_shown(client: Client):
+    client.run("class Empty: pass")
+    assert "Empty is a class: this is its tp_new" in data(client, "disasm", "Empty")["text/plain"]
+
+
+def test_sums_have_no_map_and_changes_have_units(client: Client):
+    client.run("import numpy as np")
+    assert "<svg" in data(client, "addr_map", "")["text/html"]
+    sums = data(client, "addr_map", "--group kind")
+    assert "<svg" not in sums["text/html"]
+    assert "thread -1" not in data(client, "addr_map", "--group lib")["text/plain"]
+    client.run("more = np.ones(5_000_000)")
+    changes = data(client, "addr_map", "--diff")
+    assert re.search(r"\+40\.0 MB", changes["text/plain"]), changes["text/plain"]

@@ -61,5 +61,21 @@ def test_an_unknown_code(client: Client):
     assert "%diaphane codes" in error
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("soname", "**Soname.** The name by which other libraries ask for a library"),
+        ("dynamic linker", "**Dynamic linker (loader, ld.so).** "),
+        ("glossary", "**Sampling profiler.** "),
+    ],
+)
+def test_a_word_of_the_glossary(client: Client, asked: str, said: str):
+    assert said in data(client, f"%diaphane {asked}")["text/markdown"]
+
+
+def test_a_mistyped_word(client: Client):
+    assert "did you mean soname" in plain(client.execute("%diaphane sonme").text("stderr"))
+
+
 def test_the_banner_points_to_it(client: Client):
     assert "%diaphane" in client.request("kernel_info_request").content["banner"]

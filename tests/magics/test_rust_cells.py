@@ -256,8 +256,7 @@ def test_what_cannot_be_borrowed_is_refused_in_one_line(
 
 
 def test_functions_are_called_from_python(numpy: Client):
-    fine(
-        numpy,
+    defined = numpy.run(
         "%%rust --def\nuse ndarray::{ArrayView2, ArrayViewMut1};\n"
         "/// The sum of all items.\n"
         "pub fn total(a: ArrayView2<f64>, scale: f64) -> f64 { helper(a.sum(), scale) }\n"
@@ -267,6 +266,7 @@ def test_functions_are_called_from_python(numpy: Client):
         "pub fn parse(text: &str) -> Result<i64, std::num::ParseIntError> { text.parse() }\n"
         "pub fn ramp(n: u32) -> Vec<f32> { (0..n).map(|x| x as f32).collect() }",
     )
+    assert defined.result == "defined total, fill, parse, ramp"
     assert numpy.value("total(np.ones((2, 3)), scale=2)") == "12.0"
     assert numpy.value("total.__doc__, total.__name__") == "('The sum of all items.', 'total')"
     assert numpy.value("list(__import__('inspect').signature(total).parameters)") == (

@@ -181,10 +181,11 @@ fn report(args: &DisasmArgs, step: &Step, process: &ProcessImage) -> Result<Repo
         columns: columns::COLUMNS,
         rows: rows([row])?,
         listing,
-        summary: std::iter::once(summary(&code))
-            .chain(of_class(&args.target, step))
+        lead: of_class(&args.target, step)
+            .into_iter()
             .chain(lead)
             .collect(),
+        summary: vec![summary(&code)],
         facts: fields(json!({"target": args.target, "dtype": args.dtype}))?,
         limits,
         ..Report::default()

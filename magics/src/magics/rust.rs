@@ -115,10 +115,11 @@ impl Magic for Rust {
         let asked = asked(args, &exports, source, (cell, lines_above));
         let (loaded, cached) = state::compiled(&asked, user)?;
         warn(&loaded, cell, user)?;
+        let is_asked = args.time || args.show;
         let mut report = Report {
             name: Self::NAME,
-            columns: columns::COLUMNS,
-            quiet: !args.time && !args.show,
+            columns: if is_asked { columns::COLUMNS } else { &[] },
+            quiet: !is_asked,
             ..Report::default()
         };
         let mut times = CellTimes {

@@ -40,13 +40,18 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&
         found += &format!("<details><summary>{title}</summary>{all}</details>");
     }
     let chart = report.chart.as_ref();
-    let chart = chart.map(|chart| svg::svg(&chart.reduced(most)));
+    // Where there is no room for its words it scrolls.
+    let chart = chart.map(|chart| {
+        let svg = svg::svg(&chart.reduced(most));
+        format!("<div style=\"overflow-x:auto\">{svg}</div>")
+    });
     let chart = chart.unwrap_or_default();
     let is_first = report.answer.is_some();
     let mut summary = first(&report.summary, most).iter();
     match &report.answer {
         Some(answer) => html += &(self::answer(report, answer, most) + &found + &chart),
         // What was found comes before where it was found.
+        None if report.tree => {}
         None => html.extend(
             summary
                 .next()
@@ -120,10 +125,17 @@ fn folded(report: &Report, table: &Table, most: usize) -> String {
     )
 }
 
+/// A longer listing scrolls, so that what stands below it is found.
+const LONG: usize = 80;
+
 /// Lines as they are, in a font that keeps their columns.
 fn listing(lines: &[String]) -> Option<String> {
     let escaped: Vec<String> = lines.iter().map(|line| escape(&printable(line))).collect();
-    let style = "text-align:left;overflow-x:auto;line-height:1.3";
+    let height = match lines.len() > LONG {
+        true => ";max-height:40em;overflow-y:auto",
+        false => "",
+    };
+    let style = format!("text-align:left;overflow-x:auto;line-height:1.3{height}");
     (!lines.is_empty()).then(|| format!("<pre style=\"{style}\">{}</pre>", escaped.join("\n")))
 }
 

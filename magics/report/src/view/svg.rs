@@ -1,4 +1,4 @@
-//! A picture as inline SVG, in the colours of the notebook's theme. Where there is no room for its words it scrolls.
+//! A picture as inline SVG, in the colours of the notebook's theme.
 //!
 //! It goes into HTML, where the theme's variables hold; every fill and stroke is explicit, since an unset one is black in
 //! any theme. No script; every text is escaped. Front ends that do not trust a notebook drop it, so a picture repeats
@@ -31,13 +31,13 @@ pub fn svg(drawing: &Drawing) -> String {
     // Narrower, its letters of 11 pixels could not be read.
     let least = width * 0.9;
     let mut svg = format!(
-        "<div style=\"overflow-x:auto\"><svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;min-width:{least:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\">"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;min-width:{least:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\">"
     );
     for shape in &drawing.shapes {
         // Writing to a string cannot fail.
         let _ = element(&mut svg, shape);
     }
-    svg += "</svg></div>";
+    svg += "</svg>";
     svg
 }
 

@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::code::Part;
-use super::costs::Costs;
+use super::costs::{Costs, coverage};
 use super::rows::Writer;
-use super::sums::summary;
 use super::tree::{CallNode, NodeKind, Tree};
 use crate::code::variants;
 use crate::code::variants::Variants;
@@ -116,12 +115,12 @@ impl Writer<'_, '_> {
         Ok(found)
     }
 
-    /// What is said about the recording.
-    pub(super) fn summary(&self, threads: usize, costs: &Costs) -> Vec<String> {
+    /// What stands above the tree: the part of the cell that it covers, and what was not copied.
+    pub(super) fn lead(&self, costs: &Costs, trees: &[(&Log, Tree)]) -> Vec<String> {
         let arguments = self.recorded.arguments.as_ref();
         let uncopied = arguments.and_then(|(arguments, _)| arguments.uncopied());
-        let about = summary(self.recorded, threads, costs);
-        uncopied.into_iter().chain(about).collect()
+        let covered = coverage(self.recorded, costs, trees);
+        covered.into_iter().chain(uncopied).collect()
     }
 }
 

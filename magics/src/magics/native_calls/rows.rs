@@ -14,10 +14,10 @@ use super::NativeCallsArgs;
 use super::arguments::Told;
 use super::builder::build;
 use super::code::{Codes, Part};
-use super::costs::{Costs, coverage};
+use super::costs::Costs;
 use super::labels::Label;
 use super::record::Recorded;
-use super::sums::Sum;
+use super::sums::{Sum, summary};
 use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
 use crate::magic::User;
@@ -376,11 +376,11 @@ impl Writer<'_, '_> {
             name: "native_calls",
             columns: super::columns::COLUMNS,
             plain: Some(costs.plain(recorded)),
-            lead: coverage(recorded, &costs, trees),
+            lead: self.lead(&costs, trees),
             tables: sums.tables()?,
             bars: sums.bar().into_iter().collect(),
             diagnoses: self.findings(trees)?,
-            summary: self.summary(trees.len(), &costs),
+            summary: summary(recorded, trees.len(), &costs),
             facts: fields(json!({ "overhead": costs.fact(recorded) }))?,
             rows: rows(self.rows)?,
             tree: true,
