@@ -93,7 +93,7 @@ fn words(words: &[(&str, &str)]) -> String {
         .map(|(word, text)| format!("<p><b>{word}</b> {text}</p>"))
         .collect();
     format!(
-        "<details><summary>words: {}</summary>{explained}</details>",
+        "<details><summary>words: {}</summary>{explained}<p>%diaphane glossary explains all words.</p></details>",
         names.join(", ")
     )
 }
