@@ -74,7 +74,7 @@ def test_a_word_of_the_glossary(client: Client, asked: str, said: str):
 
 
 def test_a_mistyped_word(client: Client):
-    assert "did you mean soname" in plain(client.execute("%diaphane sonme").text("stderr"))
+    assert "did you mean Soname" in plain(client.execute("%diaphane sonme").text("stderr"))
 
 
 def test_the_banner_points_to_it(client: Client):

@@ -192,7 +192,7 @@ fn summary(
             "since the last look no process came or went, and threads went from {threads_before} to {threads}"
         ),
         _ => format!(
-            "since the last look: processes that came {new}, that went {gone}; threads went from {threads_before} to \
+            "since the last look: {new} new, {gone} gone; threads went from {threads_before} to \
              {threads}"
         ),
     };

@@ -79,7 +79,11 @@ pub(super) fn report(
         )?,
         summary: vec![match (definitions, uses) {
             (0, 0) => format!("no loaded library defines or uses {symbol}"),
-            _ => format!("{symbol}: {definitions} definitions, used by {uses} libraries"),
+            _ => format!(
+                "{symbol} is defined by {} and used by {}",
+                libraries(definitions),
+                libraries(uses)
+            ),
         }],
         ..Report::default()
     })
@@ -108,4 +112,11 @@ fn bound(
         Some(home) => home.facts.name.clone(),
         None => "code outside of all libraries".into(),
     })
+}
+
+fn libraries(count: usize) -> String {
+    match count {
+        1 => "1 library".to_owned(),
+        count => format!("{count} libraries"),
+    }
 }

@@ -45,7 +45,7 @@ pub(super) const BY_FUNCTION: &[Column] = &[
 #[rustfmt::skip]
 pub(super) const BY_LIBRARY: &[Column] = &[
     Column::new("lib", Show::Library, 0).titled("library"),
-    Column::new("functions", Show::Number, 1),
+    Column::new("functions", Show::Number, 1).means("how many of its functions ran", "the tree"),
     Column::new("calls", Show::Number, 0),
     Column::new("self_ns", Show::Time, 0).titled("own time"),
 ];

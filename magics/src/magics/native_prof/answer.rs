@@ -21,10 +21,10 @@ const MOST: usize = 12;
 
 #[rustfmt::skip]
 const COLUMNS: &[Column] = &[
-    Column::new("place", Show::Text, 0).titled("line"),
-    Column::new("self_pct", Show::Number, 0).titled("%"),
-    Column::new("source", Show::Text, 1).at_least(16).titled("code"),
-    Column::new("did", Show::Text, 0).at_least(48).titled("what it did"),
+    Column::new("place", Show::Text, 0).titled("line").means("a line of the cell, or of another one", "the interpreter's instruction"),
+    Column::new("self_pct", Show::Number, 0).titled("%").means("samples in which this line ran, with all that it called outside of cells, in per cent", "samples"),
+    Column::new("source", Show::Text, 1).at_least(16).titled("code").means("what stands there", "the cell"),
+    Column::new("did", Show::Text, 0).at_least(48).titled("what it did").means("the functions that ran for it, with their shares, or a common cause", "samples, the cell"),
 ];
 
 /// A line of a cell, or the threads that run none.
