@@ -77,14 +77,7 @@ pub(super) fn report(
         facts: fields(
             serde_json::json!({"symbol": symbol, "definitions": definitions, "uses": uses}),
         )?,
-        summary: vec![match (definitions, uses) {
-            (0, 0) => format!("no loaded library defines or uses {symbol}"),
-            _ => format!(
-                "{symbol} is defined by {} and used by {}",
-                libraries(definitions),
-                libraries(uses)
-            ),
-        }],
+        summary: vec![summary(symbol, definitions, uses)],
         ..Report::default()
     })
 }
@@ -112,6 +105,17 @@ fn bound(
         Some(home) => home.facts.name.clone(),
         None => "code outside of all libraries".into(),
     })
+}
+
+fn summary(symbol: &str, definitions: usize, uses: usize) -> String {
+    match (definitions, uses) {
+        (0, 0) => format!("no loaded library defines or uses {symbol}"),
+        _ => format!(
+            "{symbol} is defined by {} and used by {}",
+            libraries(definitions),
+            libraries(uses)
+        ),
+    }
 }
 
 fn libraries(count: usize) -> String {
