@@ -206,10 +206,10 @@ impl Image {
         &self,
         places: impl Iterator<Item = usize> + Clone,
     ) -> Option<Vec<Option<String>>> {
-        let count = places.clone().max()? + 1;
+        let count = places.clone().max()?.saturating_add(1);
         let table = self.target.bytes(
             self.address(elf::DT_SYMTAB)?,
-            count * size_of::<elf::Sym64<Native>>(),
+            count.saturating_mul(size_of::<elf::Sym64<Native>>()),
         );
         let symbols: Vec<elf::Sym64<Native>> = slice_of(&table);
         let text = self

@@ -8,6 +8,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+/// So much is read at once: a length that memory of the process tells may be any number, and only what is there is to
+/// take memory here.
+const PIECE: usize = 1 << 20;
+
 /// A process that is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TargetProcess {
@@ -80,10 +84,21 @@ impl TargetProcess {
     /// Reads up to `len` bytes; shorter where the mapping ends, empty where nothing is mapped.
     #[must_use]
     pub fn bytes(self, address: usize, len: usize) -> Vec<u8> {
-        let mut buffer = vec![0; len];
-        let read = self.read(address, &mut buffer).unwrap_or(0);
-        buffer.truncate(read);
-        buffer
+        let mut bytes = Vec::new();
+        while bytes.len() < len {
+            let from = bytes.len();
+            let piece = PIECE.min(len - from);
+            bytes.resize(from + piece, 0);
+            let read = address
+                .checked_add(from)
+                .and_then(|address| self.read(address, &mut bytes[from..]).ok())
+                .unwrap_or(0);
+            bytes.truncate(from + read);
+            if read < piece {
+                break;
+            }
+        }
+        bytes
     }
 
     /// Reads a pointer.
@@ -129,6 +144,19 @@ impl TargetProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_that_nobody_has_ends_where_the_mapping_does() {
+        let memory = *b"some bytes";
+        let read = TargetProcess::OWN.bytes(memory.as_ptr().addr(), usize::MAX);
+        assert!(read.starts_with(&memory));
+        let long = vec![7; 2 * PIECE + 5];
+        assert_eq!(
+            TargetProcess::OWN.bytes(long.as_ptr().addr(), long.len()),
+            long
+        );
+        assert!(TargetProcess::OWN.bytes(0, usize::MAX).is_empty());
+    }
 
     #[test]
     fn both_ways_of_reading_agree() {

@@ -76,7 +76,11 @@ impl Image {
         let table = self.address(elf::DT_SYMTAB).zip(first_defined());
         table
             .map(|(table, count)| {
-                slice_of(&self.target.bytes(table, count * size_of::<Sym64<Native>>()))
+                slice_of(
+                    &self
+                        .target
+                        .bytes(table, count.saturating_mul(size_of::<Sym64<Native>>())),
+                )
             })
             .unwrap_or_default()
     }
