@@ -137,7 +137,7 @@ fn report(
         name: AddrMap::NAME,
         columns: columns::COLUMNS,
         rows: shown,
-chart: is_map.then(|| track::draw(&map, &parts)),
+        chart: is_map.then(|| track::draw(&map, &parts)),
         bars: if args.diff {
             Vec::new()
         } else {
