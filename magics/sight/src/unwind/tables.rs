@@ -109,17 +109,17 @@ impl Tables {
             .iter()
             .filter(|part| part.kind == elf::PT_LOAD);
         let segment = loaded.find(|part| part.span.contains(start))?.span;
-        let length = match last_entry(&parsed, &bases) {
-            Some(last) if segment.contains(last) => {
-                let length = image.target().bytes(last, size_of::<u32>());
-                let length = u32::from_ne_bytes(length.try_into().ok()?);
-                last - start + size_of::<u32>() + length as usize
-            }
-            _ => usize::MAX,
-        };
+        let rest = Span::new(start, segment.end);
+        let last = last_entry(&parsed, &bases).filter(|last| rest.contains(*last));
+        let end = last.and_then(|last| {
+            let length = image.target().bytes(last, size_of::<u32>());
+            let length = u32::from_ne_bytes(length.try_into().ok()?) as usize;
+            Some(last.saturating_add(size_of::<u32>()).saturating_add(length))
+        });
+        let end = end.map_or(rest.end, |end| end.min(rest.end));
         bases = bases.set_eh_frame(start as u64);
         Some(Self {
-            frames: image.target().bytes(start, length.min(segment.end - start)),
+            frames: image.target().bytes(start, end - start),
             header: copy,
             bases,
         })
