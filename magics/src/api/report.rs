@@ -28,7 +28,8 @@ pub(crate) struct PyReport {
     rows: PyOnceLock<Py<PyList>>,
 }
 
-/// A report as it was made, until it is shown: from then on it may stay for as long as the session, in `Out`.
+/// A report as it was made, until it is shown: from then on it may stay for as long as the session, in `Out`. A large one
+/// is packed at once.
 #[derive(Clone)]
 enum KeptReport {
     Made(Arc<Report>),
@@ -68,10 +69,16 @@ impl KeptReport {
 
 impl PyReport {
     pub(crate) fn new(report: Report) -> Self {
-        Self {
+        let is_large = report.rows.len() > LARGE;
+        let new = Self {
             kept: Mutex::new(KeptReport::Made(Arc::new(report))),
             rows: PyOnceLock::new(),
+        };
+        // One that nobody shows may stay in a variable.
+        if is_large {
+            new.pack();
         }
+        new
     }
 
     /// The report for as long as somebody looks at it; no lock is held meanwhile.
