@@ -157,13 +157,16 @@ hits
     assert client.finish(cell).result == str([signal.SIGUSR1.value])
 
 
-# Two threads besides the main one: one that Python knows, and one that it does not.
+# Two threads besides the main one: one that Python knows, and one that it does not. That one waits for ever, and writes to
+# its mutex at each signal, so nothing may be in that memory later.
 OTHERS = """
 import ctypes, os, threading, numpy
 threads = lambda: set(map(int, os.listdir("/proc/self/task")))
 one = threading.Thread(target=threading.Event().wait, daemon=True)
 one.start()
-before, libc, mutex = threads(), ctypes.CDLL(None), (ctypes.c_uint64 * 8)()
+before, libc = threads(), ctypes.CDLL(None)
+libc.calloc.restype = ctypes.c_void_p
+mutex = ctypes.c_void_p(libc.calloc(1, 64))
 libc.pthread_mutex_lock(mutex)
 libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pthread_mutex_lock, mutex)
 [native] = threads() - before
