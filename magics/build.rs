@@ -4,8 +4,8 @@
 use std::fmt::Write;
 use std::{env, fs};
 
-/// The folder with a page for each diagnosis, and the glossary beside it.
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+/// The folder with a page for each diagnosis, and the glossary beside it; seen from this one, in which cargo runs us.
+const DOCS: &str = "../docs";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -13,8 +13,9 @@ fn main() {
     println!("cargo:rerun-if-changed={DOCS}/glossary.md");
     pyo3_build_config::use_pyo3_cfgs();
     pyo3_build_config::add_libpython_rpath_link_args();
-    let pages =
-        fs::read_dir(format!("{DOCS}/diagnoses")).expect("docs/diagnoses is in the repository");
+    let folder =
+        fs::canonicalize(format!("{DOCS}/diagnoses")).expect("docs/diagnoses is in the repository");
+    let pages = fs::read_dir(&folder).expect("a readable folder");
     let names = pages.map(|page| page.expect("a readable folder").file_name());
     let mut names: Vec<String> = names
         .map(|name| name.to_string_lossy().into_owned())
@@ -23,7 +24,7 @@ fn main() {
     let mut list = String::from("&[");
     for name in names {
         if let Some(code) = name.strip_suffix(".md").filter(|code| *code != "README") {
-            let path = format!("{DOCS}/diagnoses/{name}");
+            let path = folder.join(&name);
             write!(list, "({code:?}, include_str!({path:?})),").expect("text can be written");
         }
     }
