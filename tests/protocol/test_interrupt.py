@@ -51,9 +51,11 @@ def ended_by_interrupt(client: Client, cell) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_interrupt(client: Client, interrupt, name: str):
+def test_interrupt(client: Client, kernel: Kernel, interrupt, name: str):
     cell = client.start(CELLS[name])
     client.until(lambda: "ready" in cell.text(), "ready", cell)
+    if name not in ("loop", "numpy"):
+        kernel.wait_until_it_waits()
     interrupt()
     ended_by_interrupt(client, cell)
 
@@ -182,6 +184,8 @@ def test_an_interrupt_that_another_thread_gets(client: Client, kernel: Kernel, m
         for name in ["loop", "sleep", "lock"]:
             cell = client.start(f"{magic}\n{CELLS[name]}".lstrip())
             client.until(lambda cell=cell: "ready" in cell.text(), "ready", cell)
+            if name != "loop":
+                kernel.wait_until_it_waits()
             kernel.interrupt_thread(tid)
             client.finish(cell)
             assert cell.content["ename"] == "KeyboardInterrupt", (tid, name)

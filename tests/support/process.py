@@ -96,6 +96,22 @@ class Kernel:
         number = {"x86_64": 234, "aarch64": 131}[platform.machine()]
         assert ctypes.CDLL(None).syscall(number, self.pid, tid, signal.SIGINT) == 0
 
+    def wait_until_it_waits(self) -> None:
+        """Until the main thread has been in one system call for some looks.
+
+        CPython looks for an interrupt before such a call and after it, and so loses one that comes right in between.
+        """
+        task, looks = Path(f"/proc/{self.pid}/task/{self.pid}"), []
+
+        def waits() -> bool:
+            status = (task / "status").read_text()
+            looks.append(
+                (task.joinpath("syscall").read_text(), status[status.index("voluntary_ctxt") :])
+            )
+            return looks[-1][0] != "running\n" and looks[-5:] == looks[-1:] * 5
+
+        wait_until(waits, "the main thread waits")
+
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the end of the process; its exit code."""
         return self.process.wait(timeout)
