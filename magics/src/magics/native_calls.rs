@@ -23,6 +23,7 @@ use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use diaphane_report::regex;
 use diaphane_report::{Report, Schema};
+use diaphane_sight::runtimes::malloc;
 
 use record::{RecordOptions, record};
 
@@ -98,7 +99,11 @@ impl Magic for NativeCalls {
         };
         let mut recorded = record(user, &body, how)?;
         std::mem::replace(&mut recorded.outcome, Ok(()))?;
-        rows::report(user, &body, &recorded, args)
+        let report = rows::report(user, &body, &recorded, args);
+        drop(recorded);
+        // What it took to make the report of the events is free now, and would stay with this process.
+        context.without_gil(malloc::give_back);
+        report
     }
 }
 

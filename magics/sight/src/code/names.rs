@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::files;
 
 /// Tables of so many bytes stay in the file.
-const LARGE: u64 = 1 << 20;
+const LARGE: u64 = 1 << 19;
 /// Most names are shorter, and are read at once.
 const USUAL: usize = 256;
 
