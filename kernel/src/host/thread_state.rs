@@ -15,8 +15,11 @@ static MAKING: RawForkMutex = RawForkMutex::INIT;
 #[allow(unsafe_code, reason = "Python's interface for threads")]
 pub(super) fn attach<T>(run: impl FnOnce(Python<'_>) -> T) -> T {
     let state = make();
-    // It finds the state of this thread.
+    // It finds the state of this thread, or makes one where there was no memory for it before.
     let result = Python::attach(run);
+    if state.is_null() {
+        return result;
+    }
     // SAFETY: the state is this thread's, and nothing of Python runs on it any more.
     unsafe { ffi::PyEval_RestoreThread(state) };
     // SAFETY: as above; the thread has the GIL now.
