@@ -11,11 +11,6 @@ fn main() {
     println!("cargo:rerun-if-env-changed=CXXFLAGS");
     // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
     pyo3_build_config::add_libpython_rpath_link_args();
-    // Libraries that are loaded later find these functions of the program first (kernel/src/pthread_create.rs, sigaction.rs,
-    // last_exit.rs).
-    for name in ["pthread_create", "sigaction", "_exit"] {
-        println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
-    }
     name_the_python();
     println!("cargo:rerun-if-changed=python");
     write("modules.rs", list_modules().as_bytes());

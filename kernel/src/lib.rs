@@ -11,6 +11,7 @@ pub mod crash;
 pub mod exit;
 pub mod host;
 pub mod input;
+pub mod interposed;
 pub mod io;
 pub mod kernel;
 pub mod lane;

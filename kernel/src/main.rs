@@ -2,13 +2,8 @@
 
 mod ask;
 mod install;
-#[cfg(target_env = "gnu")]
-mod last_exit;
-mod pthread_create;
 mod python;
 mod running_kernels;
-#[cfg(target_env = "gnu")]
-mod sigaction;
 mod working_folder;
 
 use std::io::{ErrorKind, Write as _};
@@ -20,7 +15,7 @@ use clap::{Parser, Subcommand};
 use diaphane::crash::Crash;
 use diaphane::io::Sockets;
 use diaphane::kernel::Kernel;
-use diaphane::{exit, host, io, log, signals};
+use diaphane::{exit, host, interposed, io, log, signals};
 use diaphane_wire::Connection;
 use diaphane_wire::reply::KernelInfo;
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -131,9 +126,9 @@ fn run(args: &KernelArgs) -> anyhow::Result<()> {
     log::start(stderr.try_clone()?);
     working_folder::leave_deleted();
     let crash = Crash::begin(&args.connection_file, &stderr)?;
-    #[cfg(target_env = "gnu")]
-    last_exit::listen();
-    diaphane_sight::threads::creation_records::begin();
+    if let Err(error) = interposed::begin() {
+        tracing::warn!(%error, "who starts threads will not be known");
+    }
 
     // debugpy is the debugger; it is imported by the first request for it.
     let features = if python::has_package(&python, "debugpy") {

@@ -17,6 +17,7 @@ pub mod packages;
 pub mod proc;
 pub mod regions;
 pub mod runtimes;
+pub mod stand_ins;
 pub mod threads;
 pub mod unwind;
 

@@ -8,6 +8,7 @@ use diaphane_sight::code::symbols::{Place, place};
 use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::runtimes::families::{Family, family};
+use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::threads::Task;
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
@@ -21,9 +22,6 @@ use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
 use diaphane_cpython::symbols::{evaluates, is_interpreter};
-
-/// What `pthread_create` of ours begins each thread with.
-const THREAD_START: &str = "diaphane_sight::threads::creation_records::live";
 
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -228,9 +226,8 @@ impl StackFrame {
         let library = place.as_ref().map(|place| &libraries[place.library]);
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
         // Where the compiler made a call of it, the kernel's first function of a thread stands on its stack.
-        let begins_thread = symbol.is_some_and(|symbol| demangle(&symbol.name) == THREAD_START);
         let is_plumbing = library.is_some_and(|library| {
-            begins_thread
+            is_stand_in(frame.lookup)
                 || is_interpreter(library)
                 || matches!(
                     family(library),

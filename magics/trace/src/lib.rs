@@ -7,10 +7,12 @@
 mod arch;
 mod budget;
 pub mod clock;
+mod closed_pages;
 pub mod event;
 pub mod got_hooks;
 pub mod helper_thread;
 pub mod inline_hooks;
+pub mod interposition;
 pub mod linker_events;
 pub mod recorder;
 pub mod sampler;

@@ -8,6 +8,7 @@ use object::elf::{self, DynamicTag};
 use object::pod::Pod;
 
 use crate::arch::relocations::{BY_NAME, JUMP};
+use crate::elf::image::Image;
 use crate::linker::libraries::Library;
 use crate::proc::spans::bytes;
 
@@ -26,7 +27,11 @@ pub struct GotEntry {
 
 /// The entries of a library that were filled by name. Tables are read as a whole, since there are thousands of entries.
 pub fn entries(library: &Library) -> Vec<GotEntry> {
-    let image = &library.image;
+    of_image(&library.image)
+}
+
+/// The same for an image.
+pub fn of_image(image: &Image) -> Vec<GotEntry> {
     let entry = size_of::<elf::Rela64<Native>>();
     let relocations =
         |start: DynamicTag, size: DynamicTag, skipped: usize| -> Vec<elf::Rela64<Native>> {

@@ -9,6 +9,8 @@ mod versions;
 pub use names::{Export, Import};
 pub use versions::Demand;
 
+use std::mem::offset_of;
+
 use object::NativeEndian as Native;
 use object::elf::{self, DynamicTag, FileHeader64, ProgramType};
 use object::pod::{Pod, from_bytes, slice_from_bytes};
@@ -201,6 +203,23 @@ impl Image {
             .collect()
     }
 
+    /// Where the values stand by which a name leads to a function: one in the table for each version of it.
+    pub fn values(&self, name: &str, function: usize) -> Vec<usize> {
+        let found = self.find(name).unwrap_or_default().into_iter();
+        let leads_there = |index: &u32| {
+            self.symbol(*index).is_some_and(|symbol| {
+                let value = symbol.st_value.get(Native) as usize;
+                symbol.st_type() == elf::STT_FUNC && self.bias.wrapping_add(value) == function
+            })
+        };
+        found
+            .filter(leads_there)
+            .filter_map(|index| {
+                Some(self.symbol_address(index)? + offset_of!(elf::Sym64<Native>, st_value))
+            })
+            .collect()
+    }
+
     /// The names of symbols by their places in the table, which is read up to the last of them.
     pub(crate) fn names(
         &self,
@@ -226,8 +245,12 @@ impl Image {
     }
 
     fn symbol(&self, index: u32) -> Option<elf::Sym64<Native>> {
+        self.load(self.symbol_address(index)?)
+    }
+
+    fn symbol_address(&self, index: u32) -> Option<usize> {
         let size = size_of::<elf::Sym64<Native>>();
-        self.load(self.address(elf::DT_SYMTAB)? + index as usize * size)
+        Some(self.address(elf::DT_SYMTAB)? + index as usize * size)
     }
 
     fn needs(&self) -> Vec<String> {

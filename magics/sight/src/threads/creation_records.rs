@@ -1,6 +1,5 @@
-//! Who started which thread: a table that a `pthread_create` of the program's own fills.
+//! Who started which thread: a table that a `pthread_create` of ours fills, which stands in for the C library's.
 //!
-//! A program that exports such a function (the kernel does) is asked first by every library that is loaded later.
 //! It leaves the work to the C library's function and notes the start routine, the caller, the creator and the cell;
 //! the new thread notes its number before it begins, and its record is dropped at its end, however it ends.
 //! Nothing is allocated and no lock is taken, so threads may be started wherever the C library allows it.
@@ -98,6 +97,7 @@ pub fn begin() {
 ///
 /// `create` is the C library's `pthread_create`, and the other arguments are what that asks for.
 #[allow(unsafe_code, reason = "it stands in for a C function")]
+#[unsafe(link_section = "diaphane_stand_ins")]
 pub unsafe fn create(
     create: Create,
     thread: *mut libc::pthread_t,
@@ -131,6 +131,7 @@ pub unsafe fn create(
 
 /// The new thread's first function: notes the number, and goes on with the real one.
 #[allow(unsafe_code, reason = "called by the C library")]
+#[unsafe(link_section = "diaphane_stand_ins")]
 unsafe extern "C-unwind" fn live(record: *mut c_void) -> *mut c_void {
     // SAFETY: `create` passed a record of the static table.
     let slot = unsafe { &*record.cast::<Slot>() };

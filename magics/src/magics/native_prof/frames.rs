@@ -8,9 +8,6 @@ use super::marks::StackMarks;
 use super::sampled::Id;
 use crate::stacks::authors::Author;
 
-/// Whose names the kernel gives to libraries, to see what they do: they are the libraries' own calls.
-const PASSED_ON: &[&str] = &["pthread_create", "sigaction", "_exit"];
-
 /// A native function of a stack.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NativeFrame {
@@ -48,11 +45,6 @@ pub(crate) enum Whose {
     Display,
     /// The Python functions of the cell's thread could not be read.
     Unread,
-}
-
-/// Whether a name is one of those that only pass on a call.
-pub(crate) fn passes_on(name: &str) -> bool {
-    PASSED_ON.contains(&name)
 }
 
 /// Whether a function only leads to another one: a decorator's wrapper, or NumPy's way to a loop.

@@ -10,6 +10,7 @@ use diaphane_sight::elf::readable::readable;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::pool_libraries::runtime;
+use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::threads::is_own_thread;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
@@ -141,7 +142,7 @@ impl Gather {
             id: self.id(function),
             kind,
             marks,
-            is_kernel: is_kernel && !raw.is_some_and(frames::passes_on),
+            is_kernel: is_kernel && !is_stand_in(address),
         };
         let native = Native {
             frame,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use diaphane_sight::code::symbols;
 use diaphane_sight::elf::demangle::demangle;
-use diaphane_sight::linker::libraries::{Library, LibraryKind};
+use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::runtimes::families::{Family, family};
+use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::unwind::{Registers, Unwinder};
 use diaphane_trace::syscalls::Call;
 use serde::Serialize;
@@ -33,8 +34,6 @@ pub(super) struct Makers<'a> {
     libraries: &'a [Library],
     unwinder: Unwinder,
     runtimes: Vec<Span>,
-    /// The program, which is the kernel, or else a Python.
-    program: Option<Span>,
     known: HashMap<usize, Arc<Maker>>,
 }
 
@@ -47,27 +46,18 @@ impl<'a> Makers<'a> {
             libraries,
             unwinder: Unwinder::new(libraries),
             runtimes: runtimes.map(|library| library.span).collect(),
-            program: libraries
-                .iter()
-                .find(|library| library.kind == LibraryKind::Program)
-                .map(|library| library.span),
             known: HashMap::new(),
         }
     }
 
     /// The first code outside of the C library and the linker, or else theirs.
     pub fn of(&mut self, call: &Call) -> Arc<Maker> {
-        let address = self.caller(call, None);
-        let first = self.maker(address.unwrap_or(call.registers.code.wrapping_sub(1)));
-        if !first.starts_threads_for_others() {
-            return first;
-        }
-        let behind = self.caller(call, self.program);
-        behind.map_or(first, |address| self.maker(address))
+        let address = self.caller(call);
+        self.maker(address.unwrap_or(call.registers.code.wrapping_sub(1)))
     }
 
-    /// The first address outside of the C library, the linker, and a span.
-    fn caller(&mut self, call: &Call, but: Option<Span>) -> Option<usize> {
+    /// The first address outside of the C library, the linker, and what of ours stands before them.
+    fn caller(&mut self, call: &Call) -> Option<usize> {
         let libraries = self.libraries;
         let is_code = |address: &usize| libraries.iter().any(|one| one.span.contains(*address));
         if let Some(back) = taken_along(call) {
@@ -78,8 +68,8 @@ impl<'a> Makers<'a> {
         for (number, value) in KEPT.into_iter().zip(from.kept) {
             registers.set(number, Some(value));
         }
-        let inside = self.runtimes.iter().chain(&but);
-        let is_inside = |address| inside.clone().any(|span| span.contains(address));
+        let inside = |address| self.runtimes.iter().any(|span| span.contains(address));
+        let is_inside = |address| inside(address) || is_stand_in(address);
         let copy = from.copy.clone();
         let found = self.unwinder.caller(registers, from.stack, copy, is_inside);
         found.filter(is_code)
@@ -89,16 +79,6 @@ impl<'a> Makers<'a> {
         let libraries = self.libraries;
         let known = self.known.entry(address);
         Arc::clone(known.or_insert_with(|| Arc::new(maker(address, libraries))))
-    }
-}
-
-impl Maker {
-    /// Whether it is the kernel's own `pthread_create`.
-    fn starts_threads_for_others(&self) -> bool {
-        // Which of the two is there depends on what the compiler has put into what.
-        let own = ["pthread_create::create", "creation_records::create"];
-        let is_own = |function: &String| own.iter().any(|name| function.contains(name));
-        self.function.iter().any(is_own)
     }
 }
 

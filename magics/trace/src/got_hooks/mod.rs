@@ -5,7 +5,6 @@
 //! meantime is left alone, and so is the memory of a library that was unloaded.
 
 pub mod got;
-mod pages;
 
 use std::ptr;
 use std::sync::Arc;
@@ -17,9 +16,9 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans;
 
+use crate::closed_pages::{self, ClosedPage};
 use crate::recorder;
 use crate::trampolines::{Wanted, trampolines};
-use pages::Closed;
 
 /// A pointer that is to be hooked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ struct Placed {
 pub struct PreparedGotHooks {
     all: Vec<Placed>,
     /// Pages that the linker closed after it had filled them.
-    closed: Vec<Closed>,
+    closed: Vec<ClosedPage>,
     counters: Counters,
 }
 
@@ -85,7 +84,7 @@ impl PreparedGotHooks {
             .collect();
         let maps = Maps::read().map_err(|_| GotHooksRefused::Maps)?;
         Ok(Self {
-            closed: pages::closed(all.iter().map(|one| one.site.address), &maps),
+            closed: closed_pages::closed(all.iter().map(|one| one.site.address), &maps),
             all,
             counters,
         })
@@ -110,9 +109,13 @@ impl PreparedGotHooks {
 
     /// Runs something while the pages can be written, and closes them again.
     fn with_open_pages(&self, run: impl FnOnce()) {
-        self.closed.iter().for_each(Closed::open);
+        for page in &self.closed {
+            page.open();
+        }
         run();
-        self.closed.iter().for_each(Closed::close);
+        for page in &self.closed {
+            page.close();
+        }
     }
 
     /// Puts back what still leads to our code. A library may have been unloaded, and its memory be gone or another's: the

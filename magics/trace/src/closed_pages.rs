@@ -6,14 +6,14 @@ use rustix::mm::{MprotectFlags, mprotect};
 
 /// A page with its rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Closed {
+pub(crate) struct ClosedPage {
     start: usize,
     length: usize,
     rights: MprotectFlags,
 }
 
 /// The pages of words that cannot be written, each once.
-pub(super) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec<Closed> {
+pub(crate) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec<ClosedPage> {
     let size = rustix::param::page_size();
     let mut pages: Vec<usize> = addresses.map(|address| address / size * size).collect();
     pages.sort_unstable();
@@ -28,7 +28,7 @@ pub(super) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec
             }
         };
         let rights = right('r', MprotectFlags::READ) | right('x', MprotectFlags::EXEC);
-        (!perms.contains('w')).then_some(Closed {
+        (!perms.contains('w')).then_some(ClosedPage {
             start,
             length: size,
             rights,
@@ -37,22 +37,23 @@ pub(super) fn closed(addresses: impl Iterator<Item = usize>, maps: &Maps) -> Vec
     pages.into_iter().filter_map(closed).collect()
 }
 
-impl Closed {
-    pub(super) fn contains(&self, address: usize) -> bool {
+impl ClosedPage {
+    pub(crate) fn contains(&self, address: usize) -> bool {
         (self.start..self.start + self.length).contains(&address)
     }
 
-    pub(super) fn open(&self) {
-        self.set(self.rights | MprotectFlags::WRITE);
+    /// Whether it can be written now.
+    pub(crate) fn open(&self) -> bool {
+        self.set(self.rights | MprotectFlags::WRITE)
     }
 
-    pub(super) fn close(&self) {
-        self.set(self.rights);
+    pub(crate) fn close(&self) {
+        let _ = self.set(self.rights);
     }
 
     #[allow(unsafe_code, reason = "the rights of pages are changed")]
-    fn set(&self, rights: MprotectFlags) {
+    fn set(&self, rights: MprotectFlags) -> bool {
         // SAFETY: the page holds a table of a library that is loaded; its content stays, and it can be read at any time.
-        let _ = unsafe { mprotect(self.start as *mut _, self.length, rights) };
+        unsafe { mprotect(self.start as *mut _, self.length, rights) }.is_ok()
     }
 }

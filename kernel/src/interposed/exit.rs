@@ -1,16 +1,23 @@
 //! `_exit`, through which libraries end the process at once, and C's `exit`: what was written before is sent, and the
 //! user is told who ended the kernel.
-//!
-//! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
 
 use std::ffi::{c_int, c_void};
 
-use diaphane::exit::leave;
 use diaphane_sight::crash::handler::on_exit as tell;
+use diaphane_trace::interposition::StandIn;
+
+use crate::exit::leave;
+
+pub(super) fn stand_in() -> StandIn {
+    StandIn {
+        name: "_exit",
+        ours: _exit as *const () as usize,
+    }
+}
 
 /// Ends the process.
-#[allow(unsafe_code, reason = "the name is C's")]
-#[unsafe(no_mangle)]
+#[allow(unsafe_code, reason = "a function is put into a section")]
+#[unsafe(link_section = "diaphane_stand_ins")]
 extern "C" fn _exit(status: c_int) -> ! {
     tell(status);
     leave(status)
@@ -23,7 +30,7 @@ unsafe extern "C" {
 
 /// Listens to `exit`.
 #[allow(unsafe_code, reason = "a function of the C library's")]
-pub(crate) fn listen() {
+pub(super) fn listen() {
     extern "C" fn ended(status: c_int, _: *mut c_void) {
         tell(status);
     }

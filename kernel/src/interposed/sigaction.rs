@@ -1,15 +1,22 @@
 //! `sigaction`, by which every library that is loaded later installs its signal handlers, so that none blocks the signal
 //! that `%%syscalls` needs on the threads that it records, and that of SIGINT leads to the main thread.
-//!
-//! The dynamic linker looks into the program before it looks into the C library, and `build.rs` exports the name.
 
 use std::ffi::c_int;
 
-use diaphane::sigint;
+use diaphane_trace::interposition::StandIn;
+
+use crate::sigint;
+
+pub(super) fn stand_in() -> StandIn {
+    StandIn {
+        name: "sigaction",
+        ours: sigaction as *const () as usize,
+    }
+}
 
 /// Installs a signal handler.
-#[allow(unsafe_code, reason = "the name is C's")]
-#[unsafe(no_mangle)]
+#[allow(unsafe_code, reason = "it stands in for a C function")]
+#[unsafe(link_section = "diaphane_stand_ins")]
 unsafe extern "C" fn sigaction(
     signal: c_int,
     action: *const libc::sigaction,

@@ -1,0 +1,40 @@
+//! Code of ours that stands between other libraries and the C library: a call that passes through it is the other
+//! library's, and not the kernel's.
+//!
+//! It is known by its place and not by names, which a stripped file does not have: all of it lies in one section, for
+//! which the linker defines both ends. A function is put there by `#[unsafe(link_section = "diaphane_stand_ins")]`.
+
+use crate::proc::spans::Span;
+
+#[allow(
+    unsafe_code,
+    reason = "the linker's own names for the ends of a section"
+)]
+unsafe extern "C" {
+    #[link_name = "__start_diaphane_stand_ins"]
+    static START: u8;
+    #[link_name = "__stop_diaphane_stand_ins"]
+    static STOP: u8;
+}
+
+/// Whether an address lies in such code. It lies there itself, so that the section is in every program that asks.
+#[must_use]
+#[allow(unsafe_code, reason = "a function is put into a section")]
+#[unsafe(link_section = "diaphane_stand_ins")]
+pub fn is_stand_in(address: usize) -> bool {
+    let (start, stop) = (&raw const START, &raw const STOP);
+    Span::new(start.addr(), stop.addr()).contains(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::creation_records;
+
+    #[test]
+    fn code_between_others_is_known_by_its_place() {
+        assert!(is_stand_in(is_stand_in as *const () as usize));
+        assert!(is_stand_in(creation_records::create as *const () as usize));
+        assert!(!is_stand_in(creation_records::begin as *const () as usize));
+    }
+}
