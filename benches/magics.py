@@ -71,7 +71,7 @@ INSIDE = {
     "one address": {"%addr_map --at": "lambda: get_ipython().run_line_magic('addr_map', f'--at {big.ctypes.data:#x}')"},
     "one function": {"%disasm": "_magic('disasm', 'np.add --dtype d')"},
     "every cell": {
-        "%native_delta": "lambda: __import__('_diaphane').CellScope(1).close()",
+        "%native_delta": "lambda: __import__('diaphane._diaphane')._diaphane.CellScope(1).close()",
         "psutil memory_info": "__import__('psutil').Process().memory_info",
     },
 }

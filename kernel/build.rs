@@ -1,27 +1,22 @@
 //! Links the kernel to the chosen Python, and libzmq's own needs into the binary.
-//!
-//! libstdc++ and libsodium are linked statically, so that the kernel brings no library into the user's process that
-//! an extension module could meet in another version.
+
+#[path = "../magics/cpython/link_python.rs"]
+mod link_python;
+
+#[path = "link_statically.rs"]
+mod link_statically;
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=CXXFLAGS");
-    // Without the rpath, ld.so would silently take another libpython of the same minor version (a distribution's).
-    pyo3_build_config::add_libpython_rpath_link_args();
+    link_python::link();
     name_the_python();
     println!("cargo:rerun-if-changed=python");
     write("modules.rs", list_modules().as_bytes());
     write("modules.bin", &compile_modules());
-    link_statically("libstdc++.a", "install g++");
-    if std::env::var("CXXFLAGS").is_ok_and(|flags| flags.contains("ZMQ_USE_LIBSODIUM")) {
-        link_statically(
-            "libsodium.a",
-            "install libsodium-dev, or build without CURVE by CXXFLAGS=",
-        );
-    }
+    link_statically::libraries_of_zmq();
 }
 
 /// Tells the installer which Python the binary is for (kernel/src/python.rs).
@@ -39,7 +34,7 @@ fn name_the_python() {
     );
 }
 
-/// The modules of the package with their sources, as the list that `host/embedded.rs` includes.
+/// The modules of the package with their sources, as the list that `embed/modules.rs` includes.
 fn list_modules() -> String {
     let folder = Path::new("python/diaphane").canonicalize();
     let entries = folder.and_then(std::fs::read_dir);
@@ -50,6 +45,8 @@ fn list_modules() -> String {
     let line = |path: &std::path::PathBuf| {
         let name = match path.file_stem()?.to_str()? {
             "__init__" => "diaphane".to_owned(),
+            // The program's command line is `main.rs`.
+            "__main__" => return None,
             stem => format!("diaphane.{stem}"),
         };
         Some(format!("({name:?}, include_str!({path:?})),\n"))
@@ -75,17 +72,4 @@ fn write(name: &str, bytes: &[u8]) {
         "{} cannot be written",
         output.display()
     );
-}
-
-/// Adds an archive at the end of the linker's command, where it serves the crates named before it.
-fn link_statically(archive: &str, remedy: &str) {
-    let output = Command::new("cc")
-        .arg(format!("-print-file-name={archive}"))
-        .output();
-    let path = output
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        .unwrap_or_default();
-    // The compiler answers with the bare name where it knows no such file.
-    assert!(path.contains('/'), "{archive} was not found: {remedy}");
-    println!("cargo:rustc-link-arg={path}");
 }

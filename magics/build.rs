@@ -1,6 +1,9 @@
 //! Lets the tests of this crate find the libpython they were linked to, tells the crate for which Python it is built, and
 //! puts the pages of the diagnoses and the glossary into it.
 
+#[path = "cpython/link_python.rs"]
+mod link_python;
+
 use std::fmt::Write;
 use std::{env, fs};
 
@@ -12,7 +15,7 @@ fn main() {
     println!("cargo:rerun-if-changed={DOCS}/diagnoses");
     println!("cargo:rerun-if-changed={DOCS}/glossary.md");
     pyo3_build_config::use_pyo3_cfgs();
-    pyo3_build_config::add_libpython_rpath_link_args();
+    link_python::link();
     let folder =
         fs::canonicalize(format!("{DOCS}/diagnoses")).expect("docs/diagnoses is in the repository");
     let pages = fs::read_dir(&folder).expect("a readable folder");

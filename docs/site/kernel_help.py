@@ -9,7 +9,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import start_new_kernel
 
 QUESTION = """
-import json, _diaphane
+import json; from diaphane import _diaphane
 print(json.dumps(_diaphane.magic_list()))
 """
 

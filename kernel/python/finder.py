@@ -45,3 +45,7 @@ class EmbeddedFinder:
 
 def install(sources, compiled):
     sys.meta_path.insert(0, EmbeddedFinder(sources, compiled))
+    # The built-in module, by the name that it has where it is an extension module.
+    import _diaphane
+
+    sys.modules["diaphane._diaphane"] = _diaphane

@@ -49,11 +49,16 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// Makes the black box of the kernel of a connection file, and installs the handlers.
+    /// Makes the black box of the kernel of a connection file, and installs the handlers. `command` are the words by
+    /// which this process's program runs our command line.
     ///
     /// # Errors
     /// When the process has no file descriptor or no memory left.
-    pub fn begin(connection_file: &Path, errors: &OwnedFd) -> std::io::Result<Self> {
+    pub fn begin(
+        connection_file: &Path,
+        command: Vec<CString>,
+        errors: &OwnedFd,
+    ) -> std::io::Result<Self> {
         allocator::reserve();
         handler::let_files_be_refused();
         let path = black_box_of(connection_file);
@@ -64,11 +69,9 @@ impl Crash {
         let (words, output) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
         let argument = |text: &[u8]| CString::new(text).unwrap_or_default();
-        let arguments = vec![
-            argument(b"diaphane"),
-            argument(b"crash-report"),
-            argument(path.as_os_str().as_encoded_bytes()),
-        ];
+        let path = argument(path.as_os_str().as_encoded_bytes());
+        let question = [argument(b"crash-report"), path];
+        let arguments = command.into_iter().chain(question).collect();
         // The writing end stays open for the process that is started then.
         let output = std::os::fd::IntoRawFd::into_raw_fd(output);
         handler::set_reader(arguments, output, errors.as_raw_fd());

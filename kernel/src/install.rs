@@ -1,4 +1,5 @@
-//! `diaphane install` and `diaphane uninstall`: one directory with the kernelspec, its logos and a copy of this binary.
+//! `diaphane install` and `diaphane uninstall`: one directory with the kernelspec, its logos and, where a program embeds
+//! Python, a copy of it.
 //!
 //! The copy makes an installed kernel independent of the build folder. Nothing is built here; see `install.sh`.
 
@@ -30,6 +31,15 @@ const LOGOS: [(&str, &[u8]); 3] = [
     ("logo-svg.svg", include_bytes!("../logo/logo-svg.svg")),
 ];
 
+/// How the kernel is started that a kernelspec names.
+#[derive(Clone, Copy, Debug)]
+pub enum Started<'a> {
+    /// By a copy of this program, which lies beside the kernelspec.
+    Program,
+    /// By this Python, which has the kernel among its packages: `python -m diaphane`.
+    Module(&'a Path),
+}
+
 /// Where a kernelspec lies, and under which name.
 #[derive(Args, Clone, Debug)]
 pub struct Place {
@@ -42,9 +52,9 @@ pub struct Place {
     /// Use PREFIX/share/jupyter.
     #[arg(long, value_name = "PREFIX", conflicts_with_all = ["user", "sys_prefix"])]
     prefix: Option<PathBuf>,
-    /// The Python that the kernel runs.
-    #[arg(long, value_name = "PYTHON", default_value = python::BUILT_WITH)]
-    python: PathBuf,
+    /// The Python that the kernel runs [default: the one that this diaphane is for].
+    #[arg(long, value_name = "PYTHON")]
+    python: Option<PathBuf>,
     /// The kernel's name for `--kernel`.
     #[arg(long, default_value = NAME)]
     name: String,
@@ -68,42 +78,40 @@ pub struct UninstallArgs {
 }
 
 /// Installs the kernel for one Python, and returns what to tell the user.
-pub fn install(args: &InstallArgs) -> Result<String> {
+///
+/// # Errors
+/// When the kernel cannot run that Python, or the place cannot be written.
+pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
     let name = &args.place.name;
-    let facts = python::check(&python::find(&args.place.python)?)?;
+    let python = started.python(&args.place)?;
+    let facts = match started {
+        Started::Program => python::check(&python)?,
+        Started::Module(_) => python::check_packages(&python)?,
+    };
     let python = &facts.executable;
-    let directory = args.place.directory()?;
+    let directory = args.place.directory(started)?;
     ensure_free(&directory)?;
     let curve = zmq::has("curve") == Some(true);
-    let metadata = Metadata::new(python::has_package(python, "debugpy"), curve);
+    let metadata = Metadata::new(facts.debugger, curve);
     let spec = KernelSpec {
         display_name: args.display_name(),
-        ..KernelSpec::new(
-            in_unicode(&directory.join(BINARY))?,
-            in_unicode(python)?,
-            metadata,
-        )
+        ..KernelSpec::new(&started.command(&directory, python)?, metadata)
     };
-    write(&directory, &spec).with_context(|| {
+    write(&directory, &spec, started).with_context(|| {
         format!(
             "cannot write {}; choose a place by --user, --sys-prefix or --prefix PREFIX",
             directory.display()
         )
     })?;
-    // Without the command, the kernel is as good.
-    let command = command::link(&directory).ok().flatten();
-    let command = command.map_or_else(
-        || "none: another program has its name or place".to_owned(),
-        |path| path.display().to_string(),
-    );
     Ok(format!(
         "Installed \"{}\" as {name}.\n\
          \x20 kernelspec  {}\n\
-         \x20 command     {command}\n\
+         \x20 command     {}\n\
          \x20 python      {} (CPython {}, IPython {})\n\
          \x20 encryption  {}",
         spec.display_name,
         directory.display(),
+        started.link(&directory),
         python.display(),
         facts.version,
         facts.ipython.as_deref().unwrap_or("unknown"),
@@ -116,8 +124,11 @@ pub fn install(args: &InstallArgs) -> Result<String> {
 }
 
 /// Removes an installed kernel, and returns what to tell the user.
-pub fn uninstall(args: &UninstallArgs) -> Result<String> {
-    let directory = args.place.directory()?;
+///
+/// # Errors
+/// When another kernel lies there, or it cannot be removed.
+pub fn uninstall(args: &UninstallArgs, started: Started<'_>) -> Result<String> {
+    let directory = args.place.directory(started)?;
     if !directory.exists() {
         return Ok(format!("There is no kernel in {}.", directory.display()));
     }
@@ -126,6 +137,39 @@ pub fn uninstall(args: &UninstallArgs) -> Result<String> {
     fs::remove_dir_all(&directory)
         .with_context(|| format!("cannot remove {}", directory.display()))?;
     Ok(format!("Removed {}.", directory.display()))
+}
+
+impl Started<'_> {
+    /// The Python that the user means.
+    fn python(self, place: &Place) -> Result<PathBuf> {
+        let own = match self {
+            Self::Program => Path::new(python::BUILT_WITH),
+            Self::Module(python) => python,
+        };
+        python::find(place.python.as_deref().unwrap_or(own))
+    }
+
+    /// The words by which a client starts it.
+    fn command(self, directory: &Path, python: &Path) -> Result<Vec<String>> {
+        let python = in_unicode(python)?;
+        let program = directory.join(BINARY);
+        let words = match self {
+            Self::Program => vec![in_unicode(&program)?, "kernel", "--python", python],
+            Self::Module(_) => vec![python, "-m", BINARY, "kernel"],
+        };
+        Ok(words.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Links the command for shells, and says where it is. Without it, the kernel is as good.
+    fn link(self, directory: &Path) -> String {
+        match self {
+            Self::Program => command::link(directory).ok().flatten().map_or_else(
+                || "none: another program has its name or place".to_owned(),
+                |path| path.display().to_string(),
+            ),
+            Self::Module(_) => format!("python -m {BINARY}"),
+        }
+    }
 }
 
 impl InstallArgs {
@@ -142,7 +186,7 @@ impl InstallArgs {
 }
 
 impl Place {
-    fn directory(&self) -> Result<PathBuf> {
+    fn directory(&self, started: Started<'_>) -> Result<PathBuf> {
         // jupyter_client's own rule, and no way out of the kernels' folder.
         let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         if !self.name.chars().all(is_valid) || self.name.trim_matches('.').is_empty() {
@@ -151,15 +195,15 @@ impl Place {
                 self.name
             );
         }
-        Ok(self.data_dir()?.join("kernels").join(&self.name))
+        Ok(self.data_dir(started)?.join("kernels").join(&self.name))
     }
 
-    fn data_dir(&self) -> Result<PathBuf> {
+    fn data_dir(&self, started: Started<'_>) -> Result<PathBuf> {
         if let Some(prefix) = &self.prefix {
             return Ok(std::path::absolute(prefix)?.join("share/jupyter"));
         }
         if !self.user {
-            let facts = python::ask(&python::find(&self.python)?)?;
+            let facts = python::ask(&started.python(self)?)?;
             if self.sys_prefix || facts.environment {
                 return Ok(facts.prefix.join("share/jupyter"));
             }
@@ -187,7 +231,8 @@ fn ensure_free(directory: &Path) -> Result<()> {
     let Ok(json) = fs::read(directory.join(spec::FILE_NAME)) else {
         return Ok(());
     };
-    let is_ours = serde_json::from_slice(&json).is_ok_and(|spec: KernelSpec| spec.starts(BINARY));
+    let is_ours = serde_json::from_slice(&json)
+        .is_ok_and(|spec: KernelSpec| spec.starts(BINARY) || spec.runs_module(BINARY));
     ensure!(
         is_ours,
         "{} holds another kernel; choose another --name",
@@ -206,8 +251,23 @@ fn in_unicode(path: &Path) -> Result<&str> {
 }
 
 /// Writes the spec last, so that what a client lists is complete.
-fn write(directory: &Path, spec: &KernelSpec) -> Result<()> {
+fn write(directory: &Path, spec: &KernelSpec, started: Started<'_>) -> Result<()> {
     fs::create_dir_all(directory)?;
+    if let Started::Program = started {
+        copy_programs(directory)?;
+    }
+    for (name, image) in LOGOS {
+        replace(&directory.join(name), |path| fs::write(path, image))?;
+    }
+    let json = serde_json::to_vec_pretty(spec)?;
+    replace(&directory.join(spec::FILE_NAME), |path| {
+        fs::write(path, &json)
+    })?;
+    Ok(())
+}
+
+/// Copies this program, and the compiler of Rust cells where it lies beside.
+fn copy_programs(directory: &Path) -> Result<()> {
     // Not `current_exe`, whose path may by now be another file, or none.
     replace(&directory.join(BINARY), |path| {
         fs::copy(own_program(), path).map(drop)
@@ -218,13 +278,6 @@ fn write(directory: &Path, spec: &KernelSpec) -> Result<()> {
             fs::copy(&compiler, path).map(drop)
         })?;
     }
-    for (name, image) in LOGOS {
-        replace(&directory.join(name), |path| fs::write(path, image))?;
-    }
-    let json = serde_json::to_vec_pretty(spec)?;
-    replace(&directory.join(spec::FILE_NAME), |path| {
-        fs::write(path, &json)
-    })?;
     Ok(())
 }
 

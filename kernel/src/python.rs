@@ -50,9 +50,14 @@ pub struct PythonFacts {
     pub missing: Vec<String>,
     /// IPython's version, where it is installed.
     pub ipython: Option<String>,
+    /// Whether debugpy is installed.
+    pub debugger: bool,
 }
 
 /// The absolute path of the Python that a user named: a bare name is looked up as the shell does.
+///
+/// # Errors
+/// A sentence for the user.
 pub fn find(python: &Path) -> Result<PathBuf> {
     let path = match python.parent() {
         Some(folder) if folder.as_os_str().is_empty() => {
@@ -70,13 +75,29 @@ pub fn find(python: &Path) -> Result<PathBuf> {
 }
 
 /// Runs a Python once and says whether this binary can embed it.
+///
+/// # Errors
+/// A sentence for the user.
 pub fn check(python: &Path) -> Result<PythonFacts> {
     let facts = ask(python)?;
     verify(python, &facts)?;
     Ok(facts)
 }
 
+/// Runs a Python once and says whether it has the packages that the kernel imports.
+///
+/// # Errors
+/// What it lacks, and how to get it.
+pub fn check_packages(python: &Path) -> Result<PythonFacts> {
+    let facts = ask(python)?;
+    verify_packages(&python.display().to_string(), &facts)?;
+    Ok(facts)
+}
+
 /// What can be known about a Python without running it: an error only where it is sure not to fit.
+///
+/// # Errors
+/// A sentence for the user.
 pub fn quick_check(python: &Path) -> Result<()> {
     ensure_exists(python)?;
     match minor_unasked(python) {
@@ -86,6 +107,9 @@ pub fn quick_check(python: &Path) -> Result<()> {
 }
 
 /// Runs a Python once for the facts, whatever they are.
+///
+/// # Errors
+/// A sentence for the user.
 pub fn ask(python: &Path) -> Result<PythonFacts> {
     ensure_exists(python)?;
     let output = Command::new(python).args(["-c", FACTS]).output();

@@ -87,6 +87,8 @@ fn sockets_belong_to_the_io_thread() {
 fn python_is_met_in_the_host_and_in_the_magics() {
     complain(
         rust_outside(&[
+            "kernel/extension/src/",
+            "kernel/src/embed/",
             "kernel/src/host/",
             "magics/cpython/src/",
             "magics/src/",

@@ -1,7 +1,9 @@
 //! Lets the tests of this crate find the libpython they were linked to, and tells the crate for which Python it is built.
 
+mod link_python;
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     pyo3_build_config::use_pyo3_cfgs();
-    pyo3_build_config::add_libpython_rpath_link_args();
+    link_python::link();
 }

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.diaphane
 PREPARE = """
 import ctypes, json, shutil, threading
 import numpy as np, numpy.random
-from _diaphane import run_magic
+from diaphane._diaphane import run_magic
 
 a = np.arange(12.0).reshape(3, 4)
 b, c, d, big = a[1:], a.copy(), {"x": a}, np.zeros(2_000_000)
@@ -129,7 +129,9 @@ def test_the_page_has_what_the_magics_say(schemas):
 
 def test_the_help_has_the_fields_in_88_columns(client, schemas):
     helps = json.loads(
-        client.run("import json, _diaphane\nprint(json.dumps(_diaphane.magic_list()))").text()
+        client.run(
+            "import json; from diaphane import _diaphane\nprint(json.dumps(_diaphane.magic_list()))"
+        ).text()
     )
     for name, _, text in helps:
         told = text.partition("\n\nFields of a row")[2]

@@ -67,7 +67,7 @@ churn = [threading.Thread(target=one) for one in (load, start, resize, rebind)]
 for one in churn: one.start()
 """
 
-MAGICS = "import _diaphane, json\nprint(json.dumps([n for n, kind, _ in _diaphane.magic_list() if kind == 'line']))"
+MAGICS = "import json; from diaphane import _diaphane\nprint(json.dumps([n for n, kind, _ in _diaphane.magic_list() if kind == 'line']))"
 # What a magic is asked for where it needs to be told.
 LINES = {
     "buffer_addr": ["", "liar raises lies trap"],

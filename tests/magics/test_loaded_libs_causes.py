@@ -232,7 +232,7 @@ def test_an_executable_stack_is_told_or_its_refusal_explained(client: Client, tm
 def test_a_forked_child_imports_while_its_parent_looks(launch):
     """Locks that were held at the fork stay held in the child; an import there must not wait for one."""
     client = launch().connect()
-    client.run("import _diaphane, os, threading\nstop = threading.Event()")
+    client.run("import os, threading; from diaphane import _diaphane\nstop = threading.Event()")
     client.run(
         "def look():\n"
         "    while not stop.is_set():\n"

@@ -21,7 +21,9 @@ def test_every_magic_answers_a_question(client: Client):
     answer = data(client, "%diaphane")
     asks = [row["ask"] for row in answer[MIME]["rows"]]
     for name in (
-        client.run("import _diaphane\nprint(*{n for n, *_ in _diaphane.magic_list()})")
+        client.run(
+            "from diaphane import _diaphane\nprint(*{n for n, *_ in _diaphane.magic_list()})"
+        )
         .text()
         .split()
     ):

@@ -10,8 +10,9 @@ import stat
 import tempfile
 from pathlib import Path
 
-from _diaphane import murmur2, name_cell
 from IPython.core.compilerop import CachingCompiler
+
+from ._diaphane import murmur2, name_cell
 
 HASH_SEED = 0xC70F6907
 SUFFIX = ".py"

@@ -2,9 +2,9 @@
 
 import re
 
-from _diaphane import complete_line
 from IPython.core.completer import provisionalcompleter
 
+from ._diaphane import complete_line
 from .magic_lines import NAMES
 
 LINE = re.compile(r"(?:^|\n)[^\S\n]*(?:[\w.]+[^\S\n]*=[^\S\n]*)?%%?(\w+)[^\S\n]+([^\n]*)\Z")

@@ -7,10 +7,10 @@ cell is changed so that any other one is shown too, unless it is assigned or its
 import ast
 import re
 
-from _diaphane import Report, silences
 from IPython.display import display
 from IPython.utils.text import DollarFormatter
 
+from ._diaphane import Report, silences
 from .jsonable import encodable
 
 CALLS = {"run_line_magic", "run_cell_magic"}

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import _diaphane
 from IPython.core import page
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
@@ -10,7 +9,7 @@ from IPython.core.magics import CodeMagics, MacroToEdit
 from IPython.display import Javascript, display
 from IPython.utils import openpy
 
-from . import magic_lines
+from . import _diaphane, magic_lines
 from .jsonable import encodable
 
 

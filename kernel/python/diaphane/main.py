@@ -55,13 +55,11 @@ _EXIT = os._exit
 _kernel = None
 
 
-def offer_command():
+def offer_command(folder):
     """Lets `!diaphane` find the kernel's own program, behind everything that the user has on the path."""
-    with contextlib.suppress(OSError):
-        folder = os.path.dirname(os.readlink("/proc/self/exe"))
-        path = os.environ.get("PATH", os.defpath)
-        if folder not in path.split(os.pathsep):
-            os.environ["PATH"] = f"{path}{os.pathsep}{folder}"
+    path = os.environ.get("PATH", os.defpath)
+    if folder not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{path}{os.pathsep}{folder}"
 
 
 class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
@@ -84,7 +82,7 @@ class IPKernelApp(BaseIPythonApplication, InteractiveShellApp):
         """Everything up to the first cell."""
         self.kernel = kernel
         self.initialize(arguments)
-        offer_command()
+        offer_command(os.fspath(kernel.native.command_folder))
         self.connection_file = self.abs_connection_file = os.path.abspath(kernel.native.connection_file)
         self.connection_dir = os.path.dirname(self.connection_file)
         # Libraries look for the file here, and tqdm takes a shell for a notebook's when this section is there.

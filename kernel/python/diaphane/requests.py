@@ -5,12 +5,11 @@ import json
 import os
 import sys
 
-import _diaphane
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
 from IPython.utils.tokenutil import token_at_cursor
 
-from . import magic_completion
+from . import _diaphane, magic_completion
 from .interrupts import CODE, OURS
 from .jsonable import dumps
 from .running import RUNNING, CellState

@@ -7,14 +7,13 @@ import os
 import sys
 import threading
 
-import _diaphane
 from IPython.core import page
 from IPython.core.autocall import ZMQExitAutocall
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any, CBool, Instance, Type, default
 
-from . import magic_lines, parents
+from . import _diaphane, magic_lines, parents
 from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps

@@ -3,9 +3,8 @@
 import io
 import os
 
-from _diaphane import Stream
-
 from . import parents
+from ._diaphane import Stream
 
 
 class OutStream(Stream):

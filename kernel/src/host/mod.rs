@@ -1,10 +1,8 @@
-//! The Python host: starts CPython on the main thread, gives it the kernel, and lets it run until the end.
+//! The Python host: gives CPython the kernel, on the main thread, and lets it run until the end.
 //!
 //! `pyo3` is used here and in the magics only.
 
-pub mod asks;
-mod config;
-mod embedded;
+pub mod magic_requests;
 mod native;
 mod parent;
 mod runner;
@@ -22,47 +20,41 @@ use pyo3::prelude::*;
 use crate::kernel::Kernel;
 use diaphane_sight::proc::processes;
 
-/// How Python is started.
+/// What the Python half is told.
 pub struct Options<'a> {
-    /// The Python whose packages and names are used: a venv's `bin/python`, or any other.
-    pub python: &'a Path,
     /// The connection file, for `sys.argv` and `%connect_info`.
     pub connection_file: &'a Path,
     /// The descriptor of the standard error that the kernel was started with.
     pub stderr: i32,
+    /// Where the command `diaphane` lies.
+    pub command_folder: &'a Path,
     /// Options for IPython (`--profile`, `--IPCompleter.use_jedi=False`...).
     pub arguments: &'a [String],
 }
 
-/// The version of the Python library in this process, as `3.11.7`.
-pub fn python_version() -> String {
-    config::version()
-        .split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// Runs Python on the calling thread until the kernel is asked to end. The exit code that it asks for.
+/// Fills the module `_diaphane`, which every door gives to Python.
 ///
 /// # Errors
-/// When Python or IPython cannot be started.
-pub fn run(kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<i32> {
-    config::initialize(options.python, options.connection_file)?;
-    let result =
-        Python::attach(|py| serve(py, kernel, options).map_err(|error| why_it_ends(py, &error)));
-    // The interpreter is not finalised: threads of libraries may still use it, and the process ends anyway.
-    result
-        .map_err(anyhow::Error::msg)
-        .context(if threads::is_ready() {
-            "Python ended by an error"
-        } else {
-            "Python could not be started"
-        })
+/// When Python has no memory left.
+pub fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    native::fill(module)
 }
 
-fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<i32> {
-    embedded::install(py)?;
+/// Runs the Python half on the calling thread until the kernel is asked to end. The exit code that it asks for.
+///
+/// # Errors
+/// When IPython cannot be started, or an error ends Python.
+pub fn serve(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> anyhow::Result<i32> {
+    let served = run_main(py, kernel, options);
+    let told = served.map_err(|error| anyhow::Error::msg(why_it_ends(py, &error)));
+    told.context(if threads::is_ready() {
+        "Python ended by an error"
+    } else {
+        "Python could not be started"
+    })
+}
+
+fn run_main(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyResult<i32> {
     // By it `%process_tree` knows again what has left this process's session.
     py.import("os")?
         .getattr("environ")?
@@ -88,7 +80,7 @@ fn why_it_ends(py: Python<'_>, error: &PyErr) -> String {
 }
 
 /// An exception as Python prints it; `SystemExit` is a sentence by itself.
-pub(crate) fn describe(py: Python<'_>, error: &PyErr) -> String {
+pub fn describe(py: Python<'_>, error: &PyErr) -> String {
     if error.is_instance_of::<PySystemExit>(py) {
         return error.value(py).to_string();
     }

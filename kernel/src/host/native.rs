@@ -1,6 +1,7 @@
 //! The module `_diaphane`: what the Python part of the kernel, and the magics, call.
 
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +44,9 @@ pub struct Native {
     /// The standard error that the kernel was started with.
     #[pyo3(get)]
     stderr: RawFd,
+    /// Where the command `diaphane` lies.
+    #[pyo3(get)]
+    command_folder: PathBuf,
     /// Whether an interrupt came for a cell that waits for Python to be there.
     interrupted: Arc<AtomicBool>,
 }
@@ -60,6 +64,7 @@ impl Native {
             parent: parent::variable(py)?.clone_ref(py),
             connection_file: options.connection_file.to_string_lossy().into_owned(),
             stderr: options.stderr,
+            command_folder: options.command_folder.to_owned(),
             interrupted: Arc::default(),
         })
     }
@@ -313,17 +318,13 @@ fn murmur2(code: &[u8], seed: u32) -> u32 {
     murmur::murmur2(code, seed)
 }
 
-/// The module.
-#[pymodule]
-pub(super) mod _diaphane {
-    #[pymodule_export]
-    use super::{Native, PyParent, Runner, Stream, murmur2};
-
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        diaphane_magics::register(module)
-    }
+/// Fills the module `_diaphane`, which every door gives to Python.
+pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Native>()?;
+    module.add_class::<PyParent>()?;
+    module.add_class::<Runner>()?;
+    module.add_class::<Stream>()?;
+    module.add_function(wrap_pyfunction!(murmur2, module)?)?;
+    diaphane_magics::register(module)
 }

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use serde_json::value::RawValue;
 
-use super::asks;
+use super::magic_requests;
 use super::native::is_forked;
 use super::parent::{self, PyParent};
 use crate::crash::RunningCell;
@@ -185,8 +185,8 @@ impl Runner {
             Request::Comm => requests.call_method1("comm", (self.request(job),)),
             Request::Debug => requests.call_method1("debug", (self.request(job),)),
             Request::Magic(it) => {
-                let answer = asks::answer(Some(py), it);
-                let (ok, message) = (answer.is_ok(), asks::message(&answer));
+                let answer = magic_requests::answer(Some(py), it);
+                let (ok, message) = (answer.is_ok(), magic_requests::message(&answer));
                 let content = String::from_utf8_lossy(&message.content).into_owned();
                 Ok((ok, content, None::<String>).into_pyobject(py)?.into_any())
             }

@@ -13,14 +13,19 @@ fn parse<T: Args + FromArgMatches>(words: &[&str]) -> T {
 
 /// Installs into `root`, which is both the prefix and the home of the Python.
 fn install_into(root: &Path, more: &[&str]) -> Result<String> {
-    let python = fake(root, &fitting(root));
+    install_facts(root, &fitting(root), more)
+}
+
+/// The same for a Python that says this about itself.
+fn install_facts(root: &Path, facts: &serde_json::Value, more: &[&str]) -> Result<String> {
+    let python = fake(root, facts);
     let words = [
         "--prefix",
         root.to_str().unwrap(),
         "--python",
         python.to_str().unwrap(),
     ];
-    install(&parse(&[&words[..], more].concat()))
+    install(&parse(&[&words[..], more].concat()), Started::Program)
 }
 
 fn spec_in(directory: &Path) -> KernelSpec {
@@ -78,13 +83,12 @@ fn an_installed_kernel_is_whole_and_starts_its_own_copy() {
 fn a_debugger_is_promised_where_debugpy_is() {
     let root = TempDir::new().unwrap();
     let directory = root.path().join("share/jupyter/kernels/diaphane");
-    fs::write(root.path().join("pyvenv.cfg"), "home = /nowhere/bin\n").unwrap();
-    install_into(root.path(), &[]).unwrap();
-    assert!(!spec_in(&directory).metadata.debugger);
-    let packages = format!("lib/python{}/site-packages/debugpy", python::BUILT_FOR);
-    fs::create_dir_all(root.path().join(packages)).unwrap();
-    install_into(root.path(), &[]).unwrap();
-    assert!(spec_in(&directory).metadata.debugger);
+    let mut facts = fitting(root.path());
+    for debugger in [false, true] {
+        facts["debugger"] = debugger.into();
+        install_facts(root.path(), &facts, &[]).unwrap();
+        assert_eq!(spec_in(&directory).metadata.debugger, debugger);
+    }
 }
 
 #[test]
@@ -136,7 +140,13 @@ fn another_kernel_is_neither_overwritten_nor_removed() {
         "{said}"
     );
     let prefix = root.path().to_str().unwrap();
-    assert!(uninstall(&parse(&["--prefix", prefix, "--name", "python3"])).is_err());
+    assert!(
+        uninstall(
+            &parse(&["--prefix", prefix, "--name", "python3"]),
+            Started::Program
+        )
+        .is_err()
+    );
     assert!(theirs.exists());
 }
 
@@ -145,9 +155,17 @@ fn uninstall_removes_what_install_wrote_and_may_be_repeated() {
     let root = TempDir::new().unwrap();
     install_into(root.path(), &["--name", "mine"]).unwrap();
     let args: UninstallArgs = parse(&["--prefix", root.path().to_str().unwrap(), "--name", "mine"]);
-    assert!(uninstall(&args).unwrap().starts_with("Removed"));
+    assert!(
+        uninstall(&args, Started::Program)
+            .unwrap()
+            .starts_with("Removed")
+    );
     assert!(!root.path().join("share/jupyter/kernels/mine").exists());
-    assert!(uninstall(&args).unwrap().starts_with("There is no kernel"));
+    assert!(
+        uninstall(&args, Started::Program)
+            .unwrap()
+            .starts_with("There is no kernel")
+    );
 }
 
 #[test]
@@ -165,7 +183,12 @@ fn a_name_cannot_leave_the_kernels_folder() {
 fn an_environment_is_the_default_place() {
     let root = TempDir::new().unwrap();
     let python = fake(root.path(), &fitting(root.path()));
-    let directory = |words: &[&str]| parse::<InstallArgs>(words).place.directory().unwrap();
+    let directory = |words: &[&str]| {
+        parse::<InstallArgs>(words)
+            .place
+            .directory(Started::Program)
+            .unwrap()
+    };
     let in_environment = root.path().join("share/jupyter/kernels/diaphane");
     assert_eq!(
         directory(&["--python", python.to_str().unwrap()]),
@@ -226,10 +249,8 @@ fn the_command_goes_with_its_kernel_and_no_other_program_is_replaced() {
             python.to_str().unwrap(),
             "--prefix",
         ];
-        uninstall(&parse(
-            &[&words[..], &[root.path().to_str().unwrap()]].concat(),
-        ))
-        .unwrap()
+        let words = [&words[..], &[root.path().to_str().unwrap()]].concat();
+        uninstall(&parse(&words), Started::Program).unwrap()
     };
     remove("diaphane");
     let kept = root.path().join("share/jupyter/kernels/second/diaphane");

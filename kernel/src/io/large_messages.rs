@@ -6,7 +6,7 @@
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-use diaphane_sight::runtimes::malloc;
+use diaphane_sight::runtimes::glibc_malloc;
 use diaphane_wire::Message;
 
 use crate::outbox::Parent;
@@ -61,7 +61,7 @@ impl LargeMessages {
             let before = self.kept.len();
             self.kept.retain(|request| request.strong_count() > 0);
             if self.bytes >= WORTH || self.kept.len() < before {
-                malloc::give_back();
+                glibc_malloc::give_back();
             }
             self.bytes = 0;
         }

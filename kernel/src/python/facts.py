@@ -37,6 +37,15 @@ def missing():
     return sorted(package for package in NEEDED if util.find_spec(NEEDED[package]) is None)
 
 
+def debugger():
+    """Whether debugpy is there, wherever packages come from."""
+    if sys.version_info < (3, 4):
+        return False
+    from importlib import util
+
+    return util.find_spec("debugpy") is not None
+
+
 def ipython():
     """IPython's version, or None."""
     if sys.version_info < (3, 8):
@@ -78,6 +87,7 @@ facts = {
     "libpython_remedy": remedy(),
     "missing": missing(),
     "ipython": ipython(),
+    "debugger": debugger(),
 }
 if len(sys.argv) > 1:
     fact = facts[sys.argv[1]]

@@ -12,6 +12,7 @@ pub(crate) fn fitting(root: &Path) -> serde_json::Value {
         "implementation": "CPython", "version": format!("{BUILT_FOR}.99"), "minor": BUILT_FOR,
         "executable": root.join("python"), "prefix": root, "environment": true,
         "libpython": real_facts().libpython, "libpython_remedy": "run: make one", "missing": [], "ipython": "9.18.1",
+        "debugger": false,
     })
 }
 

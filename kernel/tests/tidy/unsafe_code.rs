@@ -3,7 +3,7 @@
 /// Where unsafe code may stand, and why it must.
 pub const UNSAFE: &[(&str, &str)] = &[
     (
-        "magics/sight/src/runtimes/malloc.rs",
+        "magics/sight/src/runtimes/glibc_malloc.rs",
         "malloc reports to a C stream",
     ),
     (
@@ -35,16 +35,12 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "a field of NumPy's is a Python object",
     ),
     (
-        "kernel/src/pthread_create.rs",
-        "a function of C's is the program's own, to see who starts threads",
+        "kernel/src/interposed/",
+        "functions of the C library's are stood in for",
     ),
     (
         "kernel/src/capture.rs",
         "the descriptors 1 and 2 are replaced",
-    ),
-    (
-        "kernel/src/sigaction.rs",
-        "a function of C's is the program's own, so that no handler blocks what a recording needs",
     ),
     (
         "kernel/src/sigint.rs",
@@ -55,17 +51,17 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "the last words are made in memory that is not malloc's",
     ),
     (
-        "kernel/src/last_exit.rs",
-        "a function of C's is the program's own, so that what was printed before is sent",
-    ),
-    (
         "magics/sight/src/crash/",
         "a signal handler notes a fault, and another process is started there",
     ),
     ("kernel/src/exit.rs", "the process ends without destructors"),
     (
-        "kernel/src/host/",
+        "kernel/src/embed/config.rs",
         "CPython's C interface starts the interpreter",
+    ),
+    (
+        "kernel/src/host/",
+        "Python calls us with pointers of its own",
     ),
     (
         "kernel/src/io/sockets.rs",
@@ -74,6 +70,18 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "kernel/src/io/subscribers.rs",
         "libzmq says when it needs a frame no more",
+    ),
+    (
+        "magics/sight/src/stand_ins.rs",
+        "the linker says where a section begins and ends",
+    ),
+    (
+        "magics/trace/src/interposition.rs",
+        "the C library's table of names is written",
+    ),
+    (
+        "magics/trace/src/closed_pages.rs",
+        "pages are opened for writing",
     ),
     (
         "magics/sight/src/threads/creation_records.rs",
@@ -196,6 +204,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
     (
         "magics/trace/src/linker_events/",
         "the linker's structures are read, and its function for debuggers leads to ours",
+    ),
+    (
+        "magics/trace/tests/interposition.rs",
+        "the tests stand in for functions and call them",
     ),
     ("magics/trace/tests/loads.rs", "the tests load libraries"),
     (

@@ -40,21 +40,15 @@ pub struct Metadata {
 }
 
 impl KernelSpec {
-    /// The spec of the kernel that is installed at `binary` and runs `python`.
+    /// The spec of the kernel that this command starts, which gets the connection file behind `-f`.
     ///
     /// Interrupts come as messages, because the io thread answers them while native code holds the GIL, where a signal
     /// would wait for the next bytecode.
-    pub fn new(binary: &str, python: &str, metadata: Metadata) -> Self {
-        let argv = [
-            binary,
-            "kernel",
-            "--python",
-            python,
-            "-f",
-            "{connection_file}",
-        ];
+    pub fn new(command: &[String], metadata: Metadata) -> Self {
+        let mut argv = command.to_vec();
+        argv.extend(["-f", "{connection_file}"].map(str::to_owned));
         Self {
-            argv: argv.map(str::to_owned).to_vec(),
+            argv,
             display_name: DISPLAY_NAME.to_owned(),
             language: "python".to_owned(),
             interrupt_mode: "message".to_owned(),
@@ -67,6 +61,11 @@ impl KernelSpec {
         self.argv
             .first()
             .is_some_and(|program| Path::new(program).ends_with(file_name))
+    }
+
+    /// Whether a client starts a Python that runs a module of this name.
+    pub fn runs_module(&self, name: &str) -> bool {
+        matches!(&self.argv[..], [_, option, module, ..] if option == "-m" && module == name)
     }
 }
 
@@ -96,11 +95,9 @@ mod tests {
     use serde_json::json;
 
     fn spec(metadata: Metadata) -> serde_json::Value {
-        let spec = KernelSpec::new(
-            "/data/kernels/diaphane/diaphane",
-            "/venv/bin/python",
-            metadata,
-        );
+        let command = "/data/kernels/diaphane/diaphane kernel --python /venv/bin/python";
+        let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let spec = KernelSpec::new(&command, metadata);
         serde_json::to_value(spec).unwrap()
     }
 
@@ -135,6 +132,7 @@ mod tests {
         let theirs: KernelSpec = serde_json::from_value(theirs).unwrap();
         assert!(theirs.starts("python"));
         assert!(!theirs.starts("diaphane"));
+        assert!(theirs.runs_module("k") && !theirs.runs_module("diaphane"));
         assert_eq!(theirs.interrupt_mode, "signal");
         assert!(!theirs.metadata.debugger);
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use diaphane_sight::proc::resource_usage::ResourceUsage;
-use diaphane_sight::runtimes::malloc::{self, Malloc};
+use diaphane_sight::runtimes::glibc_malloc::{self, Malloc};
 
 #[test]
 fn freed_blocks_are_free_and_can_be_given_back() {
@@ -17,7 +17,7 @@ fn freed_blocks_are_free_and_can_be_given_back() {
         "{before:?} {after:?}"
     );
     let resident = ResourceUsage::now().rss.unwrap();
-    malloc::give_back();
+    glibc_malloc::give_back();
     let given = resident.saturating_sub(ResourceUsage::now().rss.unwrap());
     assert!(given > 400 * 40_000, "{given} bytes");
     assert!(kept.iter().flatten().all(|byte| *byte == 1));

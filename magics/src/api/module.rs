@@ -15,6 +15,7 @@ use crate::python::host;
 use crate::python::ipython::{keep_namespace, namespace};
 use crate::python::objects::{is_name, named, object};
 use crate::registry::{self, ALL, Asked, guarded};
+use crate::rust_cells::client;
 use crate::session::cell_files;
 use crate::session::lane::CellScope;
 use diaphane_cpython::check;
@@ -26,6 +27,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let version = module.py().version_info();
     let version = format!("{}.{}.{}", version.major, version.minor, version.patch);
     descriptors::keep_some();
+    let python = module.py().import("sys")?.getattr("executable")?;
+    // An embedding program need not say which Python it is.
+    if let Ok(python) = python.extract() {
+        client::look_beside(python);
+    }
     view::json::set_host(host::described(Some(&version)));
     module.add_class::<PyReport>()?;
     module.add_class::<PyCellScope>()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diaphane_sight::files;
-use diaphane_sight::runtimes::malloc;
+use diaphane_sight::runtimes::glibc_malloc;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -99,7 +99,7 @@ impl PyReport {
         *kept = KeptReport::Packed(Arc::new(PackedReport::of(report)));
         if is_large {
             // What it took to make it and to pack it is free now, and would stay with this process.
-            malloc::give_back();
+            glibc_malloc::give_back();
         }
     }
 

@@ -13,7 +13,7 @@ mod track;
 
 use clap::ValueEnum;
 use diaphane_sight::proc::memory_limits;
-use diaphane_sight::runtimes::malloc::Malloc;
+use diaphane_sight::runtimes::glibc_malloc::Malloc;
 use serde_json::json;
 
 use self::arrays::Arrays;

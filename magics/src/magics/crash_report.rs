@@ -5,12 +5,12 @@ mod arrays;
 mod before;
 mod columns;
 mod crashed;
+mod error_under_cell;
 mod files;
 mod memory;
 mod rows;
 mod signal;
 mod stack;
-mod tell;
 
 use std::path::PathBuf;
 
@@ -23,8 +23,8 @@ use diaphane_report::{Report, Schema};
 
 pub use before::death_before;
 pub use crashed::crash_in_short;
+pub use error_under_cell::{CrashedProcess, tell_of_crash};
 pub use memory::{look_at_memory, warn_of_memory};
-pub use tell::{CrashedProcess, tell_of_crash};
 
 /// The name of the magic, which is that of its reports.
 const REPORT: &str = "crash_report";
@@ -132,7 +132,7 @@ fn compared(mut one: Report, mut other: Report) -> Result<Report, Error> {
 fn none(sentence: &str) -> Report {
     Report {
         name: REPORT,
-        facts: tell::no_facts(),
+        facts: error_under_cell::no_facts(),
         summary: vec![sentence.to_owned()],
         ..Report::default()
     }

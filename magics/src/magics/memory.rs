@@ -4,9 +4,9 @@
 //! What there is comes from Linux, region by region, and each part is taken from the region that it lies in, so that the
 //! rows add up to the whole: what nobody has claimed is a row of its own.
 
+mod by_region;
 mod claims;
 mod columns;
-mod pots;
 mod rows;
 
 use serde_json::json;

@@ -23,7 +23,7 @@ use crate::recording::sample_rate;
 use crate::session::cell_body::Body;
 use diaphane_report::regex;
 use diaphane_report::{Report, Schema};
-use diaphane_sight::runtimes::malloc;
+use diaphane_sight::runtimes::glibc_malloc;
 
 use record::{RecordOptions, record};
 
@@ -102,7 +102,7 @@ impl Magic for NativeCalls {
         let report = rows::report(user, &body, &recorded, args);
         drop(recorded);
         // What it took to make the report of the events is free now, and would stay with this process.
-        context.without_gil(malloc::give_back);
+        context.without_gil(glibc_malloc::give_back);
         report
     }
 }

@@ -4,7 +4,6 @@
 //! (`flame`).
 
 mod answer;
-mod causes;
 mod children;
 mod columns;
 mod export;
@@ -16,6 +15,7 @@ mod kinds;
 mod marks;
 mod profile;
 mod sampled;
+mod slow_lines;
 mod source;
 mod summary;
 

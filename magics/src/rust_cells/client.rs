@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diaphane_forks::{ProcessLock, ProcessLockGuard};
+use diaphane_forks::{ForkOnce, ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
 use diaphane_sight::threads::OwnThread;
 use nix::sys::signal::SigSet;
@@ -136,17 +136,35 @@ fn program() -> Result<PathBuf, Error> {
             )))
         };
     }
+    let found = folders()
+        .map(|folder| folder.join(PROGRAM))
+        .find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let beside = folders().next().unwrap_or_default().join(PROGRAM);
+        Error::Usage(format!(
+            "%%rust: the compiler of Rust cells is not installed: {} is missing; \
+             build it with install.sh, or set DIAPHANE_RUST to its path",
+            beside.display()
+        ))
+    })
+}
+
+/// The Python whose packages are used; its programs lie beside.
+static PYTHON: ForkOnce<PathBuf> = ForkOnce::new();
+
+/// Says where the programs of Python's packages lie.
+pub(crate) fn look_beside(python: PathBuf) {
+    PYTHON.get_or_init(|| python);
+}
+
+/// Where the compiler may lie: beside the program of this process, beside Python, or on the path.
+fn folders() -> impl Iterator<Item = PathBuf> {
     // The kernel runs under Python's name, so its file is asked.
-    let kernel = env::current_exe().unwrap_or_default();
-    let beside = kernel.with_file_name(PROGRAM);
-    if beside.is_file() {
-        return Ok(beside);
-    }
-    Err(Error::Usage(format!(
-        "%%rust: the compiler of Rust cells is not installed: {} is missing; \
-         build it with install.sh, or set DIAPHANE_RUST to its path",
-        beside.display()
-    )))
+    let programs = [env::current_exe().ok(), PYTHON.get().cloned()];
+    let beside = programs.into_iter().flatten();
+    let beside = beside.filter_map(|program| Some(program.parent()?.to_owned()));
+    let path = env::var_os("PATH").unwrap_or_default();
+    beside.chain(env::split_paths(&path).collect::<Vec<_>>())
 }
 
 impl Compiler {

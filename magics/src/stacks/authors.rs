@@ -19,16 +19,29 @@ impl Author {
         let is_jupyter = ["/IPython/", "/traitlets/", "/ipykernel/"];
         match file {
             _ if file.contains("/ipykernel_") || TIMED.contains(&file) => Self::Cell,
-            _ if file.starts_with("<diaphane") => Self::Jupyter,
+            _ if own_module(file).is_some() || file == "<frozen runpy>" => Self::Jupyter,
             _ if is_jupyter.iter().any(|part| file.contains(part)) => Self::Jupyter,
             _ => Self::Others,
         }
     }
 }
 
+/// Which module of the kernel's own package a file is: its sources lie in the program, or among a Python's packages.
+pub(crate) fn own_module(file: &str) -> Option<&str> {
+    let embedded = file
+        .strip_prefix("<diaphane/")
+        .and_then(|rest| rest.strip_suffix(">.py"));
+    let installed = || {
+        let (folder, module) = file.strip_suffix(".py")?.rsplit_once("/diaphane/")?;
+        let is_for_packages = folder.ends_with("-packages") && !module.contains('/');
+        is_for_packages.then_some(module)
+    };
+    embedded.or_else(installed)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Author;
+    use super::{Author, own_module};
 
     #[test]
     fn cells_are_known_by_their_folder() {
@@ -37,5 +50,14 @@ mod tests {
         assert_eq!(Author::of("<diaphane/streams>.py"), Author::Jupyter);
         assert_eq!(Author::of("/x/IPython/core/a.py"), Author::Jupyter);
         assert_eq!(Author::of("/x/mine.py"), Author::Others);
+    }
+
+    #[test]
+    fn the_kernels_own_modules_are_known_by_their_place() {
+        let file = "/v/lib/python3.11/site-packages/diaphane/magics.py";
+        assert_eq!(own_module(file), Some("magics"));
+        assert_eq!(own_module("<diaphane/magics>.py"), Some("magics"));
+        assert_eq!(own_module("/home/me/diaphane/magics.py"), None);
+        assert_eq!(Author::of(file), Author::Jupyter);
     }
 }

@@ -4,7 +4,7 @@
 use diaphane_report::view;
 
 use crate::session::cell_files::cell_of_file;
-use crate::stacks::authors::Author;
+use crate::stacks::authors::{Author, own_module};
 use crate::stacks::merged::{FrameKind, StackFrame};
 use crate::stacks::now::ThreadNow;
 use crate::stacks::snapshot::Gil;
@@ -38,7 +38,7 @@ fn of_the_question(calls: &[StackFrame]) -> usize {
     };
     let begin = calls
         .iter()
-        .position(|call| call.file.as_deref() == Some("<diaphane/magics>.py"));
+        .position(|call| call.file.as_deref().and_then(own_module) == Some("magics"));
     begin.map_or(0, |begin| {
         let around = calls[begin..].iter();
         let native = |call: &StackFrame| call.kind == FrameKind::Native && call.plumbing;

@@ -341,7 +341,9 @@ fn the_child_of_a_fork_survives_tables_that_are_gone() {
     // SAFETY: nobody reads it any more.
     assert_eq!(unsafe { libc::munmap(memory, size) }, 0);
     table.assert_back_in_a_child();
-    assert_eq!(map(memory, libc::MAP_FIXED_NOREPLACE), memory);
+    // By now the memory may be that of another thread of this process, as of any library's; otherwise it is ours again.
+    let again = map(memory, libc::MAP_FIXED_NOREPLACE);
+    assert!(again == memory || again == libc::MAP_FAILED);
     drop(hooks);
 }
 

@@ -60,10 +60,8 @@ fn everybody_finds_ours() {
         ours,
     };
     // SAFETY: nothing is replaced.
-    assert_eq!(
-        unsafe { interpose(&[unknown]) },
-        Err(NotInterposed::Unknown)
-    );
+    let refused = unsafe { interpose(&[unknown]) };
+    assert_eq!(refused, Err(NotInterposed::Unknown));
     let stand_in = StandIn {
         name: "getpgrp",
         ours,

@@ -4,7 +4,7 @@
 //! carry meaning stand inline as plain values; the style sheet only refines.
 
 use crate::report::{Answer, Diagnosis, Report, Severity, Table};
-use crate::view::grid::table;
+use crate::view::html_table::table;
 use crate::view::tree::Tree;
 use crate::view::{bar, first, in_one_line, lead, printable, rest, shown, svg, told, tree};
 

@@ -1,8 +1,8 @@
 //! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
 
 mod bar;
-mod grid;
 pub mod html;
+mod html_table;
 pub mod json;
 mod notebook;
 pub mod svg;

@@ -16,7 +16,7 @@ use diaphane_forks::ForkOnce;
 use rustix::fs::FallocateFlags;
 
 use super::fault::SharedFault;
-use super::text::SharedText;
+use super::shared_text::SharedText;
 use crate::proc::identity::started_at;
 
 /// What the file begins with; the last digits are the version of what follows.

@@ -10,4 +10,4 @@ pub mod fault;
 pub mod folder;
 pub mod handler;
 mod reader_process;
-pub mod text;
+pub mod shared_text;

@@ -1,6 +1,7 @@
 //! The processes of this machine that run a program of one name: with which arguments, where, and since when.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ impl RunningProgram {
     }
 }
 
-/// All of them, those that were started last first.
+/// All of them, those that were started last first. A Python that runs a module of this name (`python -m NAME`) is one too.
 #[must_use]
 pub fn running(name: &str) -> Vec<RunningProgram> {
     let Ok(mut system) = System::new() else {
@@ -41,8 +42,10 @@ pub fn running(name: &str) -> Vec<RunningProgram> {
         .with_cmd(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, asked);
     let processes = system.processes().values();
-    let ours =
-        processes.filter(|one| one.name().to_str() == Some(name) && one.thread_kind().is_none());
+    let ours = processes.filter(|one| {
+        let is_program = || one.name().to_str() == Some(name);
+        one.thread_kind().is_none() && (is_program() || runs_module(one.cmd(), name))
+    });
     let found = ours.map(|one| {
         let folder = format!("/proc/{}", one.pid());
         RunningProgram {
@@ -67,10 +70,16 @@ pub fn running(name: &str) -> Vec<RunningProgram> {
     found
 }
 
+/// Whether these are a Python's arguments that run this module.
+fn runs_module(arguments: &[OsString], name: &str) -> bool {
+    let mut behind = arguments.iter().skip_while(|word| *word != "-m").skip(1);
+    behind.next().is_some_and(|word| word == name)
+}
+
 fn environment(raw: &[u8]) -> HashMap<String, String> {
     let entries = raw.split(|byte| *byte == 0);
     let text = |entry: &[u8]| {
-        std::ffi::OsString::from_vec(entry.to_vec())
+        OsString::from_vec(entry.to_vec())
             .to_string_lossy()
             .into_owned()
     };

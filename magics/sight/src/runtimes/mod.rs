@@ -2,6 +2,6 @@
 
 pub mod families;
 pub mod getters;
-pub mod malloc;
+pub mod glibc_malloc;
 pub mod pool_libraries;
 pub mod stdio;

@@ -2,7 +2,7 @@
 
 use diaphane_sight::proc::memory_limits;
 use diaphane_sight::proc::memory_limits::MemoryLimit;
-use diaphane_sight::runtimes::malloc::{Arena, Malloc};
+use diaphane_sight::runtimes::glibc_malloc::{Arena, Malloc};
 
 use super::regions::RegionRow;
 use crate::memory::arrow_pools::MemoryPool;

@@ -11,8 +11,8 @@ use diaphane_sight::proc::memory_limits;
 use serde_json::{Map, Value, json};
 
 use super::crashed::crash_in_short;
+use super::error_under_cell::no_facts;
 use super::files;
-use super::tell::no_facts;
 use crate::error::Error;
 use crate::python::host;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::runtimes::malloc::Malloc;
+use diaphane_sight::runtimes::glibc_malloc::Malloc;
 use pyo3::prelude::*;
 
-use super::pots::{Pot, Pots};
+use super::by_region::{Pot, Pots};
 use super::rows::{
     CODE, FILES, FREE, HISTORY, KERNEL, LIBRARIES, MemoryRow, PACKAGE, STACKS, UNKNOWN, VARIABLE,
 };

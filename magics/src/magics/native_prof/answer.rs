@@ -6,12 +6,12 @@ use diaphane_report::{Answer, Column, Diagnosis, Show, Table, rows};
 use diaphane_trace::sampler::Doing;
 use serde::Serialize;
 
-use super::causes::SlowCause;
 use super::findings::ENOUGH;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::profile::Profile;
 use super::sampled::{Id, Path, SampledFunction};
+use super::slow_lines::SlowCause;
 use super::source::SourceLine;
 use crate::error::Error;
 use crate::libraries::names::{file_name, short};

@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answer::{self, LineRow};
-use super::causes::{self, SlowCause};
 use super::children;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::Profile;
 use super::sampled::SampledFunction;
+use super::slow_lines::{self, SlowCause};
 use super::source::{self, grouped};
 use super::{NativeProf, Settings};
 use super::{flame, sampled};
@@ -86,7 +86,7 @@ pub(super) fn report(
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
     let sources = source::lines(user, file, &profile.spots);
-    let causes = causes::causes(profile, &sources);
+    let causes = slow_lines::causes(profile, &sources);
     let lines = answer::line_rows(profile, &sources, &causes);
     let diagnoses = in_order(profile, spent, causes);
     let svg = if settings.files.is_empty() {

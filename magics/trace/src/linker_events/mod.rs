@@ -4,9 +4,9 @@
 //! The linker calls an empty function before and after it changes its list, so that a debugger can stop there. We stand
 //! there instead, in the process, and copy what is new. All entries are in one order, those of the caller too.
 
-mod asks;
 mod brk;
 mod debug;
+mod dlopen_calls;
 mod event_buffer;
 mod initialisers;
 mod list;
@@ -157,7 +157,7 @@ pub fn begin(libraries: &[Library]) -> Result<RunningLinkerEvents, LinkerEventsR
     // Until the jump is there, libraries come and go unseen.
     REMOVED.store(true, Ordering::Relaxed);
     link_map::while_nothing_unloads(|| list::compare(root, |_| {}));
-    let hooks = asks::hook(libraries);
+    let hooks = dlopen_calls::hook(libraries);
     let running = RunningLinkerEvents {
         began: Moment::now(),
         hooks,
@@ -226,7 +226,7 @@ impl What {
         let text = || String::from_utf8_lossy(&entry.text).into_owned();
         match entry.kind {
             Kind::Asked => Self::Asked {
-                path: (!asks::is_for_itself(map)).then(text),
+                path: (!dlopen_calls::is_for_itself(map)).then(text),
                 flags: map as u32,
                 back: second,
             },

@@ -6,8 +6,8 @@
 use super::{Line, Tree, label};
 use crate::column::Column;
 use crate::report::Report;
-use crate::view::grid::heading;
 use crate::view::html::escape;
+use crate::view::html_table::heading;
 use crate::view::text::is_right;
 use crate::view::{cell, columns};
 

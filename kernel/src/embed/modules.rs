@@ -10,7 +10,7 @@ const MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/modules.rs"
 const COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/modules.bin"));
 
 /// Installs the import hook.
-pub(super) fn install(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     let sources = PyDict::new(py);
     for (name, source) in MODULES {
         sources.set_item(name, source)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::running_kernels;
+use super::running_kernels;
 
 /// Longer than any magic takes.
 const TIMEOUT: Duration = Duration::from_secs(30);

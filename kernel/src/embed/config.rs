@@ -11,10 +11,10 @@ use std::path::Path;
 
 use pyo3::ffi;
 
-use super::native::_diaphane;
+use super::_diaphane;
 
 /// The version of the linked libpython.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: `Py_GetVersion` may be called before initialisation and returns a static string.
     unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }
         .to_string_lossy()
@@ -22,7 +22,7 @@ pub(super) fn version() -> String {
 }
 
 /// Initialises CPython on the calling thread, and lets the GIL go.
-pub(super) fn initialize(python: &Path, connection_file: &Path) -> anyhow::Result<()> {
+pub(crate) fn initialize(python: &Path, connection_file: &Path) -> anyhow::Result<()> {
     let python = CString::new(python.as_os_str().as_bytes())?;
     let connection_file = CString::new(connection_file.as_os_str().as_bytes())?;
     let mut argv = [

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::io::client;
 use anyhow::{Result, bail};
-use diaphane::io::client;
 use diaphane_sight::proc::programs::{RunningProgram, running};
 use diaphane_wire::{Connection, Outgoing};
 use serde_json::{Value, json};

@@ -47,7 +47,7 @@ impl Io {
     /// Lets a magic look at the process, on a thread of its own: some take longer than a client's heartbeat may wait.
     pub(super) fn ask(&mut self, channel: Channel, parent: &Parent, magic: MagicRequest) {
         self.publish_later(Some(parent), Outgoing::new("status", &publish::BUSY));
-        if let Err(error) = host::asks::ask(&self.kernel, channel, parent, magic) {
+        if let Err(error) = host::magic_requests::ask(&self.kernel, channel, parent, magic) {
             let sentence = format!("no thread could be started for the magic: {error}");
             self.refuse(channel, parent, "RuntimeError", sentence);
         }

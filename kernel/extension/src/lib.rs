@@ -1,0 +1,124 @@
+//! The second door: the kernel, its command line and the magics as an extension module of any CPython.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use diaphane::cli::{self, Question, say};
+use diaphane::door::{self, Opening};
+use diaphane::host;
+use diaphane::install::{self, Started};
+use pyo3::prelude::*;
+
+/// A Jupyter kernel that lets you see through Python to the native code.
+#[derive(Parser)]
+#[command(name = "diaphane", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the kernel; Jupyter does this.
+    Kernel(KernelArgs),
+    #[command(flatten)]
+    Question(Question),
+    /// Install a kernelspec that names this Python.
+    Install(install::InstallArgs),
+    /// Remove an installed kernelspec.
+    Uninstall(install::UninstallArgs),
+}
+
+#[derive(clap::Args)]
+struct KernelArgs {
+    /// The connection file that Jupyter wrote.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    connection_file: PathBuf,
+    /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    ipython: Vec<String>,
+}
+
+/// The module `diaphane._diaphane`.
+#[pymodule]
+mod _diaphane {
+    use std::path::PathBuf;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        diaphane::host::fill(module)
+    }
+
+    /// Runs the command line, with the words behind the program's name, in the Python of this path. The exit code.
+    #[pyfunction]
+    fn main(py: Python<'_>, words: Vec<String>, python: PathBuf) -> PyResult<u8> {
+        super::main(py, words, &python)
+    }
+}
+
+fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
+    let words = std::iter::once("diaphane".to_owned()).chain(words);
+    let command = match Cli::try_parse_from(words) {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // Where there is nobody to read, nothing can be said.
+            let _unread = error.print();
+            return Ok(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let done = match command {
+        Command::Kernel(args) => run(py, &args, python)?,
+        Command::Question(question) => py.detach(|| question.answer()).and_then(|text| say(&text)),
+        Command::Install(args) => {
+            install::install(&args, Started::Module(python)).and_then(|text| say(&text))
+        }
+        Command::Uninstall(args) => {
+            install::uninstall(&args, Started::Module(python)).and_then(|text| say(&text))
+        }
+    };
+    Ok(cli::finish(done))
+}
+
+/// Runs the kernel in this process until somebody ends it; then the process is gone.
+fn run(py: Python<'_>, args: &KernelArgs, python: &Path) -> PyResult<anyhow::Result<()>> {
+    let find = py.import("importlib.util")?.getattr("find_spec")?;
+    let sys = py.import("sys")?;
+    let file = args.connection_file.as_os_str();
+    sys.setattr("argv", vec!["diaphane".as_ref(), "-f".as_ref(), file])?;
+    let version = Python::version_str()
+        .split_whitespace()
+        .next()
+        .unwrap_or_default();
+    let opening = Opening {
+        connection_file: &args.connection_file,
+        python_version: version,
+        debugger: !find.call1(("debugpy",))?.is_none(),
+        command: own_command(py, python)?,
+        command_folder: python.parent().unwrap_or(Path::new("")),
+        arguments: &args.ipython,
+    };
+    Ok(door::run(opening, |kernel, options| {
+        host::serve(py, kernel, options)
+    }))
+}
+
+/// The words by which this Python runs our command line with nothing but its standard library and this module's file.
+fn own_command(py: Python<'_>, python: &Path) -> PyResult<Vec<CString>> {
+    let file = py.import("diaphane._diaphane")?.getattr("__file__")?;
+    let file: String = file.repr()?.extract()?;
+    let code = format!(
+        "import sys\n\
+         from importlib.util import module_from_spec, spec_from_file_location\n\
+         spec = spec_from_file_location('diaphane._diaphane', {file})\n\
+         module = module_from_spec(spec)\n\
+         spec.loader.exec_module(module)\n\
+         sys.exit(module.main(sys.argv[1:], sys.executable))"
+    );
+    let python = python.as_os_str().as_encoded_bytes();
+    let words = [python, b"-I", b"-S", b"-c", code.as_bytes()];
+    let word = |word: &[u8]| CString::new(word).unwrap_or_default();
+    Ok(words.map(word).to_vec())
+}
