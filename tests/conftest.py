@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import process
+from support import door, process
 from support.homes import own_home
 from support.process import Kernel
 
@@ -41,6 +41,9 @@ def pytest_collection_modifyitems(config, items):
 def promised(item, missing: set[str]) -> bool:
     """Whether the kernel under test claims what a test asks for."""
     if item.get_closest_marker("diaphane") and process.NAME != OURS:
+        return False
+    doors = {mark.args[0] for mark in item.iter_markers("door")}
+    if doors and ("hosted" if door.is_hosted() else "embedded") not in doors:
         return False
     return not any(mark.args[0] in missing for mark in item.iter_markers("feature"))
 

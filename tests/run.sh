@@ -3,6 +3,7 @@
 #
 #   tests/run.sh                 all of it, from a clean checkout, in less than half an hour on two cores
 #   tests/run.sh --python 3.14   the same with that Python, 3.11 to 3.15, found or made, beside the default one
+#   tests/run.sh --door hosted   the kernel as a module of a plain python; without it, the program that embeds Python
 #   tests/run.sh --core          what a new Python could break: the kernel, the protocol, every magic once
 #   tests/run.sh --quick         without the slow tests
 #   tests/run.sh -k EXPRESSION   only the tests of the kernel that match; passed to pytest
@@ -16,16 +17,19 @@ script=$(realpath "${BASH_SOURCE[0]}")
 cd "$(dirname "$script")/.." || exit 1
 
 source tests/support/pythons.sh
+source tests/support/hosted.sh
 
 sidecar=magics/rust/sidecar
 passed=0
 failed=0
 core=no
+door=embedded
 selection=(tests)
 
 main() {
   parse "$@"
   name_folders
+  [[ $door == embedded ]] || work+=-hosted
   mkdir -p "$work"
   ensure_packages
   go_to_python "$@"
@@ -37,7 +41,7 @@ main() {
   fi
   cargo_tests
   step "rust cells" rust_cells
-  if step "build" cargo build --release -p diaphane; then
+  if step "build" build; then
     kernel_tests
   fi
   echo "$passed passed, $failed failed"
@@ -52,9 +56,14 @@ parse() {
         wanted=$2
         shift
         ;;
+      --door)
+        [[ ${2:-} == embedded || ${2:-} == hosted ]] || fail "--door needs embedded or hosted"
+        door=$2
+        shift
+        ;;
       --core)
         core=yes
-        selection=(tests/protocol tests/startup tests/crash tests/magics -m "core or not slow" "${selection[@]:1}")
+        selection=(tests/protocol tests/startup tests/crash tests/magics tests/guest -m "core or not slow" "${selection[@]:1}")
         ;;
       --quick) selection+=(-m "not slow") ;;
       -k)
@@ -62,8 +71,8 @@ parse() {
         selection+=(-k "$2")
         shift
         ;;
-      -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$script" && exit ;;
-      *) fail "unknown option $1; there are --python VERSION, --core, --quick and -k EXPRESSION" ;;
+      -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$script" && exit ;;
+      *) fail "unknown option $1; there are --python VERSION, --door NAME, --core, --quick and -k EXPRESSION" ;;
     esac
     shift
   done
@@ -155,10 +164,27 @@ cargo_tests() {
   ((passed += ok, failed += bad))
 }
 
+build() {
+  if [[ $door == hosted ]]; then
+    cargo build --release -p diaphane-extension
+  else
+    cargo build --release -p diaphane
+  fi
+}
+
+# Puts the built kernel where the tests find it.
+install_kernel() {
+  if [[ $door == hosted ]]; then
+    make_hosted "$PWD/$venv-hosted" "$PWD/$venv/bin/python" "$target/release" "$work"
+  else
+    "$target/release/diaphane" install --prefix "$work" --python "$PWD/$venv/bin/python"
+  fi
+}
+
 # The tests of the built kernel, through the kernelspec that it installs.
 kernel_tests() {
   local results=$work/pytest.xml
-  step "install" "$target/release/diaphane" install --prefix "$work" --python "$PWD/$venv/bin/python" || return
+  step "install" install_kernel || return
   [[ $core == yes ]] || step "site" at_home "$venv/bin/python" docs/site/build.py
   # Tests look at processes of the newest Pythons; to make them takes longer than a test may.
   [[ $core == yes || -n ${DIAPHANE_DEBIAN_ROOT:-} ]] || tests/support/debian_root.sh true ||

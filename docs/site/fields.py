@@ -20,14 +20,15 @@ BLOCK = re.compile(r"(<!-- fields of ([a-z_]+) -->\n)(.*?)(<!-- end of fields --
 COMMON = {"schema_version", "name", "host", "took_ns", "plain_ns", "rows", "diagnoses", "limits", "left_out"}
 
 
-def binary() -> str:
-    """The program of the installed kernel."""
-    return get_kernel_spec("diaphane").argv[0]
+def command() -> list[str]:
+    """The words that run the command line of the installed kernel."""
+    argv = get_kernel_spec("diaphane").argv
+    return argv[: argv.index("kernel")]
 
 
 def schemas() -> dict:
     """The schemas of all reports, by the magics' names."""
-    return json.loads(subprocess.run([binary(), "schema"], check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run([*command(), "schema"], check=True, capture_output=True, text=True).stdout)
 
 
 def written(page: str, schemas: dict) -> str:

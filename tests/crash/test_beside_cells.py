@@ -26,21 +26,23 @@ def tgkill(kernel, tid: int, number: int) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["diaphane-io", "diaphane"])
+@pytest.mark.parametrize("name", ["diaphane-io", "the main one"])
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
 def test_a_signal_to_a_thread_of_the_kernel(launch, name, number):
     kernel = launch()
     client = kernel.connect()
     client.run("1")
-    tgkill(kernel, thread(kernel, name), number)
+    tid = kernel.pid if name == "the main one" else thread(kernel, name)
+    tgkill(kernel, tid, number)
     assert wait_for_death(kernel, client) == -number
     client = restarted(kernel)
     report = client.run("%crash_report").one("execute_result")["data"]
     assert report["application/vnd.diaphane.crash_report+json"]["signal"] == number.name
 
 
+@pytest.mark.door("embedded")
 def test_a_crash_while_the_kernel_starts(launch, tmp_path):
-    """The cell that waits for Python is told."""
+    """The cell that waits for Python is told; a Python that starts us dies without us."""
     (tmp_path / "sitecustomize.py").write_text("import ctypes\nctypes.string_at(0)\n")
     kernel = launch(env={"PYTHONPATH": str(tmp_path)})
     assert kernel.wait() == -signal.SIGSEGV

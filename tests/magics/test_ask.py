@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support import door
 from support.client import Client
 
 pytestmark = pytest.mark.diaphane
@@ -88,9 +89,9 @@ def test_busy_reply_idle(client: Client):
 
 
 def command_line(kernel, *words: str) -> subprocess.CompletedProcess:
-    """`diaphane ask`, run by the binary of the kernel."""
-    binary = Path(f"/proc/{kernel.pid}/exe").resolve()
-    return subprocess.run([binary, "ask", *words], capture_output=True, text=True, check=False)
+    """`diaphane ask`, run by the program of the kernel."""
+    command = [*door.command(), "ask", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("encryption", ["disabled", "required"])

@@ -9,9 +9,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
 
-from support import process
+from support import door, process
 from support.client import Client
 from support.text import plain
 
@@ -153,7 +152,6 @@ def test_a_compiler_of_rust_cells_of_another_version(launch, tmp_path: Path):
 
 def test_no_folder_for_temporary_files(tmp_path: Path):
     """As in a container whose files cannot be written; the kernel must say what it needs, and end."""
-    binary = KernelSpecManager().get_kernel_spec(process.NAME).argv[0]
     source = "import tempfile\ndef none():\n raise FileNotFoundError\ntempfile.gettempdir = none\n"
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False, symlinks=True)
@@ -167,10 +165,9 @@ def test_no_folder_for_temporary_files(tmp_path: Path):
         '{"transport": "tcp", "ip": "127.0.0.1", "key": "k", "signature_scheme": "hmac-sha256",'
         ' "shell_port": 0, "iopub_port": 0, "stdin_port": 0, "control_port": 0, "hb_port": 0}'
     )
-    command = [binary, "kernel", "--python", environment / "bin/python", "-f", file]
     done = subprocess.run(
-        command,
-        env=process.environment(tmp_path),
+        door.kernel(environment / "bin/python", file),
+        env=process.environment(tmp_path) | door.packages(),
         capture_output=True,
         text=True,
         timeout=60,

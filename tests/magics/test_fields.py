@@ -142,7 +142,7 @@ def test_the_help_has_the_fields_in_88_columns(client, schemas):
 
 
 def test_an_unknown_magic_is_refused_in_a_line():
-    asked = [fields.binary(), "schema", "thread"]
+    asked = [*fields.command(), "schema", "thread"]
     done = subprocess.run(asked, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "diaphane: there is no magic %thread, did you mean threads?\n"

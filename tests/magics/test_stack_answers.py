@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 import pytest
 
+from support import door
 from support.client import Client
 
 pytestmark = pytest.mark.diaphane
@@ -105,10 +105,11 @@ def test_the_list_names_notebooks_and_a_question_can_name_one(launch, tmp_path):
     other.connect().run("pass")
     begun = client.start("time.sleep(600)")
     client.until(lambda: "sleeps in" in text(client), "it sleeps", begun)
-    program = os.readlink(f"/proc/{kernel.pid}/exe")
 
     def run(*words: str) -> str:
-        done = subprocess.run([program, *words], check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            [*door.command(), *words], check=False, capture_output=True, text=True
+        )
         return done.stdout + done.stderr
 
     listed = run("list")

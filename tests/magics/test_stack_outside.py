@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import pythons
+from support import door, pythons
 from support.compiler import WAITER, shared_library
 from support.patience import wait_until
 
@@ -41,9 +41,8 @@ def hang():
 
 
 def stack(kernel, pid: int, *words: str) -> subprocess.CompletedProcess:
-    """`diaphane stack`, run by the binary of a kernel."""
-    binary = Path(f"/proc/{kernel.pid}/exe").resolve()
-    command = [binary, "stack", str(pid), *words]
+    """`diaphane stack`, run by the program of a kernel."""
+    command = [*door.command(), "stack", str(pid), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

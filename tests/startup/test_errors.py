@@ -8,29 +8,36 @@ import venv
 from pathlib import Path
 
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
 
-from support import process
+from support import door
 
 pytestmark = pytest.mark.diaphane
 
-
-@pytest.fixture(scope="module")
-def binary() -> str:
-    """The program of the kernelspec under test."""
-    return KernelSpecManager().get_kernel_spec(process.NAME).argv[0]
+embedded = pytest.mark.door("embedded")
+"""Where the kernel is a module of a Python, there is no other one to name."""
 
 
-def fails(binary: str, *arguments: str) -> str:
-    """Run to a failure; its one sentence."""
+def fails(python: str, connection_file: str) -> str:
+    """Run a kernel to a failure; its one sentence."""
     done = subprocess.run(
-        [binary, *arguments], capture_output=True, text=True, timeout=60, check=False
+        door.kernel(python, connection_file),
+        env=os.environ | door.packages(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode != 0
     assert done.stdout == ""
     said = done.stderr.strip()
     assert len(said.splitlines()) == 1, said
     return said
+
+
+@pytest.fixture
+def python() -> str:
+    """A Python that would do."""
+    return door.python()
 
 
 @pytest.fixture
@@ -43,16 +50,17 @@ def connection_file(tmp_path) -> str:
     return str(path)
 
 
-def test_an_environment_without_ipython(binary, connection_file, tmp_path):
+def test_an_environment_without_ipython(connection_file, tmp_path):
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     python = str(tmp_path / "bare" / "bin" / "python")
-    said = fails(binary, "kernel", "--python", python, "-f", connection_file)
+    said = fails(python, connection_file)
     assert python in said
     assert "pip install ipython" in said
 
 
-def test_a_python_that_is_not_there(binary, connection_file):
-    said = fails(binary, "kernel", "--python", "/no/such/python", "-f", connection_file)
+@embedded
+def test_a_python_that_is_not_there(connection_file):
+    said = fails("/no/such/python", connection_file)
     assert "/no/such/python" in said
 
 
@@ -75,39 +83,33 @@ def other_minor() -> str | None:
     return None
 
 
-def test_a_python_of_another_minor_version(binary, connection_file):
+@embedded
+def test_a_python_of_another_minor_version(connection_file):
     python = other_minor()
     assert python, "install a second Python to run this test, for example `apt-get install python3`"
-    said = fails(binary, "kernel", "--python", python, "-f", connection_file)
+    said = fails(python, connection_file)
     assert python in said
     assert f"3.{sys.version_info.minor}" in said
 
 
-def test_no_connection_file(binary):
-    said = fails(binary, "kernel", "--python", sys.executable, "-f", "/no/such/file.json")
+def test_no_connection_file(python):
+    said = fails(python, "/no/such/file.json")
     assert "/no/such/file.json" in said
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"transport": "tcp"}', '{"transport": "pigeon", "ip": "x", "key": ""}']
 )
-def test_a_connection_file_that_is_none(binary, tmp_path, text):
+def test_a_connection_file_that_is_none(python, tmp_path, text):
     path = tmp_path / "broken.json"
     path.write_text(text)
-    said = fails(binary, "kernel", "--python", sys.executable, "-f", str(path))
+    said = fails(python, str(path))
     assert str(path) in said
 
 
-def test_a_port_in_use(binary, launch, tmp_path):
+def test_a_port_in_use(python, launch):
     kernel = launch()
     kernel.connect().run("pass")
-    said = fails(
-        binary,
-        "kernel",
-        "--python",
-        sys.executable,
-        "-f",
-        str(kernel.directory / "connection.json"),
-    )
+    said = fails(python, str(kernel.directory / "connection.json"))
     assert "in use" in said
     assert str(kernel.info["shell_port"]) in said

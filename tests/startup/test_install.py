@@ -7,21 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
 
-from support import process
+from support import door
 
 pytestmark = pytest.mark.diaphane
 
 
-@pytest.fixture(scope="module")
-def binary() -> str:
-    return KernelSpecManager().get_kernel_spec(process.NAME).argv[0]
-
-
-def run(binary: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
     return subprocess.run(
-        [binary, *arguments],
+        [*door.command(), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | env,
@@ -30,9 +25,9 @@ def run(binary: str, *arguments: str, **env: str) -> subprocess.CompletedProcess
     )
 
 
-def test_install_and_uninstall(binary, tmp_path: Path):
+def test_install_and_uninstall(tmp_path: Path):
     prefix = ["--prefix", str(tmp_path)]
-    done = run(binary, "install", *prefix, "--python", sys.executable)
+    done = run("install", *prefix, "--python", sys.executable)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "share/jupyter/kernels/diaphane"
     spec = json.loads((folder / "kernel.json").read_text())
@@ -44,24 +39,23 @@ def test_install_and_uninstall(binary, tmp_path: Path):
     for logo in ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg"):
         assert (folder / logo).stat().st_size > 0
     assert str(folder) in done.stdout
-    again = run(binary, "install", *prefix, "--python", sys.executable)
+    again = run("install", *prefix, "--python", sys.executable)
     assert again.returncode == 0, again.stderr
-    gone = run(binary, "uninstall", *prefix)
+    gone = run("uninstall", *prefix)
     assert gone.returncode == 0, gone.stderr
     assert not folder.exists()
 
 
-def test_name_and_display_name(binary, tmp_path: Path):
+def test_name_and_display_name(tmp_path: Path):
     options = ["--name", "mine", "--display-name", "My Python", "--python", sys.executable]
-    done = run(binary, "install", "--prefix", str(tmp_path), *options)
+    done = run("install", "--prefix", str(tmp_path), *options)
     assert done.returncode == 0, done.stderr
     spec = json.loads((tmp_path / "share/jupyter/kernels/mine/kernel.json").read_text())
     assert spec["display_name"] == "My Python"
 
 
-def test_user(binary, tmp_path: Path):
+def test_user(tmp_path: Path):
     done = run(
-        binary,
         "install",
         "--user",
         "--python",
@@ -75,25 +69,25 @@ def test_user(binary, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a b", "", "x/y"])
-def test_a_name_that_is_no_kernel_name(binary, tmp_path: Path, name: str):
-    done = run(binary, "install", "--prefix", str(tmp_path), "--name", name)
+def test_a_name_that_is_no_kernel_name(tmp_path: Path, name: str):
+    done = run("install", "--prefix", str(tmp_path), "--name", name)
     assert done.returncode != 0
     assert list(tmp_path.rglob("kernel.json")) == []
 
 
-def test_uninstalling_what_is_not_there_says_so(binary, tmp_path: Path):
-    done = run(binary, "uninstall", "--prefix", str(tmp_path))
+def test_uninstalling_what_is_not_there_says_so(tmp_path: Path):
+    done = run("uninstall", "--prefix", str(tmp_path))
     assert str(tmp_path) in done.stdout + done.stderr
 
 
-def test_a_python_without_ipython_is_refused_at_once(binary, tmp_path: Path):
+def test_a_python_without_ipython_is_refused_at_once(tmp_path: Path):
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
-    done = run(binary, "install", "--prefix", str(tmp_path), "--python", str(bare / "bin/python"))
+    done = run("install", "--prefix", str(tmp_path), "--python", str(bare / "bin/python"))
     assert done.returncode != 0
     assert "ipython" in done.stderr
 
 
-def test_help_and_version(binary):
-    assert "install" in run(binary, "--help").stdout
-    assert run(binary, "--version").stdout.startswith("diaphane ")
+def test_help_and_version():
+    assert "install" in run("--help").stdout
+    assert run("--version").stdout.startswith("diaphane ")

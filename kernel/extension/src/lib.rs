@@ -1,5 +1,7 @@
 //! The second door: the kernel, its command line and the magics as an extension module of any CPython.
 
+mod guest;
+
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +46,9 @@ struct KernelArgs {
 #[pymodule]
 mod _diaphane {
     use std::path::PathBuf;
+
+    #[pymodule_export]
+    use super::guest::{StandIns, stand_in};
 
     use pyo3::prelude::*;
 

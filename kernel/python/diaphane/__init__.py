@@ -10,3 +10,17 @@ def __getattr__(name):
 
         return __version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell):
+    """`%load_ext diaphane`: the magics as a guest of this IPython."""
+    from . import guest
+
+    guest.load(shell)
+
+
+def unload_ipython_extension(shell):
+    """`%unload_ext diaphane`: the host is as it was before."""
+    from . import guest
+
+    guest.unload(shell)

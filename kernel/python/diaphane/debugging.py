@@ -5,6 +5,7 @@ adapter's only client.
 """
 
 import asyncio
+import os
 import sys
 import threading
 
@@ -56,6 +57,8 @@ class Session:
     def __init__(self, shell, packages, publish):
         self._publish = publish
         self._rules = [{"module": package, "include": False} for package in sorted(packages | LATER)]
+        # Its module has the name of the user's own.
+        self._rules.append({"path": os.path.join(os.path.dirname(__file__), "__main__.py"), "include": False})
         self._events = shell.events
         self._history_manager = shell.history_manager
         self._transforms = shell.input_transformer_manager.cleanup_transforms

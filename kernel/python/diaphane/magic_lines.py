@@ -7,10 +7,11 @@ cell is changed so that any other one is shown too, unless it is assigned or its
 import ast
 import re
 
+from IPython.core.error import UsageError
 from IPython.display import display
 from IPython.utils.text import DollarFormatter
 
-from ._diaphane import Report, silences
+from ._diaphane import Report, explain_import, silences
 from .jsonable import encodable
 
 CALLS = {"run_line_magic", "run_cell_magic"}
@@ -107,6 +108,31 @@ def misplaced(shell, name):
             f"move it to the top, or what it shall run into a cell of its own."
         )
     return None
+
+
+def refuse_misplaced(shell, name):
+    """Says where a cell magic belongs before IPython says that there is no such magic."""
+    if sentence := misplaced(shell, name):
+        raise UsageError(sentence)
+
+
+def ofind(before, name, namespaces):
+    """IPython's search for what `?` asks about: `%name?` also finds a cell magic, and `%%name?` a line magic."""
+    found = before(name, namespaces)
+    if not found.found and name.startswith("%"):
+        return before(name[1:] if name.startswith("%%") else f"%{name}", namespaces)
+    return found
+
+
+def explanation(shell, error):
+    """What to write below a traceback: why a native library could not be loaded, or where a magic may stand."""
+    try:
+        is_syntax = isinstance(error, SyntaxError)
+        text = hint(shell, error) if is_syntax else explain_import(error)
+    except Exception:
+        # The user's error is what must be shown, whatever becomes of its explanation.
+        return []
+    return ["", text] if text else []
 
 
 def hint(shell, error):

@@ -18,9 +18,27 @@ def register(shell):
     shell.register_magics(KernelMagics)
     shell.magics_manager.register_alias("ed", "edit")
     _diaphane.set_namespace(shell.user_ns)
+    register_native(shell)
+
+
+def register_native(shell):
+    """Registers those that are written in Rust. What takes them away again."""
+    known = shell.magics_manager.magics
+    before = []
     for name, kind, documentation in _diaphane.magic_list():
         magic_lines.NAMES.add(name)
+        before.append((kind, name, known[kind].get(name)))
         shell.register_magic_function(_native(shell, name, kind, documentation), kind, name)
+
+    def undo():
+        for kind, name, former in before:
+            magic_lines.NAMES.discard(name)
+            if former is None:
+                known[kind].pop(name, None)
+            else:
+                known[kind][name] = former
+
+    return undo
 
 
 def _native(shell, name, kind, documentation):

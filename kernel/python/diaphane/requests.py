@@ -9,7 +9,7 @@ from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
 from IPython.utils.tokenutil import token_at_cursor
 
-from . import _diaphane, magic_completion
+from . import _diaphane, completions
 from .interrupts import CODE, OURS
 from .jsonable import dumps
 from .running import RUNNING, CellState
@@ -186,14 +186,14 @@ class Requests:
         rust = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
         if rust is not None:
             return rust
-        magic = magic_completion.complete(self._shell, code, position)
+        magic = completions.complete(self._shell, code, position)
         if magic is not None:
             start, texts = magic
             return _completions([(start, position, text, kind, "") for text, kind in texts], position)
         code, before = around(code, position)
         with provisionalcompleter():
-            completions = self._shell.Completer.completions(code, position - before)
-            found = list(rectify_completions(code, completions))
+            known = self._shell.Completer.completions(code, position - before)
+            found = list(rectify_completions(code, known))
         return _completions([(c.start + before, c.end + before, c.text, c.type, c.signature) for c in found], position)
 
     def inspect(self, code, cursor_pos, detail_level, omit_sections):

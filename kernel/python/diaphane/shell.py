@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell, InteractiveShellABC
 from traitlets import Any, CBool, Instance, Type, default
 
-from . import _diaphane, magic_lines, parents
+from . import magic_lines, parents
 from .cells import CellCompiler
 from .display import ZMQDisplayPublisher, ZMQShellDisplayHook
 from .jsonable import dumps
@@ -108,8 +108,7 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def _find_with_lazy_load(self, /, type_, magic_name):
         """IPython's search for a magic, which helps those who mistyped its name."""
-        if sentence := magic_lines.misplaced(self, magic_name):
-            raise UsageError(sentence)
+        magic_lines.refuse_misplaced(self, magic_name)
         found = super()._find_with_lazy_load(type_, magic_name)
         other, signs = ("cell", "%") if type_ == "line" else ("line", "%%")
         if found is None and self.find_magic(magic_name, other) is None:
@@ -123,10 +122,7 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def _ofind(self, oname, namespaces=None):
         """IPython's search for what `?` asks about: `%name?` also finds a cell magic, and `%%name?` a line magic."""
-        found = super()._ofind(oname, namespaces)
-        if not found.found and oname.startswith("%"):
-            return super()._ofind(oname[1:] if oname.startswith("%%") else f"%{oname}", namespaces)
-        return found
+        return magic_lines.ofind(super()._ofind, oname, namespaces)
 
     def transform_ast(self, node):
         return magic_lines.show_everywhere(super().transform_ast(node), self.ast_node_interactivity)
@@ -211,7 +207,7 @@ class ZMQInteractiveShell(InteractiveShell):
     def _showtraceback(self, etype, evalue, stb):
         if etype is SystemExit and self.kernel.native.is_child():
             return
-        stb = [*stb, *explanation(self, evalue)]
+        stb = [*stb, *magic_lines.explanation(self, evalue)]
         error = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         cell = self.cell
         cell.last_error, cell.last_shown = error, evalue
@@ -237,17 +233,6 @@ class ZMQInteractiveShell(InteractiveShell):
     def _last_traceback(self, value):
         if value is None:
             self.cell.forget_error()
-
-
-def explanation(shell, error):
-    """What to write below a traceback: why a native library could not be loaded, or where a magic may stand."""
-    try:
-        is_syntax = isinstance(error, SyntaxError)
-        text = magic_lines.hint(shell, error) if is_syntax else _diaphane.explain_import(error)
-    except Exception:
-        # The user's error is what must be shown, whatever becomes of its explanation.
-        return []
-    return ["", text] if text else []
 
 
 InteractiveShellABC.register(ZMQInteractiveShell)

@@ -18,10 +18,13 @@ static REAL: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) fn stand_in() -> Result<StandIn, NotInterposed> {
     let real = original("pthread_create").ok_or(NotInterposed::Unknown)?;
-    REAL.store(real, Ordering::Relaxed);
+    let ours = pthread_create as *const () as usize;
+    if real != ours {
+        REAL.store(real, Ordering::Relaxed);
+    }
     Ok(StandIn {
         name: "pthread_create",
-        ours: pthread_create as *const () as usize,
+        ours,
     })
 }
 

@@ -14,6 +14,26 @@ pub(super) fn stand_in() -> StandIn {
     }
 }
 
+/// In a process of somebody else's, where SIGINT is not ours.
+pub(super) fn stand_in_of_guest() -> StandIn {
+    StandIn {
+        name: "sigaction",
+        ours: sigaction_of_guest as *const () as usize,
+    }
+}
+
+/// Installs a signal handler that does not block what a recording needs.
+#[allow(unsafe_code, reason = "it stands in for a C function")]
+#[unsafe(link_section = "diaphane_stand_ins")]
+unsafe extern "C" fn sigaction_of_guest(
+    signal: c_int,
+    action: *const libc::sigaction,
+    before: *mut libc::sigaction,
+) -> c_int {
+    // SAFETY: the arguments are those of the one who called `sigaction`.
+    unsafe { diaphane_magics::install_handler(__sigaction, signal, action, before) }
+}
+
 /// Installs a signal handler.
 #[allow(unsafe_code, reason = "it stands in for a C function")]
 #[unsafe(link_section = "diaphane_stand_ins")]

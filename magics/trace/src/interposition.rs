@@ -45,6 +45,18 @@ pub fn original(name: &str) -> Option<usize> {
     (!found.is_null()).then(|| found.expose_provenance())
 }
 
+/// A name that leads elsewhere from now on, and the function of the C library's behind it.
+struct Change {
+    name: &'static str,
+    function: usize,
+    from: usize,
+    to: usize,
+}
+
+/// Functions of ours that stand in the place of the C library's.
+#[must_use = "it is how they are taken away again"]
+pub struct Interposed(Vec<(StandIn, usize)>);
+
 /// Puts functions in the place of the C library's.
 ///
 /// # Safety
@@ -55,34 +67,62 @@ pub fn original(name: &str) -> Option<usize> {
 ///
 /// Where the table is not found or cannot be written; then nothing was changed.
 #[allow(unsafe_code, reason = "every caller of a C function is led elsewhere")]
-pub unsafe fn interpose(all: &[StandIn]) -> Result<(), NotInterposed> {
+pub unsafe fn interpose(all: &[StandIn]) -> Result<Interposed, NotInterposed> {
+    let mut done = Vec::new();
+    for &stand_in in all {
+        let original = original(stand_in.name).ok_or(NotInterposed::Unknown)?;
+        if original != stand_in.ours {
+            done.push((stand_in, original));
+        }
+    }
+    let changes = done.iter().map(|&(stand_in, original)| Change {
+        name: stand_in.name,
+        function: original,
+        from: original,
+        to: stand_in.ours,
+    });
+    apply(&changes.collect::<Vec<_>>())?;
+    Ok(Interposed(done))
+}
+
+impl Interposed {
+    /// Gives the names back to the C library. Code that has kept our addresses goes on to call them.
+    ///
+    /// # Errors
+    ///
+    /// Where the table cannot be written any more; then our functions stay.
+    pub fn undo(self) -> Result<(), NotInterposed> {
+        let changes = self.0.iter().map(|&(stand_in, original)| Change {
+            name: stand_in.name,
+            function: original,
+            from: stand_in.ours,
+            to: original,
+        });
+        apply(&changes.collect::<Vec<_>>())
+    }
+}
+
+fn apply(changes: &[Change]) -> Result<(), NotInterposed> {
     let loaded = entries();
     let mut words = Vec::new();
-    let mut stand_ins = Vec::new();
-    for stand_in in all {
-        let original = original(stand_in.name).ok_or(NotInterposed::Unknown)?;
-        if original == stand_in.ours {
-            continue;
-        }
-        words.extend(names(stand_in, original, &loaded).ok_or(NotInterposed::Unknown)?);
-        stand_ins.push((stand_in, original));
+    for change in changes {
+        words.extend(names(change, &loaded).ok_or(NotInterposed::Unknown)?);
     }
     for slot in loaded.iter().flat_map(|entry| of_image(&entry.image)) {
-        let bound =
-            |(one, value): &&(&StandIn, usize)| one.name == slot.name && *value == slot.value;
-        let bound = stand_ins.iter().find(bound);
-        words.extend(bound.map(|(stand_in, _)| (slot.address, stand_in.ours)));
+        let bound = |one: &&Change| one.name == slot.name && one.from == slot.value;
+        let bound = changes.iter().find(bound);
+        words.extend(bound.map(|change| (slot.address, change.to)));
     }
     write(&words)
 }
 
 /// The words that give the values of a name, and what they are to be.
-fn names(stand_in: &StandIn, original: usize, loaded: &[Entry]) -> Option<Vec<(usize, usize)>> {
-    let has_it = |entry: &&Entry| entry.image.span().contains(original);
+fn names(change: &Change, loaded: &[Entry]) -> Option<Vec<(usize, usize)>> {
+    let has_it = |entry: &&Entry| entry.image.span().contains(change.function);
     let image = &loaded.iter().find(has_it)?.image;
-    let ours = stand_in.ours.wrapping_sub(image.bias());
-    let values = image.values(stand_in.name, original);
-    (!values.is_empty()).then(|| values.into_iter().map(|at| (at, ours)).collect())
+    let value = change.to.wrapping_sub(image.bias());
+    let values = image.values(change.name, change.from);
+    (!values.is_empty()).then(|| values.into_iter().map(|at| (at, value)).collect())
 }
 
 /// Writes all words, or none where one cannot be written.

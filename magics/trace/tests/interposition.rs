@@ -60,14 +60,14 @@ fn everybody_finds_ours() {
         ours,
     };
     // SAFETY: nothing is replaced.
-    let refused = unsafe { interpose(&[unknown]) };
-    assert_eq!(refused, Err(NotInterposed::Unknown));
+    let refused = unsafe { interpose(&[unknown]) }.err();
+    assert_eq!(refused, Some(NotInterposed::Unknown));
     let stand_in = StandIn {
         name: "getpgrp",
         ours,
     };
     // SAFETY: it does what the C library's does.
-    unsafe { interpose(&[stand_in]) }.unwrap();
+    let interposed = unsafe { interpose(&[stand_in]) }.unwrap();
 
     assert_eq!(original("getpgrp"), Some(ours));
     // SAFETY: as above.
@@ -89,7 +89,18 @@ fn everybody_finds_ours() {
     }
     // Twice is once.
     // SAFETY: as above.
-    unsafe { interpose(&[stand_in]) }.unwrap();
+    let _twice = unsafe { interpose(&[stand_in]) }.unwrap();
     assert_eq!(asked_by_a_new_library(), group);
     assert_eq!(CALLS.load(Ordering::Relaxed), 3);
+
+    interposed.undo().unwrap();
+    assert_eq!(original("getpgrp"), Some(real));
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::getpgrp() }, group);
+    assert_eq!(asked_by_a_new_library(), group);
+    assert_eq!(
+        CALLS.load(Ordering::Relaxed),
+        3,
+        "nobody calls ours any more"
+    );
 }

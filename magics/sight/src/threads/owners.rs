@@ -16,6 +16,7 @@ use crate::proc::maps::Maps;
 use crate::proc::spans::{Span, bytes};
 use crate::proc::thread_descriptors::{descriptors, stack_end};
 use crate::runtimes::families::{Family, family};
+use crate::stand_ins::is_stand_in;
 use crate::threads::Position;
 use crate::threads::creation_records::CreationRecord;
 
@@ -84,14 +85,12 @@ impl<'a> Owners<'a> {
         if let Some((library, code)) = record.and_then(|record| self.started_with(record)) {
             return Some(self.owner(library, code, Confidence::Hook));
         }
-        // The frame of the program's own function lies outermost where it recorded the creation.
-        let passed = record.is_some().then_some(LibraryKind::Program);
         let descriptor = self.descriptors.get_or_init(descriptors).get(&tid).copied();
         let (stack, confidence) = match position {
             Some(position) => (position.stack, Confidence::Scan),
             None => (descriptor?, Confidence::Descriptor),
         };
-        let (library, code) = self.outermost(stack, descriptor.map(stack_end), passed)?;
+        let (library, code) = self.outermost(stack, descriptor.map(stack_end))?;
         Some(self.owner(library, code, confidence))
     }
 
@@ -118,12 +117,7 @@ impl<'a> Owners<'a> {
 
     /// The outermost word on a stack that points into the code of an owner. Where the stack's end is not known, it is
     /// that of its region.
-    fn outermost(
-        &self,
-        stack: usize,
-        end: Option<usize>,
-        passed: Option<LibraryKind>,
-    ) -> Option<(usize, usize)> {
+    fn outermost(&self, stack: usize, end: Option<usize>) -> Option<(usize, usize)> {
         let region = self.maps.find(stack)?.span;
         let end = end
             .filter(|end| (stack..=region.end).contains(end))
@@ -134,9 +128,12 @@ impl<'a> Owners<'a> {
         let (words, _) = words.as_chunks::<{ size_of::<usize>() }>();
         let mut words = words.iter().rev().map(|word| usize::from_ne_bytes(*word));
         words.find_map(|address| {
-            let library = self.code.library(address)?;
-            let is_passed = passed == Some(self.libraries[library].kind);
-            (!is_passed).then_some((library, address))
+            // Where the creation was recorded, our own function lies outermost, and passes on.
+            let library = self
+                .code
+                .library(address)
+                .filter(|_| !is_stand_in(address))?;
+            Some((library, address))
         })
     }
 }

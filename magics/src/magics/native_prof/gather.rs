@@ -261,7 +261,9 @@ impl Gather {
     fn name_pool(&mut self, tid: i32, natives: &[Native]) {
         let begins = |native: &&Native| {
             let plain = matches!(native.frame.kind, CodeKind::Libc | CodeKind::Interpreter);
-            !plain && !native.frame.is_kernel
+            // Each thread begins in what stands in for the C library's functions.
+            let ours = |library: usize| self.libraries[library].span.contains(self.kernel);
+            !plain && !native.library.is_some_and(ours)
         };
         let Some(library) = natives
             .iter()

@@ -1,10 +1,11 @@
-"""Tab on the line of one of our magics: its options and their values, and the variables that it is about."""
+"""Tab on the line of one of our magics, its options, their values and variables, and in the Rust of a `%%rust` cell."""
 
+import json
 import re
 
 from IPython.core.completer import provisionalcompleter
 
-from ._diaphane import complete_line
+from . import _diaphane
 from .magic_lines import NAMES
 
 LINE = re.compile(r"(?:^|\n)[^\S\n]*(?:[\w.]+[^\S\n]*=[^\S\n]*)?%%?(\w+)[^\S\n]+([^\n]*)\Z")
@@ -16,7 +17,7 @@ def complete(shell, code, position):
     if found is None or found[1] not in NAMES:
         return None
     name, line = found.groups()
-    start, texts, value = complete_line(name, line)
+    start, texts, value = _diaphane.complete_line(name, line)
     matches = [(text, "magic option" if text.startswith("--") else "value") for text in texts]
     word = line[start:]
     if value in ("NAME", "FUNC"):
@@ -25,6 +26,15 @@ def complete(shell, code, position):
         start += begin
         matches = [*objects, *matches]
     return position - len(line) + start, matches
+
+
+def complete_rust(code, position):
+    """The same in a `%%rust` cell; None in any other."""
+    answer = _diaphane.rust_complete(code, position) if code.startswith("%%rust") else None
+    if answer is None:
+        return None
+    answer = json.loads(answer)
+    return answer["cursor_start"], [(text, "rust") for text in answer["matches"]]
 
 
 def _objects(shell, word, value):
