@@ -11,6 +11,7 @@ pub mod cli;
 pub mod crash;
 pub mod door;
 pub mod exit;
+pub mod guest_socket;
 pub mod host;
 pub mod input;
 pub mod install;

@@ -1,7 +1,14 @@
 """The magics in ipykernel, whose threads, channels and signals are not ours."""
 
+import ast
+import os
+import stat
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from support import door
 from support.compiler import shared_library
 from support.report_cells import CELLS, PREPARE, RUST
 from support.text import plain
@@ -117,3 +124,44 @@ def test_recordings_beside_a_busy_host(ipykernel, host):
             assert host.finish(cell).content["status"] == "ok"
     host.run("stop.set(); talker.join(); left.close(); right.close(); context.term()")
     assert ipykernel.alive
+
+
+def ask(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [*door.command(), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_it_answers_from_outside_when_it_is_told_to(ipykernel, host):
+    pid = str(ipykernel.pid)
+    assert "no guest listens there" in ask("ask", "-k", pid, "threads").stderr
+    assert pid in host.run("%diaphane listen").text()
+    assert f"guest  process {pid}" in ask("list").stdout
+    host.run("import numpy as np; array_of_mine = np.ones(9)")
+    assert "array_of_mine" in ask("ask", "-k", pid, "buffer_addr").stdout
+    # Also while a cell holds the GIL, of which its host can tell nobody meanwhile.
+    cell = host.start("import ctypes; ctypes.PyDLL(None).sleep(6)")
+    while "Python runs something else" not in ask("ask", "-k", pid, "threads").stdout:
+        assert not cell.answered
+    assert "no magic" in ask("ask", "-k", pid, "thread").stderr
+    host.finish(cell)
+    host.run("%diaphane listen off")
+    assert ask("ask", "-k", pid, "threads").returncode == 1
+    assert f"guest  process {pid}" not in ask("list").stdout
+
+
+def test_nobody_else_can_ask(ipykernel, host):
+    host.run("%diaphane listen")
+    environment = host.value(
+        "[os.environ.get(n) for n in ('XDG_RUNTIME_DIR', 'TMPDIR')]".replace(
+            "os", "__import__('os')"
+        )
+    )
+    runtime, temporary = ast.literal_eval(environment)
+    folder = (
+        Path(runtime, "diaphane")
+        if runtime
+        else Path(temporary or "/tmp", f"diaphane-{os.getuid()}")
+    )
+    assert (folder / f"{ipykernel.pid}.sock").is_socket()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    host.run("%diaphane listen off")

@@ -26,6 +26,11 @@ enum Command {
     Kernel(KernelArgs),
     #[command(flatten)]
     Question(Question),
+    /// Let a Python that runs already answer `diaphane ask -k PID` (CPython 3.14 and later).
+    Attach {
+        /// The process.
+        pid: i32,
+    },
     /// Install a kernelspec that names this Python.
     Install(install::InstallArgs),
     /// Remove an installed kernelspec.
@@ -48,7 +53,7 @@ mod _diaphane {
     use std::path::PathBuf;
 
     #[pymodule_export]
-    use super::guest::{StandIns, stand_in};
+    use super::guest::{Listening, StandIns, listen, listening, stand_in};
 
     use pyo3::prelude::*;
 
@@ -77,6 +82,7 @@ fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
     let done = match command {
         Command::Kernel(args) => run(py, &args, python)?,
         Command::Question(question) => py.detach(|| question.answer()).and_then(|text| say(&text)),
+        Command::Attach { pid } => attach(py, pid),
         Command::Install(args) => {
             install::install(&args, Started::Module(python)).and_then(|text| say(&text))
         }
@@ -85,6 +91,17 @@ fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
         }
     };
     Ok(cli::finish(done))
+}
+
+/// Lets the guest be loaded there. Python alone can ask for that.
+fn attach(py: Python<'_>, pid: i32) -> anyhow::Result<()> {
+    let attached = py
+        .import("diaphane.attach")
+        .and_then(|module| module.call_method1("attach", (pid,)));
+    attached.map_err(|error| anyhow::Error::msg(error.value(py).to_string()))?;
+    say(&format!(
+        "process {pid} answers: diaphane ask -k {pid} stack"
+    ))
 }
 
 /// Runs the kernel in this process until somebody ends it; then the process is gone.

@@ -3,10 +3,13 @@
 All that is changed of the host is put back by `%unload_ext diaphane`.
 """
 
+import functools
+import os
 import sys
 import threading
 
 from IPython.core.completer import SimpleCompletion, context_matcher
+from IPython.core.magic import no_var_expand
 
 from . import _diaphane, completions, magic_lines, magics
 
@@ -36,9 +39,12 @@ class Guest:
         self._shell = shell
         self._undo = []
         self._scopes = threading.local()
+        self._socket = None
         _diaphane.set_namespace(shell.user_ns)
         self._stand_in()
         self._undo.append(magics.register_native(shell))
+        self._undo.append(self._stop_listening)
+        shell.register_magic_function(self._overview(), "line", "diaphane")
         self._listen("pre_run_cell", self._begin)
         self._listen("post_run_cell", self._end)
         self._show_everywhere()
@@ -62,6 +68,33 @@ class Guest:
             self._undo.append(_diaphane.stand_in().undo)
         except OSError as error:
             print(f"diaphane: who starts threads will not be known: {error}")
+
+    def _overview(self):
+        """`%diaphane`, which a guest can also tell to listen to questions from outside."""
+        overview = self._shell.magics_manager.magics["line"]["diaphane"]
+
+        @no_var_expand
+        @functools.wraps(overview)
+        def run(line, local_ns=None):
+            if line.strip() == "listen":
+                return self._start_listening()
+            if line.strip() == "listen off":
+                return self._stop_listening()
+            return overview(line, local_ns)
+
+        run.needs_local_scope = True
+        return run
+
+    def _start_listening(self):
+        self._socket = self._socket or _diaphane.listen()
+        print(
+            f"Questions of this user are answered: diaphane ask -k {os.getpid()} stack (%diaphane listen off ends it)."
+        )
+
+    def _stop_listening(self):
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _listen(self, event, function):
         self._shell.events.register(event, function)

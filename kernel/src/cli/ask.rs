@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::running_kernels;
+use super::running_kernels::{self, Asked};
 
 /// Longer than any magic takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -16,7 +16,8 @@ pub struct AskArgs {
     /// The connection file of the kernel; without it, the kernel that was started last.
     #[arg(short = 'f', long, value_name = "FILE")]
     connection_file: Option<PathBuf>,
-    /// The kernel by its notebook, its process or the beginning of its identity, as `diaphane list` shows them.
+    /// The kernel by its notebook, its process or the beginning of its identity, as `diaphane list` shows them; or the
+    /// process of a guest that listens.
     #[arg(
         short = 'k',
         long,
@@ -33,13 +34,13 @@ pub struct AskArgs {
 
 /// Asks, and gives back the answer as text; before it `remark` is told which kernel was asked, where that is not clear.
 pub fn ask(args: &AskArgs, remark: impl Fn(&str)) -> Result<String> {
-    let file = match (&args.connection_file, &args.kernel) {
-        (Some(file), _) => file.clone(),
-        (None, Some(name)) => running_kernels::named(name)?.connection_file,
-        (None, None) => started_last(remark)?,
+    let asked = match (&args.connection_file, &args.kernel) {
+        (Some(file), _) => Asked::Kernel(file.clone()),
+        (None, Some(name)) => running_kernels::named(name)?,
+        (None, None) => Asked::Kernel(started_last(remark)?),
     };
     let name = args.magic.trim_start_matches('%');
-    let content = running_kernels::question(&file, name, &args.line.join(" "), TIMEOUT)?;
+    let content = asked.question(name, &args.line.join(" "), TIMEOUT)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if content["status"] == "ok" {
         Ok(text(&content["data"]["text/plain"]))

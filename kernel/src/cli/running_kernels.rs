@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::guest_socket;
 use crate::io::client;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use diaphane_sight::proc::programs::{RunningProgram, running};
 use diaphane_wire::{Connection, Outgoing};
 use serde_json::{Value, json};
@@ -108,19 +109,42 @@ impl RunningKernel {
     }
 }
 
-/// The one kernel of a name.
-pub fn named(name: &str) -> Result<RunningKernel> {
+/// Who is asked.
+pub enum Asked {
+    /// A kernel, by its connection file.
+    Kernel(PathBuf),
+    /// The guest in this process.
+    Guest(i32),
+}
+
+impl Asked {
+    /// What it answers to a magic's question.
+    pub fn question(&self, name: &str, line: &str, timeout: Duration) -> Result<Value> {
+        match self {
+            Self::Kernel(file) => question(file, name, line, timeout),
+            Self::Guest(pid) => Ok(guest_socket::ask(*pid, name, line, timeout)?),
+        }
+    }
+}
+
+/// The one kernel or guest of a name.
+pub fn named(name: &str) -> Result<Asked> {
     let all = kernels();
     let count = all.len();
     let mut found: Vec<RunningKernel> = all
         .into_iter()
         .filter(|kernel| kernel.is_called(name))
         .collect();
+    let guest = || {
+        name.parse()
+            .ok()
+            .filter(|pid| guest_socket::listening().contains(pid))
+    };
     match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => bail!(
-            "none of the {count} kernels that run is called {name:?}; `diaphane list` shows them"
-        ),
+        1 => Ok(Asked::Kernel(found.remove(0).connection_file)),
+        0 => guest().map(Asked::Guest).with_context(|| {
+            format!("none of the {count} kernels that run is called {name:?}, and no guest listens there; `diaphane list` shows them")
+        }),
         many => bail!(
             "{many} kernels are called {name:?}; name one by its process: `diaphane list` shows them"
         ),
@@ -130,7 +154,8 @@ pub fn named(name: &str) -> Result<RunningKernel> {
 /// The list for people.
 pub fn list() -> String {
     let all = kernels();
-    if all.is_empty() {
+    let guests = guest_socket::listening();
+    if all.is_empty() && guests.is_empty() {
         return "no kernel of diaphane runs here, or none that this user may see".to_owned();
     }
     let mut lines = Vec::new();
@@ -153,6 +178,8 @@ pub fn list() -> String {
             lines.push(format!("    kernel {}", printable(&kernel.id())));
         }
     }
+    let guest = |pid| format!("guest  process {pid}, which listens");
+    lines.extend(guests.into_iter().map(guest));
     lines.push("Ask one by name: diaphane ask -k NAME stack".to_owned());
     lines.join("\n")
 }

@@ -27,12 +27,13 @@ const IDLE: Duration = Duration::from_millis(1);
 /// A report by MIME type, or why there is none.
 pub(super) type Answer = Result<Bundle, Refusal>;
 
+/// Takes an answer to the one who has asked.
+type Reply = Box<dyn FnOnce(Outgoing) + Send>;
+
 /// A question, and who answers it.
 struct Ask {
-    kernel: Arc<Kernel>,
-    channel: Channel,
-    parent: Parent,
     magic: MagicRequest,
+    reply: Mutex<Option<Reply>>,
     claimed: Mutex<bool>,
     was_claimed: Condvar,
 }
@@ -47,15 +48,35 @@ pub fn ask(
     parent: &Parent,
     magic: MagicRequest,
 ) -> std::io::Result<()> {
+    let (kernel, parent) = (Arc::clone(kernel), Arc::clone(parent));
+    let is_ready = super::threads::is_ready();
+    answer_soon(magic, is_ready, move |message| {
+        let idle = Item::status(&parent, publish::IDLE);
+        let reply = Item::Reply {
+            channel,
+            parent,
+            message,
+        };
+        kernel.outbox.push([reply, idle]);
+    })
+}
+
+/// Answers a question from another thread, which gives the answer to `reply`. Python is asked where it is there already.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn answer_soon(
+    magic: MagicRequest,
+    is_python_there: bool,
+    reply: impl FnOnce(Outgoing) + Send + 'static,
+) -> std::io::Result<()> {
     let ask = Arc::new(Ask {
-        kernel: Arc::clone(kernel),
-        channel,
-        parent: Arc::clone(parent),
         magic,
+        reply: Mutex::new(Some(Box::new(reply))),
         claimed: Mutex::new(false),
         was_claimed: Condvar::new(),
     });
-    let with_python = super::threads::is_ready() && with_python()?.send(Arc::clone(&ask)).is_ok();
+    let with_python = is_python_there && with_python()?.send(Arc::clone(&ask)).is_ok();
     std::thread::Builder::new()
         .name("diaphane-ask".into())
         .spawn(move || {
@@ -80,7 +101,8 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
             let mut asks = asks.into_iter();
             while let Some(ask) = py.detach(|| asks.next()) {
                 if ask.claim() {
-                    ask.send(&answer(Some(py), &ask.magic));
+                    let answer = answer(Some(py), &ask.magic);
+                    py.detach(|| ask.send(&answer));
                 }
             }
         });
@@ -126,13 +148,10 @@ impl Ask {
     }
 
     fn send(&self, answer: &Answer) {
-        let reply = Item::Reply {
-            channel: self.channel,
-            parent: Arc::clone(&self.parent),
-            message: message(answer),
-        };
-        let idle = Item::status(&self.parent, publish::IDLE);
-        self.kernel.outbox.push([reply, idle]);
+        let reply = self.reply.lock().take();
+        if let Some(reply) = reply {
+            reply(message(answer));
+        }
     }
 }
 

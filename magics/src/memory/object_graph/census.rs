@@ -111,7 +111,7 @@ fn has_python_size(class: *mut PyTypeObject) -> bool {
         (0..ffi::PyTuple_GET_SIZE(bases)).any(|place| {
             let base = ffi::PyTuple_GET_ITEM(bases, place).cast::<PyTypeObject>();
             let dict = (*base).tp_dict;
-            if dict.is_null() || (*base).tp_flags & ffi::Py_TPFLAGS_HEAPTYPE == 0 {
+            if dict.is_null() || ffi::PyType_GetFlags(base) & ffi::Py_TPFLAGS_HEAPTYPE == 0 {
                 return false;
             }
             let found = ffi::PyDict_GetItemString(dict, c"__sizeof__".as_ptr());

@@ -153,7 +153,7 @@ impl Kinds {
 #[allow(unsafe_code, reason = "the structure of a type is read")]
 fn keeping(class: *mut PyTypeObject) -> Option<ObjectKind> {
     // SAFETY: as in `judge`; a type that Python code made is allocated, and the flag says so.
-    let is_pythons = unsafe { (*class).tp_flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 };
+    let is_pythons = unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 };
     // SAFETY: the name of a type ends with a zero.
     let name = unsafe { CStr::from_ptr((*class).tp_name) };
     let named =

@@ -1,0 +1,31 @@
+"""Inside a Python that was attached to: questions from outside are answered from here on.
+
+It needs no IPython, since nobody types magics here.
+"""
+
+import sys
+
+from . import _diaphane
+
+_kept = []
+
+
+def begin():
+    """Begins to listen, and to note who starts threads; once."""
+    if _kept:
+        return
+    _diaphane.set_namespace(sys.modules["__main__"].__dict__)
+    _kept.append(_diaphane.listen())
+    try:
+        _kept.append(_diaphane.stand_in())
+    except OSError as error:
+        # All else can be asked.
+        print(f"diaphane: who starts threads will not be known: {error}", file=sys.stderr)
+
+
+def end():
+    """Puts all back."""
+    for one in _kept:
+        getattr(one, "close", None) and one.close()
+        getattr(one, "undo", None) and one.undo()
+    _kept.clear()

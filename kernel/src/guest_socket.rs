@@ -1,0 +1,167 @@
+//! The socket of a guest, who has no channels of a kernel: by it `diaphane ask` of the same user gets answers, and nobody else.
+//!
+//! A question is a line of JSON with `name` and `line`; the answer is the content of a `magic_reply`.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diaphane_sight::threads::OwnThread;
+use diaphane_wire::request::MagicRequest;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{getpid, getuid};
+use serde_json::{Value, json};
+
+use crate::host::magic_requests::answer_soon;
+use crate::signals;
+
+/// No question is longer.
+const LONGEST: u64 = 64 << 10;
+/// Who asks has sent the question by then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A socket that is listened to until this is dropped.
+pub struct GuestSocket {
+    path: PathBuf,
+    ended: Arc<AtomicBool>,
+}
+
+/// The folder of the sockets of this user's guests.
+fn folder() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()) {
+        Some(runtime) => PathBuf::from(runtime).join("diaphane"),
+        None => std::env::temp_dir().join(format!("diaphane-{}", getuid().as_raw())),
+    }
+}
+
+/// Makes the folder, which nobody else may use.
+fn make_folder() -> io::Result<PathBuf> {
+    let folder = folder();
+    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(&folder)?;
+    if !found.is_dir() || found.uid() != getuid().as_raw() || found.mode() & 0o077 != 0 {
+        let sentence = format!(
+            "{} is no folder of this user's alone: remove it, or set XDG_RUNTIME_DIR",
+            folder.display()
+        );
+        return Err(io::Error::new(ErrorKind::PermissionDenied, sentence));
+    }
+    Ok(folder)
+}
+
+impl GuestSocket {
+    /// Begins to listen, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the socket cannot be made, or no thread be started.
+    pub fn listen() -> io::Result<Self> {
+        let path = make_folder()?.join(format!("{}.sock", getpid().as_raw_nonzero()));
+        // Of a process that had this number before.
+        let _gone = fs::remove_file(&path);
+        let listener = UnixListener::bind(&path)?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let socket = Self {
+            path,
+            ended: Arc::clone(&ended),
+        };
+        signals::with_all_blocked(|| {
+            let serve = move || {
+                let _own = OwnThread::begin();
+                serve(&listener, &ended);
+            };
+            std::thread::Builder::new()
+                .name("diaphane-listen".into())
+                .spawn(serve)
+        })?;
+        Ok(socket)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for GuestSocket {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        // The thread looks when somebody comes.
+        let _woken = UnixStream::connect(&self.path);
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+fn serve(listener: &UnixListener, ended: &AtomicBool) {
+    for stream in listener.incoming() {
+        if ended.load(Ordering::Acquire) {
+            return;
+        }
+        if let Ok(stream) = stream {
+            // Who goes away in the middle gets no answer.
+            let _unanswered = take(stream);
+        }
+    }
+}
+
+/// Takes one question, and has it answered.
+fn take(mut stream: UnixStream) -> io::Result<()> {
+    // The folder lets nobody else in; this holds where its rights were changed.
+    if socket_peercred(&stream)?.uid != getuid() {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
+    match serde_json::from_str::<MagicRequest>(&line) {
+        Ok(magic) => answer_soon(magic, true, move |message| {
+            let _unread = stream.write_all(&message.content);
+        }),
+        Err(error) => {
+            let evalue = format!("this is no question: {error}");
+            let refused = json!({"status": "error", "ename": "ValueError", "evalue": evalue});
+            stream.write_all(refused.to_string().as_bytes())
+        }
+    }
+}
+
+/// The processes in which a guest listens.
+#[must_use]
+pub fn listening() -> Vec<i32> {
+    let entries = fs::read_dir(folder()).into_iter().flatten().flatten();
+    let number = |entry: fs::DirEntry| -> Option<i32> {
+        entry
+            .file_name()
+            .to_str()?
+            .strip_suffix(".sock")?
+            .parse()
+            .ok()
+    };
+    let is_there = |pid: &i32| UnixStream::connect(place(*pid)).is_ok();
+    entries.filter_map(number).filter(is_there).collect()
+}
+
+fn place(pid: i32) -> PathBuf {
+    folder().join(format!("{pid}.sock"))
+}
+
+/// What the guest in a process answers.
+///
+/// # Errors
+/// When nobody listens there, or nothing comes within that time.
+pub fn ask(pid: i32, name: &str, line: &str, timeout: Duration) -> io::Result<Value> {
+    let mut stream = UnixStream::connect(place(pid))?;
+    stream.set_read_timeout(Some(timeout))?;
+    writeln!(stream, "{}", json!({"name": name, "line": line}))?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(serde_json::from_slice(&answer)?)
+}
