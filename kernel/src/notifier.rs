@@ -21,8 +21,7 @@ impl Notifier {
 
     /// Rings. Several rings before the next `clear` are one.
     pub fn notify(&self) {
-        // The write fails only where the counter is full, and then it is readable already.
-        let _full = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        ring(self.0.as_fd());
     }
 
     /// Takes the notifications.
@@ -30,6 +29,12 @@ impl Notifier {
         // The read fails only where nobody rang.
         let _silent = rustix::io::read(&self.0, &mut [0_u8; 8]);
     }
+}
+
+/// Rings a notifier by its descriptor, as a signal handler may.
+pub(crate) fn ring(notifier: BorrowedFd<'_>) {
+    // The write fails only where the counter is full, and then it is readable already.
+    let _full = rustix::io::write(notifier, &1_u64.to_ne_bytes());
 }
 
 impl AsRawFd for Notifier {

@@ -1,7 +1,10 @@
 """Storms of interrupts over many kinds of cells: each cell is answered, and nothing of a recording stays."""
 
 import contextlib
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 import zmq
@@ -68,6 +71,43 @@ def test_storms(launch, dice: Dice, rate: int):
         assert done.trace[0] == "busy", (name, done.trace)
         assert done.trace.count("busy") == done.trace.count("idle") == 1, (name, done.trace)
         client.record.clear()
+    well(kernel, client)
+
+
+WAITS = {
+    "sleep": "time.sleep(600)",
+    "lock": "lock.acquire()",
+    "read": "os.read(r, 1)",
+    "await": "await asyncio.sleep(600)",
+}
+BEFORE = """
+import asyncio, os, threading, time
+lock = threading.Lock(); lock.acquire()
+r, w = os.pipe()
+def work(until):
+    while time.perf_counter() < until: time.sleep(1e-5)
+"""
+
+
+def test_interrupts_about_when_a_call_begins_that_waits(launch, dice: Dice):
+    """One right before it is noted and not seen; each ends its cell, also where others use all CPUs."""
+    kernel = launch()
+    client = kernel.connect()
+    client.run(BEFORE)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(busy.kill)
+        for _ in range(times(300)):
+            # Most come while it goes in and out of short sleeps, or as the long one begins.
+            name, pause = dice.choice(list(WAITS)), dice.random() / 500
+            code = f"print('ready', flush=True)\nwork(time.perf_counter() + {pause})\n{WAITS[name]}"
+            cell = client.start(code)
+            client.until(lambda cell=cell: "ready" in cell.text(), "ready", cell)
+            time.sleep(dice.random() / 500)
+            kernel.interrupt()
+            assert client.finish(cell).content["ename"] == "KeyboardInterrupt", name
+            client.record.clear()
     well(kernel, client)
 
 

@@ -99,7 +99,7 @@ class Kernel:
     def wait_until_it_waits(self) -> None:
         """Until the main thread has been in one system call for some looks.
 
-        CPython looks for an interrupt before such a call and after it, and so loses one that comes right in between.
+        CPython looks for an interrupt before such a call and after it; one that comes right in between is a test's own.
         """
         task, looks = Path(f"/proc/{self.pid}/task/{self.pid}"), []
 

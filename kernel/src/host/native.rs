@@ -74,6 +74,7 @@ impl Native {
         let interrupted = Arc::clone(&self.interrupted);
         let lane = Arc::clone(self.kernel.lanes.main());
         let keep = move |_: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| {
+            sigint::hear();
             interrupted.fetch_or(lane.has_cell(), Ordering::Relaxed);
         };
         let handler = PyCFunction::new_closure(py, None, None, keep)?;
@@ -230,6 +231,7 @@ impl Native {
         decide: Py<PyAny>,
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
+            sigint::hear();
             let decided = decide.bind(arguments.py()).call1(arguments)?;
             if decided.is_none() {
                 signals::interrupt_again();
@@ -255,6 +257,9 @@ impl Native {
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
             let py = arguments.py();
+            if arguments.get_item(0)?.extract::<i32>()? == libc::SIGINT {
+                sigint::hear();
+            }
             let Err(error) = handler.bind(py).call1(arguments) else {
                 return Ok(());
             };

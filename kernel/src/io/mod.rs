@@ -6,6 +6,7 @@
 pub mod client;
 mod large_messages;
 mod last_words;
+mod nudges;
 mod requests;
 mod sending;
 mod socket_files;
@@ -29,7 +30,9 @@ use crate::host;
 use crate::kernel::Kernel;
 use crate::lane::{Job, Lane};
 use crate::outbox::{Item, Parent, StandardStream};
+use crate::sigint;
 use large_messages::LargeMessages;
+use nudges::Nudges;
 pub use sockets::Sockets;
 
 /// How long the main thread has to end after a shutdown request.
@@ -48,6 +51,7 @@ pub struct Io {
     unsent: VecDeque<Frames>,
     stuck: Option<Instant>,
     large: LargeMessages,
+    nudges: Nudges,
     parent_process: Option<OwnedFd>,
     /// When the process ends, whatever the main thread does.
     deadline: Option<Instant>,
@@ -69,6 +73,7 @@ pub fn spawn(kernel: Arc<Kernel>, sockets: Sockets) -> std::io::Result<JoinHandl
         unsent: VecDeque::new(),
         stuck: None,
         large: LargeMessages::default(),
+        nudges: Nudges::new(),
         parent_process: parent_process(),
         deadline: None,
         looked: None,
@@ -93,6 +98,7 @@ impl Io {
     /// Without its sockets the kernel would hang: then it is better gone, and Jupyter starts another one.
     fn run_or_die(self) {
         self.kernel.crash.tell_here();
+        sigint::watch(self.kernel.outbox.notifier());
         diaphane_magics::let_run(rustix::thread::gettid().as_raw_nonzero().get());
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             exit::now(1);
@@ -105,7 +111,7 @@ impl Io {
             if is_dying() {
                 self.last_words();
             }
-            let pause = [self.send_mail(), self.watch_memory()]
+            let pause = [self.send_mail(), self.watch_memory(), self.nudges.step()]
                 .into_iter()
                 .flatten()
                 .min();

@@ -14,6 +14,8 @@ use serde::Serialize;
 pub struct TaskState {
     /// Whether it has ended, and is only still listed.
     pub ended: bool,
+    /// Whether it waits in a system call that a signal can end.
+    pub sleeps: bool,
     /// The signals that it blocks, the first in the lowest bit.
     pub blocked: u64,
 }
@@ -97,8 +99,10 @@ impl TaskState {
     }
 
     fn parse(text: &str) -> Option<Self> {
+        let state = value(text, "State:")?;
         Some(Self {
-            ended: value(text, "State:")?.starts_with(['Z', 'X']),
+            ended: state.starts_with(['Z', 'X']),
+            sleeps: state.starts_with('S'),
             blocked: blocked_signals(text)?,
         })
     }
@@ -164,6 +168,10 @@ mod tests {
             status.map(|status| (status.ended, status.blocked >> 32)),
             Some((true, 0xffff_fffe))
         );
+        let state = |word| TaskState::parse(&format!("Name:\tx\nState:\t{word}\nSigBlk:\t0\n"));
+        let words = ["S (sleeping)", "R (running)", "D (disk sleep)"];
+        let sleeps = words.map(|word| state(word).map(|status| status.sleeps));
+        assert_eq!(sleeps, [Some(true), Some(false), Some(false)]);
         let position = Position::parse("202 0x7f 0x80 0x0 0x0 0x0 0x0 0x7ffc10 0x7f00\n").unwrap();
         assert_eq!((position.stack, position.code), (0x7f_fc10, 0x7f00));
         assert_eq!(Position::parse("running\n"), None);

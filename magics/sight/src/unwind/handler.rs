@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// What runs when the signal comes.
 pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// The signal with this handler, which is installed where that was not done yet or somebody replaced it; `None` where
-/// every real-time signal has an owner. `known` remembers the signal, and begins as 0.
+/// The signal with this handler, which is another one where somebody has replaced it; `None` where every real-time signal
+/// has an owner. `known` remembers the signal, and begins as 0. `calls` is `SA_RESTART` where Linux begins a system call
+/// again that the signal has ended, and else 0.
 ///
 /// The handler must be safe in a signal handler.
 #[allow(unsafe_code, reason = "sigaction has no safe interface")]
-pub fn claim(known: &AtomicI32, handler: Handler) -> Option<c_int> {
+pub fn claim(known: &AtomicI32, handler: Handler, calls: c_int) -> Option<c_int> {
     let current = |signal| {
         // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -23,25 +24,25 @@ pub fn claim(known: &AtomicI32, handler: Handler) -> Option<c_int> {
     };
     let ours = handler as *const () as usize;
     let before = known.load(Ordering::Relaxed);
-    if before != 0 && current(before) == Some(ours) {
-        return Some(before);
-    }
+    let kept = (before != 0 && current(before) == Some(ours)).then_some(before);
     // From the last one, since other programs count from the first.
     let mut signals = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
-    let free = signals.find(|&signal| current(signal) == Some(libc::SIG_DFL))?;
+    let free = || signals.find(|&signal| current(signal) == Some(libc::SIG_DFL));
+    let signal = kept.or_else(free)?;
     // SAFETY: all zeroes is a valid `sigaction`.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | calls;
     // SAFETY: the set is writable.
     unsafe { libc::sigfillset(&raw mut action.sa_mask) };
     // Who records system calls gets them by this signal, and its handler does not mind where.
     // SAFETY: as above.
     unsafe { libc::sigdelset(&raw mut action.sa_mask, libc::SIGSYS) };
     // SAFETY: `handler` has the signature that SA_SIGINFO asks for.
-    let installed = unsafe { libc::sigaction(free, &raw const action, std::ptr::null_mut()) } == 0;
-    known.store(if installed { free } else { 0 }, Ordering::Relaxed);
-    installed.then_some(free)
+    let installed =
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } == 0;
+    known.store(if installed { signal } else { 0 }, Ordering::Relaxed);
+    installed.then_some(signal)
 }
 
 /// What the kernel passes on to a handler, up to the sender's value.

@@ -74,7 +74,7 @@ pub(super) fn snapshots(
     callback: Option<SignalSafeCallback<'_>>,
 ) -> Vec<Result<Snapshot, Missing>> {
     let _alone = ASKING.lock();
-    let Some(signal) = claim(&SIGNAL, handle) else {
+    let Some(signal) = claim(&SIGNAL, handle, libc::SA_RESTART) else {
         return threads.iter().map(|_| Err(Missing::Refused)).collect();
     };
     let ask = |group: &[&Thread]| {

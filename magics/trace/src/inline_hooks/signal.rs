@@ -45,7 +45,7 @@ pub(super) fn ask(tid: i32, signal: c_int, stop: u32, index: usize) -> Result<()
 
 /// The signal with our handler; `None` where every real-time signal has an owner.
 pub(super) fn handled() -> Option<c_int> {
-    claim(&SIGNAL, handle)
+    claim(&SIGNAL, handle, libc::SA_RESTART)
 }
 
 /// Lets the calling thread be stopped, where it blocks all signals: the last real-time signals are unblocked, of which one

@@ -128,7 +128,7 @@ type Note = fn(usize, &mut [usize]) -> usize;
 /// Makes room, and gives the signal.
 pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRefused> {
     RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
-    let signal = claim(&SIGNAL, handle).ok_or(SamplerRefused::NoSignal)?;
+    let signal = claim(&SIGNAL, handle, libc::SA_RESTART).ok_or(SamplerRefused::NoSignal)?;
     let period = 1_000_000_000 / u64::from(hz.max(1));
     PERIOD.store(period, Ordering::Relaxed);
     NOTE.store(note as usize, Ordering::Relaxed);
