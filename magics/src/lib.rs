@@ -31,7 +31,8 @@ pub use crate::magics::crash_report::{
 pub use crate::magics::stack::{StackArgs, stack_of_process};
 pub use crate::rust_cells::run::rust_cells_begun;
 pub use diaphane_report::view::Bundle;
-pub use diaphane_trace::inline_hooks::{let_be_stopped, let_run};
+pub use diaphane_sight::unwind::leave_signals;
+pub use diaphane_trace::inline_hooks::let_run;
 pub use diaphane_trace::syscalls::install_handler;
 
 /// Adds `run_magic`, `magic_list`, `set_namespace`, `rust_complete`, `rust_inspect` and the classes `Report` and `CellScope`

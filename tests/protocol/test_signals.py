@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from support.client import Client
+from support.patience import wait_until
 from support.process import Kernel
 
 pytestmark = pytest.mark.diaphane
@@ -140,3 +141,29 @@ def test_an_exit_beside_the_cells_of_a_subshell(client: Client):
     )
     assert client.run("1 + 1", header=header).result == "2"
     client.request("delete_subshell_request", {"subshell_id": subshell}, "control")
+
+
+@pytest.mark.parametrize("magic", ["%%threads", "%%native_calls --deep", "%%native_prof"])
+def test_no_thread_of_the_kernels_takes_a_signal(client: Client, kernel: Kernel, magic: str):
+    """Linux gives one to any thread that does not block it; CPython would not end what the main one waits in."""
+    cell = client.start(f"{magic}\nprint('ready', flush=True)\nwhile True: pass")
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    wanted = {signal.SIGINT, signal.SIGALRM, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1}
+
+    def blocks(tid: int) -> bool:
+        status = kernel.proc(f"task/{tid}/status").splitlines()
+        [mask] = [int(line.split()[1], 16) for line in status if line.startswith("SigBlk")]
+        return all(mask >> number - 1 & 1 for number in wanted)
+
+    def open_threads() -> list[str]:
+        ours = {
+            tid: name
+            for tid, name in kernel.threads.items()
+            if name.startswith(("diaphane-", "ZMQbg"))
+        }
+        return [name for tid, name in ours.items() if not blocks(tid)]
+
+    # A new thread has its name a little before.
+    wait_until(lambda: open_threads() == [], "all threads but the main one block signals")
+    client.request("interrupt_request", {}, "control")
+    assert client.finish(cell).content["ename"] == "KeyboardInterrupt"

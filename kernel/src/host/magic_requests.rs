@@ -96,7 +96,7 @@ fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
     let serve = move || {
         let _own = OwnThread::begin();
         // As each thread that runs Python.
-        diaphane_magics::let_be_stopped();
+        diaphane_magics::leave_signals();
         thread_state::attach(|py| {
             let mut asks = asks.into_iter();
             while let Some(ask) = py.detach(|| asks.next()) {

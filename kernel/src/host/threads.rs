@@ -87,8 +87,8 @@ where
     F: for<'py> FnOnce(&Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
 {
     let life = move || {
-        // It runs the user's code, which recordings stop for a moment.
-        diaphane_magics::let_be_stopped();
+        // Where it runs the user's code, recordings stop it for a moment.
+        diaphane_magics::leave_signals();
         READY.wait();
         thread_state::attach(|py| {
             let ended = py.import("diaphane.main").and_then(|main| run(&main));

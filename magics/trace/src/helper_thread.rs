@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use diaphane_sight::threads::OwnThread;
+use diaphane_sight::unwind::leave_signals;
 
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl<T: Send + 'static> Helper<T> {
             ended,
             thread: builder
                 .spawn(move || {
+                    leave_signals();
                     let _own = OwnThread::begin();
                     work(&shift)
                 })

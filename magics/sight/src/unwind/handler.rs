@@ -5,6 +5,16 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+/// Among so many of the last signals are ours, unless other programs use them.
+const LAST: usize = 8;
+const FAULTS: [c_int; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+];
+
 /// What runs when the signal comes.
 pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
@@ -43,6 +53,23 @@ pub fn claim(known: &AtomicI32, handler: Handler, calls: c_int) -> Option<c_int>
         unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } == 0;
     known.store(if installed { signal } else { 0 }, Ordering::Relaxed);
     installed.then_some(signal)
+}
+
+/// Leaves signals to the threads of the user's: the calling one takes none but those of faults, of which nobody could
+/// tell else, and the last real-time ones, by which recordings stop it.
+#[allow(unsafe_code, reason = "the mask has no safe interface here")]
+pub fn leave_signals() {
+    // SAFETY: all zeroes is a valid set.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is writable.
+    unsafe { libc::sigfillset(&raw mut set) };
+    let claimed = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().take(LAST);
+    for signal in claimed.chain(FAULTS) {
+        // SAFETY: as above.
+        unsafe { libc::sigdelset(&raw mut set, signal) };
+    }
+    // SAFETY: the set is valid.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// What the kernel passes on to a handler, up to the sender's value.

@@ -33,7 +33,6 @@ pub use crate::inline_hooks::unsignalled::let_run;
 pub use choice::{may_be_hooked, usual};
 pub use library::{Ready, Unfit};
 pub use prologue::Reason;
-pub use signal::let_be_stopped;
 
 use crate::inline_hooks::stop_the_world::{Trust, while_stopped};
 use crate::inline_hooks::text_patching::{Want, Written};

@@ -14,8 +14,6 @@ use crate::arch::signal_frames;
 
 /// How many threads can be stopped.
 pub(super) const MOST: usize = 2048;
-/// Among so many of the last signals is ours, unless other programs use them.
-const LAST: usize = 8;
 
 /// The phases of a slot, in the lowest bits; the rest is the number of the stop.
 pub(super) mod phase {
@@ -46,20 +44,6 @@ pub(super) fn ask(tid: i32, signal: c_int, stop: u32, index: usize) -> Result<()
 /// The signal with our handler; `None` where every real-time signal has an owner.
 pub(super) fn handled() -> Option<c_int> {
     claim(&SIGNAL, handle, libc::SA_RESTART)
-}
-
-/// Lets the calling thread be stopped, where it blocks all signals: the last real-time signals are unblocked, of which one
-/// is ours.
-#[allow(unsafe_code, reason = "the mask has no safe interface here")]
-pub fn let_be_stopped() {
-    // SAFETY: all zeroes is a valid set.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().take(LAST) {
-        // SAFETY: the set is writable.
-        unsafe { libc::sigaddset(&raw mut set, signal) };
-    }
-    // SAFETY: the set is valid.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Runs something while this thread gets no signal, since their handlers may run what is being changed.
