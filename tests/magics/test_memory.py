@@ -116,3 +116,32 @@ def test_a_deep_list_is_no_danger(client: Client):
     client.run("deep = []\nfor _ in range(100_000): deep = [deep]")
     assert by_name(ask(client, "m = %memory"))["deep"]["objects"] >= 100_000
     client.run("while deep: deep = deep[0]")
+
+
+def test_what_others_hold_too_is_not_promised(launch):
+    client = launch().connect()
+    client.run(
+        "import numpy as np, pandas as pd\n"
+        "df = pd.DataFrame({'key': np.arange(500_000) % 7, 'x': np.ones(500_000)})\n"
+        "merged = df.merge(pd.DataFrame({'key': range(7), 'y': 1.0}), on='key')\n"
+        "alone = np.ones(1_000_000)\nfirst = np.ones(2_000_000)\nsecond = [first]\n"
+        "text = 'a' * 5_000_000\nsame_text = {'key': text}"
+    )
+    found = by_name(ask(client, "m = %memory --all"))
+    shared = client.value("np.shares_memory(df['x'].to_numpy(), merged['x'].to_numpy())") == "True"
+    one, other = sorted(("df", "merged"), key=lambda name: -found[name]["rss"])
+    assert found[one]["also"] == ([other] if shared else [])
+    assert found[one]["give_back"] == (f"del {one}, {other}" if shared else f"del {one}")
+    assert found["alone"]["also"] == []
+    assert found["alone"]["give_back"] == "del alone"
+    assert found["first"]["give_back"] == "del first, second"
+    assert found["text"]["give_back"] == "del text, same_text"
+
+
+def test_a_value_that_a_cell_has_shown_is_held_by_out_too(launch):
+    client = launch().connect()
+    client.run("import numpy as np\nbig = np.ones(2_000_000)")
+    client.run("big")
+    row = by_name(ask(client, "m = %memory"))["big"]
+    assert row["also"] == ["Out"]
+    assert row["give_back"] == "del big, and then %reset -f out"

@@ -8,6 +8,7 @@ mod by_region;
 mod claims;
 mod columns;
 mod rows;
+mod taken;
 
 use serde_json::json;
 

@@ -8,6 +8,7 @@
 pub(crate) mod census;
 mod code;
 mod kinds;
+pub(crate) mod meetings;
 mod names;
 pub(crate) mod roots;
 
@@ -177,11 +178,24 @@ impl Walk {
             .census
             .as_ref()
             .is_some_and(|census| census.counts(object, kind, matches!(step, Edge::Root(_))));
-        if kind == ObjectKind::Nothing && !is_counted || !self.seen.insert(object.addr()) {
+        if kind == ObjectKind::Nothing && !is_counted {
             return;
         }
-        if let Some(census) = self.census.as_mut().filter(|_| is_counted) {
-            census.count(object, kind, root);
+        if !self.seen.insert(object.addr()) {
+            if let Some(census) = &mut self.census {
+                census.meet(object.addr(), root);
+            }
+            return;
+        }
+        if let Some(census) = &mut self.census {
+            let node = (kind != ObjectKind::Nothing).then_some(self.nodes.len());
+            let parent = (!matches!(step, Edge::Root(_))).then_some(parent);
+            let bytes = is_counted.then(|| census.count(object, kind, root));
+            census.place(
+                object.addr(),
+                (root, node, parent),
+                bytes.unwrap_or_default(),
+            );
         }
         if kind == ObjectKind::Nothing {
             self.open_code_object(object, parent);

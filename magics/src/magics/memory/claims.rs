@@ -1,6 +1,6 @@
 //! Who claims what of the memory: variables, packages, allocators; and what nobody claims.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diaphane_sight::proc::spans::Span;
@@ -11,6 +11,7 @@ use super::by_region::{Pot, Pots};
 use super::rows::{
     CODE, FILES, FREE, HISTORY, KERNEL, LIBRARIES, MemoryRow, PACKAGE, STACKS, UNKNOWN, VARIABLE,
 };
+use super::taken::Taken;
 use crate::error::Error;
 use crate::magic::User;
 use crate::memory::object_graph::census::{self, Census};
@@ -65,6 +66,8 @@ pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
 struct Claims {
     /// For each root: bytes, and those in physical memory.
     buffers: Vec<(u64, u64)>,
+    /// How much of what counts for one root another one has too.
+    shared: BTreeMap<(usize, usize), u64>,
     /// Of these, what lies in mapped files or shared memory.
     in_files: u64,
 }
@@ -74,18 +77,21 @@ impl Claims {
     fn of(census: &Census<'_>, pots: &Pots, deadline: Instant) -> PyResult<(Self, bool)> {
         let mut claims = Self {
             buffers: vec![(0, 0); census.held.len()],
+            shared: BTreeMap::new(),
             in_files: 0,
         };
         let mut taken = Taken::default();
         // Memory is its owner's, as long as somebody has that.
         let mut views = Vec::new();
-        for (root, object) in &census.exporters {
+        let mut of_exporter = vec![0; census.exporters.len()];
+        for (number, (root, object)) in census.exporters.iter().enumerate() {
             if Instant::now() > deadline {
                 return Ok((claims, true));
             }
             for one in buffers::of(object, false) {
                 let Ok(buffer) = one.buffer else { continue };
                 let own = buffer.layout.bounds();
+                of_exporter[number] += own.len() as u64;
                 let both = (*root, buffer.whole()?.unwrap_or(own), own);
                 match buffer.is_owner() {
                     true => claims.take(&mut taken, both, pots),
@@ -96,12 +102,22 @@ impl Claims {
         for view in views {
             claims.take(&mut taken, view, pots);
         }
+        for (both, sum) in &census.shared {
+            let buffers: u64 = sum.exporters.iter().map(|one| of_exporter[*one]).sum();
+            *claims.shared.entry(*both).or_default() += sum.bytes as u64 + buffers;
+        }
         Ok((claims, false))
     }
 
     fn take(&mut self, taken: &mut Taken, (root, whole, own): (usize, Span, Span), pots: &Pots) {
-        for part in [taken.take(whole), taken.take(own)].concat() {
-            self.add(root, part, pots);
+        for span in [whole, own] {
+            let (free, others) = taken.take(span, root);
+            for part in free {
+                self.add(root, part, pots);
+            }
+            for (owner, bytes) in others {
+                *self.shared.entry((owner, root)).or_default() += bytes;
+            }
         }
     }
 
@@ -116,35 +132,6 @@ impl Claims {
         let claim = &mut self.buffers[root];
         claim.0 += span.len() as u64;
         claim.1 += present;
-    }
-}
-
-/// Spans that have an owner already.
-#[derive(Default)]
-struct Taken(BTreeMap<usize, usize>);
-
-impl Taken {
-    /// The parts of a span that nobody had; they are taken from now on.
-    fn take(&mut self, span: Span) -> Vec<Span> {
-        let before = self.0.range(..=span.start).next_back();
-        let mut start = before.map_or(span.start, |(_, &end)| span.start.max(end));
-        let mut free = Vec::new();
-        let inside = self
-            .0
-            .range(span.start..span.end)
-            .map(|(&start, &end)| (start, end));
-        for (from, end) in inside.collect::<Vec<_>>() {
-            if from > start {
-                free.push(Span::new(start, from));
-            }
-            start = start.max(end);
-        }
-        if start < span.end {
-            free.push(Span::new(start, span.end));
-        }
-        self.0
-            .extend(free.iter().map(|part| (part.start, part.end)));
-        free
     }
 }
 
@@ -164,11 +151,13 @@ impl Groups {
             if held.objects == 0 && size == 0 {
                 continue;
             }
+            let also = self.also(roots, claims, number, size + held.bytes as u64);
             let row = sums
                 .entry((kind, what.clone()))
                 .or_insert_with(|| MemoryRow {
                     type_name: (kind == VARIABLE).then(|| type_name(object)),
-                    give_back: Some(give_back(kind, &what)),
+                    give_back: Some(give_back(kind, &what, &also)),
+                    also,
                     what,
                     kind,
                     size: Some(0),
@@ -182,6 +171,19 @@ impl Groups {
             row.objects = row.objects.map(|sum| sum + held.objects);
         }
         sums.into_values().collect()
+    }
+
+    /// Who else holds a tenth of what a variable counts with, or more.
+    fn also(&self, roots: &[Root<'_>], claims: &Claims, number: usize, size: u64) -> Vec<String> {
+        let shared = claims.shared.range((number, 0)..(number + 1, 0));
+        // Of what is small, a few names and numbers that many hold would be most.
+        let others = shared.filter(|(_, bytes)| size >= SMALL && *bytes * 10 >= size);
+        let named = others.map(|((_, other), _)| self.named(*other, &roots[*other].0));
+        let named = named.map(|(kind, what)| match kind == HISTORY && is_history(&what) {
+            true => OUT.to_owned(),
+            false => what,
+        });
+        Vec::from_iter(BTreeSet::from_iter(named))
     }
 
     fn named(&self, number: usize, name: &str) -> (&'static str, String) {
@@ -217,6 +219,12 @@ fn is_history(name: &str) -> bool {
         || rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Of what is smaller nobody asks who else holds it.
+const SMALL: u64 = 4096;
+
+/// What IPython keeps of cells, under several names.
+const OUT: &str = "Out";
+
 /// Packages that are there for the notebook's sake.
 const OF_KERNEL: [&str; 14] = [
     "IPython",
@@ -235,9 +243,17 @@ const OF_KERNEL: [&str; 14] = [
     "debugpy",
 ];
 
-fn give_back(kind: &str, what: &str) -> String {
+fn give_back(kind: &str, what: &str, also: &[String]) -> String {
+    let is_name = |other: &&String| !other.contains([' ', '.']);
+    let names = also.iter().filter(|other| *other != OUT);
     match kind {
-        VARIABLE => format!("del {what}"),
+        VARIABLE if names.clone().all(|other| is_name(&other)) => {
+            let all = [format!("del {what}")].into_iter().chain(names.cloned());
+            let out = also.iter().any(|other| other == OUT);
+            let out = if out { ", and then %reset -f out" } else { "" };
+            all.collect::<Vec<_>>().join(", ") + out
+        }
+        VARIABLE => format!("not while {} hold it too", also.join(", ")),
         HISTORY if what.starts_with("sys.") => format!("del {what}"),
         HISTORY if is_history(what) => "%reset -f out".into(),
         HISTORY => "it goes when the thread ends".into(),
@@ -338,22 +354,5 @@ mod tests {
         for name in ["x", "_x", "_1a", "__mine", "Outer"] {
             assert!(!is_history(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_byte_is_taken_once() {
-        let mut taken = Taken::default();
-        let mut take = |start, end| {
-            let parts = taken.take(Span::new(start, end));
-            parts
-                .iter()
-                .map(|part| (part.start, part.end))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(take(10, 20), [(10, 20)]);
-        assert_eq!(take(10, 20), []);
-        assert_eq!(take(5, 12), [(5, 10)]);
-        assert_eq!(take(30, 40), [(30, 40)]);
-        assert_eq!(take(0, 50), [(0, 5), (20, 30), (40, 50)]);
     }
 }

@@ -17,6 +17,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("share", Show::Number, 1).titled("%").optional().means("the part of the whole, in percent", "rss"),
     Column::new("kind", Show::Text, 2).means("variable, history (Out, the last error), package data, kernel, Python code, free in allocators, libraries, files, stacks, or not told apart", "who holds it"),
     Column::new("give_back", Show::Text, 3).titled("give back").optional().means("what gives it back, or that nothing does", "what it is"),
+    Column::new("also", Show::Text, 3).titled("also held by").optional().means("who else holds a tenth of it or more, so that it is not given back as long as they do; Out is what IPython keeps of cells", "the traversal of objects, the buffers"),
     Column::new("type", Show::Text, 5).optional().means("the variable's type", "the object"),
     Column::new("objects", Show::Number, 6).optional().means("how many Python objects it holds that nobody nearer holds", "the traversal of objects"),
     Column::new("size", Show::Bytes, 4).optional().means("its size, whether it is in physical memory or not", "sys.getsizeof of what it holds, and its buffers; of free memory, malloc and the pools"),
@@ -31,6 +32,7 @@ pub(super) const CHANGES: &[Column] = &[
     Column::new("rss", Show::Bytes, 0).titled("in memory"),
     Column::new("kind", Show::Text, 2),
     Column::new("give_back", Show::Text, 3).titled("give back").optional(),
+    Column::new("also", Show::Text, 3).titled("also held by").optional(),
 ];
 
 #[rustfmt::skip]

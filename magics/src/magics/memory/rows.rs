@@ -34,6 +34,7 @@ pub(super) struct MemoryRow {
     pub buffers: Option<u64>,
     pub objects: Option<usize>,
     pub give_back: Option<String>,
+    pub also: Vec<String>,
     pub rss_before: Option<i64>,
     pub change: Option<i64>,
 }

@@ -1,13 +1,14 @@
 //! How much the roots hold: the sizes of Python's objects, each counted once, for the root from which it is fewest steps
 //! away. Memory that an object exports is told by the object, and not counted here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use pyo3::prelude::*;
 
 use super::kinds::ObjectKind;
+use super::meetings::{HeldTogether, Meetings};
 use super::{Pause, Root, Walk, bound, code};
 
 /// What a root holds.
@@ -23,6 +24,8 @@ pub(crate) struct Census<'py> {
     pub held: Vec<HeldMemory>,
     /// What exports memory, with the number of its root.
     pub exporters: Vec<(usize, Bound<'py, PyAny>)>,
+    /// What other roots hold too, by the root that it counts for and the other one.
+    pub shared: BTreeMap<(usize, usize), HeldTogether>,
     /// Whether the walk ended before everything was seen.
     pub is_cut: bool,
 }
@@ -39,6 +42,7 @@ pub(crate) fn of<'py>(
         held: vec![HeldMemory::default(); roots.len()],
         asks: HashMap::new(),
         size_of: py.import("sys")?.getattr("getsizeof")?.unbind(),
+        meetings: Meetings::of(roots),
     };
     let mut walk = Walk::of(py, namespace, Some(sizes))?;
     let is_cut = walk.run(roots, Some(deadline));
@@ -46,9 +50,14 @@ pub(crate) fn of<'py>(
         let node = &walk.nodes[index];
         (node.root, bound(py, node.object))
     };
+    let exporters = walk.found.iter().map(exporter).collect();
+    let (held, shared) = walk.census.map_or_else(Default::default, |sizes| {
+        (sizes.held, sizes.meetings.shared(&walk.found))
+    });
     Ok(Census {
-        exporters: walk.found.iter().map(exporter).collect(),
-        held: walk.census.map(|sizes| sizes.held).unwrap_or_default(),
+        exporters,
+        held,
+        shared,
         is_cut,
     })
 }
@@ -59,6 +68,7 @@ pub(super) struct Sizes {
     /// Whether the objects of a type are asked for their sizes.
     asks: HashMap<usize, bool>,
     size_of: Py<PyAny>,
+    meetings: Meetings,
 }
 
 #[allow(unsafe_code, reason = "objects are read through CPython's C interface")]
@@ -77,7 +87,8 @@ impl Sizes {
         }
     }
 
-    pub fn count(&mut self, object: *mut PyObject, kind: ObjectKind, root: usize) {
+    /// Its size, which its root has from now on.
+    pub fn count(&mut self, object: *mut PyObject, kind: ObjectKind, root: usize) -> usize {
         // SAFETY: the object is alive, and so is its type.
         let class = unsafe { ffi::Py_TYPE(object) };
         let asks = kind != ObjectKind::Memory
@@ -93,8 +104,25 @@ impl Sizes {
         // SAFETY: as above; the fields of the type are read.
         let least = unsafe { (*class).tp_basicsize }.unsigned_abs();
         let held = &mut self.held[root];
+        let bytes = asked.flatten().unwrap_or(least);
         held.objects += 1;
-        held.bytes += asked.flatten().unwrap_or(least);
+        held.bytes += bytes;
+        bytes
+    }
+
+    /// An object was seen for the first time: from a root, as a node of the walk if it is one, in another node.
+    pub fn place(
+        &mut self,
+        address: usize,
+        at: (usize, Option<usize>, Option<usize>),
+        bytes: usize,
+    ) {
+        self.meetings.place(address, at, bytes);
+    }
+
+    /// An object was seen once more.
+    pub fn meet(&mut self, address: usize, root: usize) {
+        self.meetings.meet(address, root);
     }
 }
 
