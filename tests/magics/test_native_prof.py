@@ -322,3 +322,21 @@ def test_the_report_is_bound_and_its_rows_are_its_items(client: Client):
     assert client.value("prof[0]['function'] == [row['function'] for row in prof][0]") == "True"
     shown = client.run("prof").one("execute_result")["data"]
     assert {"text/plain", "text/html", MIME} <= set(shown)
+
+
+def test_how_often_a_statement_ran_is_said_first(client: Client):
+    client.run("done = []")
+    text = client.run("%native_prof done.append(sum(range(10_000)))").one("execute_result")["data"][
+        "text/plain"
+    ]
+    runs = int(client.value("len(done)"))
+    assert f"the cell ran {runs:,} times" in " ".join(text.split("Where the time went")[0].split())
+
+
+def test_a_cell_that_fails_is_told_so_and_not_how_long_it_takes(client: Client):
+    done = client.execute("%%native_prof\n1 / 0")
+    assert done.content["ename"] == "ZeroDivisionError"
+    text = " ".join(done.one("execute_result")["data"]["text/plain"].split())
+    assert "The cell ended with an error" in text
+    assert "--repeat" not in text
+    assert "(estimated)" not in text

@@ -24,6 +24,17 @@ pub(crate) fn short(name: &str) -> &str {
     &stem[..tag.unwrap_or(stem.len())]
 }
 
+/// The name as people say it, with the package that it is a module of: several have a `lib`.
+pub(crate) fn with_package(name: &str, path: Option<&str>) -> String {
+    let said = short(name);
+    let is_module = said != stem(name);
+    let inside = path.and_then(|path| path.split_once("-packages/"));
+    match inside.and_then(|(_, inside)| inside.split_once('/')) {
+        Some((package, _)) if is_module => format!("{said} of {package}"),
+        _ => said.to_owned(),
+    }
+}
+
 /// The last part of a path.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -52,5 +63,16 @@ mod tests {
         assert_eq!(short("libssl.so.3"), "libssl");
         assert_eq!(short("libpython3.11.so.1.0"), "libpython3.11");
         assert_eq!(short("libgomp-e985bcbb.so.1.0.0"), "libgomp");
+    }
+
+    #[test]
+    fn a_module_is_said_with_its_package() {
+        let said = |path: &str| with_package(file_name(path), Some(path));
+        let home = "/v/lib/python3.11/site-packages";
+        let module = format!("{home}/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so");
+        assert_eq!(said(&module), "lib of pandas");
+        let copy = format!("{home}/scikit_learn.libs/libgomp-e985bcbb.so.1.0.0");
+        assert_eq!(said(&copy), "libgomp");
+        assert_eq!(said("/usr/lib/libc.so.6"), "libc");
     }
 }

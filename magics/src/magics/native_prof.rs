@@ -56,7 +56,7 @@ enum Which {
 ///
 /// Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a
 /// thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time. On one line, before a
-/// statement, it runs that until there are enough samples, as %timeit does.
+/// statement, it runs that and all that it does until there are enough samples, as %timeit does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NativeProfArgs {
     /// How many samples of each thread a second
@@ -83,7 +83,7 @@ pub(crate) struct NativeProfArgs {
     /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
-    /// Run the cell until there are 200 samples of it, for a minute at the most; its last value is shown once
+    /// Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once
     #[arg(long)]
     repeat: bool,
 }
@@ -179,7 +179,7 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
     let outcome = body.run_while(goes_on);
     let (elapsed, after) = (started.elapsed(), usage());
     let (ended, children) = user.py.detach(|| (running.end(), children.end()));
-    let runs = outcome?;
+    let (runs, failed) = outcome?;
     let Some((gather, totals)) = ended else {
         return Err(Error::Usage(
             "%%native_prof: this process is a child of the one that was sampled; the samples are there"
@@ -193,6 +193,7 @@ fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<R
         usage: after.since(before),
         children,
         runs,
+        failed,
     };
     report(settings, &profile, &spent, (user, &file))
 }

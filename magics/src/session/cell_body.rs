@@ -97,13 +97,14 @@ impl<'a, 'py> Body<'a, 'py> {
         }
     }
 
-    /// Runs it, and again as long as that is asked for, but not after an error. How often it ran. Its value is displayed
-    /// the first time only.
-    pub fn run_while(&self, goes_on: impl Fn() -> bool) -> PyResult<u64> {
+    /// Runs it, and again as long as that is asked for, but not after an error. How often it ran, and whether IPython has
+    /// shown an error of it. Its value is displayed the first time only.
+    pub fn run_while(&self, goes_on: impl Fn() -> bool) -> PyResult<(u64, bool)> {
         self.run()?;
         let mut runs = 1;
-        if self.has_failed()? || !goes_on() {
-            return Ok(runs);
+        let failed = self.has_failed()?;
+        if failed || !goes_on() {
+            return Ok((runs, failed));
         }
         let py = self.user.py;
         let builtins = py.import("builtins")?;
@@ -119,7 +120,7 @@ impl<'a, 'py> Body<'a, 'py> {
             runs += 1;
             py.check_signals()?;
         }
-        Ok(runs)
+        Ok((runs, false))
     }
 
     /// Whether IPython has shown an error of the cell.

@@ -119,11 +119,20 @@ pub struct Totals {
     pub late: u64,
     /// System calls that ended early, since their thread fell asleep between a look at it and its signal.
     pub ended: u64,
-    /// Threads that block the signal.
-    pub unreachable: Vec<i32>,
+    /// Threads that block the signal, and worked.
+    pub unreachable: Vec<Unreachable>,
     /// How long the cell's thread was in the signal's handler, in nanoseconds.
     pub handler_ns: u64,
     /// How long the sampling thread itself was on a CPU, in nanoseconds.
+    pub cpu_ns: u64,
+}
+
+/// A thread that cannot be looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unreachable {
+    /// Its number.
+    pub tid: i32,
+    /// How long it was on a CPU meanwhile, in nanoseconds.
     pub cpu_ns: u64,
 }
 

@@ -4,6 +4,8 @@ use super::demangle::demangle;
 
 /// Names of C++ that are longer lose the arguments of their templates.
 const LONG: usize = 60;
+/// Names of Cython that are longer lose the packages at their beginning.
+const LONG_OF_CYTHON: usize = 40;
 
 /// A symbol for people who did not write it; the symbol itself says more.
 #[must_use]
@@ -51,7 +53,13 @@ fn of_cython(symbol: &str) -> Option<String> {
     (!parts.is_empty()).then_some(())?;
     // The number of a method stands before its name.
     parts.push(rest.trim_start_matches(|letter: char| letter.is_ascii_digit()));
-    Some(parts.join("."))
+    // Of a long name the last parts tell one function from another; the library is told beside it.
+    let long = |parts: &[&str]| parts.join(".").len() > LONG_OF_CYTHON;
+    let first = (0..parts.len() - 1).find(|&first| !long(&parts[first..]));
+    Some(match first.unwrap_or(parts.len() - 2) {
+        0 => parts.join("."),
+        first => format!("…{}", parts[first..].join(".")),
+    })
 }
 
 /// A part that stands behind its length, and what comes after it.
@@ -118,7 +126,7 @@ mod tests {
             ),
             (
                 "__pyx_f_7sklearn_8ensemble_23_hist_gradient_boosting_9histogram__build.isra.0",
-                "sklearn.ensemble._hist_gradient_boosting.histogram._build",
+                "…histogram._build",
             ),
             (
                 "_ZL48__pyx_pw_7pyarrow_3lib_12BinaryScalar_1as_bufferP7_objectPKS0_lS0_.lto_priv.0",

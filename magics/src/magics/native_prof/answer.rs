@@ -10,9 +10,10 @@ use super::findings::ENOUGH;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::profile::Profile;
-use super::sampled::{Id, Path, SampledFunction};
+use super::sampled::{Id, NAMELESS, Path, SampledFunction};
 use super::slow_lines::SlowCause;
-use super::source::SourceLine;
+use super::source::{SourceLine, grouped};
+use super::summary::Spent;
 use crate::error::Error;
 use crate::libraries::names::{file_name, short};
 
@@ -90,8 +91,9 @@ fn outside(profile: &Profile) -> Vec<LineRow> {
             total_pct: profile.percent(samples),
             samples,
             source: match tids.len() {
-                _ if tids.contains(&profile.main) => "(between two lines)".to_owned(),
+                _ if tids.contains(&profile.main) => "(line not known)".to_owned(),
                 1 => format!("(thread {name})"),
+                many if name.is_empty() => format!("({many} threads without a name)"),
                 many => format!("({many} threads {name})"),
             },
             did: did_there(profile, is_it),
@@ -150,10 +152,9 @@ fn did_there(profile: &Profile, holds: impl Fn(&Path) -> bool) -> String {
 /// A function with the package or library that it belongs to.
 fn described(function: &SampledFunction) -> String {
     let home = match (&function.library, &function.file) {
-        (Some(library), _) if function.name.starts_with(short(library)) => {
-            return function.name.clone();
-        }
+        (Some(_), _) if function.name.ends_with(NAMELESS) => return function.name.clone(),
         (Some(library), _) => short(library).to_owned(),
+        (None, Some(file)) if file.starts_with("<frozen importlib") => return "imports".into(),
         (None, Some(file)) => package(file).to_owned(),
         (None, None) if function.kind == CodeKind::GilWait => return "waits for the GIL".into(),
         (None, None) => return function.name.trim_matches(['(', ')']).to_owned(),
@@ -173,20 +174,21 @@ fn package(file: &str) -> &str {
 /// What the report says first.
 pub(crate) fn answer(
     profile: &Profile,
+    spent: &Spent,
     lines: &[LineRow],
     found: &[Diagnosis],
 ) -> Result<Answer, Error> {
+    // Whatever the cell does besides was done so often, too.
+    let runs = (spent.runs > 1).then(|| {
+        let runs = grouped(spent.runs as usize);
+        format!("For enough samples the cell ran {runs} times.")
+    });
     if profile.samples < ENOUGH {
-        let samples = match profile.samples {
-            0 => "no sample".to_owned(),
-            1 => "1 sample".to_owned(),
-            many => format!("{many} samples"),
-        };
         return Ok(Answer {
-            sentences: vec![format!(
-                "Too short to tell: {samples} of the cell, and shares need {ENOUGH} at least. %%native_prof --repeat runs it \
-                 until there are enough."
-            )],
+            sentences: runs
+                .into_iter()
+                .chain([too_short(profile, spent)])
+                .collect(),
             table: None,
         });
     }
@@ -197,7 +199,7 @@ pub(crate) fn answer(
         _ => format!("Where the time went, by line; {rest} more in .facts or --json"),
     };
     Ok(Answer {
-        sentences: first.into_iter().collect(),
+        sentences: first.into_iter().chain(runs).collect(),
         table: Some(Table {
             title,
             columns: COLUMNS,
@@ -205,6 +207,20 @@ pub(crate) fn answer(
             shown: MOST,
         }),
     })
+}
+
+fn too_short(profile: &Profile, spent: &Spent) -> String {
+    let samples = match profile.samples {
+        0 => "no sample".to_owned(),
+        1 => "1 sample".to_owned(),
+        many => format!("{many} samples"),
+    };
+    let instead = match (spent.failed, spent.runs) {
+        (true, _) => " The cell ended with an error.",
+        (_, 1) => " %%native_prof --repeat runs it until there are enough.",
+        _ => "",
+    };
+    format!("Too short to tell: {samples} of the cell, and shares need {ENOUGH} at least.{instead}")
 }
 
 #[cfg(test)]

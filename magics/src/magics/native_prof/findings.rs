@@ -20,6 +20,29 @@ pub(crate) struct Usage {
     pub user: Duration,
     pub system: Duration,
     pub faults: u64,
+    /// Bytes in physical memory at that moment, and the most that there ever were.
+    pub resident: Option<u64>,
+    pub peak: u64,
+}
+
+impl Usage {
+    /// What came between two moments; the memory is that of the first one, and the most is that of the second.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            user: self.user.saturating_sub(before.user),
+            system: self.system.saturating_sub(before.system),
+            faults: self.faults.saturating_sub(before.faults),
+            resident: before.resident,
+            peak: self.peak,
+        }
+    }
+
+    /// Whether more pages were fetched than there can have been at once, so that many of them were given back in between.
+    fn fetches_again(self) -> bool {
+        let fetched = self.faults * rustix::param::page_size() as u64;
+        let resident = self.resident.unwrap_or_default();
+        fetched > 2 * self.peak.saturating_sub(resident)
+    }
 }
 
 /// Everything that is remarkable.
@@ -48,7 +71,7 @@ fn memory(profile: &Profile, usage: Usage) -> Option<Diagnosis> {
     let system = percent(usage.system.as_secs_f64(), cpu);
     // A fault takes about a microsecond with the page that it clears; where they cannot be most of it, something else is.
     let by_faults = usage.faults as f64 * 1e-6 > 0.25 * usage.system.as_secs_f64();
-    let kernel = system > 30.0 && by_faults;
+    let kernel = system > 30.0 && by_faults && usage.fetches_again();
     if share <= 30.0 && !kernel {
         return None;
     }
@@ -250,5 +273,20 @@ mod tests {
         assert!(!is_malloc("mallinfo") && is_spin("__sched_yield") && !is_spin("dgemm_nn"));
         assert!(is_spin("inner_thread") && is_spin("exec_blas") && !is_spin("exec_blas_async"));
         assert!(is_copy("__memmove_avx_unaligned_erms") && !is_copy("DOUBLE_copyswap"));
+    }
+
+    #[test]
+    fn memory_that_stays_is_fetched_once() {
+        let page = rustix::param::page_size() as u64;
+        let usage = |faults, peak| Usage {
+            faults,
+            resident: Some(50 * page),
+            peak: peak * page,
+            ..Usage::default()
+        };
+        assert!(!usage(100, 150).fetches_again());
+        assert!(usage(1000, 150).fetches_again());
+        // Nothing is known of a peak that was reached before.
+        assert!(!usage(1000, 5000).fetches_again());
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
         Some(last) if main => frames.truncate(last + 1),
         None if main && read => return Whose::Jupyter,
         None if main => return Whose::Unread,
-        None if frames.iter().any(|frame| frame.is(Author::Jupyter)) => return Whose::Jupyter,
+        None if is_begun_by_jupyter(frames) => return Whose::Jupyter,
         _ => {}
     }
     let displays = |frame: &Frame| {
@@ -77,6 +77,18 @@ pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
         true => Whose::Display,
         false => Whose::User,
     }
+}
+
+/// Whether what a thread was started for is IPython's or the kernel's. Every thread of Python begins in functions of
+/// `threading`, between which the kernel notes whose output the thread's is.
+fn is_begun_by_jupyter(frames: &[Frame]) -> bool {
+    const BEGINNINGS: &[&str] = &["/threading.py", "<diaphane/threads>.py", "/decorator.py"];
+    let begins = |file: &str| BEGINNINGS.iter().any(|one| file.ends_with(one));
+    let mut started = frames.iter().rev().filter_map(|frame| match frame {
+        Frame::Python(function, author) if !begins(&function.file) => Some(*author),
+        _ => None,
+    });
+    started.next() == Some(Author::Jupyter)
 }
 
 /// How many of the innermost functions are IPython's and the kernel's, called by the user's code: `print`, `display`, a magic.
@@ -168,6 +180,21 @@ mod tests {
             around(),
         ];
         assert_eq!(cut(&mut shown, true, true), Whose::Display);
+        let begun = || {
+            [
+                python("bootstrap_with_context", "<diaphane/threads>.py"),
+                python("Thread._bootstrap", "/lib/python3.11/threading.py"),
+            ]
+        };
+        let mut library = vec![
+            native(CodeKind::Extension, false),
+            python("read", "/x/lib.py"),
+        ];
+        library.extend(begun());
+        assert_eq!(cut(&mut library, false, true), Whose::User);
+        let mut history = vec![python("run", "/x/IPython/core/history.py")];
+        history.extend(begun());
+        assert_eq!(cut(&mut history, false, true), Whose::Jupyter);
         let mut pool = vec![native(CodeKind::OpenMp, false)];
         assert_eq!(cut(&mut pool, false, true), Whose::User);
     }

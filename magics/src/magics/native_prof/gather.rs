@@ -18,7 +18,7 @@ use super::frames::{self, Frame, NativeFrame, Whose};
 use super::kinds::CodeKind;
 use super::marks::{self, StackMarks};
 use super::sampled::{Id, NAMELESS, Path, SampledFunction, Spot};
-use crate::libraries::names::short;
+use crate::libraries::names::{short, with_package};
 use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
@@ -121,7 +121,10 @@ impl Gather {
         let raw = symbol.map(|symbol| symbol.name.as_str());
         let name = match (raw, library) {
             (Some(name), _) => readable(name),
-            (None, Some(library)) => format!("{} {NAMELESS}", short(&library.name)),
+            (None, Some(library)) => format!(
+                "{} {NAMELESS}",
+                with_package(&library.name, library.path.as_deref())
+            ),
             (None, None) => "?".to_owned(),
         };
         let kind = library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library));
@@ -386,6 +389,6 @@ fn comm(tid: i32) -> String {
 }
 
 /// What it calls the main thread, and so every thread that nobody gave another name.
-fn comm_of_process() -> Option<String> {
+pub(crate) fn comm_of_process() -> Option<String> {
     tasks::name(i32::try_from(std::process::id()).ok()?)
 }

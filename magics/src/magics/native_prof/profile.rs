@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
-use super::gather::Gather;
+use super::gather::{Gather, comm_of_process};
 use super::kinds::CodeKind;
 use super::sampled::{Id, Path, SampledFunction, Spot};
 
@@ -46,9 +46,14 @@ impl Profile {
     pub(crate) fn of(mut gather: Gather, totals: Totals, names: &HashMap<i32, String>) -> Self {
         gather.without_own_threads();
         let seen = gather.threads();
+        let process = comm_of_process();
         let name = |tid: &i32| {
-            let own = names.get(tid).or(gather.names.get(tid));
-            (*tid, own.cloned().unwrap_or_default())
+            // Many have the name of the process, which nobody gave to them.
+            let comm = gather
+                .names
+                .get(tid)
+                .filter(|name| Some(*name) != process.as_ref());
+            (*tid, names.get(tid).or(comm).cloned().unwrap_or_default())
         };
         let threads = seen.iter().map(name).collect();
         let mut paths: Vec<(Path, u64)> = gather.paths.into_iter().collect();

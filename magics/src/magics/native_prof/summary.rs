@@ -12,7 +12,7 @@ use super::kinds::CodeKind;
 use super::profile::Profile;
 use super::sampled::SampledFunction;
 use super::slow_lines::{self, SlowCause};
-use super::source::{self, grouped};
+use super::source;
 use super::{NativeProf, Settings};
 use super::{flame, sampled};
 use crate::error::Error;
@@ -24,7 +24,9 @@ use crate::stacks::authors::Author;
 use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
 use diaphane_report::{Diagnosis, Report, fields, rows};
+use diaphane_sight::proc::resource_usage::ResourceUsage;
 use diaphane_sight::proc::tasks;
+use diaphane_trace::sampler::Unreachable;
 
 /// No more stacks in the facts.
 const MOST_STACKS: usize = 2000;
@@ -50,8 +52,18 @@ pub(super) struct Spent {
     pub elapsed: Duration,
     pub usage: Usage,
     pub children: ChildrenSpent,
-    /// How often the cell ran.
+    /// How often the cell ran, and whether that ended with an error.
     pub runs: u64,
+    pub failed: bool,
+}
+
+impl Spent {
+    /// What one run takes by itself. Of one that failed nobody knows: IPython writes the traceback before it returns.
+    fn plain(&self, profile: &Profile) -> Option<Duration> {
+        let own = Duration::from_nanos(profile.totals.handler_ns);
+        let runs = u32::try_from(self.runs.max(1)).unwrap_or(u32::MAX);
+        (!self.failed).then(|| self.elapsed.saturating_sub(own) / runs)
+    }
 }
 
 pub(super) fn usage() -> Usage {
@@ -64,18 +76,10 @@ pub(super) fn usage() -> Usage {
             user: time(usage.user_time()),
             system: time(usage.system_time()),
             faults: usage.minor_page_faults().unsigned_abs(),
+            resident: ResourceUsage::now().rss,
+            peak: usage.max_rss().unsigned_abs() * 1024,
         })
         .unwrap_or_default()
-}
-
-impl Usage {
-    pub(super) fn since(self, before: Self) -> Self {
-        Self {
-            user: self.user.saturating_sub(before.user),
-            system: self.system.saturating_sub(before.system),
-            faults: self.faults.saturating_sub(before.faults),
-        }
-    }
 }
 
 pub(super) fn report(
@@ -120,15 +124,9 @@ pub(super) fn report(
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
         chart: (profile.samples > 0).then_some(drawing),
-        // Of one run, where there were several.
-        plain: Some(
-            spent
-                .elapsed
-                .saturating_sub(Duration::from_nanos(profile.totals.handler_ns))
-                / u32::try_from(spent.runs.max(1)).unwrap_or(u32::MAX),
-        ),
+        plain: spent.plain(profile),
         summary: summary(settings, profile, spent),
-        answer: Some(answer::answer(profile, &lines, &diagnoses)?),
+        answer: Some(answer::answer(profile, spent, &lines, &diagnoses)?),
         diagnoses,
         facts: fields(facts(settings, profile, spent, &lines))?,
         limits: limits(profile),
@@ -234,8 +232,6 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
         profile.percent(gil_waits(profile)),
         time(profile.totals.cpu_ns as f64),
     );
-    let runs =
-        (spent.runs > 1).then(|| format!("the cell ran {} times", grouped(spent.runs as usize)));
     let left_out = [
         (profile.around, "of IPython and the kernel around the cell"),
         (profile.display, "of the display of its value"),
@@ -252,11 +248,7 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
         .files
         .iter()
         .map(|file| format!("written: {}", file.path.display()));
-    let said = shares
-        .into_iter()
-        .chain([figures])
-        .chain(runs)
-        .chain(outside);
+    let said = shares.into_iter().chain([figures]).chain(outside);
     said.chain(written).collect()
 }
 
@@ -264,11 +256,10 @@ fn limits(profile: &Profile) -> Vec<String> {
     let mut limits = Vec::from_iter(support());
     let hidden = &profile.totals.unreachable;
     if !hidden.is_empty() {
-        let named = |tid: &i32| {
-            format!(
-                "{} ({tid})",
-                tasks::name(*tid).unwrap_or_else(|| "?".to_owned())
-            )
+        let named = |hidden: &Unreachable| {
+            let name = tasks::name(hidden.tid).unwrap_or_else(|| "one that has ended".to_owned());
+            let used = time(hidden.cpu_ns as f64);
+            format!("{name} ({}, {used} of CPU time)", hidden.tid)
         };
         let named: Vec<String> = hidden.iter().map(named).collect();
         limits.push(format!(
@@ -285,7 +276,7 @@ fn limits(profile: &Profile) -> Vec<String> {
     }
     if profile.totals.late > profile.samples / 10 {
         limits.push(format!(
-            "{} times a thread was due while it had no CPU; the next look stands for those too",
+            "{} times a thread was to be looked at while it waited for a CPU; its next sample counts for those too",
             profile.totals.late
         ));
     }

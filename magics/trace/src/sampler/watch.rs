@@ -13,7 +13,7 @@ use diaphane_sight::unwind::{Snapshot, Unsent, asleep_copy, send};
 
 use super::ring::{MOST_THREADS, SampledThread, sampled_thread, value};
 use super::timer::cpu;
-use super::{Clock, Doing, SamplerPlan, Threads};
+use super::{Clock, Doing, SamplerPlan, Threads, Unreachable};
 
 /// A thread that has slept for so long is looked at less often, but for that of the cell.
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -30,7 +30,8 @@ pub(super) struct Watch {
     watched: BTreeMap<i32, Watched>,
     free: Vec<usize>,
     ignored: HashSet<i32>,
-    unreachable: HashSet<i32>,
+    /// Those that block the signal, with their time on a CPU when that was seen first and last.
+    unreachable: BTreeMap<i32, (u64, u64)>,
     outside: Outside,
 }
 
@@ -81,7 +82,7 @@ impl Watch {
             watched: BTreeMap::new(),
             free: (0..MOST_THREADS).rev().collect(),
             ignored: HashSet::new(),
-            unreachable: HashSet::new(),
+            unreachable: BTreeMap::new(),
             outside: Outside::default(),
         }
     }
@@ -119,10 +120,12 @@ impl Watch {
             return;
         }
         if tasks::status(tid).is_some_and(|state| state.blocks(self.signal)) {
-            self.unreachable.insert(tid);
-            self.ignored.insert(tid);
+            // It is asked again: a thread begins with all signals blocked.
+            let used = cpu(tid).unwrap_or_default();
+            self.unreachable.entry(tid).or_insert((used, used)).1 = used;
             return;
         }
+        self.unreachable.remove(&tid);
         let (Some(index), Some(used)) = (self.free.pop(), cpu(tid)) else {
             return;
         };
@@ -220,11 +223,18 @@ impl Watch {
         }
     }
 
-    /// The threads that could not be sampled.
-    pub(super) fn unreachable(&self) -> Vec<i32> {
-        let mut all: Vec<i32> = self.unreachable.iter().copied().collect();
-        all.sort_unstable();
-        all
+    /// The threads that could not be sampled, though they were on a CPU for so long that they should have been.
+    pub(super) fn unreachable(&self) -> Vec<Unreachable> {
+        let due = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX);
+        let used = |(&tid, &(first, last)): (&i32, &(u64, u64))| {
+            let last = cpu(tid).unwrap_or(last);
+            Unreachable {
+                tid,
+                cpu_ns: last.saturating_sub(first),
+            }
+        };
+        let all = self.unreachable.iter().map(used);
+        all.filter(|one| one.cpu_ns >= due).collect()
     }
 }
 
