@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from playwright.sync_api import Page
 
 from support import looks
@@ -14,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.diaphane]
 
 # An output's place in JupyterLab: of a very wide window, of one of 1280 pixels with the list of files, of one of 900 with
 # it, and of a narrow one.
-WIDTHS = [2200, 870, 600, 440]
+WIDTHS = [2200, 828, 600, 440]
 TREE = """
 %%native_calls
 json.loads(json.dumps([{"a": n, "b": str(n)} for n in range(30)]))
@@ -31,6 +35,15 @@ BROKEN = """
       || ends(line).some((end, place) => Math.abs(end - heading[place]) > 1))
     .map((line) => line.innerText);
 }
+"""
+# Each output of an exported notebook, under the name of its report.
+IN_SECTIONS = """
+(names) => document.querySelectorAll('.jp-OutputArea-output').forEach((output, place) => {
+  const section = Object.assign(document.createElement('section'));
+  section.dataset.report = names[place];
+  output.replaceWith(section);
+  section.append(output);
+})
 """
 # Names of which nothing can be read.
 EMPTY = """
@@ -72,8 +85,9 @@ def pages(bundles) -> dict[str, str]:
     return {name: data["text/html"] for name, data in bundles.items() if "text/html" in data}
 
 
-def test_nothing_is_cut_broken_or_covered_at_any_width(pages, page: Page):
-    looks.show(page, pages, "light")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_cut_broken_or_covered_at_any_width(pages, page: Page, theme: str):
+    looks.show(page, pages, theme)
     for width in WIDTHS:
         assert looks.faults(page, width) == [], width
 
@@ -81,6 +95,20 @@ def test_nothing_is_cut_broken_or_covered_at_any_width(pages, page: Page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_word_can_be_read(pages, page: Page, theme: str):
     looks.show(page, pages, theme)
+    assert looks.faint(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_word_of_an_exported_notebook_can_be_read(bundles, page: Page, theme: str):
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in bundles.values()]
+    cells = [nbformat.v4.new_code_cell(outputs=[output]) for output in outputs]
+    exporter = HTMLExporter(theme=theme)
+    html, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=cells))
+    # Scripts that it fetches draw formulas only.
+    page.set_content(re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL))
+    page.evaluate(IN_SECTIONS, list(bundles))
+    page.evaluate(looks.OPEN)
+    assert page.locator("section table").count() > 20
     assert looks.faint(page) == []
 
 

@@ -51,6 +51,33 @@ pub(crate) enum Shape {
     Text((f64, f64), String, Ink, Anchor),
 }
 
+impl Shape {
+    fn kind(&self) -> usize {
+        match self {
+            Self::Area(..) => 0,
+            Self::Line(..) => 1,
+            Self::Text(..) => 2,
+        }
+    }
+
+    fn top(&self) -> f64 {
+        match self {
+            Self::Area(area, ..) => area.y,
+            Self::Line(from, to, _) => from.1.min(to.1),
+            Self::Text(at, ..) => at.1,
+        }
+    }
+
+    /// Where it ends below.
+    fn bottom(&self) -> f64 {
+        match self {
+            Self::Area(area, ..) => area.y + area.height,
+            Self::Line(from, to, _) => from.1.max(to.1),
+            Self::Text(at, ..) => at.1,
+        }
+    }
+}
+
 /// A picture that grows shape by shape, the later ones on top.
 #[derive(Debug, Clone, Default)]
 pub struct Drawing {
@@ -71,33 +98,33 @@ impl Drawing {
         }
     }
 
-    /// The picture with no more than so many shapes of each kind, of boxes the largest.
+    /// The upper part of the picture, down to where it has no more than so many shapes of each kind. Whatever stands there
+    /// is whole: a box has its label, and a colour its legend.
     pub(crate) fn reduced(&self, most: usize) -> Cow<'_, Self> {
         if self.shapes.len() <= most {
             return Cow::Borrowed(self);
         }
-        let size = |area: &Area| area.width * area.height;
-        let areas = self.shapes.iter().filter_map(|shape| match shape {
-            Shape::Area(area, ..) => Some(size(area)),
-            _ => None,
+        let bottoms = [0, 1, 2].map(|kind| {
+            let of_kind = self.shapes.iter().filter(|shape| shape.kind() == kind);
+            let mut bottoms: Vec<f64> = of_kind.map(Shape::bottom).collect();
+            bottoms.sort_by(f64::total_cmp);
+            bottoms.get(most).copied()
         });
-        let mut sizes: Vec<f64> = areas.collect();
-        sizes.sort_by(|one, other| other.total_cmp(one));
-        let least = sizes.get(most).copied().unwrap_or(f64::NEG_INFINITY);
-        let mut left = [most; 3];
-        let is_kept = |shape: &&Shape| {
-            let (kind, is_large) = match shape {
-                Shape::Area(area, ..) => (0, size(area) >= least),
-                Shape::Line(..) => (1, true),
-                Shape::Text(..) => (2, true),
-            };
-            let is_kept = is_large && left[kind] > 0;
-            left[kind] -= usize::from(is_kept);
-            is_kept
+        let Some(end) = bottoms.into_iter().flatten().min_by(f64::total_cmp) else {
+            return Cow::Borrowed(self);
         };
+        // A row of boxes goes as a whole, with what stands in it and above it.
+        let areas = || self.shapes.iter().filter(|shape| shape.kind() == 0);
+        let cut = areas().filter(|area| area.bottom() >= end);
+        let top = cut.map(Shape::top).fold(end, f64::min);
+        let stays = areas().map(Shape::bottom).filter(|bottom| *bottom <= top);
+        let bottom = stays.fold(0.0, f64::max);
+        let kept = self.shapes.iter().filter(|shape| shape.bottom() <= bottom);
+        let shapes: Vec<Shape> = kept.cloned().collect();
         Cow::Owned(Self {
-            shapes: self.shapes.iter().filter(is_kept).cloned().collect(),
+            height: bottom + 4.0,
             label: self.label.clone(),
+            shapes,
             ..*self
         })
     }
@@ -137,5 +164,39 @@ impl Drawing {
     pub fn text_before(&mut self, at: (f64, f64), text: &str, ink: Ink) {
         self.shapes
             .push(Shape::Text(at, text.into(), ink, Anchor::End));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_picture_is_whole() {
+        let mut drawing = Drawing::new(100.0, 400.0, "rows of boxes");
+        for row in 0..10 {
+            let y = f64::from(row) * 40.0;
+            drawing.text((0.0, y + 10.0), "what stands above", Ink::Text);
+            for column in 0..10 {
+                let x = f64::from(column) * 10.0;
+                let height = 20.0;
+                let width = 9.0;
+                let area = |y, height| Area {
+                    x,
+                    y,
+                    width,
+                    height,
+                };
+                drawing.area(area(y + 13.0, height), Ink::Text, 0.3, "");
+                drawing.area(area(y + 20.0, height - 7.0), Ink::Text, 0.6, "");
+                drawing.text((x, y + 28.0), "a", Ink::Text);
+            }
+        }
+        assert_eq!(drawing.reduced(310).shapes.len(), 310);
+        let reduced = drawing.reduced(75);
+        let of_kind = |kind| reduced.shapes.iter().filter(move |one| one.kind() == kind);
+        assert_eq!((of_kind(0).count(), of_kind(2).count()), (60, 33));
+        assert!(reduced.height < 120.0, "{}", reduced.height);
+        assert!(drawing.reduced(0).shapes.is_empty());
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn html(bar: &Bar) -> String {
             "<div title=\"{words}\" style=\"width:{percent:.2}%;height:14px;background:{colour}\"></div>"
         );
         legends += &format!(
-            "<span style=\"display:inline-block;border-left:10px solid {colour};padding-left:5px;margin-right:16px\">{words}</span> "
+            "<span style=\"display:inline-block;border-left:10px solid {colour};padding-left:5px;margin:0 16px 5px 0;line-height:1.1\">{words}</span> "
         );
     }
     format!(

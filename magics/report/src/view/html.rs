@@ -14,6 +14,11 @@ const STYLE: &str = "\
 .dph p{margin:.4em 0}\
 .dph abbr{text-decoration:underline dotted;text-underline-offset:.2em;cursor:help}";
 
+/// What is wider than its place scrolls there; it never makes the place wider, as in an exported notebook, whose outputs are
+/// cells of a table.
+pub(super) const SCROLLS: &str =
+    "overflow-x:auto;display:grid;grid-template-columns:minmax(0,1fr);justify-items:start";
+
 /// No folded table shows more rows.
 const MOST_FOLDED: usize = 200;
 
@@ -41,9 +46,9 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&
     }
     let chart = report.chart.as_ref();
     // Where there is no room for its words it scrolls.
-    let chart = chart.map(|chart| {
-        let svg = svg::svg(&chart.reduced(most));
-        format!("<div style=\"overflow-x:auto\">{svg}</div>")
+    let chart = chart.map(|chart| match &*chart.reduced(most) {
+        chart if chart.shapes.is_empty() => String::new(),
+        chart => format!("<div style=\"{SCROLLS}\">{}</div>", svg::svg(chart)),
     });
     let chart = chart.unwrap_or_default();
     let is_first = report.answer.is_some();

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::html::{escape, paragraph};
+use super::html::{SCROLLS, escape, paragraph};
 use crate::column::{Column, Show};
 use crate::report::Report;
 use crate::row::Row;
@@ -10,7 +10,7 @@ use crate::view::text::is_right;
 use crate::view::{about, cell, columns, leave_out, rank, shrink, take_same};
 
 /// How wide a table may be, in letters: what fits in a window of 1280 pixels beside JupyterLab's list of files.
-const WIDTH: usize = 116;
+const WIDTH: usize = 112;
 /// What a column takes besides its letters.
 const PADDING: usize = 2;
 /// The style sheet cuts texts that are longer.
@@ -119,7 +119,7 @@ fn said_once(same: &[String], empty: &[&str]) -> String {
 }
 
 fn grid(report: &Report, places: &[Place], rows: &[Row]) -> String {
-    let mut html = String::from("<div style=\"overflow-x:auto\"><table><thead><tr>");
+    let mut html = format!("<div style=\"{SCROLLS}\"><table><thead><tr>");
     for place in places {
         html += &format!(
             "<th style=\"{}\">{}</th>",
@@ -208,7 +208,7 @@ mod tests {
             shown: 30,
             ..Report::default()
         };
-        insta::assert_snapshot!(table(&sample, sample.columns, &sample.rows), @r#"<div style="overflow-x:auto"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
+        insta::assert_snapshot!(table(&sample, sample.columns, &sample.rows), @r#"<div style="overflow-x:auto;display:grid;grid-template-columns:minmax(0,1fr);justify-items:start"><table><thead><tr><th style="text-align:left">name</th><th style="text-align:right">base</th></tr></thead><tbody><tr><td style="text-align:left">&lt;b&gt;&quot;x&quot;</td><td class="m" style="text-align:right">0x10</td></tr></tbody></table></div>"#);
     }
 
     #[test]

@@ -48,13 +48,18 @@ fn page(report: &Report, tree: &Tree<'_>, missing: Option<usize>) -> String {
         let (all, kept) = (report.rows.len(), report.rows.len() - missing);
         words(&format!("{kept} of {all} rows are stored in it"))
     });
+    let shapes = report.chart.as_ref().map_or(0, |chart| chart.shapes.len());
+    let some = || words("not all lines are stored in it");
     let mut most = MOST;
     while most > 0 {
+        if shapes > most {
+            note.get_or_insert_with(some);
+        }
         let page = html::page(report, tree, most, note.as_deref());
         if page.len() <= HTML {
             return page;
         }
-        note.get_or_insert_with(|| words("not all lines are stored in it"));
+        note.get_or_insert_with(some);
         // As much less as there is too much, for most lines are about as long as others.
         most = (most * 9 / 10).min(most * HTML / page.len());
     }

@@ -29,9 +29,9 @@ pub fn svg(drawing: &Drawing) -> String {
     let (width, height) = (drawing.width, drawing.height);
     let label = escape(&drawing.label);
     // Narrower, its letters of 11 pixels could not be read.
-    let least = width * 0.9;
+    let least = width * 0.87;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;min-width:{least:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\">"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width:.0} {height:.0}\" style=\"width:100%;max-width:{width:.0}px;min-width:{least:.0}px;height:auto\" font-size=\"11\" font-family=\"sans-serif\" stroke=\"none\">"
     );
     for shape in &drawing.shapes {
         // Writing to a string cannot fail.
@@ -43,16 +43,22 @@ pub fn svg(drawing: &Drawing) -> String {
 
 fn element(svg: &mut String, shape: &Shape) -> std::fmt::Result {
     match shape {
-        Shape::Area(area, ink, opacity, title) => write!(
-            svg,
-            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\" fill-opacity=\"{opacity}\" stroke=\"none\"><title>{}</title></rect>",
-            area.x,
-            area.y,
-            area.width.max(0.5),
-            area.height.max(0.5),
-            css(*ink),
-            escape(title),
-        ),
+        Shape::Area(area, ink, opacity, title) => {
+            write!(
+                svg,
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{}\" fill-opacity=\"{opacity}\"",
+                area.x,
+                area.y,
+                area.width.max(0.5),
+                area.height.max(0.5),
+                css(*ink),
+            )?;
+            match title.as_str() {
+                // The box behind it has one, and is what the pointer finds.
+                "" => write!(svg, " pointer-events=\"none\"/>"),
+                title => write!(svg, "><title>{}</title></rect>", escape(title)),
+            }
+        }
         Shape::Line(from, to, ink) => write!(
             svg,
             "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{}\" stroke-width=\"1\"/>",
@@ -64,7 +70,7 @@ fn element(svg: &mut String, shape: &Shape) -> std::fmt::Result {
         ),
         Shape::Text(at, text, ink, anchor) => write!(
             svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\" fill=\"{}\" stroke=\"none\">{}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\" fill=\"{}\">{}</text>",
             at.0,
             at.1,
             match anchor {

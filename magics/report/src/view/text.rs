@@ -48,7 +48,10 @@ pub(super) fn page(report: &Report, tree: &Tree<'_>, width: usize) -> String {
     for table in &report.tables {
         lines.extend(titled(report, table, width));
     }
-    lines.extend(report.listing.iter().map(|line| printable(line)));
+    lines.extend(match report.is_markdown {
+        true => prose(&report.listing, width),
+        false => report.listing.iter().map(|line| printable(line)).collect(),
+    });
     for sentence in &report.summary {
         lines.extend(wrap(sentence, "", width));
     }
@@ -239,8 +242,36 @@ pub fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Markdown as a terminal shows it: sentences are wrapped, and code and tables are as they are.
+fn prose(listing: &[String], width: usize) -> Vec<String> {
+    let mut is_code = false;
+    let mut lines = Vec::new();
+    for line in listing {
+        is_code ^= line.starts_with("```");
+        match is_code || line.starts_with(['|', '`']) {
+            true => lines.push(printable(line)),
+            false => lines.extend(wrap(line, "", width)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn sentences_of_a_page_are_wrapped_and_code_is_not() {
+        let page = [
+            "A sentence of some words.",
+            "```python",
+            "code = 'that is long enough'",
+            "```",
+        ];
+        let page = page.map(str::to_owned);
+        let wrapped = super::prose(&page, 16);
+        assert_eq!(wrapped[..2], ["A sentence of", "some words."]);
+        assert_eq!(wrapped[2..], page[1..]);
+    }
+
     use serde_json::json;
 
     use super::*;

@@ -95,7 +95,7 @@ fn one(drawing: &mut Drawing, block: &Block, tone: Ink, (x, top): (f64, f64)) {
             height: HEIGHT * part,
             ..box_
         };
-        drawing.area(filled, tone, 0.6, &title);
+        drawing.area(filled, tone, 0.6, "");
     }
     drawing.label((x + 2.0, top + 15.0), width - 4.0, &block.label, Ink::Text);
 }
