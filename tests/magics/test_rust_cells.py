@@ -338,3 +338,26 @@ def test_the_compiler_ends_with_the_kernel(launch):
     kernel.clients.remove(client)
     kernel.process.kill()
     wait_until(lambda: not Path(f"/proc/{compilers[0]}").exists(), "the compiler has ended")
+
+
+def test_a_cell_that_only_defines_says_what_and_for_whom(client: Client):
+    done = fine(
+        client,
+        "%%rust\n/// Twice.\nfn defined_twice(x: f64) -> f64 { x * 2.0 }\nstruct Pair(i32, i32);",
+    )
+    said = done.one("execute_result")["data"]["text/plain"]
+    assert "for later Rust cells: fn defined_twice(x: f64) -> f64, struct Pair" in " ".join(
+        said.split()
+    )
+    assert "--def" in said
+    # Neither is a cell that shows or does something.
+    for code in ("defined_twice(2.0)", 'let pair = Pair(1, 2); println!("{}", pair.0 + pair.1);'):
+        assert fine(client, f"%%rust\n{code}").all("execute_result") == []
+
+
+def test_what_helps_is_said_of_a_variable_that_ends_with_its_cell(client: Client):
+    done = fine(client, "%%rust\nlet lonely = 5;")
+    assert "--keep lonely" in done.text("stderr")
+    assert "_lonely" not in done.text("stderr")
+    done = client.execute("%%rust --def\nfn hidden_one(x: f64) -> f64 { x }")
+    assert "write `pub fn hidden_one`" in "\n".join(done.content["traceback"])

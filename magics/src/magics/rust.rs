@@ -159,11 +159,27 @@ impl Magic for Rust {
     }
 }
 
+/// So many items of a cell are told by name.
+const TOLD: usize = 5;
+
 /// What a cell has defined that shows nothing else: functions for Python, or items for later cells.
 fn defined(loaded: &LoadedCell, args: &RustArgs) -> Option<String> {
     let functions = &loaded.compiled.functions;
     let names: Vec<&str> = functions.iter().map(|one| one.name.as_str()).collect();
-    (args.def && !names.is_empty()).then(|| format!("defined {}", names.join(", ")))
+    if args.def && !names.is_empty() {
+        return Some(format!("defined {}", names.join(", ")));
+    }
+    let heads = &loaded.compiled.only_defines;
+    let python = match heads.iter().any(|head| head.starts_with("fn ")) {
+        true => "; with --def, Python can call each `pub fn`",
+        false => "",
+    };
+    let more = match heads.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let told = heads[..heads.len().min(TOLD)].join(", ");
+    (!heads.is_empty()).then(|| format!("for later Rust cells: {told}{more}{python}"))
 }
 
 /// The cell as the compiler is asked for it. Its place is its number, and how many lines stand above it.

@@ -181,6 +181,9 @@ pub struct Compiled {
     pub lines: Vec<Lines>,
     /// What Python can call.
     pub functions: Vec<Function>,
+    /// The heads of its items, if it has nothing else: they are for later cells.
+    #[serde(default)]
+    pub only_defines: Vec<String>,
     /// The variables of earlier cells that it borrows, behind what Python exports.
     pub kept: Vec<Kept>,
     /// The variables that it keeps.

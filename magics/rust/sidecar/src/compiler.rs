@@ -93,6 +93,7 @@ impl Compiler {
         if let Answer::Compiled(compiled) = &mut answer {
             let settled = items::settled(all);
             compiled.functions = functions;
+            compiled.only_defines = divided.only_defines();
             (compiled.kept, compiled.keeps) = (cell.kept, keeps);
             compiled.items_changed = !wanted.is_empty() || !items::are_same(&self.items, &settled);
             self.items = settled;
@@ -243,6 +244,7 @@ impl Compiler {
             source: code.text,
             warnings,
             functions: Vec::new(),
+            only_defines: Vec::new(),
             kept: Vec::new(),
             keeps: Vec::new(),
             items_changed: false,
@@ -305,7 +307,11 @@ fn exported(cell: &Compile, items: &[Kept]) -> Result<Vec<Function>, (u32, Strin
     let functions = defs::functions(items)
         .map_err(|(line, why)| (line.saturating_sub(cell.lines_above + 1), why))?;
     if functions.is_empty() {
-        return Err((0, "the cell has no `pub fn` for Python".to_owned()));
+        let name = items.iter().find(|item| item.kind == "fn");
+        let instead = name.map_or_else(String::new, |item| {
+            format!(": write `pub fn {}`", item.name)
+        });
+        return Err((0, format!("the cell has no `pub fn` for Python{instead}")));
     }
     Ok(functions)
 }

@@ -49,7 +49,31 @@ pub struct Kept {
     pub apart: Vec<uses::Import>,
 }
 
+impl Divided {
+    /// The heads of its items, if there is nothing else in it.
+    pub fn only_defines(&self) -> Vec<String> {
+        let mut lines = self.rest.lines().map(str::trim);
+        match lines.all(|line| line.is_empty() || line.starts_with("//")) {
+            true => self.items.iter().map(Kept::head).collect(),
+            false => Vec::new(),
+        }
+    }
+}
+
 impl Kept {
+    /// What it is and how it is called: of a function what it takes and gives, too.
+    fn head(&self) -> String {
+        let signature = self.text.find(&format!("fn {}", self.name));
+        let signature = signature.filter(|_| self.kind == "fn").map(|start| {
+            let text = self.text[start..]
+                .split(['{', ';'])
+                .next()
+                .unwrap_or_default();
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        });
+        signature.unwrap_or_else(|| format!("{} {}", self.kind, self.name))
+    }
+
     /// The same for a report.
     pub fn known(&self) -> Known {
         Known {
@@ -298,6 +322,17 @@ mod tests {
         assert_eq!(merged(&all, &third).len(), 5);
         let again = divide("impl HashMap { fn new() {} fn other() {} }", 4, 1).items;
         assert_eq!(merged(&all, &again).len(), 4);
+    }
+
+    #[test]
+    fn a_cell_of_items_alone_says_what_they_are() {
+        let heads = |source: &str| divide(source, 1, 1).only_defines();
+        let source = "/// Twice.\npub fn twice(x: f64,\n    y: i32) -> f64 { x }\nstruct P { x: f64 }\n// end";
+        assert_eq!(
+            heads(source),
+            ["fn twice(x: f64, y: i32) -> f64", "struct P"]
+        );
+        assert_eq!(heads("fn f() {}\nf()"), Vec::<String>::new());
     }
 
     #[test]

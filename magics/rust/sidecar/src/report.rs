@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::code::Code;
 use crate::diagnosis::Diagnosis;
+use crate::items::{self, Let};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use diaphane_rust_protocol::Compile;
 
@@ -94,17 +95,42 @@ fn about_value(
 
 /// What rustc warns of in the lines of this cell. Nothing about our own lines, nor about items of earlier cells again.
 pub fn warnings(all: &[Diagnosis], code: &Code, cell: &Compile, sources: &Sources) -> String {
+    let lets = items::divide(&cell.source, cell.cell, cell.lines_above).lets;
     let texts = all.iter().filter_map(|warning| {
         let mut places = warning.spans.iter().filter(|span| span.primary);
         let is_users = places.all(|span| {
             code.origin(span.line)
                 .is_some_and(|(number, _)| number == cell.cell)
         });
-        is_users.then(|| render(warning, &marks(warning, code, sources), cell, sources))
+        is_users.then(|| {
+            let marks = marks(warning, code, sources);
+            match for_notebook(warning, &lets) {
+                Some(known) => render(&known, &marks, cell, sources),
+                None => render(warning, &marks, cell, sources),
+            }
+        })
     });
     let mut texts: Vec<_> = texts.collect();
     texts.dedup();
     texts.join("\n\n")
+}
+
+/// What a warning means in a notebook, where it is something else: a variable that the cell makes and does not use was
+/// perhaps made for later cells.
+fn for_notebook(warning: &Diagnosis, lets: &[Let]) -> Option<Diagnosis> {
+    let name = warning.message.strip_prefix("unused variable: `")?;
+    let name = name.strip_suffix('`')?;
+    lets.iter().find(|one| one.name == name)?;
+    Some(Diagnosis {
+        is_error: false,
+        message: warning.message.clone(),
+        code: warning.code.clone(),
+        spans: Vec::new(),
+        help: vec![format!(
+            "a variable ends with its cell: `%%rust -o {name}` gives it to Python, and `--keep {name}` keeps it for later \
+             Rust cells"
+        )],
+    })
 }
 
 /// A report about a line of the cell that was never compiled.
