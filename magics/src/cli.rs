@@ -133,7 +133,7 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
 
 /// The text behind `%name?`.
 pub(crate) fn help(magic: &str, command: Command, schema: &Schema) -> String {
-    const WIDTH: usize = 88;
+    const WIDTH: usize = 80;
     let usage = format!("Usage: {}", usage(magic, &command));
     let about = command
         .get_long_about()
@@ -271,7 +271,7 @@ mod tests {
 \n      --sort <COL>      Sort by this column: sizes and times from the largest, the rest
                         from the smallest\n";
         assert!(help.contains(sort), "{help}");
-        assert!(help.lines().all(|line| line.len() <= 88), "{help}");
+        assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     }
 
     #[test]

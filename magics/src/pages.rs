@@ -34,8 +34,8 @@ pub(crate) fn report(magic: &'static str, asked: &str) -> Result<Report, Error> 
             meant
         };
         return Err(Error::Usage(format!(
-            "%{magic}: {asked:?} is no code of a diagnosis, such as B001, and no word of the glossary{meant}; `%diaphane \
-             codes` lists all codes, and `%diaphane glossary` shows all words"
+            "%{magic}: {asked:?} is no code of a diagnosis, such as B001, and no word of the glossary{meant}; `%diaphane` \
+             alone lists what can be asked, `%diaphane codes` all codes, and `%diaphane glossary` shows all words"
         )));
     };
     Ok(Report {

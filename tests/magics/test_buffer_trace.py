@@ -100,3 +100,21 @@ def test_text_fits_and_rows_can_be_bound(numpy: Client):
     assert "10 buffers allocated" in text
     numpy.run("%%buffer_trace --as rows\nx = np.ones(100)")
     assert json.loads(numpy.run("import json; print(json.dumps(len(rows)))").text()) == 1
+
+
+def test_what_was_not_copied_is_said(numpy: Client):
+    numpy.run(
+        "import pandas as pd\ndf = pd.DataFrame({'x': np.arange(1000.0), 'k': np.arange(1000)})"
+    )
+    done = numpy.run("%%buffer_trace\na = df['x'].to_numpy()\nb = a[10:20]\nc = a.copy()\nd = 5")
+    views = {row["name"]: row["shares_with"] for row in report(done)["views"]}
+    assert views["a"] == ["df[x]"]
+    assert "c" not in views
+    assert "d" not in views
+    assert (
+        "a is no copy: its memory is that of df[x]"
+        in done.one("execute_result")["data"]["text/plain"]
+    )
+    again = numpy.run("%%buffer_trace\ndf2 = df\na[0] if len(a) else 0;\ne = np.ones(1000)")
+    views = {row["name"]: row["shares_with"] for row in report(again)["views"]}
+    assert set(views) == {"df2"}

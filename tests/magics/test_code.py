@@ -110,3 +110,12 @@ def test_sums_have_no_map_and_changes_have_units(client: Client):
     client.run("more = np.ones(5_000_000)")
     changes = data(client, "addr_map", "--diff")
     assert re.search(r"\+40\.0 MB", changes["text/plain"]), changes["text/plain"]
+
+
+def test_behind_a_decorator_the_function_is_found(client: Client):
+    client.run(
+        "import functools\ndef plain(x):\n    return x\n@functools.wraps(plain)\ndef around(x):\n    return plain(x)"
+    )
+    found = rows(client, "where", "around")
+    assert [row["role"] for row in found] == ["Python function", "decorated function"]
+    assert [row["object"] for row in found] == ["around", "plain"]

@@ -81,3 +81,32 @@ def test_a_mistyped_word(client: Client):
 
 def test_the_banner_points_to_it(client: Client):
     assert "%diaphane" in client.request("kernel_info_request").content["banner"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ask"),
+    [
+        ("slow", "%%native_prof"),
+        ("memory", "%memory"),
+        ("%native_prof", "%%native_prof"),
+        ("my cell", "%%native_prof"),
+    ],
+)
+def test_a_word_of_a_question_lists_those_that_have_it(client: Client, asked: str, ask: str):
+    answer = data(client, f"%diaphane {asked}")
+    asks = [row["ask"] for row in answer[MIME]["rows"]]
+    assert ask in asks
+    assert len(asks) < 12
+    assert ask in answer["text/plain"]
+
+
+def test_a_word_of_nothing_leads_to_the_questions(client: Client):
+    error = plain(client.execute("%diaphane pandas").text("stderr"))
+    assert "`%diaphane` alone lists what can be asked" in error
+
+
+def test_pages_fit_a_terminal(client: Client):
+    for asked in ("GIL", "P008", "glossary"):
+        text = data(client, f"%diaphane {asked}")["text/plain"]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        assert max(map(len, prose.splitlines())) <= 80, asked

@@ -134,3 +134,12 @@ def test_the_work_of_other_processes_is_said(client: Client):
     again = data(client.run("%%threads\nwork(1_000_000)"))
     assert (again[MIME]["children"], again[MIME]["children_cpu_ns"]) == (0, 0)
     assert "child process" not in again["text/plain"]
+
+
+def test_a_thread_uses_no_more_than_a_cpu(client: Client):
+    """Also where a cell is short: what Linux counts of a thread that runs must not be old."""
+    for _ in range(20):
+        client.run("for n in range(200_000): pass")
+        found = data(client.run("%%threads\nfor n in range(100_000): pass"))[MIME]
+        assert all(row["cpu_pct"] <= 100 for row in found["rows"]), found["rows"]
+        assert found["cpus_used"] <= max(1, len(found["rows"]))

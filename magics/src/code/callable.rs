@@ -206,17 +206,35 @@ fn wrapper<'py>(name: &str, object: &Bound<'py, PyAny>, trail: &mut Trail) -> Py
 
 /// A function of Python: where its code stands.
 fn python(name: &str, function: &Bound<'_, PyAny>, trail: &mut Trail) -> PyResult<()> {
-    let code = function.getattr("__code__")?;
-    let file = text(&code.getattr("co_filename")?)?;
-    let line: u32 = code.getattr("co_firstlineno")?.extract()?;
-    trail.steps.push(Step {
-        role: "Python function".into(),
-        object: name.into(),
-        source: Some((file, line)),
-        ..Step::default()
-    });
+    let mut step = |role: &str, name: &str, function: &Bound<'_, PyAny>| -> PyResult<()> {
+        let code = function.getattr("__code__")?;
+        let file = text(&code.getattr("co_filename")?)?;
+        let line: u32 = code.getattr("co_firstlineno")?.extract()?;
+        trail.steps.push(Step {
+            role: role.into(),
+            object: name.into(),
+            source: Some((file, line)),
+            ..Step::default()
+        });
+        Ok(())
+    };
+    step("Python function", name, function)?;
+    // A decorator has made it of another one, which does the work.
+    let mut outer = function.clone();
+    for _ in 0..DECORATORS {
+        let inner = outer.getattr_opt("__wrapped__")?;
+        let Some(inner) = inner.filter(|inner| inner.is_instance_of::<PyFunction>()) else {
+            break;
+        };
+        let name = text(&inner.getattr("__qualname__")?)?;
+        step("decorated function", &name, &inner)?;
+        outer = inner;
+    }
     Ok(())
 }
+
+/// No more of them are looked behind: a function could be its own.
+const DECORATORS: usize = 8;
 
 fn is_exactly(object: &Bound<'_, PyAny>, kind: *const ffi::PyTypeObject) -> bool {
     std::ptr::eq(object.get_type().as_type_ptr(), kind)

@@ -1,8 +1,11 @@
 //! `%%buffer_trace`: which array buffers a cell allocated, kept and freed, and which line did.
 
 mod columns;
+mod views;
 
 use std::time::Instant;
+
+use self::views::{Before, SharedName};
 
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -77,6 +80,7 @@ impl Magic for BufferTrace {
         }
         let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let sizes = sizes(&body.names, user)?;
+        let before = Before::the_cell(&body.names, user)?;
         let mut installed = InstalledHandler::new(user.py, &body.file, args.min)?;
         let started = Instant::now();
         let outcome = body.run();
@@ -92,7 +96,7 @@ impl Magic for BufferTrace {
         }
         Ok(Report {
             plain: Some(elapsed.saturating_sub(log.spent)),
-            ..report(&log, &body, user, &sizes, limits)?
+            ..report(&log, &body, user, (&sizes, &before), limits)?
         })
     }
 }
@@ -101,7 +105,7 @@ fn report(
     log: &Log,
     body: &Body<'_, '_>,
     user: User<'_, '_>,
-    sizes: &[(String, usize)],
+    (sizes, before): (&[(String, usize)], &Before),
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
     let keepers = Keepers::of(user, log.alive.keys().copied())?;
@@ -124,6 +128,7 @@ fn report(
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
     let pools = arrow_pools::all(user.py)?;
+    let views = before.shared(&body.names, user)?;
     let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
@@ -139,10 +144,12 @@ fn report(
             "largest_bytes": log.largest,
             "smaller": log.smaller,
             "not_copied": not_copied(log, sizes),
+            "views": views,
             "pools": pools,
         }))?,
         summary: summary(log, &kept, kept_bytes, sizes)
             .into_iter()
+            .chain(views.iter().map(SharedName::sentence))
             .chain(pools.iter().map(MemoryPool::sentence))
             .collect(),
         rows: rows(all)?,

@@ -84,7 +84,7 @@ impl Magic for CrashReport {
         let kept = files::all(black_box, args.all);
         if kept.is_empty() {
             return Ok(none(
-                "No crash is known of the kernels of this connection file.",
+                "No crash is known of this kernel, nor of those that it was restarted after.",
             ));
         }
         let mut report = nth(&kept, args.last)?;

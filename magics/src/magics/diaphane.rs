@@ -15,10 +15,11 @@ use diaphane_report::{Report, Schema, rows};
 ///
 /// With the code of a diagnosis, such as B001, it shows the page of that: what it means, how to see it, and what to do.
 /// `codes` lists all of them. With a word of the reports, such as soname, it explains the word; `glossary` explains all
-/// that there are. `%name?` explains a magic with its options and fields.
+/// that there are. Any other word lists the questions in which it stands. `%name?` explains a magic with its options and fields.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiaphaneArgs {
-    /// The code of a diagnosis, or codes for the list of them; or a word of the glossary, or glossary for all of it
+    /// The code of a diagnosis, or codes for the list of them; a word of the glossary, or glossary for all of it; or a
+    /// word of a question
     #[arg(value_name = "CODE|WORD")]
     asked: Vec<String>,
 }
@@ -40,12 +41,40 @@ impl Magic for Diaphane {
         match args.asked.join(" ").as_str() {
             "" => overview(context),
             "codes" => codes(),
-            asked => pages::report(Self::NAME, asked),
+            asked => {
+                pages::report(Self::NAME, asked).or_else(|unknown| about(asked, context, unknown))
+            }
         }
     }
 }
 
 fn overview(context: &Context<'_, '_>) -> Result<Report, Error> {
+    questions(context, |_, _| true)
+}
+
+/// The questions in which some words stand; without any, what was wrong with asking.
+fn about(asked: &str, context: &Context<'_, '_>, unknown: Error) -> Result<Report, Error> {
+    let asked = asked.to_lowercase();
+    let words: Vec<&str> = asked
+        .split([' ', '%'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let stands = |question: &str, ask: &str| {
+        let text = format!("{question} {ask}").to_lowercase();
+        !words.is_empty() && words.iter().all(|word| text.contains(word))
+    };
+    let found = questions(context, stands)?;
+    match found.rows.is_empty() {
+        true => Err(unknown),
+        false => Ok(found),
+    }
+}
+
+/// The questions that are wanted, by their texts and the lines that answer them.
+fn questions(
+    context: &Context<'_, '_>,
+    is_wanted: impl Fn(&str, &str) -> bool,
+) -> Result<Report, Error> {
     let magics = (context.all)();
     let questions = magics.iter().flat_map(|(magic, questions)| {
         let ask = move |line: &str| match line.strip_prefix("%%") {
@@ -53,14 +82,18 @@ fn overview(context: &Context<'_, '_>) -> Result<Report, Error> {
             Some(rest) => format!("%{magic}{rest}"),
             None => format!("{magic} {line}").trim_end().to_owned(),
         };
-        let row =
-            move |(question, line): &(&str, &str)| json!({"question": question, "ask": ask(line)});
-        questions.iter().map(row)
+        questions
+            .iter()
+            .map(move |(question, line)| (*question, ask(line)))
     });
     Ok(Report {
         name: Diaphane::NAME,
         columns: columns::QUESTIONS,
-        rows: rows(questions)?,
+        rows: rows(
+            questions
+                .filter(|(question, ask)| is_wanted(question, ask))
+                .map(|(question, ask)| json!({"question": question, "ask": ask})),
+        )?,
         shown: usize::MAX,
         summary: vec![
             "%name? explains a magic with its options; one with two percent signs stands on the first line of the cell that \

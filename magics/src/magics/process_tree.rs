@@ -162,6 +162,9 @@ fn what(one: &Process) -> String {
         ProcessKind::Program if says("multiprocessing.forkserver") => {
             "multiprocessing's fork server, or its copy".into()
         }
+        ProcessKind::Program if one.name == "diaphane-rust" => {
+            "this kernel's compiler of Rust cells".into()
+        }
         ProcessKind::Program => "another program".into(),
     }
 }

@@ -219,7 +219,7 @@ impl Counts {
             _ => format!("{count} {more}"),
         };
         let mut parts = vec![match self.libraries {
-            0 => "no library was loaded".to_owned(),
+            0 => "no library was loaded (what is there already is not loaded again)".to_owned(),
             count => format!(
                 "{}, {} mapped",
                 many(count, "library", "libraries"),

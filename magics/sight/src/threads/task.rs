@@ -125,6 +125,16 @@ impl Task {
         })
     }
 
+    /// How long the thread has been on a CPU, up to this moment: what `schedstat` says of one that runs is some milliseconds
+    /// old.
+    pub fn cpu_ns(&self) -> Option<u64> {
+        /// A clock by the thread's number: of one thread, and of what the scheduler has counted.
+        const OF_A_THREAD: i32 = 4 | 2;
+        let clock = nix::time::ClockId::from_raw(!self.tid << 3 | OF_A_THREAD);
+        let time = clock.now().ok()?;
+        u64::try_from(nix::sys::time::TimeValLike::num_nanoseconds(&time)).ok()
+    }
+
     pub(super) fn wait_channel(&self) -> Option<String> {
         self.text("wchan")
             .filter(|name| !name.is_empty() && name != "0")

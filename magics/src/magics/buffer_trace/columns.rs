@@ -36,5 +36,6 @@ const FACTS: &[Field] = &[
     Field::new("largest_bytes", Show::Bytes, "the largest buffer", "NumPy's memory handler"),
     Field::new("smaller", Show::Number, "buffers below --min, which are only counted", "NumPy's memory handler"),
     Field::new("pools", Show::Records, "Arrow's memory pools that have been used, when the cell has ended: backend, default, used and held in bytes (held is null where its mappings are not recognised), give_back (the line that returns what is not used)", "pyarrow, the notes of Arrow's allocators, /proc/self/pagemap"),
+    Field::new("views", Show::Records, "the variables that the cell has bound to memory which one that it names had before, so that nothing was copied for them: name, shares_with", "the variables before and after the cell"),
     Field::new("not_copied", Show::List, "the arrays named in the cell that are larger than every buffer that was allocated, so that no whole copy of them was made", "the variables, the rows"),
 ];

@@ -80,7 +80,8 @@ fn report(
     children: &ChildrenSpent,
 ) -> Result<Report, Error> {
     let cpus = Cpus::read();
-    let whole = elapsed.as_nanos().max(1) as f64;
+    // What was used is known from the first look to the last one.
+    let whole = watch.whole().as_nanos().max(1) as f64;
     let mut seen: Vec<&SeenThread> = watch
         .threads()
         .filter(|one| one.is_new || one.cpu_ns > 0)
@@ -121,9 +122,10 @@ fn report(
         }),
         diagnoses: found,
         summary: vec![format!(
-            "looked {} times in {}; {created} threads were started{}",
-            watch.looks,
+            "looked {} in {}; {}{}",
+            counted(watch.looks as u64, "time", ""),
             time(whole),
+            counted(created, "thread", " started"),
             match unseen {
                 0 => String::new(),
                 unseen => format!(", {unseen} of which had ended before a look"),
@@ -196,11 +198,24 @@ fn sentences(
     said
 }
 
+/// So many of something, and what became of them.
+fn counted(count: u64, what: &str, done: &str) -> String {
+    let (plural, verb) = if count == 1 {
+        ("", "was")
+    } else {
+        ("s", "were")
+    };
+    match done {
+        "" => format!("{count} {what}{plural}"),
+        done => format!("{count} {what}{plural} {verb}{done}"),
+    }
+}
+
 /// What was done by other processes, whose threads are not seen.
 fn elsewhere(children: &ChildrenSpent) -> Option<String> {
     (children.cpu_ns > 0).then(|| {
         format!(
-            "{} used {} of CPU time beside; %process_tree lists them.",
+            "{} used {} of CPU time beside; %process_tree lists those that still run.",
             children.who(),
             time(children.cpu_ns as f64)
         )

@@ -76,7 +76,7 @@ impl Watch {
             spins: BTreeMap::new(),
         };
         for task in tasks().unwrap_or_default() {
-            let before = task.run().map_or(0, |run| run.cpu_ns);
+            let before = task.cpu_ns().unwrap_or(0);
             watch.add(task, before, false);
         }
         watch.own();
@@ -128,8 +128,10 @@ impl Watch {
             .values_mut()
             .filter(|seen| !is_own_thread(seen.tid))
         {
-            let Some(run) = seen.task.run() else { continue };
-            let cpu_ns = run.cpu_ns.saturating_sub(seen.before);
+            let Some(used_so_far) = seen.task.cpu_ns() else {
+                continue;
+            };
+            let cpu_ns = used_so_far.saturating_sub(seen.before);
             let since = cpu_ns.saturating_sub(seen.cpu_ns);
             (seen.cpu_ns, seen.last) = (cpu_ns, now);
             used += since;
@@ -225,6 +227,11 @@ impl Watch {
                 seen.name.clone_from(name);
             }
         }
+    }
+
+    /// The time from the first look to the last one.
+    pub(super) fn whole(&self) -> Duration {
+        self.looked.duration_since(self.began)
     }
 
     /// The threads, but for the kernel's own.

@@ -100,6 +100,10 @@ fn blocks(listed: &[Listed<'_>], asked: usize) -> Option<Diagnosis> {
         Some(false) => "A write to one of them is seen by all that show the same memory",
         None => "Whether pandas copies before a write is not known here",
     };
+    let gaps = match found.iter().any(|one| columns(one) > 1) {
+        true => "; a column of an array of several is a view with gaps",
+        false => "",
+    };
     if found.is_empty() {
         return None;
     }
@@ -108,7 +112,7 @@ fn blocks(listed: &[Listed<'_>], asked: usize) -> Option<Diagnosis> {
         severity: Severity::Info,
         title,
         evidence: found.iter().map(|one| of_columns(one, listed)).collect(),
-        fix: format!("{writes}; a column of such an array is a view with gaps."),
+        fix: format!("{writes}{gaps}."),
     })
 }
 
