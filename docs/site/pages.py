@@ -24,6 +24,7 @@ GUIDES = {
     "docs/install.md": ("install.md", "Install"),
     "docs/where-it-runs.md": ("where-it-runs.md", "Where it runs"),
     "docs/scripts.md": ("scripts.md", "Reports in code"),
+    "docs/guest.md": ("guest.md", "In other kernels"),
     "docs/safety.md": ("safety.md", "Is it safe?"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),
     "docs/cost.md": ("cost.md", "What it costs"),
