@@ -3,6 +3,7 @@
 
     python tests/conformance/run.py                     # the installed kernel `diaphane`
     python tests/conformance/run.py --kernel python3    # ipykernel itself, for reference
+    python tests/conformance/run.py --door hosted       # the one of `tests/run.sh --door hosted`
     python tests/conformance/run.py --suite papermill --verbose
 
 The suites ask for a kernel named `python3`. They get it from a kernelspec of that name that is a
@@ -37,11 +38,12 @@ def main() -> int:
     suites = tomllib.loads(FLOORS.read_text())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", default="diaphane", help="the kernelspec to test")
+    parser.add_argument("--door", choices=["embedded", "hosted"], default="embedded")
     parser.add_argument("--suite", action="append", choices=list(suites), help="only this one")
     parser.add_argument("--verbose", action="store_true", help="show what the suites print")
     options = parser.parse_args()
     prepare_environment()
-    shadow = shadow_kernelspec(options.kernel)
+    shadow = shadow_kernelspec(options.kernel, options.door)
     rows = []
     for name in options.suite or suites:
         suite = suites[name]
@@ -68,14 +70,18 @@ def pip(*arguments: str) -> None:
     subprocess.run(command, check=True)
 
 
-def shadow_kernelspec(kernel: str) -> Path:
+def shadow_kernelspec(kernel: str, door: str) -> Path:
     """A data directory whose `python3` is the kernel under test on the suites' environment."""
     directory = WORK / "shadow" / kernel
     shutil.rmtree(directory, ignore_errors=True)
     if kernel == "python3":
         directory.mkdir(parents=True)
         return directory  # The environment's own ipykernel is found without a shadow.
-    spec = json.loads((find(kernel) / "kernel.json").read_text())
+    spec = json.loads((find(kernel, door) / "kernel.json").read_text())
+    if door == "hosted":
+        # The suites' environment has no such package, and gets that of the tests, which has nothing else.
+        (own,) = Path(spec["argv"][0]).parents[1].glob("lib/python3.*/site-packages")
+        spec["env"] = {"PYTHONPATH": str(own)}
     for index, argument in enumerate(spec["argv"]):
         if spec["argv"][index - 1] == "--python" or (
             index == 0 and "python" in Path(argument).name
@@ -87,10 +93,11 @@ def shadow_kernelspec(kernel: str) -> Path:
     return directory
 
 
-def find(kernel: str) -> Path:
+def find(kernel: str, door: str) -> Path:
     """The folder of an installed kernelspec, also of the one that tests/run.sh installs."""
     command = [PYTHON, "-m", "jupyter", "kernelspec", "list", "--json"]
-    env = jupyter_path(HERE.parent / ".work" / "share" / "jupyter")
+    work = ".work-hosted" if door == "hosted" else ".work"
+    env = jupyter_path(HERE.parent / work / "share" / "jupyter")
     listed = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     specs = json.loads(listed.stdout)["kernelspecs"]
     if kernel not in specs:

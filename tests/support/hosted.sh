@@ -11,11 +11,16 @@ make_hosted() {
   fi
   packages=$(echo "$environment"/lib/python3.*/site-packages)
   "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$packages/packages_of_the_tests.pth"
-  rm -rf "$packages/diaphane" && mkdir "$packages/diaphane" || return
-  cp kernel/python/diaphane/*.py "$packages/diaphane/" || return
-  cp "$built/lib_diaphane.so" "$packages/diaphane/_diaphane.so" || return
+  fill_package "$packages" "$built" || return
   [[ ! -e $built/diaphane-rust ]] || cp "$built/diaphane-rust" "$environment/bin/" || return
   printf '#!%s\nimport sys\nfrom diaphane.__main__ import main\nsys.exit(main())\n' "$environment/bin/python" \
     >"$environment/bin/diaphane" && chmod +x "$environment/bin/diaphane" || return
   "$environment/bin/python" -m diaphane install --prefix "$prefix"
+}
+
+# Puts the package into the folder $1, with the extension module from the target folder $2.
+fill_package() {
+  rm -rf "$1/diaphane" && mkdir "$1/diaphane" || return
+  cp kernel/python/diaphane/*.py "$1/diaphane/" || return
+  cp "$2/lib_diaphane.so" "$1/diaphane/_diaphane.so"
 }
