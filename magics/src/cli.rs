@@ -5,6 +5,8 @@
 mod complete;
 mod words;
 
+use std::fmt;
+
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 
@@ -61,8 +63,26 @@ impl Common {
     }
 }
 
+/// What stands behind the name of a magic.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line<'a> {
+    /// As somebody wrote it.
+    Text(&'a str),
+    /// Divided into words already.
+    Words(&'a [String]),
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(line) => text.write_str(line),
+            Self::Words(words) => text.write_str(&words.join(" ")),
+        }
+    }
+}
+
 /// Parses the line of a magic, which is named with its percent signs.
-pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Error> {
+pub(crate) fn parse<A: Args>(magic: &str, line: Line<'_>) -> Result<MagicLine<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "{magic}: {what}; usage: {}",
@@ -71,7 +91,10 @@ pub(crate) fn parse<A: Args>(magic: &str, line: &str) -> Result<MagicLine<A>, Er
     };
     // To make the grammar takes longer than to parse a line by it.
     let mut grammar = MagicLine::<A>::command();
-    let words = split(line, &grammar).map_err(refuse)?.words;
+    let words = match line {
+        Line::Text(line) => split(line, &grammar).map_err(refuse)?.words,
+        Line::Words(words) => words.to_vec(),
+    };
     let parsed = grammar
         .try_get_matches_from_mut(words)
         .and_then(|mut found| MagicLine::from_arg_matches_mut(&mut found));
@@ -242,7 +265,9 @@ mod tests {
     }
 
     fn message(line: &str) -> String {
-        parse::<Probe>("%probe", line).unwrap_err().to_string()
+        parse::<Probe>("%probe", Line::Text(line))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -254,7 +279,7 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        let line = parse::<Probe>("%probe", r"\.so$ --top 3 --as rows --json").unwrap();
+        let line = parse::<Probe>("%probe", Line::Text(r"\.so$ --top 3 --as rows --json")).unwrap();
         assert_eq!(line.own.pattern.as_deref(), Some(r"\.so$"));
         let common = line.common;
         assert_eq!(

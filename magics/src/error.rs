@@ -56,12 +56,20 @@ impl Error {
         }
     }
 
+    /// The exception of a function: one that every Python has.
+    pub(crate) fn into_plain_exception(self) -> PyErr {
+        match self {
+            Self::Usage(message) => PyValueError::new_err(message),
+            Self::Python(error) => error,
+            other => PyRuntimeError::new_err(other.to_string()),
+        }
+    }
+
     /// The exception to raise: bad input is IPython's `UsageError`, which is shown as one line without a traceback.
     pub(crate) fn into_exception(self, py: Python<'_>) -> PyErr {
         match self {
             Self::Usage(message) => usage_error(py, message),
-            Self::Python(error) => error,
-            other => PyRuntimeError::new_err(other.to_string()),
+            other => other.into_plain_exception(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a magic is, and what it may look at. It knows no magic.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::error::Error;
 use diaphane_report::{Report, Schema};
@@ -27,8 +27,108 @@ pub(crate) trait Magic {
         true
     }
 
+    /// Whether it records what goes on while a cell runs, above which it stands.
+    const RECORDS: bool = false;
+
     /// Answers.
-    fn run(args: &Self::Args, context: &Context<'_, '_>) -> Result<Report, Error>;
+    fn run(_args: &Self::Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
+        Err(Error::Usage(format!(
+            "%%{} needs something to record",
+            Self::NAME
+        )))
+    }
+
+    /// Begins to record, if that is what it does.
+    fn begin(
+        _args: &Self::Args,
+        _code: &RecordedCode,
+        _context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
+        Err(Error::Usage(format!("%{} records nothing", Self::NAME)))
+    }
+}
+
+/// What goes on until somebody ends it, on the thread where it began. All that was changed for it is undone when it ends,
+/// and when it is dropped.
+pub(crate) trait Recording {
+    /// Whether the code is to run once more.
+    fn wants_more(&self) -> bool {
+        false
+    }
+
+    /// It is over. What was seen.
+    fn end(
+        self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        ran: Ran,
+    ) -> Result<Report, Error>;
+}
+
+/// How the code ran.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ran {
+    /// How often.
+    pub runs: u64,
+    /// Whether IPython has shown an error of it.
+    pub failed: bool,
+}
+
+impl Ran {
+    /// As a block does, whose error nobody shows before the recording has ended.
+    pub const ONCE: Self = Self {
+        runs: 1,
+        failed: false,
+    };
+}
+
+/// The code that a recording is about: a cell, a function, or what stands in a block.
+#[derive(Debug)]
+pub(crate) struct RecordedCode {
+    /// The file name of its code.
+    pub file: Py<PyString>,
+    /// The variables that it names.
+    pub names: Vec<String>,
+    /// Its text, in which the lines have the numbers of the notebook, or of the file.
+    pub source: String,
+    /// Where its lines stand, as people write it: `In[3]`, or `script.py`.
+    pub home: Option<String>,
+    /// How it runs.
+    pub way: Way,
+}
+
+/// How recorded code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// We run it, as a module: nothing else counts, and all that it calls lies below this address of the stack.
+    Module { floor: usize },
+    /// It runs already, and goes on when the recording has begun.
+    Block,
+}
+
+impl RecordedCode {
+    /// One of its lines, as people write it.
+    pub fn place(&self, line: u32) -> String {
+        match &self.home {
+            Some(home) => format!("{home}:{line}"),
+            None => format!("line {line}"),
+        }
+    }
+
+    /// About the address of the stack below which all lies that it calls; 0 where that may be anywhere.
+    pub fn floor(&self) -> usize {
+        match self.way {
+            Way::Module { floor } => floor,
+            Way::Block => 0,
+        }
+    }
+}
+
+/// About the caller's stack pointer: everything that the caller calls lies below.
+#[inline(never)]
+pub(crate) fn stack_pointer() -> usize {
+    let here = std::hint::black_box(0_u8);
+    (&raw const here).addr()
 }
 
 /// Questions, each with what to write behind the name of the magic that answers it; `%%` is for one that stands above a
@@ -73,12 +173,18 @@ pub(crate) struct Context<'a, 'py> {
     pub cell: Option<&'a str>,
     /// Asks another magic by its name, with a line of its own and this context.
     pub ask: Ask,
+    /// Has another magic record, in the same way.
+    pub begin: Begin,
     /// All magics with their percent signs, and the questions that they answer.
     pub all: fn() -> Vec<(String, Questions)>,
 }
 
 /// How a magic asks another one, which it knows by name only.
 pub(crate) type Ask = fn(&str, &str, &Context<'_, '_>) -> Result<Report, Error>;
+
+/// How a magic has another one record.
+pub(crate) type Begin =
+    fn(&str, &str, &RecordedCode, &Context<'_, '_>) -> Result<Box<dyn Recording>, Error>;
 
 /// Python and what the user made in it.
 #[derive(Clone, Copy)]

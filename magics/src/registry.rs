@@ -4,14 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::cli;
+use crate::cli::{Common, Line};
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions};
+use crate::magic::{
+    Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way, stack_pointer,
+};
 use crate::magics::{
     addr_map, buffer_addr, buffer_trace, crash_report, diaphane, disasm, loaded_libs, memory,
     native_calls, native_delta, native_doctor, native_prof, process_tree, rust, rust_reset,
     rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
 };
 use crate::pages::glossary;
+use crate::session::cell_body::Body;
 use diaphane_report::{Report, Schema};
 use diaphane_sight::proc::descriptors;
 
@@ -24,7 +28,9 @@ pub(crate) struct Entry {
     pub schema: &'static Schema,
     pub command: fn() -> clap::Command,
     pub only_looks: fn(&str) -> bool,
-    run: fn(&str, &Context<'_, '_>) -> Result<Asked, Error>,
+    pub records: bool,
+    run: fn(Line<'_>, &Context<'_, '_>) -> Result<Asked, Error>,
+    begin: fn(Line<'_>, &RecordedCode, &Context<'_, '_>) -> Result<Begun, Error>,
 }
 
 /// A report and what the user asked to do with it.
@@ -68,13 +74,19 @@ const fn entry<M: Magic>() -> Entry {
         schema: M::SCHEMA,
         command: cli::command::<M::Args>,
         only_looks: only_looks::<M>,
+        records: M::RECORDS,
         run: run::<M>,
+        begin: begin_of::<M>,
     }
 }
 
 /// Asks the magic of a name; a panic is an error too.
-pub(crate) fn guarded(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
-    let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_owned()));
+pub(crate) fn guarded(
+    name: &str,
+    line: Line<'_>,
+    context: &Context<'_, '_>,
+) -> Result<Asked, Error> {
+    let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_string()));
     let answer = || descriptors::with_spare(|| answer(name, line, context));
     has_memory(name)?;
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(panicked)
@@ -95,7 +107,7 @@ fn has_memory(name: &str) -> Result<(), Error> {
 
 /// What another magic answers, for a magic that asks it.
 pub(crate) fn ask(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Report, Error> {
-    answer(name, line, context).map(|asked| asked.report)
+    answer(name, Line::Text(line), context).map(|asked| asked.report)
 }
 
 /// All magics as they are written, with the questions that they answer.
@@ -104,10 +116,8 @@ pub(crate) fn questions() -> Vec<(String, Questions)> {
     ALL.iter().map(written).collect()
 }
 
-fn answer(name: &str, line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
-    let Some(magic) = ALL.iter().find(|magic| magic.name == name) else {
-        return Err(unknown(name));
-    };
+fn answer(name: &str, line: Line<'_>, context: &Context<'_, '_>) -> Result<Asked, Error> {
+    let magic = entry_of(name)?;
     match (magic.form, context.cell) {
         (Form::Line, Some(_)) => Err(Error::Usage(format!(
             "%{name} is a line magic: write it with one percent sign, on one line"
@@ -126,13 +136,13 @@ pub(crate) fn unknown(name: &str) -> Error {
 }
 
 fn only_looks<M: Magic>(line: &str) -> bool {
-    cli::parse::<M::Args>(M::NAME, line).is_ok_and(|line| M::only_looks(&line.own))
+    cli::parse::<M::Args>(M::NAME, Line::Text(line)).is_ok_and(|line| M::only_looks(&line.own))
 }
 
-fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> {
+fn run<M: Magic>(line: Line<'_>, context: &Context<'_, '_>) -> Result<Asked, Error> {
     let started = Instant::now();
-    let (options, statement) = match (M::STATEMENT, context.cell) {
-        (Some(implied), None) => {
+    let (options, statement) = match (M::STATEMENT, context.cell, line) {
+        (Some(implied), None, Line::Text(line)) => {
             let (options, statement) = cli::options_and_statement::<M::Args>(line);
             if statement.is_empty() {
                 let name = M::NAME;
@@ -140,23 +150,120 @@ fn run<M: Magic>(line: &str, context: &Context<'_, '_>) -> Result<Asked, Error> 
                     "%{name} needs a statement behind it, as in %{name} f(x); above a cell write %%{name}"
                 )));
             }
-            (format!("{implied} {options}"), Some(statement))
+            (Some(format!("{implied} {options}")), Some(statement))
         }
-        _ => (line.to_owned(), None),
+        _ => (None, None),
     };
-    let line = options.as_str();
+    let line = options.as_deref().map_or(line, Line::Text);
     let context = &Context {
         cell: statement.or(context.cell),
         ..*context
     };
     let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
-    let mut report = M::run(&line.own, context)?;
-    report.arrange(&line.common.arrangement())?;
+    let report = match context.cell {
+        Some(cell) if M::RECORDS => recorded::<M>(&line.own, cell, context)?,
+        _ => M::run(&line.own, context)?,
+    };
+    finished::<M>(report, line.common, started)
+}
+
+/// Runs a cell while it is recorded.
+fn recorded<M: Magic>(
+    args: &M::Args,
+    cell: &str,
+    context: &Context<'_, '_>,
+) -> Result<Report, Error> {
+    let user = context.user()?;
+    let mut body = Body::prepare(M::NAME, cell, user)?;
+    body.code.way = Way::Module {
+        floor: stack_pointer(),
+    };
+    let recording = M::begin(args, &body.code, context)?;
+    let ran = body.run_while(|| recording.wants_more())?;
+    recording.end(&body.code, user, ran)
+}
+
+/// Arranges a report as the line says.
+fn finished<M: Magic>(
+    mut report: Report,
+    common: Common,
+    started: Instant,
+) -> Result<Asked, Error> {
+    report.arrange(&common.arrangement())?;
     report.described = M::SCHEMA.rows.first();
     report.words = glossary::words_of(&report);
     report.took = started.elapsed();
     Ok(Asked {
         report,
-        bind: line.common.bind,
+        bind: common.bind,
     })
+}
+
+fn begin_of<M: Magic>(
+    line: Line<'_>,
+    code: &RecordedCode,
+    context: &Context<'_, '_>,
+) -> Result<Begun, Error> {
+    let started = Instant::now();
+    let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
+    let recording = M::begin(&line.own, code, context)?;
+    Ok(Begun {
+        recording,
+        common: line.common,
+        started,
+        finish: finished::<M>,
+    })
+}
+
+/// A recording that runs, with what its line says of the report.
+pub(crate) struct Begun {
+    recording: Box<dyn Recording>,
+    common: Common,
+    started: Instant,
+    finish: fn(Report, Common, Instant) -> Result<Asked, Error>,
+}
+
+impl Begun {
+    /// Ends it; a panic is an error too.
+    pub fn end(self, code: &RecordedCode, user: User<'_, '_>) -> Result<Report, Error> {
+        let end = || {
+            let report = self.recording.end(code, user, Ran::ONCE)?;
+            (self.finish)(report, self.common, self.started)
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| descriptors::with_spare(end)));
+        let asked =
+            ended.unwrap_or_else(|_| Err(Error::Panic("recording".into(), String::new())))?;
+        Ok(asked.report)
+    }
+}
+
+/// Has the magic of a name record; a panic is an error too.
+pub(crate) fn begin_guarded(
+    name: &str,
+    line: Line<'_>,
+    code: &RecordedCode,
+    context: &Context<'_, '_>,
+) -> Result<Begun, Error> {
+    let magic = entry_of(name)?;
+    has_memory(name)?;
+    let begin = || descriptors::with_spare(|| (magic.begin)(line, code, context));
+    let panicked = |_| Err(Error::Panic(name.to_owned(), line.to_string()));
+    catch_unwind(AssertUnwindSafe(begin)).unwrap_or_else(panicked)
+}
+
+/// Has another magic record, for a magic whose option means that one.
+pub(crate) fn begin(
+    name: &str,
+    line: &str,
+    code: &RecordedCode,
+    context: &Context<'_, '_>,
+) -> Result<Box<dyn Recording>, Error> {
+    let begun = (entry_of(name)?.begin)(Line::Text(line), code, context)?;
+    Ok(begun.recording)
+}
+
+/// The magic of a name.
+pub(crate) fn entry_of(name: &str) -> Result<&'static Entry, Error> {
+    let found = ALL.iter().find(|magic| magic.name == name);
+    found.ok_or_else(|| unknown(name))
 }

@@ -14,7 +14,7 @@ import time
 import warnings
 from typing import ClassVar
 
-from . import threads
+from . import inheritance
 from .streams import OutStream
 
 try:
@@ -110,7 +110,7 @@ def main(native, arguments):
     os.register_at_fork(after_in_child=lambda: be_child(native))
     faulthandler.enable(native.stderr)
     native.tell_of_faults()
-    threads.inherit(native, RUNNING)
+    inheritance.inherit(native, RUNNING)
 
     _kernel = Kernel(native, comms.install(native))
     change_modules(AfterImport())

@@ -109,6 +109,11 @@ pub fn begin_above(tid: i32) {
     FLOOR.store(top, Ordering::Relaxed);
 }
 
+/// Says that `note_above` ends nowhere: what is noted goes on in the frame that began to, and in those that called it.
+pub fn begin_at_all() {
+    FLOOR.store(0, Ordering::Relaxed);
+}
+
 fn note_until(state: usize, words: &mut [usize], end: usize) -> usize {
     Reader::own().map_or(0, |reader| reader.note(state, words, end))
 }

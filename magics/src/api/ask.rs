@@ -5,6 +5,7 @@
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 
+use crate::cli::Line;
 use crate::error::Error;
 use crate::magic::{Context, User};
 use crate::python::ipython;
@@ -68,9 +69,10 @@ fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, 
         user,
         cell: None,
         ask: registry::ask,
+        begin: registry::begin,
         all: registry::questions,
     };
-    let asked = guarded(name, line, &context)?;
+    let asked = guarded(name, Line::Text(line), &context)?;
     match asked.bind {
         None => Ok(Bundle::of(&asked.report, WIDTH)?),
         Some(_) => Err(Error::Usage(format!(

@@ -1,5 +1,7 @@
 //! How a magic is reached: from Python, or by a message while Python is busy.
 
 pub(crate) mod ask;
+pub(crate) mod grammar;
 pub(crate) mod module;
+pub(crate) mod recording;
 pub(crate) mod report;

@@ -5,19 +5,22 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::api::grammar;
+use crate::api::recording::PyRecording;
 use crate::api::report::PyReport;
 use crate::cli;
+use crate::cli::Line;
 use crate::error::Error;
 use crate::libraries::names::{file_name, short};
 use crate::magic::{Context, User};
 use crate::magics::{native_delta, rust, why_import};
 use crate::python::host;
 use crate::python::ipython::{keep_namespace, namespace};
-use crate::python::objects::{is_name, named, object};
+use crate::python::objects::{is_name, named, object, python};
 use crate::registry::{self, ALL, Asked, guarded};
 use crate::rust_cells::client;
-use crate::session::cell_files;
 use crate::session::lane::CellScope;
+use crate::session::{cell_files, import_audit};
 use diaphane_cpython::check;
 use diaphane_report::view;
 use diaphane_sight::linker::libraries;
@@ -34,17 +37,27 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     view::json::set_host(host::described(Some(&version)));
     module.add_class::<PyReport>()?;
+    module.add_class::<PyRecording>()?;
     module.add_class::<PyCellScope>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
+    module.add_function(wrap_pyfunction!(ask_magic, module)?)?;
+    module.add_function(wrap_pyfunction!(magic_grammar, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
     module.add_function(wrap_pyfunction!(silences, module)?)?;
     module.add_function(wrap_pyfunction!(takes_statement, module)?)?;
     module.add_function(wrap_pyfunction!(complete_line, module)?)?;
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
+    module.add_function(wrap_pyfunction!(listen, module)?)?;
     module.add_function(wrap_pyfunction!(name_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
+}
+
+/// Note from now on who asks for which library: an audit hook, which Python never takes away again.
+#[pyfunction]
+fn listen(py: Python<'_>) {
+    import_audit::listen(py);
 }
 
 /// Say which variables are the user's, for questions that no cell asks.
@@ -130,11 +143,45 @@ fn run_magic<'py>(
         user: Some(user),
         cell,
         ask: registry::ask,
+        begin: registry::begin,
         all: registry::questions,
     };
-    guarded(name, line, &context)
+    guarded(name, Line::Text(line), &context)
         .and_then(|asked| deliver(name, asked, user))
         .map_err(|error| error.into_exception(py))
+}
+
+/// Ask a magic as a function is asked: with its words, and the variables of who calls it. Its report.
+#[pyfunction]
+#[pyo3(signature = (name, words, cell, user_ns, local_ns=None))]
+fn ask_magic(
+    name: &str,
+    words: Vec<String>,
+    cell: Option<&str>,
+    user_ns: &Bound<'_, PyDict>,
+    local_ns: Option<Bound<'_, PyDict>>,
+) -> PyResult<PyReport> {
+    check(user_ns.py());
+    let context = Context {
+        user: Some(User {
+            py: user_ns.py(),
+            namespace: user_ns,
+            locals: local_ns.as_ref(),
+        }),
+        cell,
+        ask: registry::ask,
+        begin: registry::begin,
+        all: registry::questions,
+    };
+    guarded(name, Line::Words(&words), &context)
+        .map(|asked| PyReport::new(asked.report))
+        .map_err(Error::into_plain_exception)
+}
+
+/// What each magic understands, for those who make functions of them.
+#[pyfunction]
+fn magic_grammar(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    python(py, &grammar::grammar())
 }
 
 /// Hands a report to Python, or binds it to the name that the line gave.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use diaphane_sight::files;
 use diaphane_sight::runtimes::glibc_malloc;
@@ -24,6 +25,8 @@ const LARGE: usize = 1000;
 #[pyclass(name = "Report", module = "diaphane", frozen)]
 pub(crate) struct PyReport {
     kept: Mutex<KeptReport>,
+    /// Whether it is still to come, since its recording runs.
+    is_pending: AtomicBool,
     /// Made when somebody asks for them: showing a report needs none.
     rows: PyOnceLock<Py<PyList>>,
 }
@@ -72,6 +75,7 @@ impl PyReport {
         let is_large = report.rows.len() > LARGE;
         let new = Self {
             kept: Mutex::new(KeptReport::Made(Arc::new(report))),
+            is_pending: AtomicBool::new(false),
             rows: PyOnceLock::new(),
         };
         // One that nobody shows may stay in a variable.
@@ -79,6 +83,27 @@ impl PyReport {
             new.pack();
         }
         new
+    }
+
+    /// The report of a recording that has not ended.
+    pub(crate) fn pending(name: &'static str) -> Self {
+        let new = Self::new(Report {
+            name,
+            summary: vec!["the recording still runs".into()],
+            ..Report::default()
+        });
+        new.is_pending.store(true, Ordering::Relaxed);
+        new
+    }
+
+    /// Becomes the report of a recording that has ended now.
+    pub(crate) fn complete(&self, report: Report) {
+        let is_large = report.rows.len() > LARGE;
+        *self.kept.lock() = KeptReport::Made(Arc::new(report));
+        self.is_pending.store(false, Ordering::Relaxed);
+        if is_large {
+            self.pack();
+        }
     }
 
     /// The report for as long as somebody looks at it; no lock is held meanwhile.
@@ -103,7 +128,7 @@ impl PyReport {
         }
     }
 
-    fn list<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyList>> {
+    fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let make = || {
             let kept = self.kept();
             let rows = kept.rows();
@@ -111,7 +136,10 @@ impl PyReport {
             let rows = rows.collect::<PyResult<Vec<_>>>()?;
             Ok::<_, PyErr>(PyList::new(py, rows)?.unbind())
         };
-        Ok(self.rows.get_or_try_init(py, make)?.bind(py))
+        if self.is_pending.load(Ordering::Relaxed) {
+            return Ok(PyList::empty(py));
+        }
+        Ok(self.rows.get_or_try_init(py, make)?.bind(py).clone())
     }
 }
 
@@ -119,14 +147,14 @@ impl PyReport {
 impl PyReport {
     /// The name of the magic.
     #[getter]
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.kept().head().name
     }
 
     /// The rows, a list of dicts.
     #[getter]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        Ok(self.list(py)?.clone())
+        self.list(py)
     }
 
     /// What is remarkable: dicts with code, severity, title, evidence and fix.
@@ -145,6 +173,21 @@ impl PyReport {
     #[getter]
     fn limits(&self) -> Vec<String> {
         self.kept().head().limits.clone()
+    }
+
+    /// What it says in words: the answer where there is one, and the line below the table.
+    #[getter]
+    fn summary(&self) -> Vec<String> {
+        let kept = self.kept();
+        let head = kept.head();
+        let answer = head.answer.iter().flat_map(|answer| &answer.sentences);
+        answer.chain(&head.summary).cloned().collect()
+    }
+
+    /// The rows as a DataFrame of pandas.
+    fn to_pandas<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let frame = py.import("pandas")?.getattr("DataFrame")?;
+        frame.call1((self.list(py)?,))
     }
 
     fn __len__(&self) -> usize {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions, User};
+use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use crate::memory::arrow_pools::{self, MemoryPool};
 use crate::memory::buffers;
 use crate::memory::keepers::Keepers;
@@ -21,8 +21,6 @@ use crate::numpy::arrays;
 use crate::numpy::memory_handler::InstalledHandler;
 use crate::numpy::memory_handler::log::{FreedKey, Log, Site};
 use crate::numpy::memory_handler::origins;
-use crate::session::cell_body::Body;
-use crate::session::lane;
 use diaphane_report::view::bytes;
 use diaphane_report::{Address, Report, Schema, fields, rows};
 
@@ -66,10 +64,15 @@ impl Magic for BufferTrace {
     const NAME: &'static str = "buffer_trace";
     const FORM: Form = Form::Cell;
     const QUESTIONS: Questions = &[("Which arrays does a cell allocate, and who keeps them?", "")];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = BufferTraceArgs;
 
-    fn run(args: &BufferTraceArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn begin(
+        args: &BufferTraceArgs,
+        code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
         if !arrays::is_imported(user.py)? {
             return Err(Error::Usage(
@@ -78,16 +81,36 @@ impl Magic for BufferTrace {
                     .into(),
             ));
         }
-        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        let sizes = sizes(&body.names, user)?;
-        let before = Before::the_cell(&body.names, user)?;
-        let mut installed = InstalledHandler::new(user.py, &body.file, args.min)?;
-        let started = Instant::now();
-        let outcome = body.run();
-        let elapsed = started.elapsed();
-        let was_ours = installed.take_out()?;
-        let log = installed.close()?;
-        outcome?;
+        let sizes = sizes(&code.names, user)?;
+        let before = Before::the_cell(&code.names, user)?;
+        let installed = InstalledHandler::new(user.py, code.file.bind(user.py), args.min)?;
+        Ok(Box::new(TracedBuffers {
+            installed,
+            sizes,
+            before,
+            started: Instant::now(),
+        }))
+    }
+}
+
+/// A recording, with the arrays that the code names.
+struct TracedBuffers {
+    installed: InstalledHandler,
+    sizes: Vec<(String, usize)>,
+    before: Before,
+    started: Instant,
+}
+
+impl Recording for TracedBuffers {
+    fn end(
+        mut self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        let elapsed = self.started.elapsed();
+        let was_ours = self.installed.take_out(user.py)?;
+        let log = self.installed.close(user.py)?;
         let mut limits = Vec::new();
         if !was_ours {
             limits.push(
@@ -96,21 +119,20 @@ impl Magic for BufferTrace {
         }
         Ok(Report {
             plain: Some(elapsed.saturating_sub(log.spent)),
-            ..report(&log, &body, user, (&sizes, &before), limits)?
+            ..report(&log, code, user, (&self.sizes, &self.before), limits)?
         })
     }
 }
 
 fn report(
     log: &Log,
-    body: &Body<'_, '_>,
+    code: &RecordedCode,
     user: User<'_, '_>,
     (sizes, before): (&[(String, usize)], &Before),
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
     let keepers = Keepers::of(user, log.alive.keys().copied())?;
-    let cell = lane::running_cell();
-    let mut all = rows_of(log, body, cell, &keepers);
+    let mut all = rows_of(log, code, &keepers);
     all.sort_by_key(|row| row.number);
     for row in all.iter().filter(|row| row.state != FREED) {
         if let Some(place) = &row.place {
@@ -128,7 +150,7 @@ fn report(
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
     let pools = arrow_pools::all(user.py)?;
-    let views = before.shared(&body.names, user)?;
+    let views = before.shared(&code.names, user)?;
     let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
@@ -158,19 +180,11 @@ fn report(
     })
 }
 
-fn rows_of(
-    log: &Log,
-    body: &Body<'_, '_>,
-    cell: Option<u32>,
-    keepers: &Keepers,
-) -> Vec<AllocationRow> {
+fn rows_of(log: &Log, code: &RecordedCode, keepers: &Keepers) -> Vec<AllocationRow> {
     let row = |alike: &FreedKey| AllocationRow {
-        place: alike.site.line.map(|line| match cell {
-            Some(cell) => format!("In[{cell}]:{line}"),
-            None => format!("line {line}"),
-        }),
+        place: alike.site.line.map(|line| code.place(line)),
         line: alike.site.line,
-        source: source(body, &alike.site),
+        source: source(code, &alike.site),
         through: alike.site.through.clone(),
         count: 1,
         nbytes: alike.bytes,
@@ -210,9 +224,9 @@ fn rows_of(
     freed.chain(alive).collect()
 }
 
-fn source(body: &Body<'_, '_>, site: &Site) -> Option<String> {
+fn source(code: &RecordedCode, site: &Site) -> Option<String> {
     let line = usize::try_from(site.line?).ok()?.checked_sub(1)?;
-    Some(body.source.lines().nth(line)?.trim().to_owned())
+    Some(code.source.lines().nth(line)?.trim().to_owned())
 }
 
 /// The arrays that the cell names, with their sizes before it ran.

@@ -14,8 +14,7 @@ use serde_json::json;
 
 use self::rows::MemoryRow;
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions, User};
-use crate::session::cell_body::Body;
+use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use diaphane_report::view::bytes;
 use diaphane_report::{Bar, Part, Report, Schema, fields};
 
@@ -40,6 +39,7 @@ impl Magic for Memory {
         ("Who eats my memory: which variables and packages?", ""),
         ("Which variables does a cell leave larger?", "%%"),
     ];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = MemoryArgs;
 
@@ -49,11 +49,17 @@ impl Magic for Memory {
     }
 
     fn run(args: &MemoryArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        let user = context.user()?;
-        match context.cell {
-            None => now(args, user),
-            Some(cell) => around(args, cell, user),
-        }
+        now(args, context.user()?)
+    }
+
+    fn begin(
+        args: &MemoryArgs,
+        _code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
+        let before = claims::look(context.user()?)?;
+        let all = args.all;
+        Ok(Box::new(Around { all, before }))
     }
 }
 
@@ -102,15 +108,28 @@ fn kinds(sums: &[(&'static str, i64)]) -> serde_json::Value {
         .into()
 }
 
-/// What a cell changed.
-fn around(args: &MemoryArgs, cell: &str, user: User<'_, '_>) -> Result<Report, Error> {
-    let body = Body::prepare(Memory::NAME, cell, user)?;
-    let before = claims::look(user)?;
-    let outcome = body.run();
+/// What there was before the code ran.
+struct Around {
+    all: bool,
+    before: claims::Found,
+}
+
+impl Recording for Around {
+    fn end(
+        self: Box<Self>,
+        _code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        changed(self.all, self.before, user)
+    }
+}
+
+/// What is different now.
+fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Report, Error> {
     let after = claims::look(user)?;
-    outcome?;
     let change = after.rss as i64 - before.rss as i64;
-    let changes = rows::changes(&before.rows, &after.rows, args.all);
+    let changes = rows::changes(&before.rows, &after.rows, all);
     let told: Vec<String> = changes
         .iter()
         .take(3)

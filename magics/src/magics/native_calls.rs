@@ -18,14 +18,13 @@ mod sums;
 mod tree;
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions};
+use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use crate::recording::sample_rate;
-use crate::session::cell_body::Body;
 use diaphane_report::regex;
 use diaphane_report::{Report, Schema};
 use diaphane_sight::runtimes::glibc_malloc;
 
-use record::{RecordOptions, record};
+use record::{RecordOptions, RunningCalls};
 
 /// Show the native calls that a cell makes: from Python over the C functions that it calls and the libraries behind them
 /// down to the inner loops, on every thread
@@ -33,7 +32,7 @@ use record::{RecordOptions, record};
 /// Python's own functions and the C functions that it calls are reported by Python. Calls from one library into another
 /// and the inner loops of ufuncs are seen by hooks in the tables through which they go; functions that a library calls
 /// inside itself by hooks at their entries, with --deep. All hooks are removed when the cell has ended, however it ended.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct NativeCallsArgs {
     /// Record every function of Python, of extension modules and of the libraries that came with them, local ones too
     #[arg(long)]
@@ -73,6 +72,7 @@ impl Magic for NativeCalls {
         ("Which functions inside of a library does it run?", "--deep"),
         ("With which arrays and sizes are they called?", "--args"),
     ];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeCallsArgs;
 
@@ -80,16 +80,20 @@ impl Magic for NativeCalls {
         false
     }
 
-    fn run(args: &NativeCallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn begin(
+        args: &NativeCallsArgs,
+        code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
         if let Some(hz) = args.sample {
-            return sampled(hz, context);
+            sample_rate::check(NativeCalls::NAME, "--sample", hz)?;
+            let running = (context.begin)("native_prof", &format!("--hz {hz}"), code, context)?;
+            return Ok(Box::new(SampledCalls(running)));
         }
-        let user = context.user()?;
         let pattern = args.libs.as_deref();
         let libraries = pattern
             .map(|pattern| regex("%%native_calls: --libs", pattern))
             .transpose()?;
-        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         let how = RecordOptions {
             deep: args.deep,
             libraries,
@@ -97,21 +101,47 @@ impl Magic for NativeCalls {
             capacity: args.limit,
             fold_imports: !args.imports,
         };
-        let mut recorded = record(user, &body, how)?;
-        std::mem::replace(&mut recorded.outcome, Ok(()))?;
-        let report = rows::report(user, &body, &recorded, args);
+        let running = RunningCalls::begin(context.user()?, code, how)?;
+        let args = args.clone();
+        Ok(Box::new(RecordedCalls { args, running }))
+    }
+}
+
+/// A recording, with what its line says of the report.
+struct RecordedCalls {
+    args: NativeCallsArgs,
+    running: RunningCalls,
+}
+
+impl Recording for RecordedCalls {
+    fn end(
+        self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        let recorded = self.running.end(user)?;
+        let report = rows::report(user, code, &recorded, &self.args);
         drop(recorded);
         // What it took to make the report of the events is free now, and would stay with this process.
-        context.without_gil(glibc_malloc::give_back);
+        user.py.detach(glibc_malloc::give_back);
         report
     }
 }
 
-/// What the magic for samples answers about the cell, as an answer of this one.
-fn sampled(hz: u32, context: &Context<'_, '_>) -> Result<Report, Error> {
-    sample_rate::check(NativeCalls::NAME, "--sample", hz)?;
-    Ok(Report {
-        name: NativeCalls::NAME,
-        ..(context.ask)("native_prof", &format!("--hz {hz}"), context)?
-    })
+/// What the magic for samples records, as a recording of this one.
+struct SampledCalls(Box<dyn Recording>);
+
+impl Recording for SampledCalls {
+    fn end(
+        self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        ran: Ran,
+    ) -> Result<Report, Error> {
+        Ok(Report {
+            name: NativeCalls::NAME,
+            ..self.0.end(code, user, ran)?
+        })
+    }
 }

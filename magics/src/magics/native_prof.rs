@@ -19,23 +19,24 @@ mod slow_lines;
 mod source;
 mod summary;
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diaphane_sight::linker::libraries;
-use diaphane_trace::sampler::{self, Clock, SamplerPlan, Threads};
+use diaphane_trace::sampler::{self, Clock, RunningSampler, SamplerPlan, Threads};
 
 use self::export::{Format, OutputFile};
+use self::findings::Usage;
 use self::gather::Gather;
 use self::profile::Profile;
 use self::summary::{Spent, report, usage};
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions, User};
+use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
 use crate::recording::children::Children;
 use crate::recording::sample_rate;
-use crate::session::cell_body::Body;
-use diaphane_cpython::interpreter::{Interpreter, begin_above, note_above};
+use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note_above};
 use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
 
@@ -100,6 +101,7 @@ impl Magic for NativeProf {
         ("Which lines take the time?", "%% --lines"),
         ("What does my cell wait for?", "%% --wall"),
     ];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeProfArgs;
 
@@ -107,11 +109,14 @@ impl Magic for NativeProf {
         false
     }
 
-    fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn begin(
+        args: &NativeProfArgs,
+        code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
         let settings = args.settings()?;
-        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
-        run(&settings, &body, user)
+        Ok(Box::new(Sampled::begin(settings, code, user)?))
     }
 }
 
@@ -161,48 +166,83 @@ impl NativeProfArgs {
     }
 }
 
-/// Runs a cell while it is sampled.
-fn run(settings: &Settings, body: &Body<'_, '_>, user: User<'_, '_>) -> Result<Report, Error> {
-    check(user.py);
-    let file = body.file.to_string();
-    let main = nix::unistd::gettid().as_raw();
-    begin_above(main);
-    let gather = Gather::new(main, &file, settings.lines);
-    let count = gather.count();
-    let plan = plan(settings, main, stack_pointer())?;
-    let children = user.py.detach(Children::begin);
-    let running = sampler::begin(plan, gather)
-        .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
-    let (started, before) = (Instant::now(), usage());
-    let goes_on =
-        || settings.repeat && count.load(Ordering::Relaxed) < MANY && started.elapsed() < LONGEST;
-    let outcome = body.run_while(goes_on);
-    let (elapsed, after) = (started.elapsed(), usage());
-    let (ended, children) = user.py.detach(|| (running.end(), children.end()));
-    let (runs, failed) = outcome?;
-    let Some((gather, totals)) = ended else {
-        return Err(Error::Usage(
-            "%%native_prof: this process is a child of the one that was sampled; the samples are there"
-                .into(),
-        ));
-    };
-    let names = thread_names(user.py)?;
-    let profile = Profile::of(gather, totals, &names);
-    let spent = Spent {
-        elapsed,
-        usage: after.since(before),
-        children,
-        runs,
-        failed,
-    };
-    report(settings, &profile, &spent, (user, &file))
+/// Samples that are being taken.
+struct Sampled {
+    settings: Settings,
+    running: RunningSampler<Gather>,
+    children: Children,
+    /// The samples so far.
+    count: Arc<AtomicU64>,
+    started: Instant,
+    before: Usage,
 }
 
-/// About the caller's stack pointer: everything that the caller calls lies below.
-#[inline(never)]
-fn stack_pointer() -> usize {
-    let here = std::hint::black_box(0_u8);
-    (&raw const here).addr()
+impl Sampled {
+    fn begin(settings: Settings, code: &RecordedCode, user: User<'_, '_>) -> Result<Self, Error> {
+        check(user.py);
+        let main = nix::unistd::gettid().as_raw();
+        match code.way {
+            Way::Module { .. } => begin_above(main),
+            Way::Block => begin_at_all(),
+        }
+        let file = code.file.bind(user.py).to_string();
+        let gather = Gather::new(main, &file, settings.lines);
+        let count = gather.count();
+        let plan = plan(&settings, main, code.floor())?;
+        let children = user.py.detach(Children::begin);
+        let running = sampler::begin(plan, gather)
+            .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
+        Ok(Self {
+            settings,
+            running,
+            children,
+            count,
+            started: Instant::now(),
+            before: usage(),
+        })
+    }
+}
+
+impl Recording for Sampled {
+    fn wants_more(&self) -> bool {
+        self.settings.repeat
+            && self.count.load(Ordering::Relaxed) < MANY
+            && self.started.elapsed() < LONGEST
+    }
+
+    fn end(
+        self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        ran: Ran,
+    ) -> Result<Report, Error> {
+        let (elapsed, after) = (self.started.elapsed(), usage());
+        let Self {
+            settings,
+            running,
+            children,
+            before,
+            ..
+        } = *self;
+        let (ended, children) = user.py.detach(|| (running.end(), children.end()));
+        let Some((gather, totals)) = ended else {
+            return Err(Error::Usage(
+                "%%native_prof: this process is a child of the one that was sampled; the samples are there"
+                    .into(),
+            ));
+        };
+        let names = thread_names(user.py)?;
+        let profile = Profile::of(gather, totals, &names);
+        let spent = Spent {
+            elapsed,
+            usage: after.since(before),
+            children,
+            runs: ran.runs,
+            failed: ran.failed,
+        };
+        let file = code.file.bind(user.py).to_string();
+        report(&settings, &profile, &spent, (user, &file))
+    }
 }
 
 fn plan(settings: &Settings, main: i32, floor: usize) -> Result<SamplerPlan, Error> {

@@ -18,8 +18,10 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use diaphane_sight::linker::libraries;
+use diaphane_sight::proc::maps::Maps;
 use diaphane_trace::syscalls::{
-    SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused, begin, call_ns,
+    RunningSyscalls, SignalSafeCallback, SyscallPlan, SyscallRecording, SyscallsRefused, begin,
+    call_ns,
 };
 use serde_json::json;
 
@@ -30,10 +32,10 @@ use serde_json::json;
 pub(crate) use events::{OpenedFile, opens};
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions, User};
+use crate::magic::{
+    Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way, stack_pointer,
+};
 use crate::magics::syscalls::snapshot::SeenCall;
-use crate::session::cell_body::Body;
-use crate::session::lane;
 use choice::CallFilter;
 use diaphane_cpython::{check, here, support};
 use diaphane_report::{Report, Schema, fields, rows};
@@ -42,7 +44,7 @@ use diaphane_report::{Report, Schema, fields, rows};
 ///
 /// The calls of the cell's thread are seen, and those of threads that it starts, without privileges and without another
 /// process. The cell runs as it would without the magic.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SyscallsArgs {
     /// Only these calls, as strace names them: openat,read or a group such as %file, %desc, %memory, %process,
     /// %network, %signal; a ! in front means all others
@@ -86,44 +88,80 @@ impl Magic for Syscalls {
     const NAME: &'static str = "syscalls";
     const FORM: Form = Form::Cell;
     const QUESTIONS: Questions = &[("What does a cell ask of Linux: files, network, waits?", "")];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = SyscallsArgs;
 
-    fn run(args: &SyscallsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn begin(
+        args: &SyscallsArgs,
+        code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
         let set = args.trace.as_deref().map(choice::parse).transpose();
         let choice = set.map_err(|error| Error::Usage(format!("%%syscalls: --trace: {error}")))?;
-        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
         check(user.py);
-        let callback =
-            here::begin(&body.file).map(|state| SignalSafeCallback::new(here::note, state));
+        let callback = here::begin(code.file.bind(user.py))
+            .map(|state| SignalSafeCallback::new(here::note, state));
         let plan = SyscallPlan {
             capacity: ROOM,
             only: None,
             stacks: true,
+            floor: stack_end(code),
             callback,
         };
         let call_ns = call_ns(plan);
-        let running = match begin(plan) {
-            Ok(running) => running,
-            Err(SyscallsRefused::Busy) => {
-                return Err(Error::Usage(
-                    "%%syscalls: the system calls of another cell are recorded already, by %%syscalls or %%trace_loads; wait until \
-                     it ends"
-                        .into(),
-                ));
-            }
-            Err(refused) => return fallback::run(&body, refused),
-        };
-        let started = Instant::now();
-        let outcome = body.run();
-        let elapsed = started.elapsed();
+        match begin(plan) {
+            Ok(running) => Ok(Box::new(TracedCalls {
+                args: args.clone(),
+                choice: choice.unwrap_or_default(),
+                call_ns,
+                running,
+                started: Instant::now(),
+            })),
+            Err(SyscallsRefused::Busy) => Err(Error::Usage(
+                "%%syscalls: the system calls of another cell are recorded already, by %%syscalls or %%trace_loads; wait until \
+                 it ends"
+                    .into(),
+            )),
+            Err(refused) => Ok(fallback::begin(refused, user)),
+        }
+    }
+}
+
+/// How far the stack of the code reaches: a block was entered before the recording began.
+fn stack_end(code: &RecordedCode) -> usize {
+    let here = stack_pointer();
+    let stack = (code.way == Way::Block)
+        .then(|| Maps::at(here).ok())
+        .flatten();
+    stack
+        .and_then(|maps| Some(maps.find(here)?.span.end))
+        .unwrap_or(0)
+}
+
+/// A recording, with what it needs for its report.
+struct TracedCalls {
+    args: SyscallsArgs,
+    choice: CallFilter,
+    call_ns: Option<f64>,
+    running: RunningSyscalls,
+    started: Instant,
+}
+
+impl Recording for TracedCalls {
+    fn end(
+        self: Box<Self>,
+        code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        let elapsed = self.started.elapsed();
         let recording = SyscallRecording {
-            call_ns,
-            ..running.end()
+            call_ns: self.call_ns,
+            ..self.running.end()
         };
-        outcome?;
-        let report = report(args, &choice.unwrap_or_default(), &recording, user)?;
+        let report = report(&self.args, &self.choice, &recording, (code, user))?;
         let own = nix::unistd::gettid().as_raw();
         Ok(Report {
             plain: recording.plain(elapsed, own),
@@ -136,11 +174,10 @@ fn report(
     args: &SyscallsArgs,
     choice: &CallFilter,
     recording: &SyscallRecording,
-    user: User<'_, '_>,
+    (code, user): (&RecordedCode, User<'_, '_>),
 ) -> Result<Report, Error> {
     let libraries = libraries::now()?;
-    let cell = lane::running_cell();
-    let seen = snapshot::seen(recording, choice, &libraries, cell, user)?;
+    let seen = snapshot::seen(recording, choice, &libraries, code, user)?;
     let opens = opens(recording);
     let creations = events::creations(recording);
     let mut report = Report {

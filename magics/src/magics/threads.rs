@@ -22,7 +22,7 @@ use diaphane_sight::threads::Thread;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions};
+use crate::magic::{Context, Form, Magic, Questions, RecordedCode, Recording};
 use crate::python::threads::thread_names;
 use diaphane_report::{Report, Schema, fields, rows};
 
@@ -94,6 +94,7 @@ impl Magic for Threads {
         ("Which threads compute while I watch?", "--sample 500"),
         ("How many threads does a cell use, and how many CPUs?", "%%"),
     ];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = ThreadsArgs;
 
@@ -102,10 +103,16 @@ impl Magic for Threads {
         args.stack.is_none() && args.sample.is_none()
     }
 
+    fn begin(
+        args: &ThreadsArgs,
+        _code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
+        args.alone()?;
+        cell::begin(context)
+    }
+
     fn run(args: &ThreadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
-        if let Some(cell) = context.cell {
-            return args.alone().and_then(|()| cell::run(cell, context));
-        }
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
             Some(user) => {

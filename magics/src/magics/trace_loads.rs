@@ -10,6 +10,7 @@ mod snapshot;
 mod timeline;
 mod tree;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use diaphane_sight::linker::libraries;
@@ -22,10 +23,9 @@ use serde_json::json;
 
 use self::seen::{Seeing, SeenEvents};
 use crate::error::Error;
-use crate::magic::{Context, Form, Magic, Questions};
+use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use crate::magics::trace_loads::timeline::Timeline;
-use crate::session::cell_body::Body;
 use crate::session::import_audit;
 use diaphane_report::view::bytes;
 use diaphane_report::{Report, Schema, fields, rows};
@@ -35,7 +35,7 @@ use diaphane_report::{Report, Schema, fields, rows};
 /// In the order in which the dynamic linker mapped them: what caused each load (an import, a call of dlopen, another
 /// library that needs it), the rule by which the file was found, how long the linker and the library's initialisers
 /// took, and which files were looked for in vain. The cell runs as it would without the magic.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct TraceLoadsArgs {
     /// List the files that were tried, instead of the libraries
     #[arg(long)]
@@ -61,24 +61,51 @@ impl Magic for TraceLoads {
     const NAME: &'static str = "trace_loads";
     const FORM: Form = Form::Cell;
     const QUESTIONS: Questions = &[("What makes an import slow: what does the loader do?", "")];
+    const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = TraceLoadsArgs;
 
-    fn run(args: &TraceLoadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+    fn begin(
+        args: &TraceLoadsArgs,
+        _code: &RecordedCode,
+        context: &Context<'_, '_>,
+    ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
-        let body = Body::prepare(Self::NAME, context.cell.unwrap_or_default(), user)?;
+        import_audit::listen(user.py);
         let before = libraries::now()?;
-        let mut watch = LoadsWatch::begin(&before)?;
-        let started = Instant::now();
-        let outcome = body.run();
-        let elapsed = started.elapsed();
-        watch.end();
-        outcome?;
-        let snapshot = LoadsSnapshot::of(user.py, &before, &watch)?;
+        let watch = LoadsWatch::begin(&before)?;
+        Ok(Box::new(TracedLoads {
+            args: args.clone(),
+            before,
+            watch,
+            started: Instant::now(),
+        }))
+    }
+}
+
+/// A recording, with what it needs for its report.
+struct TracedLoads {
+    args: TraceLoadsArgs,
+    before: Vec<Library>,
+    watch: LoadsWatch,
+    started: Instant,
+}
+
+impl Recording for TracedLoads {
+    fn end(
+        mut self: Box<Self>,
+        _code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        let elapsed = self.started.elapsed();
+        self.watch.end();
+        let watch = &self.watch;
+        let snapshot = LoadsSnapshot::of(user.py, &self.before, watch)?;
         let opened = watch.opened.as_ref();
         Ok(Report {
             plain: opened.map_or(Some(elapsed), |opened| opened.plain(elapsed)),
-            ..report(args, &snapshot, &watch)?
+            ..report(&self.args, &snapshot, watch)?
         })
     }
 }
@@ -89,7 +116,7 @@ pub(super) struct LoadsWatch {
     opens: Option<Seeing>,
     recording: LinkerEventsRecording,
     refused: Option<LinkerEventsRefused>,
-    requests: Vec<std::sync::Arc<import_audit::Load>>,
+    requests: Vec<Arc<import_audit::Load>>,
     opened: Option<SeenEvents>,
 }
 

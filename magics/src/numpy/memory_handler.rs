@@ -40,30 +40,29 @@ struct Tracing {
 }
 
 /// A handler that is in use as long as this lives.
-pub(crate) struct InstalledHandler<'py> {
-    py: Python<'py>,
+pub(crate) struct InstalledHandler {
     api: Api,
     /// The capsule around the `Tracing`.
-    ours: Bound<'py, PyAny>,
-    before: Bound<'py, PyAny>,
+    ours: Py<PyAny>,
+    before: Py<PyAny>,
     is_in: bool,
 }
 
 #[allow(unsafe_code, reason = "NumPy's handlers are C structs in capsules")]
-impl<'py> InstalledHandler<'py> {
+impl InstalledHandler {
     /// Takes note of what the code of a file allocates from now on, in this context, from so many bytes on.
-    pub fn new(py: Python<'py>, file: &Bound<'py, PyString>, least: usize) -> PyResult<Self> {
+    pub fn new(py: Python<'_>, file: &Bound<'_, PyString>, least: usize) -> PyResult<Self> {
         Self::install(py, Some(file), Some(Log::new(least)))
     }
 
     /// Adds what is allocated and freed to the recording that runs.
-    pub fn recorded(py: Python<'py>) -> PyResult<Self> {
+    pub fn recorded(py: Python<'_>) -> PyResult<Self> {
         Self::install(py, None, None)
     }
 
     fn install(
-        py: Python<'py>,
-        file: Option<&Bound<'py, PyString>>,
+        py: Python<'_>,
+        file: Option<&Bound<'_, PyString>>,
         log: Option<Log>,
     ) -> PyResult<Self> {
         let api = Api::of_numpy(py)?;
@@ -103,31 +102,31 @@ impl<'py> InstalledHandler<'py> {
         };
         api.set(&ours)?;
         Ok(Self {
-            py,
             api,
-            ours,
-            before,
+            ours: ours.unbind(),
+            before: before.unbind(),
             is_in: true,
         })
     }
 
     /// Puts the handler before this one back. Whether this one was still there.
-    pub fn take_out(&mut self) -> PyResult<bool> {
+    pub fn take_out(&mut self, py: Python<'_>) -> PyResult<bool> {
         if !std::mem::replace(&mut self.is_in, false) {
             return Ok(true);
         }
         // SAFETY: as in `new`.
-        let now = unsafe { Bound::from_owned_ptr_or_err(self.py, (self.api.get)())? };
-        if !now.is(&self.ours) {
+        let now = unsafe { Bound::from_owned_ptr_or_err(py, (self.api.get)())? };
+        if !now.is(self.ours.bind(py)) {
             return Ok(false);
         }
-        self.api.set(&self.before).map(|()| true)
+        self.api.set(self.before.bind(py)).map(|()| true)
     }
 
     /// What was noted; from now on nothing is, except that what `remember` says of a buffer is forgotten at its end.
-    pub(crate) fn close(&self) -> PyResult<Log> {
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<Log> {
         let pointer = self
             .ours
+            .bind(py)
             .cast::<PyCapsule>()?
             .pointer_checked(Some(HANDLER))?
             .cast::<Tracing>();
@@ -138,11 +137,13 @@ impl<'py> InstalledHandler<'py> {
     }
 }
 
-impl Drop for InstalledHandler<'_> {
+impl Drop for InstalledHandler {
     fn drop(&mut self) {
         // After an error the cell's handler must not stay; there is nobody to tell if this fails too.
-        let _ = self.take_out();
-        let _ = self.close();
+        Python::attach(|py| {
+            let _ = self.take_out(py);
+            let _ = self.close(py);
+        });
     }
 }
 

@@ -30,10 +30,10 @@ pub(crate) use lives::{Life, Lives, MemoryOwner};
 pub(crate) use snapshot::ArraySnapshot;
 
 /// Looks on while the cell runs; what it changed goes when this is dropped.
-pub(crate) struct ArgumentWatch<'py> {
+pub(crate) struct ArgumentWatch {
     names: Vec<String>,
     before: ArraySnapshot,
-    handler: Option<InstalledHandler<'py>>,
+    handler: Option<InstalledHandler>,
     /// The CPU time of all threads when the cell began and when it ended.
     cpu: [Option<CpuTimes>; 2],
 }
@@ -49,9 +49,9 @@ pub(crate) struct WatchedArguments {
     pub limits: Vec<String>,
 }
 
-impl<'py> ArgumentWatch<'py> {
+impl ArgumentWatch {
     /// Begins, for a cell that names these variables.
-    pub fn begin(user: User<'_, 'py>, names: &[String]) -> Result<Self, Error> {
+    pub fn begin(user: User<'_, '_>, names: &[String]) -> Result<Self, Error> {
         let handler = match arrays::is_imported(user.py)? {
             true => Some(InstalledHandler::recorded(user.py)?),
             false => None,
@@ -65,12 +65,12 @@ impl<'py> ArgumentWatch<'py> {
     }
 
     /// No allocation is noted any more.
-    pub fn stop(&mut self) -> PyResult<bool> {
+    pub fn stop(&mut self, py: Python<'_>) -> PyResult<bool> {
         if self.cpu[1].is_none() {
             self.cpu[1] = CpuTimes::now();
         }
         match &mut self.handler {
-            Some(handler) => handler.take_out(),
+            Some(handler) => handler.take_out(py),
             None => Ok(true),
         }
     }
@@ -82,7 +82,7 @@ impl<'py> ArgumentWatch<'py> {
 
     /// Ends.
     pub fn end(mut self, user: User<'_, '_>) -> Result<WatchedArguments, Error> {
-        let was_ours = self.stop()?;
+        let was_ours = self.stop(user.py)?;
         let after = ArraySnapshot::take(user, &self.names)?;
         let mut limits = Vec::new();
         if !was_ours {

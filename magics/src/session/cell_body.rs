@@ -9,18 +9,15 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyList, PyString};
 
 use crate::error::Error;
-use crate::magic::User;
+use crate::magic::{Ran, RecordedCode, User, Way};
 use crate::python::ipython::shell;
+use crate::session::lane;
 
 /// A cell that is ready to run.
 pub(crate) struct Body<'a, 'py> {
     user: User<'a, 'py>,
-    /// The file name of its code.
-    pub file: Bound<'py, PyString>,
-    /// The variables that it names.
-    pub names: Vec<String>,
-    /// Its text, in which the lines have the numbers of the notebook.
-    pub source: String,
+    /// What a recording knows of it.
+    pub code: RecordedCode,
     tree: Bound<'py, PyAny>,
     shell: Option<Bound<'py, PyAny>>,
 }
@@ -32,6 +29,31 @@ impl<'a, 'py> Body<'a, 'py> {
             Some(shell) => Self::of_shell(magic, cell, user, shell),
             None => Self::plain(cell, user),
         }
+    }
+
+    fn new(
+        user: User<'a, 'py>,
+        (file, source): (&Bound<'py, PyString>, String),
+        tree: Bound<'py, PyAny>,
+        shell: Option<Bound<'py, PyAny>>,
+    ) -> Result<Self, Error> {
+        let code = RecordedCode {
+            file: file.clone().unbind(),
+            names: names(&tree)?,
+            source,
+            home: lane::running_cell().map(|number| format!("In[{number}]")),
+            way: Way::Module { floor: 0 },
+        };
+        Ok(Self {
+            user,
+            code,
+            tree,
+            shell,
+        })
+    }
+
+    fn file(&self) -> &Bound<'py, PyString> {
+        self.code.file.bind(self.user.py)
     }
 
     fn of_shell(
@@ -63,14 +85,7 @@ impl<'a, 'py> Body<'a, 'py> {
             .map_err(PyErr::from)?;
         let tree = compiler.call_method1("ast_parse", (&source, &file))?;
         let tree = shell.call_method1("transform_ast", (tree,))?;
-        Ok(Self {
-            user,
-            names: names(&tree)?,
-            file,
-            source,
-            tree,
-            shell: Some(shell),
-        })
+        Self::new(user, (&file, source), tree, Some(shell))
     }
 
     fn plain(cell: &str, user: User<'a, 'py>) -> Result<Self, Error> {
@@ -79,18 +94,11 @@ impl<'a, 'py> Body<'a, 'py> {
             .py
             .import("ast")?
             .call_method1("parse", (cell, &file))?;
-        Ok(Self {
-            user,
-            names: names(&tree)?,
-            file,
-            source: cell.to_owned(),
-            tree,
-            shell: None,
-        })
+        Self::new(user, (&file, cell.to_owned()), tree, None)
     }
 
-    /// Runs it. The outcome is the error that the caller has to raise; IPython has shown its own.
-    pub fn run(&self) -> PyResult<()> {
+    /// The outcome is the error that the caller has to raise; IPython has shown its own.
+    fn run(&self) -> PyResult<()> {
         match &self.shell {
             Some(shell) => self.run_in_shell(shell),
             None => self.run_plain(),
@@ -99,12 +107,12 @@ impl<'a, 'py> Body<'a, 'py> {
 
     /// Runs it, and again as long as that is asked for, but not after an error. How often it ran, and whether IPython has
     /// shown an error of it. Its value is displayed the first time only.
-    pub fn run_while(&self, goes_on: impl Fn() -> bool) -> PyResult<(u64, bool)> {
+    pub fn run_while(&self, goes_on: impl Fn() -> bool) -> PyResult<Ran> {
         self.run()?;
         let mut runs = 1;
         let failed = self.has_failed()?;
         if failed || !goes_on() {
-            return Ok((runs, failed));
+            return Ok(Ran { runs, failed });
         }
         let py = self.user.py;
         let builtins = py.import("builtins")?;
@@ -113,14 +121,17 @@ impl<'a, 'py> Body<'a, 'py> {
         let module = py
             .import("ast")?
             .call_method1("Module", (body, no_ignores))?;
-        let code = builtins.call_method1("compile", (module, &self.file, "exec"))?;
+        let code = builtins.call_method1("compile", (module, self.file(), "exec"))?;
         let exec = builtins.getattr("exec")?;
         while goes_on() {
             exec.call1((&code, self.user.namespace))?;
             runs += 1;
             py.check_signals()?;
         }
-        Ok((runs, false))
+        Ok(Ran {
+            runs,
+            failed: false,
+        })
     }
 
     /// Whether IPython has shown an error of the cell.
@@ -138,7 +149,7 @@ impl<'a, 'py> Body<'a, 'py> {
             "run_ast_nodes",
             (
                 self.tree.getattr("body")?,
-                &self.file,
+                self.file(),
                 shell.getattr("ast_node_interactivity")?,
                 shell.getattr("compile")?,
                 result,
@@ -157,7 +168,7 @@ impl<'a, 'py> Body<'a, 'py> {
         let builtins = py.import("builtins")?;
         let ast = py.import("ast")?;
         for (nodes, mode) in self.halves(&ast)? {
-            let code = builtins.call_method1("compile", (nodes, &self.file, mode))?;
+            let code = builtins.call_method1("compile", (nodes, self.file(), mode))?;
             builtins.call_method1("exec", (code, self.user.namespace))?;
         }
         Ok(())

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use diaphane_trace::syscalls::{SyscallPlan, SyscallRecording, begin};
 
 const PLAN: SyscallPlan = SyscallPlan {
+    floor: 0,
     capacity: 16 << 20,
     only: None,
     stacks: true,

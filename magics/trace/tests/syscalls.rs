@@ -15,6 +15,7 @@ use diaphane_trace::syscalls::{
 };
 
 const PLAN: SyscallPlan = SyscallPlan {
+    floor: 0,
     capacity: 16 << 20,
     only: None,
     stacks: true,

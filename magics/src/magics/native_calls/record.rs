@@ -11,18 +11,17 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::event::Event;
 use diaphane_trace::inline_hooks;
 use diaphane_trace::recorder::{
-    self, Ahead, CallRecording, EventAllowance, RecorderPlan, RecorderRefused,
+    self, Ahead, CallRecording, EventAllowance, RecorderPlan, RecorderRefused, RunningRecorder,
 };
 use pyo3::prelude::*;
 use regex::Regex;
 
 use crate::error::Error;
-use crate::magic::User;
+use crate::magic::{RecordedCode, User};
 use crate::recording::arguments::{ArgumentWatch, CallArguments, WatchedArguments};
 use crate::recording::gil_watch::GilWatch;
 use crate::recording::hook_plan::{HookOptions, HookPlan};
 use crate::recording::signatures;
-use crate::session::cell_body::Body;
 use diaphane_cpython::events::{Known, PythonEvents};
 use diaphane_cpython::interpreter::place;
 use diaphane_cpython::{check, support};
@@ -88,8 +87,6 @@ pub(super) struct Recorded {
     pub off: Duration,
     /// How long the cell took.
     pub took: Duration,
-    /// How the cell ended, if the caller has to raise it.
-    pub outcome: PyResult<()>,
 }
 
 impl Recorded {
@@ -109,70 +106,133 @@ pub(super) struct Deep {
     pub pauses: [Duration; 2],
 }
 
-/// Runs the cell.
-pub(super) fn record(
-    user: User<'_, '_>,
-    body: &Body<'_, '_>,
-    how: RecordOptions,
-) -> Result<Recorded, Error> {
-    let py = user.py;
-    check(py);
-    let mut limits = Vec::from_iter(support());
-    limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
-    let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
-    let plan = plan(py, &how);
-    let begin = || ArgumentWatch::begin(user, &body.names);
-    let mut watch = how.arguments.then(begin).transpose()?;
-    let running =
-        recorder::begin(plan).map_err(|RecorderRefused::Busy| Error::Usage(BUSY.into()))?;
-    let started = Instant::now();
-    let (applied, mut about) = apply(prepared.as_ref(), &mut limits);
-    let covered = covered(prepared.as_ref(), applied.as_ref());
-    let hook_plan = HookPlan::install(user, wanted(&covered, &how))?;
-    let hook_plan = Arc::new(Mutex::new(hook_plan));
-    let after_load = after_load(user, &hook_plan);
-    let mut events = PythonEvents::begin(py, &body.file, how.fold_imports, after_load)?;
-    let on = started.elapsed();
-    let (outcome, held, took) = run(body, how.allowance());
-    let ended = Instant::now();
-    events.stop(py);
-    let stopped = watch.as_mut().map(ArgumentWatch::stop);
-    restore(applied, &mut about, &mut limits);
-    let (calls, loops, names, loop_addresses) = {
-        let mut hook_plan = hook_plan.lock();
-        hook_plan.remove();
-        limits.append(&mut hook_plan.limits);
-        (
-            hook_plan.calls(),
-            hook_plan.loops(),
-            hook_plan.names(),
-            hook_plan.loop_addresses(),
-        )
-    };
-    let off = ended.elapsed();
-    let recording = running.end();
-    stopped.transpose()?;
-    let arguments = arguments(user, watch, &hook_plan, &recording, &mut limits)?;
-    let mut known = events.known(py)?;
-    limits.append(&mut known.limits);
-    Ok(Recorded {
-        recording,
-        known,
-        calls,
-        loops,
-        names,
-        loop_addresses,
-        deep: about,
-        arguments,
-        covered,
-        held,
-        limits,
-        fold_imports: how.fold_imports,
-        on,
-        off,
-        took,
-        outcome,
-    })
+/// A recording that runs. What is dropped is undone, in the order of the fields.
+pub(super) struct RunningCalls {
+    gil: GilWatch,
+    ahead: Ahead,
+    events: PythonEvents,
+    watch: Option<ArgumentWatch>,
+    applied: Option<inline_hooks::Applied>,
+    hook_plan: Arc<Mutex<HookPlan>>,
+    running: RunningRecorder,
+    deep: Option<Deep>,
+    covered: Vec<usize>,
+    limits: Vec<String>,
+    fold_imports: bool,
+    on: Duration,
+    began: Instant,
+}
+
+impl RunningCalls {
+    /// Begins.
+    pub fn begin(
+        user: User<'_, '_>,
+        code: &RecordedCode,
+        how: RecordOptions,
+    ) -> Result<Self, Error> {
+        let py = user.py;
+        check(py);
+        let mut limits = Vec::from_iter(support());
+        limits.extend((how.arguments && how.deep).then(|| NOT_WITH_DEEP.into()));
+        let prepared = how.deep.then(|| prepare(user, &how)).transpose()?;
+        let plan = plan(py, &how);
+        let watch = || ArgumentWatch::begin(user, &code.names);
+        let watch = how.arguments.then(watch).transpose()?;
+        let running =
+            recorder::begin(plan).map_err(|RecorderRefused::Busy| Error::Usage(BUSY.into()))?;
+        let started = Instant::now();
+        let (applied, deep) = apply(prepared.as_ref(), &mut limits);
+        let covered = covered(prepared.as_ref(), applied.as_ref());
+        let hook_plan = HookPlan::install(user, wanted(&covered, &how))?;
+        let hook_plan = Arc::new(Mutex::new(hook_plan));
+        let after_load = after_load(user, &hook_plan);
+        let events = PythonEvents::begin(py, code.file.bind(py), how.fold_imports, after_load)?;
+        let on = started.elapsed();
+        // No more than enough is recorded, and its memory made ready ahead.
+        let ahead = Ahead::begin(how.allowance());
+        Ok(Self {
+            gil: GilWatch::begin(),
+            ahead,
+            events,
+            watch,
+            applied,
+            hook_plan,
+            running,
+            deep,
+            covered,
+            limits,
+            fold_imports: how.fold_imports,
+            on,
+            began: Instant::now(),
+        })
+    }
+
+    /// Ends it.
+    pub fn end(self, user: User<'_, '_>) -> Result<Recorded, Error> {
+        let took = self.began.elapsed();
+        let Self {
+            gil,
+            ahead,
+            mut events,
+            mut watch,
+            applied,
+            hook_plan,
+            running,
+            mut deep,
+            covered,
+            mut limits,
+            fold_imports,
+            on,
+            ..
+        } = self;
+        let py = user.py;
+        drop(ahead);
+        let held = gil.end();
+        let ended = Instant::now();
+        events.stop(py);
+        let stopped = watch.as_mut().map(|watch| watch.stop(py));
+        restore(applied, &mut deep, &mut limits);
+        let (calls, loops, names, loop_addresses) = removed(&hook_plan, &mut limits);
+        let off = ended.elapsed();
+        let recording = running.end();
+        stopped.transpose()?;
+        let arguments = arguments(user, watch, &hook_plan, &recording, &mut limits)?;
+        let mut known = events.known(py)?;
+        limits.append(&mut known.limits);
+        Ok(Recorded {
+            recording,
+            known,
+            calls,
+            loops,
+            names,
+            loop_addresses,
+            deep,
+            arguments,
+            covered,
+            held,
+            limits,
+            fold_imports,
+            on,
+            off,
+            took,
+        })
+    }
+}
+
+/// How many calls and loops were hooked, their names, and the loops' addresses.
+type Hooked = (usize, usize, HashMap<usize, String>, HashSet<usize>);
+
+/// Takes the hooks in tables away.
+fn removed(hook_plan: &Mutex<HookPlan>, limits: &mut Vec<String>) -> Hooked {
+    let mut hook_plan = hook_plan.lock();
+    hook_plan.remove();
+    limits.append(&mut hook_plan.limits);
+    (
+        hook_plan.calls(),
+        hook_plan.loops(),
+        hook_plan.names(),
+        hook_plan.loop_addresses(),
+    )
 }
 
 /// What the recorder is to keep.
@@ -182,21 +242,6 @@ fn plan(py: Python<'_>, how: &RecordOptions) -> RecorderPlan {
         place: place(py),
         words: how.arguments,
     }
-}
-
-/// Runs it, with an eye on the GIL and on the clock, while memory for events is made ready and no more than enough is
-/// recorded.
-fn run(
-    body: &Body<'_, '_>,
-    allowance: Option<EventAllowance>,
-) -> (PyResult<()>, Vec<Diagnosis>, Duration) {
-    let ahead = Ahead::begin(allowance);
-    let gil = GilWatch::begin();
-    let started = Instant::now();
-    let outcome = body.run();
-    let took = started.elapsed();
-    drop(ahead);
-    (outcome, gil.end(), took)
 }
 
 /// What is hooked in tables: not what is hooked at its entries already.
@@ -247,7 +292,7 @@ fn restore(
 /// What the words of the recording mean, where they were kept.
 fn arguments(
     user: User<'_, '_>,
-    watch: Option<ArgumentWatch<'_>>,
+    watch: Option<ArgumentWatch>,
     hook_plan: &Mutex<HookPlan>,
     recording: &CallRecording,
     limits: &mut Vec<String>,

@@ -20,8 +20,7 @@ use super::record::Recorded;
 use super::sums::{Sum, summary};
 use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
-use crate::magic::User;
-use crate::session::cell_body::Body;
+use crate::magic::{RecordedCode, User, Way};
 use diaphane_cpython::events::{Known, Places};
 use diaphane_report::{Report, fields, rows};
 
@@ -54,18 +53,19 @@ pub(super) struct CallRow {
 /// The whole report.
 pub(super) fn report(
     user: User<'_, '_>,
-    body: &Body<'_, '_>,
+    code: &RecordedCode,
     recorded: &Recorded,
     args: &NativeCallsArgs,
 ) -> Result<Report, Error> {
     let known = &recorded.known;
-    let roles = roles(known, &body.file.to_string());
+    let roles = roles(known, &code.file.bind(user.py).to_string());
     let libraries = libraries::now()?;
     let mut codes = Codes::new(libraries, recorded, roles);
     let own = nix::unistd::gettid().as_raw();
+    let is_module = code.way != Way::Block;
     let mut trees: Vec<(&Log, Tree)> = Vec::new();
     for log in &recorded.recording.logs {
-        let tree = build(log, log.tid == own, &mut codes);
+        let tree = build(log, log.tid == own && is_module, &mut codes);
         if !tree.nodes.is_empty() {
             trees.push((log, tree));
         }

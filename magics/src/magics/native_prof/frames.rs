@@ -6,7 +6,7 @@ use diaphane_cpython::frames::PythonFrame;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::sampled::Id;
-use crate::stacks::authors::Author;
+use crate::stacks::authors::{Author, own_module};
 
 /// A native function of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,11 @@ pub(crate) enum Frame {
 impl Frame {
     fn is(&self, author: Author) -> bool {
         matches!(self, Self::Python(_, own) if *own == author)
+    }
+
+    /// Whether it begins or ends a recording for a program.
+    fn is_of_library(&self) -> bool {
+        matches!(self, Self::Python(function, _) if own_module(&function.file) == Some("library"))
     }
 
     fn is_python(&self) -> bool {
@@ -61,6 +66,13 @@ pub(crate) fn is_wrapper(name: &str) -> bool {
 /// Takes away what runs the cell, from a stack with the innermost function first, and says whose the sample is. `main` is
 /// whether it is the thread of the cell, `read` whether its Python functions could be read.
 pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
+    if frames
+        .iter()
+        .find(|frame| frame.is_python())
+        .is_some_and(Frame::is_of_library)
+    {
+        return Whose::Jupyter;
+    }
     let outermost = frames.iter().rposition(|frame| frame.is(Author::Cell));
     match outermost {
         Some(last) if main => frames.truncate(last + 1),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{RustArgs, wanted};
 use crate::cli;
+use crate::cli::Line;
 use crate::error::Error;
 use crate::magic::User;
 use crate::numpy::arrays;
@@ -213,7 +214,7 @@ fn look(
         kept: kept::known(&[]),
         ..Compile::default()
     };
-    if let Ok(line) = cli::parse::<RustArgs>(HEAD, place.line) {
+    if let Ok(line) = cli::parse::<RustArgs>(HEAD, Line::Text(place.line)) {
         for one in wanted(&line.own) {
             if let Ok(exports) = Exports::gather(&[one], line.own.slices, user) {
                 cell.binds.extend(exports.binds.iter().cloned());

@@ -9,9 +9,8 @@ use serde_json::json;
 use super::Syscalls;
 use super::columns::GROUPED;
 use crate::error::Error;
-use crate::magic::Magic;
+use crate::magic::{Magic, Ran, RecordedCode, Recording, User};
 use crate::session::audit_events;
-use crate::session::cell_body::Body;
 use crate::session::import_audit;
 use diaphane_report::{Report, fields, rows};
 
@@ -28,12 +27,34 @@ struct CountRow {
     place: Option<String>,
 }
 
-/// Runs the cell and reports what Python announced.
-pub(super) fn run(body: &Body<'_, '_>, refused: SyscallsRefused) -> Result<Report, Error> {
+/// Takes note of what Python announces.
+struct Listening(SyscallsRefused);
+
+/// Begins to.
+pub(super) fn begin(refused: SyscallsRefused, user: User<'_, '_>) -> Box<dyn Recording> {
+    import_audit::listen(user.py);
     audit_events::begin();
-    let outcome = body.run();
-    let events = audit_events::end();
-    outcome?;
+    Box::new(Listening(refused))
+}
+
+impl Recording for Listening {
+    fn end(
+        self: Box<Self>,
+        _code: &RecordedCode,
+        _user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        report(audit_events::end(), self.0)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _unread = audit_events::end();
+    }
+}
+
+fn report(events: Vec<audit_events::Announced>, refused: SyscallsRefused) -> Result<Report, Error> {
     let count = events.len();
     let mut groups: HashMap<(String, Option<String>), usize> = HashMap::new();
     for event in events {

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::callers::{Maker, Makers};
 use super::choice::CallFilter;
 use super::decode::name_of;
-use crate::magic::User;
+use crate::magic::{RecordedCode, User};
 use crate::python::ipython::source_line;
 use diaphane_cpython::here;
 use diaphane_cpython::here::Here;
@@ -40,11 +40,11 @@ pub(super) fn seen<'a>(
     recording: &'a SyscallRecording,
     choice: &CallFilter,
     libraries: &[Library],
-    cell: Option<u32>,
+    code: &RecordedCode,
     user: User<'_, '_>,
 ) -> PyResult<Vec<SeenCall<'a>>> {
     let mut makers = Makers::new(libraries);
-    let places = places(recording, cell, user)?;
+    let places = places(recording, code, user)?;
     let calls = recording.calls.iter().enumerate();
     let wanted = calls.filter(|(_, call)| choice.takes(&name_of(call)));
     let one = |(index, call): (usize, &'a Call)| {
@@ -68,16 +68,13 @@ type NamedPlace = (Option<String>, Option<String>);
 /// The places of a recording, as people write them.
 fn places(
     recording: &SyscallRecording,
-    cell: Option<u32>,
+    code: &RecordedCode,
     user: User<'_, '_>,
 ) -> PyResult<Vec<NamedPlace>> {
     let mut files: HashMap<(String, Option<u32>), Option<String>> = HashMap::new();
     let mut name = |here: &Here| -> PyResult<Option<String>> {
         if let Some(line) = here.cell_line {
-            return Ok(Some(match cell {
-                Some(cell) => format!("In[{cell}]:{line}"),
-                None => format!("line {line}"),
-            }));
+            return Ok(Some(code.place(line)));
         }
         let key = (here.inner.file.clone(), here.inner.line);
         if let Some(known) = files.get(&key) {

@@ -13,10 +13,9 @@ use serde_json::json;
 use super::columns::CELL_COLUMNS;
 use super::watch::{SeenThread, Watch};
 use crate::error::Error;
-use crate::magic::{Context, Magic};
+use crate::magic::{Context, Magic, Ran, RecordedCode, Recording, User};
 use crate::python::threads::thread_names;
 use crate::recording::children::{Children, ChildrenSpent};
-use crate::session::cell_body::Body;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::{check, support};
 use diaphane_report::view::time;
@@ -42,14 +41,22 @@ struct CellThreadRow<'a> {
     gil_wait_pct: f64,
 }
 
-/// Runs the cell and watches it.
-pub(super) fn run(cell: &str, context: &Context<'_, '_>) -> Result<Report, Error> {
+/// Those who look while the code runs.
+struct ThreadsWatch {
+    helper: Helper<Watch>,
+    children: Children,
+    /// How many threads had been started before.
+    created: u64,
+    started: Instant,
+}
+
+/// Begins to watch.
+pub(super) fn begin(context: &Context<'_, '_>) -> Result<Box<dyn Recording>, Error> {
     let user = context.user()?;
     check(user.py);
-    let body = Body::prepare(super::Threads::NAME, cell, user)?;
     let snapshot = context.without_gil(ProcessSnapshot::look)?;
     let names = thread_names(user.py)?;
-    let before = threads_created();
+    let created = threads_created();
     let (started, mut watch) = (Instant::now(), Watch::begin(snapshot, names));
     let helper = Helper::begin("diaphane-watch", move |shift| {
         while shift.goes_on(STEP) {
@@ -59,18 +66,38 @@ pub(super) fn run(cell: &str, context: &Context<'_, '_>) -> Result<Report, Error
         watch
     });
     let children = context.without_gil(Children::begin);
-    let outcome = body.run();
-    let elapsed = started.elapsed();
-    let (watch, children) = context.without_gil(|| (helper.end(), children.end()));
-    outcome?;
-    let Some(mut watch) = watch else {
-        return Err(Error::Usage(
-            "%%threads: no thread could be started to look, or this process is a child of the one that was watched".into(),
-        ));
-    };
-    watch.name(&thread_names(user.py)?);
-    let created = threads_created().saturating_sub(before + OUR_OWN);
-    report(&watch, elapsed, created, &children)
+    Ok(Box::new(ThreadsWatch {
+        helper,
+        children,
+        created,
+        started,
+    }))
+}
+
+impl Recording for ThreadsWatch {
+    fn end(
+        self: Box<Self>,
+        _code: &RecordedCode,
+        user: User<'_, '_>,
+        _ran: Ran,
+    ) -> Result<Report, Error> {
+        let elapsed = self.started.elapsed();
+        let Self {
+            helper,
+            children,
+            created,
+            ..
+        } = *self;
+        let (watch, children) = user.py.detach(|| (helper.end(), children.end()));
+        let Some(mut watch) = watch else {
+            return Err(Error::Usage(
+                "%%threads: no thread could be started to look, or this process is a child of the one that was watched".into(),
+            ));
+        };
+        watch.name(&thread_names(user.py)?);
+        let created = threads_created().saturating_sub(created + OUR_OWN);
+        report(&watch, elapsed, created, &children)
+    }
 }
 
 fn report(

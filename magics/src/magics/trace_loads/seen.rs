@@ -32,6 +32,7 @@ impl Seeing {
     /// Begins, where the kernel sends system calls to the program.
     pub fn begin() -> Option<Self> {
         let plan = SyscallPlan {
+            floor: 0,
             capacity: ROOM,
             only: Some(is_wanted),
             stacks: false,

@@ -33,6 +33,9 @@ pub struct SyscallPlan {
     pub only: Option<fn(i64) -> bool>,
     /// Whether a piece of the stack is copied, by which callers are found.
     pub stacks: bool,
+    /// An address of the stack, below which all lies that is recorded on the thread that begins; 0 where that is what it
+    /// calls from now on.
+    pub floor: usize,
     /// Who says where the thread is that begins.
     pub callback: Option<SignalSafeCallback>,
 }

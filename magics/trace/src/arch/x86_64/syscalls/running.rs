@@ -81,7 +81,11 @@ pub fn begin(plan: SyscallPlan) -> Result<RunningSyscalls, SyscallsRefused> {
     let blocked = blocked() & OURS != 0;
     let began = Moment::now();
     let here = 0_u8;
-    let state = ThreadState::claim(generation, (&raw const here).addr());
+    let floor = match plan.floor {
+        0 => (&raw const here).addr(),
+        floor => floor,
+    };
+    let state = ThreadState::claim(generation, floor);
     let state = state
         .ok_or(SyscallsRefused::Unsupported(libc::ENOMEM))
         .inspect_err(|_| {
