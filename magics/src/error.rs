@@ -59,7 +59,11 @@ impl Error {
     /// The exception of a function: one that every Python has.
     pub(crate) fn into_plain_exception(self) -> PyErr {
         match self {
-            Self::Usage(message) => PyValueError::new_err(message),
+            Self::Usage(message) => {
+                // How a line is written says nothing to who calls a function.
+                let (what, _line) = message.split_once("; usage: %").unwrap_or((&message, ""));
+                PyValueError::new_err(what.to_owned())
+            }
             Self::Python(error) => error,
             other => PyRuntimeError::new_err(other.to_string()),
         }

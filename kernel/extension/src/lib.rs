@@ -2,7 +2,7 @@
 
 mod guest;
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -31,6 +31,8 @@ enum Command {
         /// The process.
         pid: i32,
     },
+    /// Run a program, and tell at its end what a recording saw of it.
+    Run(RunArgs),
     /// Install a kernelspec that names this Python.
     Install(install::InstallArgs),
     /// Remove an installed kernelspec.
@@ -45,6 +47,67 @@ struct KernelArgs {
     /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     ipython: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    what: What,
+    /// Write the report as JSON too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report as an HTML page too.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Run a module, as `python -m` does; the first word is its name.
+    #[arg(short = 'm', long)]
+    module: bool,
+    /// The program, and behind it all that it is to get; options of ours stand before it.
+    #[arg(
+        value_name = "SCRIPT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true
+    )]
+    program: Vec<OsString>,
+}
+
+/// What is looked at; without a word its time.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct What {
+    /// Where its time goes, in Python and in native code.
+    #[arg(long)]
+    native_prof: bool,
+    /// Which native functions it calls.
+    #[arg(long)]
+    native_calls: bool,
+    /// Which libraries are loaded for it.
+    #[arg(long)]
+    trace_loads: bool,
+    /// Which system calls it makes.
+    #[arg(long)]
+    syscalls: bool,
+    /// What is remarkable in the process at its end; nothing is recorded.
+    #[arg(long)]
+    doctor: bool,
+}
+
+impl What {
+    /// The name of the magic.
+    fn magic(&self) -> &'static str {
+        match self {
+            Self { doctor: true, .. } => "native_doctor",
+            Self { syscalls: true, .. } => "syscalls",
+            Self {
+                trace_loads: true, ..
+            } => "trace_loads",
+            Self {
+                native_calls: true, ..
+            } => "native_calls",
+            _ => "native_prof",
+        }
+    }
 }
 
 /// The module `diaphane._diaphane`.
@@ -83,6 +146,7 @@ fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
         Command::Kernel(args) => run(py, &args, python)?,
         Command::Question(question) => py.detach(|| question.answer()).and_then(|text| say(&text)),
         Command::Attach { pid } => attach(py, pid),
+        Command::Run(args) => return run_program(py, args),
         Command::Install(args) => {
             install::install(&args, Started::Module(python)).and_then(|text| say(&text))
         }
@@ -102,6 +166,14 @@ fn attach(py: Python<'_>, pid: i32) -> anyhow::Result<()> {
     say(&format!(
         "process {pid} answers: diaphane ask -k {pid} stack"
     ))
+}
+
+/// Runs a program of the user's in this Python. Its exit code.
+fn run_program(py: Python<'_>, args: RunArgs) -> PyResult<u8> {
+    let run = py.import("diaphane.program")?.getattr("run")?;
+    let magic = args.what.magic();
+    let code = run.call1((args.program, magic, args.module, args.json, args.html))?;
+    code.extract()
 }
 
 /// Runs the kernel in this process until somebody ends it; then the process is gone.

@@ -204,7 +204,7 @@ class Magic:
 
     def __init__(self, told):
         self.name, self.kinds, self.records = told["name"], told["kinds"], told["records"]
-        self.takes_statement = told.get("takes_statement", told["name"] == "native_prof")
+        self.takes_statement = told["takes_statement"]
         self.about, self.fields = told["about"], told["fields"]
         self.parameters = [Parameter(one) for one in told["arguments"]]
         self.by_name = {one.name: one for one in self.parameters}

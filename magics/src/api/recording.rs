@@ -54,6 +54,20 @@ struct Open {
 
 #[pymethods]
 impl PyRecording {
+    /// The variables that the code sees.
+    fn variables<'py>(
+        &self,
+        py: Python<'py>,
+        frame: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let function = self.function.as_ref().map(|function| function.bind(py));
+        let globals = function.map(|function| function.getattr_opt("__globals__"));
+        match globals.transpose()?.flatten() {
+            Some(globals) => Ok(globals.cast_into::<PyDict>().map_err(PyErr::from)?),
+            None => variables(frame),
+        }
+    }
+
     #[new]
     #[pyo3(signature = (name, words, function=None))]
     fn new(name: String, words: Vec<String>, function: Option<Py<PyAny>>) -> Self {
@@ -79,7 +93,7 @@ impl PyRecording {
         let code = code(&frame, function)?;
         let magic = registry::entry_of(&self.name).map_err(Error::into_plain_exception)?;
         let report = Py::new(py, PyReport::pending(magic.name))?;
-        let namespace = variables(&frame)?;
+        let namespace = self.variables(py, &frame)?;
         let context = Context {
             user: Some(User::new(py, &namespace)),
             cell: None,
@@ -118,7 +132,8 @@ impl PyRecording {
         let Some(OfThread(begun, _)) = begun else {
             return Ok(false);
         };
-        let ended = variables(&frame(py)?)
+        let ended = frame(py)
+            .and_then(|frame| self.variables(py, &frame))
             .map_err(Error::from)
             .and_then(|namespace| begun.end(&open.code, User::new(py, &namespace)));
         open.report

@@ -126,12 +126,10 @@ impl Magic for LoadedLibs {
         if let Some(wanted) = &args.why {
             tree::why(&mut report, wanted, &items, context)?;
         }
-        if !import_audit::is_listening() {
-            report.limits.push(
-                "Python let no audit hook be added: which line asked for a library is not known"
-                    .into(),
-            );
-        }
+        let unheard = import_audit::why_not();
+        report.limits.extend(
+            unheard.map(|why| format!("{why}: which line asked for a library is not known")),
+        );
         if context.user.is_none() {
             report
                 .limits

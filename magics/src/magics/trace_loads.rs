@@ -311,12 +311,10 @@ fn limits(snapshot: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
             watch.recording.lost
         ));
     }
-    if !import_audit::is_listening() {
-        limits.push(
-            "Python let no audit hook be added: imports cannot be distinguished from other calls"
-                .into(),
-        );
-    }
+    let unheard = import_audit::why_not();
+    limits.extend(
+        unheard.map(|why| format!("{why}: imports cannot be distinguished from other calls")),
+    );
     match &watch.opened {
         None => limits.push(
             "opens are computed again by the rules of ld.so(8), and only those of libraries: real ones are seen where \

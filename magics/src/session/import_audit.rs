@@ -76,10 +76,12 @@ unsafe extern "C" {
 /// An event of our own, which tells whether a hook is really there: CPython may leave it out without a word.
 const TRIAL: &str = "diaphane.listen";
 
+/// Whether somebody has asked for the hook.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
 /// Begins to listen; a hook of somebody else may forbid it.
 #[allow(unsafe_code, reason = "PyO3 has no function for audit hooks")]
 pub(crate) fn listen(py: Python<'_>) {
-    static BEGUN: AtomicBool = AtomicBool::new(false);
     if BEGUN.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -91,6 +93,15 @@ pub(crate) fn listen(py: Python<'_>) {
     // Whoever forbids this event too leaves us without a hook, which is known then.
     let sys = py.import("sys");
     drop(sys.and_then(|sys| sys.call_method1("audit", (TRIAL,))));
+}
+
+/// Why requests are not noted, if they are not.
+pub(crate) fn why_not() -> Option<&'static str> {
+    match (is_listening(), BEGUN.load(Ordering::Relaxed)) {
+        (true, _) => None,
+        (false, true) => Some("Python let no audit hook be added"),
+        (false, false) => Some("diaphane.watch_imports() was not called before"),
+    }
 }
 
 /// Whether requests are noted.

@@ -15,6 +15,7 @@ use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
+use crate::stacks::authors::own_module;
 use crate::stacks::snapshot::ProcessSnapshot;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
@@ -151,7 +152,11 @@ pub(crate) fn merge(
         Err(missing) => merged.remarks.push(why(missing)),
     }
     // What no call of the interpreter stands for, or all of it where there is no native stack.
-    let rest: Vec<StackFrame> = python.map(StackFrame::of_python).collect();
+    // The function of ours by which a program asks is none of its own.
+    let asks =
+        |function: &PythonFrame| !merged.native && own_module(&function.file) == Some("library");
+    let rest = python.skip_while(asks).map(StackFrame::of_python);
+    let rest: Vec<StackFrame> = rest.collect();
     if merged.native && !rest.is_empty() {
         merged
             .remarks

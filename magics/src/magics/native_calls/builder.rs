@@ -92,7 +92,7 @@ impl<C: Code> Builder<'_, C> {
     fn python_enters(&mut self, event: &Event) {
         let role = self.code.role(event.stack);
         if self.hidden > 0 {
-            self.hidden += 1;
+            self.hidden = self.hidden.saturating_add(1);
             return;
         }
         if self.open.is_empty() && self.only_in_cell && role != FunctionRole::Cell {
@@ -109,6 +109,11 @@ impl<C: Code> Builder<'_, C> {
     }
 
     fn callable_enters(&mut self, event: &Event) {
+        if self.code.is_end(event.stack) {
+            // What stands behind it is no part of the block.
+            self.hidden = usize::MAX;
+            return;
+        }
         if self.open.is_empty() && self.only_in_cell {
             return;
         }
@@ -121,6 +126,9 @@ impl<C: Code> Builder<'_, C> {
 
     /// Closes what Python says has ended, with all that is open inside.
     fn leaves(&mut self, is_meant: impl Fn(NodeKind) -> bool) {
+        if self.hidden == usize::MAX {
+            return;
+        }
         if self.hidden > 1 {
             self.hidden -= 1;
             return;

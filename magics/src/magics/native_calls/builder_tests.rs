@@ -19,6 +19,8 @@ const REPORTS: usize = 0x5200;
 const CELL: usize = 0;
 const FUNCTION: usize = 1;
 const DISPLAY: usize = 2;
+/// The callable that ends the recording of a block.
+const END: usize = 9;
 
 struct Fake;
 
@@ -43,6 +45,9 @@ impl Code for Fake {
     }
     fn jumps_to(&mut self, from: usize, _to: usize) -> bool {
         matches!(from, 0x1700 | 0x1900)
+    }
+    fn is_end(&self, callable: usize) -> bool {
+        callable == END
     }
     fn role(&self, code: usize) -> FunctionRole {
         match code {
@@ -309,6 +314,19 @@ fn before_the_cell_and_while_its_value_is_shown_nothing_counts() {
         shape(&log.tree(true)),
         ["Cell 1", "  native 1300 1", "Display 1"]
     );
+}
+
+#[test]
+fn what_ends_the_recording_of_a_block_is_no_part_of_it() {
+    let script = Script::default()
+        .leaves()
+        .python(FUNCTION, 0x9000)
+        .leaves()
+        .add(kind::C_ENTERS, END, 0x9000)
+        .python(FUNCTION, 0x8000)
+        .native(0x1500, 0x7000, 0x2010)
+        .leaves();
+    assert_eq!(shape(&script.tree(false)), ["Python(1) 1"]);
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub(super) struct Codes {
     /// The libraries whose functions are all hooked.
     covered: Vec<bool>,
     ours: Option<usize>,
+    /// The callable that ends the recording of a block.
+    end: Option<usize>,
 }
 
 impl Codes {
@@ -90,6 +92,11 @@ impl Codes {
             ours: libraries
                 .iter()
                 .position(|library| library.span.contains(own)),
+            end: recorded
+                .known
+                .callables
+                .iter()
+                .position(|callable| callable.name == "Recording.__exit__"),
             names: recorded.names.clone(),
             libraries,
             functions: FxHashMap::default(),
@@ -185,6 +192,10 @@ impl Code for Codes {
             .get(code)
             .copied()
             .unwrap_or(FunctionRole::Function)
+    }
+
+    fn is_end(&self, callable: usize) -> bool {
+        self.end == Some(callable)
     }
 }
 

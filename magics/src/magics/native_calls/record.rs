@@ -11,13 +11,14 @@ use diaphane_sight::linker::libraries::Library;
 use diaphane_trace::event::Event;
 use diaphane_trace::inline_hooks;
 use diaphane_trace::recorder::{
-    self, Ahead, CallRecording, EventAllowance, RecorderPlan, RecorderRefused, RunningRecorder,
+    self, Ahead, CallRecording, EventAllowance, Mark, RecorderPlan, RecorderRefused,
+    RunningRecorder,
 };
 use pyo3::prelude::*;
 use regex::Regex;
 
 use crate::error::Error;
-use crate::magic::{RecordedCode, User};
+use crate::magic::{RecordedCode, User, Way};
 use crate::recording::arguments::{ArgumentWatch, CallArguments, WatchedArguments};
 use crate::recording::gil_watch::GilWatch;
 use crate::recording::hook_plan::{HookOptions, HookPlan};
@@ -149,9 +150,12 @@ impl RunningCalls {
         let events = PythonEvents::begin(py, code.file.bind(py), how.fold_imports, after_load)?;
         let on = started.elapsed();
         // No more than enough is recorded, and its memory made ready ahead.
-        let ahead = Ahead::begin(how.allowance());
+        let (ahead, gil) = (Ahead::begin(how.allowance()), GilWatch::begin());
+        if code.way == Way::Block {
+            recorder::forget_since(Mark::default());
+        }
         Ok(Self {
-            gil: GilWatch::begin(),
+            gil,
             ahead,
             events,
             watch,

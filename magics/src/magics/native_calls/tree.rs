@@ -122,6 +122,8 @@ pub(super) trait Code {
     fn jumps_to(&mut self, from: usize, to: usize) -> bool;
     /// What a Python function is to the cell.
     fn role(&self, code: usize) -> FunctionRole;
+    /// Whether a callable is what ends the recording of a block.
+    fn is_end(&self, callable: usize) -> bool;
 }
 
 /// What a Python function is to the cell.
