@@ -23,6 +23,8 @@ GUIDES = {
     "docs/index.md": ("index.md", "diaphane"),
     "docs/install.md": ("install.md", "Install"),
     "docs/where-it-runs.md": ("where-it-runs.md", "Where it runs"),
+    "docs/library.md": ("library.md", "As a library"),
+    "docs/pytest.md": ("pytest.md", "In tests"),
     "docs/scripts.md": ("scripts.md", "Reports in code"),
     "docs/guest.md": ("guest.md", "In other kernels"),
     "docs/safety.md": ("safety.md", "Is it safe?"),

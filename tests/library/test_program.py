@@ -32,10 +32,20 @@ def program(tmp_path):
 
 @pytest.mark.parametrize(
     ("end", "code", "said"),
-    [("", 0, ""), ("sys.exit(7)", 7, ""), ("sys.exit('bad')", 1, "bad"), ("1 / 0", 1, "ZeroDivisionError")],
+    [
+        ("", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit('bad')", 1, "bad"),
+        ("1 / 0", 1, "ZeroDivisionError"),
+    ],
 )
 def test_the_report_comes_at_the_end_and_the_exit_code_is_kept(program, tmp_path, end, code, said):
-    done = program(["--json", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html")], end, "--own", "x")
+    done = program(
+        ["--json", str(tmp_path / "out.json"), "--html", str(tmp_path / "out.html")],
+        end,
+        "--own",
+        "x",
+    )
     assert done.returncode == code
     assert done.stdout == f"['--own', 'x'] {tmp_path}/script.py\n"
     assert said in done.stderr

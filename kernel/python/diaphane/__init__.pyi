@@ -163,7 +163,6 @@ def buffer_addr(*names: object, all: bool = False, each: bool = False, graph: bo
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def addr_map(*, group: Literal['lib', 'kind'] | None = None, at: str | None = None, diff: bool = False, pss: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what lies where in memory: libraries, arrays, stacks, malloc's arenas, mapped files.
@@ -179,7 +178,6 @@ def addr_map(*, group: Literal['lib', 'kind'] | None = None, at: str | None = No
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 class _BufferTrace(Protocol):
     """Run the cell, and show which array buffers it allocated, kept and freed, by line.
@@ -213,7 +211,6 @@ def native_doctor(code: str | None = None, *, all: bool = False, filter: str | N
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def stack(*, native: bool = False, all: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what the main thread runs at this moment: its Python and native functions, the innermost first.
@@ -227,7 +224,6 @@ def stack(*, native: bool = False, all: bool = False, filter: str | None = None,
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def why_import(name: str | None = None, *, last: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Explain why an import or the loading of a library failed.
@@ -241,7 +237,6 @@ def why_import(name: str | None = None, *, last: bool = False, filter: str | Non
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def crash_report(*, last: int | None = None, against: int | None = None, all: bool = False, warn: Literal['on', 'off'] | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show why the kernel before this one died: signal, address, instruction, and the stacks of all threads.
@@ -257,7 +252,6 @@ def crash_report(*, last: int | None = None, against: int | None = None, all: bo
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def loaded_libs(pattern: str | None = None, *, new: bool = False, tree: bool = False, why: str | None = None, sym: str | None = None, dup: bool = False, all: bool = False, rss: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """List the native libraries that are loaded into this process.
@@ -277,7 +271,6 @@ def loaded_libs(pattern: str | None = None, *, new: bool = False, tree: bool = F
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def native_delta(what: Literal['on', 'off', 'last'] | None = None, *, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what each cell changed under the surface.
@@ -290,7 +283,6 @@ def native_delta(what: Literal['on', 'off', 'last'] | None = None, *, filter: st
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 class _NativeCalls(Protocol):
     """Show the native calls that a cell makes: from Python over the C functions that it calls and the libraries behind them down to the inner loops, on every thread
@@ -331,7 +323,6 @@ def where(target: object, *, dtype: str | None = None, filter: str | None = None
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def disasm(target: object, *, dtype: str | None = None, asm: int | None = None, isa: bool = False, bytes: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show the machine code of a function, with jumps as arrows and calls by name.
@@ -348,7 +339,6 @@ def disasm(target: object, *, dtype: str | None = None, asm: int | None = None, 
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 class _Syscalls(Protocol):
     """Run the cell, and show the system calls that it makes: what for, how long, and by whom.
@@ -407,7 +397,6 @@ def process_tree(*, filter: str | None = None, sort: str | None = None, top: int
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def rust(code: str, /, *, in_: str | list[str] = None, mut: str | list[str] = None, out: str | list[str] = None, keep: str | list[str] = None, slices: bool = False, opt: str | None = None, native: bool = False, isolated: bool = False, def_: bool = False, time: bool = False, show: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Compile the cell as Rust, load it into this process and run it on Python's memory.
@@ -430,7 +419,6 @@ def rust(code: str, /, *, in_: str | list[str] = None, mut: str | list[str] = No
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def rust_status(*, here: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what Rust cells have: the compiler, the items that later cells can use, the dependencies, kept variables
@@ -441,7 +429,6 @@ def rust_status(*, here: bool = False, filter: str | None = None, sort: str | No
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def rust_reset(*, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Forget the items and dependencies of all Rust cells and drop what they kept; libraries that are loaded stay
@@ -451,7 +438,6 @@ def rust_reset(*, filter: str | None = None, sort: str | None = None, top: int |
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...
 
 def diaphane(*asked: str, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what you can ask: the questions, each with the magic that answers it.
@@ -464,4 +450,3 @@ def diaphane(*asked: str, filter: str | None = None, sort: str | None = None, to
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
-    ...

@@ -52,10 +52,7 @@ class _StandIns:
 
 
 class Recording(_diaphane.Recording):
-    """What goes on in a block, or whenever a function is called: `with` it, decorate with it, or let it `run` something.
-
-    `report` is that of the block or call that ended last.
-    """
+    """What goes on in a block, or whenever a function is called: `with` it, decorate with it, or `run` something."""
 
     def __call__(self, function):
         """The function as it is, but that each call is recorded: `function.report` is the report of the last one."""
@@ -63,13 +60,11 @@ class Recording(_diaphane.Recording):
             raise TypeError(f"{self.name} records a function, not {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
-                f"{function.__qualname__} is a generator, which runs between its values: record the loop that asks for them"
+                f"{function.__qualname__} is a generator, which runs between its values: "
+                "record the loop that asks for them"
             )
         # A call inside of a call, or beside it on another thread, is a part of what is recorded already.
-        is_free = [True]
-
-        def begins():
-            return is_free.pop() if is_free else False
+        is_running = False
 
         def recording():
             return type(self)(self.name, self.words, function)
@@ -78,25 +73,29 @@ class Recording(_diaphane.Recording):
 
             @functools.wraps(function)
             async def recorded(*args, **kwargs):
-                if not begins():
+                nonlocal is_running
+                if is_running:
                     return await function(*args, **kwargs)
+                is_running = True
                 try:
                     with recording() as recorded.report:
                         return await function(*args, **kwargs)
                 finally:
-                    is_free.append(True)
+                    is_running = False
 
         else:
 
             @functools.wraps(function)
             def recorded(*args, **kwargs):
-                if not begins():
+                nonlocal is_running
+                if is_running:
                     return function(*args, **kwargs)
+                is_running = True
                 try:
                     with recording() as recorded.report:
                         return function(*args, **kwargs)
                 finally:
-                    is_free.append(True)
+                    is_running = False
 
         recorded.report = None
         return recorded

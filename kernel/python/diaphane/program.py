@@ -20,14 +20,14 @@ def run(program, magic, is_module, json, html):
         # As Python says it: nothing of the program has run.
         print("".join(traceback.format_exception_only(error)).rstrip(), file=sys.stderr)
         return 2 if isinstance(error, OSError) else 1
-    # A function by whose code the recorder knows the program.
+    # As a function, by whose code the recorder knows the program.
     whole = types.FunctionType(code, namespace)
     if magic == "native_doctor":
-        exit_code = _run(code, namespace)
+        exit_code = _run(whole)
         report = ask()
     else:
         with _recording(ask(), whole) as report:
-            exit_code = _run(code, namespace)
+            exit_code = _run(whole)
     _tell(report, json, html)
     return exit_code
 
@@ -36,9 +36,9 @@ def _recording(recording, function):
     return type(recording)(recording.name, recording.words, function)
 
 
-def _run(code, namespace):
+def _run(whole):
     try:
-        exec(code, namespace)
+        whole()
     except SystemExit as end:
         return _asked(end.code)
     except BaseException as error:

@@ -72,7 +72,9 @@ def _no_copy(*arrays, min=None):
     import diaphane
 
     if bool(arrays) == (min is not None):
-        raise TypeError("no_copy takes the arrays that must not be copied, or min, the size of what must not be allocated")
+        raise TypeError(
+            "no_copy takes the arrays that must not be copied, or min, the size of what must not be allocated"
+        )
     least = _smallest(arrays) if arrays else min
 
     def judge(report):

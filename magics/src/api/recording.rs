@@ -70,7 +70,9 @@ impl PyRecording {
 
     #[new]
     #[pyo3(signature = (name, words, function=None))]
-    fn new(name: String, words: Vec<String>, function: Option<Py<PyAny>>) -> Self {
+    fn new(py: Python<'_>, name: String, words: Vec<String>, function: Option<Py<PyAny>>) -> Self {
+        // Here and not where it begins: a function of ours and its caller are enough to compare.
+        check(py);
         Self {
             name,
             words,
@@ -81,7 +83,6 @@ impl PyRecording {
 
     /// Begin.
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyReport>> {
-        check(py);
         if self.open.lock().is_some() {
             return Err(PyRuntimeError::new_err(
                 "this recording already runs: make one for each block",

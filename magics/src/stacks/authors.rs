@@ -39,9 +39,15 @@ pub(crate) fn own_module(file: &str) -> Option<&str> {
     embedded.or_else(installed)
 }
 
+/// Whether a file is one of ours by which a program asks: its functions are no part of what the program does.
+pub(crate) fn serves_programs(file: &str) -> bool {
+    const MODULES: &[&str] = &["library", "program", "pytest_plugin"];
+    own_module(file).is_some_and(|module| MODULES.contains(&module))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Author, own_module};
+    use super::{Author, own_module, serves_programs};
 
     #[test]
     fn cells_are_known_by_their_folder() {
@@ -58,6 +64,10 @@ mod tests {
         assert_eq!(own_module(file), Some("magics"));
         assert_eq!(own_module("<diaphane/magics>.py"), Some("magics"));
         assert_eq!(own_module("/home/me/diaphane/magics.py"), None);
+        assert!(serves_programs(
+            "/v/lib/python3.11/site-packages/diaphane/library.py"
+        ));
+        assert!(!serves_programs(file) && !serves_programs("/x/library.py"));
         assert_eq!(Author::of(file), Author::Jupyter);
     }
 }

@@ -15,7 +15,7 @@ use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
 
 use crate::libraries::names::file_name;
-use crate::stacks::authors::own_module;
+use crate::stacks::authors::serves_programs;
 use crate::stacks::snapshot::ProcessSnapshot;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
@@ -153,8 +153,7 @@ pub(crate) fn merge(
     }
     // What no call of the interpreter stands for, or all of it where there is no native stack.
     // The function of ours by which a program asks is none of its own.
-    let asks =
-        |function: &PythonFrame| !merged.native && own_module(&function.file) == Some("library");
+    let asks = |function: &PythonFrame| !merged.native && serves_programs(&function.file);
     let rest = python.skip_while(asks).map(StackFrame::of_python);
     let rest: Vec<StackFrame> = rest.collect();
     if merged.native && !rest.is_empty() {

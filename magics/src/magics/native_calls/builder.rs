@@ -5,6 +5,7 @@
 //! is the nearest open function that the return address lies in. Where that function was not hooked, it is shown as a
 //! caller, without a count.
 
+mod python;
 mod times;
 
 use diaphane_trace::event::{Event, Log, kind};
@@ -12,7 +13,7 @@ use diaphane_trace::recorder::functions;
 use rustc_hash::FxHashMap;
 
 use super::events::calls;
-use super::tree::{CallNode, Code, FunctionRole, NodeKind, Tree};
+use super::tree::{CallNode, Code, NodeKind, Tree};
 
 /// A call that has not ended, as far as is known.
 #[derive(Debug, Clone, Copy)]
@@ -87,58 +88,6 @@ impl<C: Code> Builder<'_, C> {
             _ => {}
         }
         self.pass(event.time);
-    }
-
-    fn python_enters(&mut self, event: &Event) {
-        let role = self.code.role(event.stack);
-        if self.hidden > 0 {
-            self.hidden = self.hidden.saturating_add(1);
-            return;
-        }
-        if self.open.is_empty() && self.only_in_cell && role != FunctionRole::Cell {
-            return;
-        }
-        self.pop_returned(event.back);
-        let kind = match role {
-            FunctionRole::Cell => NodeKind::Cell,
-            FunctionRole::Display => NodeKind::Display,
-            FunctionRole::Function => NodeKind::Python(event.stack),
-        };
-        self.push(kind, event);
-        self.hidden = usize::from(role == FunctionRole::Display);
-    }
-
-    fn callable_enters(&mut self, event: &Event) {
-        if self.code.is_end(event.stack) {
-            // What stands behind it is no part of the block.
-            self.hidden = usize::MAX;
-            return;
-        }
-        if self.open.is_empty() && self.only_in_cell {
-            return;
-        }
-        self.pop_returned(event.back);
-        if matches!(self.open.last(), Some(open) if matches!(open.kind, NodeKind::Place(_))) {
-            self.open.pop();
-        }
-        self.push(NodeKind::Callable(event.stack), event);
-    }
-
-    /// Closes what Python says has ended, with all that is open inside.
-    fn leaves(&mut self, is_meant: impl Fn(NodeKind) -> bool) {
-        if self.hidden == usize::MAX {
-            return;
-        }
-        if self.hidden > 1 {
-            self.hidden -= 1;
-            return;
-        }
-        self.hidden = 0;
-        // An event without its beginning belongs to something that began before.
-        let meant = self.open.iter().rposition(|open| is_meant(open.kind));
-        if let Some(meant) = meant {
-            self.open.truncate(meant);
-        }
     }
 
     /// Closes native functions whose frames cannot be there any more, when Python's own loop is at work again.

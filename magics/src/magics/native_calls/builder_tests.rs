@@ -1,5 +1,7 @@
 //! The builder of trees, with logs made by hand. 0x1234 lies in the function 0x1200 of library 1.
 
+mod blocks;
+
 use diaphane_trace::event::{Event, Log, kind};
 use diaphane_trace::recorder::functions;
 
@@ -21,6 +23,7 @@ const FUNCTION: usize = 1;
 const DISPLAY: usize = 2;
 /// The callable that ends the recording of a block.
 const END: usize = 9;
+const OUR_FUNCTION: usize = 4;
 
 struct Fake;
 
@@ -53,6 +56,7 @@ impl Code for Fake {
         match code {
             CELL => FunctionRole::Cell,
             DISPLAY => FunctionRole::Display,
+            OUR_FUNCTION => FunctionRole::Ours,
             _ => FunctionRole::Function,
         }
     }
@@ -313,30 +317,6 @@ fn before_the_cell_and_while_its_value_is_shown_nothing_counts() {
     assert_eq!(
         shape(&log.tree(true)),
         ["Cell 1", "  native 1300 1", "Display 1"]
-    );
-}
-
-#[test]
-fn what_ends_the_recording_of_a_block_is_no_part_of_it() {
-    let script = Script::default()
-        .leaves()
-        .python(FUNCTION, 0x9000)
-        .leaves()
-        .add(kind::C_ENTERS, END, 0x9000)
-        .python(FUNCTION, 0x8000)
-        .native(0x1500, 0x7000, 0x2010)
-        .leaves();
-    assert_eq!(shape(&script.tree(false)), ["Python(1) 1"]);
-}
-
-#[test]
-fn a_worker_thread_has_trees_without_a_cell() {
-    let log = Script::default()
-        .native(0x1100, 0x8000, 0x6010)
-        .native(0x1200, 0x7f00, 0x1110);
-    assert_eq!(
-        shape(&log.tree(false)),
-        ["caller 6000 0", "  native 1100 1", "    native 1200 1"]
     );
 }
 

@@ -21,6 +21,7 @@ use super::sums::{Sum, summary};
 use super::tree::{CallNode, FunctionRole, NodeKind, Tree};
 use crate::error::Error;
 use crate::magic::{RecordedCode, User, Way};
+use crate::stacks::authors::serves_programs;
 use diaphane_cpython::events::{Known, Places};
 use diaphane_report::{Report, fields, rows};
 
@@ -100,6 +101,7 @@ fn roles(known: &Known, cell: &str) -> Vec<FunctionRole> {
         match code.function.as_str() {
             "<module>" if code.file == cell => FunctionRole::Cell,
             _ if is_display => FunctionRole::Display,
+            _ if serves_programs(&code.file) => FunctionRole::Ours,
             _ => FunctionRole::Function,
         }
     };

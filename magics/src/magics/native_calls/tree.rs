@@ -133,6 +133,8 @@ pub(super) enum FunctionRole {
     Cell,
     /// IPython's display hook.
     Display,
+    /// Ours, by which a program has a function recorded: what it calls is its caller's.
+    Ours,
     /// Anything else.
     Function,
 }

@@ -6,7 +6,7 @@ use diaphane_cpython::frames::PythonFrame;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::sampled::Id;
-use crate::stacks::authors::{Author, own_module};
+use crate::stacks::authors::{Author, serves_programs};
 
 /// A native function of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ impl Frame {
 
     /// Whether it begins or ends a recording for a program.
     fn is_of_library(&self) -> bool {
-        matches!(self, Self::Python(function, _) if own_module(&function.file) == Some("library"))
+        matches!(self, Self::Python(function, _) if serves_programs(&function.file))
     }
 
     fn is_python(&self) -> bool {
