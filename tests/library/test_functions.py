@@ -66,7 +66,8 @@ said["stacks"] = str(diaphane.threads(stack=True))
 said["two"] = str(diaphane.threads(stack=1, top=1, no_diag=True))
 said["loop"] = diaphane.where(numpy.add, dtype="float64")[1]["types"]
 said["text"] = diaphane.where("numpy.add", dtype="float64")[1]["types"]
-said["table"] = list(diaphane.threads().to_pandas()["tid"]) == [row["tid"] for row in diaphane.threads()]
+report = diaphane.threads()
+said["table"] = list(report.to_pandas()["tid"]) == [row["tid"] for row in report]
 said["maps"] = sorted({line.split()[-1].rsplit("/")[-1] for line in open("/proc/self/maps") if "numpy" in line and ".so" in line})
 """)
     assert said["libraries"] == said["by_module"]

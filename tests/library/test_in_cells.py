@@ -20,5 +20,5 @@ def test_a_cell_asks_and_records(client):
 
 def test_a_wrong_word_is_one_line(client):
     client.run("import diaphane")
-    failed = client.run("diaphane.threads(stak=True)")
+    failed = client.execute("diaphane.threads(stak=True)")
     assert "did you mean 'stack'" in failed.content["evalue"]

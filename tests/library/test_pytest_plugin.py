@@ -87,7 +87,7 @@ def test_what_must_not_be_fails(done):
 
 def test_the_message_names_it(done):
     assert "1 buffer of 800000 bytes or more allocated" in done.stdout
-    assert "at test_mine.py:7: b = a.copy()" in done.stdout
+    assert "at test_mine.py:8: b = a.copy()" in done.stdout
     assert "1 buffer of 1kB or more allocated" in done.stdout
     assert "1 thread started" in done.stdout
     assert "mine (python, thread" in done.stdout

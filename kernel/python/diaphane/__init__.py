@@ -1,4 +1,4 @@
-"""Native code of a Python process, explained: each magic is a function of this package, `diaphane.loaded_libs("numpy")`.
+"""Native code of a Python process, explained: each magic is a function, as `diaphane.loaded_libs("numpy")`.
 
 To import it changes nothing in the process; the first question loads what answers. The same package is the Python half
 of the kernel. Everything that Rust can hold is in Rust, behind the module `_diaphane`.

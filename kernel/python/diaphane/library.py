@@ -3,6 +3,7 @@
 Nothing here needs IPython, or a kernel.
 """
 
+import contextlib
 import difflib
 import functools
 import inspect
@@ -28,10 +29,16 @@ def watch_threads():
     """
     global _stand_ins
     if _stand_ins is None:
-        # The program with a Python inside does it for good.
-        stand_in = getattr(_diaphane, "stand_in", None)
-        _stand_ins = _StandIns(stand_in() if stand_in else None)
+        # The kernel itself does it for good.
+        is_kernel = "diaphane.main" in sys.modules
+        _stand_ins = _StandIns(None if is_kernel else _diaphane.stand_in())
     return _stand_ins
+
+
+def _prepare():
+    """What a recording needs; where it cannot be had, less is seen."""
+    with contextlib.suppress(OSError):
+        watch_threads()
 
 
 def watch_imports():
@@ -328,13 +335,13 @@ def _recorder(magic):
     def function(function=None, /, **keywords):
         if function is not None and not callable(function):
             raise TypeError(f"{magic.name}() records a function, not {function!r}")
-        watch_threads()
+        _prepare()
         recording = Recording(magic.name, magic.options(keywords))
         return recording if function is None else recording(function)
 
     def run(function, /, *args, **kwargs):
         """Calls the function with these arguments. The report; an error of the function's is raised."""
-        watch_threads()
+        _prepare()
         return Recording(magic.name, []).run(function, *args, **kwargs)
 
     function.run = run

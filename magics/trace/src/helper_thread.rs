@@ -1,7 +1,7 @@
 //! A thread that helps for as long as a recording lasts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -37,15 +37,18 @@ impl<T: Send + 'static> Helper<T> {
         let ended = Arc::new(AtomicBool::new(false));
         let shift = Shift(Arc::clone(&ended));
         let builder = std::thread::Builder::new().name(name.into());
+        let (begun, has_begun) = mpsc::channel::<()>();
+        let thread = builder.spawn(move || {
+            leave_signals();
+            let _own = OwnThread::begin();
+            drop(begun);
+            work(&shift)
+        });
+        // Who counts threads from now on must know that this one is ours.
+        let _dropped = has_begun.recv();
         Self {
             ended,
-            thread: builder
-                .spawn(move || {
-                    leave_signals();
-                    let _own = OwnThread::begin();
-                    work(&shift)
-                })
-                .ok(),
+            thread: thread.ok(),
             process: std::process::id(),
         }
     }
