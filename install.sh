@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds diaphane for one Python, installs its kernelspec, and runs a cell through it.
 #
-# It may be run again at any time; what is already there is kept. It is no package: the kernel runs the Python that is
-# chosen here, and a Python of another minor version, or another installation, needs a run of its own.
+# It may be run again at any time; what is already there is kept. Without --hosted and --wheel it makes no package: the
+# kernel runs the Python that is chosen here, and a Python of another minor version, or another installation, needs a run
+# of its own.
 
 set -euo pipefail
 
@@ -10,6 +11,8 @@ usage() {
   cat <<'END'
 Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] [--name NAME]
                     [--without-curve] [--without-rust-cells] [--demo] [--uninstall]
+       ./install.sh --hosted [--python PYTHON] [the same options]
+       ./install.sh --wheel [--python VERSION | --all] [--without-rust-cells]
 
   --python PYTHON   the Python that the kernel runs (default: the active virtual environment's, else that of .venv,
                     which is made here with JupyterLab and the packages of the tutorials)
@@ -22,14 +25,22 @@ Usage: ./install.sh [--python PYTHON] [--user | --sys-prefix | --prefix PREFIX] 
                     build without the compiler of %%rust cells, which takes as long as all the rest
   --demo            also run the first tutorial through the kernel, and write it to notebooks/out as HTML
   --uninstall       remove the kernelspec
+  --hosted          build a package for this machine, and install it into that Python's environment by pip: the kernel
+                    then runs in that Python itself, which needs no shared library
+  --wheel           write packages for every Linux on x86-64 to the folder dist, for Python VERSION (as 3.13; default:
+                    that of python3) or with --all for 3.11 to 3.15, and one with the compiler of Rust cells
 END
 }
 
 main() {
   parse "$@"
   cd "$(dirname "${BASH_SOURCE[0]}")"
-  if [[ $action == uninstall ]]; then
-    uninstall
+  if [[ $hosted == yes ]]; then
+    # What is done otherwise then, in functions of the same names.
+    source kernel/wheel/hosted.sh
+  fi
+  if [[ $action != install ]]; then
+    "$action"
     return
   fi
   count_steps
@@ -84,12 +95,14 @@ took() {
   fi
 }
 
+compile() { watch_build cargo build --release --locked "$@"; }
+
 # Runs cargo and shows what it has done so far in one line, and all that it said where it fails.
-compile() {
+watch_build() {
   local log crates=0 since=$SECONDS line
   mkdir -p "${CARGO_TARGET_DIR:-target}"
   log=${CARGO_TARGET_DIR:-target}/install.log
-  if ! cargo build --release --locked "$@" 2>&1 | tee "$log" | while IFS= read -r line; do
+  if ! "$@" 2>&1 | tee "$log" | while IFS= read -r line; do
     [[ $line == *Compiling* ]] && ((++crates)) && [[ -t 1 ]] &&
       printf '\r        %d crates in %s ' "$crates" "$(took "$since")"
     true
@@ -103,6 +116,7 @@ compile() {
 
 parse() {
   action=install python="" place=() name=diaphane curve=yes rust_cells=yes demo=no lists=old
+  hosted=no versions=one words=" $* "
   while (($#)); do
     case $1 in
       --python | --prefix | --name)
@@ -114,6 +128,9 @@ parse() {
       --without-curve) curve=no ;;
       --without-rust-cells) rust_cells=no ;;
       --demo) demo=yes ;;
+      --hosted) hosted=yes ;;
+      --wheel) action=write_wheels ;;
+      --all) versions=all ;;
       --uninstall) action=uninstall ;;
       -h | --help) usage && exit ;;
       *) fail "unknown option $1; see ./install.sh --help" ;;
@@ -124,7 +141,10 @@ parse() {
 
 take() {
   case $1 in
-    --python) python=$(absolute "$2") ;;
+    --python)
+      # A package is for a version, of which no Python need be here.
+      [[ $words == *" --wheel "* && $2 =~ ^3\.[0-9]+t?$ ]] && python=$2 || python=$(absolute "$2")
+      ;;
     --prefix) place=(--prefix "$(realpath -ms -- "$2")") ;;
     --name) name=$2 ;;
   esac
@@ -351,6 +371,38 @@ run_demo() {
   "$python" -m nbconvert --log-level=WARN --to html --execute --ExecutePreprocessor.kernel_name="$name" \
     --output-dir notebooks/out notebooks/en/01-*.ipynb
   printf 'Its outputs are in %s\n' notebooks/out/01-*.html
+}
+
+# Packages for other machines --------------------------------------------------------------------------------------
+
+write_wheels() {
+  [[ $curve == yes ]] || fail "packages for other machines have CURVE; leave out --without-curve"
+  [[ $(uname -m) == x86_64 ]] || fail "packages for other machines are built on x86-64, and this is $(uname -m)"
+  local wanted=("$python")
+  if [[ $versions == all ]]; then
+    wanted=(3.{11..15})
+  elif [[ $python != 3.* ]]; then
+    python=${python:-$(absolute python3)}
+    is_supported "$python" || fail "$python is not CPython 3.11 to 3.15; name a version by --python 3.X"
+    wanted=("$(fact minor)")
+  fi
+  steps=$((1 + ${#wanted[@]})) at=0 began=0
+  [[ $rust_cells == no ]] || ((steps += 1))
+  step "The tools"
+  ensure_toolchain
+  python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+  kernel/wheel/build.sh tools
+  for python in "${wanted[@]}"; do
+    step "Build for Python $python"
+    watch_build kernel/wheel/build.sh everywhere diaphane dist "$python"
+  done
+  if [[ $rust_cells == yes ]]; then
+    step "Build the compiler of Rust cells"
+    watch_build kernel/wheel/build.sh everywhere diaphane-rust dist
+  fi
+  end_step
+  say "In dist are"
+  du -h dist/*.whl
 }
 
 say_what_next() {

@@ -35,6 +35,7 @@ GUIDES = {
     "docs/glossary.fr.md": ("glossary.fr.md", "Glossaire"),
     "docs/reliability.md": ("reliability.md", "Reliability"),
     "docs/adding-a-magic.md": ("adding-a-magic.md", "Add a magic"),
+    "docs/releasing.md": ("releasing.md", "Release"),
     "ARCHITECTURE.md": ("architecture.md", "Architecture"),
     "CONTRIBUTING.md": ("contributing.md", "Contributing"),
     "CHANGELOG.md": ("changelog.md", "Changelog"),
@@ -162,7 +163,14 @@ class Pages:
                 )
             ),
         ]
-        inside = ("reliability.md", "adding-a-magic.md", "architecture.md", "contributing.md", "changelog.md")
+        inside = (
+            "reliability.md",
+            "adding-a-magic.md",
+            "architecture.md",
+            "contributing.md",
+            "releasing.md",
+            "changelog.md",
+        )
         languages = [
             {heading: [{tutorials.title(p).replace("`", ""): f"tutorials/{language}/{p.stem}.md"} for p in found]}
             for language, heading in tutorials.LANGUAGES.items()

@@ -17,6 +17,9 @@ unsafe extern "C" {
     static STOP: u8;
 }
 
+// Both ends are this file's own: a linker gives them to every other library of the process otherwise.
+crate::arch::hide_ends!("diaphane_stand_ins");
+
 /// Whether an address lies in such code. It lies there itself, so that the section is in every program that asks.
 #[must_use]
 #[allow(unsafe_code, reason = "a function is put into a section")]

@@ -19,6 +19,22 @@ use aarch64::float as control;
 #[cfg(target_arch = "x86_64")]
 use x86_64::float as control;
 
+/// Keeps the names that a linker gives to both ends of a section out of what the file exports.
+macro_rules! hide_ends {
+    ($section:literal) => {
+        #[allow(unsafe_code, reason = "words for the linker, and no instruction")]
+        mod ends {
+            std::arch::global_asm!(
+                concat!(".globl __start_", $section),
+                concat!(".hidden __start_", $section),
+                concat!(".globl __stop_", $section),
+                concat!(".hidden __stop_", $section)
+            );
+        }
+    };
+}
+pub(crate) use hide_ends;
+
 /// Where a call leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallTarget {
