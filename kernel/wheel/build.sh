@@ -20,8 +20,9 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-$repository/target}")
 work=$target/wheels
 
 main() {
-  local how=${1:-} folder
-  folder=$(realpath -m "${3:-}")
+  how=${1:-}
+  local folder
+  folder=$(realpath -m "${3:-.}")
   case ${2:-} in
     diaphane) project=kernel manifest=kernel/extension/Cargo.toml ;;
     diaphane-rust) project=magics/rust/sidecar manifest=magics/rust/sidecar/Cargo.toml ;;
@@ -30,6 +31,9 @@ main() {
   # The toolchain is that of this folder.
   cd "$repository"
   mkdir -p "$work"
+  # Who comes second waits: both would write the licences into the same folder.
+  exec 9>"$work/lock"
+  flock 9
   case $how in
     here)
       ensure_tools maturin "$4"
@@ -54,7 +58,7 @@ main() {
 
 # The environment with the tools of one list, made by this Python where it is missing or the list has changed.
 ensure_tools() {
-  tools=$work/$1
+  tools=$work/tools/$1
   cat "$here"/*.txt | cmp --quiet - "$tools/lists" && return
   "$2" -m venv --clear "$tools"
   "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
@@ -67,18 +71,19 @@ write_notices() { "$tools/bin/python" "$here/notices.py" "$repository/$manifest"
 
 # Runs maturin in the folder of the pyproject.toml; what it made goes into a folder once it was checked.
 build() {
-  rm -rf "$work/new"
-  (cd "$repository/$project" && PATH=$tools/bin:$PATH maturin build --release --locked --out "$work/new" "${@:2}")
-  "$tools/bin/python" "$here/check.py" "$work/new"/*.whl
+  local new=$work/new/$how
+  rm -rf "$new"
+  (cd "$repository/$project" && PATH=$tools/bin:$PATH maturin build --release --locked --out "$new" "${@:2}")
+  "$tools/bin/python" "$here/check.py" "$new"/*.whl
   mkdir -p "$1"
-  mv "$work/new"/*.whl "$1"
+  mv "$new"/*.whl "$1"
 }
 
 # The environment of a build by zig: nothing of this machine gets into it but libsodium's archive.
 for_every_linux() {
   export SOURCE_DATE_EPOCH
   SOURCE_DATE_EPOCH=$(git -C "$repository" log -1 --format=%ct 2>/dev/null || date --date=2026-11-01 +%s)
-  export CARGO_TARGET_DIR=$target/zig ZIG_GLOBAL_CACHE_DIR=$work/zig ZIG_LOCAL_CACHE_DIR=$work/zig
+  export CARGO_TARGET_DIR=$target/zig ZIG_GLOBAL_CACHE_DIR=$work/cache ZIG_LOCAL_CACHE_DIR=$work/cache
   # Lines are left out in the end, and only cost time.
   export CARGO_PROFILE_RELEASE_DEBUG=false
   leave_out_paths

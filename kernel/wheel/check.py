@@ -63,15 +63,16 @@ def complaints_of(binary: Path, wheel: str) -> list[str]:
         found.append("it has no build ID")
     if ".symtab" in tables:
         found.append("its names are not stripped")
-    symbols = [line.split() for line in tables.splitlines() if re.match(r"\s*\d+: [0-9a-f]{16}", line)]
-    if is_module:
-        names = {line[7] for line in symbols if len(line) > 7 and line[6] != "UND"}
-        if names != {"PyInit__diaphane"}:
-            found.append(f"it exports {', '.join(sorted(names)) or 'nothing'}")
+    # Number, value, size, type, binding, visibility, section, name.
+    symbols = [line.split() for line in tables.splitlines() if re.match(r"\s*\d+: [0-9a-f]{16} ", line)]
+    symbols = [(words[7], words[4], words[6]) for words in symbols if len(words) > 7]
+    exported = {name for name, _, section in symbols if section != "UND"}
+    if is_module and exported != {"PyInit__diaphane"}:
+        found.append(f"it exports {', '.join(sorted(exported)) or 'nothing'}")
     # A name with a version is a library's; one without is Python's, or nobody's. What is weak may be missing.
-    for line in symbols:
-        name = line[7] if line[6:7] == ["UND"] and line[4] != "WEAK" and "@" not in line[-1] else ""
-        if name and not (is_module and FROM_PYTHON.fullmatch(name)):
+    for name, binding, section in symbols:
+        is_known = "@" in name or (is_module and FROM_PYTHON.fullmatch(name))
+        if section == "UND" and binding != "WEAK" and not is_known:
             found.append(f"nobody has its {name}")
     if policy := re.search(r"manylinux_2_(\d+)_", wheel):
         versions = {int(minor) for minor in re.findall(r"@GLIBC_2\.(\d+)", tables)}

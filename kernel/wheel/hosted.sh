@@ -15,7 +15,7 @@ ensure_embeddable() {
   [[ -n $(fact environment) ]] ||
     fail "$python is nobody's environment; make one: $python -m venv ENV && ./install.sh --hosted --python ENV/bin/python"
   "$python" -m pip --version >/dev/null 2>&1 || fail "$python has no pip; run: $python -m ensurepip"
-  python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+  "$python" -c 'import ensurepip' 2>/dev/null || apt_install "python$(fact minor)-venv"
 }
 
 build() { watch_build kernel/wheel/build.sh here diaphane "$wheels" "$python"; }
