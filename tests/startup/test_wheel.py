@@ -176,7 +176,7 @@ print(json.dumps(answers))
 
 def test_jupyter_lists_the_kernel_and_runs_cells_with_it(environment):
     python = environment / "bin/python"
-    listed = json.loads(run(python, "-m", "jupyter", "kernelspec", "list", "--json"))
+    listed = json.loads(run(python, "-m", "jupyter_client.kernelspecapp", "list", "--json"))
     folder = Path(listed["kernelspecs"]["diaphane"]["resource_dir"])
     assert folder == environment / "share/jupyter/kernels/diaphane"
 
@@ -198,10 +198,13 @@ def test_jupyter_lists_the_kernel_and_runs_cells_with_it(environment):
 def test_a_python_without_ipython_says_what_is_missing(wheel, tmp_path):
     environment = make_environment(tmp_path / "bare")
     pip(environment, "install", "--no-deps", "--no-index", wheel)
-    for words in (
-        ["install", "--prefix", tmp_path],
-        ["kernel", "-f", tmp_path / "connection.json"],
-    ):
+    # With ports of its own choice, since nobody is to connect.
+    ports = {f"{name}_port": 0 for name in ("shell", "iopub", "stdin", "control", "hb")}
+    connection = tmp_path / "connection.json"
+    connection.write_text(
+        json.dumps({"transport": "tcp", "ip": "127.0.0.1", "key": "key", **ports})
+    )
+    for words in (["install", "--prefix", tmp_path], ["kernel", "-f", connection]):
         done = attempt(environment / "bin/diaphane", *words)
         assert done.returncode != 0
         assert "-m pip install" in done.stderr
