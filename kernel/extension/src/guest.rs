@@ -37,7 +37,7 @@ pub(crate) struct Listening(Mutex<Option<GuestSocket>>, PathBuf);
 
 /// Begins to listen.
 #[pyfunction]
-pub(crate) fn listen(py: Python<'_>) -> PyResult<Listening> {
+pub(crate) fn open_socket(py: Python<'_>) -> PyResult<Listening> {
     let socket = py.detach(GuestSocket::listen)?;
     let path = socket.path().to_owned();
     Ok(Listening(Mutex::new(Some(socket)), path))

@@ -116,7 +116,7 @@ mod _diaphane {
     use std::path::PathBuf;
 
     #[pymodule_export]
-    use super::guest::{Listening, StandIns, listen, listening, stand_in};
+    use super::guest::{Listening, StandIns, listening, open_socket, stand_in};
 
     use pyo3::prelude::*;
 

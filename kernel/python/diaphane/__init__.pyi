@@ -68,7 +68,7 @@ def watch_imports() -> None: ...
 class _NativeProf(Protocol):
     """Run the cell, and show where its time went: Python and native functions of all threads, by samples.
 
-    Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time. On one line, before a statement, it runs that until there are enough samples, as %timeit does.
+    Each thread that runs looks at itself 499 times a second. Without --wall or --cpu, a sample stands for time that a thread spends on a CPU or waits for the GIL, and on the thread of the cell for any time. On one line, before a statement, it runs that and all that it does until there are enough samples, as %timeit does.
 
     hz: How many samples of each thread a second
     threads: Which threads: all, or main, which runs the cell
@@ -78,7 +78,7 @@ class _NativeProf(Protocol):
     speedscope: Write the stacks for speedscope.app too
     collapsed: Write collapsed stacks too, one line each
     lines: Count each line of a Python function by itself
-    repeat: Run the cell until there are 200 samples of it, for a minute at the most; its last value is shown once
+    repeat: Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
@@ -442,9 +442,9 @@ def rust_reset(*, filter: str | None = None, sort: str | None = None, top: int |
 def diaphane(*asked: str, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what you can ask: the questions, each with the magic that answers it.
 
-    With the code of a diagnosis, such as B001, it shows the page of that: what it means, how to see it, and what to do. `codes` lists all of them. With a word of the reports, such as soname, it explains the word; `glossary` explains all that there are. `%name?` explains a magic with its options and fields.
+    With the code of a diagnosis, such as B001, it shows the page of that: what it means, how to see it, and what to do. `codes` lists all of them. With a word of the reports, such as soname, it explains the word; `glossary` explains all that there are. Any other word lists the questions in which it stands. `%name?` explains a magic with its options and fields.
 
-    asked: The code of a diagnosis, or codes for the list of them; or a word of the glossary, or glossary for all of it
+    asked: The code of a diagnosis, or codes for the list of them; a word of the glossary, or glossary for all of it; or a word of a question
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown

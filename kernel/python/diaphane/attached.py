@@ -15,7 +15,8 @@ def begin():
     if _kept:
         return
     _diaphane.set_namespace(sys.modules["__main__"].__dict__)
-    _kept.append(_diaphane.listen())
+    _diaphane.listen()
+    _kept.append(_diaphane.open_socket())
     try:
         _kept.append(_diaphane.stand_in())
     except OSError as error:

@@ -87,7 +87,7 @@ class Guest:
         return run
 
     def _start_listening(self):
-        self._socket = self._socket or _diaphane.listen()
+        self._socket = self._socket or _diaphane.open_socket()
         print(
             f"Questions of this user are answered: diaphane ask -k {os.getpid()} stack (%diaphane listen off ends it)."
         )

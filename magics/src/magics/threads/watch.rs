@@ -123,11 +123,9 @@ impl Watch {
         self.looked = Instant::now();
         let (mut used, mut working, mut there) = (0, 0, 0);
         let (now, least) = (self.began.elapsed(), passed.as_nanos() as u64 / WORKS);
-        for seen in self
-            .seen
-            .values_mut()
-            .filter(|seen| !is_own_thread(seen.tid))
-        {
+        // One of ours is seen before it can say so.
+        self.seen.retain(|tid, _| !is_own_thread(*tid));
+        for seen in self.seen.values_mut() {
             let Some(used_so_far) = seen.task.cpu_ns() else {
                 continue;
             };
