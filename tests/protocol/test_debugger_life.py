@@ -83,6 +83,18 @@ def test_shutdown_at_a_breakpoint_leaves_nothing_behind(kernel, debugger: Debugg
     assert not Path(path).parent.exists()
 
 
+@pytest.mark.diaphane
+def test_files_of_cells_are_gone_where_python_has_no_time_to_end(kernel):
+    """What runs in C alone hears of no interrupt, and the kernel ends without Python."""
+    client = kernel.connect()
+    path = Path(Debugger(client).body("dumpCell", code="1")["sourcePath"])
+    cell = client.start("import collections, itertools\ncollections.deque(itertools.repeat(0), 0)")
+    client.until(lambda: "execute_input" in cell.trace, "the start", cell)
+    client.send("shutdown_request", {"restart": False}, "control")
+    kernel.wait()
+    assert not path.parent.exists()
+
+
 def listens(place: dict) -> bool:
     try:
         socket.create_connection((place["host"], place["port"])).close()

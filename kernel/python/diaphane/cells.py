@@ -3,16 +3,14 @@
 A file is written only where a debugger asks for it; tracebacks take the code from memory.
 """
 
-import atexit
 import os
-import shutil
 import stat
 import tempfile
 from pathlib import Path
 
 from IPython.core.compilerop import CachingCompiler
 
-from ._diaphane import murmur2, name_cell
+from ._diaphane import murmur2, name_cell, take_along
 
 HASH_SEED = 0xC70F6907
 SUFFIX = ".py"
@@ -46,7 +44,7 @@ def _make_folder():
                 f"{FOLDER} belongs to somebody else: remove it, or set TMPDIR to another folder"
             ) from None
     else:
-        atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+        take_along(FOLDER)
 
 
 class CellCompiler(CachingCompiler):

@@ -22,7 +22,7 @@ use crate::input::Turn;
 use crate::kernel::Kernel;
 use crate::murmur;
 use crate::outbox::Item;
-use crate::{sigint, signals};
+use crate::{exit, sigint, signals};
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -323,6 +323,12 @@ fn murmur2(code: &[u8], seed: u32) -> u32 {
     murmur::murmur2(code, seed)
 }
 
+/// Lets a folder go with the kernel.
+#[pyfunction]
+fn take_along(folder: PathBuf) {
+    exit::take_along(folder);
+}
+
 /// Fills the module `_diaphane`, which every door gives to Python.
 pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -331,5 +337,6 @@ pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Runner>()?;
     module.add_class::<Stream>()?;
     module.add_function(wrap_pyfunction!(murmur2, module)?)?;
+    module.add_function(wrap_pyfunction!(take_along, module)?)?;
     diaphane_magics::register(module)
 }
