@@ -222,6 +222,21 @@ def test_lines_show_their_number_and_their_file(client: Client):
     assert f"In[{count}]:3" in bundle(done)["text/html"]
 
 
+def test_code_that_has_ended_keeps_its_lines(client: Client):
+    """Samples are read some milliseconds after they were taken, when other code lies where this one was."""
+    client.run(
+        "sources = ['x = 1\\n' * above + 's = sum(range(9_000))' for above in range(9)]\n"
+        "def once(above): exec(compile(sources[above], f'/nowhere/{above}.py', 'exec'), {})"
+    )
+    found = report(
+        client.run("%%native_prof --lines\nfor turn in range(4_000): once(turn * 5 % 9)")
+    )
+    lines = [(row["file"], row["line"]) for row in found["rows"] if row["file"]]
+    lines = [(file, line) for file, line in lines if file.startswith("/nowhere/")]
+    assert len(lines) > 3
+    assert set(lines) <= {(f"/nowhere/{above}.py", above + 1) for above in range(9)}
+
+
 def test_the_cell_that_waits_says_for_whom(client: Client):
     found = report(client.run("%%native_prof\nsubprocess.run(['sleep', '0.5'])\nNone"))
     assert "P011" in codes(found)

@@ -74,6 +74,17 @@ pub(crate) fn version() -> Version {
     Version(unsafe { ffi::Py_Version } as u32)
 }
 
+/// Where the functions begin by which the interpreter takes the next value of a `map`, and of a sequence that has no
+/// iterator of its own; they have names only where the interpreter was not stripped.
+#[allow(unsafe_code, reason = "a field of CPython's types")]
+pub fn steps() -> [usize; 2] {
+    // SAFETY: the field is written before Python has started, and then only read.
+    let map = unsafe { ffi::PyMap_Type.tp_iternext };
+    // SAFETY: as above.
+    let sequence = unsafe { ffi::PySeqIter_Type.tp_iternext };
+    [map, sequence].map(|function| function.map_or(0, |function| function as usize))
+}
+
 /// The layout, which need not hold.
 pub(crate) fn layout() -> Option<&'static Layout> {
     LAYOUT.get()?.as_ref().ok()

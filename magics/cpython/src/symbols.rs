@@ -5,6 +5,8 @@ use diaphane_sight::proc::spans::Span;
 /// Whether a library, or the program, is the interpreter.
 pub use diaphane_sight::runtimes::families::is_cpython as is_interpreter;
 
+pub use crate::own_layout::steps;
+
 /// The C function that runs Python functions.
 const EVALUATE: &str = "_PyEval_EvalFrameDefault";
 /// So begin the functions of single instructions, in a build whose interpreter jumps from one to the next.

@@ -36,6 +36,7 @@ use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording
 use crate::python::threads::thread_names;
 use crate::recording::children::Children;
 use crate::recording::sample_rate;
+use crate::session::executed_code::{self, Kept};
 use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note_above};
 use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
@@ -171,6 +172,7 @@ struct Sampled {
     settings: Settings,
     running: RunningSampler<Gather>,
     children: Children,
+    executed: Kept,
     /// The samples so far.
     count: Arc<AtomicU64>,
     started: Instant,
@@ -196,6 +198,7 @@ impl Sampled {
             settings,
             running,
             children,
+            executed: executed_code::keep(),
             count,
             started: Instant::now(),
             before: usage(),
@@ -221,6 +224,7 @@ impl Recording for Sampled {
             settings,
             running,
             children,
+            executed: _executed,
             before,
             ..
         } = *self;

@@ -1,8 +1,8 @@
 //! Who asked for a library: each import of an extension module and each `ctypes` load, with the modules that were being
 //! imported and the user's line.
 //!
-//! An audit hook of CPython (PEP 578) hears of both before they happen. It only notes; where Python let none be added,
-//! the list stays empty and reports say what they know otherwise.
+//! An audit hook of CPython (PEP 578) hears of both before they happen, and passes on what others want of its events. It
+//! only notes; where Python let none be added, the list stays empty and reports say what they know otherwise.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -23,7 +23,7 @@ use pyo3::prelude::*;
 use diaphane_cpython::lazy::statement_behind;
 
 use crate::python::ipython::{cell_of, source_line};
-use crate::session::{audit_events, float_modes};
+use crate::session::{audit_events, executed_code, float_modes};
 
 /// A program that loads more libraries than this loads the same ones over and over.
 const MOST: usize = 16_384;
@@ -191,32 +191,30 @@ unsafe extern "C" fn hear(event: *const c_char, args: *mut ffi::PyObject, _: *mu
             LISTENER.store(std::process::id(), Ordering::Relaxed);
             return 0;
         }
+        b"exec" if executed_code::is_kept() => {
+            tell(args, executed_code::keep_too);
+            return 0;
+        }
         _ if audit_events::wants(event) => {
-            announce(event, args);
+            tell(args, |args| audit_events::note(event, args));
             return 0;
         }
         _ => return 0,
     };
-    // A panic must not reach CPython, and what could not be noted is not known; the load itself continues.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: events are raised by threads that hold the GIL.
-        let py = unsafe { Python::assume_attached() };
-        // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
-        let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
-        args.and_then(|args| note(means, &args))
-    }));
+    tell(args, |args| args.and_then(|args| note(means, args)));
     0
 }
 
-/// Notes an event that stands for a system call, where those cannot be seen.
+/// Passes the arguments of an event on. A panic must not reach CPython, and what could not be noted is not known; what
+/// the event announces happens all the same.
 #[allow(unsafe_code, reason = "called by CPython with raw pointers")]
-fn announce(event: &CStr, args: *mut ffi::PyObject) {
+fn tell<T>(args: *mut ffi::PyObject, hearer: impl FnOnce(Option<&Bound<'_, PyAny>>) -> T) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: events are raised by threads that hold the GIL.
         let py = unsafe { Python::assume_attached() };
         // SAFETY: the arguments are a tuple or NULL, which the caller keeps for the length of this call.
         let args = unsafe { Bound::from_borrowed_ptr_or_opt(py, args) };
-        audit_events::note(event, args.as_ref());
+        hearer(args.as_ref());
     }));
 }
 

@@ -12,6 +12,7 @@ use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::pool_libraries::runtime;
 use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::threads::is_own_thread;
+use diaphane_sight::unwind::function_start;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::frames::{self, Frame, NativeFrame, Whose};
@@ -23,7 +24,7 @@ use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
-use diaphane_cpython::symbols::{Evaluates, evaluates};
+use diaphane_cpython::symbols::{Evaluates, evaluates, steps};
 
 /// What was seen.
 #[derive(Default)]
@@ -129,9 +130,13 @@ impl Gather {
         };
         let kind = library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library));
         let is_numpy = library.is_some_and(|library| library.name.starts_with("_multiarray_umath"));
-        let marks = raw.map_or(StackMarks::default(), |raw| {
-            marks::of_native(raw, is_numpy, kind == CodeKind::Interpreter)
-        });
+        let is_python = kind == CodeKind::Interpreter;
+        let marks = match library {
+            Some(library) if is_python && is_step(address, library) => StackMarks::STEP,
+            _ => raw.map_or(StackMarks::default(), |raw| {
+                marks::of_native(raw, is_numpy, is_python)
+            }),
+        };
         let is_kernel = library.is_some_and(|library| library.span.contains(self.kernel));
         let function = SampledFunction {
             kind,
@@ -381,6 +386,11 @@ impl Sink for Gather {
         };
         *self.paths.entry(path).or_default() += count;
     }
+}
+
+/// Whether the interpreter takes the next value of something there.
+fn is_step(address: usize, library: &Library) -> bool {
+    function_start(&library.image, address).is_some_and(|start| steps().contains(&start))
 }
 
 /// What Linux calls a thread.

@@ -121,9 +121,6 @@ const OPERATIONS: &[&str] = &[
 /// What a native function says; `numpy` is whether it belongs to NumPy's core, `python` whether to the interpreter.
 pub(crate) fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
     let name = name.split('.').next().unwrap_or_default();
-    if python && ["map_next", "iter_iternext"].contains(&name) {
-        return StackMarks::STEP;
-    }
     if python {
         let wait = waits::builtin(name).or_else(|| waits::exported(name));
         return wait.map_or(StackMarks::default(), |wait| StackMarks::of_wait(wait.on));
