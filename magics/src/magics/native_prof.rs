@@ -41,7 +41,7 @@ use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note
 use diaphane_cpython::{check, symbols};
 use diaphane_report::{Report, Schema};
 
-/// With --repeat the cell runs until there are so many samples, or for so long.
+/// With --repeat the cell runs until it was looked at so often, or for so long.
 const MANY: u64 = 200;
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -173,8 +173,8 @@ struct Sampled {
     running: RunningSampler<Gather>,
     children: Children,
     executed: Kept,
-    /// The samples so far.
-    count: Arc<AtomicU64>,
+    /// How often it was looked at so far.
+    looks: Arc<AtomicU64>,
     started: Instant,
     before: Usage,
 }
@@ -189,7 +189,7 @@ impl Sampled {
         }
         let file = code.file.bind(user.py).to_string();
         let gather = Gather::new(main, &file, settings.lines);
-        let count = gather.count();
+        let looks = gather.looks();
         let plan = plan(&settings, main, code.floor())?;
         let children = user.py.detach(Children::begin);
         let running = sampler::begin(plan, gather)
@@ -199,7 +199,7 @@ impl Sampled {
             running,
             children,
             executed: executed_code::keep(),
-            count,
+            looks,
             started: Instant::now(),
             before: usage(),
         })
@@ -209,7 +209,7 @@ impl Sampled {
 impl Recording for Sampled {
     fn wants_more(&self) -> bool {
         self.settings.repeat
-            && self.count.load(Ordering::Relaxed) < MANY
+            && self.looks.load(Ordering::Relaxed) < MANY
             && self.started.elapsed() < LONGEST
     }
 

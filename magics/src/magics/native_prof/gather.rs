@@ -12,7 +12,6 @@ use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::pool_libraries::runtime;
 use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::threads::is_own_thread;
-use diaphane_sight::unwind::function_start;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::frames::{self, Frame, NativeFrame, Whose};
@@ -24,7 +23,7 @@ use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::reader::unpack;
-use diaphane_cpython::symbols::{Evaluates, evaluates, steps};
+use diaphane_cpython::symbols::{Evaluates, evaluates};
 
 /// What was seen.
 #[derive(Default)]
@@ -45,8 +44,10 @@ pub(crate) struct Gather {
     pub spots: Vec<Spot>,
     /// How many samples each stack has.
     pub paths: HashMap<Path, u64>,
-    /// The user's samples, which may be counted while they come.
-    pub samples: Arc<AtomicU64>,
+    /// The user's samples.
+    pub samples: u64,
+    /// How often that was looked at, for who waits; a thread without a CPU gets many samples by one look.
+    looks: Arc<AtomicU64>,
     /// Samples of what stands around the cell, and of the display of its value.
     pub around: u64,
     pub display: u64,
@@ -132,7 +133,7 @@ impl Gather {
         let is_numpy = library.is_some_and(|library| library.name.starts_with("_multiarray_umath"));
         let is_python = kind == CodeKind::Interpreter;
         let marks = match library {
-            Some(library) if is_python && is_step(address, library) => StackMarks::STEP,
+            Some(library) if is_python && marks::is_step(address, library) => StackMarks::STEP,
             _ => raw.map_or(StackMarks::default(), |raw| {
                 marks::of_native(raw, is_numpy, is_python)
             }),
@@ -300,9 +301,9 @@ impl Gather {
         })
     }
 
-    /// The user's samples so far.
-    pub(crate) fn count(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.samples)
+    /// How often the user's code was looked at so far.
+    pub(crate) fn looks(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.looks)
     }
 
     /// Takes away what was seen of threads that turned out to be the kernel's.
@@ -310,7 +311,7 @@ impl Gather {
         let own = std::mem::take(&mut self.own);
         let dropped = self.paths.extract_if(|path, _| own.contains(&path.tid));
         let dropped: u64 = dropped.map(|(_, count)| count).sum();
-        self.samples.fetch_sub(dropped, Ordering::Relaxed);
+        self.samples -= dropped;
     }
 
     /// The threads that were seen.
@@ -359,7 +360,12 @@ impl Sink for Gather {
                 return;
             }
         }
-        self.samples.fetch_add(count, Ordering::Relaxed);
+        self.samples += count;
+        let looks = match sample.doing {
+            Doing::Running => 1,
+            Doing::Waiting | Doing::WaitingForGil => count,
+        };
+        self.looks.fetch_add(looks, Ordering::Relaxed);
         match (sample.stack.complete, sample.stack.searched) {
             (false, _) => self.truncated += count,
             (true, true) => self.joined += count,
@@ -386,11 +392,6 @@ impl Sink for Gather {
         };
         *self.paths.entry(path).or_default() += count;
     }
-}
-
-/// Whether the interpreter takes the next value of something there.
-fn is_step(address: usize, library: &Library) -> bool {
-    function_start(&library.image, address).is_some_and(|start| steps().contains(&start))
 }
 
 /// What Linux calls a thread.

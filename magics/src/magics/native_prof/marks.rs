@@ -1,5 +1,9 @@
 //! What a function on a stack says about the code that called it: the evidence for the diagnoses.
 
+use diaphane_cpython::symbols::steps;
+use diaphane_sight::linker::libraries::Library;
+use diaphane_sight::unwind::function_start;
+
 use crate::stacks::waits::{self, WaitsFor};
 
 /// Properties of a stack.
@@ -141,6 +145,11 @@ pub(crate) fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
         }
         _ => StackMarks::default(),
     }
+}
+
+/// Whether the interpreter takes the next value of something there.
+pub(crate) fn is_step(address: usize, library: &Library) -> bool {
+    function_start(&library.image, address).is_some_and(|start| steps().contains(&start))
 }
 
 /// What pandas does for each value: its functions that go over objects.

@@ -1,7 +1,6 @@
 //! What the samples add up to: per function, per kind, per thread, and as one tree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
@@ -65,7 +64,7 @@ impl Profile {
             paths,
             main: gather.main,
             spots: gather.spots,
-            samples: gather.samples.load(Ordering::Relaxed),
+            samples: gather.samples,
             around: gather.around,
             display: gather.display,
             unread: gather.unread,
