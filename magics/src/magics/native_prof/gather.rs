@@ -130,14 +130,9 @@ impl Gather {
             (None, None) => "?".to_owned(),
         };
         let kind = library.map_or(CodeKind::Native, |library| CodeKind::of(raw, library));
-        let is_numpy = library.is_some_and(|library| library.name.starts_with("_multiarray_umath"));
-        let is_python = kind == CodeKind::Interpreter;
-        let marks = match library {
-            Some(library) if is_python && marks::is_step(address, library) => StackMarks::STEP,
-            _ => raw.map_or(StackMarks::default(), |raw| {
-                marks::of_native(raw, is_numpy, is_python)
-            }),
-        };
+        let marks = library.map_or_else(StackMarks::default, |library| {
+            marks::of_function(address, raw, library, kind == CodeKind::Interpreter)
+        });
         let is_kernel = library.is_some_and(|library| library.span.contains(self.kernel));
         let function = SampledFunction {
             kind,

@@ -122,8 +122,25 @@ const OPERATIONS: &[&str] = &[
     "float",
 ];
 
-/// What a native function says; `numpy` is whether it belongs to NumPy's core, `python` whether to the interpreter.
-pub(crate) fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
+/// What the native function at an address says; `python` is whether it belongs to the interpreter.
+pub(crate) fn of_function(
+    address: usize,
+    name: Option<&str>,
+    library: &Library,
+    python: bool,
+) -> StackMarks {
+    let begins_at = |known: [usize; 2]| {
+        function_start(&library.image, address).is_some_and(|start| known.contains(&start))
+    };
+    if python && begins_at(steps()) {
+        return StackMarks::STEP;
+    }
+    let numpy = library.name.starts_with("_multiarray_umath");
+    name.map_or_else(StackMarks::default, |name| of_native(name, numpy, python))
+}
+
+/// What its name says; `numpy` is whether it belongs to NumPy's core, `python` whether to the interpreter.
+fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
     let name = name.split('.').next().unwrap_or_default();
     if python {
         let wait = waits::builtin(name).or_else(|| waits::exported(name));
@@ -145,11 +162,6 @@ pub(crate) fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
         }
         _ => StackMarks::default(),
     }
-}
-
-/// Whether the interpreter takes the next value of something there.
-pub(crate) fn is_step(address: usize, library: &Library) -> bool {
-    function_start(&library.image, address).is_some_and(|start| steps().contains(&start))
 }
 
 /// What pandas does for each value: its functions that go over objects.
