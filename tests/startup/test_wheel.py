@@ -120,9 +120,22 @@ def test_the_wheel_has_the_package_its_kernelspec_and_its_licences(wheel):
     ]
     entries = files[f"{info}/entry_points.txt"].decode()
     assert "diaphane=diaphane.__main__:main" in entries
-    assert ("pytest11" in entries) == (
-        REPOSITORY / "kernel/python/diaphane/pytest_plugin.py"
-    ).exists()
+
+
+@pytest.mark.parametrize("words", [(), ("-p", "diaphane.pytest_plugin")])
+def test_pytest_loads_the_plugin_by_itself_and_by_name(environment, words, tmp_path):
+    answer = run(
+        environment / "bin/python",
+        "-m",
+        "pytest",
+        "-c",
+        "/dev/null",
+        *words,
+        "--rootdir",
+        tmp_path,
+        "--help",
+    )
+    assert "--diaphane-doctor" in answer
 
 
 def test_the_parts_list_names_no_folder_of_the_build_machine(wheel):
