@@ -60,7 +60,7 @@ make_root() {
   step "a root of Debian $suite"
   # With the options by which this machine reaches its mirror.
   apt-config dump Acquire >"$root.conf"
-  mmdebstrap --quiet --mode=root --variant=apt --include=ca-certificates --aptopt="$root.conf" "$suite" "$root" "deb $mirror $suite main"
+  mmdebstrap --quiet --mode=root --variant=minbase --include=ca-certificates --aptopt="$root.conf" "$suite" "$root" "deb $mirror $suite main"
   rm "$root.conf"
 }
 
