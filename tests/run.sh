@@ -64,7 +64,7 @@ parse() {
         ;;
       --core)
         core=yes
-        selection=(tests/protocol tests/startup tests/crash tests/magics tests/guest -m "core or not slow" "${selection[@]:1}")
+        selection=(tests/protocol tests/startup tests/crash tests/magics tests/guest tests/library -m "core or not slow" "${selection[@]:1}")
         ;;
       --quick) selection+=(-m "not slow") ;;
       -k)

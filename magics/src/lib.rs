@@ -36,11 +36,11 @@ pub use diaphane_trace::inline_hooks::let_run;
 pub use diaphane_trace::syscalls::install_handler;
 
 /// Notes from now on who asks for which library: an audit hook of Python's, which stays with the process.
-pub fn listen(py: Python<'_>) {
+pub fn note_imports(py: Python<'_>) {
     session::import_audit::listen(py);
 }
 
-/// Adds `run_magic`, `ask_magic`, `magic_list`, `set_namespace`, `listen`, `rust_complete`, `rust_inspect` and the classes `Report` and `CellScope`
+/// Adds `run_magic`, `ask_magic`, `magic_list`, `set_namespace`, `note_imports`, `rust_complete`, `rust_inspect` and the classes `Report` and `CellScope`
 /// to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     session::journal::open();

@@ -15,7 +15,7 @@ def begin():
     if _kept:
         return
     _diaphane.set_namespace(sys.modules["__main__"].__dict__)
-    _diaphane.listen()
+    _diaphane.note_imports()
     _kept.append(_diaphane.open_socket())
     try:
         _kept.append(_diaphane.stand_in())
@@ -26,7 +26,6 @@ def begin():
 
 def end():
     """Puts all back."""
-    for one in _kept:
-        getattr(one, "close", None) and one.close()
-        getattr(one, "undo", None) and one.undo()
-    _kept.clear()
+    while _kept:
+        one = _kept.pop()
+        (one.undo if hasattr(one, "undo") else one.close)()

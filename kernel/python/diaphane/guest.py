@@ -41,7 +41,7 @@ class Guest:
         self._scopes = threading.local()
         self._socket = None
         _diaphane.set_namespace(shell.user_ns)
-        _diaphane.listen()
+        _diaphane.note_imports()
         self._stand_in()
         self._undo.append(magics.register_native(shell))
         self._undo.append(self._stop_listening)

@@ -43,7 +43,7 @@ def _prepare():
 
 def watch_imports():
     """Notes from now on who asks for which library: by an audit hook, which Python never takes away again."""
-    _diaphane.listen()
+    _diaphane.note_imports()
 
 
 class _StandIns:

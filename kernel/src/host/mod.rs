@@ -61,7 +61,7 @@ fn run_main(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyRe
         .set_item(processes::MARK, processes::mark())?;
     let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
     native.get().keep_interrupts(py)?;
-    diaphane_magics::listen(py);
+    diaphane_magics::note_imports(py);
     py.import("diaphane.main")?
         .call_method1("main", (native, options.arguments.to_vec()))?
         .extract()

@@ -48,7 +48,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(complete_line, module)?)?;
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
-    module.add_function(wrap_pyfunction!(listen, module)?)?;
+    module.add_function(wrap_pyfunction!(note_imports, module)?)?;
     module.add_function(wrap_pyfunction!(name_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
@@ -56,7 +56,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Note from now on who asks for which library: an audit hook, which Python never takes away again.
 #[pyfunction]
-fn listen(py: Python<'_>) {
+fn note_imports(py: Python<'_>) {
     import_audit::listen(py);
 }
 

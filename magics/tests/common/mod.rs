@@ -74,7 +74,7 @@ fn prepare(py: Python<'_>, python: &str, packages: &[String]) -> PyResult<()> {
     PyModule::from_code(py, &witness, c"symbol_tables.py", c"symbol_tables")?;
     let module = PyModule::new(py, "diaphane_native")?;
     diaphane_magics::register(&module)?;
-    diaphane_magics::listen(py);
+    diaphane_magics::note_imports(py);
     sys.getattr("modules")?
         .cast_into::<PyDict>()?
         .set_item("diaphane_native", module)

@@ -96,7 +96,7 @@ impl Codes {
                 .known
                 .callables
                 .iter()
-                .position(|callable| callable.name == "Recording.__exit__"),
+                .position(|callable| callable.name.ends_with("Recording.__exit__")),
             names: recorded.names.clone(),
             libraries,
             functions: FxHashMap::default(),
