@@ -188,7 +188,8 @@ impl Sampled {
             Way::Block => begin_at_all(),
         }
         let file = code.file.bind(user.py).to_string();
-        let gather = Gather::new(main, &file, settings.lines);
+        let mut gather = Gather::new(main, &file, settings.lines);
+        gather.is_block = code.way == Way::Block;
         let looks = gather.looks();
         let plan = plan(&settings, main, code.floor())?;
         let children = user.py.detach(Children::begin);

@@ -123,6 +123,11 @@ pub(crate) fn jupyters(frames: &[Frame]) -> usize {
     last.map_or(0, |last| last + 1)
 }
 
+/// Whether there are functions, and none of Python among them.
+pub(crate) fn are_native(frames: &[Frame]) -> bool {
+    !frames.is_empty() && !frames.iter().any(Frame::is_python)
+}
+
 /// What a stack says about its code.
 pub(crate) fn marks(frames: &[Frame]) -> StackMarks {
     let innermost = frames

@@ -33,6 +33,8 @@ pub(crate) struct Gather {
     /// The thread of the cell, and the file name of its code.
     pub main: i32,
     file: String,
+    /// Whether a program begins and ends the recording, by functions of ours.
+    pub is_block: bool,
     /// An address in the kernel's own code, by which its library is known.
     kernel: usize,
     libraries: Arc<Vec<Library>>,
@@ -202,6 +204,9 @@ impl Gather {
         self.unplaced += u64::from(!read && whose == Whose::User) * u64::from(sample.count);
         let marks = frames::marks(&frames);
         let rest = frames.split_off(frames::jupyters(&frames));
+        // In a block of a program it is what begins or ends the recording.
+        let ends = self.is_block && frames::are_native(&frames);
+        let whose = if ends { Whose::Jupyter } else { whose };
         self.calls(rest, !frames.is_empty(), marks, whose)
     }
 

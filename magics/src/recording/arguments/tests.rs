@@ -60,7 +60,7 @@ fn record(code: &str) -> (Vec<(String, String)>, Vec<Diagnosis>) {
         let hook_plan = HookPlan::install(user, wanted).unwrap();
         run(code);
         let recording = running.end();
-        assert!(watch.stop().unwrap());
+        assert!(watch.stop(user.py).unwrap());
         let watched = watch.end(user).unwrap();
         let arguments = CallArguments::of(&recording.logs, &hook_plan, &watched);
         let libraries = libraries::loaded(&Maps::read().unwrap()).unwrap();
