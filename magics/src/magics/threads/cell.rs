@@ -54,9 +54,11 @@ struct ThreadsWatch {
 pub(super) fn begin(context: &Context<'_, '_>) -> Result<Box<dyn Recording>, Error> {
     let user = context.user()?;
     check(user.py);
+    // Before anybody looks, so that no look comes before this thread of ours has said that it is ours.
+    let created = threads_created();
+    let children = context.without_gil(Children::begin);
     let snapshot = context.without_gil(ProcessSnapshot::look)?;
     let names = thread_names(user.py)?;
-    let created = threads_created();
     let (started, mut watch) = (Instant::now(), Watch::begin(snapshot, names));
     let helper = Helper::begin("diaphane-watch", move |shift| {
         while shift.goes_on(STEP) {
@@ -65,7 +67,6 @@ pub(super) fn begin(context: &Context<'_, '_>) -> Result<Box<dyn Recording>, Err
         watch.look();
         watch
     });
-    let children = context.without_gil(Children::begin);
     Ok(Box::new(ThreadsWatch {
         helper,
         children,
