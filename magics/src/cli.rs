@@ -293,8 +293,8 @@ mod tests {
         let help = help("%probe", command::<Probe>(), &Schema::new(&[], &[]));
         assert!(help.starts_with("Look for something\n"), "{help}");
         let sort = "\
-\n      --sort <COL>      Sort by this column: sizes and times from the largest, the rest
-                        from the smallest\n";
+\n      --sort <COL>      Sort by this column: sizes and times from the largest,
+                        the rest from the smallest\n";
         assert!(help.contains(sort), "{help}");
         assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     }
