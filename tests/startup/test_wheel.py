@@ -86,11 +86,16 @@ def test_the_wheel_has_the_package_its_kernelspec_and_its_licences(wheel):
         "version"
     ]
     info = f"diaphane-{version}.dist-info"
-    package = {path.name for path in (REPOSITORY / "kernel/python/diaphane").glob("*.py")}
+    folder = REPOSITORY / "kernel/python/diaphane"
+    package = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py*")
+        if path.suffix != ".pyc"
+    }
     packed_package = {
         name.removeprefix("diaphane/") for name in files if name.startswith("diaphane/")
     }
-    (module,) = packed_package - package
+    (module,) = [name for name in packed_package if name.endswith(".so")]
     assert module.startswith("_diaphane.cpython-")
     # What only the embedding program needs lies beside the package, and stays out.
     assert package < packed_package
