@@ -11,7 +11,7 @@
 #
 # PACKAGE is diaphane, or diaphane-rust, the compiler of Rust cells, which is for every Python.
 # The tools come from Python's package index, in the versions and with the hashes of maturin.txt and zig.txt. What is
-# built for everywhere is the same, byte for byte, wherever it is built by the same tools (docs/releasing.md).
+# built for everywhere is meant to be the same, byte for byte, wherever the same tools build it (docs/releasing.md).
 
 set -euo pipefail
 repository=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
