@@ -105,7 +105,7 @@ def test_names_are_filled_in(client: Client):
         assert client.run(f"x = %threads {line}").content["status"] == "ok"
         assert client.value("len(x)") == "2", line
     client.run(
-        "x = %threads --filter {word}\ny = %threads --filter Main.{{4,30}}d\nz = %threads --filter Main.{4,30}d"
+        "x = %threads --filter {word}\ny = %threads --filter MainT.{{2,30}}d\nz = %threads --filter MainT.{2,30}d"
     )
     assert client.value("[r['name'] for r in x], [r['name'] for r in y], len(z)") == (
         "(['MainThread'], ['MainThread'], 1)"

@@ -6,7 +6,7 @@ use diaphane_cpython::frames::PythonFrame;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::sampled::Id;
-use crate::stacks::authors::{Author, serves_programs};
+use crate::stacks::authors::{Author, own_module, serves_programs};
 
 /// A native function of a stack.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +94,10 @@ pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
 /// Whether what a thread was started for is IPython's or the kernel's. Every thread of Python begins in functions of
 /// `threading`, between which the kernel notes whose output the thread's is.
 fn is_begun_by_jupyter(frames: &[Frame]) -> bool {
-    const BEGINNINGS: &[&str] = &["/threading.py", "<diaphane/threads>.py", "/decorator.py"];
-    let begins = |file: &str| BEGINNINGS.iter().any(|one| file.ends_with(one));
+    const BEGINNINGS: &[&str] = &["/threading.py", "/decorator.py"];
+    let begins = |file: &str| {
+        BEGINNINGS.iter().any(|one| file.ends_with(one)) || own_module(file) == Some("inheritance")
+    };
     let mut started = frames.iter().rev().filter_map(|frame| match frame {
         Frame::Python(function, author) if !begins(&function.file) => Some(*author),
         _ => None,
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!(cut(&mut shown, true, true), Whose::Display);
         let begun = || {
             [
-                python("bootstrap_with_context", "<diaphane/threads>.py"),
+                python("bootstrap_with_context", "<diaphane/inheritance>.py"),
                 python("Thread._bootstrap", "/lib/python3.11/threading.py"),
             ]
         };
