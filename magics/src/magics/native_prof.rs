@@ -6,6 +6,7 @@
 mod answer;
 mod children;
 mod columns;
+mod comm;
 mod export;
 mod findings;
 mod flame;

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use diaphane_sight::code::symbols::place;
 use diaphane_sight::elf::readable::readable;
 use diaphane_sight::linker::libraries::Library;
-use diaphane_sight::proc::tasks;
 use diaphane_sight::runtimes::pool_libraries::runtime;
 use diaphane_sight::stand_ins::is_stand_in;
 use diaphane_sight::threads::is_own_thread;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
+use super::comm::{comm, comm_of_process};
 use super::frames::{self, Frame, NativeFrame, Whose};
 use super::kinds::CodeKind;
 use super::marks::{self, StackMarks};
@@ -392,14 +392,4 @@ impl Sink for Gather {
         };
         *self.paths.entry(path).or_default() += count;
     }
-}
-
-/// What Linux calls a thread.
-fn comm(tid: i32) -> String {
-    tasks::name(tid).unwrap_or_else(|| "?".to_owned())
-}
-
-/// What it calls the main thread, and so every thread that nobody gave another name.
-pub(crate) fn comm_of_process() -> Option<String> {
-    tasks::name(i32::try_from(std::process::id()).ok()?)
 }

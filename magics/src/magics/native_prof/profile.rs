@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
-use super::gather::{Gather, comm_of_process};
+use super::comm::comm_of_process;
+use super::gather::Gather;
 use super::kinds::CodeKind;
 use super::sampled::{Id, Path, SampledFunction, Spot};
 
