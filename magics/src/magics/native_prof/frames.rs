@@ -125,9 +125,10 @@ pub(crate) fn jupyters(frames: &[Frame]) -> usize {
     last.map_or(0, |last| last + 1)
 }
 
-/// Whether there are functions, and none of Python among them.
-pub(crate) fn are_native(frames: &[Frame]) -> bool {
-    !frames.is_empty() && !frames.iter().any(Frame::is_python)
+/// Whether native functions of ours are there, and none of Python's.
+pub(crate) fn are_ours(frames: &[Frame]) -> bool {
+    let is_ours = |frame: &Frame| matches!(frame, Frame::Native(native) if native.is_kernel);
+    !frames.iter().any(Frame::is_python) && frames.iter().any(is_ours)
 }
 
 /// What a stack says about its code.

@@ -205,7 +205,7 @@ impl Gather {
         let marks = frames::marks(&frames);
         let rest = frames.split_off(frames::jupyters(&frames));
         // In a block of a program it is what begins or ends the recording.
-        let ends = self.is_block && frames::are_native(&frames);
+        let ends = self.is_block && frames::are_ours(&frames);
         let whose = if ends { Whose::Jupyter } else { whose };
         self.calls(rest, !frames.is_empty(), marks, whose)
     }
