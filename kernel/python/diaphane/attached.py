@@ -15,6 +15,8 @@ def begin():
     if _kept:
         return
     _diaphane.set_namespace(sys.modules["__main__"].__dict__)
+    # As a cell does: what is known of this Python's structures is compared with what its interface says.
+    _diaphane.CellScope(None).close()
     _diaphane.note_imports()
     _kept.append(_diaphane.open_socket())
     try:
