@@ -126,7 +126,7 @@ mod tests {
             ),
             (
                 "__pyx_f_7sklearn_8ensemble_23_hist_gradient_boosting_9histogram__build.isra.0",
-                "…histogram._build",
+                "…_hist_gradient_boosting.histogram._build",
             ),
             (
                 "_ZL48__pyx_pw_7pyarrow_3lib_12BinaryScalar_1as_bufferP7_objectPKS0_lS0_.lto_priv.0",
