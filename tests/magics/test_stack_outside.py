@@ -143,15 +143,15 @@ def test_any_python_is_seen_with_its_threads_and_who_waits_for_the_gil(launch, t
         try:
             assert script.stdout.readline() == "ready\n"
 
-            def waiting() -> list[dict]:
+            def settled() -> bool:
+                """The main thread has said that it is ready, and may not have called `has` yet."""
                 rows = report(kernel, script.pid, "--all")["rows"]
                 waits = [row["gil"] for row in rows if row["function"] == "waits"]
-                return rows if waits == ["waiting"] else []
+                holder = [row["function"] for row in rows if row["gil"] == "holder"]
+                assert not ("waits" in holder and "has" in holder), rows
+                return waits == ["waiting"] and "has" in holder
 
-            rows = wait_until(waiting, "one thread waits for the other")
-            holder = [row["function"] for row in rows if row["gil"] == "holder"]
-            assert "has" in holder
-            assert "waits" not in holder
+            wait_until(settled, "one thread waits for the other")
             text = stack(kernel, script.pid).stdout
             assert "has the GIL" in text
             assert "\x1b" not in text

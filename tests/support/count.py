@@ -1,6 +1,10 @@
-"""Print how many tests of a JUnit file passed and how many failed; a missing file is one failure."""
+"""Print how many tests of a JUnit file passed and how many failed; a missing file is one failure.
+
+What failed is told on the standard error, shortly: `.ci/run` tells it again at its end.
+"""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,5 +26,18 @@ def count(results: Path) -> tuple[int, int]:
     return passed, len(cases) - passed
 
 
+def failures(results: Path, lines: int = 30) -> Iterator[str]:
+    """The name of each failed test with the last lines of its text."""
+    for case in ElementTree.parse(results).iter("testcase"):
+        for child in case:
+            if child.tag in ("failure", "error"):
+                text = "\n".join((child.text or "").splitlines()[-lines:])
+                yield f"--- failed: {case.get('classname')}::{case.get('name')}\n{text}\n--- end"
+
+
 if __name__ == "__main__":
-    print(*count(Path(sys.argv[1])))
+    found = Path(sys.argv[1])
+    if found.exists():
+        for failure in failures(found):
+            print(failure, file=sys.stderr, flush=True)
+    print(*count(found))

@@ -94,6 +94,7 @@ fn environment(raw: &[u8]) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn a_process_is_found_with_its_arguments_and_its_folder() {
@@ -104,7 +105,16 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id().cast_signed();
-        let found = running("sleep").into_iter().find(|one| one.pid == pid);
+        // `spawn` returns in the middle of the child's `execve`, when it has its name and no arguments yet.
+        let until = Instant::now() + Duration::from_secs(30);
+        let found = loop {
+            let found = running("sleep").into_iter().find(|one| one.pid == pid);
+            let whole = found.as_ref().is_some_and(|one| !one.arguments.is_empty());
+            if whole || Instant::now() > until {
+                break found;
+            }
+            std::thread::yield_now();
+        };
         child.kill().unwrap();
         child.wait().unwrap();
         let found = found.unwrap();
