@@ -231,10 +231,13 @@ def test_code_that_has_ended_keeps_its_lines(client: Client):
     found = report(
         client.run("%%native_prof --lines\nfor turn in range(4_000): once(turn * 5 % 9)")
     )
-    lines = [(row["file"], row["line"]) for row in found["rows"] if row["file"]]
-    lines = [(file, line) for file, line in lines if file.startswith("/nowhere/")]
-    assert len(lines) > 3
-    assert set(lines) <= {(f"/nowhere/{above}.py", above + 1) for above in range(9)}
+    rows = [row for row in found["rows"] if (row["file"] or "").startswith("/nowhere/")]
+    assert len(rows) > 3, found["rows"]
+    last = {f"/nowhere/{above}.py": above + 1 for above in range(9)}
+    assert not [row for row in rows if row["line"] > last[row["file"]]], rows
+    # A thread may be anywhere when it loses its CPU, but hardly ever in the lines above.
+    above = sum(row["total_pct"] for row in rows if row["line"] < last[row["file"]])
+    assert above < 5, rows
 
 
 def test_the_cell_that_waits_says_for_whom(client: Client):
