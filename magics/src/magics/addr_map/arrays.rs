@@ -15,9 +15,12 @@ use crate::memory::object_graph::{self, Root, roots};
 pub(super) struct Arrays(Vec<(Span, String)>);
 
 impl Arrays {
-    /// Of the user's variables, but for those that begin with an underscore.
-    pub fn of_variables(user: User<'_, '_>) -> PyResult<Self> {
-        Self::of(roots::visible(user))
+    /// Of the user's variables but for those that begin with an underscore, as far as they may touch memory that is asked
+    /// about.
+    pub fn of_variables(user: User<'_, '_>, is_asked: impl Fn(Span) -> bool) -> PyResult<Self> {
+        let mut objects = roots::visible(user);
+        objects.retain(|(_, object)| buffers::may_touch(object, &is_asked));
+        Self::of(objects)
     }
 
     /// Also of whatever these hold, as far as it may touch memory that is asked about.

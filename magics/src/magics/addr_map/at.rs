@@ -100,10 +100,11 @@ fn find(address: usize, user: Option<User<'_, '_>>) -> Result<Option<AddressRow>
 
 /// The variable whose memory it is, or else what a variable holds: there may be very much of that.
 fn array_at(address: usize, user: User<'_, '_>) -> PyResult<Option<(Span, String)>> {
-    if let Some(found) = Arrays::of_variables(user)?.at(address) {
+    let is_asked = |span: Span| span.contains(address);
+    if let Some(found) = Arrays::of_variables(user, is_asked)?.at(address) {
         return Ok(Some(found.clone()));
     }
-    let held = Arrays::held(user, |span| span.contains(address))?;
+    let held = Arrays::held(user, is_asked)?;
     Ok(held.at(address).cloned())
 }
 
