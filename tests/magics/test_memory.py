@@ -145,3 +145,12 @@ def test_a_value_that_a_cell_has_shown_is_held_by_out_too(launch):
     row = by_name(ask(client, "m = %memory"))["big"]
     assert row["also"] == ["Out"]
     assert row["give_back"] == "del big, and then %reset -f out"
+
+
+def test_what_is_to_be_copied_is_shown_whole(client: Client):
+    """At 80 columns, as in a terminal."""
+    client.run("import numpy as np\nblocks = [bytes(70_000) for _ in range(500)]; del blocks")
+    text = client.run("m = %memory\nprint(m)").text()
+    lines = [line for line in text.splitlines() if "CDLL" in line]
+    assert lines, text
+    assert all("ctypes.CDLL(None).malloc_trim(0)" in line for line in lines), lines

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Show {
     /// Text, shortened at its end.
     Text,
+    /// A name of a function or a module, or a few words that end with one: shortened in its middle, since the end says most.
+    Name,
     /// A path, shortened at its start.
     Path,
     /// The name of a library, without the tag that says for which Python it is built.
@@ -89,7 +91,7 @@ impl Column {
     /// A column under its own name.
     pub const fn new(key: &'static str, show: Show, rank: u8) -> Self {
         let least = match show {
-            Show::Text | Show::List | Show::Library => 12,
+            Show::Text | Show::Name | Show::List | Show::Library => 12,
             Show::Path => 24,
             _ => usize::MAX,
         };

@@ -149,7 +149,7 @@ fn object(fields: &[Field]) -> Value {
 /// Which JSON a value is; null stands for what is not known, or not there.
 fn kind(show: Show) -> Value {
     match show {
-        Show::Text | Show::Path | Show::Library => json!({"type": ["string", "null"]}),
+        Show::Text | Show::Name | Show::Path | Show::Library => json!({"type": ["string", "null"]}),
         Show::Number => json!({"type": ["number", "null"]}),
         Show::Bytes | Show::Change | Show::Time => json!({"type": ["integer", "null"]}),
         Show::Address => json!({"type": ["string", "null"], "pattern": "^0x[0-9a-f]+$"}),
@@ -175,7 +175,7 @@ fn unit(show: Show) -> Option<&'static str> {
         Show::Tuple => Some("list of numbers"),
         Show::Object => Some("object"),
         Show::Records => Some("list of objects"),
-        Show::Text | Show::Path | Show::Library | Show::Number => None,
+        Show::Text | Show::Name | Show::Path | Show::Library | Show::Number => None,
     }
 }
 

@@ -164,7 +164,7 @@ fn data(row: &Row, place: &Place) -> String {
 /// A field with all of its letters.
 fn whole(row: &Row, column: &Column) -> String {
     match column.show {
-        Show::Library => cell(
+        Show::Library | Show::Name => cell(
             row,
             &Column {
                 show: Show::Text,

@@ -204,7 +204,7 @@ fn lead(report: &Report) -> Vec<String> {
     let nanoseconds = |time: Duration| self::time(time.as_nanos() as f64);
     let cost = report.plain.map(|plain| {
         format!(
-            "This took {}, with all that it took to record and to report; without, the cell takes about {} (estimated).",
+            "This took {}, with all that it took to record and to report; without, it takes about {} (estimated).",
             nanoseconds(report.took),
             nanoseconds(plain)
         )
@@ -251,7 +251,7 @@ fn write(value: &Value, show: Show) -> String {
         (Show::Tuple, Value::Array(items)) => format!("({})", join(items)),
         (_, Value::Array(items)) if items.is_empty() => UNKNOWN.into(),
         (_, Value::Array(items)) => join(items),
-        (Show::Library, Value::String(text)) => printable(&without_tag(text)),
+        (Show::Library | Show::Name, Value::String(text)) => printable(&without_tag(text)),
         (_, Value::String(text)) => printable(text),
         (_, Value::Bool(true)) => "yes".into(),
         (_, Value::Bool(false)) => "no".into(),

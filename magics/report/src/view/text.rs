@@ -204,19 +204,27 @@ pub fn is_right(show: Show) -> bool {
     )
 }
 
-/// Leaves out the end of a text, or the start of a path, whose end says most.
+/// Leaves out the end of a text, the middle of a name, or the start of a path, whose ends say most.
 pub fn shorten(text: &str, width: usize, show: Show) -> String {
     let room = width.saturating_sub(1);
     match show {
         _ if text.width() <= width => text.to_owned(),
-        Show::Path => {
-            let end: Vec<char> = head(text.chars().rev(), room).collect();
-            std::iter::once('…').chain(end.into_iter().rev()).collect()
+        Show::Name => {
+            let beginning: String = head(text.chars(), room / 3).collect();
+            let left = room - beginning.width();
+            format!("{beginning}…{}", tail(text, left))
         }
+        Show::Path => format!("…{}", tail(text, room)),
         _ => head(text.chars(), room)
             .chain(std::iter::once('…'))
             .collect(),
     }
+}
+
+/// As many of the last letters as fit.
+fn tail(text: &str, width: usize) -> String {
+    let end: Vec<char> = head(text.chars().rev(), width).collect();
+    end.into_iter().rev().collect()
 }
 
 /// As many letters as fit.
@@ -351,6 +359,13 @@ mod tests {
             let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
             assert!(widest <= width, "{widest} > {width}:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_name_keeps_its_end() {
+        let name = "arrow::compute::internal::Binary<…>::Exec";
+        assert_eq!(shorten(name, 21, Show::Name), "arrow:…nary<…>::Exec");
+        assert_eq!(shorten("short", 21, Show::Name), "short");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) const AT: &[Column] = &[
     Column::new("address", Show::Address, 0).means("the address that was asked for", "the line"),
     Column::new("kind", Show::Text, 0),
     Column::new("owner", Show::Library, 0).at_least(16),
-    Column::new("symbol", Show::Text, 1).at_least(16).optional().means("the symbol of the library that covers it", ".symtab of the file, else the exported names"),
+    Column::new("symbol", Show::Name, 1).at_least(16).optional().means("the symbol of the library that covers it", ".symtab of the file, else the exported names"),
     Column::new("offset", Show::Number, 1).optional().means("bytes from the beginning of the symbol, of the array or of the region", "the address"),
     Column::new("perms", Show::Text, 3),
     Column::new("lo", Show::Address, 2).titled("start"),

@@ -14,7 +14,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("state", Show::Text, 2).at_least(5).means("freed or kept when the cell has ended", "NumPy's memory handler"),
     Column::new("kept_by", Show::Text, 2).titled("kept by").at_least(44).optional().means("who keeps it: b or d['x'][3], the closure of a function, a frame of an error's traceback or of another thread; an object in angle brackets has no name; null for a freed one", "a walk through the object graph of all variables, and where that leads nowhere, of all objects of the process"),
     Column::new("lifetime_ns", Show::Time, 5).titled("lifetime").optional().means("from the allocation until it was freed, the longest of the row; null for a kept one", "the clock"),
-    Column::new("through", Show::Text, 7).optional().means("the function that this line called and that allocated", "the innermost frame"),
+    Column::new("through", Show::Name, 7).optional().means("the function that this line called and that allocated", "the innermost frame"),
     Column::new("addr", Show::Address, 8).means("the address, of the first one if there are several", "NumPy's memory handler"),
 ];
 

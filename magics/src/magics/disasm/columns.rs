@@ -9,7 +9,7 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0).titled("function").at_least(24).means("the function, demangled; null where no symbol covers the address", ".symtab of the file, else the exported names"),
+    Column::new("func", Show::Name, 0).titled("function").at_least(24).means("the function, demangled; null where no symbol covers the address", ".symtab of the file, else the exported names"),
     Column::new("types", Show::Text, 3).optional().means("what a loop takes and gives, in NumPy's letters; null for other functions", "the ufunc; with --dtype NumPy's choice"),
     Column::of(fields::LIB, 1).titled("library").at_least(14),
     Column::of(fields::PACKAGE, 4).with("package_version").optional(),

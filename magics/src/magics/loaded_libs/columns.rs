@@ -19,7 +19,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("size", Show::Bytes, 2).means("the address space that it takes", "/proc/self/maps"),
     Column::new("rss", Show::Bytes, 1).optional().means("how much of it is in physical memory; null without --rss", "/proc/self/smaps"),
     Column::new("first_cell", Show::Number, 3).titled("cell").optional().means("the number of the cell in which it was loaded; null before the first cell, and where several ran of which none is known to have asked for it", "the linker's list before and after each cell, an audit hook of Python"),
-    Column::new("loaded_by", Show::Text, 4).titled("loaded by").at_least(18).means("what your line imported, ctypes, or the library that needs it", "an audit hook of Python, else sys.modules; the order of loading"),
+    Column::new("loaded_by", Show::Name, 4).titled("loaded by").at_least(18).means("what your line imported, ctypes, or the library that needs it", "an audit hook of Python, else sys.modules; the order of loading"),
     Column::new("found_by", Show::Text, 6).titled("found by").means("the rule by which the file was found: path, RPATH or RUNPATH and whose, LD_LIBRARY_PATH, ld.so.cache, default path, LD_PRELOAD", "inferred: the rules of ld.so(8), applied again"),
     Column::new("version", Show::Text, 5).optional().at_least(8).means("what a BLAS says of itself; of libstdc++, libgomp, libgcc_s, libgfortran and libc the newest version of their symbols; else the number behind .so", "the library's documented getter, the mapped ELF image, the name"),
     Column::new("architecture", Show::Text, 8).optional().means("the processor that the kernels of a BLAS are for", "its documented getter, as threadpoolctl asks it"),

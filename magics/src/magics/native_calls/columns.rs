@@ -6,7 +6,7 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("func", Show::Text, 0).titled("function").with("place").means("the function", "the symbol that its address lies in; of C functions Python's own name"),
+    Column::new("func", Show::Name, 0).titled("function").with("place").means("the function", "the symbol that its address lies in; of C functions Python's own name"),
     Column::new("calls", Show::Number, 1).means("how often it was entered; null where entries were not counted", "hooks, Python's reports"),
     Column::new("total_ns", Show::Time, 0).titled("time").means("the time in it and in all that it called", "the time stamp counter: exact for Python's functions and what they call, else from an entry to the thread's next event"),
     Column::new("lib", Show::Library, 2).titled("library").means("its library, or Python", "the dynamic linker (link_map)"),
@@ -37,7 +37,7 @@ const FACTS: &[Field] = &[
 /// Below the tree.
 #[rustfmt::skip]
 pub(super) const BY_FUNCTION: &[Column] = &[
-    Column::new("func", Show::Text, 0).titled("function"),
+    Column::new("func", Show::Name, 0).titled("function"),
     Column::new("lib", Show::Library, 1).titled("library"),
     Column::new("calls", Show::Number, 0),
     Column::new("self_ns", Show::Time, 0).titled("own time"),

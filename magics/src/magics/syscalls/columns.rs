@@ -18,7 +18,7 @@ pub(super) const GROUPED: &[Column] = &[
     Column::new("call", Show::Text, 0).optional().means("the system call's name; null where --by puts several into one row", "the handler of Syscall User Dispatch"),
     Column::new("tid", Show::Number, 0).optional().means("the thread; null where --by puts several into one row", "the handler"),
     Column::new("path", Show::Path, 1).optional().means("the path that the call names; null without --by path", "the arguments in memory"),
-    Column::new("python", Show::Text, 0).titled("function").at_least(20).optional().means("the innermost Python function; only for the cell's thread", "the interpreter's frames at the call"),
+    Column::new("python", Show::Name, 0).titled("function").at_least(20).optional().means("the innermost Python function; only for the cell's thread", "the interpreter's frames at the call"),
     Column::new("calls", Show::Number, 0).means("how many calls", "the handler"),
     Column::new("errors", Show::Number, 3).means("how many of them failed; null where only audit events are seen", "the handler"),
     Column::new("total_ns", Show::Time, 0).titled("time").means("the time in Linux, waiting included; without calls that start a thread or a child which borrows the memory, whose time is not kept", "the processor's time stamp counter"),

@@ -18,7 +18,7 @@ pub(super) const SCHEMA: Schema = Schema::new(
 pub(super) const COLUMNS: &[Column] = &[
     Column::new("t_ns", Show::Time, 3).titled("at").means("when the library was mapped, from the start of the cell", "the function that the linker calls for debuggers (_dl_debug_state)"),
     Column::new("name", Show::Library, 0).at_least(20).means("the file's name", "the dynamic linker (link_map)"),
-    Column::new("requester", Show::Text, 1).titled("caused by").at_least(20).means("what caused the load: `import numpy`, `ctypes`, `dlopen by f of libx`, `needed by liby`", "Python's audit events, calls of dlopen and their return addresses, DT_NEEDED"),
+    Column::new("requester", Show::Name, 1).titled("caused by").at_least(20).means("what caused the load: `import numpy`, `ctypes`, `dlopen by f of libx`, `needed by liby`", "Python's audit events, calls of dlopen and their return addresses, DT_NEEDED"),
     Column::new("why", Show::Text, 5).titled("found by").means("the rule by which the file was found", "inferred: the rules of ld.so(8), compared with the real file"),
     Column::new("missed", Show::Number, 6).optional().means("how many files were tried in vain before", "as the fact opens_source says"),
     Column::new("total_ns", Show::Time, 4).titled("call").optional().means("the call, until the last initialiser has returned; null for a library that another one needed", "calls of dlopen, _dl_debug_state"),
@@ -54,7 +54,7 @@ pub(super) const FILES: &[Column] = &[
     Column::new("path", Show::Path, 0).means("the file that was tried", "the system call, else inferred by the rules of ld.so(8)"),
     Column::new("result", Show::Text, 1).means("found, or the name of the error, as ENOENT", "the system call, else inferred"),
     Column::new("dur_ns", Show::Time, 4).titled("took").optional().means("how long the open took", "the system call; null where the opens are inferred"),
-    Column::new("requester", Show::Text, 2).titled("for").at_least(16).means("the library that it was tried for", "the linker events around it"),
+    Column::new("requester", Show::Name, 2).titled("for").at_least(16).means("the library that it was tried for", "the linker events around it"),
     Column::new("source", Show::Text, 5).means("syscall or inferred", "diaphane"),
 ];
 
@@ -68,7 +68,7 @@ const FILE_FIELDS: &[Field] = &[
 /// With `--tree`: an import or a library, below what caused it.
 #[rustfmt::skip]
 pub(super) const TREE: &[Column] = &[
-    Column::new("name", Show::Text, 0).at_least(30).means("the import or the library", "Python's audit events, the dynamic linker"),
+    Column::new("name", Show::Name, 0).at_least(30).means("the import or the library", "Python's audit events, the dynamic linker"),
     Column::new("took_ns", Show::Time, 1).titled("took").optional().means("the whole call of a library that was asked for, the initialisers of one that was needed, the sum of what is below of an import", "as total_ns and init_ns"),
     Column::new("init_ns", Show::Time, 3).titled("init").optional(),
     Column::new("bytes", Show::Bytes, 4),

@@ -10,7 +10,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("missing", Show::Text, 0).at_least(24).means("the library, version, symbol or function that is missing", "the linker's message"),
     Column::new("required_by", Show::Path, 1).titled("required by").means("the file that needs it", "the linker's message; for a library the files, from the module downwards"),
     Column::new("loaded_copy", Show::Path, 2).titled("loaded copy").optional().means("the library of that name that is loaded already", "as in %loaded_libs"),
-    Column::new("loaded_by", Show::Text, 3).titled("loaded by").optional().means("what loaded that copy", "as in %loaded_libs"),
+    Column::new("loaded_by", Show::Name, 3).titled("loaded by").optional().means("what loaded that copy", "as in %loaded_libs"),
 ];
 
 #[rustfmt::skip]
