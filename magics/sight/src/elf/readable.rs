@@ -18,7 +18,7 @@ pub fn readable(symbol: &str) -> String {
 /// Without what compilers write behind the name of a function that they have cut or specialised.
 fn without_suffixes(symbol: &str) -> &str {
     const SUFFIXES: [&str; 5] = ["isra", "constprop", "part", "cold", "lto_priv"];
-    let mut own = symbol;
+    let mut own = symbol.split(['@', ' ']).next().unwrap_or(symbol);
     while let Some((before, last)) = own.rsplit_once('.') {
         let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number && !SUFFIXES.contains(&last) {
@@ -43,8 +43,10 @@ fn of_cython(symbol: &str) -> Option<String> {
     let before = &symbol[..at];
     (before.is_empty() || before.starts_with("__pyx_fuse_")).then_some(())?;
     let rest = &symbol[at + "__pyx_".len()..];
-    // What the function is for Cython: a function, a wrapper, a method, a body.
-    let (_, mut rest) = rest.split_once('_')?;
+    // What the function is for Cython: a function, a wrapper, a method, a body; or a slot of a type.
+    let mut pairs = rest.as_bytes().windows(2);
+    let at = pairs.position(|two| two[0] == b'_' && two[1].is_ascii_digit())?;
+    let (role, mut rest) = (&rest[..at], &rest[at + 1..]);
     let mut parts = Vec::new();
     while let Some((part, after)) = counted(rest) {
         parts.push(part);
@@ -53,6 +55,7 @@ fn of_cython(symbol: &str) -> Option<String> {
     (!parts.is_empty()).then_some(())?;
     // The number of a method stands before its name.
     parts.push(rest.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+    parts.extend(role.starts_with("tp_").then_some(role));
     // Of a long name the last parts tell one function from another; the library is told beside it.
     let long = |parts: &[&str]| parts.join(".").len() > LONG_OF_CYTHON;
     let first = (0..parts.len() - 1).find(|&first| !long(&parts[first..]));
@@ -121,6 +124,10 @@ mod tests {
                 "sklearn.utils._sorting.introsort_3way",
             ),
             (
+                "__pyx_tp_dealloc_7pyarrow_3lib_Array.lto_priv.0",
+                "pyarrow.lib.Array.tp_dealloc",
+            ),
+            (
                 "__pyx_pw_6pandas_5_libs_3lib_21map_infer",
                 "pandas._libs.lib.map_infer",
             ),
@@ -137,6 +144,8 @@ mod tests {
         }
         assert_eq!(readable("sort_.constprop.0.isra.1"), "sort_");
         assert_eq!(readable("f.cold"), "f");
+        assert_eq!(readable("f.part.0 [clone .cold]"), "f");
+        assert_eq!(readable("_ZNSt6thread4joinEv@plt"), "std::thread::join");
         for plain in [
             "__pyx_",
             "__pyx_f_",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use diaphane_sight::code::instructions::{Flow, decode};
 use diaphane_sight::code::symbols::{Symbol, Table, place};
-use diaphane_sight::elf::demangle::demangle;
+use diaphane_sight::elf::readable::readable;
 use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::packages;
 use diaphane_sight::runtimes::families::family;
@@ -54,7 +54,7 @@ impl Part {
 /// A function.
 #[derive(Debug, Clone)]
 pub(super) struct CodeFunction {
-    /// The symbol, demangled; of unnamed code the distance from the library's base.
+    /// The symbol as people read it; of unnamed code the distance from the library's base.
     pub name: String,
     pub start: usize,
     /// Its library's place in the list.
@@ -214,8 +214,8 @@ fn look(
         None => function_start(&library.image, address).unwrap_or(address),
     };
     let name = match (names.get(&start), &symbol) {
-        (Some(name), None) => name.clone(),
-        (_, Some(symbol)) => demangle(&symbol.name),
+        (Some(name), None) => readable(name),
+        (_, Some(symbol)) => readable(&symbol.name),
         (None, None) => format!("+{:#x}", start.wrapping_sub(library.span.start)),
     };
     Some(CodeFunction {

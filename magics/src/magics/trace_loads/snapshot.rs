@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use diaphane_sight::code::symbols;
+use diaphane_sight::elf::readable::readable;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::linker::search::{Rule, Rules, requesters};
 use pyo3::prelude::*;
@@ -157,7 +158,7 @@ impl LoadsSnapshot {
         let place = symbols::place(back - 1, &self.libraries)?;
         let library = short(&self.libraries[place.library].name).to_owned();
         Some(match place.symbol {
-            Some(symbol) => format!("dlopen by {} of {library}", symbol.name),
+            Some(symbol) => format!("dlopen by {} of {library}", readable(&symbol.name)),
             None => format!("dlopen by {library}"),
         })
     }
