@@ -214,7 +214,10 @@ def test_trio_run(client: Client):
         "signal.signal(signal.SIGINT, signal.SIG_DFL)",
         "signal.signal(signal.SIGINT, signal.default_int_handler)",
         "signal.signal(signal.SIGINT, lambda *_: print('not this one'))",
+        "import _signal; _signal.signal(2, lambda *_: print('not this one'))",
         "import ctypes; ctypes.CDLL(None).signal(2, ctypes.c_void_p(1))",
+        "import ctypes; ctypes.PyDLL(None).PyOS_setsig(2, ctypes.c_void_p(1))",
+        "import faulthandler, sys; faulthandler.register(2, sys.__stderr__)",
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])",
         "asyncio.get_event_loop().add_signal_handler(signal.SIGINT, print, 'not this one')",
     ],
@@ -246,4 +249,21 @@ print('ready', flush=True)
     client.until(lambda: "ready" in cell.text(), "ready", cell)
     client.request("interrupt_request", {}, "control")
     assert client.finish(cell).content["status"] == "ok"
+    assert client.value("hits") == "[1]"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "signal.signal(2, lambda *_: hits.append(1))",
+        "_signal.signal(2, lambda *_: hits.append(1))",
+        "ctypes.PyDLL(None).PyOS_setsig(2, ctypes.c_void_p(1)); hits.append(1)",
+        "faulthandler.register(2, tempfile.TemporaryFile()); hits.append(1)",
+    ],
+)
+def test_whoever_sets_a_handler_it_counts_in_that_cell(client: Client, setting: str):
+    imports = "import _signal, ctypes, faulthandler, signal, tempfile"
+    code = f"{imports}\nhits = []\n{setting}\nsignal.raise_signal(2)\nhits"
+    assert client.run(code).result == "[1]"
+    assert client.execute("signal.raise_signal(2)").content["ename"] == "KeyboardInterrupt"
     assert client.value("hits") == "[1]"

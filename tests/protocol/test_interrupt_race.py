@@ -1,5 +1,7 @@
 """Interrupts that CPython notes right before it waits in a system call, which it would look at only after the call."""
 
+import signal
+
 import pytest
 
 from support.client import Client
@@ -59,6 +61,18 @@ def test_an_interrupt_right_before_a_call_that_waits(
     done = race(client, kernel, code, by_message if way == "message" else None)
     assert done.content["ename"] == "KeyboardInterrupt"
     assert client.run("1 + 1").result == "2"
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("module", ["signal", "_signal"])
+def test_another_signal_right_before_a_call_that_waits(
+    client: Client, kernel: Kernel, module: str, name: str
+):
+    code = f"import {module}\ndef ring(*_): raise TimeoutError('rings')\n"
+    code += f"{module}.signal(signal.SIGALRM, ring)\ninterrupted_before({CALLS[name]})"
+    done = race(client, kernel, code, lambda: kernel.process.send_signal(signal.SIGALRM))
+    assert done.content["ename"] == "TimeoutError"
+    assert client.run("sleep()").result == "0"
 
 
 @pytest.mark.parametrize(

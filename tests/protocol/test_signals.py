@@ -30,10 +30,14 @@ def rings(client: Client, kernel: Kernel, cell):
     assert client.run("signal.alarm(0);1 + 1").result == "2"
 
 
+@pytest.mark.parametrize("module", ["signal", "_signal"])
 @pytest.mark.parametrize("name", HANDLERS)
-def test_a_handler_that_raises_while_nothing_runs(client: Client, kernel: Kernel, name: str):
+def test_a_handler_that_raises_while_nothing_runs(
+    client: Client, kernel: Kernel, name: str, module: str
+):
     """The error stands under the cell that armed the signal, and the kernel lives."""
-    armed = client.run(ALARM.format(HANDLERS[name]) + ARM)
+    code = (ALARM.format(HANDLERS[name]) + ARM).replace("signal.s", f"{module}.s")
+    armed = client.run(f"import {module}\n{code}")
     client.run("'another cell'")
     rings(client, kernel, armed)
 

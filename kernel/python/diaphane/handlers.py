@@ -4,6 +4,7 @@ An error that is raised while the kernel works or waits ends the `await` of the 
 handler or by a timer, or is shown under that cell.
 """
 
+import _signal
 import functools
 import signal
 
@@ -15,27 +16,33 @@ TIMERS = {
 
 
 class Handlers:
-    """Puts a guard around each handler that is set by the module `signal`, which does not show it."""
+    """Puts a guard around each handler that is set from Python, which does not show it.
 
-    def __init__(self, guarded, may_raise, who, escaped):
-        """`guarded(handler, keeps)` makes a guard that keeps an error for itself where `keeps(error, frame)` says so.
+    `signal.signal` asks `_signal.signal`, so that is where it stands, and who knows that function gets a guard, too.
+    """
+
+    def __init__(self, native, may_raise, who, escaped):
+        """`native.guarded(handler, keeps)` makes a guard that keeps an error where `keeps(error, frame)` says so.
 
         `may_raise(signalnum, frame)` says whether what runs is ready for an error. Where not, `escaped(error, who)`
         gets it, with what `who()` said when the signal was armed.
         """
-        self._guarded, self._may_raise, self._who, self._escaped = guarded, may_raise, who, escaped
+        self._native, self._may_raise, self._who, self._escaped = native, may_raise, who, escaped
         self._guards = {}
         self._armed = {}
-        self._set, self._get = signal.signal, signal.getsignal
-        signal.signal = functools.wraps(self._set)(lambda signalnum, handler: self._set_guarded(signalnum, handler))
-        signal.getsignal = functools.wraps(self._get)(lambda signalnum: self._plain(signalnum, self._get(signalnum)))
-        signal.setitimer = self._arming(signal.setitimer, TIMERS.get)
-        signal.alarm = self._arming(signal.alarm, lambda _seconds: signal.SIGALRM)
+        self._set, self._get = _signal.signal, _signal.getsignal
+        _signal.signal = functools.wraps(self._set)(lambda signalnum, handler, /: self._set_guarded(signalnum, handler))
+        _signal.getsignal = functools.wraps(self._get)(
+            lambda signalnum, /: self._plain(signalnum, self._get(signalnum))
+        )
+        _signal.setitimer = signal.setitimer = self._arming(_signal.setitimer, TIMERS.get)
+        _signal.alarm = signal.alarm = self._arming(_signal.alarm, lambda _seconds: signal.SIGALRM)
 
     def _set_guarded(self, signalnum, handler):
         guard = handler
         if callable(handler) and handler is not signal.default_int_handler:
-            guard = self._guarded(handler, functools.partial(self._keeps, signalnum))
+            guard = self._native.guarded(handler, functools.partial(self._keeps, signalnum))
+            self._native.follow(signalnum)
         before = self._plain(signalnum, self._set(signalnum, guard))
         self._guards[signalnum] = (guard, handler)
         self._armed[signalnum] = self._who()

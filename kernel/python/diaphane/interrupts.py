@@ -3,12 +3,13 @@
 One handler, with which every cell begins; what it does depends on what runs at that moment.
 """
 
-import _signal
 import asyncio
+import faulthandler
 import signal
 import threading
 import time
 import types
+from _signal import signal as set_handler
 from importlib import _bootstrap
 
 from .tasks import Awaiting
@@ -60,7 +61,9 @@ class Interrupts:
         # Asking costs as much as all the rest of a short cell, so asyncio's loop is asked only where it has handlers.
         if getattr(self._loop, "_signal_handlers", True):
             self._loop.remove_signal_handler(signal.SIGINT)
-        _signal.signal(signal.SIGINT, signal.default_int_handler)
+        # It would take its own handler for installed, and install none when it is asked again.
+        faulthandler.unregister(signal.SIGINT)
+        set_handler(signal.SIGINT, signal.default_int_handler)
         self._native.unblock_interrupts()
 
     def begin_cell(self):

@@ -123,7 +123,7 @@ def main(native, arguments):
     asyncio.set_event_loop(loop)
     interrupts.install(native)
     Handlers(
-        native.guarded,
+        native,
         interrupts.may_raise,
         lambda: (native.current(), RUNNING.get()),
         lambda error, who: loop.call_soon_threadsafe(deliver, interrupts, error, *who),

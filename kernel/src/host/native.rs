@@ -74,7 +74,7 @@ impl Native {
         let interrupted = Arc::clone(&self.interrupted);
         let lane = Arc::clone(self.kernel.lanes.main());
         let keep = move |_: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| {
-            sigint::hear();
+            sigint::hear(libc::SIGINT);
             interrupted.fetch_or(lane.has_cell(), Ordering::Relaxed);
         };
         let handler = PyCFunction::new_closure(py, None, None, keep)?;
@@ -83,6 +83,13 @@ impl Native {
         sigint::lead_to_main_thread();
         signals::take_interrupts();
         Ok(())
+    }
+}
+
+/// Says that the handler of a signal is called, with these arguments.
+fn hear(arguments: &Bound<'_, PyTuple>) {
+    if let Ok(signal) = arguments.get_item(0).and_then(|signal| signal.extract()) {
+        sigint::hear(signal);
     }
 }
 
@@ -231,7 +238,7 @@ impl Native {
         decide: Py<PyAny>,
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
-            sigint::hear();
+            hear(arguments);
             let decided = decide.bind(arguments.py()).call1(arguments)?;
             if decided.is_none() {
                 signals::interrupt_again();
@@ -257,9 +264,7 @@ impl Native {
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let handle = move |arguments: &Bound<'_, PyTuple>, _: Keywords<'_, '_>| -> PyResult<()> {
             let py = arguments.py();
-            if arguments.get_item(0)?.extract::<i32>()? == libc::SIGINT {
-                sigint::hear();
-            }
+            hear(arguments);
             let Err(error) = handler.bind(py).call1(arguments) else {
                 return Ok(());
             };
@@ -270,6 +275,15 @@ impl Native {
             }
         };
         PyCFunction::new_closure(py, None, None, handle)
+    }
+
+    /// Says that a handler of these is about to be set for a signal.
+    #[allow(clippy::unused_self, reason = "a method of the kernel in Python")]
+    fn follow(&self, signal: &Bound<'_, PyAny>) {
+        // What is no signal is refused where it is set.
+        if let Ok(signal) = signal.extract() {
+            sigint::follow(signal);
+        }
     }
 
     /// Lets interrupts come to the calling thread, whoever has blocked them.

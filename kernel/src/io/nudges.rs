@@ -1,8 +1,8 @@
-//! Ends the system call in which the main thread waits with an interrupt that it has not seen.
+//! Ends the system call in which the main thread waits with a signal that Python's handler has not seen.
 //!
 //! CPython looks for signals before such a call and after it. One that comes in between is noted, and would take effect
-//! when the call has ended by itself. So another signal follows, which does nothing but end the call, as SIGINT would have
-//! done a moment later; CPython looks again then.
+//! when the call has ended by itself. So another signal follows, which does nothing but end the call, as the first one
+//! would have done a moment later; CPython looks again then.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::AtomicI32;
@@ -13,17 +13,17 @@ use diaphane_sight::unwind::{claim, send};
 
 use crate::sigint;
 
-/// How long after an interrupt, and then after each look, it is looked whether the main thread waits.
+/// How long after a signal, and then after each look, it is looked whether the main thread waits.
 const PAUSES: [u64; 4] = [5, 15, 60, 240];
-/// How often one interrupt may end a call: C code that begins it again each time gets to its end.
+/// How often one signal may end a call: C code that begins it again each time gets to its end.
 const MOST: u32 = 4;
 
 /// The signal that is ours; 0 before the first one.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// What was done about the latest interrupt that CPython has noted.
+/// What was done about the latest signal that CPython has noted.
 pub(super) struct Nudges {
-    interrupt: u32,
+    noted: u32,
     looked: Instant,
     looks: usize,
     sent: u32,
@@ -35,19 +35,19 @@ impl Nudges {
         Self::of(0)
     }
 
-    fn of(interrupt: u32) -> Self {
+    fn of(noted: u32) -> Self {
         Self {
-            interrupt,
+            noted,
             looked: Instant::now(),
             looks: 0,
             sent: 0,
         }
     }
 
-    /// Ends the call if it is time. When to come again; never, where no interrupt is noted.
+    /// Ends the call if it is time. When to come again; never, where none is noted.
     pub(super) fn step(&mut self) -> Option<Duration> {
         let noted = sigint::noted();
-        if noted != self.interrupt {
+        if noted != self.noted {
             *self = Self::of(noted);
         }
         if noted == 0 || self.sent == MOST {
