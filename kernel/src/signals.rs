@@ -1,17 +1,9 @@
 //! Signals: they belong to the main thread, where CPython handles them.
 
+use diaphane_sight::unwind::all_but_faults;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, raise};
 use nix::unistd::{getpgrp, getpid};
-
-/// The signals of faults.
-const FAULTS: [Signal; 5] = [
-    Signal::SIGSEGV,
-    Signal::SIGBUS,
-    Signal::SIGILL,
-    Signal::SIGFPE,
-    Signal::SIGABRT,
-];
 
 /// The main thread, to be interrupted.
 #[derive(Clone, Copy)]
@@ -65,12 +57,7 @@ fn change_mask(how: SigmaskHow) {
 
 /// Runs something with all signals blocked but those of faults: threads that it starts never get another one.
 pub fn with_all_blocked<T>(run: impl FnOnce() -> T) -> T {
-    let mut all = SigSet::all();
-    // Of a fault that is blocked nobody could tell.
-    for fault in FAULTS {
-        all.remove(fault);
-    }
-    let before = all.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let before = all_but_faults().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let result = run();
     if let Ok(before) = before
         && let Err(error) = before.thread_set_mask()

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from support.crash import kept, restarted, wait_for_death
+from support.patience import wait_until
 
 pytestmark = pytest.mark.diaphane
 
@@ -38,6 +39,27 @@ def test_a_signal_to_a_thread_of_the_kernel(launch, name, number):
     client = restarted(kernel)
     report = client.run("%crash_report").one("execute_result")["data"]
     assert report["application/vnd.diaphane.crash_report+json"]["signal"] == number.name
+
+
+MAGICS = {
+    "diaphane-sampl": "%%native_prof",
+    "diaphane-watch": "%%threads",
+    "diaphane-child": "%%threads",
+}
+
+
+@pytest.mark.parametrize("name", MAGICS)
+def test_a_fault_of_a_thread_that_helps_a_recording(launch, name):
+    kernel = launch()
+    client = kernel.connect()
+    cell = client.start(f"{MAGICS[name]}\nprint('ready', flush=True)\nwhile True: pass")
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    wait_until(lambda: name in kernel.threads.values(), "the thread has its name")
+    tgkill(kernel, thread(kernel, name), signal.SIGSEGV)
+    assert wait_for_death(kernel, client) == -signal.SIGSEGV
+    client = restarted(kernel)
+    report = client.run("%crash_report").one("execute_result")["data"]
+    assert report["application/vnd.diaphane.crash_report+json"]["signal"] == "SIGSEGV"
 
 
 @pytest.mark.door("embedded")

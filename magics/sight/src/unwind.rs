@@ -27,7 +27,7 @@ use crate::proc::maps::Maps;
 use crate::threads::{Task, Thread};
 
 pub use asleep::snapshot as asleep_copy;
-pub use handler::{Handler, Unsent, claim, leave_signals, received, send};
+pub use handler::{Handler, Unsent, all_but_faults, claim, leave_signals, received, send};
 pub use other_process::{Manner, Seen, of_process};
 pub use registers::{Registers, interrupted};
 pub use signal::{SignalSafeCallback, WORDS};

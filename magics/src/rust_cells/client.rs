@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use diaphane_forks::{ForkOnce, ProcessLock, ProcessLockGuard};
 use diaphane_rust_protocol::{Answer, Found, Look, Question};
 use diaphane_sight::threads::OwnThread;
-use nix::sys::signal::SigSet;
+use diaphane_sight::unwind::leave_signals;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -322,8 +322,7 @@ fn other_version() -> Error {
 fn read(pipe: ChildStdout, answers: Sender<String>) -> Result<(), Error> {
     let lines = move || {
         let _own = OwnThread::begin();
-        // Signals are for the threads that run Python. A thread always may block them.
-        let _ = SigSet::all().thread_block();
+        leave_signals();
         for line in BufReader::new(pipe).lines() {
             if !line.is_ok_and(|line| answers.send(line).is_ok()) {
                 break;

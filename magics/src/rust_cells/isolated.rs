@@ -13,7 +13,8 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use diaphane_cell::abi::{Ctx, DONE, Entry, Host};
-use nix::sys::signal::{SigSet, SigmaskHow};
+use diaphane_sight::unwind::all_but_faults;
+use nix::sys::signal::SigmaskHow;
 use nix::unistd::{ForkResult, fork};
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -108,7 +109,7 @@ fn begin(
 ) -> Result<Child, Error> {
     let parent = nix::unistd::getpid().as_raw();
     // No handler of Python's may run in the child.
-    let before = SigSet::all()
+    let before = all_but_faults()
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)
         .map_err(|error| unable("cannot block signals", error))?;
     // SAFETY: the child runs the cell and ends, and calls nothing of Python's.

@@ -23,7 +23,7 @@ use diaphane_sight::linker::link_map::Counters;
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::OwnThread;
-use diaphane_sight::unwind::{Stack, Unwinder};
+use diaphane_sight::unwind::{Stack, Unwinder, leave_signals};
 use rustix::thread::set_current_timer_slack;
 use serde::Serialize;
 
@@ -201,7 +201,7 @@ fn start<S: Sink>(
     let thread = std::thread::Builder::new()
         .name("diaphane-sampl".into())
         .spawn(move || {
-            timer::block_signals();
+            leave_signals();
             let _own = OwnThread::begin();
             // The periods are shorter than what a sleep may last longer.
             let _ = set_current_timer_slack(NonZeroU64::new(1));

@@ -5,15 +5,25 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
+
 /// Among so many of the last signals are ours, unless other programs use them.
 const LAST: usize = 8;
-const FAULTS: [c_int; 5] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGABRT,
+const FAULTS: [Signal; 5] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGABRT,
 ];
+
+/// All signals but those of faults: one that is blocked ends the process all the same, and nobody could tell of it.
+#[must_use]
+pub fn all_but_faults() -> SigSet {
+    let mut set = SigSet::all();
+    FAULTS.into_iter().for_each(|fault| set.remove(fault));
+    set
+}
 
 /// What runs when the signal comes.
 pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -43,10 +53,9 @@ pub fn claim(known: &AtomicI32, handler: Handler, calls: c_int) -> Option<c_int>
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = ours;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | calls;
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    action.sa_mask = *all_but_faults().as_ref();
     // Who records system calls gets them by this signal, and its handler does not mind where.
-    // SAFETY: as above.
+    // SAFETY: the set is writable.
     unsafe { libc::sigdelset(&raw mut action.sa_mask, libc::SIGSYS) };
     // SAFETY: `handler` has the signature that SA_SIGINFO asks for.
     let installed =
@@ -55,17 +64,12 @@ pub fn claim(known: &AtomicI32, handler: Handler, calls: c_int) -> Option<c_int>
     installed.then_some(signal)
 }
 
-/// Leaves signals to the threads of the user's: the calling one takes none but those of faults, of which nobody could
-/// tell else, and the last real-time ones, by which recordings stop it.
+/// Leaves signals to the threads of the user's: the calling one takes none but those of faults, and the last real-time ones, by which recordings stop it.
 #[allow(unsafe_code, reason = "the mask has no safe interface here")]
 pub fn leave_signals() {
-    // SAFETY: all zeroes is a valid set.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut set) };
-    let claimed = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().take(LAST);
-    for signal in claimed.chain(FAULTS) {
-        // SAFETY: as above.
+    let mut set = *all_but_faults().as_ref();
+    for signal in (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().take(LAST) {
+        // SAFETY: the set is writable.
         unsafe { libc::sigdelset(&raw mut set, signal) };
     }
     // SAFETY: the set is valid.

@@ -6,7 +6,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use diaphane_sight::unwind::{Unsent, claim, received, send};
+use diaphane_sight::unwind::{Unsent, all_but_faults, claim, received, send};
 use rustix::thread::futex;
 
 use super::List;
@@ -49,12 +49,11 @@ pub(super) fn handled() -> Option<c_int> {
 /// Runs something while this thread gets no signal, since their handlers may run what is being changed.
 #[allow(unsafe_code, reason = "the mask has no safe interface here")]
 pub(super) fn without_signals<T>(run: impl FnOnce() -> T) -> T {
+    let mask = *all_but_faults().as_ref();
     // SAFETY: all zeroes is a valid set.
-    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut all) };
+    let mut before: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: both sets are valid.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, &raw mut before) };
     let result = run();
     // SAFETY: `before` was filled by the call above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };

@@ -93,14 +93,3 @@ fn read(clock: libc::clockid_t) -> Option<u64> {
     let read = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (read == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
-
-/// Keeps the signals of the process away from the calling thread.
-#[allow(unsafe_code, reason = "signal masks have no safe interface here")]
-pub(super) fn block_signals() {
-    // SAFETY: all zeroes is a valid set, which the call overwrites.
-    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is writable.
-    unsafe { libc::sigfillset(&raw mut all) };
-    // SAFETY: the set is read only.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) };
-}
