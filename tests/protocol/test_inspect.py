@@ -1,5 +1,7 @@
 """inspect_request: what Shift-Tab shows."""
 
+from pathlib import Path
+
 import pytest
 
 from support.client import Client
@@ -44,6 +46,13 @@ def test_magic(client: Client):
     answer = inspect(client, "%timeit")
     assert answer["found"] is True
     assert "Time execution" in shown(answer)
+
+
+@pytest.mark.parametrize("name", ["%threads", "%%native_calls", "get_ipython", "%edit"])
+def test_a_file_that_is_named_is_there(client: Client, name: str):
+    lines = shown(inspect(client, name)).splitlines()
+    files = [line.split(None, 1)[1] for line in lines if line.startswith("File:")]
+    assert all(Path(file).expanduser().is_file() for file in files), files
 
 
 def test_cursor_counts_code_points(client: Client):

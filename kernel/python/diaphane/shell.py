@@ -24,6 +24,7 @@ class ZMQInteractiveShell(InteractiveShell):
     """The shell whose output, questions and payloads are messages."""
 
     compiler_class = Type(CellCompiler)
+    inspector_class = Type("diaphane.inspector.Inspector")
     displayhook_class = Type(ZMQShellDisplayHook)
     display_pub_class = Type(ZMQDisplayPublisher)
     kernel = Any()
