@@ -337,6 +337,6 @@ def test_a_cell_that_fails_is_told_so_and_not_how_long_it_takes(client: Client):
     done = client.execute("%%native_prof\n1 / 0")
     assert done.content["ename"] == "ZeroDivisionError"
     text = " ".join(done.one("execute_result")["data"]["text/plain"].split())
-    assert "The cell ended with an error" in text
+    assert "It ended with an error" in text
     assert "--repeat" not in text
     assert "(estimated)" not in text

@@ -154,7 +154,14 @@ def test_a_function_of_an_earlier_cell_is_told_with_that_cell(client: Client):
 def test_too_short_is_said_and_repeating_helps(client: Client):
     done = client.run("%%native_prof\nvalues.sum()\nNone")
     assert after_the_cost(done)[0].startswith("Too short to tell"), after_the_cost(done)
-    assert "--repeat" in bundle(done)["text/plain"]
+    text = bundle(done)["text/plain"]
+    assert "--repeat" in text
+    # What nobody should believe is shown as numbers of samples, and never as shares.
+    assert "%" not in text.replace("%%native_prof", "")
+    assert "text-anchor" not in bundle(done)["text/html"]
+    shares = [row[key] for row in report(done)["rows"] for key in ("self_pct", "total_pct")]
+    shares += [row["self_pct"] for row in report(done)["cell_lines"]]
+    assert set(shares) <= {None}
     done = client.run("%%native_prof --repeat\nvalues.sum()")
     found = report(done)
     assert found["samples"] >= 50

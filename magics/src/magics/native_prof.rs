@@ -86,7 +86,7 @@ pub(crate) struct NativeProfArgs {
     /// Count each line of a Python function by itself
     #[arg(long)]
     lines: bool,
-    /// Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once
+    /// Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once. A block or a function of a program runs once
     #[arg(long)]
     repeat: bool,
 }
@@ -247,7 +247,7 @@ impl Recording for Sampled {
             failed: ran.failed,
         };
         let file = code.file.bind(user.py).to_string();
-        report(&settings, &profile, &spent, (user, &file))
+        report(&settings, &profile, &spent, (user, &file, code.way))
     }
 }
 

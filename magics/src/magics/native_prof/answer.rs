@@ -9,13 +9,14 @@ use serde::Serialize;
 use super::findings::ENOUGH;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
-use super::profile::Profile;
+use super::profile::{Profile, counted};
 use super::sampled::{Id, NAMELESS, Path, SampledFunction};
 use super::slow_lines::SlowCause;
 use super::source::{SourceLine, grouped};
 use super::summary::Spent;
 use crate::error::Error;
 use crate::libraries::names::{file_name, short};
+use crate::magic::Way;
 
 /// No more lines are shown; the others are one row.
 const MOST: usize = 12;
@@ -34,8 +35,8 @@ pub(crate) struct LineRow {
     pub place: String,
     pub line: Option<u32>,
     pub cell: Option<String>,
-    pub self_pct: f64,
-    pub total_pct: f64,
+    pub self_pct: Option<f64>,
+    pub total_pct: Option<f64>,
     pub samples: u64,
     pub source: String,
     pub did: String,
@@ -61,8 +62,8 @@ pub(crate) fn line_rows(
             place: line.place(),
             line: Some(line.number),
             cell: line.cell.clone(),
-            self_pct: profile.percent(own),
-            total_pct: profile.percent(total),
+            self_pct: profile.share(own),
+            total_pct: profile.share(total),
             samples: own,
             source: line.text.clone(),
             did: did
@@ -87,8 +88,8 @@ fn outside(profile: &Profile) -> Vec<LineRow> {
             place: "-".into(),
             line: None,
             cell: None,
-            self_pct: profile.percent(samples),
-            total_pct: profile.percent(samples),
+            self_pct: profile.share(samples),
+            total_pct: profile.share(samples),
             samples,
             source: match tids.len() {
                 _ if tids.contains(&profile.main) => "(line not known)".to_owned(),
@@ -137,9 +138,9 @@ fn did_there(profile: &Profile, holds: impl Fn(&Path) -> bool) -> String {
     let told: Vec<String> = told
         .map(|(call, count)| {
             let what = call.map_or("Python itself".into(), |id| described(profile.function(id)));
-            match count * 10 >= all * 9 {
+            match count * 10 >= all * 9 || all < ENOUGH {
                 true => what,
-                false => format!("{what} {:.0} %", 100.0 * *count as f64 / all.max(1) as f64),
+                false => format!("{what} {:.0} %", 100.0 * *count as f64 / all as f64),
             }
         })
         .collect();
@@ -174,20 +175,20 @@ fn package(file: &str) -> &str {
 /// What the report says first.
 pub(crate) fn answer(
     profile: &Profile,
-    spent: &Spent,
+    (spent, way): (&Spent, Way),
     lines: &[LineRow],
     found: &[Diagnosis],
 ) -> Result<Answer, Error> {
     // Whatever the cell does besides was done so often, too.
     let runs = (spent.runs > 1).then(|| {
         let runs = grouped(spent.runs as usize);
-        format!("For enough samples the cell ran {runs} times.")
+        format!("For enough samples it ran {runs} times.")
     });
     if profile.samples < ENOUGH {
         return Ok(Answer {
             sentences: runs
                 .into_iter()
-                .chain([too_short(profile, spent)])
+                .chain([too_short(profile, spent, way)])
                 .collect(),
             table: None,
         });
@@ -209,18 +210,18 @@ pub(crate) fn answer(
     })
 }
 
-fn too_short(profile: &Profile, spent: &Spent) -> String {
+fn too_short(profile: &Profile, spent: &Spent, way: Way) -> String {
     let samples = match profile.samples {
         0 => "no sample".to_owned(),
-        1 => "1 sample".to_owned(),
-        many => format!("{many} samples"),
+        some => counted(some),
     };
-    let instead = match (spent.failed, spent.runs) {
-        (true, _) => " The cell ended with an error.",
-        (_, 1) => " %%native_prof --repeat runs it until there are enough.",
+    let instead = match (way, spent.failed, spent.runs) {
+        (Way::Block, ..) => " Record a loop that does it again and again.",
+        (_, true, _) => " It ended with an error.",
+        (_, _, 1) => " %%native_prof --repeat runs it until there are enough.",
         _ => "",
     };
-    format!("Too short to tell: {samples} of the cell, and shares need {ENOUGH} at least.{instead}")
+    format!("Too short to tell: {samples}, and shares need {ENOUGH} at least.{instead}")
 }
 
 #[cfg(test)]

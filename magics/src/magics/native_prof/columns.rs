@@ -8,9 +8,9 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("function", Show::Text, 0).at_least(20).means("a Python function or a native one, as people write it; code without a name counts by library", "the interpreter's frames, the library's symbols"),
-    Column::new("self_pct", Show::Number, 0).titled("self %").means("samples in which it was the innermost function, in per cent", "samples"),
-    Column::new("total_pct", Show::Number, 1).titled("total %").means("samples in which it was on the stack, in per cent", "samples"),
+    Column::new("function", Show::Name, 0).at_least(20).means("a Python function or a native one, as people write it; code without a name counts by library", "the interpreter's frames, the library's symbols"),
+    Column::new("self_pct", Show::Number, 0).titled("self %").optional().means("samples in which it was the innermost function, in per cent; null where there are fewer than 50 of the cell, which is too few for a share", "samples"),
+    Column::new("total_pct", Show::Number, 1).titled("total %").optional().means("samples in which it was on the stack, in per cent; null as self_pct", "samples"),
     Column::new("place", Show::Text, 1).at_least(10).optional().means("where a Python function stands: In[3] or a file, with --lines with the line", "its code object"),
     Column::new("library", Show::Library, 3).at_least(14).means("the library of a native function; null for a Python function", "the dynamic linker (link_map)"),
     Column::new("kind", Show::Text, 2).at_least(9).means("Python with what the interpreter does for it, interpreter on threads without Python, extension, BLAS, OpenMP, Rust, libc, native; GIL wait and wait for time without a CPU; IPython for output and magics that the cell asked for", "the library, the name, the system call"),

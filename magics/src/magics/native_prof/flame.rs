@@ -72,8 +72,7 @@ pub(super) fn draw(profile: &Profile) -> Drawing {
             width,
             height: LINE - 1.0,
         };
-        let share = profile.percent(node.count);
-        let title = format!("{text}: {} samples, {share} %", node.count);
+        let title = format!("{text}: {}", shared(profile, node.count));
         one(&mut drawing, area, Ink::Ground, &text, &title);
         below(&mut drawing, profile, node, (x, 1), scale);
         x += width;
@@ -101,11 +100,10 @@ fn below(drawing: &mut Drawing, profile: &Profile, node: &FlameNode, at: (f64, u
             width: (width - 0.4).max(NARROW),
             height: LINE - 1.0,
         };
-        let share = profile.percent(call.count);
         let title = format!(
-            "{}: {} samples, {share} % ({}){}",
+            "{}: {} ({}){}",
             profile.label(*id),
-            call.count,
+            shared(profile, call.count),
             function.kind.word(),
             function
                 .symbol
@@ -116,6 +114,13 @@ fn below(drawing: &mut Drawing, profile: &Profile, node: &FlameNode, at: (f64, u
         below(drawing, profile, call, (x, level + 1), scale);
         x += width;
     }
+}
+
+/// How many samples, and which share of all where that says something.
+fn shared(profile: &Profile, count: u64) -> String {
+    let share = profile.share(count);
+    let share = share.map_or_else(String::new, |share| format!(", {share} %"));
+    format!("{}{share}", super::profile::counted(count))
 }
 
 fn one(drawing: &mut Drawing, area: Area, ink: Ink, text: &str, title: &str) {
@@ -134,7 +139,7 @@ fn bar(drawing: &mut Drawing, profile: &Profile, scale: f64) {
     let (mut x, mut legend) = (0.0, 0.0);
     for (kind, count) in profile.kinds() {
         let width = count as f64 * scale;
-        let text = format!("{} {} %", kind.word(), profile.percent(count));
+        let text = format!("{} {}", kind.word(), profile.part(count));
         let area = Area {
             x,
             y: 0.0,

@@ -6,6 +6,7 @@ use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
 use super::comm::comm_of_process;
+use super::findings::ENOUGH;
 use super::gather::Gather;
 use super::kinds::CodeKind;
 use super::sampled::{Id, Path, SampledFunction, Spot};
@@ -29,6 +30,14 @@ pub(crate) struct Profile {
     pub totals: Totals,
     /// The names of the threads.
     pub threads: BTreeMap<i32, String>,
+}
+
+/// A number of samples in words.
+pub(crate) fn counted(samples: u64) -> String {
+    match samples {
+        1 => "1 sample".to_owned(),
+        many => format!("{many} samples"),
+    }
 }
 
 /// What one function has.
@@ -84,6 +93,17 @@ impl Profile {
     /// A part of the samples, in percent with one digit.
     pub(crate) fn percent(&self, count: u64) -> f64 {
         (count as f64 * 1000.0 / self.samples.max(1) as f64).round() / 10.0
+    }
+
+    /// The same for people, unless there are too few samples for a share to say something.
+    pub(crate) fn share(&self, count: u64) -> Option<f64> {
+        (self.samples >= ENOUGH).then(|| self.percent(count))
+    }
+
+    /// A part of the samples in words: its share, or how many they are.
+    pub(crate) fn part(&self, count: u64) -> String {
+        let share = self.share(count);
+        share.map_or_else(|| counted(count), |share| format!("{share} %"))
     }
 
     /// The share of every function, those that ran most first.

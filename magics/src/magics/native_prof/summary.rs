@@ -17,7 +17,7 @@ use super::{NativeProf, Settings};
 use super::{flame, sampled};
 use crate::error::Error;
 use crate::libraries::names::file_name;
-use crate::magic::{Magic, User};
+use crate::magic::{Magic, User, Way};
 use crate::python::ipython::cell_of;
 use crate::recording::children::ChildrenSpent;
 use crate::stacks::authors::Author;
@@ -37,8 +37,8 @@ struct FunctionRow<'a> {
     place: Option<String>,
     library: Option<&'a str>,
     kind: &'static str,
-    self_pct: f64,
-    total_pct: f64,
+    self_pct: Option<f64>,
+    total_pct: Option<f64>,
     samples: u64,
     total_samples: u64,
     threads: usize,
@@ -86,7 +86,7 @@ pub(super) fn report(
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
-    (user, file): (User<'_, '_>, &str),
+    (user, file, way): (User<'_, '_>, &str, Way),
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
     let sources = source::lines(user, file, &profile.spots);
@@ -109,8 +109,8 @@ pub(super) fn report(
             place: place(user, file, function),
             library: function.library.as_deref(),
             kind: function.kind.word(),
-            self_pct: profile.percent(share.own),
-            total_pct: profile.percent(share.total),
+            self_pct: profile.share(share.own),
+            total_pct: profile.share(share.total),
             samples: share.own,
             total_samples: share.total,
             threads: share.threads.len(),
@@ -123,13 +123,17 @@ pub(super) fn report(
         name: NativeProf::NAME,
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
-        chart: (profile.samples > 0).then_some(drawing),
+        chart: (profile.samples >= findings::ENOUGH).then_some(drawing),
         plain: spent.plain(profile),
         summary: summary(settings, profile, spent),
-        answer: Some(answer::answer(profile, spent, &lines, &diagnoses)?),
+        wanted: match profile.samples >= findings::ENOUGH {
+            true => &[],
+            false => &["samples"],
+        },
+        answer: Some(answer::answer(profile, (spent, way), &lines, &diagnoses)?),
         diagnoses,
         facts: fields(facts(settings, profile, spent, &lines))?,
-        limits: limits(profile),
+        limits: limits(settings, profile, way),
         ..Report::default()
     })
 }
@@ -196,10 +200,10 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent, lines: &[LineRow
         "cell_lines": lines,
         "lost": profile.totals.lost,
         "late": profile.totals.late,
-        "unwind_truncated_pct": profile.percent(profile.truncated),
-        "joined_pct": profile.percent(profile.joined),
-        "gil_wait_pct": profile.percent(gil_waits(profile)),
-        "python_unplaced_pct": profile.percent(profile.unplaced),
+        "unwind_truncated_pct": profile.share(profile.truncated),
+        "joined_pct": profile.share(profile.joined),
+        "gil_wait_pct": profile.share(gil_waits(profile)),
+        "python_unplaced_pct": profile.share(profile.unplaced),
         "elapsed_ns": u64::try_from(spent.elapsed.as_nanos()).ok(),
         "sampler_cpu_ns": profile.totals.cpu_ns,
         "children": spent.children.count,
@@ -214,26 +218,26 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
     let kinds: Vec<String> = profile
         .kinds()
         .into_iter()
-        .map(|(kind, count)| format!("{} {} %", kind.word(), profile.percent(count)))
+        .map(|(kind, count)| format!("{} {}", kind.word(), profile.part(count)))
         .collect();
     let threads = match profile.threads.len() {
         1 => "1 thread".to_owned(),
         many => format!("{many} threads"),
     };
     let figures = format!(
-        "{} samples of {threads} at {} Hz in {}; lost {}, cut short {} %, joined across code without unwind \
-         information {} %, waiting for the GIL {} %; sampling took {} of another CPU",
+        "{} samples of {threads} at {} Hz in {}; lost {}, cut short {}, joined across code without unwind \
+         information {}, waiting for the GIL {}; sampling took {} of another CPU",
         profile.samples,
         settings.hz,
         time(spent.elapsed.as_nanos() as f64),
         profile.totals.lost,
-        profile.percent(profile.truncated),
-        profile.percent(profile.joined),
-        profile.percent(gil_waits(profile)),
+        profile.part(profile.truncated),
+        profile.part(profile.joined),
+        profile.part(gil_waits(profile)),
         time(profile.totals.cpu_ns as f64),
     );
     let left_out = [
-        (profile.around, "of IPython and the kernel around the cell"),
+        (profile.around, "of IPython and the kernel around it"),
         (profile.display, "of the display of its value"),
         (profile.unread, "whose Python functions could not be read"),
     ];
@@ -252,8 +256,14 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
     said.chain(written).collect()
 }
 
-fn limits(profile: &Profile) -> Vec<String> {
+fn limits(settings: &Settings, profile: &Profile, way: Way) -> Vec<String> {
     let mut limits = Vec::from_iter(support());
+    if settings.repeat && way == Way::Block {
+        limits.push(
+            "repeat: what a program records runs once; only a cell or a statement is run again"
+                .into(),
+        );
+    }
     let hidden = &profile.totals.unreachable;
     if !hidden.is_empty() {
         let named = |hidden: &Unreachable| {

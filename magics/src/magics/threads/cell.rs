@@ -13,7 +13,7 @@ use serde_json::json;
 use super::columns::CELL_COLUMNS;
 use super::watch::{SeenThread, Watch};
 use crate::error::Error;
-use crate::magic::{Context, Magic, Ran, RecordedCode, Recording, User};
+use crate::magic::{Context, Magic, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
 use crate::recording::children::{Children, ChildrenSpent};
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
@@ -24,6 +24,8 @@ use diaphane_report::view::time;
 const STEP: Duration = Duration::from_millis(5);
 /// The threads that look, at this process and at its children.
 const OUR_OWN: u64 = 2;
+/// Of fewer looks, a share says nothing.
+const ENOUGH: usize = 50;
 /// How many bars the use of CPUs over time has.
 const BARS: usize = 60;
 
@@ -38,7 +40,7 @@ struct CellThreadRow<'a> {
     last_ns: u64,
     cpu_ns: u64,
     cpu_pct: f64,
-    gil_wait_pct: f64,
+    gil_wait_pct: Option<f64>,
 }
 
 /// Those who look while the code runs.
@@ -78,7 +80,7 @@ pub(super) fn begin(context: &Context<'_, '_>) -> Result<Box<dyn Recording>, Err
 impl Recording for ThreadsWatch {
     fn end(
         self: Box<Self>,
-        _code: &RecordedCode,
+        code: &RecordedCode,
         user: User<'_, '_>,
         _ran: Ran,
     ) -> Result<Report, Error> {
@@ -97,7 +99,7 @@ impl Recording for ThreadsWatch {
         };
         watch.name(&thread_names(user.py)?);
         let created = threads_created().saturating_sub(created + OUR_OWN);
-        report(&watch, elapsed, created, &children)
+        report(&watch, elapsed, created, (&children, code.way))
     }
 }
 
@@ -105,7 +107,7 @@ fn report(
     watch: &Watch,
     elapsed: Duration,
     created: u64,
-    children: &ChildrenSpent,
+    (children, way): (&ChildrenSpent, Way),
 ) -> Result<Report, Error> {
     let cpus = Cpus::read();
     // What was used is known from the first look to the last one.
@@ -126,7 +128,8 @@ fn report(
         last_ns: one.last.as_nanos() as u64,
         cpu_ns: one.cpu_ns,
         cpu_pct: percent(one.cpu_ns as f64 / whole),
-        gil_wait_pct: percent(one.waits as f64 / watch.looks.max(1) as f64),
+        gil_wait_pct: (watch.looks >= ENOUGH)
+            .then(|| percent(one.waits as f64 / watch.looks as f64)),
     });
     let all = rows(all)?;
     let used: u64 = seen.iter().map(|one| one.cpu_ns).sum();
@@ -142,7 +145,7 @@ fn report(
         rows: all,
         chart: (load.len() > 1).then(|| chart(&load, elapsed, &cpus)),
         answer: Some(Answer {
-            sentences: sentences(watch, &seen, used as f64 / whole, elapsed, &cpus)
+            sentences: sentences(watch, &seen, used as f64 / whole, (elapsed, way), &cpus)
                 .into_iter()
                 .chain(elsewhere(children))
                 .collect(),
@@ -175,9 +178,13 @@ fn sentences(
     watch: &Watch,
     seen: &[&SeenThread],
     used: f64,
-    elapsed: Duration,
+    (elapsed, way): (Duration, Way),
     cpus: &Cpus,
 ) -> Vec<String> {
+    let what = match way {
+        Way::Module { .. } => "The cell",
+        Way::Block => "It",
+    };
     let usable = cpus
         .usable
         .map_or_else(String::new, |usable| format!(" of {usable} usable ones"));
@@ -187,7 +194,7 @@ fn sentences(
         "threads were"
     };
     let mut said = vec![format!(
-        "The cell used {used:.1} CPUs{usable} on average over {}; at most {} {plural} at work at once, {:.1} on average.",
+        "{what} used {used:.1} CPUs{usable} on average over {}; at most {} {plural} at work at once, {:.1} on average.",
         time(elapsed.as_nanos() as f64),
         watch.most_working,
         watch.mean_working()

@@ -23,7 +23,7 @@ pub(super) const CELL_COLUMNS: &[Column] = &[
     Column::new("pool", Show::Text, 2).optional().means("the pool that it belongs to: a native library's, or an executor of Python's; null for none", "the owner; the interpreter's frames"),
     Column::new("cpu_ns", Show::Time, 0).titled("cpu").means("CPU time while the cell ran", "the thread's clock"),
     Column::new("cpu_pct", Show::Number, 0).titled("cpu %").means("that in per cent of the cell's time", "the thread's clock"),
-    Column::new("gil_wait_pct", Show::Number, 3).titled("waits for GIL %").means("share of the looks at which it waited for the GIL, in per cent", "the interpreter's lock, every 5 ms"),
+    Column::new("gil_wait_pct", Show::Number, 3).titled("waits for GIL %").optional().means("share of the looks at which it waited for the GIL, in per cent; null where there were fewer than 50", "the interpreter's lock, every 5 ms"),
     Column::new("first_ns", Show::Time, 4).titled("from").means("when it was first seen, since the cell began", "/proc/self/task, every 5 ms"),
     Column::new("last_ns", Show::Time, 5).titled("to").means("when it was last seen", "/proc/self/task, every 5 ms"),
 ];
@@ -46,7 +46,7 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("wait", Show::Text, 5).means("the system call in which it sleeps, or GIL; null while it runs", "/proc/self/task/TID/syscall; the interpreter's lock"),
     Column::new("gil", Show::Text, 7).optional().means("holder, waiting or none, at the moment of the question; null where it is not known", "the interpreter's own lock, read from memory"),
     Column::new("created_in", Show::Number, 8).titled("cell").optional().means("the number of the cell whose thread created it; null where several ran and it is not known", "the call of pthread_create; else the list before and after each cell"),
-    Column::new("top_frame", Show::Text, 9).titled("runs").optional().means("the innermost function that is not the interpreter's or the C library's; null without --stack", "the stack"),
+    Column::new("top_frame", Show::Name, 9).titled("runs").optional().means("the innermost function that is not the interpreter's or the C library's; null without --stack", "the stack"),
     Column::new("last_cpu", Show::Number, 10).titled("on").means("the CPU that it ran on last", "/proc/self/task/TID/stat"),
     Column::new("affinity", Show::Text, 12).titled("may run on").optional().means("the CPUs that it may run on", "/proc/self/task/TID/status"),
     Column::new("owner_confidence", Show::Text, 11).titled("owner by").means("how the owner is known: hook (the call of pthread_create was recorded), descriptor (the C library's descriptor of the thread), scan (its stack; this is no proof)", "diaphane"),

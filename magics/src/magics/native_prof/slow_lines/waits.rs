@@ -49,7 +49,7 @@ impl Scene<'_> {
             }
             let spot = self.usual_line(is_it, true);
             let evidence = spot.map_or_else(Vec::new, |spot| {
-                self.evidence(spot, &[(count, "wait, on the thread of the cell")])
+                self.evidence(spot, &[(count, "wait, on this thread")])
             });
             let share = (count * 1000 / all.max(1)) as f64 / 10.0;
             return Some(SlowCause {
@@ -59,7 +59,7 @@ impl Scene<'_> {
                 diagnosis: Diagnosis {
                     code: "P011",
                     ..warn(
-                        format!("The cell waits for {whom} in {share} % of its samples."),
+                        format!("{share} % of this thread's samples wait for {whom}."),
                         evidence,
                         fix,
                     )
