@@ -77,17 +77,19 @@ impl Magic for BufferTrace {
         if !arrays::is_imported(user.py)? {
             return Err(Error::Usage(
                 "%%buffer_trace sees what NumPy allocates, and NumPy is not imported yet: \
-                 import it in a cell before"
+                 import it before"
                     .into(),
             ));
         }
         let sizes = sizes(&code.names, user)?;
         let before = Before::the_cell(&code.names, user)?;
+        let pools = arrow_pools::used(user.py)?;
         let installed = InstalledHandler::new(user.py, code.file.bind(user.py), args.min)?;
         Ok(Box::new(TracedBuffers {
             installed,
             sizes,
             before,
+            pools,
             started: Instant::now(),
         }))
     }
@@ -98,6 +100,8 @@ struct TracedBuffers {
     installed: InstalledHandler,
     sizes: Vec<(String, usize)>,
     before: Before,
+    /// Arrow's pools, before the code ran.
+    pools: Vec<MemoryPool>,
     started: Instant,
 }
 
@@ -114,12 +118,12 @@ impl Recording for TracedBuffers {
         let mut limits = Vec::new();
         if !was_ours {
             limits.push(
-                "the cell set a memory handler of its own: what came after is not seen".into(),
+                "another memory handler was set meanwhile: what came after is not seen".into(),
             );
         }
         Ok(Report {
             plain: Some(elapsed.saturating_sub(log.spent)),
-            ..report(&log, code, user, (&self.sizes, &self.before), limits)?
+            ..report(&log, code, user, &self, limits)?
         })
     }
 }
@@ -128,7 +132,7 @@ fn report(
     log: &Log,
     code: &RecordedCode,
     user: User<'_, '_>,
-    (sizes, before): (&[(String, usize)], &Before),
+    traced: &TracedBuffers,
     mut limits: Vec<String>,
 ) -> Result<Report, Error> {
     let keepers = Keepers::of(user, log.alive.keys().copied())?;
@@ -150,7 +154,9 @@ fn report(
     }
     limits.push("arrays of other threads are not seen: a memory handler is one context's".into());
     let pools = arrow_pools::all(user.py)?;
-    let views = before.shared(&code.names, user)?;
+    let touched = |pool: &&MemoryPool| pool.was_touched_since(&traced.pools);
+    let sizes = &traced.sizes;
+    let views = traced.before.shared(&code.names, user)?;
     let kept: Vec<&AllocationRow> = all.iter().filter(|row| row.state != FREED).collect();
     let kept_bytes: usize = kept.iter().map(|row| row.nbytes).sum();
     Ok(Report {
@@ -172,7 +178,7 @@ fn report(
         summary: summary(log, &kept, kept_bytes, sizes)
             .into_iter()
             .chain(views.iter().map(SharedName::sentence))
-            .chain(pools.iter().map(MemoryPool::sentence))
+            .chain(pools.iter().filter(touched).map(MemoryPool::sentence))
             .collect(),
         rows: rows(all)?,
         limits,

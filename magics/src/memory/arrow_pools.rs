@@ -148,9 +148,21 @@ pub(crate) struct MemoryPool {
     pub held: Option<u64>,
     /// The line that gives back what is not used.
     pub give_back: String,
+    /// How often it was asked for memory, as far as this pyarrow counts that.
+    #[serde(skip)]
+    pub allocations: Option<u64>,
 }
 
 impl MemoryPool {
+    /// Whether somebody has taken memory from it, or given some back, since the pools were like this.
+    pub fn was_touched_since(&self, before: &[Self]) -> bool {
+        let is_same = |one: &Self| {
+            (&one.backend, one.used, one.allocations)
+                == (&self.backend, self.used, self.allocations)
+        };
+        !before.iter().any(is_same)
+    }
+
     /// What it holds and does not use.
     pub fn unused(&self) -> u64 {
         let unused = self.held.zip(self.used);
@@ -191,6 +203,10 @@ pub(crate) fn used(py: Python<'_>) -> PyResult<Vec<MemoryPool>> {
                 default: backend == default,
                 used: pool.call_method0("bytes_allocated")?.extract().ok(),
                 held: None,
+                allocations: pool
+                    .call_method0("num_allocations")
+                    .and_then(|count| count.extract())
+                    .ok(),
                 give_back: format!("pyarrow.{getter}().release_unused()"),
             });
         }
