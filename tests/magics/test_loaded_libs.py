@@ -57,6 +57,19 @@ def test_import_brings_libraries_and_new_shows_them(launch):
     assert {row["package"] for row in new if "numpy" in row["path"]} == {"numpy"}
 
 
+def test_what_the_latest_cells_brought_stands_first(launch):
+    client = launch().connect()
+    for module in ("numpy", "_lsprof"):
+        client.run(f"import {module}")
+    found = rows(client, "%loaded_libs")
+    assert [row["first_cell"] for row in found][:2] == [2, 1]
+    assert found[0]["module"] == "_lsprof"
+    kinds = [row["kind"] for row in found]
+    assert kinds.index("program") > max(
+        i for i, row in enumerate(found) if row["package"] == "numpy"
+    )
+
+
 def test_package_and_version_are_those_of_the_distribution(client: Client):
     client.run("import numpy, importlib.metadata")
     version = client.value("importlib.metadata.version('numpy')").strip("'")

@@ -8,12 +8,14 @@ mod findings;
 mod row;
 mod tree;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use diaphane_forks::ProcessLock;
 use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::LibraryKind;
+use diaphane_sight::packages::Manager;
 use diaphane_sight::proc::maps::{MappingKind, Maps, Region};
 use diaphane_sight::proc::spans::Span;
 
@@ -145,7 +147,11 @@ fn report(
     items: &[LibraryEntry],
     interpreter: Option<&findings::Interpreter>,
 ) -> Result<Report, Error> {
-    let listed = listed(args, pattern, items)?;
+    let mut listed = listed(args, pattern, items)?;
+    // A chain of causes and copies of one library are listed as the linker has them.
+    if args.why.is_none() && !args.dup {
+        listed.sort_by_key(|item| newness(item));
+    }
     let resident = args.rss.then(Resident::read).transpose()?;
     let resident = resident.as_ref();
     let generated = if args.all {
@@ -224,6 +230,17 @@ fn listed<'a>(
     Ok(wanted.collect())
 }
 
+/// What the latest cells brought comes first, then other packages, then Python and the kernel.
+fn newness(item: &LibraryEntry) -> (u8, Reverse<Option<u32>>) {
+    let package = item.fixed.package.as_ref();
+    let is_users = package.is_some_and(|package| package.manager == Manager::Pip);
+    match (item.cell(), is_users) {
+        (Some(cell), _) => (0, Reverse(Some(cell))),
+        (None, true) => (1, Reverse(None)),
+        (None, false) => (2, Reverse(None)),
+    }
+}
+
 fn matches(pattern: Option<&Regex>, item: &LibraryEntry) -> bool {
     let package = item
         .fixed
@@ -266,7 +283,7 @@ fn groups<'a>(listed: &[&'a LibraryEntry]) -> Vec<(&'a str, usize, usize)> {
         .into_iter()
         .map(|(package, (libs, bytes))| (package, libs, bytes))
         .collect();
-    groups.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    groups.sort_by_key(|(_, _, bytes)| Reverse(*bytes));
     groups
 }
 
