@@ -23,6 +23,13 @@ def test_a_cell_sees_itself_down_to_the_native_code(client: Client):
     assert {row["thread"] for row in rows} == {"MainThread"}
 
 
+def test_the_thread_that_asks_does_not_sleep(client: Client):
+    data = client.run("%stack").one("execute_result")["data"]
+    assert data["text/plain"].startswith("The main thread asks this question at In[")
+    assert "sleeps" not in data["text/plain"]
+    assert {row["state"] for row in data[MIME]["rows"]} == {"R"}
+
+
 def test_a_hanging_cell_is_seen_without_the_gil(launch):
     client = launch().connect()
     client.run("import ctypes\ndef hang():\n    print('ready')\n    ctypes.PyDLL(None).sleep(600)")

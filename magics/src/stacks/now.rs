@@ -28,11 +28,12 @@ pub(crate) fn threads_now(
     names: &HashMap<i32, String>,
     gil: bool,
 ) -> Result<Vec<ThreadNow>, Error> {
-    let taken = std::thread::scope(|scope| scope.spawn(|| take(names, gil)).join());
+    let asks = nix::unistd::gettid().as_raw();
+    let taken = std::thread::scope(|scope| scope.spawn(|| take(names, gil, asks)).join());
     taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))
 }
 
-fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error> {
+fn take(names: &HashMap<i32, String>, gil: bool, asks: i32) -> Result<Vec<ThreadNow>, Error> {
     let snapshot = ProcessSnapshot::look()?;
     let wanted = StackOptions { locals: false, gil };
     let mut all = stacks(&snapshot, wanted);
@@ -43,7 +44,12 @@ fn take(names: &HashMap<i32, String>, gil: bool) -> Result<Vec<ThreadNow>, Error
     let now = others.map(|thread| ThreadNow {
         tid: thread.tid,
         name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
-        state: thread.state,
+        // Who asks would run, if it did not wait for this answer.
+        state: if thread.tid == asks {
+            'R'
+        } else {
+            thread.state
+        },
         is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
         gil: snapshot.gil(thread),
         stopped: None,

@@ -110,6 +110,9 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
     let at = line
         .and_then(place)
         .map_or_else(String::new, |place| format!(" at {place}"));
+    if of_the_question(calls) > 0 {
+        return Some(format!("{who} asks this question{at}."));
+    }
     if thread.gil == Some(Gil::Waiting) {
         let whom = holder.map_or_else(String::new, |holder| format!(", which {holder} has"));
         return Some(format!("{who} waits for the GIL{at}{whom}."));
@@ -151,8 +154,8 @@ pub(crate) fn lines(
     }
     let calls = &thread.merged.calls;
     let own = users(calls);
-    let mut lines = vec![head(thread)];
     let asks = of_the_question(own);
+    let mut lines = vec![head(thread, asks)];
     if asks > 0 {
         lines.push("     (this magic)".to_owned());
     }
@@ -184,7 +187,7 @@ pub(crate) fn lines(
 }
 
 /// The name and the state of a thread.
-fn head(thread: &ThreadNow) -> String {
+fn head(thread: &ThreadNow, asks: usize) -> String {
     let state = match thread.state {
         'R' => "runs",
         'S' => "sleeps",
@@ -201,6 +204,11 @@ fn head(thread: &ThreadNow) -> String {
         format!(", was stopped for {}", view::time(time.as_nanos() as f64))
     });
     let wait = wait(&thread.merged.calls).filter(|_| thread.state != 'R');
+    let state = if asks > 0 {
+        "asks this question"
+    } else {
+        state
+    };
     let inside = wait.map_or_else(String::new, |wait| format!(" in {}", wait.builtin));
     format!(
         "thread {} {} ({}){gil}: {state}{inside}{stopped}",
