@@ -221,3 +221,32 @@ for recorder in (diaphane.native_prof, diaphane.native_calls, diaphane.syscalls,
 said["children"] = len(os.read(pipe, 100))
 """)
     assert said["children"] == 4
+
+
+@pytest.mark.parametrize("recorder", RECORDERS)
+def test_nothing_is_said_of_a_cell_where_there_is_none(run, recorder):
+    said = run(f"""
+import diaphane, numpy as np
+with diaphane.{recorder}() as report:
+    a = np.ones((50, 50))
+    a @ a
+said["text"] = str(report)
+""")
+    assert "cell" not in said["text"], said["text"]
+
+
+def test_a_block_that_cannot_be_repeated_says_so(run):
+    said = run("""
+import diaphane
+runs = []
+with diaphane.native_prof(repeat=True) as report:
+    runs.append(1)
+said["runs"] = len(runs)
+said["text"] = str(report)
+said["help"] = diaphane.native_prof.__doc__
+""")
+    assert said["runs"] == 1
+    text = " ".join(said["text"].split())
+    assert "what a program records runs once" in text
+    assert "--repeat runs it" not in text
+    assert "A block or a function of a program runs once" in " ".join(said["help"].split())

@@ -102,7 +102,7 @@ def test_what_the_recording_cost_is_said_first(client: Client, magic: str):
     data = shown(client.run(f"{magic}\nfor n in range(300): b = a @ a; c = b.sum()"))
     report, _ = stored(data)
     assert 0 < report["plain_ns"] < report["took_ns"]
-    said = r"This took \S+ \S+, with all that it took to record and to report; without, the cell takes about \S+ \S+ "
+    said = r"This took \S+ \S+, with all that it took to record and to report; without, it takes about \S+ \S+ "
     assert re.match(said, data["text/plain"].replace("\n", " "))
     assert re.search(r"</style><p>" + said, data["text/html"])
 
@@ -152,7 +152,7 @@ def test_a_long_recording_ends_before_its_cell_and_says_so_above_the_tree(client
     assert overhead["events"] < 6_000_000
     assert 0 < overhead["covered_ns"] < overhead["elapsed_ns"]
     top = " ".join(data["text/plain"].splitlines()[:8])
-    assert re.search(r"The tree covers the first \S+ \S+ of the cell's \S+ \S+ \(\d+ %\)", top)
+    assert re.search(r"The tree covers the first \S+ \S+ of \S+ \S+ \(\d+ %\)", top)
     assert client.value("last") == "'the cell ran to its end'"
     # All is as it was, and the next recording is whole.
     assert client.value("__import__('sys').getprofile()") == "None"

@@ -103,7 +103,7 @@ def test_an_address_that_is_used_again_has_another_name(numpy: Client):
     code = "for _ in range(3):\n    t = a @ b\n    a = t @ b.T\nd = a @ b"
     answer = report(numpy, code)
     row = told(answer, "dgemm")
-    assert row["named"]["a"]["state"] == "before the cell"
+    assert row["named"]["a"]["state"] == "before"
     calls = [row["calls"] for row in answer["rows"] if "dgemm64_" in row["func"]]
     assert sum(calls) == 7
 

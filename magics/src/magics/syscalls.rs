@@ -120,8 +120,8 @@ impl Magic for Syscalls {
                 started: Instant::now(),
             })),
             Err(SyscallsRefused::Busy) => Err(Error::Usage(
-                "%%syscalls: the system calls of another cell are recorded already, by %%syscalls or %%trace_loads; wait until \
-                 it ends"
+                "%%syscalls: the system calls of other code are recorded already, by %%syscalls or %%trace_loads; wait until \
+                 that ends"
                     .into(),
             )),
             Err(refused) => Ok(fallback::begin(refused, user)),

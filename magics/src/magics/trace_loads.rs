@@ -125,7 +125,7 @@ impl LoadsWatch {
         let running = match recorder::begin(before) {
             Err(LinkerEventsRefused::Busy) => {
                 return Err(Error::Usage(
-                    "%%trace_loads: the loads of another cell are being traced; wait until it ends"
+                    "%%trace_loads: the loads of other code are being traced; wait until that ends"
                         .into(),
                 ));
             }
@@ -297,7 +297,7 @@ fn limits(snapshot: &LoadsSnapshot, watch: &LoadsWatch) -> Vec<String> {
     let mut limits = Vec::new();
     if let Some(refused) = watch.refused {
         limits.push(format!(
-            "{refused}: libraries are those that are there after the cell, without times, and without those that were \
+            "{refused}: libraries are those that are there afterwards, without times, and without those that were \
              unloaded"
         ));
     } else if watch.recording.callers.is_none() {

@@ -86,7 +86,7 @@ impl ArgumentWatch {
         let after = ArraySnapshot::take(user, &self.names)?;
         let mut limits = Vec::new();
         if !was_ours {
-            limits.push("the cell set a memory handler of its own: what was allocated after it is not named".into());
+            limits.push("another memory handler was set meanwhile: what was allocated after it is not named".into());
         }
         if self.before.is_cut || after.is_cut {
             limits.push("there are too many objects to name all buffers".into());

@@ -94,7 +94,7 @@ pub(super) fn coverage(recorded: &Recorded, costs: &Costs, trees: &[(&Log, Tree)
     if recorded.recording.paused.is_some() {
         let covered = covered(recorded).as_nanos() as f64;
         said.push(format!(
-            "The tree covers the first {} of the cell's {} ({:.0} %): {} events are as many as a report is made of at once, so the \
+            "The tree covers the first {} of {} ({:.0} %): {} events are as many as a report is made of at once, so the \
              rest ran almost without hooks. %%native_prof samples all of it; --limit N records more.",
             time(covered),
             time(elapsed),

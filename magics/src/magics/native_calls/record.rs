@@ -30,7 +30,7 @@ use diaphane_report::Diagnosis;
 
 /// There is one recorder.
 const BUSY: &str = "%%native_calls: another recording is running, and there is one recorder; \
-                    take the magic away inside of a recorded cell";
+                    take the magic away inside of what is recorded";
 /// They are far too many.
 const NOT_WITH_DEEP: &str = "what Python's own allocators were given is not kept with --deep";
 

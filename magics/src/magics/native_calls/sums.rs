@@ -181,7 +181,7 @@ pub(super) fn summary(recorded: &Recorded, threads: usize, costs: &Costs) -> Vec
         ),
     };
     let first = format!(
-        "{} events{on} in {}, for which the cell took about {} more ({:.0} ns for each hook, {:.0} ns for each of {} reports of \
+        "{} events{on} in {}, of which about {} went into recording them ({:.0} ns for each hook, {:.0} ns for each of {} reports of \
          Python's); placing the hooks took {}, removing them {}; {hooks}.",
         costs.events,
         time(recorded.took.as_nanos() as f64),

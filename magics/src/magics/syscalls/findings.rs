@@ -227,7 +227,7 @@ fn syncs(calls: &NamedCalls<'_>, elapsed: u64) -> Option<Diagnosis> {
         code: "S007",
         severity: if much { Severity::Warn } else { Severity::Info },
         title: format!(
-            "The cell waited {} times until the disk had its data, {} of {}.",
+            "{} waits until the disk had its data took {} of {}.",
             syncs.len(),
             time(took),
             time(elapsed as f64)

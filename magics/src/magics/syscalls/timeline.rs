@@ -27,7 +27,7 @@ pub(super) fn summary(
     );
     let kernel = (!own.is_empty()).then(|| {
         format!(
-            "{} of them, {} in Linux, made the kernel itself, to show what the cell prints; they are in no row but those of --list",
+            "{} of them, {} in Linux, made the kernel itself, to show what was printed; they are in no row but those of --list",
             own.len(),
             taken(&own)
         )
@@ -124,7 +124,7 @@ pub(super) fn limits(recording: &SyscallRecording) -> Vec<String> {
     let mut limits = Vec::new();
     if recording.forked {
         limits.push(
-            "this is a child process, which was forked in the cell: its calls are not seen".into(),
+            "this is a child process, which was forked meanwhile: its calls are not seen".into(),
         );
         return limits;
     }
@@ -142,7 +142,7 @@ pub(super) fn limits(recording: &SyscallRecording) -> Vec<String> {
     }
     if recording.still_running > 0 {
         limits.push(format!(
-            "threads of the cell that run on, and are not seen from now on: {}",
+            "threads that were started and run on, and are not seen from now on: {}",
             recording.still_running
         ));
     }
@@ -156,7 +156,8 @@ pub(super) fn limits(recording: &SyscallRecording) -> Vec<String> {
         limits.push("what child processes do is not seen".into());
     }
     limits.push(
-        "threads that were there before the cell are not seen, and reading a clock is mostly no system call".into(),
+        "threads that were there before are not seen, and reading a clock is mostly no system call"
+            .into(),
     );
     limits
 }

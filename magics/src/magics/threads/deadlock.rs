@@ -143,7 +143,7 @@ impl Suspects<'_> {
             severity: Severity::Warn,
             title: format!("Perhaps a deadlock: the main thread waits for a lock in {at}, and every other thread waits too."),
             evidence,
-            fix: "Interrupt the cell: a lock of Python's lets it go; in native code only a restart does. The evidence names the \
+            fix: "Interrupt it: a lock of Python's lets it go; in native code only a restart does. The evidence names the \
                   threads that wait, and where."
                 .into(),
         })
@@ -193,7 +193,7 @@ fn circular(waiters: &[Waiter], one: usize, other: usize) -> Diagnosis {
         severity: Severity::Warn,
         title: format!("A deadlock: {}, and {}.", says(one, other), says(other, one)),
         evidence: vec![one.line(), taken(one), other.line(), taken(other)],
-        fix: "Take the two locks in the same order everywhere, or both at once by a third one; interrupting the cell ends the wait \
+        fix: "Take the two locks in the same order everywhere, or both at once by a third one; an interrupt ends the wait \
               of the main thread."
             .into(),
     }

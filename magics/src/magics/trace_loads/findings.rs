@@ -134,7 +134,7 @@ fn slow_initialiser(snapshot: &LoadsSnapshot) -> Option<Diagnosis> {
         code: "S002",
         severity: Severity::Warn,
         title: format!(
-            "The initialisers of {} took {} of the cell's {}.",
+            "The initialisers of {} took {} of {}.",
             file_name(&slow.path),
             time(took as f64),
             time(snapshot.elapsed_ns as f64)

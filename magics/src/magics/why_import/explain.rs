@@ -259,7 +259,7 @@ fn static_tls(failure: &Failure, snapshot: &ImportSnapshot, told: &mut Explanati
         users.len(),
     );
     told.fix = format!(
-        "import it before the others, in the first cell; or start the kernel with GLIBC_TUNABLES=glibc.rtld.optional_static_tls={} (512 is usual).",
+        "import it before the others, at the beginning; or start the kernel with GLIBC_TUNABLES=glibc.rtld.optional_static_tls={} (512 is usual).",
         (size + 512).next_multiple_of(512).max(4096),
     );
 }

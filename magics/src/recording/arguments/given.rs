@@ -134,7 +134,7 @@ fn memory_fields(name: &str, memory: &MemoryArgument, owned: MemoryOwner, lives:
         "offset": life.map(|life| memory.address - life.span.start),
         "copy_of": owned.copied(lives).map(Life::title),
         "state": life.map(|life| match (life.is_old, life.is_kept) {
-            (true, _) => "before the cell",
+            (true, _) => "before",
             (false, true) => "new",
             (false, false) => "temporary",
         }),

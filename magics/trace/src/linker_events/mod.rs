@@ -90,7 +90,7 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LinkerEventsRefused {
     /// There is one event buffer.
-    #[error("the loads of another cell are being traced")]
+    #[error("the loads of other code are being traced")]
     Busy,
     /// The jump is written for one kind of processor.
     #[error("the dynamic linker can be hooked on x86-64 only")]

@@ -77,7 +77,7 @@ pub(super) fn one_thread(input: &FindingsInput<'_>) -> Option<Diagnosis> {
         evidence: vec![
             format!("{library}: the largest product has m*n*k = {largest:.0}, and up to {UNDIVIDED:.0} are computed by one thread"),
             format!(
-                "CPU time in the cell: {} in its own thread, {} in all others",
+                "CPU time meanwhile: {} in the thread that called, {} in all others",
                 diaphane_report::view::time(here as f64),
                 diaphane_report::view::time(elsewhere as f64)
             ),
