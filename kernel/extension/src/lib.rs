@@ -5,27 +5,18 @@ mod guest;
 use std::ffi::{CString, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
-use diaphane::cli::{self, Question, say};
+use clap::{Parser as _, Subcommand};
+use diaphane::cli::{self, Command, CommandLine, KernelArgs, say};
 use diaphane::door::{self, Opening};
 use diaphane::host;
-use diaphane::install::{self, Started};
+use diaphane::install::Started;
 use pyo3::prelude::*;
 
-/// A Jupyter kernel that lets you see through Python to the native code.
-#[derive(Parser)]
-#[command(name = "diaphane", version, arg_required_else_help = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// What only a Python that runs us can do.
 #[derive(Subcommand)]
-enum Command {
+enum Own {
     /// Run the kernel; Jupyter does this.
     Kernel(KernelArgs),
-    #[command(flatten)]
-    Question(Question),
     /// Let a Python that runs already answer `diaphane ask -k PID` (CPython 3.14 and later).
     Attach {
         /// The process.
@@ -33,20 +24,6 @@ enum Command {
     },
     /// Run a program, and tell at its end what a recording saw of it.
     Run(RunArgs),
-    /// Install a kernelspec that names this Python.
-    Install(install::InstallArgs),
-    /// Remove an installed kernelspec.
-    Uninstall(install::UninstallArgs),
-}
-
-#[derive(clap::Args)]
-struct KernelArgs {
-    /// The connection file that Jupyter wrote.
-    #[arg(short = 'f', long, value_name = "FILE")]
-    connection_file: PathBuf,
-    /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    ipython: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -134,8 +111,8 @@ mod _diaphane {
 
 fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
     let words = std::iter::once("diaphane".to_owned()).chain(words);
-    let command = match Cli::try_parse_from(words) {
-        Ok(cli) => cli.command,
+    let command = match CommandLine::try_parse_from(words) {
+        Ok(line) => line.command,
         Err(error) => {
             // Where there is nobody to read, nothing can be said.
             let _unread = error.print();
@@ -143,16 +120,10 @@ fn main(py: Python<'_>, words: Vec<String>, python: &Path) -> PyResult<u8> {
         }
     };
     let done = match command {
-        Command::Kernel(args) => run(py, &args, python)?,
-        Command::Question(question) => py.detach(|| question.answer()).and_then(|text| say(&text)),
-        Command::Attach { pid } => attach(py, pid),
-        Command::Run(args) => return run_program(py, args),
-        Command::Install(args) => {
-            install::install(&args, Started::Module(python)).and_then(|text| say(&text))
-        }
-        Command::Uninstall(args) => {
-            install::uninstall(&args, Started::Module(python)).and_then(|text| say(&text))
-        }
+        Command::Own(Own::Kernel(args)) => run(py, &args, python)?,
+        Command::Own(Own::Attach { pid }) => attach(py, pid),
+        Command::Own(Own::Run(args)) => return run_program(py, args),
+        Command::Common(common) => py.detach(|| common.run(Started::Module(python))),
     };
     Ok(cli::finish(done))
 }

@@ -1,15 +1,50 @@
-//! The part of the command line that every door has: questions to running kernels and to other processes.
+//! The part of the command line that every door has: how a kernel is started and installed, and questions to running
+//! kernels and to other processes.
 
 mod ask;
 mod running_kernels;
 
 use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Parser, Subcommand};
 
-/// A question that needs no kernel of one's own.
+use crate::install::{self, Started};
+
+/// A Jupyter kernel that lets you see through Python to the native code.
+#[derive(Parser)]
+#[command(name = "diaphane", version, arg_required_else_help = true)]
+pub struct CommandLine<Own: Subcommand> {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command<Own>,
+}
+
+/// A command: of every door, or of one door only.
 #[derive(Subcommand)]
-pub enum Question {
+pub enum Command<Own: Subcommand> {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "it would be taken for a heading")]
+    Own(Own),
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "it would be taken for a heading")]
+    Common(Common),
+}
+
+/// What every kernel is started with.
+#[derive(Args)]
+pub struct KernelArgs {
+    /// The connection file that Jupyter wrote.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub connection_file: PathBuf,
+    /// Options for IPython, as `--profile=work` or `--InteractiveShell.colors=nocolor`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub ipython: Vec<String>,
+}
+
+/// What needs no Python that runs.
+#[derive(Subcommand)]
+pub enum Common {
     /// Ask a running kernel: `diaphane ask threads`, also when its cell hangs.
     Ask(ask::AskArgs),
     /// List the kernels that run here, with their notebooks and what they do.
@@ -24,14 +59,22 @@ pub enum Question {
         /// Only this magic's: `diaphane schema threads`.
         magic: Option<String>,
     },
+    /// Install the kernel for Jupyter.
+    Install(install::InstallArgs),
+    /// Remove an installed kernel.
+    Uninstall(install::UninstallArgs),
 }
 
-impl Question {
-    /// The answer as text.
+impl Common {
+    /// Does it, and says what came of it. `started` is how this door's kernel is started.
     ///
     /// # Errors
-    /// When there is none: a sentence for the user.
-    pub fn answer(self) -> anyhow::Result<String> {
+    /// When it cannot be done: a sentence for the user.
+    pub fn run(self, started: Started<'_>) -> anyhow::Result<()> {
+        say(&self.answer(started)?)
+    }
+
+    fn answer(self, started: Started<'_>) -> anyhow::Result<String> {
         match self {
             Self::Ask(args) => ask::ask(&args, complain),
             Self::List => Ok(running_kernels::list()),
@@ -44,6 +87,8 @@ impl Question {
                 let schemas = schemas.map_err(anyhow::Error::msg)?;
                 Ok(serde_json::to_string_pretty(&schemas)?)
             }
+            Self::Install(args) => install::install(&args, started),
+            Self::Uninstall(args) => install::uninstall(&args, started),
         }
     }
 }
