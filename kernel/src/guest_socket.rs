@@ -2,33 +2,30 @@
 //!
 //! A question is a line of JSON with `name` and `line`; the answer is the content of a `magic_reply`.
 
+mod callers;
+
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diaphane_sight::threads::OwnThread;
-use diaphane_wire::request::MagicRequest;
-use rustix::net::sockopt::socket_peercred;
-use rustix::process::{getpid, getuid};
+use rustix::process::getuid;
 use serde_json::{Value, json};
 
-use crate::host::magic_requests::answer_soon;
 use crate::signals;
-
-/// No question is longer.
-const LONGEST: u64 = 64 << 10;
-/// Who asks has sent the question by then.
-const PATIENCE: Duration = Duration::from_secs(5);
+use callers::Callers;
 
 /// A socket that is listened to until this is dropped.
 pub struct GuestSocket {
     path: PathBuf,
-    ended: Arc<AtomicBool>,
+    callers: Arc<Callers>,
+    /// The process that listens: a forked child has this too, but nobody who listens, and the file is not its own.
+    owner: u32,
 }
 
 /// The folder of the sockets of this user's guests.
@@ -63,19 +60,22 @@ impl GuestSocket {
     /// # Errors
     /// When the socket cannot be made, or no thread be started.
     pub fn listen() -> io::Result<Self> {
-        let path = make_folder()?.join(format!("{}.sock", getpid().as_raw_nonzero()));
+        let owner = process::id();
+        let path = make_folder()?.join(format!("{owner}.sock"));
         // Of a process that had this number before.
         let _gone = fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
-        let ended = Arc::new(AtomicBool::new(false));
+        let callers = Arc::new(Callers::new()?);
         let socket = Self {
             path,
-            ended: Arc::clone(&ended),
+            callers: Arc::clone(&callers),
+            owner,
         };
+        listener.set_nonblocking(true)?;
         signals::with_all_blocked(|| {
             let serve = move || {
                 let _own = OwnThread::begin();
-                serve(&listener, &ended);
+                callers.serve(&listener);
             };
             std::thread::Builder::new()
                 .name("diaphane-listen".into())
@@ -89,46 +89,19 @@ impl GuestSocket {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether this process listens, and not the one that it was forked from.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.owner == process::id()
+    }
 }
 
 impl Drop for GuestSocket {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
-        // The thread looks when somebody comes.
-        let _woken = UnixStream::connect(&self.path);
-        let _gone = fs::remove_file(&self.path);
-    }
-}
-
-fn serve(listener: &UnixListener, ended: &AtomicBool) {
-    for stream in listener.incoming() {
-        if ended.load(Ordering::Acquire) {
-            return;
-        }
-        if let Ok(stream) = stream {
-            // Who goes away in the middle gets no answer.
-            let _unanswered = take(stream);
-        }
-    }
-}
-
-/// Takes one question, and has it answered.
-fn take(mut stream: UnixStream) -> io::Result<()> {
-    // The folder lets nobody else in; this holds where its rights were changed.
-    if socket_peercred(&stream)?.uid != getuid() {
-        return Ok(());
-    }
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut line = String::new();
-    BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
-    match serde_json::from_str::<MagicRequest>(&line) {
-        Ok(magic) => answer_soon(magic, true, move |message| {
-            let _unread = stream.write_all(&message.content);
-        }),
-        Err(error) => {
-            let evalue = format!("this is no question: {error}");
-            let refused = json!({"status": "error", "ename": "ValueError", "evalue": evalue});
-            stream.write_all(refused.to_string().as_bytes())
+        if self.is_own() {
+            self.callers.end();
+            let _gone = fs::remove_file(&self.path);
         }
     }
 }

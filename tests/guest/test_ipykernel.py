@@ -1,9 +1,12 @@
 """The magics in ipykernel, whose threads, channels and signals are not ours."""
 
 import ast
+import json
 import os
+import socket
 import stat
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ facts = lambda: json.dumps([
     [len(functions) for functions in shell.events.callbacks.values()],
     [len(shell.ast_transformers), len(shell.Completer.custom_matchers)],
     sorted(shell.__dict__.keys() - {"_last_traceback"}), sorted(shell.compile.__dict__),
+    [line for line in open("/proc/self/status") if line.startswith("SigCgt")],
 ])
 """
 
@@ -149,19 +153,101 @@ def test_it_answers_from_outside_when_it_is_told_to(ipykernel, host):
     assert f"guest  process {pid}" not in ask("list").stdout
 
 
-def test_nobody_else_can_ask(ipykernel, host):
-    host.run("%diaphane listen")
+def socket_of(host, pid: int) -> Path:
     environment = host.value(
-        "[os.environ.get(n) for n in ('XDG_RUNTIME_DIR', 'TMPDIR')]".replace(
-            "os", "__import__('os')"
-        )
+        "[__import__('os').environ.get(n) for n in ('XDG_RUNTIME_DIR', 'TMPDIR')]"
     )
     runtime, temporary = ast.literal_eval(environment)
-    folder = (
-        Path(runtime, "diaphane")
-        if runtime
-        else Path(temporary or "/tmp", f"diaphane-{os.getuid()}")
-    )
-    assert (folder / f"{ipykernel.pid}.sock").is_socket()
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    temporary = Path(temporary or "/tmp", f"diaphane-{os.getuid()}")
+    return (Path(runtime, "diaphane") if runtime else temporary) / f"{pid}.sock"
+
+
+def test_nobody_else_can_ask(ipykernel, host):
+    host.run("%diaphane listen")
+    path = socket_of(host, ipykernel.pid)
+    assert path.is_socket()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     host.run("%diaphane listen off")
+
+
+def call(path: Path, question: bytes = b"") -> socket.socket:
+    caller = socket.socket(socket.AF_UNIX)
+    caller.connect(str(path))
+    caller.sendall(question)
+    return caller
+
+
+def answer(caller: socket.socket) -> dict:
+    parts = iter(lambda: caller.recv(1 << 16), b"")
+    return json.loads(b"".join(parts))
+
+
+def is_open(caller: socket.socket) -> bool:
+    try:
+        return caller.recv(1, socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+
+
+THREADS = b'{"name": "threads", "line": ""}\n'
+
+
+def test_who_asks_nothing_keeps_nobody_waiting(ipykernel, host):
+    host.run("%diaphane listen")
+    path = socket_of(host, ipykernel.pid)
+
+    def is_answered_beside() -> bool:
+        with call(path) as silent, call(path, b'{"name": ') as slow, call(path, THREADS) as asking:
+            assert answer(asking)["status"] == "ok"
+            # They are let go in the end, which a busy machine may come to first.
+            return is_open(silent) and is_open(slow)
+
+    assert any(is_answered_beside() for _ in range(5))
+    with ExitStack() as stack:
+        many = [stack.enter_context(call(path)) for _ in range(40)]
+        assert answer(stack.enter_context(call(path, THREADS)))["status"] == "ok"
+        assert not is_open(many[0]), "who came first gives way"
+    host.run("%diaphane listen off")
+
+
+def test_who_reads_nothing_keeps_nobody_waiting(ipykernel, host):
+    host.run("%diaphane listen")
+    path = socket_of(host, ipykernel.pid)
+    with ExitStack() as stack:
+        for _ in range(8):
+            # More than a socket holds.
+            deaf = stack.enter_context(call(path, b'{"name": "addr_map", "line": "--all"}\n'))
+            deaf.recv(1)
+        limits = answer(stack.enter_context(call(path, THREADS)))["data"]["text/plain"]
+        assert "Python runs something else" not in limits
+    host.run("%diaphane listen off")
+
+
+def test_what_is_no_question_is_refused(ipykernel, host):
+    host.run("%diaphane listen")
+    path = socket_of(host, ipykernel.pid)
+    for question in (b"threads\n", b"x" * 66_000):
+        with call(path, question) as caller:
+            assert "no question" in answer(caller)["evalue"]
+    host.run("%diaphane listen off")
+
+
+def test_a_forked_child_leaves_the_socket_to_its_parent(ipykernel, host):
+    host.run("%diaphane listen")
+    path = socket_of(host, ipykernel.pid)
+    child = (
+        "import os\npid = os.fork()\nif pid == 0:\n    {}\n    os._exit(0)\nos.waitpid(pid, 0)[1]"
+    )
+    unload = "get_ipython().extension_manager.unload_extension('diaphane')"
+    assert host.run(child.format(unload)).result == "0"
+    assert path.is_socket()
+    listen = (
+        "get_ipython().run_line_magic('diaphane', 'listen'); import socket; "
+        "socket.socket(socket.AF_UNIX).connect("
+        f"{str(path.parent)!r} + f'/{{os.getpid()}}.sock')"
+    )
+    assert host.run(child.format(listen)).result == "0"
+    with call(path, THREADS) as caller:
+        assert answer(caller)["status"] == "ok"
+    host.run("%diaphane listen off")
+    assert not path.exists()

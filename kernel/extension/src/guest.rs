@@ -57,6 +57,11 @@ impl Listening {
         self.1.clone()
     }
 
+    /// Whether this process listens, and not the one that it was forked from.
+    fn is_own(&self) -> bool {
+        self.0.lock().as_ref().is_some_and(GuestSocket::is_own)
+    }
+
     /// Stops listening; once.
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.0.lock().take()));

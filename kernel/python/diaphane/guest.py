@@ -87,7 +87,8 @@ class Guest:
         return run
 
     def _start_listening(self):
-        self._socket = self._socket or _diaphane.open_socket()
+        if self._socket is None or not self._socket.is_own():
+            self._socket = _diaphane.open_socket()
         print(
             f"Questions of this user are answered: diaphane ask -k {os.getpid()} stack (%diaphane listen off ends it)."
         )
