@@ -81,6 +81,7 @@ impl GuestSocket {
                 .name("diaphane-listen".into())
                 .spawn(serve)
         })?;
+        diaphane_magics::set_listening(true);
         Ok(socket)
     }
 
@@ -100,6 +101,7 @@ impl GuestSocket {
 impl Drop for GuestSocket {
     fn drop(&mut self) {
         if self.is_own() {
+            diaphane_magics::set_listening(false);
             self.callers.end();
             let _gone = fs::remove_file(&self.path);
         }

@@ -30,6 +30,7 @@ pub use crate::magics::crash_report::{
 };
 pub use crate::magics::stack::{StackArgs, stack_of_process};
 pub use crate::rust_cells::run::rust_cells_begun;
+pub use crate::session::door::{came_as_package, set_listening};
 pub use diaphane_report::view::Bundle;
 pub use diaphane_sight::unwind::leave_signals;
 pub use diaphane_trace::inline_hooks::let_run;

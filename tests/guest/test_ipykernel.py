@@ -251,3 +251,17 @@ def test_a_forked_child_leaves_the_socket_to_its_parent(ipykernel, host):
         assert answer(caller)["status"] == "ok"
     host.run("%diaphane listen off")
     assert not path.exists()
+
+
+def limits(host, magic: str) -> str:
+    return host.value(f"get_ipython().run_line_magic({magic!r}, '').limits")
+
+
+def test_reports_say_what_a_guest_cannot_do(host):
+    assert "older than %load_ext diaphane" in limits(host, "threads")
+    assert "before %load_ext diaphane" in limits(host, "loaded_libs")
+    for magic in ("stack", "native_doctor"):
+        assert "after %diaphane listen" in limits(host, magic)
+    host.run("%diaphane listen")
+    assert "%diaphane listen" not in limits(host, "stack")
+    host.run("%diaphane listen off")

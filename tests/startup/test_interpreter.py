@@ -66,6 +66,13 @@ def test_main_module(client: Client):
     )
 
 
+@pytest.mark.diaphane
+def test_the_native_module_has_one_name(client: Client):
+    """By the door of the program it is built in, and called otherwise."""
+    code = "import sys, diaphane._diaphane as d; d is sys.modules['diaphane._diaphane'] and hasattr(d, 'run_magic')"
+    assert client.run(code).result == "True"
+
+
 def test_recursion_is_an_error_not_a_crash(client: Client):
     assert client.execute("def f(): f()\nf()").content["ename"] == "RecursionError"
     assert client.run("1 + 1").result == "2"

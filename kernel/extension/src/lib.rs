@@ -99,6 +99,7 @@ mod _diaphane {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        diaphane_magics::came_as_package();
         diaphane::host::fill(module)
     }
 

@@ -43,6 +43,8 @@ class Guest:
         _diaphane.set_namespace(shell.user_ns)
         _diaphane.note_imports()
         self._stand_in()
+        _diaphane.set_guest(True)
+        self._undo.append(lambda: _diaphane.set_guest(False))
         self._undo.append(magics.register_native(shell))
         self._undo.append(self._stop_listening)
         shell.register_magic_function(self._overview(), "line", "diaphane")

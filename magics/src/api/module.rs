@@ -20,7 +20,7 @@ use crate::python::objects::{is_name, named, object, python};
 use crate::registry::{self, ALL, Asked, guarded};
 use crate::rust_cells::client;
 use crate::session::lane::CellScope;
-use crate::session::{cell_files, import_audit};
+use crate::session::{cell_files, door, import_audit};
 use diaphane_cpython::check;
 use diaphane_report::view;
 use diaphane_sight::linker::libraries;
@@ -49,6 +49,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(explain_import, module)?)?;
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(note_imports, module)?)?;
+    module.add_function(wrap_pyfunction!(set_guest, module)?)?;
     module.add_function(wrap_pyfunction!(name_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)
@@ -64,6 +65,12 @@ fn note_imports(py: Python<'_>) {
 #[pyfunction]
 fn set_namespace(user_ns: &Bound<'_, PyDict>) {
     keep_namespace(user_ns);
+}
+
+/// Say whether the kernel here is somebody else's: reports then say what is missing.
+#[pyfunction]
+fn set_guest(is_guest: bool) {
+    door::set_guest(is_guest);
 }
 
 /// Say under which file name the code of a cell is compiled, for questions that are asked without Python.

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::libraries::inventory;
 use crate::libraries::inventory::LibraryEntry;
 use crate::magic::{Context, Magic, Questions};
-use crate::session::{import_audit, lane};
+use crate::session::{door, import_audit, lane};
 use diaphane_cpython::extensions;
 use diaphane_report::view::bytes;
 use diaphane_report::{Bar, Part, Report, fields, rows};
@@ -132,6 +132,12 @@ impl Magic for LoadedLibs {
         report.limits.extend(
             unheard.map(|why| format!("{why}: which line asked for a library is not known")),
         );
+        if door::is_guest() && !args.new {
+            report.limits.push(
+                "what was loaded before %load_ext diaphane: which line asked for it is not known"
+                    .into(),
+            );
+        }
         if context.user.is_none() {
             report
                 .limits

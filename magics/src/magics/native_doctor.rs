@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::magic::{Context, Magic, Questions};
 use crate::pages;
+use crate::session::door;
 use diaphane_report::{Diagnosis, Report, Row, Schema, Severity, fields};
 
 /// Run every check and list what is remarkable, the worst first.
@@ -62,6 +63,7 @@ impl Magic for NativeDoctor {
         }
         found.sort_by_key(|(_, one)| (std::cmp::Reverse(one.severity), one.code));
         limits.extend(inline_hooks::remaining());
+        limits.extend(door::why_not_asked());
         limits.dedup();
         let count = |severity| {
             found

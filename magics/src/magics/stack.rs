@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::magic::{Context, Magic, Questions};
 use crate::python::threads::thread_names;
+use crate::session::door;
 use crate::stacks::cell_source::line_text;
 use crate::stacks::merged::StackFrame;
 use crate::stacks::now::{ThreadNow, threads_now};
@@ -74,6 +75,7 @@ impl Magic for Stack {
             .filter(|one| one.code == "T007");
         report.diagnoses.extend(deadlocks);
         report.limits.extend(support());
+        report.limits.extend(door::why_not_asked());
         Ok(report)
     }
 }

@@ -18,12 +18,13 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diaphane_sight::threads::Thread;
+use diaphane_sight::threads::{Thread, is_own_thread};
 use serde_json::json;
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, RecordedCode, Recording};
 use crate::python::threads::thread_names;
+use crate::session::door;
 use diaphane_report::{Report, Schema, fields, rows};
 
 use crate::stacks::live_pools::summary;
@@ -321,7 +322,24 @@ impl Answer {
         ];
         let said = limits.into_iter().filter(|(holds, _)| *holds);
         said.map(|(_, limit)| limit.to_owned())
+            .chain(self.of_unknown_creators())
             .chain(support())
             .collect()
+    }
+
+    /// In a process of somebody else's, threads may be older than we are.
+    fn of_unknown_creators(&self) -> Option<String> {
+        let is_unknown = |thread: &&Thread| {
+            let is_own = is_own_thread(thread.tid) || self.kind(thread) == ThreadKind::Main;
+            thread.creation.is_none() && !is_own
+        };
+        let unknown = self.snapshot.threads.iter().filter(is_unknown).count();
+        (door::is_guest() && unknown > 0).then(|| {
+            let threads = match unknown {
+                1 => "1 thread is".to_owned(),
+                several => format!("{several} threads are"),
+            };
+            format!("{threads} older than %load_ext diaphane: nobody noted who started them")
+        })
     }
 }

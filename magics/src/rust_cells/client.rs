@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use super::compiler_output::CompilerOutput;
 use super::progress::Progress;
 use crate::error::Error;
+use crate::session::door;
 
 /// The name of the compiler's program.
 const PROGRAM: &str = "diaphane-rust";
@@ -143,10 +144,23 @@ fn program() -> Result<PathBuf, Error> {
         let beside = folders().next().unwrap_or_default().join(PROGRAM);
         Error::Usage(format!(
             "%%rust: the compiler of Rust cells is not installed: {} is missing; \
-             build it with install.sh, or set DIAPHANE_RUST to its path",
-            beside.display()
+             {}, or set DIAPHANE_RUST to its path",
+            beside.display(),
+            how_to_install()
         ))
     })
+}
+
+/// How the compiler that belongs to this kernel is had.
+fn how_to_install() -> String {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    match door::is_package() {
+        true => format!(
+            "install the wheel of this version, pip install diaphane_rust-{VERSION}-*.whl (with an \
+             index that has it: pip install 'diaphane[rust]')"
+        ),
+        false => "run ./install.sh again".to_owned(),
+    }
 }
 
 /// The Python whose packages are used; its programs lie beside.
@@ -313,8 +327,9 @@ impl Compiler {
 fn other_version() -> Error {
     let program = program().unwrap_or_default();
     Error::Usage(format!(
-        "%%rust: {} is of another version than this kernel: run ./install.sh again, and restart the kernel",
-        program.display()
+        "%%rust: {} is of another version than this kernel: {}, and restart the kernel",
+        program.display(),
+        how_to_install()
     ))
 }
 

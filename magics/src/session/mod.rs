@@ -6,6 +6,7 @@ pub(crate) mod cell_body;
 pub(crate) mod cell_files;
 mod crash_notes;
 pub(crate) mod deltas;
+pub(crate) mod door;
 pub(crate) mod executed_code;
 pub(crate) mod float_modes;
 pub(crate) mod import_audit;
