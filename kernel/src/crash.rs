@@ -1,6 +1,9 @@
-//! What the kernel writes down so that its death can be told: the black box, and which cells run, for the io thread.
+//! What the kernel writes down so that its death can be told: the black box, and which cells run, for the io thread. A
+//! guest (`of_guest.rs`) writes down the same, and has nobody who sends it.
 //!
 //! The signal handler is `diaphane-sight`'s, the report is the magics'; `io::last_words` sends it.
+
+pub mod of_guest;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use diaphane_sight::crash::black_box::{self, CELLS};
+use diaphane_sight::crash::black_box::{self, BlackBox, CELLS};
 use diaphane_sight::crash::handler;
 use diaphane_sight::proc::memory_limits;
 use diaphane_wire::Channel;
@@ -68,10 +71,7 @@ impl Crash {
         own.kills.store(kills, Ordering::Relaxed);
         let (words, output) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::fs::fcntl_setfl(&words, rustix::fs::OFlags::NONBLOCK)?;
-        let argument = |text: &[u8]| CString::new(text).unwrap_or_default();
-        let path = argument(path.as_os_str().as_encoded_bytes());
-        let question = [argument(b"crash-report"), path];
-        let arguments = command.into_iter().chain(question).collect();
+        let arguments = question(command, &path, None);
         // The writing end stays open for the process that is started then.
         let output = std::os::fd::IntoRawFd::into_raw_fd(output);
         handler::set_reader(arguments, output, errors.as_raw_fd());
@@ -127,10 +127,8 @@ impl Crash {
     /// A cell begins.
     pub fn begin_cell(&self, lane: usize, cell: RunningCell, code: &str) {
         if let Some(own) = black_box::writable() {
-            let number = u32::try_from(cell.number).unwrap_or(0);
             own.errors.clear();
-            let hash = murmur2(code.as_bytes(), HASH_SEED);
-            own.begin_cell(lane, number, hash, as_counted(code));
+            note_cell(own, lane, u32::try_from(cell.number).unwrap_or(0), code);
         }
         self.set(lane, Some(cell));
     }
@@ -185,7 +183,20 @@ fn black_box_of(connection_file: &Path) -> PathBuf {
     whole.with_file_name(format!("diaphane-{hash:016x}.box"))
 }
 
-/// A cell's request, to be answered when the kernel dies.
+/// The words by which the process is started that looks at this one.
+fn question(command: Vec<CString>, path: &Path, option: Option<&str>) -> Vec<CString> {
+    let words = [b"crash-report", path.as_os_str().as_encoded_bytes()];
+    let words = words.into_iter().chain(option.map(str::as_bytes));
+    let words = words.map(|word| CString::new(word).unwrap_or_default());
+    command.into_iter().chain(words).collect()
+}
+
+/// Writes down that a cell begins.
+fn note_cell(own: &BlackBox, slot: usize, number: u32, code: &str) {
+    let hash = murmur2(code.as_bytes(), HASH_SEED);
+    own.begin_cell(slot, number, hash, as_counted(code));
+}
+
 /// The cell as IPython counts its lines: without the empty ones at its beginning.
 fn as_counted(code: &str) -> &str {
     let mut rest = code;

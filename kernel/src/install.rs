@@ -214,6 +214,13 @@ impl Place {
     }
 }
 
+/// Where Jupyter keeps the connection files of running kernels, by `jupyter --runtime-dir`'s rules.
+#[must_use]
+pub fn runtime_dir() -> Option<PathBuf> {
+    let named = env::var_os("JUPYTER_RUNTIME_DIR").map(PathBuf::from);
+    named.or_else(|| Some(user_data_dir(|name| env::var_os(name))?.join("runtime")))
+}
+
 /// The user's Jupyter directory by the rules of `jupyter_core` on Linux.
 pub(crate) fn user_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = |name| {

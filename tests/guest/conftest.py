@@ -15,19 +15,32 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module")
-def ipykernel(tmp_path_factory):
-    """An ipykernel of the Python under test."""
+def start_host(tmp_path_factory):
+    """Starts ipykernels of the Python under test."""
     folder = tmp_path_factory.mktemp("host")
     spec = folder / "kernels" / "host"
     spec.mkdir(parents=True)
     argv = [door.python(), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     text = json.dumps({"argv": argv, "display_name": "host", "language": "python"})
     (spec / "kernel.json").write_text(text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(folder))
-        kernel = Kernel(folder / "kernel", name="host")
-    yield kernel
-    kernel.close()
+    started = []
+
+    def start_host():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JUPYTER_PATH", str(folder))
+            kernel = Kernel(folder / f"kernel-{len(started)}", name="host")
+        started.append(kernel)
+        return kernel
+
+    yield start_host
+    for kernel in started:
+        kernel.close()
+
+
+@pytest.fixture(scope="module")
+def ipykernel(start_host):
+    """The one that the tests of a file share."""
+    return start_host()
 
 
 @pytest.fixture

@@ -260,6 +260,7 @@ def limits(host, magic: str) -> str:
 def test_reports_say_what_a_guest_cannot_do(host):
     assert "older than %load_ext diaphane" in limits(host, "threads")
     assert "before %load_ext diaphane" in limits(host, "loaded_libs")
+    assert "leaves no word" in limits(host, "crash_report")
     for magic in ("stack", "native_doctor"):
         assert "after %diaphane listen" in limits(host, magic)
     host.run("%diaphane listen")

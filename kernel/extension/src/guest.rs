@@ -1,12 +1,16 @@
 //! What a guest changes in the process of its host, and changes back.
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use parking_lot::Mutex;
 
+use diaphane::crash::of_guest;
 use diaphane::guest_socket::{self, GuestSocket};
+use diaphane::install::runtime_dir;
 use diaphane::interposed;
 use pyo3::exceptions::PyOSError;
+use pyo3::ffi::Py_IsInitialized;
 use pyo3::prelude::*;
 
 /// Functions of ours that stand in for the C library's until that is undone.
@@ -65,5 +69,52 @@ impl Listening {
     /// Stops listening; once.
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.0.lock().take()));
+    }
+}
+
+/// Faults of the host are told, until that is ended.
+#[pyclass(frozen)]
+pub(crate) struct ToldFaults;
+
+/// Begins to tell of faults, on a descriptor that is kept for ever. Reports lie beside the connection file, where there is
+/// one. `only_told` are the signals whose handler, where it is Python's, does no more than tell.
+#[pyfunction]
+pub(crate) fn tell_of_faults(
+    py: Python<'_>,
+    connection_file: Option<PathBuf>,
+    errors: RawFd,
+    only_told: Vec<i32>,
+) -> PyResult<ToldFaults> {
+    let python: PathBuf = py.import("sys")?.getattr("executable")?.extract()?;
+    let command = super::own_command(py, &python)?;
+    let connection_file = connection_file.or_else(|| Some(runtime_dir()?.join("terminal")));
+    let nowhere = || PyOSError::new_err("there is no folder for reports: HOME is not set");
+    let connection_file = connection_file.ok_or_else(nowhere)?;
+    if let Some(folder) = connection_file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let interpreter = Py_IsInitialized as *const () as usize;
+    of_guest::begin(&connection_file, command, errors, &only_told, interpreter)?;
+    Ok(ToldFaults)
+}
+
+#[pymethods]
+impl ToldFaults {
+    /// A cell begins.
+    #[allow(clippy::unused_self, reason = "a method in Python")]
+    fn begin_cell(&self, number: u32, code: &str) {
+        of_guest::begin_cell(number, code);
+    }
+
+    /// It has ended.
+    #[allow(clippy::unused_self, reason = "a method in Python")]
+    fn end_cell(&self) {
+        of_guest::end_cell();
+    }
+
+    /// Gives the signals back.
+    #[allow(clippy::unused_self, reason = "a method in Python")]
+    fn undo(&self) {
+        of_guest::end();
     }
 }

@@ -93,7 +93,9 @@ mod _diaphane {
     use std::path::PathBuf;
 
     #[pymodule_export]
-    use super::guest::{Listening, StandIns, listening, open_socket, stand_in};
+    use super::guest::{
+        Listening, StandIns, ToldFaults, listening, open_socket, stand_in, tell_of_faults,
+    };
 
     use pyo3::prelude::*;
 

@@ -3,8 +3,10 @@
 All that is changed of the host is put back by `%unload_ext diaphane`.
 """
 
+import faulthandler
 import functools
 import os
+import signal
 import sys
 import threading
 
@@ -15,6 +17,10 @@ from . import _diaphane, completions, magic_lines, magics
 
 _here = {}
 """The guest of each shell; there is one at most in a process that has one shell."""
+
+_FAULTS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT]
+_descriptors = []
+"""Where is told why the process dies; it stays open, since nobody knows when that is."""
 
 
 def load(shell):
@@ -40,9 +46,11 @@ class Guest:
         self._undo = []
         self._scopes = threading.local()
         self._socket = None
+        self._faults = None
         _diaphane.set_namespace(shell.user_ns)
         _diaphane.note_imports()
         self._stand_in()
+        self._tell_of_faults()
         _diaphane.set_guest(True)
         self._undo.append(lambda: _diaphane.set_guest(False))
         self._undo.append(magics.register_native(shell))
@@ -71,6 +79,22 @@ class Guest:
             self._undo.append(_diaphane.stand_in().undo)
         except OSError as error:
             print(f"diaphane: who starts threads will not be known: {error}")
+
+    def _tell_of_faults(self):
+        """Has a fault told on the standard error that the host was started with, before faulthandler tells of it."""
+        if not _descriptors:
+            started_with = getattr(sys.stderr, "_original_stdstream_copy", None)
+            _descriptors.append(os.dup(2 if started_with is None else started_with))
+        app = getattr(getattr(self._shell, "kernel", None), "parent", None)
+        file = getattr(app, "abs_connection_file", None)
+        # A handler in Python goes on, whatever comes of that.
+        only_told = [one for one in _FAULTS if faulthandler.is_enabled() and not callable(signal.getsignal(one))]
+        try:
+            self._faults = _diaphane.tell_of_faults(file, _descriptors[0], only_told)
+        except OSError as error:
+            print(f"diaphane: why the process dies will not be told: {error}")
+            return
+        self._undo.append(self._faults.undo)
 
     def _overview(self):
         """`%diaphane`, which a guest can also tell to listen to questions from outside."""
@@ -132,12 +156,17 @@ class Guest:
             return
         if not hasattr(self._scopes, "open"):
             self._scopes.open = []
-        self._scopes.open.append(_diaphane.CellScope(_number()))
+        number = _number()
+        self._scopes.open.append(_diaphane.CellScope(number))
+        if self._faults is not None and _is_main_thread():
+            self._faults.begin_cell(number or 0, getattr(info, "raw_cell", None) or "")
 
     def _end(self, _result):
         open_scopes = getattr(self._scopes, "open", None)
         if not open_scopes:
             return
+        if self._faults is not None and _is_main_thread():
+            self._faults.end_cell()
         line, _change = open_scopes.pop().close()
         if line:
             self._shell.display_pub.publish(line)
@@ -190,6 +219,10 @@ class _ShowEverywhere:
 
     def visit(self, tree):
         return magic_lines.show_everywhere(tree, self._shell.ast_node_interactivity)
+
+
+def _is_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def _pass_on(before, *args, **kwargs):

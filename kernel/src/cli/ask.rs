@@ -66,11 +66,8 @@ fn started_last(remark: impl Fn(&str)) -> Result<PathBuf> {
     Ok(newest)
 }
 
-/// Where Jupyter keeps the connection files of running kernels, by `jupyter --runtime-dir`'s rules.
 fn runtime_dir() -> Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    variable("JUPYTER_RUNTIME_DIR")
-        .or_else(|| Some(crate::install::user_data_dir(|name| std::env::var_os(name))?.join("runtime")))
+    crate::install::runtime_dir()
         .context("the folder of running kernels is unknown: set JUPYTER_RUNTIME_DIR, or name the connection file by -f")
 }
 

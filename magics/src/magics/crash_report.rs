@@ -15,10 +15,14 @@ mod stack;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use diaphane_sight::crash::handler::guest;
+use diaphane_sight::proc::maps::{Maps, Region};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::libraries::names::{file_name, short};
 use crate::magic::{Context, Magic, Questions};
+use crate::session::door;
 use diaphane_report::{Report, Schema};
 
 pub use before::death_before;
@@ -69,34 +73,70 @@ impl Magic for CrashReport {
     }
 
     fn run(args: &CrashReportArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
-        if let Some(switch) = args.warn {
-            memory::warn_of_memory(switch == Switch::On);
-            return Ok(none(match switch {
-                Switch::On => "A line warns when memory comes near its limit while a cell runs.",
-                Switch::Off => "No line warns when memory comes near its limit.",
-            }));
-        }
-        let Some(black_box) = files::own_black_box() else {
-            return Ok(none(
-                "No crash is known: only the kernel keeps reports of its crashes.",
-            ));
-        };
-        let kept = files::all(black_box, args.all);
-        if kept.is_empty() {
-            return Ok(none(
-                "No crash is known of this kernel, nor of those that it was restarted after.",
-            ));
-        }
-        let mut report = nth(&kept, args.last)?;
-        if let Some(other) = args.against {
-            return compared(report, nth(&kept, other)?);
-        }
-        let path = kept[args.last - 1].display();
-        report
-            .summary
-            .push(format!("From {path}; {} kept in all.", kept.len()));
+        let mut report = answer(args)?;
+        report.limits.extend(of_guest());
         Ok(report)
     }
+}
+
+/// The report that is asked for, or why there is none.
+fn answer(args: &CrashReportArgs) -> Result<Report, Error> {
+    if let Some(switch) = args.warn {
+        memory::warn_of_memory(switch == Switch::On);
+        return Ok(none(match switch {
+            Switch::On => "A line warns when memory comes near its limit while a cell runs.",
+            Switch::Off => "No line warns when memory comes near its limit.",
+        }));
+    }
+    let Some(black_box) = files::own_black_box() else {
+        return Ok(none(
+            "No crash is known: only a kernel, or a guest in one, keeps reports of crashes.",
+        ));
+    };
+    let kept = files::all(black_box, args.all);
+    if kept.is_empty() {
+        return Ok(none(
+            "No crash is known of this kernel, nor of those that it was restarted after.",
+        ));
+    }
+    let mut report = nth(&kept, args.last)?;
+    if let Some(other) = args.against {
+        return compared(report, nth(&kept, other)?);
+    }
+    let path = kept[args.last - 1].display();
+    report
+        .summary
+        .push(format!("From {path}; {} kept in all.", kept.len()));
+    Ok(report)
+}
+
+/// What a guest cannot tell of.
+fn of_guest() -> Vec<String> {
+    if !door::is_guest() {
+        return Vec::new();
+    }
+    let mut limits = vec![
+        "a kernel that is killed leaves no word: only diaphane's own writes down what it does"
+            .to_owned(),
+    ];
+    match guest::left_to_others() {
+        None => {
+            limits.push("the signals of faults could not be had, so no fault is told".to_owned())
+        }
+        Some(others) => limits.extend(others.into_iter().map(|(signal, handler)| {
+            let maps = Maps::at(handler).unwrap_or_default();
+            let path = maps
+                .find(handler)
+                .and_then(Region::path)
+                .unwrap_or("code of no file");
+            format!(
+                "{} is handled by {}, so such a fault is told by that alone",
+                signal::name(signal),
+                short(file_name(path))
+            )
+        })),
+    }
+    limits
 }
 
 /// The N-th last report.

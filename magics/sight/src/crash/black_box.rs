@@ -183,7 +183,18 @@ pub(super) fn descriptor() -> i32 {
 /// # Errors
 /// When there is no memory for it.
 pub fn create(path: &Path) -> io::Result<&'static BlackBox> {
-    let file = named(path).or_else(|_| nameless()).ok();
+    begin(path, named(path).or_else(|_| nameless()).ok())
+}
+
+/// The same without a file: nobody reads it who comes after the death. Reports lie where the path says.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn create_nameless(path: &Path) -> io::Result<&'static BlackBox> {
+    begin(path, nameless().ok())
+}
+
+fn begin(path: &Path, file: Option<OwnedFd>) -> io::Result<&'static BlackBox> {
     let mapped = map(file.as_ref(), true)?;
     let pid = std::process::id().cast_signed();
     mapped.pid.store(pid, Ordering::Relaxed);

@@ -19,6 +19,8 @@ use libc::{
 use super::black_box::{self, End};
 use super::{alternate_stack, reader_process};
 
+pub mod guest;
+
 /// The signals.
 pub const SIGNALS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT];
 
@@ -81,18 +83,23 @@ pub fn let_files_be_refused() {
 /// Installs the handlers, for the calling thread and all that are started later by [`crate::threads::creation_records`].
 pub fn install() {
     alternate_stack::begin();
-    for (number, signal) in SIGNALS.into_iter().enumerate() {
-        // SAFETY: an all-zero structure is a valid one.
-        let mut action: sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = on_fault as *const () as usize;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        // SAFETY: an all-zero structure is a valid one.
-        let mut former: sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: the handler has the form that SA_SIGINFO says.
-        unsafe { libc::sigaction(signal, &raw const action, &raw mut former) };
-        // SAFETY: only this thread installs, and no handler reads the table before there is a fault.
-        unsafe { (*FORMERS.0.get())[number] = MaybeUninit::new(former) };
+    for number in 0..SIGNALS.len() {
+        install_one(number);
     }
+}
+
+/// Installs the handler of one signal.
+fn install_one(number: usize) {
+    // SAFETY: an all-zero structure is a valid one.
+    let mut action: sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_fault as *const () as usize;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    // SAFETY: an all-zero structure is a valid one.
+    let mut former: sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the handler has the form that SA_SIGINFO says.
+    unsafe { libc::sigaction(SIGNALS[number], &raw const action, &raw mut former) };
+    // SAFETY: only this thread installs, and no handler reads the table before there is a fault.
+    unsafe { (*FORMERS.0.get())[number] = MaybeUninit::new(former) };
 }
 
 /// Forgets the handlers that were there before, which are those of Rust's own runtime: they would end the process by
@@ -161,6 +168,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
     // SAFETY: the kernel gives the information to handlers with SA_SIGINFO.
     let given = unsafe { &*info };
     let tid = own_tid();
+    let mut next = None;
     match OWNER.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed) {
         Ok(_) => {
             record_no_more();
@@ -171,8 +179,13 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
                 own.set_end(End::Fault);
             }
             IN_FORMER.store(1, Ordering::Release);
-            // SAFETY: the arguments are the kernel's.
-            unsafe { as_before(signal, info, context) };
+            if guest::is_guest() {
+                // Whose signal it is gets it as if we were not there.
+                next = former(signal);
+            } else {
+                // SAFETY: the arguments are the kernel's.
+                unsafe { as_before(signal, info, context) };
+            }
             finish(tid);
         }
         // From the handler that was there before, or because the fault came again.
@@ -184,7 +197,9 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
             wait(Stage::Left as u32 + 1, END);
         }
     }
-    let_end(signal, given);
+    // SAFETY: an all-zero structure is the default action.
+    let next = next.unwrap_or(unsafe { std::mem::zeroed() });
+    hand_on(signal, given, &next);
 }
 
 /// Where a recording has this thread's system calls sent to a handler, that ends.
@@ -197,7 +212,7 @@ fn record_no_more() {
 /// Tells of the fault, unless that was done.
 fn finish(tid: i32) {
     let is_due = IN_FORMER.swap(0, Ordering::AcqRel) == 1;
-    if is_due && black_box::writable().is_some() {
+    if is_due && black_box::writable().is_some() && !guest::has_left() {
         tell(tid, true);
     }
 }
@@ -305,11 +320,9 @@ unsafe fn as_before(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // What it would have raised again has been through it.
     // SAFETY: the caller has it from the kernel.
     let is_again = unsafe { (*info).si_code } == libc::SI_TKILL && signal != SIGABRT;
-    let Some(number) = SIGNALS.iter().position(|known| *known == signal) else {
+    let Some(former) = former(signal) else {
         return;
     };
-    // SAFETY: the table is complete, with zeros where nothing was installed yet.
-    let former = unsafe { (*FORMERS.0.get())[number].assume_init() };
     let handler = former.sa_sigaction;
     if handler == SIG_DFL
         || handler == SIG_IGN
@@ -332,13 +345,18 @@ unsafe fn as_before(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
 }
 
-/// Lets the process end by this signal: where the processor found the fault it finds it again, and else the signal is
+/// What was there before for a signal.
+fn former(signal: c_int) -> Option<sigaction> {
+    let number = SIGNALS.iter().position(|known| *known == signal)?;
+    // SAFETY: the table is complete, with zeros where nothing was installed yet.
+    Some(unsafe { (*FORMERS.0.get())[number].assume_init() })
+}
+
+/// Lets the signal come to this action: where the processor found the fault it finds it again, and else the signal is
 /// sent again. Either comes when the handler returns, or at once.
-fn let_end(signal: c_int, info: &siginfo_t) {
-    // SAFETY: an all-zero structure is the default action.
-    let default: sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: the default action has no handler.
-    unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
+fn hand_on(signal: c_int, info: &siginfo_t, action: &sigaction) {
+    // SAFETY: it is the default action, or one that was there before.
+    unsafe { libc::sigaction(signal, ptr::from_ref(action), ptr::null_mut()) };
     if info.si_code <= 0 {
         // SAFETY: `raise` may be called in a handler.
         unsafe { libc::raise(signal) };

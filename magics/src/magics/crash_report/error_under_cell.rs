@@ -31,9 +31,12 @@ pub struct CrashedProcess {
     pid: i32,
     /// Its descriptor of the black box
     descriptor: i32,
+    /// Say it as text, for a terminal
+    #[arg(long)]
+    text: bool,
 }
 
-/// Says why a process dies, as one line of JSON. Where little can be known of it, it says little.
+/// Says why a process dies, as one line of JSON, or as text. Where little can be known of it, it says little.
 #[must_use]
 pub fn tell_of_crash(args: &CrashedProcess) -> String {
     // The other process waits, so that this one must not compute for ever.
@@ -42,8 +45,11 @@ pub fn tell_of_crash(args: &CrashedProcess) -> String {
         maximum: Some(MOST_SECONDS),
     };
     let _as_before = setrlimit(Resource::Cpu, limit);
-    let told = told(args).map_err(|error| json!({"error": error.to_string()}).to_string());
-    told.unwrap_or_else(|nothing| nothing)
+    let said = |error: Error| match args.text {
+        true => format!("diaphane: {error}"),
+        false => json!({"error": error.to_string()}).to_string(),
+    };
+    told(args).unwrap_or_else(said)
 }
 
 fn told(args: &CrashedProcess) -> Result<String, Error> {
@@ -63,6 +69,9 @@ fn told(args: &CrashedProcess) -> Result<String, Error> {
     traceback.extend(crash.stack.iter().cloned());
     traceback.extend(crash.sentences.iter().cloned());
     traceback.push(last);
+    if args.text {
+        return Ok(traceback.join("\n"));
+    }
     let told = json!({
         "slot": cell.map(|cell| cell.slot),
         "ename": NAME,

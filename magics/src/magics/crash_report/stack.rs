@@ -22,6 +22,8 @@ const LIBRARY: usize = 22;
 
 /// The folder of the files of cells, up to the number of the process.
 const CELLS: &str = "ipykernel_";
+/// What IPython's terminal calls the code of a cell, up to its number.
+const IN_TERMINAL: &str = "<ipython-input-";
 
 /// The file of a cell's code, by the number that it is named by.
 fn cell_file(call: &StackFrame) -> Option<u32> {
@@ -31,24 +33,35 @@ fn cell_file(call: &StackFrame) -> Option<u32> {
     path.file_stem()?.to_str()?.parse().ok()
 }
 
-/// The slot of the cell that runs with code of this file.
-fn running(black_box: &BlackBox, file: u32) -> Option<&CellSlot> {
+/// The number of the cell of a function, where its file names it.
+fn number_in_terminal(call: &StackFrame) -> Option<u32> {
+    let rest = call.file.as_deref()?.strip_prefix(IN_TERMINAL)?;
+    rest.split('-').next()?.parse().ok()
+}
+
+/// The slot of the cell that runs with this function's code.
+fn running<'a>(black_box: &'a BlackBox, call: &StackFrame) -> Option<&'a CellSlot> {
     let mut cells = black_box.running().map(|(_, cell)| cell);
-    cells.find(|cell| cell.file.load(Ordering::Relaxed) == file)
+    match number_in_terminal(call) {
+        Some(number) => cells.find(|cell| cell.number.load(Ordering::Relaxed) == number),
+        None => {
+            let file = cell_file(call)?;
+            cells.find(|cell| cell.file.load(Ordering::Relaxed) == file)
+        }
+    }
 }
 
 /// The number of the cell that a function belongs to.
 pub(super) fn cell_number(black_box: &BlackBox, call: &StackFrame) -> Option<u32> {
-    let file = cell_file(call)?;
-    match running(black_box, file) {
+    match running(black_box, call) {
         Some(cell) => Some(cell.number.load(Ordering::Relaxed)),
-        None => black_box.cell_of_file(file),
+        None => number_in_terminal(call).or_else(|| black_box.cell_of_file(cell_file(call)?)),
     }
 }
 
 /// The text of a line of a cell that runs.
 fn cell_text(black_box: &BlackBox, call: &StackFrame) -> Option<String> {
-    let code = running(black_box, cell_file(call)?)?.code.get();
+    let code = running(black_box, call)?.code.get();
     let line = usize::try_from(call.line?.checked_sub(1)?).ok()?;
     code.lines().nth(line).map(|text| text.trim().to_owned())
 }
