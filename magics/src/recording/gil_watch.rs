@@ -140,7 +140,7 @@ fn runtime() -> Option<Span> {
 }
 
 /// The innermost native function of a thread that is neither the interpreter's nor the C library's, and its library;
-/// nothing if the thread runs Python.
+/// nothing if the thread runs Python, or code of ours.
 fn working(tid: i32) -> Option<(String, String)> {
     let mut snapshot = ProcessSnapshot::look().ok()?;
     snapshot.threads.retain(|thread| thread.tid == tid);
@@ -151,6 +151,12 @@ fn working(tid: i32) -> Option<(String, String)> {
         .take_while(|call| call.kind == FrameKind::Native);
     let is_vdso = |index: usize| snapshot.libraries[index].kind == libraries::LibraryKind::Vdso;
     let call = native.find(|call| !call.plumbing && !call.index.is_none_or(is_vdso))?;
+    // What we do around the code that is recorded is no finding about it.
+    let own = working as *const () as usize;
+    let is_own = |index: usize| snapshot.libraries[index].span.contains(own);
+    if call.index.is_some_and(is_own) {
+        return None;
+    }
     let name = call.function.unwrap_or_else(|| "a function".into());
     Some((name, call.library?))
 }
