@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +32,15 @@ def command() -> list[str]:
 def python() -> str:
     """The Python whose packages the kernel under test uses."""
     return argv()[0] if is_hosted() else argv()[argv().index("--python") + 1]
+
+
+@cache
+def version() -> tuple[int, int]:
+    """That Python's version, which need not be that of the tests."""
+    command = [python(), "-c", "import sys; print(sys.version_info[:2])"]
+    return ast.literal_eval(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def kernel(python: str | Path, connection_file: str | Path) -> list[str]:

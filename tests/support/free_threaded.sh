@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests the kernel in a Python that runs without the GIL, through the door that needs no shared library of it:
+# Tests the kernel in a Python that runs without the GIL, through the door that needs no shared library of it, and what
+# only a Python with the package can do that is as new as that:
 #
 #   tests/support/free_threaded.sh 3.14
 #
@@ -36,7 +37,7 @@ fill_package "$packages" "$target/release" &&
   "$environment/bin/python" -m diaphane install --prefix "$work" || exit 1
 
 JUPYTER_PATH=$work/share/jupyter "$driver" tests/support/homes.py \
-  "$driver" -m pytest -c tests/pytest.ini --rootdir tests -q --junitxml="$work/pytest.xml" tests/free_threaded
+  "$driver" -m pytest -c tests/pytest.ini --rootdir tests -q --junitxml="$work/pytest.xml" tests/free_threaded tests/guest/test_attach.py
 read -r passed failed < <("$driver" tests/support/count.py "$work/pytest.xml")
 echo "$passed passed, $failed failed"
 ((failed == 0))
