@@ -257,7 +257,7 @@ def test_a_wheel_that_does_not_load_is_refused(wheel, tmp_path, source, complain
 
 
 def test_nothing_is_installed_into_a_python_that_is_no_environment():
-    base = Path(sys.base_prefix) / "bin/python3"
+    base = Path(sys._base_executable)
     done = attempt(REPOSITORY / "install.sh", "--hosted", "--python", base)
     assert done.returncode == 1
     assert f"{base} -m venv ENV && ./install.sh --hosted --python ENV/bin/python" in done.stderr
