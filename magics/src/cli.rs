@@ -5,6 +5,7 @@
 mod complete;
 mod words;
 
+use std::any::TypeId;
 use std::fmt;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -13,6 +14,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 pub(crate) use self::complete::complete;
 use self::words::split;
 use crate::error::Error;
+use diaphane_forks::ProcessLock;
 use diaphane_report::view::text::wrap;
 use diaphane_report::{Arrangement, Schema};
 
@@ -82,23 +84,40 @@ impl fmt::Display for Line<'_> {
 }
 
 /// Parses the line of a magic, which is named with its percent signs.
-pub(crate) fn parse<A: Args>(magic: &str, line: Line<'_>) -> Result<MagicLine<A>, Error> {
+pub(crate) fn parse<A: Args + 'static>(magic: &str, line: Line<'_>) -> Result<MagicLine<A>, Error> {
     let refuse = |what: String| {
         Error::Usage(format!(
             "{magic}: {what}; usage: {}",
             usage(magic, &command::<A>())
         ))
     };
-    // To make the grammar takes longer than to parse a line by it.
-    let mut grammar = MagicLine::<A>::command();
-    let words = match line {
-        Line::Text(line) => split(line, &grammar).map_err(refuse)?.words,
-        Line::Words(words) => words.to_vec(),
+    with_grammar::<A, _>(|grammar| {
+        let words = match line {
+            Line::Text(line) => split(line, grammar).map_err(refuse)?.words,
+            Line::Words(words) => words.to_vec(),
+        };
+        let parsed = grammar
+            .try_get_matches_from_mut(words)
+            .and_then(|mut found| MagicLine::from_arg_matches_mut(&mut found));
+        parsed.map_err(|error| refuse(explain(&error)))
+    })
+}
+
+/// Does something by the grammar of a whole line, which takes longer to make than to parse a line by it, and is kept.
+fn with_grammar<A: Args + 'static, T>(parse: impl FnOnce(&mut Command) -> T) -> T {
+    static KEPT: ProcessLock<Vec<(TypeId, Command)>> = ProcessLock::new(Vec::new);
+    let (id, kept) = (TypeId::of::<A>(), || KEPT.lock());
+    let take = |kept: &mut Vec<(TypeId, Command)>| {
+        let place = kept.iter().position(|(of, _)| *of == id)?;
+        Some(kept.swap_remove(place).1)
     };
-    let parsed = grammar
-        .try_get_matches_from_mut(words)
-        .and_then(|mut found| MagicLine::from_arg_matches_mut(&mut found));
-    parsed.map_err(|error| refuse(explain(&error)))
+    // Who comes while another thread has it makes its own.
+    let mut grammar = take(&mut kept()).unwrap_or_else(MagicLine::<A>::command);
+    let parsed = parse(&mut grammar);
+    let mut kept = kept();
+    take(&mut kept);
+    kept.push((id, grammar));
+    parsed
 }
 
 /// The options with which a line begins, and the statement behind them.

@@ -19,7 +19,7 @@ pub(crate) trait Magic {
     /// What its reports hold: the fields, each with its meaning and its source.
     const SCHEMA: &'static Schema;
     /// What may stand on the line; its documentation is the magic's.
-    type Args: clap::Args;
+    type Args: clap::Args + 'static;
 
     /// Whether the question may be asked twice: it leaves nothing behind, takes its time only for looking, and its
     /// answer does not depend on when it was asked last.
