@@ -130,15 +130,16 @@
     // Words over words. What ends by an ellipsis has a box for that, too.
     const drawn = texts.flatMap((e) => own(e).flatMap(boxes).map((box) => ({ e, box })));
     const clipped = drawn.map(({ e, box }) => {
-      let [left, right] = [box.left, box.right];
+      let { left, right, top, bottom } = box;
       for (let one = e; one !== report; one = one.parentElement) {
         if (!one.ownerSVGElement && (hides(one) || scrolls(one))) {
           const clip = one.getBoundingClientRect();
           [left, right] = [Math.max(left, clip.left), Math.min(right, clip.right)];
+          [top, bottom] = [Math.max(top, clip.top), Math.min(bottom, clip.bottom)];
         }
       }
-      return { e, left, right, top: box.top, bottom: box.bottom };
-    }).filter((one) => one.right - one.left > 1).sort((one, other) => one.top - other.top);
+      return { e, left, right, top, bottom };
+    }).filter((one) => one.right - one.left > 1 && one.bottom > one.top).sort((one, other) => one.top - other.top);
     for (let i = 0; i < clipped.length; i++) {
       for (let j = i + 1; j < clipped.length && clipped[j].top < clipped[i].bottom - 3; j++) {
         const [one, other] = [clipped[i], clipped[j]];
