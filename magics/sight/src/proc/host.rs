@@ -3,12 +3,15 @@
 //! The figures of `HostUsage` mean what ipykernel's mean, since front ends show them side by side; those come from psutil,
 //! whose definitions of "used", "cached" and "percent" are followed here.
 
+use std::collections::HashMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::proc::processes::{Rollup, below};
+use crate::proc::processes::{ProcessIdentity, Rollup, below, descendants, lists_children, times};
+use crate::proc::resource_usage;
 
 /// What a report says about where it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -147,6 +150,29 @@ impl Memory {
 pub struct UsageMeter {
     system: Option<System>,
     samples: u64,
+    /// When the last sample was, and the CPU time of each process then.
+    before: Option<(Instant, HashMap<ProcessIdentity, u64>)>,
+    /// What the kernel found shared with other processes.
+    sharing: Option<Sharing>,
+}
+
+/// The part of this process's memory that others have too, as it was a while ago. The kernel looks at each page for it,
+/// which takes milliseconds; it hardly changes while the process has as many pages of files.
+struct Sharing {
+    measured: Instant,
+    /// Pages of files, in bytes.
+    files: u64,
+    /// What is not counted as ours of them.
+    others: u64,
+}
+
+impl Sharing {
+    /// So long it counts.
+    const VALID: Duration = Duration::from_secs(60);
+
+    fn holds(&self, files: u64) -> bool {
+        self.measured.elapsed() < Self::VALID && self.files.abs_diff(files) <= self.files / 16
+    }
 }
 
 impl UsageMeter {
@@ -155,46 +181,100 @@ impl UsageMeter {
         Self {
             system: System::new().ok(),
             samples: 0,
+            before: None,
+            sharing: None,
         }
     }
 
     /// Reads the figures; needs no thread of its own and does not wait.
     pub fn sample(&mut self) -> HostUsage {
         let own = std::process::id();
-        let kind = ProcessRefreshKind::nothing()
-            .with_cpu()
-            .with_memory()
-            .without_tasks();
+        let family = self.family(own);
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let mut usage = HostUsage {
             hostname: System::host_name().unwrap_or_default(),
             pid: own,
-            kernel_cpu: 0.0,
-            kernel_memory: 0,
+            kernel_cpu: self.cpu(&family),
+            kernel_memory: match family.as_slice() {
+                [_] => self.own_memory(own),
+                _ => family.iter().filter_map(|pid| memory_of(*pid)).sum(),
+            },
             host_cpu_percent: None,
             cpu_count: 0,
-            host_virtual_memory: Memory::parse(
-                &fs::read_to_string("/proc/meminfo").unwrap_or_default(),
-            ),
+            host_virtual_memory: Memory::parse(&memory),
         };
         if let Some(system) = &mut self.system {
             system.refresh_cpu_usage();
-            system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
             usage.cpu_count = system.cpus().len();
             let host = tenths(system.global_cpu_usage().into());
             usage.host_cpu_percent =
                 Some(host).filter(|&percent| self.samples > 0 && percent > 0.0);
-            for (pid, _) in below(system, Pid::from_u32(own)) {
-                let Some(process) = system.process(pid) else {
-                    continue;
-                };
-                usage.kernel_cpu += tenths(process.cpu_usage().into());
-                usage.kernel_memory +=
-                    Rollup::read(pid).map_or_else(|| process.memory(), |memory| memory.pss);
-            }
         }
         self.samples += 1;
         usage
     }
+
+    /// This process and those below it. To look through all of the machine's takes longer than everything else.
+    fn family(&mut self, own: u32) -> Vec<i32> {
+        let first = own.cast_signed();
+        if lists_children() {
+            let others = descendants().into_iter().map(|(pid, _)| pid);
+            return std::iter::once(first).chain(others).collect();
+        }
+        let Some(system) = &mut self.system else {
+            return vec![first];
+        };
+        let parents = ProcessRefreshKind::nothing().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, parents);
+        let below = below(system, Pid::from_u32(own)).into_iter();
+        below.map(|(pid, _)| pid.as_u32().cast_signed()).collect()
+    }
+
+    /// Percent of one CPU that these processes have used since the last sample, of those that were there then.
+    fn cpu(&mut self, family: &[i32]) -> f64 {
+        let now = Instant::now();
+        let times = family.iter().filter_map(|pid| times(*pid));
+        let times: HashMap<ProcessIdentity, u64> = times.map(|(one, own, _)| (one, own)).collect();
+        let Some((then, before)) = self.before.replace((now, times.clone())) else {
+            return 0.0;
+        };
+        let used =
+            |(one, time): (&ProcessIdentity, &u64)| Some(time.saturating_sub(*before.get(one)?));
+        let used: u64 = times.iter().filter_map(used).sum();
+        let passed = now.duration_since(then).as_nanos().max(1);
+        tenths(100.0 * used as f64 / passed as f64)
+    }
+
+    /// The memory of this process, which shares nothing with children.
+    fn own_memory(&mut self, own: u32) -> u64 {
+        let Some((resident, files)) = resource_usage::pages() else {
+            return 0;
+        };
+        if !self
+            .sharing
+            .as_ref()
+            .is_some_and(|known| known.holds(files))
+        {
+            self.sharing = Rollup::read(Pid::from_u32(own)).map(|memory| Sharing {
+                measured: Instant::now(),
+                files,
+                others: memory.rss.saturating_sub(memory.pss),
+            });
+        }
+        let others = self.sharing.as_ref().map_or(0, |known| known.others);
+        resident.saturating_sub(others)
+    }
+}
+
+/// The memory of a process, where each page counts for its part if several share it; in full where that is not told us.
+fn memory_of(pid: i32) -> Option<u64> {
+    let shared = Rollup::read(Pid::from_u32(pid.cast_unsigned())).map(|memory| memory.pss);
+    let in_full = || {
+        let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    };
+    shared.or_else(in_full)
 }
 
 impl Default for UsageMeter {
@@ -237,22 +317,36 @@ mod tests {
         let mut meter = UsageMeter::new();
         let alone = meter.sample();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let family = {
-            meter.sample();
-            below(
-                meter.system.as_ref().unwrap(),
-                Pid::from_u32(std::process::id()),
-            )
-        };
+        let own = std::process::id();
+        let family = meter.family(own);
         drop(child.stdin.take());
         child.wait().unwrap();
-        let holds = |pid| family.iter().any(|(one, _)| *one == Pid::from_u32(pid));
-        assert!(holds(child.id()) && !holds(1));
+        let holds = |pid: u32| family.contains(&pid.cast_signed());
+        assert!(holds(own) && holds(child.id()) && !holds(1));
         assert_eq!(alone.host_cpu_percent, None);
         assert!(
             alone.kernel_memory > 100_000 && alone.kernel_memory < alone.host_virtual_memory.total
         );
         assert_eq!(alone.pid, std::process::id());
+    }
+
+    #[test]
+    fn what_is_shared_is_measured_anew_where_files_came_or_went() {
+        let mut meter = UsageMeter::new();
+        let own = std::process::id();
+        let first = meter.own_memory(own);
+        let known = meter.sharing.take().unwrap();
+        assert!(known.holds(known.files) && !known.holds(known.files * 2));
+        let counted = Rollup::read(Pid::from_u32(own)).unwrap().pss;
+        // Other tests of this process take memory meanwhile.
+        assert!(first.abs_diff(counted) < counted / 2);
+        meter.sharing = Some(Sharing {
+            others: 4096,
+            ..known
+        });
+        let (resident, _) = resource_usage::pages().unwrap();
+        assert!(meter.own_memory(own).abs_diff(resident) < resident / 2);
+        assert_eq!(meter.sharing.unwrap().others, 4096);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::fs;
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
-pub use cpu_time::{ChildrenTime, children_time, descendants};
+pub(crate) use cpu_time::times;
+pub use cpu_time::{ChildrenTime, ProcessIdentity, children_time, descendants, lists_children};
 pub use lost::{LostBy, MARK, mark};
 
 /// What a child is to this process.

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::time::ClockId;
 use serde::Serialize;
 
 use crate::arch::float;
@@ -50,6 +51,12 @@ impl ResourceUsage {
     }
 }
 
+/// Linux's monotonic clock, which Python has as `time.monotonic_ns`.
+pub fn monotonic_ns() -> u64 {
+    let now = ClockId::CLOCK_MONOTONIC.now();
+    now.map_or(0, |now| now.num_nanoseconds().cast_unsigned())
+}
+
 /// The bytes of anonymous memory that lie in huge pages. The kernel walks all mappings for it: milliseconds.
 pub fn huge() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
@@ -61,7 +68,7 @@ pub fn huge() -> Option<u64> {
 }
 
 /// Resident bytes, and those that belong to files or are shared.
-fn pages() -> Option<(u64, u64)> {
+pub(super) fn pages() -> Option<(u64, u64)> {
     // Kept open: a read is a fraction of opening the file.
     static STATM: ForkOnce<Option<File>> = ForkOnce::new();
     let statm = STATM.get_or_init(|| File::open("/proc/self/statm").ok());

@@ -10,13 +10,13 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use super::below;
 
 /// What tells a process from another that has its number later: when it was started.
-type Identity = (i32, u64);
+pub type ProcessIdentity = (i32, u64);
 
 /// The time that processes below this one have used on CPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChildrenTime {
     /// Each that is there, in nanoseconds, with its own children that have ended.
-    pub alive: HashMap<Identity, u64>,
+    pub alive: HashMap<ProcessIdentity, u64>,
     /// All that have ended and were waited for.
     pub ended: u64,
 }
@@ -45,7 +45,7 @@ pub fn children_time() -> ChildrenTime {
 
 /// The processes below this one, as far as Linux lists children by their parents; it takes some microseconds for each.
 #[must_use]
-pub fn descendants() -> Vec<Identity> {
+pub fn descendants() -> Vec<ProcessIdentity> {
     let mut found = Vec::new();
     let mut next = vec![std::process::id().cast_signed()];
     while let Some(pid) = next.pop() {
@@ -60,29 +60,43 @@ pub fn descendants() -> Vec<Identity> {
                     .filter_map(|pid| pid.parse::<i32>().ok()),
             );
         }
-        found.extend(used(pid).map(|(identity, _)| identity));
+        found.extend(times(pid).map(|(identity, ..)| identity));
     }
     found.retain(|(pid, _)| *pid != std::process::id().cast_signed());
     found
 }
 
-/// A process and the time it has used.
-fn used(pid: i32) -> Option<(Identity, u64)> {
+/// Whether Linux lists children by their parents.
+#[must_use]
+pub fn lists_children() -> bool {
+    fs::exists("/proc/thread-self/children").unwrap_or(false)
+}
+
+/// A process and the time that it and its children have used.
+fn used(pid: i32) -> Option<(ProcessIdentity, u64)> {
+    let (identity, own, childrens) = times(pid)?;
+    Some((identity, own + childrens))
+}
+
+/// A process with the time it has used, and with that of its children which have ended.
+pub(crate) fn times(pid: i32) -> Option<(ProcessIdentity, u64, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     // In the order of the kernel: its user's and system's time, and the same of its children.
-    let ticks: u64 = (11..15).map(number).sum::<Option<u64>>()?;
-    let nanoseconds = ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second();
-    Some(((pid, number(19)?), nanoseconds))
+    let time = |fields: std::ops::Range<usize>| {
+        let ticks: u64 = fields.map(number).sum::<Option<u64>>()?;
+        Some(ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second())
+    };
+    Some(((pid, number(19)?), time(11..13)?, time(13..15)?))
 }
 
 impl ChildrenTime {
     /// What was used since an earlier look: by each process that is there and has used some, and by all that have ended.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
-        let then = |one: &Identity| before.alive.get(one).copied().unwrap_or(0);
+        let then = |one: &ProcessIdentity| before.alive.get(one).copied().unwrap_or(0);
         let grown = self
             .alive
             .iter()
@@ -109,7 +123,7 @@ mod tests {
 
     #[test]
     fn time_counts_once_where_a_child_ends() {
-        let time = |alive: &[(Identity, u64)], ended| ChildrenTime {
+        let time = |alive: &[(ProcessIdentity, u64)], ended| ChildrenTime {
             alive: alive.iter().copied().collect(),
             ended,
         };
