@@ -11,6 +11,7 @@ mod code;
 mod handler;
 #[cfg(test)]
 mod hostile;
+mod kept;
 mod machine;
 mod other_process;
 mod registers;
@@ -147,12 +148,12 @@ pub enum Missing {
 ///
 /// The callback runs on each thread that gets a signal; it is given the thread's number in `arguments`.
 pub fn stacks(
-    threads: &[Thread],
+    threads: &[&Thread],
     libraries: &[Library],
     maps: &Maps,
     callback: Option<SignalSafeCallback<'_>>,
 ) -> Vec<Result<Stack, Missing>> {
-    let mut unwinder = Unwinder::new(libraries);
+    let mut unwinder = kept::take(libraries);
     let own = rustix::thread::gettid().as_raw_nonzero().get();
     let mut found: Vec<Result<Stack, Missing>> = threads
         .iter()
@@ -176,7 +177,7 @@ pub fn stacks(
             Err(missing) => *missing != Missing::Asks,
         })
         .collect();
-    let asked: Vec<&Thread> = unclear.iter().map(|&index| &threads[index]).collect();
+    let asked: Vec<&Thread> = unclear.iter().map(|&index| threads[index]).collect();
     for (&index, answer) in unclear.iter().zip(signal::snapshots(&asked, callback)) {
         match (answer, &found[index]) {
             (Ok(copy), _) => found[index] = Ok(unwinder.unwind(copy)),
@@ -185,6 +186,7 @@ pub fn stacks(
             (Err(missing), Err(_)) => found[index] = Err(missing),
         }
     }
+    kept::keep(unwinder);
     found
 }
 
@@ -256,6 +258,7 @@ mod tests {
             note,
             argument: &argument,
         };
+        let found: Vec<&Thread> = found.iter().collect();
         let stack = stacks(&found, &libraries, &maps, Some(callback))
             .pop()?
             .ok()?;
@@ -319,7 +322,8 @@ mod tests {
             .filter(|thread| thread.tid == own)
             .collect();
         let missing = |threads: &[Thread]| {
-            stacks(threads, &libraries, &maps, None)
+            let threads: Vec<&Thread> = threads.iter().collect();
+            stacks(&threads, &libraries, &maps, None)
                 .pop()
                 .unwrap()
                 .unwrap_err()

@@ -12,7 +12,7 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::threads::Task;
 use diaphane_trace::helper_thread::{Helper, Shift};
 
-use crate::stacks::merged::{FrameKind, StackOptions, stacks};
+use crate::stacks::merged::{FrameKind, StackOptions, stacks_of};
 use crate::stacks::snapshot::ProcessSnapshot;
 use diaphane_cpython::interpreter::{Interpreter, is_gil_wait};
 use diaphane_cpython::symbols;
@@ -144,7 +144,8 @@ fn runtime() -> Option<Span> {
 fn working(tid: i32) -> Option<(String, String)> {
     let mut snapshot = ProcessSnapshot::look().ok()?;
     snapshot.threads.retain(|thread| thread.tid == tid);
-    let merged = stacks(&snapshot, StackOptions::default()).remove(&tid)?;
+    let merged =
+        stacks_of(&snapshot, StackOptions::default(), |one| one.tid == tid).remove(&tid)?;
     let mut native = merged
         .calls
         .into_iter()

@@ -9,7 +9,7 @@ use diaphane_sight::elf::demangle::demangle;
 use diaphane_sight::linker::libraries::Library;
 use diaphane_sight::runtimes::families::{Family, family};
 use diaphane_sight::stand_ins::is_stand_in;
-use diaphane_sight::threads::Task;
+use diaphane_sight::threads::{Task, Thread};
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::{Found, Frame, Missing, SignalSafeCallback, Stack};
 use serde::Serialize;
@@ -78,20 +78,29 @@ pub(crate) fn stacks(
     snapshot: &ProcessSnapshot,
     wanted: StackOptions,
 ) -> HashMap<i32, MergedStack> {
+    stacks_of(snapshot, wanted, |_| true)
+}
+
+/// The stacks of the threads that are wanted.
+pub(crate) fn stacks_of(
+    snapshot: &ProcessSnapshot,
+    wanted: StackOptions,
+    is_wanted: impl Fn(&Thread) -> bool,
+) -> HashMap<i32, MergedStack> {
+    let asked: Vec<&Thread> = snapshot
+        .threads
+        .iter()
+        .filter(|one| is_wanted(one))
+        .collect();
     let state = |tid: i32| snapshot.interpreter.states.get(&tid).copied().unwrap_or(0);
     let callback = SignalSafeCallback {
         note,
         argument: &state,
     };
-    let found = unwind::stacks(
-        &snapshot.threads,
-        &snapshot.libraries,
-        &snapshot.maps,
-        Some(callback),
-    );
+    let found = unwind::stacks(&asked, &snapshot.libraries, &snapshot.maps, Some(callback));
     let mut functions = Functions::default();
     let mut lines = Lines::default();
-    let threads = snapshot.threads.iter().zip(found);
+    let threads = asked.into_iter().zip(found);
     threads
         .map(|(thread, stack)| {
             let task = Task::new(thread.tid);
@@ -301,9 +310,14 @@ impl MergedStack {
     }
 
     /// The innermost function that says what the thread does.
-    pub(crate) fn top(&self) -> Option<String> {
+    pub(crate) fn top_frame(&self) -> Option<&StackFrame> {
         let says = self.calls.iter().find(|call| !call.plumbing);
-        let call = says.or(self.calls.first())?;
+        says.or(self.calls.first())
+    }
+
+    /// The same on one line.
+    pub(crate) fn top(&self) -> Option<String> {
+        let call = self.top_frame()?;
         Some(match call.kind {
             FrameKind::Python => call.line(),
             FrameKind::Native => {

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
+use diaphane_forks::ProcessLock;
 use object::{Object, ReadCache};
 use serde::Serialize;
 
+use super::remembered::Remembered;
 use crate::files;
 use crate::linker::libraries::Library;
 
@@ -35,7 +37,25 @@ impl Lines {
 
     /// The line at an address of a library. A file is mapped, and read where the address leads.
     pub fn line(&mut self, address: usize, library: &Library) -> Option<Line> {
+        static KNOWN: ProcessLock<Option<Remembered<Option<Line>>>> = ProcessLock::new(|| None);
         let path = library.file.as_deref()?;
+        if matches!(self.0.get(path), Some(None)) {
+            return None;
+        }
+        let known = |known: &mut Option<Remembered<_>>| {
+            known.get_or_insert_default().get(&library.image, address)
+        };
+        if let Some(line) = known(&mut KNOWN.lock()) {
+            return line;
+        }
+        let line = self.read(address, library, path);
+        let mut known = KNOWN.lock();
+        let known = known.get_or_insert_default();
+        known.keep(&library.image, address, line.clone());
+        line
+    }
+
+    fn read(&mut self, address: usize, library: &Library, path: &Path) -> Option<Line> {
         if !self.0.contains_key(path) {
             self.0.insert(path.to_owned(), open(path, library));
         }

@@ -5,4 +5,5 @@ pub mod got_entries;
 pub mod instructions;
 pub mod lines;
 mod names;
+mod remembered;
 pub mod symbols;

@@ -18,6 +18,7 @@ use object::{Object, elf};
 use serde::Serialize;
 
 use super::names::{FileIdentity, Names, name_at};
+use super::remembered::Remembered;
 use crate::files;
 use crate::linker::libraries::Library;
 
@@ -237,7 +238,7 @@ pub fn place(address: usize, libraries: &[Library]) -> Option<Place> {
     };
     let index = libraries.iter().position(inside)?;
     let library = &libraries[index];
-    let symbol = Table::of(library).at(address, library.image.bias());
+    let symbol = symbol(address, library);
     let from = symbol
         .as_ref()
         .map_or(library.span.start, |symbol| symbol.start);
@@ -246,6 +247,22 @@ pub fn place(address: usize, libraries: &[Library]) -> Option<Place> {
         symbol,
         offset: address - from,
     })
+}
+
+/// The symbol that an address of a library lies in.
+fn symbol(address: usize, library: &Library) -> Option<Symbol> {
+    static KNOWN: ProcessLock<Option<Remembered<Option<Symbol>>>> = ProcessLock::new(|| None);
+    let known = |known: &mut Option<Remembered<_>>| {
+        known.get_or_insert_default().get(&library.image, address)
+    };
+    if let Some(symbol) = known(&mut KNOWN.lock()) {
+        return symbol;
+    }
+    let symbol = Table::of(library).at(address, library.image.bias());
+    let mut known = KNOWN.lock();
+    let known = known.get_or_insert_default();
+    known.keep(&library.image, address, symbol.clone());
+    symbol
 }
 
 fn entry(symbol: &elf::Sym64<Native>, names: &[u8]) -> Option<Entry> {

@@ -48,6 +48,13 @@ impl Code {
         }
     }
 
+    /// Whether this is the code of the same images at the same places.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let pairs = || self.segments.iter().zip(&other.segments);
+        self.segments.len() == other.segments.len()
+            && pairs().all(|(one, its)| one.0 == its.0 && Arc::ptr_eq(&one.1, &its.1))
+    }
+
     /// The image whose code an address lies in.
     pub(super) fn image(&self, address: usize) -> Option<&Arc<Image>> {
         let after = self

@@ -80,6 +80,11 @@ impl Unwinder {
         }
     }
 
+    /// Whether it is for the same code as another one.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.code.is_of(&other.code)
+    }
+
     /// Follows a copy to its end.
     pub fn unwind(&mut self, copy: Snapshot) -> Stack {
         self.tries = TRIES;
