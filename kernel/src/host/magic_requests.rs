@@ -3,7 +3,7 @@
 //! A thread of its own waits for the GIL. Where it gets it soon, the magic sees Python's objects too; where it does not,
 //! another thread asks without. Whoever claims the question first answers it, so that it is answered once.
 
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,8 @@ pub fn answer_soon(
         claimed: Mutex::new(false),
         was_claimed: Condvar::new(),
     });
-    let with_python = is_python_there && with_python()?.send(Arc::clone(&ask)).is_ok();
+    let asked = Arc::clone(&ask);
+    let with_python = is_python_there && with_python(move |py| asked.serve(py))?;
     std::thread::Builder::new()
         .name("diaphane-ask".into())
         .spawn(move || {
@@ -86,31 +87,38 @@ pub fn answer_soon(
         .map(drop)
 }
 
-/// The thread that waits for the GIL; the first question starts it.
-fn with_python() -> std::io::Result<&'static Sender<Arc<Ask>>> {
-    static QUEUE: OnceLock<Sender<Arc<Ask>>> = OnceLock::new();
-    if let Some(queue) = QUEUE.get() {
-        return Ok(queue);
+/// What is to be done with the GIL.
+type Errand = Box<dyn FnOnce(Python<'_>) + Send>;
+
+/// Does something on the thread that waits for the GIL, when it has it; the first errand starts it. Whether it will.
+///
+/// # Errors
+/// When no thread can be started.
+pub(super) fn with_python(
+    errand: impl FnOnce(Python<'_>) + Send + 'static,
+) -> std::io::Result<bool> {
+    static QUEUE: OnceLock<Sender<Errand>> = OnceLock::new();
+    if QUEUE.get().is_none() {
+        let (queue, errands) = mpsc::channel::<Errand>();
+        std::thread::Builder::new()
+            .name("diaphane-askpy".into())
+            .spawn(move || run(errands))?;
+        let _ = QUEUE.set(queue);
     }
-    let (queue, asks) = mpsc::channel::<Arc<Ask>>();
-    let serve = move || {
-        let _own = OwnThread::begin();
-        // As each thread that runs Python.
-        diaphane_magics::leave_signals();
-        thread_state::attach(|py| {
-            let mut asks = asks.into_iter();
-            while let Some(ask) = py.detach(|| asks.next()) {
-                if ask.claim() {
-                    let answer = answer(Some(py), &ask.magic);
-                    py.detach(|| ask.send(&answer));
-                }
-            }
-        });
-    };
-    std::thread::Builder::new()
-        .name("diaphane-askpy".into())
-        .spawn(serve)?;
-    Ok(QUEUE.get_or_init(|| queue))
+    let queue = QUEUE.get();
+    Ok(queue.is_some_and(|queue| queue.send(Box::new(errand)).is_ok()))
+}
+
+fn run(errands: Receiver<Errand>) {
+    let _own = OwnThread::begin();
+    // As each thread that runs Python.
+    diaphane_magics::leave_signals();
+    thread_state::attach(|py| {
+        let mut errands = errands.into_iter();
+        while let Some(errand) = py.detach(|| errands.next()) {
+            errand(py);
+        }
+    });
 }
 
 impl Ask {
@@ -119,6 +127,14 @@ impl Ask {
         let mut claimed = self.claimed.lock();
         self.was_claimed.notify_all();
         !std::mem::replace(&mut claimed, true)
+    }
+
+    /// Answers with Python, unless it was answered without.
+    fn serve(&self, py: Python<'_>) {
+        if self.claim() {
+            let answer = answer(Some(py), &self.magic);
+            py.detach(|| self.send(&answer));
+        }
     }
 
     /// Answers without Python, unless the thread with Python comes. Where it takes longer than an idle Python needs, the

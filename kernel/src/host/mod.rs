@@ -3,6 +3,7 @@
 //! `pyo3` is used here and in the magics only.
 
 pub mod magic_requests;
+pub mod monitor_requests;
 mod native;
 mod parent;
 mod runner;

@@ -200,6 +200,7 @@ impl Runner {
             | Request::Interrupt
             | Request::Shutdown(_)
             | Request::Usage
+            | Request::Monitor(_)
             | Request::CreateSubshell
             | Request::DeleteSubshell(_)
             | Request::ListSubshell

@@ -308,9 +308,7 @@ impl Io {
 
     /// Answers a request here, or gives it to the lane that it is for.
     fn route(&mut self, channel: Channel, parent: Parent, request: Request) {
-        if channel == Channel::Control {
-            self.kernel.set_control_parent(&parent);
-        }
+        self.note_parent(channel, &parent);
         if channel == Channel::Shell && request.is_for_control() {
             let sentence = format!(
                 "{} is for the control channel: on shell, replies come in the order of the requests",
@@ -334,6 +332,7 @@ impl Io {
             Request::Magic(magic) if channel == Channel::Control => {
                 self.ask(channel, &parent, magic);
             }
+            Request::Monitor(request) => self.monitor(&parent, request),
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
                 self.answer(channel, &parent, None);
@@ -379,11 +378,11 @@ impl Io {
     /// the lane or the outbox may still have.
     fn answer(&mut self, channel: Channel, parent: &Parent, message: Option<Outgoing>) {
         if channel == Channel::Control {
-            self.publish_later(Some(parent), Outgoing::new("status", &publish::BUSY));
+            self.say(parent, &publish::BUSY);
             if let Some(message) = message {
                 self.reply(channel, parent, message);
             }
-            return self.publish_later(Some(parent), Outgoing::new("status", &publish::IDLE));
+            return self.say(parent, &publish::IDLE);
         }
         let items = Item::answer(channel, parent, message);
         match self.kernel.lanes.find(parent.header.subshell_id.as_deref()) {

@@ -1,11 +1,12 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
 use diaphane_sight::proc::host::UsageMeter;
-use diaphane_wire::request::MagicRequest;
+use diaphane_wire::request::{MagicRequest, MonitorRequest, is_silent};
 use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 
 use super::Io;
 use crate::host;
+use crate::host::monitor_requests::Refused;
 use crate::lane::Job;
 use crate::outbox::Parent;
 
@@ -50,6 +51,38 @@ impl Io {
         if let Err(error) = host::magic_requests::ask(&self.kernel, channel, parent, magic) {
             let sentence = format!("no thread could be started for the magic: {error}");
             self.refuse(channel, parent, "RuntimeError", sentence);
+        }
+    }
+
+    /// What Python prints for the control channel belongs to its latest request. A silent one prints nothing.
+    pub(super) fn note_parent(&self, channel: Channel, parent: &Parent) {
+        if channel == Channel::Control && !is_silent(&parent.header.msg_type) {
+            self.kernel.set_control_parent(parent);
+        }
+    }
+
+    /// Lets a live view look at the process, on a thread of its own.
+    pub(super) fn monitor(&mut self, parent: &Parent, request: MonitorRequest) {
+        let refused = host::monitor_requests::ask(&self.kernel, parent, request);
+        let (ename, sentence) = match refused {
+            Ok(()) => return,
+            Err(Refused::Busy) => (
+                "MonitorBusy",
+                "your last question of this kind is not answered yet; ask again when it is"
+                    .to_owned(),
+            ),
+            Err(Refused::NoThread(error)) => (
+                "RuntimeError",
+                format!("no thread could be started for it: {error}"),
+            ),
+        };
+        self.refuse(Channel::Control, parent, ename, sentence);
+    }
+
+    /// Says that the kernel is busy with a request, or idle again, unless that is one to be silent about.
+    pub(super) fn say(&self, parent: &Parent, status: &publish::Status) {
+        if !is_silent(&parent.header.msg_type) {
+            self.publish_later(Some(parent), Outgoing::new("status", status));
         }
     }
 

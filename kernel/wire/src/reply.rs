@@ -129,6 +129,24 @@ impl<'a, T> MagicReply<'a, T> {
     }
 }
 
+/// `monitor_reply`
+#[derive(Debug, Serialize)]
+pub struct MonitorReply<'a, T> {
+    status: &'static str,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+impl<'a, T> MonitorReply<'a, T> {
+    /// What was seen.
+    pub fn new(content: &'a T) -> Self {
+        Self {
+            status: "ok",
+            content,
+        }
+    }
+}
+
 /// `shutdown_reply`
 #[derive(Debug, Serialize)]
 pub struct ShutdownReply {

@@ -37,6 +37,8 @@ pub enum Request {
     Usage,
     /// A question to a magic.
     Magic(MagicRequest),
+    /// What the process does at this moment, for a live view.
+    Monitor(MonitorRequest),
     /// A message to the debugger.
     Debug,
     /// A new subshell.
@@ -75,6 +77,7 @@ impl Request {
             "shutdown_request" => Self::Shutdown(content(message)?),
             "usage_request" => Self::Usage,
             "magic_request" => Self::Magic(content(message)?),
+            MONITOR => Self::Monitor(content(message)?),
             "debug_request" => Self::Debug,
             "create_subshell_request" => Self::CreateSubshell,
             "delete_subshell_request" => Self::DeleteSubshell(content(message)?),
@@ -89,15 +92,29 @@ impl Request {
     pub fn is_for_control(&self) -> bool {
         matches!(
             self,
-            Self::Debug | Self::CreateSubshell | Self::DeleteSubshell(_) | Self::ListSubshell
+            Self::Debug
+                | Self::Monitor(_)
+                | Self::CreateSubshell
+                | Self::DeleteSubshell(_)
+                | Self::ListSubshell
         )
     }
+}
+
+/// The type of the request that is answered in silence.
+const MONITOR: &str = "monitor_request";
+
+/// Whether a request of this type gets its reply and nothing else, neither busy nor idle. Who watches a kernel asks every
+/// second: front ends take the status of any request for the kernel's own, and servers take it for a sign of use.
+#[must_use]
+pub fn is_silent(msg_type: &str) -> bool {
+    msg_type == MONITOR
 }
 
 /// The type of the reply to a request of this type; `None` where the protocol has no reply.
 #[must_use]
 pub fn reply_type(msg_type: &str) -> Option<&'static str> {
-    const REPLIES: [&str; 16] = [
+    const REPLIES: [&str; 17] = [
         "execute_reply",
         "complete_reply",
         "inspect_reply",
@@ -110,6 +127,7 @@ pub fn reply_type(msg_type: &str) -> Option<&'static str> {
         "shutdown_reply",
         "usage_reply",
         "magic_reply",
+        "monitor_reply",
         "debug_reply",
         "create_subshell_reply",
         "delete_subshell_reply",
@@ -245,6 +263,19 @@ pub struct MagicRequest {
     /// What stands behind it on the line.
     #[serde(default)]
     pub line: String,
+}
+
+/// `monitor_request`: what the process does at this moment. This kernel's own addition to the protocol.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct MonitorRequest {
+    /// The epoch of the names that the front end has already.
+    pub epoch: Option<u64>,
+    /// With the functions that the main thread runs.
+    #[serde(default)]
+    pub stack: bool,
+    /// With a sentence that says what the main thread does.
+    #[serde(default)]
+    pub why: bool,
 }
 
 /// `delete_subshell_request`

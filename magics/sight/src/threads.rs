@@ -3,6 +3,7 @@
 //! Everything is read from the kernel's files and from memory; no thread is stopped or signalled (`stacks` may).
 
 pub mod creation_records;
+mod glance;
 mod main_thread;
 mod own_threads;
 mod owners;
@@ -21,6 +22,7 @@ use crate::proc::target_process::TargetProcess;
 pub use crate::proc::tasks::Position;
 use crate::threads::creation_records::{CreationRecord, creation_records};
 
+pub use glance::{Glance, glance};
 pub use main_thread::passed_to_main_thread;
 pub use own_threads::{OwnThread, add_own_thread, is_own_thread};
 pub use owners::{Confidence, Owner};

@@ -3,5 +3,6 @@
 pub(crate) mod ask;
 pub(crate) mod grammar;
 pub(crate) mod module;
+pub(crate) mod monitor;
 pub(crate) mod recording;
 pub(crate) mod report;

@@ -91,7 +91,7 @@ fn report(
     let holding = threads
         .iter()
         .find(|thread| thread.gil == Some(Gil::Holder));
-    let holding = holding.map(|thread| format!("thread {} {}", thread.tid, thread.name));
+    let holding = holding.map(ThreadNow::title);
     threads.retain(|thread| args.all || thread.is_main || has_gil(thread));
     threads.sort_by_key(|thread| !thread.is_main);
     let main = threads.iter().find(|thread| thread.is_main);

@@ -261,26 +261,8 @@ impl Answer {
         matches!(self.kind(thread), ThreadKind::Main | ThreadKind::Python)
     }
 
-    /// Python's name, or the pool's for a thread that has the process's name, or what Linux calls it.
     fn name<'a>(&'a self, thread: &'a Thread) -> Cow<'a, str> {
-        if let Some(name) = self.names.get(&thread.tid) {
-            return name.into();
-        }
-        let main = self
-            .snapshot
-            .threads
-            .iter()
-            .find(|one| one.tid == std::process::id().cast_signed());
-        let is_plain = main.is_some_and(|main| main.comm == thread.comm);
-        match self
-            .snapshot
-            .pools
-            .iter()
-            .find(|pool| is_plain && pool.owns(thread))
-        {
-            Some(pool) => pool.thread_name().into(),
-            None => (&thread.comm).into(),
-        }
+        self.snapshot.name(thread, &self.names)
     }
 
     /// The stack of a thread, under its name.

@@ -5,6 +5,7 @@ pub(crate) mod cell_source;
 #[rustfmt::skip]
 pub(crate) mod fields;
 pub(crate) mod live_pools;
+pub(crate) mod main_stack;
 pub(crate) mod merged;
 pub(crate) mod now;
 pub(crate) mod other_process;

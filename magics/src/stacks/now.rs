@@ -1,13 +1,14 @@
 //! The stacks of this moment, taken by a thread of their own, so that the thread that asks is seen too.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use diaphane_sight::proc::spans;
+use diaphane_sight::threads::Thread;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::stacks::merged::{MergedStack, StackOptions, stacks};
-use crate::stacks::snapshot::{Gil, ProcessSnapshot};
+use crate::stacks::merged::{MergedStack, StackOptions, stacks_of};
+use crate::stacks::snapshot::{Gil, ProcessSnapshot, ThreadNames};
 use diaphane_report::view;
 
 /// One thread and what it runs.
@@ -20,45 +21,102 @@ pub(crate) struct ThreadNow {
     pub gil: Option<Gil>,
     /// How long it was stopped for its stack, if it was.
     pub stopped: Option<Duration>,
+    /// How many threads of the library whose code it runs run beside it.
+    pub beside: usize,
+    /// The thread that has the lock for which it waits, where that is known.
+    pub lock_owner: Option<String>,
     pub(crate) merged: MergedStack,
 }
 
 /// Takes the stacks of all threads; `names` are those that Python gave.
-pub(crate) fn threads_now(
-    names: &HashMap<i32, String>,
-    gil: bool,
-) -> Result<Vec<ThreadNow>, Error> {
+pub(crate) fn threads_now(names: &ThreadNames, gil: bool) -> Result<Vec<ThreadNow>, Error> {
     let asks = nix::unistd::gettid().as_raw();
-    let taken = std::thread::scope(|scope| scope.spawn(|| take(names, gil, asks)).join());
-    taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))
+    let take = || take(&ProcessSnapshot::look()?, names, gil, |_| true);
+    let taken = std::thread::scope(|scope| scope.spawn(take).join());
+    let mut now =
+        taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))?;
+    // Who asks would run, if it did not wait for this answer.
+    for thread in now.iter_mut().filter(|thread| thread.tid == asks) {
+        thread.state = 'R';
+    }
+    Ok(now)
 }
 
-fn take(names: &HashMap<i32, String>, gil: bool, asks: i32) -> Result<Vec<ThreadNow>, Error> {
-    let snapshot = ProcessSnapshot::look()?;
+/// Takes the stacks of the threads that are wanted; the others have none. Of the calling thread there is nothing.
+pub(crate) fn take(
+    snapshot: &ProcessSnapshot,
+    names: &ThreadNames,
+    gil: bool,
+    is_wanted: impl Fn(&Thread) -> bool,
+) -> Result<Vec<ThreadNow>, Error> {
     let wanted = StackOptions { locals: false, gil };
-    let mut all = stacks(&snapshot, wanted);
+    let mut all = stacks_of(snapshot, wanted, is_wanted);
+    let title = |thread: &Thread| title(thread.tid, snapshot.plain_name(thread, names));
     let others = snapshot
         .threads
         .iter()
         .filter(|thread| thread.tid != snapshot.asks);
-    let now = others.map(|thread| ThreadNow {
-        tid: thread.tid,
-        name: names.get(&thread.tid).unwrap_or(&thread.comm).clone(),
-        // Who asks would run, if it did not wait for this answer.
-        state: if thread.tid == asks {
-            'R'
-        } else {
-            thread.state
-        },
-        is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
-        gil: snapshot.gil(thread),
-        stopped: None,
-        merged: all.remove(&thread.tid).unwrap_or_default(),
+    let now = others.map(|thread| {
+        let merged = all.remove(&thread.tid).unwrap_or_default();
+        ThreadNow {
+            tid: thread.tid,
+            name: snapshot.plain_name(thread, names).to_owned(),
+            state: thread.state,
+            is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
+            gil: snapshot.gil(thread),
+            stopped: None,
+            beside: beside(snapshot, thread, &merged),
+            lock_owner: lock_owner(snapshot, thread, &merged).map(title),
+            merged,
+        }
     });
     Ok(now.collect())
 }
 
+/// How many of a library's own threads run, where a thread runs its code.
+fn beside(snapshot: &ProcessSnapshot, thread: &Thread, stack: &MergedStack) -> usize {
+    let library = stack.top_frame().and_then(|call| call.index);
+    let is_its = |one: &&Thread| {
+        let owner = one.owner.as_ref().map(|owner| owner.library);
+        one.state == 'R' && one.tid != thread.tid && owner.is_some() && owner == library
+    };
+    snapshot.threads.iter().filter(is_its).count()
+}
+
+/// Who has the mutex of the C library's for which a thread waits.
+fn lock_owner<'a>(
+    snapshot: &'a ProcessSnapshot,
+    thread: &Thread,
+    stack: &MergedStack,
+) -> Option<&'a Thread> {
+    /// Where a `pthread_mutex_t` has the thread that took it, behind two numbers of its own.
+    const OWNER: usize = 8;
+    let inner = stack.calls.iter().take_while(|call| call.plumbing);
+    let mut names = inner.filter_map(|call| call.function.as_deref());
+    names.find(|name| {
+        name.trim_start_matches('_')
+            .starts_with("pthread_mutex_lock")
+    })?;
+    let call = thread
+        .call
+        .as_ref()
+        .filter(|call| call.name == Some("futex"))?;
+    let owner = spans::bytes(call.first.checked_add(OWNER)?, size_of::<i32>());
+    let owner = i32::from_ne_bytes(owner.try_into().ok()?);
+    let mut threads = snapshot.threads.iter();
+    threads.find(|one| one.tid == owner && owner != thread.tid)
+}
+
+fn title(tid: i32, name: &str) -> String {
+    format!("thread {tid} {name}")
+}
+
 impl ThreadNow {
+    /// What it is called in a sentence.
+    pub(crate) fn title(&self) -> String {
+        title(self.tid, &self.name)
+    }
+
     /// The lines of the thread for people; all native functions, or those that say something.
     pub(crate) fn lines(&self, everything: bool) -> Vec<String> {
         let gil = match self.gil {

@@ -129,6 +129,8 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
                 () => Gil::None,
             }),
             stopped: seen.stopped,
+            beside: 0,
+            lock_owner: None,
             merged,
         })
     };

@@ -1,5 +1,6 @@
 //! Everything that is known of the process at the moment of the question.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub(crate) struct ProcessSnapshot {
     /// Who asks.
     pub asks: i32,
     /// Where the interpreter keeps the GIL, among other things.
-    runtime: Option<Span>,
+    pub runtime: Option<Span>,
 }
 
 impl ProcessSnapshot {
@@ -119,6 +120,26 @@ impl ProcessSnapshot {
                 }
                 None => ThreadKind::Unknown,
             }
+        }
+    }
+
+    /// Python's name, or what Linux calls it.
+    pub(crate) fn plain_name<'a>(&self, thread: &'a Thread, names: &'a ThreadNames) -> &'a str {
+        names.get(&thread.tid).unwrap_or(&thread.comm)
+    }
+
+    /// Python's name, or the pool's for a thread that has the process's name, or what Linux calls it.
+    pub(crate) fn name<'a>(&'a self, thread: &'a Thread, names: &'a ThreadNames) -> Cow<'a, str> {
+        if let Some(name) = names.get(&thread.tid) {
+            return name.into();
+        }
+        let own = std::process::id().cast_signed();
+        let main = self.threads.iter().find(|one| one.tid == own);
+        let is_plain = main.is_some_and(|main| main.comm == thread.comm);
+        let mut pools = self.pools.iter();
+        match pools.find(|pool| is_plain && pool.owns(thread)) {
+            Some(pool) => pool.thread_name().into(),
+            None => (&thread.comm).into(),
         }
     }
 

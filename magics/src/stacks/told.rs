@@ -30,6 +30,11 @@ pub(crate) fn users(calls: &[StackFrame]) -> &[StackFrame] {
     &calls[..end]
 }
 
+/// The functions that say something: neither the interpreter's own nor the C library's.
+pub(crate) fn says_something(calls: &[StackFrame]) -> impl Iterator<Item = &StackFrame> {
+    calls.iter().filter(|call| !call.plumbing)
+}
+
 /// How many of the innermost functions are the magic that asks, in a cell of its own.
 fn of_the_question(calls: &[StackFrame]) -> usize {
     let is_jupyters = |call: &StackFrame| {
@@ -93,7 +98,7 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
     let calls = &thread.merged.calls;
     let who = match thread.is_main {
         true => "The main thread".to_owned(),
-        false => format!("Thread {} {}", thread.tid, thread.name),
+        false => thread.title().replacen('t', "T", 1),
     };
     let users = calls.iter().find(|call| is_cells(call));
     let is_jupyters = |call: &StackFrame| {
@@ -118,14 +123,7 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
         return Some(format!("{who} waits for the GIL{at}{whom}."));
     }
     if thread.state == 'R' {
-        let runs = calls
-            .iter()
-            .find(|call| !call.plumbing)
-            .and_then(|call| call.function.as_deref());
-        return Some(format!(
-            "{who} runs {}{at}.",
-            runs.unwrap_or("code without a name")
-        ));
+        return Some(format!("{who} {}.", runs(thread, &at)));
     }
     let wait = wait(calls)?;
     let inside = match called(calls) {
@@ -134,13 +132,41 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
     };
     let what = match wait.on {
         WaitsFor::Time => return Some(format!("{who} sleeps in {inside}{at}.")),
-        WaitsFor::Lock => "a lock or a signal of another thread",
-        WaitsFor::Child => "a child process",
-        WaitsFor::Network => "the other end of a connection",
-        WaitsFor::File => "a file or a pipe",
-        WaitsFor::Descriptor => "one of several files or connections",
+        WaitsFor::Lock => {
+            let owner = thread.lock_owner.as_deref();
+            let what = owner.map(|owner| format!("a lock that {owner} has"));
+            what.unwrap_or_else(|| "a lock or a signal of another thread".to_owned())
+        }
+        WaitsFor::Child => "a child process".to_owned(),
+        WaitsFor::Network => "the other end of a connection".to_owned(),
+        WaitsFor::File => "a file or a pipe".to_owned(),
+        WaitsFor::Descriptor => "one of several files or connections".to_owned(),
     };
     Some(format!("{who} waits in {inside}{at} for {what}."))
+}
+
+/// What a thread does that runs: of native code whose it is, for which function it was called, and how an interrupt fares.
+fn runs(thread: &ThreadNow, at: &str) -> String {
+    let calls = &thread.merged.calls;
+    let first = calls.iter().find(|call| !call.plumbing);
+    let name = first.and_then(|call| call.function.as_deref());
+    match first.filter(|call| call.kind == FrameKind::Native) {
+        None => match name {
+            Some("<module>") => format!("runs Python{at}"),
+            _ => format!("runs {}{at}", name.unwrap_or("code without a name")),
+        },
+        Some(call) => {
+            let library = call.library.as_deref().map(|name| format!(" of {name}"));
+            let called = called(calls).map(|called| format!(", for {called}"));
+            let beside = (thread.beside > 0).then(|| format!(", on {} threads", thread.beside + 1));
+            let parts = [library, called, Some(at.to_owned()), beside];
+            format!(
+                "computes in {}{}; an interrupt takes effect when that call returns",
+                name.unwrap_or("a function without a name"),
+                parts.into_iter().flatten().collect::<String>()
+            )
+        }
+    }
 }
 
 /// The lines of a thread: the user's code first, without what runs the cell; or everything.
@@ -159,7 +185,7 @@ pub(crate) fn lines(
     if asks > 0 {
         lines.push("     (this magic)".to_owned());
     }
-    for call in own[asks..].iter().filter(|call| !call.plumbing) {
+    for call in says_something(&own[asks..]) {
         let mark = if call.kind == FrameKind::Python {
             "py"
         } else {

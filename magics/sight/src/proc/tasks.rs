@@ -118,7 +118,7 @@ impl Position {
 }
 
 /// Reads one of the kernel's files about a thread, as far as the buffer reaches.
-fn text<'a>(tid: i32, name: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
+pub(crate) fn text<'a>(tid: i32, name: &str, buffer: &'a mut [u8]) -> Option<&'a str> {
     let length = content(tid, name, buffer)?;
     // A name may end in the middle of a character, and is not needed.
     let text = buffer[..length]

@@ -9,6 +9,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::proc::resource_usage::monotonic_ns;
+
 /// Cells beyond this many at once are counted, and nothing that they do is ascribed to them.
 const MOST: usize = 256;
 
@@ -40,6 +42,8 @@ const NOT_KNOWN: u64 = 0;
 const BETWEEN: u64 = u64::MAX;
 
 static RUNNING: [AtomicU64; MOST] = [const { AtomicU64::new(NOT_KNOWN) }; MOST];
+/// Since when the cell at the same place of the list runs; 0 for a moment while that is written.
+static SINCE: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
 /// How many run, those too that found no room in the list.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -55,21 +59,42 @@ pub fn begin(number: Option<u32>) -> CellId {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed) % (u32::MAX - 1) + 1;
     let cell = CellId(u64::from(serial) << 32 | u64::from(number.unwrap_or(0)));
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let take = |place: &&AtomicU64| {
+    let take = |place: &AtomicU64| {
         place
             .compare_exchange(NOT_KNOWN, cell.0, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
     };
-    RUNNING.iter().find(take);
+    if let Some(place) = RUNNING.iter().position(take) {
+        SINCE[place].store(monotonic_ns(), Ordering::Release);
+    }
     OWN.set(cell.0);
     cell
+}
+
+/// The cells that run and since when by the monotonic clock, the one that has run for longest first.
+pub fn running() -> Vec<(CellId, u64)> {
+    if COUNT.load(Ordering::Relaxed) == 0 {
+        return Vec::new();
+    }
+    let one = |(place, since): (&AtomicU64, &AtomicU64)| {
+        let cell = CellId::from_raw(place.load(Ordering::Relaxed))?;
+        let since = match since.load(Ordering::Acquire) {
+            0 => monotonic_ns(),
+            since => since,
+        };
+        Some((cell, since))
+    };
+    let mut running: Vec<_> = RUNNING.iter().zip(&SINCE).filter_map(one).collect();
+    running.sort_unstable_by_key(|&(_, since)| since);
+    running
 }
 
 /// A cell that began has ended.
 pub fn end(cell: CellId) {
     COUNT.fetch_sub(1, Ordering::Relaxed);
     if let Some(place) = place(cell.0) {
-        place.store(NOT_KNOWN, Ordering::Relaxed);
+        SINCE[place].store(0, Ordering::Relaxed);
+        RUNNING[place].store(NOT_KNOWN, Ordering::Release);
     }
     if OWN.get() == cell.0 {
         OWN.set(BETWEEN);
@@ -97,10 +122,10 @@ pub(super) fn adopt(cell: Option<CellId>) {
     OWN.set(CellId::raw(cell));
 }
 
-fn place(cell: u64) -> Option<&'static AtomicU64> {
+fn place(cell: u64) -> Option<usize> {
     RUNNING
         .iter()
-        .find(|place| place.load(Ordering::Relaxed) == cell)
+        .position(|place| place.load(Ordering::Relaxed) == cell)
 }
 
 #[cfg(test)]
@@ -118,6 +143,8 @@ pub(super) mod tests {
         let _turn = TURN.lock();
         let stranger = || thread::spawn(of_this_thread).join().unwrap();
         assert_eq!((of_this_thread(), stranger()), (None, None));
+        assert_eq!(running(), []);
+        let before = monotonic_ns();
         let first = begin(Some(5));
         assert_eq!(first.number(), Some(5));
         assert_eq!((of_this_thread(), stranger()), (Some(first), Some(first)));
@@ -130,6 +157,11 @@ pub(super) mod tests {
         let second = beside.join().unwrap();
         assert_ne!(first, second);
         assert_eq!((of_this_thread(), stranger()), (Some(first), None));
+        let [(one, since), (other, later)] = running()[..] else {
+            panic!("{:?}", running());
+        };
+        assert_eq!((one, other), (first, second));
+        assert!(before <= since && since <= later && later <= monotonic_ns());
 
         // A thread of a cell that ended is a stranger like any other; between two cells nothing is done for one.
         end(first);

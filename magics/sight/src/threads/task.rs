@@ -128,17 +128,27 @@ impl Task {
     /// How long the thread has been on a CPU, up to this moment: what `schedstat` says of one that runs is some milliseconds
     /// old.
     pub fn cpu_ns(&self) -> Option<u64> {
-        /// A clock by the thread's number: of one thread, and of what the scheduler has counted.
-        const OF_A_THREAD: i32 = 4 | 2;
-        let clock = nix::time::ClockId::from_raw(!self.tid << 3 | OF_A_THREAD);
-        let time = clock.now().ok()?;
-        u64::try_from(nix::sys::time::TimeValLike::num_nanoseconds(&time)).ok()
+        cpu_ns(self.tid)
     }
 
     pub(super) fn wait_channel(&self) -> Option<String> {
         self.text("wchan")
             .filter(|name| !name.is_empty() && name != "0")
     }
+}
+
+/// How long a thread has been on a CPU, up to this moment.
+pub(super) fn cpu_ns(tid: i32) -> Option<u64> {
+    /// A clock by the thread's number: of one thread, and of what the scheduler has counted.
+    const OF_A_THREAD: i32 = 4 | 2;
+    let clock = nix::time::ClockId::from_raw(!tid << 3 | OF_A_THREAD);
+    let time = clock.now().ok()?;
+    u64::try_from(nix::sys::time::TimeValLike::num_nanoseconds(&time)).ok()
+}
+
+/// The state of a thread by its `stat`, whose name may hold any character.
+pub(super) fn state(line: &str) -> Option<char> {
+    line.rsplit_once(") ")?.1.chars().next()
 }
 
 impl Stat {
@@ -178,7 +188,7 @@ impl Status {
 
 impl Sleep {
     /// Parses `number arguments... stack code`, or `-1 stack code` outside of a call; `running` has no answer.
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [number, arguments @ .., stack, code] = fields.as_slice() else {
             return None;
