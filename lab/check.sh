@@ -15,7 +15,7 @@ fi
 mkdir -p "$folder"
 cd "$folder"
 rm -rf src style schema test lib dist
-cp -r "$here"/{package.json,tsconfig.json,src,style,schema,test} .
+cp -r "$here"/{package.json,tsconfig.json,rspack.config.js,src,style,schema,test} .
 # What npm has installed is that of the lock file.
 if ! cmp --quiet "$here/package-lock.json" installed; then
   cp "$here/package-lock.json" .
