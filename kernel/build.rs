@@ -16,6 +16,8 @@ fn main() {
     println!("cargo:rerun-if-changed=python");
     write("modules.rs", list_modules().as_bytes());
     write("modules.bin", &compile_modules());
+    println!("cargo:rerun-if-changed=../lab/dist");
+    write("lab.rs", list_extension().as_bytes());
     link_statically::libraries_of_zmq();
 }
 
@@ -63,6 +65,26 @@ fn compile_modules() -> Vec<u8> {
         .args(["-I", "python/compile.py", "python/diaphane"])
         .output();
     compiled.map(|done| done.stdout).unwrap_or_default()
+}
+
+/// The files of the extension of JupyterLab, as the list that `install/lab.rs` includes.
+fn list_extension() -> String {
+    let folder = Path::new("../lab/dist").canonicalize().unwrap_or_default();
+    let mut folders = vec![folder.clone()];
+    let mut files = Vec::new();
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { &mut folders } else { &mut files }.push(path);
+        }
+    }
+    assert!(!files.is_empty(), "{} has no files", folder.display());
+    files.sort();
+    let line = |path: &std::path::PathBuf| {
+        let name = path.strip_prefix(&folder).ok()?.to_str()?;
+        Some(format!("({name:?}, include_bytes!({path:?})),\n"))
+    };
+    format!("&[\n{}]", files.iter().filter_map(line).collect::<String>())
 }
 
 fn write(name: &str, bytes: &[u8]) {

@@ -1,9 +1,10 @@
 //! `diaphane install` and `diaphane uninstall`: one directory with the kernelspec, its logos and, where a program embeds
-//! Python, a copy of it.
+//! Python, a copy of it; beside it the extension of JupyterLab.
 //!
 //! The copy makes an installed kernel independent of the build folder. Nothing is built here; see `install.sh`.
 
 mod command;
+mod lab;
 
 use crate::python;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -58,6 +59,9 @@ pub struct Place {
     /// The kernel's name for `--kernel`.
     #[arg(long, default_value = NAME)]
     name: String,
+    /// Only the panel of JupyterLab, as where the server is in another environment than the kernel.
+    #[arg(long, conflicts_with = "name")]
+    lab_only: bool,
 }
 
 /// Install the kernel for one Python.
@@ -66,7 +70,7 @@ pub struct InstallArgs {
     #[command(flatten)]
     place: Place,
     /// The kernel's name in menus [default: "Python (diaphane)", with the name where another one is given].
-    #[arg(long)]
+    #[arg(long, conflicts_with = "lab_only")]
     display_name: Option<String>,
 }
 
@@ -83,6 +87,10 @@ pub struct UninstallArgs {
 /// When the kernel cannot run that Python, or the place cannot be written.
 pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
     let name = &args.place.name;
+    if args.place.lab_only {
+        let panel = write_panel(&args.place.data_dir(started)?)?;
+        return Ok(format!("Installed the panel of JupyterLab.\n  panel       {panel}"));
+    }
     let python = started.python(&args.place)?;
     let facts = match started {
         Started::Program => python::check(&python)?,
@@ -106,11 +114,13 @@ pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
     Ok(format!(
         "Installed \"{}\" as {name}.\n\
          \x20 kernelspec  {}\n\
+         \x20 panel       {}\n\
          \x20 command     {}\n\
          \x20 python      {} (CPython {}, IPython {})\n\
          \x20 encryption  {}",
         spec.display_name,
         directory.display(),
+        write_panel(&args.place.data_dir(started)?)?,
         started.link(&directory),
         python.display(),
         facts.version,
@@ -128,6 +138,10 @@ pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
 /// # Errors
 /// When another kernel lies there, or it cannot be removed.
 pub fn uninstall(args: &UninstallArgs, started: Started<'_>) -> Result<String> {
+    let data = args.place.data_dir(started)?;
+    if args.place.lab_only {
+        return Ok(remove_panel(&data)?.unwrap_or_else(|| format!("There is no panel in {}.", data.display())));
+    }
     let directory = args.place.directory(started)?;
     if !directory.exists() {
         return Ok(format!("There is no kernel in {}.", directory.display()));
@@ -136,7 +150,31 @@ pub fn uninstall(args: &UninstallArgs, started: Started<'_>) -> Result<String> {
     command::unlink(&directory);
     fs::remove_dir_all(&directory)
         .with_context(|| format!("cannot remove {}", directory.display()))?;
-    Ok(format!("Removed {}.", directory.display()))
+    let mut said = format!("Removed {}.", directory.display());
+    // The panel is of all kernels of the place, and goes with the last one.
+    if !lab::is_needed(&data) {
+        said.extend(remove_panel(&data)?.map(|panel| format!("\n{panel}")));
+    }
+    Ok(said)
+}
+
+/// Installs the panel, and says where it is.
+fn write_panel(data: &Path) -> Result<String> {
+    let written = lab::write(data);
+    let folder = written.with_context(|| {
+        format!(
+            "cannot write the panel of JupyterLab into {}; choose a place by --user, --sys-prefix or --prefix PREFIX",
+            data.display()
+        )
+    })?;
+    Ok(folder.display().to_string())
+}
+
+/// Removes the panel, and says so where there was one.
+fn remove_panel(data: &Path) -> Result<Option<String>> {
+    let removed = lab::remove(data)
+        .with_context(|| format!("cannot remove the panel of JupyterLab from {}", data.display()))?;
+    Ok(removed.map(|folder| format!("Removed {}.", folder.display())))
 }
 
 impl Started<'_> {
@@ -235,17 +273,19 @@ pub(crate) fn user_data_dir(variable: impl Fn(&str) -> Option<OsString>) -> Opti
 
 /// Another kernel's directory is never overwritten or removed.
 fn ensure_free(directory: &Path) -> Result<()> {
-    let Ok(json) = fs::read(directory.join(spec::FILE_NAME)) else {
-        return Ok(());
-    };
-    let is_ours = serde_json::from_slice(&json)
-        .is_ok_and(|spec: KernelSpec| spec.starts(BINARY) || spec.runs_module(BINARY));
     ensure!(
-        is_ours,
+        is_ours(directory) != Some(false),
         "{} holds another kernel; choose another --name",
         directory.display()
     );
     Ok(())
+}
+
+/// Whether the kernel of a directory is one of ours; nothing where there is none.
+fn is_ours(directory: &Path) -> Option<bool> {
+    let json = fs::read(directory.join(spec::FILE_NAME)).ok()?;
+    let spec = serde_json::from_slice(&json);
+    Some(spec.is_ok_and(|spec: KernelSpec| spec.starts(BINARY) || spec.runs_module(BINARY)))
 }
 
 fn in_unicode(path: &Path) -> Result<&str> {

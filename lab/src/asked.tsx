@@ -85,7 +85,8 @@ function Libraries({ rows, words }: IRows) {
       {sizes.map(({ name, libraries, size }) => (
         <li key={name} title={libraries.map(row => row.name).join('\n')}>
           <span>
-            {name} <small>{words.librariesOf(libraries.length)}</small>
+            {name}
+            <small>{words.librariesOf(libraries.length)}</small>
           </span>
           <Size bytes={size} most={sizes[0].size} />
         </li>
@@ -105,12 +106,15 @@ function Arrays({ rows, words }: IRows) {
       {arrays.map(row => (
         <li key={row.name}>
           <span>
-            <code>{row.name}</code> <small>{[row.dtype, shapeOf(row)].filter(Boolean).join(' ')}</small>
-            {row.shares_with?.length > 0 && (
-              <abbr className="dph-Badge" title={words.sharedWith(row.shares_with.join(', '))}>
-                {words.shared}
-              </abbr>
-            )}
+            <code>{row.name}</code>
+            <small>
+              {[row.dtype, shapeOf(row)].filter(Boolean).join(' ')}
+              {row.shares_with?.length > 0 && (
+                <span className="dph-Badge" title={words.sharedWith(row.shares_with.join(', '))}>
+                  {words.shared}
+                </span>
+              )}
+            </small>
           </span>
           <Size bytes={sizeOf(row)} most={sizeOf(arrays[0])} />
         </li>

@@ -187,15 +187,11 @@ function Thread({ thread, words }: { thread: IThread; words: Words }) {
   return (
     <tr className={thread.hasGil ? 'dph-mod-gil' : ''} title={`TID ${thread.tid}`}>
       <th scope="row">
-        <span className="dph-Name">
-          <span>{thread.name}</span>
-          {thread.hasGil && (
-            <abbr className="dph-Badge" title={words.hasGil}>
-              GIL
-            </abbr>
-          )}
-        </span>
-        <small>{owner && format.library(owner)}</small>
+        <span className="dph-Name">{thread.name}</span>
+        <small>
+          {owner && format.library(owner)}
+          {thread.hasGil && <span className="dph-Badge">{words.hasGil}</span>}
+        </small>
       </th>
       <Cpu value={thread.cpu} />
       <td>

@@ -1,7 +1,7 @@
 /** Looks at one kernel again and again while somebody looks at what it says. */
 
 import type { ISessionContext } from '@jupyterlab/apputils';
-import type { Kernel } from '@jupyterlab/services';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
@@ -65,6 +65,11 @@ export class Monitor extends VDomModel {
     return this._snapshot;
   }
 
+  /** The number of the cell that ran last, where this page has seen it. */
+  get lastCell(): number | null {
+    return this._lastCell;
+  }
+
   /** Why the kernel does not answer, where it has said so. */
   get refusal(): string {
     return this._refusal;
@@ -111,10 +116,12 @@ export class Monitor extends VDomModel {
     this._context?.kernelChanged.disconnect(this.begin, this);
     this._context?.statusChanged.disconnect(this.onStatus, this);
     this._context?.connectionStatusChanged.disconnect(this.onConnection, this);
+    this._context?.iopubMessage.disconnect(this.onPublished, this);
     this._context = context;
     context?.kernelChanged.connect(this.begin, this);
     context?.statusChanged.connect(this.onStatus, this);
     context?.connectionStatusChanged.connect(this.onConnection, this);
+    context?.iopubMessage.connect(this.onPublished, this);
     this.begin();
   }
 
@@ -124,6 +131,7 @@ export class Monitor extends VDomModel {
     this._question?.dispose();
     this._question = null;
     this._snapshot = null;
+    this._lastCell = null;
     this._processChanged.emit();
     const { kernel } = this;
     this.stand(!kernel ? 'nothing' : kernel.status === 'dead' ? 'dead' : 'waiting');
@@ -167,6 +175,12 @@ export class Monitor extends VDomModel {
     } else {
       // Its answer went to a connection that is no more.
       this._question?.dispose();
+    }
+  }
+
+  private onPublished(_: ISessionContext, message: KernelMessage.IMessage): void {
+    if (message.header.msg_type === 'execute_input') {
+      this._lastCell = (message as KernelMessage.IExecuteInputMsg).content.execution_count;
     }
   }
 
@@ -234,6 +248,7 @@ export class Monitor extends VDomModel {
   private _context: ISessionContext | null = null;
   private _standing: Standing = 'nothing';
   private _snapshot: ISnapshot | null = null;
+  private _lastCell: number | null = null;
   private _refusal = '';
   private _question: IQuestion | null = null;
   /** Whether the kernel in view has the monitor, as far as is known. */

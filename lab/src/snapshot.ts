@@ -34,8 +34,6 @@ export interface ISnapshot {
   /** Percent of one CPU since the look before, of all threads together. */
   cpu: number | null;
   cell: { count: number; seconds: number } | null;
-  /** The number of the cell that ran last, where one was seen to run. */
-  lastCell: number | null;
   /** The main thread first, then by number, so that a row never jumps. */
   threads: readonly IThread[];
   gil: IThread | null;
@@ -67,7 +65,6 @@ export function advance(before: ISnapshot | null, reply: IReply): ISnapshot {
     pools: reply.pools ?? last?.pools ?? [],
     cpu,
     cell,
-    lastCell: cell?.count ?? last?.lastCell ?? null,
     threads,
     gil,
     // They are asked for every other time, and stay until the cell ends.

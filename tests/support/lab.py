@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
@@ -87,15 +88,25 @@ class Server:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.read()
 
-    def url(self, notebook: str) -> str:
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={TOKEN}&reset"
+    def url(self, notebook: str, app: str = "lab/tree") -> str:
+        return f"http://127.0.0.1:{self.port}/{app}/{notebook}?token={TOKEN}&reset"
 
 
 class Lab:
-    """One browser window on one notebook."""
+    """One browser window on one notebook, in JupyterLab or with the app `notebooks` in Notebook 7.
 
-    def __init__(self, server: Server, notebook: str):
-        self.server, self.notebook = server, notebook
+    `before` is told of the page before it is loaded.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        notebook: str,
+        *,
+        app: str = "lab/tree",
+        before: Callable[[Page], None] = lambda page: None,
+    ):
+        self.server, self.notebook, self.app, self.before = server, notebook, app, before
 
     def __enter__(self) -> Lab:
         self.driver = sync_playwright().start()
@@ -105,7 +116,8 @@ class Lab:
         )
         self.page: Page = self.browser.new_page(viewport={"width": 1400, "height": 1800})
         self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.goto(self.server.url(self.notebook))
+        self.before(self.page)
+        self.page.goto(self.server.url(self.notebook, self.app))
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         self.idle()
         return self

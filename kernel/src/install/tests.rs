@@ -264,3 +264,60 @@ fn the_command_goes_with_its_kernel_and_no_other_program_is_replaced() {
     remove("diaphane");
     assert_eq!(fs::read_to_string(&command).unwrap(), "another program");
 }
+
+#[test]
+fn the_panel_lies_beside_the_kernels_and_goes_with_the_last_one() {
+    let root = TempDir::new().unwrap();
+    let prefix = root.path().to_str().unwrap();
+    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    let said = install_into(root.path(), &[]).unwrap();
+    assert!(said.contains(panel.to_str().unwrap()), "{said}");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&fs::read(panel.join("package.json")).unwrap()).unwrap();
+    let entry = metadata["jupyterlab"]["_build"]["load"].as_str().unwrap();
+    assert!(panel.join(entry).is_file(), "{entry}");
+
+    // What an older one had is not left behind.
+    let old = panel.join("static/old.js");
+    fs::write(&old, "").unwrap();
+    install_into(root.path(), &["--name", "second"]).unwrap();
+    assert!(!old.exists());
+
+    let remove = |words: &[&str]| {
+        let words = [&["--prefix", prefix][..], words].concat();
+        uninstall(&parse(&words), Started::Program).unwrap()
+    };
+    remove(&[]);
+    assert!(panel.exists());
+    let said = remove(&["--name", "second"]);
+    assert!(!panel.exists() && said.contains(panel.to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn the_panel_can_be_installed_alone() {
+    let root = TempDir::new().unwrap();
+    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    // Where only the server is, there need be no Python that fits.
+    let place = ["--lab-only", "--prefix", root.path().to_str().unwrap()];
+    install(&parse(&place), Started::Program).unwrap();
+    assert!(panel.join("package.json").is_file());
+    assert!(!root.path().join("share/jupyter/kernels").exists());
+    let remove = || uninstall(&parse(&place), Started::Program).unwrap();
+    assert!(remove().starts_with("Removed"));
+    assert!(!panel.exists());
+    assert!(remove().starts_with("There is no panel"));
+}
+
+#[test]
+fn a_panel_that_somebody_works_on_is_left_alone() {
+    let root = TempDir::new().unwrap();
+    let sources = root.path().join("sources");
+    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    fs::create_dir_all(&sources).unwrap();
+    fs::create_dir_all(panel.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&sources, &panel).unwrap();
+    install_into(root.path(), &[]).unwrap();
+    uninstall(&parse(&["--prefix", root.path().to_str().unwrap()]), Started::Program).unwrap();
+    assert_eq!(fs::read_link(&panel).unwrap(), sources);
+    assert_eq!(fs::read_dir(&sources).unwrap().count(), 0);
+}

@@ -1,4 +1,4 @@
-"use strict";(self.rspackChunk_diaphane_lab=self.rspackChunk_diaphane_lab||[]).push([[266],{"./node_modules/css-loader/dist/cjs.js!./style/index.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),a=r.n(t),d=r("./node_modules/css-loader/dist/runtime/api.js"),n=(r.n(d))()(a());n.push([e.id,`/* The panel of diaphane. All colours are the theme's; orange is native code and a GIL that is held, blue is Python. */
+"use strict";(self.rspackChunk_diaphane_lab=self.rspackChunk_diaphane_lab||[]).push([[266],{"./node_modules/css-loader/dist/cjs.js!./style/index.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),d=r.n(t),a=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(a))()(d());i.push([e.id,`/* The panel of diaphane. All colours are the theme's; orange is native code and a GIL that is held, blue is Python. */
 
 .dph-Panel {
   --dph-gap: 14px;
@@ -179,6 +179,7 @@
 
 .dph-Panel .dph-Cell-interrupt {
   height: 24px;
+  min-height: 0;
   margin: 0;
   padding: 0 10px;
   font-size: var(--jp-ui-font-size0);
@@ -359,11 +360,7 @@
 }
 
 .dph-Name {
-  display: flex;
-  align-items: baseline;
-}
-
-.dph-Name > span {
+  display: block;
   overflow: hidden;
   text-overflow: ellipsis;
   white-space: nowrap;
@@ -399,11 +396,11 @@
 
 .dph-Badge {
   margin-left: 6px;
-  padding: 0 4px;
+  padding: 0 3px;
   border: var(--jp-border-width) solid var(--dph-native);
   border-radius: var(--jp-border-radius);
-  font-size: var(--jp-ui-font-size0);
-  text-decoration: none;
+  color: var(--jp-ui-font-color1);
+  font-size: calc(var(--jp-ui-font-size0) - 1px);
   white-space: nowrap;
 }
 
@@ -423,7 +420,12 @@
 }
 
 .dph-Asked summary {
+  list-style: none;
   cursor: pointer;
+}
+
+.dph-Asked summary::-webkit-details-marker {
+  display: none;
 }
 
 .dph-Asked > div {
@@ -448,6 +450,10 @@
   align-items: baseline;
   gap: 8px;
   padding: 2px 0;
+}
+
+.dph-Sizes small {
+  display: block;
 }
 
 .dph-Sizes li > span:first-child {
@@ -526,13 +532,16 @@
   text-decoration: none;
 }
 
-.dph-Fold::before {
+.dph-Fold::before,
+.dph-Asked summary::before {
   display: inline-block;
-  width: 12px;
+  width: 14px;
+  color: var(--jp-ui-font-color2);
   content: '▸';
 }
 
-.dph-Fold[aria-expanded='true']::before {
+.dph-Fold[aria-expanded='true']::before,
+.dph-Asked[open] summary::before {
   content: '▾';
 }
 
@@ -572,4 +581,4 @@
     transition: none !important;
   }
 }
-`,""]),r.d(o,{},{A:n})},"./node_modules/css-loader/dist/runtime/api.js"(e){e.exports=function(e){var o=[];return o.toString=function(){return this.map(function(o){var r="",t=void 0!==o[5];return o[4]&&(r+="@supports (".concat(o[4],") {")),o[2]&&(r+="@media ".concat(o[2]," {")),t&&(r+="@layer".concat(o[5].length>0?" ".concat(o[5]):""," {")),r+=e(o),t&&(r+="}"),o[2]&&(r+="}"),o[4]&&(r+="}"),r}).join("")},o.i=function(e,r,t,a,d){"string"==typeof e&&(e=[[null,e,void 0]]);var n={};if(t)for(var i=0;i<this.length;i++){var p=this[i][0];null!=p&&(n[p]=!0)}for(var l=0;l<e.length;l++){var s=[].concat(e[l]);t&&n[s[0]]||(void 0!==d&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=d),r&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=r),a&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=a):s[4]="".concat(a)),o.push(s))}},o}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(e){e.exports=function(e){return e[1]}},"./style/index.css"(e,o,r){r.r(o);var t=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),a=r.n(t),d=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),n=r.n(d),i=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),p=r.n(i),l=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=r.n(l),h=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(h),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),v=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),m={};m.styleTagTransform=f(),m.setAttributes=s(),m.insert=p().bind(null,"head"),m.domAPI=n(),m.insertStyleElement=c(),a()(v.A,m);let g=v.A&&v.A.locals?v.A.locals:void 0;r.d(o,{},{default:g})},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(e){var o=[];function r(e){for(var r=-1,t=0;t<o.length;t++)if(o[t].identifier===e){r=t;break}return r}function t(e,t){for(var a={},d=[],n=0;n<e.length;n++){var i=e[n],p=t.base?i[0]+t.base:i[0],l=a[p]||0,s="".concat(p," ").concat(l);a[p]=l+1;var h=r(s),c={css:i[1],media:i[2],sourceMap:i[3],supports:i[4],layer:i[5]};if(-1!==h)o[h].references++,o[h].updater(c);else{var u=function(e,o){var r=o.domAPI(o);return r.update(e),function(o){o?(o.css!==e.css||o.media!==e.media||o.sourceMap!==e.sourceMap||o.supports!==e.supports||o.layer!==e.layer)&&r.update(e=o):r.remove()}}(c,t);t.byIndex=n,o.splice(n,0,{identifier:s,updater:u,references:1})}d.push(s)}return d}e.exports=function(e,a){var d=t(e=e||[],a=a||{});return function(e){e=e||[];for(var n=0;n<d.length;n++){var i=r(d[n]);o[i].references--}for(var p=t(e,a),l=0;l<d.length;l++){var s=r(d[l]);0===o[s].references&&(o[s].updater(),o.splice(s,1))}d=p}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(e){var o={};e.exports=function(e,r){var t=function(e){if(void 0===o[e]){var r=document.querySelector(e);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(e){r=null}o[e]=r}return o[e]}(e);if(!t)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");t.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(e){e.exports=function(e){var o=document.createElement("style");return e.setAttributes(o,e.attributes),e.insert(o,e.options),o}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(e,o,r){e.exports=function(e){var o=r.nc;o&&e.setAttribute("nonce",o)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(e){e.exports=function(e){if("u"<typeof document)return{update:function(){},remove:function(){}};var o=e.insertStyleElement(e);return{update:function(r){var t,a,d;t="",r.supports&&(t+="@supports (".concat(r.supports,") {")),r.media&&(t+="@media ".concat(r.media," {")),(a=void 0!==r.layer)&&(t+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),t+=r.css,a&&(t+="}"),r.media&&(t+="}"),r.supports&&(t+="}"),(d=r.sourceMap)&&"u">typeof btoa&&(t+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(d))))," */")),e.styleTagTransform(t,o,e.options)},remove:function(){var e;null===(e=o).parentNode||e.parentNode.removeChild(e)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(e){e.exports=function(e,o){if(o.styleSheet)o.styleSheet.cssText=e;else{for(;o.firstChild;)o.removeChild(o.firstChild);o.appendChild(document.createTextNode(e))}}}}]);
+`,""]),r.d(o,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(e){e.exports=function(e){var o=[];return o.toString=function(){return this.map(function(o){var r="",t=void 0!==o[5];return o[4]&&(r+="@supports (".concat(o[4],") {")),o[2]&&(r+="@media ".concat(o[2]," {")),t&&(r+="@layer".concat(o[5].length>0?" ".concat(o[5]):""," {")),r+=e(o),t&&(r+="}"),o[2]&&(r+="}"),o[4]&&(r+="}"),r}).join("")},o.i=function(e,r,t,d,a){"string"==typeof e&&(e=[[null,e,void 0]]);var i={};if(t)for(var n=0;n<this.length;n++){var p=this[n][0];null!=p&&(i[p]=!0)}for(var l=0;l<e.length;l++){var s=[].concat(e[l]);t&&i[s[0]]||(void 0!==a&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=a),r&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=r),d&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=d):s[4]="".concat(d)),o.push(s))}},o}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(e){e.exports=function(e){return e[1]}},"./style/index.css"(e,o,r){r.r(o);var t=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),d=r.n(t),a=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=r.n(a),n=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),p=r.n(n),l=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=r.n(l),h=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(h),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),v=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),m={};m.styleTagTransform=f(),m.setAttributes=s(),m.insert=p().bind(null,"head"),m.domAPI=i(),m.insertStyleElement=c(),d()(v.A,m);let g=v.A&&v.A.locals?v.A.locals:void 0;r.d(o,{},{default:g})},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(e){var o=[];function r(e){for(var r=-1,t=0;t<o.length;t++)if(o[t].identifier===e){r=t;break}return r}function t(e,t){for(var d={},a=[],i=0;i<e.length;i++){var n=e[i],p=t.base?n[0]+t.base:n[0],l=d[p]||0,s="".concat(p," ").concat(l);d[p]=l+1;var h=r(s),c={css:n[1],media:n[2],sourceMap:n[3],supports:n[4],layer:n[5]};if(-1!==h)o[h].references++,o[h].updater(c);else{var u=function(e,o){var r=o.domAPI(o);return r.update(e),function(o){o?(o.css!==e.css||o.media!==e.media||o.sourceMap!==e.sourceMap||o.supports!==e.supports||o.layer!==e.layer)&&r.update(e=o):r.remove()}}(c,t);t.byIndex=i,o.splice(i,0,{identifier:s,updater:u,references:1})}a.push(s)}return a}e.exports=function(e,d){var a=t(e=e||[],d=d||{});return function(e){e=e||[];for(var i=0;i<a.length;i++){var n=r(a[i]);o[n].references--}for(var p=t(e,d),l=0;l<a.length;l++){var s=r(a[l]);0===o[s].references&&(o[s].updater(),o.splice(s,1))}a=p}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(e){var o={};e.exports=function(e,r){var t=function(e){if(void 0===o[e]){var r=document.querySelector(e);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(e){r=null}o[e]=r}return o[e]}(e);if(!t)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");t.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(e){e.exports=function(e){var o=document.createElement("style");return e.setAttributes(o,e.attributes),e.insert(o,e.options),o}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(e,o,r){e.exports=function(e){var o=r.nc;o&&e.setAttribute("nonce",o)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(e){e.exports=function(e){if("u"<typeof document)return{update:function(){},remove:function(){}};var o=e.insertStyleElement(e);return{update:function(r){var t,d,a;t="",r.supports&&(t+="@supports (".concat(r.supports,") {")),r.media&&(t+="@media ".concat(r.media," {")),(d=void 0!==r.layer)&&(t+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),t+=r.css,d&&(t+="}"),r.media&&(t+="}"),r.supports&&(t+="}"),(a=r.sourceMap)&&"u">typeof btoa&&(t+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(a))))," */")),e.styleTagTransform(t,o,e.options)},remove:function(){var e;null===(e=o).parentNode||e.parentNode.removeChild(e)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(e){e.exports=function(e,o){if(o.styleSheet)o.styleSheet.cssText=e;else{for(;o.firstChild;)o.removeChild(o.firstChild);o.appendChild(document.createTextNode(e))}}}}]);
