@@ -63,7 +63,7 @@ function Stack({ frames, words }: { frames: readonly IFrame[]; words: Words }) {
         {shown.map((frame, index) => (
           <li key={index} className={`dph-mod-${frame.kind}`} title={titleOf(frame)}>
             <code>{frame.function ?? words.unknownFunction}</code>
-            <span>{frame.place ?? (frame.library && format.library(frame.library))}</span>
+            <span>{frame.kind === 'native' && frame.library ? format.library(frame.library) : frame.place}</span>
           </li>
         ))}
       </ol>
@@ -196,7 +196,7 @@ function Thread({ thread, words }: { thread: IThread; words: Words }) {
       <Cpu value={thread.cpu} />
       <td>
         {state}
-        {thread.wait && <small title={thread.wait}>{thread.wait}</small>}
+        {thread.wait && <small title={thread.wait}>{thread.wait === 'GIL' ? words.waitsForGil : thread.wait}</small>}
       </td>
     </tr>
   );

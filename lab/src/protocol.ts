@@ -3,7 +3,7 @@
 /** Whose a thread is. */
 export type Kind = 'main' | 'user' | 'pool' | 'kernel';
 
-/** A thread at one moment: its number, its state as Linux has it, its CPU time, and what it waits in. */
+/** A thread at one moment: its number, its state as Linux has it, its CPU time, and the system call or `GIL` that it waits in. */
 export type ThreadRow = [tid: number, state: string, cpuNs: number, wait: string | null];
 
 export interface IName {
@@ -29,7 +29,8 @@ export interface IFrame {
 export interface IReply {
   at_ns: number;
   epoch: number;
-  cell: { count: number; since_ns: number } | null;
+  /** The number is null where the cell has none. */
+  cell: { count: number | null; since_ns: number } | null;
   rss: number;
   cpu_ns: number;
   usable_cpus: number;

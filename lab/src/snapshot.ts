@@ -33,7 +33,7 @@ export interface ISnapshot {
   pools: readonly IPool[];
   /** Percent of one CPU since the look before, of all threads together. */
   cpu: number | null;
-  cell: { count: number; seconds: number } | null;
+  cell: { count: number | null; seconds: number } | null;
   /** The main thread first, then by number, so that a row never jumps. */
   threads: readonly IThread[];
   gil: IThread | null;
@@ -53,7 +53,7 @@ export function advance(before: ISnapshot | null, reply: IReply): ISnapshot {
     count: reply.cell.count,
     seconds: Math.max(0, (reply.at_ns - reply.cell.since_ns) / 1e9)
   };
-  const sameCell = last?.cell && cell && last.cell.count === cell.count;
+  const sameCell = reply.cell && last?.reply.cell?.since_ns === reply.cell.since_ns;
   const point: IPoint = {
     rss: reply.rss,
     cpu,
@@ -68,7 +68,7 @@ export function advance(before: ISnapshot | null, reply: IReply): ISnapshot {
     threads,
     gil,
     // They are asked for every other time, and stay until the cell ends.
-    stack: reply.stack ?? (sameCell ? last.stack : []),
+    stack: reply.stack ? telling(reply.stack) : sameCell ? last.stack : [],
     why: reply.why ?? (sameCell ? last.why : null),
     points: [...(last?.points ?? []), point].slice(-POINTS)
   };
@@ -110,6 +110,19 @@ function threadsOf(last: ISnapshot | null, reply: IReply, names: ReadonlyMap<num
 
 function percent(part: number, whole: number): number | null {
   return whole > 0 ? Math.max(0, (100 * part) / whole) : null;
+}
+
+/** The frames that say something: one without a name says nothing beside another one of its library. */
+export function telling(frames: readonly IFrame[]): IFrame[] {
+  const isBeside = (frame: IFrame, other?: IFrame) => other?.kind === 'native' && other.library === frame.library;
+  const kept: IFrame[] = [];
+  frames.forEach((frame, index) => {
+    const isNameless = frame.kind === 'native' && frame.function === null;
+    if (!isNameless || !(isBeside(frame, frames[index + 1]) || isBeside(frame, kept[kept.length - 1]))) {
+      kept.push(frame);
+    }
+  });
+  return kept;
 }
 
 /** Threads that are alike but for their number: those of one pool. */

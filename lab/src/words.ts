@@ -14,8 +14,9 @@ const EN = {
   gilHelp: 'The thread that has the GIL runs Python, or native code that does not give it away; all others wait for it.',
   gilPast: (held: number, all: number) => `The GIL was held at ${held} of the last ${all} looks`,
   hasGil: 'has the GIL',
+  waitsForGil: 'waits for the GIL',
 
-  cellRuns: (cell: number, time: string) => `In[${cell}] runs: ${time}`,
+  cellRuns: (cell: number | null, time: string) => `${cell === null ? 'A cell' : `In[${cell}]`} runs: ${time}`,
   stack: 'Stack, innermost first',
   unknownFunction: 'unknown function',
   moreFrames: (count: number) => (count === 1 ? '1 more' : `${count} more`),
@@ -98,8 +99,9 @@ const FR: Words = {
   gilHelp: 'Le thread qui a le GIL exécute du Python, ou du code natif qui ne le rend pas ; tous les autres l’attendent.',
   gilPast: (held, all) => `Le GIL était pris à ${held} des ${all} derniers regards`,
   hasGil: 'a le GIL',
+  waitsForGil: 'attend le GIL',
 
-  cellRuns: (cell, time) => `In[${cell}] : ${time}`,
+  cellRuns: (cell, time) => `${cell === null ? 'Une cellule' : `In[${cell}]`} s’exécute : ${time}`,
   stack: 'Pile, du plus profond au plus haut',
   unknownFunction: 'fonction inconnue',
   moreFrames: count => (count === 1 ? '1 de plus' : `${count} de plus`),

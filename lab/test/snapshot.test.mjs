@@ -5,7 +5,7 @@ import test from 'node:test';
 
 import * as format from '../lib/format.js';
 import { isReply, startsOurs } from '../lib/protocol.js';
-import { POINTS, advance, groups, sum } from '../lib/snapshot.js';
+import { POINTS, advance, groups, sum, telling } from '../lib/snapshot.js';
 import { words } from '../lib/words.js';
 
 const SECOND = 1e9;
@@ -89,6 +89,14 @@ test('many threads of one pool are one row', () => {
   const now = advance(null, reply(1, { threads, names }));
   assert.deepEqual(groups(now.threads).map(group => group.threads.length), [1, 4]);
   assert.equal(groups(now.threads.slice(0, 3)).length, 3);
+});
+
+test('a frame without a name says nothing beside its library', () => {
+  const frame = (name, library, kind = 'native') => ({ function: name, library, kind, place: null });
+  const [nameless, named] = [frame(null, 'libffi.so'), frame('ffi_call', 'libffi.so')];
+  const [other, python] = [frame(null, 'libx.so'), frame('nap', null, 'python')];
+  assert.deepEqual(telling([nameless, nameless, named, nameless, python]), [named, python]);
+  assert.deepEqual(telling([other, other, python, other]), [other, python, other]);
 });
 
 test('a sum is of what is known', () => {
