@@ -108,12 +108,12 @@ function Arrays({ rows, words }: IRows) {
           <span>
             <code>{row.name}</code>
             <small>
-              {[row.dtype, shapeOf(row)].filter(Boolean).join(' ')}
               {row.shares_with?.length > 0 && (
                 <span className="dph-Badge" title={words.sharedWith(row.shares_with.join(', '))}>
                   {words.shared}
                 </span>
               )}
+              {[row.dtype, shapeOf(row)].filter(Boolean).join(' ')}
             </small>
           </span>
           <Size bytes={sizeOf(row)} most={sizeOf(arrays[0])} />

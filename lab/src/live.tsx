@@ -189,8 +189,12 @@ function Thread({ thread, words }: { thread: IThread; words: Words }) {
       <th scope="row">
         <span className="dph-Name">{thread.name}</span>
         <small>
+          {thread.hasGil && (
+            <abbr className="dph-Badge" title={words.hasGil}>
+              GIL
+            </abbr>
+          )}
           {owner && format.library(owner)}
-          {thread.hasGil && <span className="dph-Badge">{words.hasGil}</span>}
         </small>
       </th>
       <Cpu value={thread.cpu} />

@@ -226,7 +226,8 @@ export class Monitor extends VDomModel {
 
   /** A stack is asked for every other time: it costs the kernel more than the rest. */
   private request(): IRequest {
-    const isLong = (this._snapshot?.cell?.seconds ?? 0) >= LONG - 0.5;
+    // So that it is there when the cell is long.
+    const isLong = (this._snapshot?.cell?.seconds ?? 0) >= LONG / 2;
     const stack = this.wantsStack && isLong && !this._hadStack;
     this._hadStack = stack;
     return { epoch: this._snapshot?.reply.epoch ?? null, stack, why: stack };

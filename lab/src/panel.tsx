@@ -38,7 +38,7 @@ export class NativePanel extends ReactWidget {
   ask(section: Section): void {
     const { kernel, snapshot } = this.monitor;
     if (kernel && snapshot && !snapshot.cell) {
-      void this.reports.ask(section, kernel, this.monitor.lastCell);
+      this.reports.ask(section, kernel, this.monitor.lastCell);
     }
   }
 

@@ -14,6 +14,9 @@ export const MAGICS: { [section in Section]: { name: string; line: string; whole
   findings: { name: 'native_doctor', line: '', whole: '%native_doctor' }
 };
 
+/** After which a question is taken for lost. No magic takes as long. */
+const LOST = 60_000;
+
 export type Row = { [field: string]: any };
 
 export interface IReport {
@@ -38,20 +41,16 @@ export class Reports extends VDomModel {
     this.stateChanged.emit();
   }
 
-  async ask(section: Section, kernel: Kernel.IKernelConnection, cell: number | null): Promise<void> {
+  /** Asks one after the other: the kernel has one thread that can look at Python's objects. */
+  ask(section: Section, kernel: Kernel.IKernelConnection, cell: number | null): void {
     const generation = this._generation;
     this.put(section, { ...this.of(section), asked: true });
-    const { name, line } = MAGICS[section];
-    let state: State;
-    try {
-      const { data } = await ask(kernel, 'magic_request', { name, line }).content;
-      state = { asked: false, report: { rows: rowsOf(data, name), cell }, error: null };
-    } catch (error) {
-      state = { asked: false, report: null, error: String((error as Error).message) };
-    }
-    if (generation === this._generation) {
-      this.put(section, state);
-    }
+    this._last = this._last.then(async () => {
+      const state = generation === this._generation ? await answer(section, kernel, cell) : NOTHING;
+      if (generation === this._generation) {
+        this.put(section, state);
+      }
+    });
   }
 
   private put(section: Section, state: State): void {
@@ -61,6 +60,21 @@ export class Reports extends VDomModel {
 
   private readonly _states = new Map<Section, State>();
   private _generation = 0;
+  private _last: Promise<void> = Promise.resolve();
+}
+
+async function answer(section: Section, kernel: Kernel.IKernelConnection, cell: number | null): Promise<State> {
+  const { name, line } = MAGICS[section];
+  const question = ask(kernel, 'magic_request', { name, line });
+  const lost = setTimeout(() => question.dispose(), LOST);
+  try {
+    const { data } = await question.content;
+    return { asked: false, report: { rows: rowsOf(data, name), cell }, error: null };
+  } catch (error) {
+    return { asked: false, report: null, error: (error as Error).message };
+  } finally {
+    clearTimeout(lost);
+  }
 }
 
 function rowsOf(data: any, name: string): readonly Row[] {

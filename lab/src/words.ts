@@ -101,7 +101,7 @@ const FR: Words = {
   hasGil: 'a le GIL',
   waitsForGil: 'attend le GIL',
 
-  cellRuns: (cell, time) => `${cell === null ? 'Une cellule' : `In[${cell}]`} s’exécute : ${time}`,
+  cellRuns: (cell, time) => `${cell === null ? 'Une cellule' : `In[${cell}]`} depuis ${time}`,
   stack: 'Pile, du plus profond au plus haut',
   unknownFunction: 'fonction inconnue',
   moreFrames: count => (count === 1 ? '1 de plus' : `${count} de plus`),
@@ -119,7 +119,7 @@ const FR: Words = {
   tooMany: (threads, cpus) => `${threads} threads pour ${cpus} CPU : ils se prennent les CPU les uns aux autres`,
 
   threads: 'Threads',
-  thread: 'Thread et propriétaire',
+  thread: 'Thread, à qui',
   cpuPercent: 'CPU %',
   state: 'État',
   mainThread: 'thread principal',
@@ -136,7 +136,7 @@ const FR: Words = {
     I: 'inactif'
   },
 
-  libraries: 'Bibliothèques de la dernière cellule',
+  libraries: 'Bibliothèques chargées',
   arrays: 'Tableaux',
   findings: 'Diagnostics',
   ask: 'Demander au noyau',

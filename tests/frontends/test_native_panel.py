@@ -243,7 +243,7 @@ def test_it_speaks_french_and_shows_what_was_chosen(lab, server):
     panel("table.dph-Threads").wait_for()
     panel("[role=status]").filter(has_text="GIL : libre").wait_for()
     assert panel("details.dph-Asked summary").all_inner_texts() == [
-        "Bibliothèques de la dernière cellule",
+        "Bibliothèques chargées",
         "Diagnostics",
     ]
     assert panel(".dph-Pools").count() == 0

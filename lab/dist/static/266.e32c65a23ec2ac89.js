@@ -395,13 +395,19 @@
 }
 
 .dph-Badge {
-  margin-left: 6px;
+  margin-right: 6px;
   padding: 0 3px;
   border: var(--jp-border-width) solid var(--dph-native);
   border-radius: var(--jp-border-radius);
   color: var(--jp-ui-font-color1);
   font-size: calc(var(--jp-ui-font-size0) - 1px);
+  text-decoration: none;
   white-space: nowrap;
+}
+
+.dph-Sizes small {
+  overflow: hidden;
+  text-overflow: ellipsis;
 }
 
 .dph-mod-own td {
@@ -499,7 +505,7 @@
   color: var(--jp-ui-font-color2);
 }
 
-.dph-Error {
+.dph-Panel .dph-Error {
   padding-left: 8px;
   border-left: 3px solid var(--jp-error-color1);
 }
