@@ -39,6 +39,10 @@ bench *arguments:
 bench-magics *arguments:
     {{ python }} benches/magics.py {{ arguments }}
 
+# Build the panel of JupyterLab, whose result is committed.
+panel:
+    cd lab && npm ci --ignore-scripts && npm run build
+
 # Build and install the kernel.
 install *arguments:
     ./install.sh {{ arguments }}

@@ -75,7 +75,12 @@ fn list_extension() -> String {
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.is_dir() { &mut folders } else { &mut files }.push(path);
+            if path.is_dir() {
+                &mut folders
+            } else {
+                &mut files
+            }
+            .push(path);
         }
     }
     assert!(!files.is_empty(), "{} has no files", folder.display());

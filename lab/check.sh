@@ -6,7 +6,7 @@
 
 set -euo pipefail
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-folder=${1:-$here/../target/lab}
+folder=$(realpath -m "${1:-$here/../target/lab}")
 
 if ! command -v npm >/dev/null; then
   echo "lab/check.sh: there is no npm here; install nodejs and npm" >&2

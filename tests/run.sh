@@ -85,6 +85,7 @@ source_checks() {
   step "ruff" "$venv/bin/ruff" check .
   step "ruff format" "$venv/bin/ruff" format --check .
   step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+  step "panel of JupyterLab" lab/check.sh tests/.work/lab
 }
 
 # Runs one check; what it prints is shown, and it counts as one test.
@@ -113,6 +114,7 @@ ensure_packages() {
     command -v "$program" >/dev/null || missing+=("${programs[$program]}")
   done
   [[ $core == yes ]] || command -v chromium >/dev/null || missing+=(chromium)
+  [[ $core == yes ]] || command -v npm >/dev/null || missing+=(npm)
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
   [[ -n $wanted || -n $(shared_python) ]] || missing+=(libpython3-dev)
   [[ -n $wanted ]] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)

@@ -89,7 +89,9 @@ pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
     let name = &args.place.name;
     if args.place.lab_only {
         let panel = write_panel(&args.place.data_dir(started)?)?;
-        return Ok(format!("Installed the panel of JupyterLab.\n  panel       {panel}"));
+        return Ok(format!(
+            "Installed the panel of JupyterLab.\n  panel       {panel}"
+        ));
     }
     let python = started.python(&args.place)?;
     let facts = match started {
@@ -140,7 +142,8 @@ pub fn install(args: &InstallArgs, started: Started<'_>) -> Result<String> {
 pub fn uninstall(args: &UninstallArgs, started: Started<'_>) -> Result<String> {
     let data = args.place.data_dir(started)?;
     if args.place.lab_only {
-        return Ok(remove_panel(&data)?.unwrap_or_else(|| format!("There is no panel in {}.", data.display())));
+        return Ok(remove_panel(&data)?
+            .unwrap_or_else(|| format!("There is no panel in {}.", data.display())));
     }
     let directory = args.place.directory(started)?;
     if !directory.exists() {
@@ -172,8 +175,12 @@ fn write_panel(data: &Path) -> Result<String> {
 
 /// Removes the panel, and says so where there was one.
 fn remove_panel(data: &Path) -> Result<Option<String>> {
-    let removed = lab::remove(data)
-        .with_context(|| format!("cannot remove the panel of JupyterLab from {}", data.display()))?;
+    let removed = lab::remove(data).with_context(|| {
+        format!(
+            "cannot remove the panel of JupyterLab from {}",
+            data.display()
+        )
+    })?;
     Ok(removed.map(|folder| format!("Removed {}.", folder.display())))
 }
 

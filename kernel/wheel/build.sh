@@ -34,6 +34,7 @@ main() {
   # Who comes second waits: both would write the licences into the same folder.
   exec 9>"$work/lock"
   flock 9
+  [[ ${2:-} != diaphane ]] || copy_panel
   case $how in
     here)
       ensure_tools maturin "$4"
@@ -64,6 +65,18 @@ ensure_tools() {
   "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
     --requirement "$here/$1.txt"
   cat "$here"/*.txt >"$tools/lists"
+}
+
+# The panel of JupyterLab lies beside the kernelspec: maturin follows links to files, and none to folders.
+copy_panel() {
+  local share=$repository/kernel/extension/wheel-data/data/share/jupyter
+  local panel=$share/labextensions/@diaphane/lab
+  rm -rf "$share/labextensions"
+  mkdir -p "${panel%/*}"
+  cp -r "$repository/lab/dist" "$panel"
+  # By which JupyterLab's list of extensions says how it is removed.
+  printf '{"packageManager": "python", "packageName": "diaphane", "uninstallInstructions": "pip uninstall diaphane"}\n' \
+    >"$panel/install.json"
 }
 
 # The licences of all that is linked in, which a package has to bring along.

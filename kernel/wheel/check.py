@@ -45,6 +45,8 @@ def check(wheel: Path, folder: Path) -> list[str]:
         if not any(name.endswith(f".dist-info/licenses/{text}") for name in names):
             found.append(f"it lacks {text}")
     modules = [folder / name for name in names if name.endswith(".so")]
+    if modules and not any("/labextensions/@diaphane/lab/static/remoteEntry." in name for name in names):
+        found.append("it lacks the panel of JupyterLab")
     programs = [folder / name for name in names if "/scripts/" in name]
     for binary in modules + programs:
         found += complaints_of(binary, wheel.name)

@@ -269,7 +269,9 @@ fn the_command_goes_with_its_kernel_and_no_other_program_is_replaced() {
 fn the_panel_lies_beside_the_kernels_and_goes_with_the_last_one() {
     let root = TempDir::new().unwrap();
     let prefix = root.path().to_str().unwrap();
-    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    let panel = root
+        .path()
+        .join("share/jupyter/labextensions/@diaphane/lab");
     let said = install_into(root.path(), &[]).unwrap();
     assert!(said.contains(panel.to_str().unwrap()), "{said}");
     let metadata: serde_json::Value =
@@ -290,13 +292,18 @@ fn the_panel_lies_beside_the_kernels_and_goes_with_the_last_one() {
     remove(&[]);
     assert!(panel.exists());
     let said = remove(&["--name", "second"]);
-    assert!(!panel.exists() && said.contains(panel.to_str().unwrap()), "{said}");
+    assert!(
+        !panel.exists() && said.contains(panel.to_str().unwrap()),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_panel_can_be_installed_alone() {
     let root = TempDir::new().unwrap();
-    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    let panel = root
+        .path()
+        .join("share/jupyter/labextensions/@diaphane/lab");
     // Where only the server is, there need be no Python that fits.
     let place = ["--lab-only", "--prefix", root.path().to_str().unwrap()];
     install(&parse(&place), Started::Program).unwrap();
@@ -312,12 +319,18 @@ fn the_panel_can_be_installed_alone() {
 fn a_panel_that_somebody_works_on_is_left_alone() {
     let root = TempDir::new().unwrap();
     let sources = root.path().join("sources");
-    let panel = root.path().join("share/jupyter/labextensions/@diaphane/lab");
+    let panel = root
+        .path()
+        .join("share/jupyter/labextensions/@diaphane/lab");
     fs::create_dir_all(&sources).unwrap();
     fs::create_dir_all(panel.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(&sources, &panel).unwrap();
     install_into(root.path(), &[]).unwrap();
-    uninstall(&parse(&["--prefix", root.path().to_str().unwrap()]), Started::Program).unwrap();
+    uninstall(
+        &parse(&["--prefix", root.path().to_str().unwrap()]),
+        Started::Program,
+    )
+    .unwrap();
     assert_eq!(fs::read_link(&panel).unwrap(), sources);
     assert_eq!(fs::read_dir(&sources).unwrap().count(), 0);
 }

@@ -33,8 +33,7 @@ pub(crate) fn threads_now(names: &ThreadNames, gil: bool) -> Result<Vec<ThreadNo
     let asks = nix::unistd::gettid().as_raw();
     let take = || take(&ProcessSnapshot::look()?, names, gil, |_| true);
     let taken = std::thread::scope(|scope| scope.spawn(take).join());
-    let mut now =
-        taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))?;
+    let mut now = taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))?;
     // Who asks would run, if it did not wait for this answer.
     for thread in now.iter_mut().filter(|thread| thread.tid == asks) {
         thread.state = 'R';
