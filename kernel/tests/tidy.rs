@@ -280,7 +280,7 @@ fn files(endings: &[&str]) -> Vec<Source> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let is_ours = !name.starts_with('.')
-                && !["target", "__pycache__", "out"].contains(&name.as_str());
+                && !["target", "node_modules", "__pycache__", "out"].contains(&name.as_str());
             if path.is_dir() && is_ours {
                 folders.push(path);
             } else if endings.iter().any(|ending| name.ends_with(ending)) {
