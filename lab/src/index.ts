@@ -62,7 +62,6 @@ async function activate(
   app.shell.add(panel, 'right', { rank: 300, type: 'Native' });
 
   addCommands(app, panel, subject, settings);
-  addToMenus(palette, menu, settings);
   if (statusBar) {
     addToStatusBar(statusBar, app, monitor, settings);
   }
@@ -75,6 +74,8 @@ async function activate(
     settings.read(stored);
     stored.changed.connect(() => settings.read(stored));
   }
+  // A palette keeps the language in which it was filled.
+  addToMenus(palette, menu, settings);
 }
 
 function addCommands(app: JupyterFrontEnd, panel: NativePanel, subject: Subject, settings: Settings): void {

@@ -199,8 +199,8 @@ export class Monitor extends VDomModel {
     if (kernel.connectionStatus !== 'connected' || CHANGING.includes(kernel.status)) {
       return;
     }
-    const silence = setTimeout(() => generation === this._generation && this.stand('silent'), SILENCE);
     const question = (this._question = ask(kernel, 'monitor_request', this.request()));
+    const silence = setTimeout(() => generation === this._generation && this.stand('silent'), SILENCE);
     const lost = setTimeout(() => question.dispose(), LOST);
     try {
       const content = await question.content;

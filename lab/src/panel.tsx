@@ -153,7 +153,7 @@ export class NativePanel extends ReactWidget {
     return (
       <Notice>
         <p>{words.foreign(this.subject.kernelName || words.thisKernel)}</p>
-        <pre>pip install diaphane</pre>
+        <pre>pip install diaphane-*.whl</pre>
         <p>{words.foreignMagics}</p>
         <pre>{load}</pre>
         <button className="jp-Button jp-mod-styled" onClick={() => void this.subject.insert(load)}>
