@@ -156,7 +156,7 @@ export class NativePanel extends ReactWidget {
         <pre>pip install diaphane-*.whl</pre>
         <p>{words.foreignMagics}</p>
         <pre>{load}</pre>
-        <button className="jp-Button jp-mod-styled" onClick={() => void this.subject.insert(load)}>
+        <button className="dph-Link" onClick={() => void this.subject.insert(load)}>
           {words.insert(load)}
         </button>
       </Notice>
