@@ -264,6 +264,9 @@ print('ready', flush=True)
 def test_whoever_sets_a_handler_it_counts_in_that_cell(client: Client, setting: str):
     imports = "import _signal, ctypes, faulthandler, signal, tempfile"
     code = f"{imports}\nhits = []\n{setting}\nsignal.raise_signal(2)\nhits"
-    assert client.run(code).result == "[1]"
-    assert client.execute("signal.raise_signal(2)").content["ename"] == "KeyboardInterrupt"
-    assert client.value("hits") == "[1]"
+    # In a second cell as in the first, whatever the setter believes to have installed.
+    for _ in range(2):
+        assert client.run(code).result == "[1]"
+        done = client.execute("signal.raise_signal(2)")
+        assert done.content["ename"] == "KeyboardInterrupt"
+        assert client.value("hits") == "[1]"

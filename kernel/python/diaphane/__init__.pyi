@@ -78,7 +78,7 @@ class _NativeProf(Protocol):
     speedscope: Write the stacks for speedscope.app too
     collapsed: Write collapsed stacks too, one line each
     lines: Count each line of a Python function by itself
-    repeat: Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once
+    repeat: Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once. A block or a function of a program runs once
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown

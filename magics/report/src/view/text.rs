@@ -13,6 +13,8 @@ use crate::view::{
     take_same, told, tree,
 };
 
+/// Behind other words, of a name that is cut at least so much is left.
+const LEAST_OF_A_NAME: usize = 8;
 /// What stands between two columns.
 const GAP: usize = 2;
 
@@ -210,7 +212,12 @@ pub fn shorten(text: &str, width: usize, show: Show) -> String {
     match show {
         _ if text.width() <= width => text.to_owned(),
         Show::Name => {
-            let beginning: String = head(text.chars(), room / 3).collect();
+            // Of a few words, as in `needed by libarrow`, the last one is the name.
+            let words = text.rfind(' ').map_or("", |last| &text[..=last]);
+            let beginning: String = match words.width() + LEAST_OF_A_NAME <= width {
+                true if !words.is_empty() => words.to_owned(),
+                _ => head(text.chars(), room / 3).collect(),
+            };
             let left = room - beginning.width();
             format!("{beginning}…{}", tail(text, left))
         }
@@ -366,6 +373,9 @@ mod tests {
         let name = "arrow::compute::internal::Binary<…>::Exec";
         assert_eq!(shorten(name, 21, Show::Name), "arrow:…nary<…>::Exec");
         assert_eq!(shorten("short", 21, Show::Name), "short");
+        let words = "needed by _multiarray_umath";
+        assert_eq!(shorten(words, 18, Show::Name), "needed by …y_umath");
+        assert_eq!(shorten(words, 12, Show::Name), "nee…ay_umath");
     }
 
     #[test]

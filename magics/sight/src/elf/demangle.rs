@@ -42,7 +42,8 @@ fn beginning(symbol: &str) -> Option<String> {
     let mut parts = Vec::new();
     loop {
         if let Some(after) = rest.strip_prefix("St") {
-            (parts.push("std"), rest = after);
+            parts.push("std");
+            rest = after;
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let length = rest[..digits].parse::<usize>().ok();

@@ -9,7 +9,7 @@ use super::answer::{self, LineRow};
 use super::children;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
-use super::profile::Profile;
+use super::profile::{Profile, counted};
 use super::sampled::SampledFunction;
 use super::slow_lines::{self, SlowCause};
 use super::source;
@@ -224,16 +224,25 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
         1 => "1 thread".to_owned(),
         many => format!("{many} threads"),
     };
+    let shares = [
+        ("cut short", profile.truncated),
+        (
+            "joined across code without unwind information",
+            profile.joined,
+        ),
+        ("waiting for the GIL", gil_waits(profile)),
+    ];
+    let shares = shares.map(|(what, count)| match profile.share(count) {
+        Some(share) => format!(", {what} {share} %"),
+        None => String::new(),
+    });
     let figures = format!(
-        "{} samples of {threads} at {} Hz in {}; lost {}, cut short {}, joined across code without unwind \
-         information {}, waiting for the GIL {}; sampling took {} of another CPU",
-        profile.samples,
+        "{} of {threads} at {} Hz in {}; lost {}{}; sampling took {} of another CPU",
+        counted(profile.samples),
         settings.hz,
         time(spent.elapsed.as_nanos() as f64),
         profile.totals.lost,
-        profile.part(profile.truncated),
-        profile.part(profile.joined),
-        profile.part(gil_waits(profile)),
+        shares.concat(),
         time(profile.totals.cpu_ns as f64),
     );
     let left_out = [

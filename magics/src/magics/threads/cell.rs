@@ -24,8 +24,6 @@ use diaphane_report::view::time;
 const STEP: Duration = Duration::from_millis(5);
 /// The threads that look, at this process and at its children.
 const OUR_OWN: u64 = 2;
-/// Of fewer looks, a share says nothing.
-const ENOUGH: usize = 50;
 /// How many bars the use of CPUs over time has.
 const BARS: usize = 60;
 
@@ -128,8 +126,7 @@ fn report(
         last_ns: one.last.as_nanos() as u64,
         cpu_ns: one.cpu_ns,
         cpu_pct: percent(one.cpu_ns as f64 / whole),
-        gil_wait_pct: (watch.looks >= ENOUGH)
-            .then(|| percent(one.waits as f64 / watch.looks as f64)),
+        gil_wait_pct: watch.gil_waits(one).map(percent),
     });
     let all = rows(all)?;
     let used: u64 = seen.iter().map(|one| one.cpu_ns).sum();

@@ -58,7 +58,15 @@ pub(super) struct Watch {
     spins: BTreeMap<String, (usize, usize)>,
 }
 
+/// Of fewer looks, a share says nothing.
+const ENOUGH: usize = 50;
+
 impl Watch {
+    /// The share of the looks at which a thread waited for the GIL.
+    pub fn gil_waits(&self, one: &SeenThread) -> Option<f64> {
+        (self.looks >= ENOUGH).then(|| one.waits as f64 / self.looks as f64)
+    }
+
     pub(super) fn begin(snapshot: ProcessSnapshot, names: ThreadNames) -> Self {
         let now = Instant::now();
         let mut watch = Self {
