@@ -1,16 +1,17 @@
 //! What the threads of the kernel share, and the life of the whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use diaphane_wire::{Connection, Message, Outgoing};
+use diaphane_wire::{CommQuestion, Connection, Message, Outgoing};
 use parking_lot::Mutex;
 
 use crate::capture::Capture;
 use crate::children::{Children, FromChild};
 use crate::crash::Crash;
 use crate::input::Input;
-use crate::lane::Lanes;
+use crate::lane::{Lane, Lanes};
 use crate::outbox::{Item, Outbox, Parent};
 use crate::signals::MainThread;
 
@@ -36,13 +37,36 @@ pub struct Kernel {
     pub input: Input,
     /// The thread that SIGINT goes to.
     pub main_thread: MainThread,
+    /// What comms were asked, each with the lane that asked.
+    asked: Mutex<HashMap<CommQuestion, Arc<Lane>>>,
     control: Mutex<Option<Parent>>,
     stopping: AtomicBool,
     ended: AtomicBool,
     why_ended: Mutex<Option<String>>,
 }
 
+/// Of more questions nobody awaits the answers.
+const MOST_ASKED: usize = 1000;
+
 impl Kernel {
+    /// A lane asks something on a comm: the answer is for it, whatever subshell a front end has for the comm.
+    pub fn note_asker(&self, question: CommQuestion, lane: Arc<Lane>) {
+        let mut asked = self.asked.lock();
+        if asked.len() >= MOST_ASKED {
+            asked.clear();
+        }
+        asked.insert(question, lane);
+    }
+
+    /// Who has asked what is answered now, once.
+    pub fn take_asker(&self, question: &CommQuestion) -> Option<Arc<Lane>> {
+        let lane = self.asked.lock().remove(question)?;
+        // It may be deleted by now.
+        self.lanes
+            .find(lane.id())
+            .filter(|found| Arc::ptr_eq(found, &lane))
+    }
+
     /// The shared state of a kernel whose main thread is the calling one. Redirects file descriptors 1 and 2.
     ///
     /// # Errors
@@ -59,6 +83,7 @@ impl Kernel {
             crash,
             input: Input::default(),
             main_thread: MainThread::this(),
+            asked: Mutex::default(),
             control: Mutex::default(),
             stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),

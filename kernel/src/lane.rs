@@ -230,7 +230,7 @@ impl Lane {
 
 impl State {
     fn startable(&self) -> Option<usize> {
-        let passes = |one: &Waiting| matches!(one, Waiting::Job(job) if matches!(job.request, Request::Comm));
+        let passes = |one: &Waiting| matches!(one, Waiting::Job(job) if matches!(job.request, Request::Comm(_)));
         self.waiting
             .iter()
             .position(|one| !self.running || passes(one))

@@ -246,3 +246,25 @@ def test_a_comm_answers_in_its_subshell(client: Client, subshell: str):
     assert answer["parent_header"]["subshell_id"] == subshell
     client.answer(main, "")
     client.finish(main)
+
+
+ASK = """
+import asyncio, threading
+reply, own = asyncio.get_running_loop().create_future(), threading.get_ident()
+def answered(message):
+    reply.set_result((message["content"]["data"]["content"]["value"], threading.get_ident() == own))
+asking.on_msg(answered)
+asking.send({"method": "custom", "content": {"id": "question", "operation": "get"}})
+await asyncio.wait_for(reply, 60)
+"""
+
+
+def test_an_answer_on_a_comm_is_for_the_cell_that_asked(client: Client, subshell: str):
+    """A front end has it sent to the subshell in which the comm was made."""
+    client.run("import comm\nasking = comm.create_comm(target_name='any')", **on(subshell))
+    comm_id = client.value("asking.comm_id").strip("'")
+    cell = client.start(ASK)
+    client.until(lambda: cell.all("comm_msg"), "the question", cell)
+    data = {"method": "custom", "content": {"id": "question", "value": 42}}
+    client.send("comm_msg", {"comm_id": comm_id, "data": data}, **on(subshell))
+    assert client.finish(cell).result == "(42, True)"

@@ -18,6 +18,9 @@ _native = _manager = None
 
 def publish(comm, msg_type, data=None, metadata=None, buffers=None, **keys):
     """Sends a message of a comm."""
+    match data:
+        case {"content": {"id": str(question)}}:
+            _native.ask_comm(comm.comm_id, question)
     content = dumps({"data": data or {}, "comm_id": comm.comm_id, **keys})
     blobs = [memoryview(buffer).tobytes() for buffer in buffers or ()]
     _native.publish(msg_type, content, dumps(metadata or {}), blobs)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diaphane_sight::crash::handler;
 use diaphane_sight::proc::descriptors;
-use diaphane_wire::{Channel, Outgoing};
+use diaphane_wire::{Channel, CommQuestion, Outgoing};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
@@ -275,6 +275,12 @@ impl Native {
             }
         };
         PyCFunction::new_closure(py, None, None, handle)
+    }
+
+    /// Says that the running request awaits an answer with this id on a comm.
+    fn ask_comm(&self, py: Python<'_>, comm: String, id: String) {
+        let lane = parent::lane(py, &self.kernel);
+        self.kernel.note_asker(CommQuestion { comm, id }, lane);
     }
 
     /// Says that a handler of these is about to be set for a signal.

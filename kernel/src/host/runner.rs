@@ -182,7 +182,7 @@ impl Runner {
             }
             Request::IsComplete(it) => requests.call_method1("is_complete", (&it.code,)),
             Request::CommInfo(it) => requests.call_method1("comm_info", (&it.target_name,)),
-            Request::Comm => requests.call_method1("comm", (self.request(job),)),
+            Request::Comm(_) => requests.call_method1("comm", (self.request(job),)),
             Request::Debug => requests.call_method1("debug", (self.request(job),)),
             Request::Magic(it) => {
                 let answer = magic_requests::answer(Some(py), it);

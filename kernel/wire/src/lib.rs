@@ -19,7 +19,7 @@ pub use connection::{Channel, Connection};
 pub use error::Error;
 pub use header::read_header;
 pub use message::{Frames, Header, Message, Outgoing};
-pub use request::Request;
+pub use request::{CommQuestion, Request};
 pub use session::{Session, new_id, now};
 
 /// The version of the Jupyter messaging protocol that these messages follow.

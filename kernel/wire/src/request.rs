@@ -21,8 +21,8 @@ pub enum Request {
     History(History),
     /// Is this a whole cell?
     IsComplete(IsComplete),
-    /// A message of a comm: open, msg or close.
-    Comm,
+    /// A message of a comm: open, msg or close; with the question that it answers, if it answers one.
+    Comm(Option<CommQuestion>),
     /// Which comms are open?
     CommInfo(CommInfo),
     /// What is this kernel?
@@ -68,8 +68,8 @@ impl Request {
             "inspect_request" => Self::Inspect(content(message)?),
             "history_request" => Self::History(content(message)?),
             "is_complete_request" => Self::IsComplete(content(message)?),
-            "comm_open" => content::<CommOpen>(message).map(|_| Self::Comm)?,
-            "comm_msg" | "comm_close" => content::<CommMessage>(message).map(|_| Self::Comm)?,
+            "comm_open" => content::<CommOpen>(message).map(|_| Self::Comm(None))?,
+            "comm_msg" | "comm_close" => Self::Comm(content::<CommMessage>(message)?.question()),
             "comm_info_request" => Self::CommInfo(content(message)?),
             "kernel_info_request" => Self::KernelInfo,
             "connect_request" => Self::Connect,
@@ -242,9 +242,27 @@ struct CommOpen {
 
 /// What a message of an open comm must have.
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "the field is read by Python")]
 struct CommMessage {
     comm_id: String,
+    #[serde(default)]
+    data: Value,
+}
+
+impl CommMessage {
+    fn question(self) -> Option<CommQuestion> {
+        let id = self.data["content"]["id"].as_str()?.to_owned();
+        let comm = self.comm_id;
+        Some(CommQuestion { comm, id })
+    }
+}
+
+/// What was sent on a comm and awaits an answer with the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CommQuestion {
+    /// The id of the comm.
+    pub comm: String,
+    /// The id that the content of both has.
+    pub id: String,
 }
 
 /// `shutdown_request`
@@ -349,11 +367,20 @@ mod tests {
     #[test]
     fn a_message_of_a_comm_names_it() {
         let open = r#"{"comm_id":"c","target_name":"t","data":{"any":[]}}"#;
-        assert!(matches!(parse("comm_open", open), Ok(Request::Comm)));
+        assert!(matches!(parse("comm_open", open), Ok(Request::Comm(None))));
         assert!(matches!(
             parse("comm_close", r#"{"comm_id":"c"}"#),
-            Ok(Request::Comm)
+            Ok(Request::Comm(None))
         ));
+        let answer = r#"{"comm_id":"c","data":{"content":{"id":"q","value":1}}}"#;
+        assert!(matches!(
+            parse("comm_msg", answer),
+            Ok(Request::Comm(Some(CommQuestion { comm, id }))) if (&*comm, &*id) == ("c", "q")
+        ));
+        for data in ["[]", "{\"content\":7}", "null"] {
+            let other = format!(r#"{{"comm_id":"c","data":{data}}}"#);
+            assert!(matches!(parse("comm_msg", &other), Ok(Request::Comm(None))));
+        }
         for wrong in [
             r#"{"comm_id":"c"}"#,
             r#"{"comm_id":"c","target_name":{}}"#,
