@@ -5,6 +5,7 @@ use std::mem;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use diaphane_wire::request::MagicRequest;
@@ -23,6 +24,9 @@ const MOST: usize = 16;
 const LONGEST: usize = 64 << 10;
 /// Who asks has sent the question by then, and who is answered has read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a process without descriptors is left alone.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What the thread that serves shares with those that find the answers.
 pub(super) struct Callers {
@@ -105,9 +109,16 @@ impl Callers {
     }
 
     fn let_in(&self, listener: &UnixListener, callers: &mut Vec<Caller>) {
-        while self.has_room(callers)
-            && let Ok((stream, _)) = listener.accept()
-        {
+        while self.has_room(callers) {
+            let stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // The process has no descriptor left, and who waits there is told of without a pause.
+                    thread::sleep(MOMENT);
+                    return;
+                }
+            };
             // The folder lets nobody else in; this holds where its rights were changed.
             let is_same = socket_peercred(&stream).is_ok_and(|peer| peer.uid == getuid());
             if !is_same || stream.set_nonblocking(true).is_err() {
