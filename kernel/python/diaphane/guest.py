@@ -115,9 +115,8 @@ class Guest:
     def _start_listening(self):
         if self._socket is None or not self._socket.is_own():
             self._socket = _diaphane.open_socket()
-        print(
-            f"Questions of this user are answered: diaphane ask -k {os.getpid()} stack (%diaphane listen off ends it)."
-        )
+        print(f"Questions of this user are answered: diaphane ask -k {os.getpid()} stack")
+        print("%diaphane listen off ends it.")
 
     def _stop_listening(self):
         if self._socket is not None:

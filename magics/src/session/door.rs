@@ -36,8 +36,8 @@ pub(crate) fn why_not_asked() -> Option<String> {
     let is_deaf = is_guest() && !IS_LISTENING.load(Ordering::Relaxed);
     is_deaf.then(|| {
         format!(
-            "while a cell runs, nothing can be asked here: this kernel is not diaphane's; after %diaphane listen, \
-             `diaphane ask -k {} stack` in a terminal is answered",
+            "while a cell runs nothing can be asked, since a guest has no channel of its own: after \
+             %diaphane listen, `diaphane ask -k {} stack` in a terminal is answered",
             std::process::id()
         )
     })

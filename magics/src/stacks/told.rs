@@ -200,7 +200,9 @@ pub(crate) fn lines(
     }
     let rest = calls.len() - own.len();
     if rest > 0 {
-        lines.push(format!("     and {rest} more of IPython, asyncio and the kernel, which run the cell (--native shows them)"));
+        lines.push(format!(
+            "     and {rest} more, which run the cell (--native shows them)"
+        ));
     }
     lines.extend(
         thread
