@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn a_name_keeps_its_end() {
         let name = "arrow::compute::internal::Binary<…>::Exec";
-        assert_eq!(shorten(name, 21, Show::Name), "arrow:…nary<…>::Exec");
+        assert_eq!(shorten(name, 21, Show::Name), "arrow:…inary<…>::Exec");
         assert_eq!(shorten("short", 21, Show::Name), "short");
         let words = "needed by _multiarray_umath";
         assert_eq!(shorten(words, 18, Show::Name), "needed by …y_umath");
