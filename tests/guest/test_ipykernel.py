@@ -213,11 +213,12 @@ def test_who_asks_nothing_keeps_nobody_waiting(ipykernel, host):
 def test_who_reads_nothing_keeps_nobody_waiting(ipykernel, host):
     host.run("%diaphane listen")
     path = socket_of(host, ipykernel.pid)
+    host.run("import numpy, pandas, scipy.linalg")
     with ExitStack() as stack:
         for _ in range(8):
             # More than a socket holds.
-            deaf = stack.enter_context(call(path, b'{"name": "addr_map", "line": "--all"}\n'))
-            deaf.recv(1)
+            deaf = stack.enter_context(call(path, b'{"name": "addr_map", "line": ""}\n'))
+            assert deaf.recv(14) == b'{"status":"ok"'
         limits = answer(stack.enter_context(call(path, THREADS)))["data"]["text/plain"]
         assert "Python runs something else" not in limits
     host.run("%diaphane listen off")
