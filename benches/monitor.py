@@ -84,7 +84,7 @@ class Kernel:
         assert answer.get("status", "ok") == "ok", answer
         return answer
 
-    def run(self, code, rate=0, value="None"):
+    def run(self, code, rate=0, value="0"):
         """Execute, with so many questions a second meanwhile; an expression's value afterwards."""
         epoch = self.ask("monitor_request")["epoch"]
         request = self.client.execute(code, store_history=False, user_expressions={"value": value})
@@ -136,10 +136,16 @@ def contenders(kernel):
         yield "jupyter-resource-usage's, from outside", False, lambda: resource_usage(kernel.pid)
     path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
     if program := shutil.which("py-spy", path=path):
-        for options in (["--nonblocking"], ["--native"]):
+        for options in ([], ["--native"]):
             command = [program, "dump", *options, "--pid", str(kernel.pid)]
-            call = lambda command=command: subprocess.run(command, capture_output=True, check=True)  # noqa: E731
-            yield f"py-spy dump {options[0]}", False, call
+            # Of some processes it can only tell the Python half.
+            if dump(command) == 0:
+                yield " ".join(["py-spy dump", *options]), False, lambda command=command: dump(command)
+
+
+def dump(command):
+    """Runs a program to its end; its exit status."""
+    return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def one(kernel, is_kernels, call):
@@ -165,7 +171,7 @@ def costs(kernel, rounds):
     for state, labels in figures.items():
         for turn in range(rounds):
             if state == "GIL held":
-                kernel.client.execute(HOLD.format(seconds=600))
+                kernel.client.execute(HOLD.format(seconds=600), stop_on_error=False)
                 time.sleep(0.3)
             at = turn * 3 % len(everything)
             for label, is_kernels, call in everything[at:] + everything[:at]:

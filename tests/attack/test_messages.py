@@ -87,12 +87,13 @@ class Attacker:
         return self.kernel.rss
 
     def begin_all(self) -> None:
-        """The debugger and the thread that asks with Python, which the first request of their kind starts for good."""
+        """The debugger and the threads that ask and look, which the first request of their kind starts for good."""
         self.client.request("magic_request", {"name": "threads", "line": ""}, "control")
         content = {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}}
         self.client.request("debug_request", content, "control")
-        begun = {"diaphane-askpy", "diaphane-debug"}
-        wait_until(lambda: begun <= set(self.kernel.threads.values()), "both have begun")
+        self.client.send("monitor_request", {}, "control")
+        begun = {"diaphane-askpy", "diaphane-debug", "diaphane-monit"}
+        wait_until(lambda: begun <= set(self.kernel.threads.values()), "all have begun")
 
     def close(self) -> None:
         self.balance.close()

@@ -22,6 +22,22 @@ worker = threading.Thread(target=lock.acquire, name="a worker of mine", daemon=T
 worker.start()
 """
 
+NATIVE = r"""
+#include <pthread.h>
+volatile int stop;
+int spins(void) { while (!stop); return stop; }
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+int take(void) { return pthread_mutex_lock(&lock); }
+int give(void) { return pthread_mutex_unlock(&lock); }
+"""
+
+
+@pytest.fixture
+def subshell(client: Client):
+    name = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+    yield {"header": {"subshell_id": name}}
+    client.request("delete_subshell_request", {"subshell_id": name}, "control")
+
 
 def ask(client: Client, channel: str = "control", **content) -> dict:
     """One question, of which nobody else hears."""
@@ -148,13 +164,55 @@ def settled(client: Client) -> dict:
     return answers[-1]
 
 
-def test_two_cells_at_once(client: Client):
-    subshell = client.request("create_subshell_request", {}, "control").content["subshell_id"]
+def test_a_sentence_says_whose_code_computes(client: Client, subshell: dict, tmp_path: Path):
+    library = shared_library(tmp_path / "libnative.so", NATIVE)
+    client.run(
+        f"import ctypes\nlibrary = ctypes.CDLL({str(library)!r})\ndef work():\n    library.spins()"
+    )
+    cell = client.start("work()")
+    whys = []
+
+    def computes():
+        whys.append(seen(client, why=True)["why"])
+        return "computes" in whys[-1]
+
+    client.until(computes, "it computes", cell)
+    assert "The main thread computes in spins of libnative.so" in whys[-1]
+    assert "an interrupt takes effect when that call returns" in whys[-1]
+    client.run("ctypes.c_int.in_dll(library, 'stop').value = 1", **subshell)
+    client.finish(cell)
+
+
+def test_a_sentence_names_who_has_the_lock(client: Client, subshell: dict, tmp_path: Path):
+    library = shared_library(tmp_path / "libnative.so", NATIVE)
+    client.run(f"""
+import ctypes, threading
+library = ctypes.CDLL({str(library)!r})
+taken, give = threading.Event(), threading.Event()
+def holds():
+    library.take(), taken.set(), give.wait(), library.give()
+worker = threading.Thread(target=holds, name="worker-2", daemon=True)
+worker.start()
+taken.wait()
+""")
+    settled(client)
+    cell = client.start("library.take(), library.give()")
+    client.until(
+        lambda: "a lock that thread" in seen(client, why=True)["why"], "the owner of the lock", cell
+    )
+    why = seen(client, why=True)["why"]
+    tid = client.run("worker.native_id", **subshell).result
+    assert f"for a lock that thread {tid} worker-2 has" in why
+    client.run("give.set()", **subshell)
+    client.finish(cell)
+
+
+def test_two_cells_at_once(client: Client, subshell: dict):
     first = client.start("print('main', flush=True)\ninput()", allow_stdin=True)
     client.until(lambda: first.stdin, "the first cell", first)
     beside = client.start(
         "import threading\nstop = threading.Event()\nprint('beside', flush=True)\nstop.wait()",
-        header={"subshell_id": subshell},
+        **subshell,
     )
     client.until(lambda: "beside" in beside.text(), "the second cell", beside)
     numbers = [one.one("execute_input")["execution_count"] for one in (first, beside)]
@@ -166,7 +224,6 @@ def test_two_cells_at_once(client: Client):
     assert seen(client)["cell"]["count"] == numbers[1]
     client.run("stop.set()")
     client.finish(beside)
-    client.request("delete_subshell_request", {"subshell_id": subshell}, "control")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "usage_request": {},
     "interrupt_request": {},
     "magic_request": {"name": "threads", "line": ""},
+    "monitor_request": {"epoch": 1, "stack": True, "why": True},
     "debug_request": {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}},
     "delete_subshell_request": {"subshell_id": "none"},
     "list_subshell_request": {},

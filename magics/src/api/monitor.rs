@@ -49,8 +49,8 @@ pub struct Monitor {
     epoch: u64,
     seen: Seen,
     names: Names,
-    /// Where the interpreter keeps the GIL.
-    runtime: Option<Span>,
+    /// The threads and libraries of this epoch.
+    snapshot: Option<ProcessSnapshot>,
     usable_cpus: Option<usize>,
     /// For which threads of Python's their names were asked for, and how often.
     asked: (Vec<i32>, u8),
@@ -123,7 +123,7 @@ impl Default for Monitor {
             epoch: monotonic_ns() / 1_000_000,
             seen: Seen::default(),
             names: Names::default(),
-            runtime: None,
+            snapshot: None,
             usable_cpus: None,
             asked: (Vec::new(), 0),
         }
@@ -152,7 +152,7 @@ impl Monitor {
         let threads = glance();
         self.refresh(&threads)?;
         let main = match stack || why {
-            true => Self::main_stack(stack, why)?,
+            true => self.main_stack(&threads, stack, why)?,
             false => MainStack::default(),
         };
         let usage = ResourceUsage::now();
@@ -165,7 +165,7 @@ impl Monitor {
                 since_ns,
             })
             .collect();
-        let runtime = self.runtime;
+        let runtime = self.snapshot.as_ref().and_then(|known| known.runtime);
         let threads = threads.into_iter().map(|one| {
             let wait = one.call.as_ref().and_then(|call| wait(runtime, call));
             (one.tid, one.state, one.cpu_ns, wait)
@@ -199,8 +199,8 @@ impl Monitor {
         }
         let snapshot = ProcessSnapshot::look()?;
         self.names = Names::of(&snapshot, &names.unwrap_or_default());
-        self.runtime = snapshot.runtime;
         self.usable_cpus = Cpus::read().usable;
+        self.snapshot = Some(snapshot);
         self.seen = seen;
         self.epoch += 1;
         Ok(())
@@ -229,11 +229,19 @@ impl Monitor {
     }
 
     /// Of the main thread, taken by the calling one.
-    fn main_stack(stack: bool, why: bool) -> Result<MainStack, Error> {
+    fn main_stack(
+        &mut self,
+        threads: &[Glance],
+        stack: bool,
+        why: bool,
+    ) -> Result<MainStack, Error> {
+        let Some(snapshot) = &mut self.snapshot else {
+            return Ok(MainStack::default());
+        };
+        snapshot.renew(threads)?;
         let names = NAMES.lock().1.clone().unwrap_or_default();
         let main = std::process::id().cast_signed();
-        let snapshot = ProcessSnapshot::look()?;
-        let threads = take(&snapshot, &names, false, |thread| thread.tid == main)?;
+        let threads = take(snapshot, &names, false, |thread| thread.tid == main)?;
         let holder = threads
             .iter()
             .find(|thread| thread.gil == Some(Gil::Holder));

@@ -5,6 +5,7 @@ mod other_process;
 
 use std::collections::HashMap;
 
+use nix::unistd::{getpid, gettid};
 use serde_json::json;
 
 use crate::error::Error;
@@ -63,17 +64,18 @@ impl Magic for Stack {
         };
         // The GIL is kept, so that no Python function returns meanwhile.
         let asks_python = context.user.is_some();
-        let threads = threads_now(&names, asks_python)?;
+        let threads = threads_now(&names, asks_python, args.all)?;
+        let asked_by_main = gettid() == getpid();
+        let is_stuck = threads.iter().any(|one| one.is_main && one.is_stuck) && !asked_by_main;
         let text =
             |call: &StackFrame| line_text(context.user?.py, call.file.as_deref()?, call.line?);
         let mut report = report(threads, args, !asks_python, &text)?;
         // Who waits for whom is known there.
-        let others = (context.ask)("threads", "", context)?;
-        let deadlocks = others
-            .diagnoses
-            .into_iter()
-            .filter(|one| one.code == "T007");
-        report.diagnoses.extend(deadlocks);
+        if is_stuck {
+            let others = (context.ask)("threads", "", context)?.diagnoses.into_iter();
+            let deadlocks = others.filter(|one| one.code == "T007");
+            report.diagnoses.extend(deadlocks);
+        }
         report.limits.extend(support());
         report.limits.extend(door::why_not_asked());
         Ok(report)

@@ -19,6 +19,8 @@ pub(crate) struct ThreadNow {
     pub is_main: bool,
     /// What it has to do with the GIL, if that is known.
     pub gil: Option<Gil>,
+    /// Whether it waits for another thread, for as long as that takes.
+    pub is_stuck: bool,
     /// How long it was stopped for its stack, if it was.
     pub stopped: Option<Duration>,
     /// How many threads of the library whose code it runs run beside it.
@@ -28,10 +30,20 @@ pub(crate) struct ThreadNow {
     pub(crate) merged: MergedStack,
 }
 
-/// Takes the stacks of all threads; `names` are those that Python gave.
-pub(crate) fn threads_now(names: &ThreadNames, gil: bool) -> Result<Vec<ThreadNow>, Error> {
+/// Takes the stacks of all threads, or of the main one and of the GIL's holder; `names` are those that Python gave.
+pub(crate) fn threads_now(
+    names: &ThreadNames,
+    gil: bool,
+    all: bool,
+) -> Result<Vec<ThreadNow>, Error> {
     let asks = nix::unistd::gettid().as_raw();
-    let take = || take(&ProcessSnapshot::look()?, names, gil, |_| true);
+    let take = || {
+        let snapshot = ProcessSnapshot::look()?;
+        let holder = snapshot.interpreter.holder;
+        take(&snapshot, names, gil, |thread| {
+            all || is_main(thread) || holder == Some(thread.tid)
+        })
+    };
     let taken = std::thread::scope(|scope| scope.spawn(take).join());
     let mut now = taken.unwrap_or_else(|_| Err(Error::Panic("stack".into(), String::new())))?;
     // Who asks would run, if it did not wait for this answer.
@@ -61,8 +73,9 @@ pub(crate) fn take(
             tid: thread.tid,
             name: snapshot.plain_name(thread, names).to_owned(),
             state: thread.state,
-            is_main: u32::try_from(thread.tid) == Ok(std::process::id()),
+            is_main: is_main(thread),
             gil: snapshot.gil(thread),
+            is_stuck: snapshot.waits_without_end(thread),
             stopped: None,
             beside: beside(snapshot, thread, &merged),
             lock_owner: lock_owner(snapshot, thread, &merged).map(title),
@@ -104,6 +117,10 @@ fn lock_owner<'a>(
     let owner = i32::from_ne_bytes(owner.try_into().ok()?);
     let mut threads = snapshot.threads.iter();
     threads.find(|one| one.tid == owner && owner != thread.tid)
+}
+
+fn is_main(thread: &Thread) -> bool {
+    u32::try_from(thread.tid) == Ok(std::process::id())
 }
 
 fn title(tid: i32, name: &str) -> String {

@@ -129,6 +129,7 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
                 () => Gil::None,
             }),
             stopped: seen.stopped,
+            is_stuck: false,
             beside: 0,
             lock_owner: None,
             merged,

@@ -14,7 +14,7 @@ use diaphane_sight::proc::spans::Span;
 use diaphane_sight::proc::task_limit::{TaskLimit, task_limit};
 use diaphane_sight::runtimes::pool_libraries as runtimes;
 use diaphane_sight::runtimes::pool_libraries::Api;
-use diaphane_sight::threads::{self, Call, Thread, is_own_thread};
+use diaphane_sight::threads::{self, Call, Glance, Task, Thread, is_own_thread};
 use serde::Serialize;
 
 use super::live_pools::{Pool, pools};
@@ -156,6 +156,29 @@ impl ProcessSnapshot {
         } else {
             Gil::None
         })
+    }
+
+    /// Whether a thread waits for another one, for as long as that takes, and not for the GIL.
+    pub(crate) fn waits_without_end(&self, thread: &Thread) -> bool {
+        let call = thread.call.as_ref();
+        call.is_some_and(|call| {
+            call.name == Some("futex") && !call.timed && !self.waits_for_the_gil(call)
+        })
+    }
+
+    /// Says what the same threads do now, whose libraries are the same; of memory there is the main thread's stack only.
+    pub(crate) fn renew(&mut self, now: &[Glance]) -> Result<(), Error> {
+        for thread in &mut self.threads {
+            if let Ok(place) = now.binary_search_by_key(&thread.tid, |one| one.tid) {
+                thread.state = now[place].state;
+                thread.call.clone_from(&now[place].call);
+            }
+        }
+        let main = Task::new(std::process::id().cast_signed());
+        let position = main.position().map(|position| position.stack);
+        self.maps = Maps::around(position.into_iter().collect())?;
+        self.interpreter = Interpreter::look();
+        Ok(())
     }
 
     /// Whether a system call waits for the GIL.

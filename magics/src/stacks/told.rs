@@ -125,7 +125,10 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
     if thread.state == 'R' {
         return Some(format!("{who} {}.", runs(thread, &at)));
     }
-    let wait = wait(calls)?;
+    let Some(wait) = wait(calls) else {
+        let name = thread.merged.top_frame()?.function.as_deref()?;
+        return Some(format!("{who} waits in {name}{at}."));
+    };
     let inside = match called(calls) {
         Some(called) => format!("{called} ({})", wait.builtin),
         None => wait.builtin.to_owned(),

@@ -58,10 +58,7 @@ impl Suspects<'_> {
     }
 
     fn waits(&self, thread: &Thread) -> bool {
-        let call = thread.call.as_ref();
-        call.is_some_and(|call| {
-            call.name == Some("futex") && !call.timed && !self.snapshot.waits_for_the_gil(call)
-        })
+        self.snapshot.waits_without_end(thread)
     }
 
     /// The kernel's threads and the thread that asks wake nobody who waits for a lock of the user's.
