@@ -12,6 +12,7 @@ use crate::stacks::snapshot::{Gil, ProcessSnapshot, ThreadNames};
 use diaphane_report::view;
 
 /// One thread and what it runs.
+#[derive(Default)]
 pub(crate) struct ThreadNow {
     pub tid: i32,
     pub name: String,

@@ -99,10 +99,8 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
         words
     };
     let seen = unwind::of_process(&tasks, &libraries, &maps, manner, &note);
-    let ends = tasks
-        .iter()
-        .zip(&seen)
-        .map(|(task, seen)| (task.tid, frame_ends(seen)));
+    let ends = tasks.iter().zip(&seen);
+    let ends = ends.map(|(task, seen)| (task.tid, frame_ends(seen)));
     let ends = ends.collect();
     let mut functions = Functions::read_by(inside.reader);
     let mut lines = lines(&libraries, manner);
@@ -129,10 +127,9 @@ pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks
                 () => Gil::None,
             }),
             stopped: seen.stopped,
-            is_stuck: false,
-            beside: 0,
-            lock_owner: None,
             merged,
+            // Who has a lock is not asked in another process.
+            ..ThreadNow::default()
         })
     };
     let threads = tasks.iter().zip(seen).filter_map(now).collect();
