@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use diaphane_magics::{Monitor, note_thread_names};
 use diaphane_sight::threads::OwnThread;
-use diaphane_wire::request::MonitorRequest;
+use diaphane_wire::monitor::MonitorRequest;
 use diaphane_wire::{Channel, Outgoing, reply};
 use parking_lot::Mutex;
 

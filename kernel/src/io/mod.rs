@@ -319,10 +319,7 @@ impl Io {
         if matches!(request, Request::Debug) {
             return self.debug(channel, parent, request);
         }
-        let asker = match &request {
-            Request::Comm(Some(question)) => self.kernel.take_asker(question),
-            _ => None,
-        };
+        let asker = self.asker(&request);
         let subshell = parent.header.subshell_id.as_deref();
         let Some(lane) = asker.or_else(|| self.kernel.lanes.find(subshell)) else {
             let sentence = unknown_subshell(subshell.unwrap_or_default());

@@ -1,13 +1,16 @@
 //! The requests that need no Python, answered while a cell runs, also while native code holds the GIL.
 
+use std::sync::Arc;
+
 use diaphane_sight::proc::host::UsageMeter;
-use diaphane_wire::request::{MagicRequest, MonitorRequest, is_silent};
+use diaphane_wire::monitor::{MonitorRequest, is_silent};
+use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 
 use super::Io;
 use crate::host;
 use crate::host::monitor_requests::Refused;
-use crate::lane::Job;
+use crate::lane::{Job, Lane};
 use crate::outbox::Parent;
 
 impl Io {
@@ -58,6 +61,14 @@ impl Io {
     pub(super) fn note_parent(&self, channel: Channel, parent: &Parent) {
         if channel == Channel::Control && !is_silent(&parent.header.msg_type) {
             self.kernel.set_control_parent(parent);
+        }
+    }
+
+    /// The lane that asked on a comm what this request answers.
+    pub(super) fn asker(&self, request: &Request) -> Option<Arc<Lane>> {
+        match request {
+            Request::Comm(Some(question)) => self.kernel.take_asker(question),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod header;
 mod message;
+pub mod monitor;
 mod part;
 pub mod publish;
 pub mod reply;

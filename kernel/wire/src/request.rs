@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::monitor::{self, MonitorRequest};
 use crate::{Error, Message, part};
 
 /// A request with its content.
@@ -77,7 +78,7 @@ impl Request {
             "shutdown_request" => Self::Shutdown(content(message)?),
             "usage_request" => Self::Usage,
             "magic_request" => Self::Magic(content(message)?),
-            MONITOR => Self::Monitor(content(message)?),
+            monitor::REQUEST => Self::Monitor(content(message)?),
             "debug_request" => Self::Debug,
             "create_subshell_request" => Self::CreateSubshell,
             "delete_subshell_request" => Self::DeleteSubshell(content(message)?),
@@ -99,16 +100,6 @@ impl Request {
                 | Self::ListSubshell
         )
     }
-}
-
-/// The type of the request that is answered in silence.
-const MONITOR: &str = "monitor_request";
-
-/// Whether a request of this type gets its reply and nothing else, neither busy nor idle. Who watches a kernel asks every
-/// second: front ends take the status of any request for the kernel's own, and servers take it for a sign of use.
-#[must_use]
-pub fn is_silent(msg_type: &str) -> bool {
-    msg_type == MONITOR
 }
 
 /// The type of the reply to a request of this type; `None` where the protocol has no reply.
@@ -281,19 +272,6 @@ pub struct MagicRequest {
     /// What stands behind it on the line.
     #[serde(default)]
     pub line: String,
-}
-
-/// `monitor_request`: what the process does at this moment. This kernel's own addition to the protocol.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct MonitorRequest {
-    /// The epoch of the names that the front end has already.
-    pub epoch: Option<u64>,
-    /// With the functions that the main thread runs.
-    #[serde(default)]
-    pub stack: bool,
-    /// With a sentence that says what the main thread does.
-    #[serde(default)]
-    pub why: bool,
 }
 
 /// `delete_subshell_request`
