@@ -120,7 +120,7 @@ def test_before_numpy_is_imported(launch):
     assert "no variable exports memory" in said(client, "%buffer_addr")
     answer = said(client, "%%buffer_trace\n1")
     assert "NumPy is not imported yet" in answer
-    assert "import it in a cell before" in answer
+    assert "import it before" in answer
     assert "assign or import it first" in said(client, "%where np.sum")
 
 

@@ -206,8 +206,8 @@ def test_any_name_of_a_file_is_shown_and_does_no_harm(client: Client, tmp_path: 
     client.run(
         f"import ctypes\nx = ctypes.CDLL({os.fsencode(path)!r}.decode('utf-8', 'surrogateescape'))"
     )
-    row = rows(client, "%loaded_libs")[-1]
-    assert row["name"] == os.fsencode(name).decode(errors="replace")
+    names = [row["name"] for row in rows(client, "%loaded_libs")]
+    assert os.fsencode(name).decode(errors="replace") in names
     for option in ("", "--tree", "--why libx" if name.startswith("libx") else "--dup"):
         data = client.run(f"%loaded_libs {option}").one("execute_result")["data"]
         assert "<script" not in data["text/html"]

@@ -330,7 +330,7 @@ def test_how_often_a_statement_ran_is_said_first(client: Client):
         "text/plain"
     ]
     runs = int(client.value("len(done)"))
-    assert f"the cell ran {runs:,} times" in " ".join(text.split("Where the time went")[0].split())
+    assert f"it ran {runs:,} times" in " ".join(text.split("Where the time went")[0].split())
 
 
 def test_a_cell_that_fails_is_told_so_and_not_how_long_it_takes(client: Client):
