@@ -213,6 +213,9 @@ def test_what_cannot_be_seen_is_said_in_a_line(launch):
     assert (gone.returncode, gone.stdout) == (1, "")
     assert f"there is no process {2**22 + 1}" in gone.stderr
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as cat:
+        # It begins with the name of who started it.
+        comm = Path(f"/proc/{cat.pid}/comm")
+        wait_until(lambda: comm.read_text() == "cat\n", "the child runs cat")
         other = stack(kernel, cat.pid)
         cat.stdin.close()
     assert other.returncode == 1
