@@ -279,6 +279,10 @@ impl Native {
 
     /// Says that the running request awaits an answer with this id on a comm.
     fn ask_comm(&self, py: Python<'_>, comm: String, id: String) {
+        // No answer comes to a child, where another thread may have held the lock of those who ask at the fork.
+        if is_forked() {
+            return;
+        }
         let lane = parent::lane(py, &self.kernel);
         self.kernel.note_asker(CommQuestion { comm, id }, lane);
     }
