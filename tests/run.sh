@@ -195,7 +195,7 @@ kernel_tests() {
   rm -f "$results"
   echo "--- pytest"
   at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
-    -q --junitxml="$results" "${selection[@]}"
+    -q --junitxml="$results" --numprocesses 2 --dist loadfile "${selection[@]}"
   local ok bad
   read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results")
   ((passed += ok, failed += bad))

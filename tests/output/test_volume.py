@@ -42,7 +42,10 @@ def test_many_displays(client: Client):
 
 @pytest.mark.slow
 def test_cells_leave_memory_flat(client: Client, kernel):
-    """10,000 cells cost little more than their history; the first thousand warm the caches up."""
+    """10,000 cells cost little more than their history; the first thousand warm the caches up.
+
+    What is kept for every cell grows in both halves, what a busy machine piles up once does not.
+    """
 
     def cells(count: int) -> int:
         for _ in range(count // 100):
@@ -53,8 +56,8 @@ def test_cells_leave_memory_flat(client: Client, kernel):
             client.record.clear()
         return kernel.rss
 
-    before = cells(1000)
-    assert cells(10_000) - before < 40e6
+    before, half, whole = cells(1000), cells(5000), cells(5000)
+    assert min(half - before, whole - half) < 20e6
 
 
 @pytest.mark.slow

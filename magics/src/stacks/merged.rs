@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use diaphane_report::Show;
+use diaphane_report::view::text::shorten;
 use diaphane_sight::code::lines::Lines;
 use diaphane_sight::code::symbols::{Place, place};
 use diaphane_sight::elf::demangle::demangle;
@@ -23,6 +25,9 @@ use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
 use diaphane_cpython::symbols::{evaluates, is_interpreter};
+
+/// Letters of a path and a line.
+const WIDEST_PLACE: usize = 60;
 
 /// What a frame runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -196,6 +201,11 @@ fn weave(
     }));
 }
 
+/// A place in a source that leaves room for the function beside it: of a long path the end says most.
+pub(crate) fn short(place: &str) -> String {
+    shorten(place, WIDEST_PLACE, Show::Path)
+}
+
 fn why(missing: Missing) -> &'static str {
     match missing {
         Missing::Asks => {
@@ -275,7 +285,8 @@ impl StackFrame {
         match self.kind {
             FrameKind::Python => {
                 let line = self.line.map_or("?".into(), |line| line.to_string());
-                format!("{function}  {}:{line}", self.file.as_deref().unwrap_or("?"))
+                let place = format!("{}:{line}", self.file.as_deref().unwrap_or("?"));
+                format!("{function}  {}", short(&place))
             }
             FrameKind::Native => self.native_line(function),
         }

@@ -5,7 +5,7 @@ use diaphane_report::view;
 
 use crate::session::cell_files::cell_of_file;
 use crate::stacks::authors::{Author, own_module};
-use crate::stacks::merged::{FrameKind, StackFrame};
+use crate::stacks::merged::{FrameKind, StackFrame, short};
 use crate::stacks::now::ThreadNow;
 use crate::stacks::snapshot::Gil;
 use crate::stacks::waits::{self, Wait, WaitsFor};
@@ -195,7 +195,11 @@ pub(crate) fn lines(
             "  "
         };
         let shown = match place(call) {
-            Some(place) => format!("{place}  {}", call.function.as_deref().unwrap_or("?")),
+            Some(place) => format!(
+                "{}  {}",
+                short(&place),
+                call.function.as_deref().unwrap_or("?")
+            ),
             None => call.line(),
         };
         let text = text(call).map_or_else(String::new, |text| format!("    {text}"));
