@@ -27,6 +27,7 @@ GUIDES = {
     "docs/pytest.md": ("pytest.md", "In tests"),
     "docs/scripts.md": ("scripts.md", "Reports in code"),
     "docs/panel.md": ("panel.md", "The panel"),
+    "docs/agents.md": ("agents.md", "Agents and editors"),
     "docs/guest.md": ("guest.md", "In other kernels"),
     "docs/safety.md": ("safety.md", "Is it safe?"),
     "docs/how-it-works.md": ("how-it-works.md", "How it works"),

@@ -30,6 +30,9 @@ pub(crate) trait Magic {
     /// Whether it records what goes on while a cell runs, above which it stands.
     const RECORDS: bool = false;
 
+    /// Whether it changes what the user has, or runs what stands behind it.
+    const CHANGES: bool = Self::STATEMENT.is_some();
+
     /// Answers.
     fn run(_args: &Self::Args, _context: &Context<'_, '_>) -> Result<Report, Error> {
         Err(Error::Usage(format!(

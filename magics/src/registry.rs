@@ -29,6 +29,7 @@ pub(crate) struct Entry {
     pub command: fn() -> clap::Command,
     pub only_looks: fn(&str) -> bool,
     pub records: bool,
+    pub changes: bool,
     run: fn(Line<'_>, &Context<'_, '_>) -> Result<Asked, Error>,
     begin: fn(Line<'_>, &RecordedCode, &Context<'_, '_>) -> Result<Begun, Error>,
 }
@@ -75,6 +76,7 @@ const fn entry<M: Magic>() -> Entry {
         command: cli::command::<M::Args>,
         only_looks: only_looks::<M>,
         records: M::RECORDS,
+        changes: M::CHANGES,
         run: run::<M>,
         begin: begin_of::<M>,
     }

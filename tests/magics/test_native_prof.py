@@ -340,3 +340,15 @@ def test_a_cell_that_fails_is_told_so_and_not_how_long_it_takes(client: Client):
     assert "It ended with an error" in text
     assert "--repeat" not in text
     assert "(estimated)" not in text
+
+
+def test_a_message_runs_no_code(client: Client):
+    """What a front end asks while it waits changes nothing; only cells run code."""
+    client.run("made = []")
+    for magic in ("native_prof", "native_calls", "syscalls", "buffer_trace"):
+        asked = {"name": magic, "line": "made.append(1)"}
+        content = client.request("magic_request", asked, "control").content
+        assert content["status"] == "error"
+        assert magic in content["evalue"]
+        assert "cell" in content["evalue"]
+    assert client.value("made") == "[]"

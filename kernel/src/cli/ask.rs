@@ -34,19 +34,34 @@ pub struct AskArgs {
 
 /// Asks, and gives back the answer as text; before it `remark` is told which kernel was asked, where that is not clear.
 pub fn ask(args: &AskArgs, remark: impl Fn(&str)) -> Result<String> {
-    let asked = match (&args.connection_file, &args.kernel) {
+    let asked = match (&args.connection_file, args.kernel.as_deref()) {
         (Some(file), _) => Asked::Kernel(file.clone()),
-        (None, Some(name)) => running_kernels::named(name)?,
-        (None, None) => Asked::Kernel(started_last(remark)?),
+        (None, name) => chosen(name, remark)?,
     };
     let name = args.magic.trim_start_matches('%');
-    let content = asked.question(name, &args.line.join(" "), TIMEOUT)?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if content["status"] == "ok" {
-        Ok(text(&content["data"]["text/plain"]))
-    } else {
-        bail!("{}", text(&content["evalue"]))
+    let data = answer(&asked, name, &args.line.join(" "))?;
+    Ok(text(&data["text/plain"]))
+}
+
+/// The kernel or guest of this name; without one, the kernel that was started last.
+pub fn chosen(name: Option<&str>, remark: impl Fn(&str)) -> Result<Asked> {
+    match name {
+        Some(name) => running_kernels::named(name),
+        None => Ok(Asked::Kernel(started_last(remark)?)),
     }
+}
+
+/// A report by MIME type.
+pub fn answer(asked: &Asked, name: &str, line: &str) -> Result<Value> {
+    let mut content = asked.question(name, line, TIMEOUT)?;
+    if content["status"] != "ok" {
+        bail!("{}", text(&content["evalue"]));
+    }
+    Ok(content["data"].take())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// The kernel that was started last. Where several run, it is said which one was asked.

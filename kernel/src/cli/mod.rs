@@ -2,6 +2,7 @@
 //! kernels and to other processes.
 
 mod ask;
+mod mcp;
 mod running_kernels;
 
 use std::io::{ErrorKind, Write as _};
@@ -49,6 +50,8 @@ pub enum Common {
     Ask(ask::AskArgs),
     /// List the kernels that run here, with their notebooks and what they do.
     List,
+    /// Offer the questions of `ask` to agents and editors, as tools of the Model Context Protocol over stdin and stdout.
+    Mcp,
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
     Stack(diaphane_magics::StackArgs),
     /// Look at a kernel that crashes; it runs this itself.
@@ -71,12 +74,17 @@ impl Common {
     /// # Errors
     /// When it cannot be done: a sentence for the user.
     pub fn run(self, started: Started<'_>) -> anyhow::Result<()> {
-        say(&self.answer(started)?)
+        match self {
+            // Its standard output is the protocol's.
+            Self::Mcp => mcp::serve(),
+            told => say(&told.answer(started)?),
+        }
     }
 
     fn answer(self, started: Started<'_>) -> anyhow::Result<String> {
         match self {
             Self::Ask(args) => ask::ask(&args, complain),
+            Self::Mcp => Ok(String::new()),
             Self::List => Ok(running_kernels::list()),
             Self::Stack(args) => {
                 diaphane_magics::stack_of_process(&args).map_err(anyhow::Error::msg)

@@ -65,6 +65,14 @@ pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Ref
 }
 
 fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
+    let records = ALL
+        .iter()
+        .any(|magic| magic.name == name && magic.takes_statement);
+    if records {
+        return Err(Error::Usage(format!(
+            "%{name} runs the code behind it, which only a cell does: write the line there"
+        )));
+    }
     let context = Context {
         user,
         cell: None,

@@ -11,7 +11,8 @@ use crate::registry::{ALL, Entry};
 const OF_LINES: &[&str] = &["json", "as"];
 
 /// One entry a magic: its name, its documentation, and what it takes.
-pub(crate) fn grammar() -> Value {
+#[must_use]
+pub fn grammar() -> Value {
     ALL.iter().map(of_magic).collect()
 }
 
@@ -29,6 +30,7 @@ fn of_magic(magic: &Entry) -> Value {
         "kinds": magic.form.kinds(),
         "records": magic.records,
         "takes_statement": magic.takes_statement,
+        "changes": magic.changes,
         "about": about.map(ToString::to_string).unwrap_or_default(),
         "arguments": arguments.collect::<Vec<_>>(),
         "fields": magic.schema.help(88),

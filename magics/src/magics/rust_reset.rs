@@ -20,6 +20,8 @@ impl Magic for RustReset {
     const SCHEMA: &'static Schema = &Schema::new(&[], &[]);
     type Args = RustResetArgs;
 
+    const CHANGES: bool = true;
+
     fn only_looks(_args: &RustResetArgs) -> bool {
         false
     }

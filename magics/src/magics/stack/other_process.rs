@@ -41,6 +41,20 @@ pub struct StackArgs {
     no_stop: bool,
 }
 
+impl StackArgs {
+    /// As if nothing else was asked.
+    #[must_use]
+    pub fn of(pid: i32) -> Self {
+        Self {
+            pid,
+            native: false,
+            all: false,
+            json: false,
+            no_stop: false,
+        }
+    }
+}
+
 /// Says what a process runs at this moment, as text.
 ///
 /// # Errors
