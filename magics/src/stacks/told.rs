@@ -44,6 +44,8 @@ fn of_the_question(calls: &[StackFrame]) -> usize {
     let begin = calls
         .iter()
         .position(|call| call.file.as_deref().and_then(own_module) == Some("magics"));
+    // A magic above a cell runs that, and asks nothing meanwhile.
+    let begin = begin.filter(|begin| !calls[..*begin].iter().any(is_cells));
     begin.map_or(0, |begin| {
         let around = calls[begin..].iter();
         let native = |call: &StackFrame| call.kind == FrameKind::Native && call.plumbing;
