@@ -45,6 +45,8 @@ pub(crate) enum Anchor {
 pub(crate) enum Shape {
     /// A filled box with a title.
     Area(Area, Ink, f64, String),
+    /// A filled band: at each place from left to right its upper and its lower edge.
+    Band(Vec<(f64, f64, f64)>, Ink, f64, String),
     /// A thin line between two places.
     Line((f64, f64), (f64, f64), Ink),
     /// Words on one line.
@@ -54,7 +56,7 @@ pub(crate) enum Shape {
 impl Shape {
     fn kind(&self) -> usize {
         match self {
-            Self::Area(..) => 0,
+            Self::Area(..) | Self::Band(..) => 0,
             Self::Line(..) => 1,
             Self::Text(..) => 2,
         }
@@ -63,6 +65,7 @@ impl Shape {
     fn top(&self) -> f64 {
         match self {
             Self::Area(area, ..) => area.y,
+            Self::Band(edges, ..) => edges.iter().map(|one| one.1).fold(f64::MAX, f64::min),
             Self::Line(from, to, _) => from.1.min(to.1),
             Self::Text(at, ..) => at.1,
         }
@@ -72,6 +75,7 @@ impl Shape {
     fn bottom(&self) -> f64 {
         match self {
             Self::Area(area, ..) => area.y + area.height,
+            Self::Band(edges, ..) => edges.iter().map(|one| one.2).fold(0.0, f64::max),
             Self::Line(from, to, _) => from.1.max(to.1),
             Self::Text(at, ..) => at.1,
         }
@@ -133,6 +137,12 @@ impl Drawing {
     pub fn area(&mut self, area: Area, ink: Ink, opacity: f64, title: &str) {
         self.shapes
             .push(Shape::Area(area, ink, opacity, title.into()));
+    }
+
+    /// A filled band; its edges are, at each place from left to right, the upper and the lower one.
+    pub fn band(&mut self, edges: Vec<(f64, f64, f64)>, ink: Ink, opacity: f64, title: &str) {
+        self.shapes
+            .push(Shape::Band(edges, ink, opacity, title.into()));
     }
 
     /// A thin line.

@@ -1,9 +1,11 @@
 //! The pictures of a report: text, HTML and JSON. This file writes single values; the others lay them out.
 
 mod bar;
+pub mod blocks;
 pub mod html;
 mod html_table;
 pub mod json;
+pub mod live;
 mod notebook;
 pub mod svg;
 pub mod text;

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use crate::drawing::{Anchor, Drawing, Ink, Shape};
 use crate::view::html::escape;
+use crate::view::printable;
 
 /// Mid-tones that stand out on a white and on a black page.
 const TONES: [&str; 8] = [
@@ -53,11 +54,16 @@ fn element(svg: &mut String, shape: &Shape) -> std::fmt::Result {
                 area.height.max(0.5),
                 css(*ink),
             )?;
-            match title.as_str() {
-                // The box behind it has one, and is what the pointer finds.
-                "" => write!(svg, " pointer-events=\"none\"/>"),
-                title => write!(svg, "><title>{}</title></rect>", escape(title)),
-            }
+            titled(svg, "rect", title)
+        }
+        Shape::Band(edges, ink, opacity, title) => {
+            write!(
+                svg,
+                "<path d=\"{}\" fill=\"{}\" fill-opacity=\"{opacity}\"",
+                outline(edges),
+                css(*ink)
+            )?;
+            titled(svg, "path", title)
         }
         Shape::Line(from, to, ink) => write!(
             svg,
@@ -78,9 +84,35 @@ fn element(svg: &mut String, shape: &Shape) -> std::fmt::Result {
                 Anchor::End => "end",
             },
             css(*ink),
-            escape(text),
+            escape(&printable(text)),
         ),
     }
+}
+
+/// The end of a filled shape, with what it shows under the pointer.
+fn titled(svg: &mut String, element: &str, title: &str) -> std::fmt::Result {
+    match title {
+        // The shape behind it has one, and is what the pointer finds.
+        "" => write!(svg, " pointer-events=\"none\"/>"),
+        title => write!(
+            svg,
+            "><title>{}</title></{element}>",
+            escape(&printable(title))
+        ),
+    }
+}
+
+/// The way around a band: along its upper edge, and back along the lower one.
+pub(super) fn outline(edges: &[(f64, f64, f64)]) -> String {
+    let upper = edges.iter().map(|(x, upper, _)| (x, upper));
+    let lower = edges.iter().rev().map(|(x, _, lower)| (x, lower));
+    let mut way = String::new();
+    for (place, (x, y)) in upper.chain(lower).enumerate() {
+        let command = if place == 0 { 'M' } else { 'L' };
+        // Writing to a string cannot fail.
+        let _ = write!(way, "{command}{x:.1} {y:.1}");
+    }
+    way + "Z"
 }
 
 #[cfg(test)]
@@ -98,11 +130,18 @@ mod tests {
             height: 4.0,
         };
         drawing.area(area, Ink::Tone(9), 0.5, "<b>");
+        drawing.band(
+            vec![(0.0, 1.0, 2.0), (3.0, 0.5, 2.0)],
+            Ink::Tone(0),
+            0.5,
+            "<b>",
+        );
         drawing.line((0.0, 0.0), (1.0, 1.0), Ink::Faint);
         drawing.text((0.0, 0.0), "<i>", Ink::Text);
         let svg = svg(&drawing);
         assert!(!svg.contains("<script") && !svg.contains("<b>") && !svg.contains("<i>"));
-        assert_eq!(svg.matches("fill=\"").count(), 2);
+        assert_eq!(svg.matches("fill=\"").count(), 3);
+        assert!(svg.contains("d=\"M0.0 1.0L3.0 0.5L3.0 2.0L0.0 2.0Z\""));
         assert!(
             svg.contains("width=\"0.5\""),
             "a box of no width is still seen"
