@@ -12,6 +12,7 @@ use crate::children::{Children, FromChild};
 use crate::crash::Crash;
 use crate::input::Input;
 use crate::lane::{Lane, Lanes};
+use crate::live_pictures::LivePictures;
 use crate::outbox::{Item, Outbox, Parent};
 use crate::signals::MainThread;
 
@@ -35,6 +36,8 @@ pub struct Kernel {
     pub crash: Crash,
     /// Questions to the user.
     pub input: Input,
+    /// What is left of outputs that change.
+    pub live_pictures: LivePictures,
     /// The thread that SIGINT goes to.
     pub main_thread: MainThread,
     /// What comms were asked, each with the lane that asked.
@@ -82,6 +85,7 @@ impl Kernel {
             children: Children::new()?,
             crash,
             input: Input::default(),
+            live_pictures: LivePictures::default(),
             main_thread: MainThread::this(),
             asked: Mutex::default(),
             control: Mutex::default(),

@@ -19,6 +19,7 @@ pub mod interposed;
 pub mod io;
 pub mod kernel;
 pub mod lane;
+pub mod live_pictures;
 pub mod log;
 mod murmur;
 pub mod notifier;

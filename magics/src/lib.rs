@@ -26,13 +26,14 @@ use pyo3::prelude::*;
 
 pub use crate::api::ask::{Refusal, ask, may_ask_twice, schemas};
 pub use crate::api::grammar::grammar;
-pub use crate::api::monitor::{Moment, Monitor, note_thread_names};
 pub use crate::magics::crash_report::{
     CrashedProcess, crash_in_short, death_before, look_at_memory, tell_of_crash, warn_of_memory,
 };
 pub use crate::magics::stack::{StackArgs, stack_of_process};
+pub use crate::recording::live_display::{LiveDisplay, set_live_displays};
 pub use crate::rust_cells::run::rust_cells_begun;
 pub use crate::session::door::{came_as_package, set_listening};
+pub use crate::stacks::monitor::{Moment, Monitor, note_thread_names};
 pub use diaphane_report::view::Bundle;
 pub use diaphane_sight::unwind::leave_signals;
 pub use diaphane_trace::inline_hooks::let_run;

@@ -11,8 +11,8 @@ use crate::magic::{
 };
 use crate::magics::{
     addr_map, buffer_addr, buffer_trace, crash_report, diaphane, disasm, loaded_libs, memory,
-    native_calls, native_delta, native_doctor, native_prof, process_tree, rust, rust_reset,
-    rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
+    monitor, native_calls, native_delta, native_doctor, native_prof, process_tree, rust,
+    rust_reset, rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
 };
 use crate::pages::glossary;
 use crate::session::cell_body::Body;
@@ -43,6 +43,7 @@ pub(crate) struct Asked {
 /// Every magic there is, in the order in which `%diaphane` tells of them: what people ask most often first.
 pub(crate) const ALL: &[Entry] = &[
     entry::<native_prof::NativeProf>(),
+    entry::<monitor::MonitorMagic>(),
     entry::<memory::Memory>(),
     entry::<threads::Threads>(),
     entry::<buffer_addr::BufferAddr>(),

@@ -95,3 +95,11 @@ def test_the_terminal_shows_nothing_at_start(tmp_path):
     console.child.close(force=True)
     assert "WARN" not in console.greeting
     assert "Type '%diaphane'" in console.greeting
+
+
+def test_of_a_live_picture_the_summary_alone_is_seen(console: Console):
+    shown = console.type("%monitor 1 --every 0.25")
+    lines = [line for line in shown.splitlines() if line.strip()]
+    assert lines[1].startswith("Out["), shown
+    assert "The process was watched for 1" in lines[1]
+    assert "<div" not in shown

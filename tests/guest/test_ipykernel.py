@@ -267,3 +267,15 @@ def test_reports_say_what_a_guest_cannot_do(host):
     host.run("%diaphane listen")
     assert "%diaphane listen" not in limits(host, "stack")
     host.run("%diaphane listen off")
+
+
+def test_the_host_shows_a_live_picture_when_the_gil_is_free(host):
+    done = host.run("%%monitor --every 0.25\nimport time\ntime.sleep(1.5)")
+    shown = done.all("display_data") + done.all("update_display_data")
+    assert len({one["transient"]["display_id"] for one in shown}) == 1
+    pages = [one["data"]["text/html"] for one in shown]
+    assert len(pages) >= 3
+    assert all("dph-live" in page for page in pages[:-1])
+    assert pages[-1] == ""
+    found = done.report("monitor")
+    assert any("when the GIL was free" in limit for limit in found["limits"])

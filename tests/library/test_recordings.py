@@ -10,6 +10,7 @@ RECORDERS = [
     "trace_loads",
     "threads.record",
     "memory.record",
+    "monitor.record",
 ]
 
 

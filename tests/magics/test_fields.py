@@ -49,6 +49,7 @@ LOOKS = [
     ("addr_map", "--at @"),
     ("process_tree", ""),
     ("stack", "--all --native"),
+    ("monitor", "0.5"),
     ("native_delta", ""),
     ("native_doctor", ""),
     ("where", "np.add"),
@@ -61,6 +62,7 @@ LOOKS = [
 ]
 CELLS = [
     ("buffer_trace", "", "x = a * 2 + 1\ny = x[1:]"),
+    ("monitor", "", "sum(i * i for i in range(9_000_000))"),
     ("native_calls", "", "np.dot(a, a.T)"),
     ("native_calls", "--args --all", "np.dot(a, a.T)\nnp.sum(a)"),
     ("trace_loads", "", "ctypes.CDLL('./one.so')"),

@@ -16,6 +16,7 @@ RECORDINGS = [
     "native_prof --wall",
     "trace_loads",
     "buffer_trace",
+    "monitor",
 ]
 if platform.machine() == "x86_64":
     RECORDINGS += ["native_calls --deep", "syscalls"]
@@ -50,7 +51,7 @@ def may_be_refused(first: str, second: str) -> bool:
     """There is one recording of each kind, and loads are traced with system calls; arrays are each context's own."""
     if (name(first), name(second)) == ("trace_loads", "syscalls"):
         return True
-    return name(first) == name(second) and name(first) != "buffer_trace"
+    return name(first) == name(second) and name(first) not in ("buffer_trace", "monitor")
 
 
 @pytest.mark.parametrize("first", RECORDINGS)

@@ -31,6 +31,7 @@ RECORDINGS = [
     "%%syscalls",
     "%%buffer_trace",
     "%%trace_loads",
+    "%%monitor",
 ]
 # What is recorded: a little of everything, with a value that is known.
 PREPARE = """

@@ -39,6 +39,8 @@ CELLS = {
     "loaded_libs sym": "%loaded_libs --sym malloc",
     "memory": "%memory",
     "memory cell": "%%memory\nmore = np.ones(2_000_000)\ngrown = list(range(100_000))",
+    "monitor cell": "%%monitor --every 0.25\nfor _ in range(300):\n    matrix @ matrix\nslow(frame.one)",
+    "monitor line": "%monitor 0.5",
     "native_calls": "%%native_calls\nframe.one.sum(), np.sort(a), matrix @ matrix",
     "native_calls deep": "%%native_calls --deep\nmatrix @ matrix",
     "native_calls args": "%%native_calls --args\nmatrix @ matrix + 1",

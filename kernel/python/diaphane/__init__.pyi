@@ -93,6 +93,32 @@ class _NativeProf(Protocol):
 
 native_prof: _NativeProf
 
+class _MonitorRecord(Protocol):
+    @overload
+    def __call__(self, function: Callable[_P, _R], /, seconds: float | None = None, *, every: float | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
+    @overload
+    def __call__(self, seconds: float | None = None, *, every: float | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
+    def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
+
+class _Monitor(Protocol):
+    """Run the cell, and show meanwhile what the process does: CPUs, memory, the GIL and its threads; then a summary over time.
+
+    The picture below the cell goes on while native code has the GIL. On a line, %monitor 10 watches for 10 seconds what goes on in the background; an interrupt ends that early. What is left in the notebook is the summary.
+
+    seconds: For how long to watch, 0.25 to 600; above a cell it is watched to its end
+    every: Change the picture every S seconds, 0.25 to 60
+    filter: Keep the rows in which some field matches, in any case
+    sort: Sort by this column: sizes and times from the largest, the rest from the smallest
+    top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
+    no_diag: Without diagnoses
+    """
+
+    record: _MonitorRecord
+    def __call__(self, seconds: float | None = None, *, every: float | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report: ...
+    def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
+
+monitor: _Monitor
+
 class _MemoryRecord(Protocol):
     @overload
     def __call__(self, function: Callable[_P, _R], /, *, all: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...

@@ -2,6 +2,7 @@
 //!
 //! `pyo3` is used here and in the magics only.
 
+mod live_display;
 pub mod magic_requests;
 pub mod monitor_requests;
 mod native;
@@ -63,6 +64,7 @@ fn run_main(py: Python<'_>, kernel: &Arc<Kernel>, options: &Options<'_>) -> PyRe
     let native = Bound::new(py, native::Native::new(py, Arc::clone(kernel), options)?)?;
     native.get().keep_interrupts(py)?;
     diaphane_magics::note_imports(py);
+    live_display::offer(kernel);
     py.import("diaphane.main")?
         .call_method1("main", (native, options.arguments.to_vec()))?
         .extract()

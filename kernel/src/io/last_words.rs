@@ -45,6 +45,7 @@ impl Io {
             };
             // What was written meanwhile, as by a handler that was there before.
             self.send_what_waits();
+            self.end_live_pictures();
             self.tell(words);
             own.told.store(1, std::sync::atomic::Ordering::Relaxed);
         }
@@ -74,6 +75,14 @@ impl Io {
             self.publish_text(parent.as_deref(), stream, &text);
         }
         forget(parent);
+    }
+
+    fn end_live_pictures(&mut self) {
+        let left = self.kernel.live_pictures.take();
+        for item in &left {
+            self.send_copy(item);
+        }
+        forget(left);
     }
 
     /// Sends something without taking it.

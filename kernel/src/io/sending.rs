@@ -123,6 +123,7 @@ impl Io {
     /// Sends what is left, and closes the sockets.
     pub(super) fn close(mut self) {
         self.kernel.drain_capture();
+        self.kernel.outbox.push(self.kernel.live_pictures.take());
         let main = self.kernel.lanes.main();
         let left = main.last_answers("KernelEnded", &self.kernel.why_ended());
         self.kernel.outbox.push(left);

@@ -45,11 +45,18 @@ pub struct Display<T> {
     /// What is shown, by MIME type.
     pub data: T,
     metadata: Empty,
-    transient: Empty,
+    transient: Transient,
 }
 
 #[derive(Debug, Serialize)]
 struct Empty {}
+
+/// What is not stored with what is shown.
+#[derive(Debug, Default, Serialize)]
+struct Transient {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_id: Option<String>,
+}
 
 impl<T> Display<T> {
     /// Something to show, without metadata.
@@ -58,7 +65,18 @@ impl<T> Display<T> {
         Self {
             data,
             metadata: Empty {},
-            transient: Empty {},
+            transient: Transient::default(),
+        }
+    }
+
+    /// Something to show under a name, by which something else may take its place (`update_display_data`).
+    #[must_use]
+    pub fn named(data: T, name: &str) -> Self {
+        Self {
+            transient: Transient {
+                display_id: Some(name.to_owned()),
+            },
+            ..Self::new(data)
         }
     }
 }

@@ -3,6 +3,5 @@
 pub(crate) mod ask;
 pub(crate) mod grammar;
 pub(crate) mod module;
-pub(crate) mod monitor;
 pub(crate) mod recording;
 pub(crate) mod report;

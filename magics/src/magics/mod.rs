@@ -8,6 +8,7 @@ pub(crate) mod diaphane;
 pub(crate) mod disasm;
 pub(crate) mod loaded_libs;
 pub(crate) mod memory;
+pub(crate) mod monitor;
 pub(crate) mod native_calls;
 pub(crate) mod native_delta;
 pub(crate) mod native_doctor;

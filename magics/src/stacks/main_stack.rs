@@ -12,18 +12,18 @@ use crate::stacks::told::{place, says_something, sentence, users};
 #[derive(Default, Serialize)]
 pub(crate) struct MainStack {
     #[serde(skip_serializing_if = "Option::is_none")]
-    stack: Option<Vec<Call>>,
+    pub stack: Option<Vec<ToldCall>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
+    pub why: Option<String>,
 }
 
 /// One function, the innermost first.
-#[derive(Serialize)]
-struct Call {
-    function: Option<String>,
-    library: Option<String>,
-    kind: FrameKind,
-    place: Option<String>,
+#[derive(Serialize, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ToldCall {
+    pub function: Option<String>,
+    pub library: Option<String>,
+    pub kind: FrameKind,
+    pub place: Option<String>,
 }
 
 impl MainStack {
@@ -31,7 +31,7 @@ impl MainStack {
     pub(crate) fn of(main: &ThreadNow, holder: Option<&str>, stack: bool, why: bool) -> Self {
         let calls = || {
             says_something(users(&main.merged.calls))
-                .map(Call::of)
+                .map(ToldCall::of)
                 .collect()
         };
         Self {
@@ -41,7 +41,7 @@ impl MainStack {
     }
 }
 
-impl Call {
+impl ToldCall {
     fn of(frame: &StackFrame) -> Self {
         Self {
             function: frame.function.clone(),

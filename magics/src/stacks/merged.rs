@@ -30,7 +30,7 @@ use diaphane_cpython::symbols::{evaluates, is_interpreter};
 const WIDEST_PLACE: usize = 60;
 
 /// What a frame runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FrameKind {
     Python,

@@ -7,6 +7,7 @@ pub(crate) mod fields;
 pub(crate) mod live_pools;
 pub(crate) mod main_stack;
 pub(crate) mod merged;
+pub(crate) mod monitor;
 pub(crate) mod now;
 pub(crate) mod other_process;
 pub(crate) mod snapshot;

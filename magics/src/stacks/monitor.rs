@@ -48,10 +48,12 @@ pub fn note_thread_names(py: Python<'_>) {
 pub struct Monitor {
     epoch: u64,
     seen: Seen,
-    names: Names,
+    names: NamesNow,
     /// The threads and libraries of this epoch.
     snapshot: Option<ProcessSnapshot>,
     usable_cpus: Option<usize>,
+    /// The thread whose functions are told, where they are asked for.
+    told: i32,
     /// For which threads of Python's their names were asked for, and how often.
     asked: (Vec<i32>, u8),
 }
@@ -66,17 +68,18 @@ struct Seen {
 
 /// What a moment's threads are called, and the pools of the libraries.
 #[derive(Default, Serialize)]
-struct Names {
-    names: BTreeMap<i32, Named>,
+pub(crate) struct NamesNow {
+    pub names: BTreeMap<i32, NamedThread>,
     pools: Vec<PoolSize>,
 }
 
-#[derive(Serialize)]
-struct Named {
-    name: String,
-    owner: Option<String>,
-    package: Option<String>,
-    kind: &'static str,
+/// What a thread is called, and whose it is.
+#[derive(Clone, Default, Serialize)]
+pub(crate) struct NamedThread {
+    pub name: String,
+    pub owner: Option<String>,
+    pub package: Option<String>,
+    pub kind: &'static str,
 }
 
 #[derive(Serialize)]
@@ -89,21 +92,21 @@ struct PoolSize {
 /// What was seen.
 #[derive(Serialize)]
 pub struct Moment<'a> {
-    at_ns: u64,
-    epoch: u64,
+    pub(crate) at_ns: u64,
+    pub(crate) epoch: u64,
     cell: Option<Cell>,
     /// All of them, where several run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cells: Vec<Cell>,
-    rss: Option<u64>,
-    cpu_ns: u64,
-    usable_cpus: Option<usize>,
-    gil: Option<i32>,
-    threads: Vec<(i32, char, u64, Option<&'static str>)>,
+    pub(crate) rss: Option<u64>,
+    pub(crate) cpu_ns: u64,
+    pub(crate) usable_cpus: Option<usize>,
+    pub(crate) gil: Option<i32>,
+    pub(crate) threads: Vec<(i32, char, u64, Option<&'static str>)>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    names: Option<&'a Names>,
+    pub(crate) names: Option<&'a NamesNow>,
     #[serde(flatten)]
-    main: MainStack,
+    pub(crate) main: MainStack,
     /// Whether Python may know names that are not known here.
     #[serde(skip)]
     pub wants_names: bool,
@@ -118,20 +121,26 @@ struct Cell {
 
 impl Default for Monitor {
     fn default() -> Self {
+        Self::of(std::process::id().cast_signed())
+    }
+}
+
+impl Monitor {
+    /// One that tells the functions of this thread, where they are asked for.
+    pub(crate) fn of(told: i32) -> Self {
         Self {
+            told,
             // Those of the process before, whose place it took, were smaller.
             epoch: monotonic_ns() / 1_000_000,
             seen: Seen::default(),
-            names: Names::default(),
+            names: NamesNow::default(),
             snapshot: None,
             usable_cpus: None,
             asked: (Vec::new(), 0),
         }
     }
-}
 
-impl Monitor {
-    /// Looks. Names are given where those of `epoch` are others; the functions of the main thread, or a sentence about it,
+    /// Looks. Names are given where those of `epoch` are others; the functions of its thread, or a sentence about it,
     /// where they are wanted.
     ///
     /// # Errors
@@ -152,7 +161,7 @@ impl Monitor {
         let threads = glance();
         self.refresh(&threads)?;
         let main = match stack || why {
-            true => self.main_stack(&threads, stack, why)?,
+            true => self.stack(&threads, stack, why)?,
             false => MainStack::default(),
         };
         let usage = ResourceUsage::now();
@@ -198,7 +207,7 @@ impl Monitor {
             return Ok(());
         }
         let snapshot = ProcessSnapshot::look()?;
-        self.names = Names::of(&snapshot, &names.unwrap_or_default());
+        self.names = NamesNow::of(&snapshot, &names.unwrap_or_default());
         self.usable_cpus = Cpus::read().usable;
         self.snapshot = Some(snapshot);
         self.seen = seen;
@@ -228,38 +237,33 @@ impl Monitor {
         self.asked.1 <= TRIES
     }
 
-    /// Of the main thread, taken by the calling one.
-    fn main_stack(
-        &mut self,
-        threads: &[Glance],
-        stack: bool,
-        why: bool,
-    ) -> Result<MainStack, Error> {
+    /// Of its thread, taken by the calling one.
+    fn stack(&mut self, threads: &[Glance], stack: bool, why: bool) -> Result<MainStack, Error> {
         let Some(snapshot) = &mut self.snapshot else {
             return Ok(MainStack::default());
         };
         snapshot.renew(threads)?;
         let names = NAMES.lock().1.clone().unwrap_or_default();
-        let main = std::process::id().cast_signed();
-        let threads = take(snapshot, &names, false, |thread| thread.tid == main)?;
+        let told = self.told;
+        let threads = take(snapshot, &names, false, |thread| thread.tid == told)?;
         let holder = threads
             .iter()
             .find(|thread| thread.gil == Some(Gil::Holder));
         let holder = holder.map(ThreadNow::title);
-        let main = threads.iter().find(|thread| thread.is_main);
-        Ok(main.map_or_else(MainStack::default, |main| {
-            MainStack::of(main, holder.as_deref(), stack, why)
+        let told = threads.iter().find(|thread| thread.tid == told);
+        Ok(told.map_or_else(MainStack::default, |told| {
+            MainStack::of(told, holder.as_deref(), stack, why)
         }))
     }
 }
 
-impl Names {
+impl NamesNow {
     fn of(snapshot: &ProcessSnapshot, names: &ThreadNames) -> Self {
         let named = snapshot.threads.iter().map(|thread| {
             let kind = snapshot.kind(thread, names.contains_key(&thread.tid));
             let package = thread.owner.as_ref();
             let package = package.and_then(|owner| snapshot.package_of(owner.library));
-            let named = Named {
+            let named = NamedThread {
                 name: match kind {
                     ThreadKind::Main => "MainThread".to_owned(),
                     _ => snapshot.name(thread, names).into_owned(),
@@ -292,5 +296,32 @@ fn wait(runtime: Option<Span>, call: &Call) -> Option<&'static str> {
     match is_gil_wait(runtime, call) {
         true => Some("GIL"),
         false => call.name,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A moment with these threads, and little else.
+    pub(crate) fn moment(
+        at_ns: u64,
+        cpu_ns: u64,
+        threads: Vec<(i32, char, u64, Option<&'static str>)>,
+    ) -> Moment<'static> {
+        Moment {
+            at_ns,
+            cpu_ns,
+            threads,
+            epoch: 1,
+            cell: None,
+            cells: Vec::new(),
+            rss: Some(1),
+            usable_cpus: Some(2),
+            gil: None,
+            names: None,
+            main: MainStack::default(),
+            wants_names: false,
+        }
     }
 }
