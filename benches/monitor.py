@@ -4,9 +4,9 @@
     benches/monitor.py --rounds 7 --json out.json
 
 Everything is asked in turns of one kernel with NumPy, idle and while native code holds the GIL. The second table says
-how much a loop in Python and a product of matrices are slowed down by 1 and by 10 questions a second. psutil has to be
-importable here, py-spy is looked for on PATH; what is missing is left out. README.md beside this file says how to read
-the tables.
+how much a loop in Python and a product of matrices are slowed down by 1 and by 10 questions a second, and by %%monitor
+above their cell; `--slowdowns` measures that alone. psutil has to be importable here, py-spy is looked for on PATH;
+what is missing is left out. README.md beside this file says how to read the tables.
 """
 
 import argparse
@@ -55,6 +55,8 @@ AIMS = {
     ("GIL held", "magic_request stack"): 10,
     ("idle", "usage_request"): 0.5,
 }
+# What shows a live picture by itself.
+MAGIC = "%%monitor"
 # How often each is asked for one figure.
 TIMES = 10
 
@@ -189,8 +191,9 @@ def slowdowns(kernel, rounds):
     figures = {}
     for _ in range(rounds):
         for work in ("_loop", "_product"):
-            for rate in (0, 1, 10):
-                taken = kernel.run(f"taken = _work({work}, 20)", rate, "__import__('json').dumps(taken)")
+            for rate in (0, 1, 10, MAGIC):
+                above, asked = (f"{MAGIC} --as _seen\n", 0) if rate == MAGIC else ("", rate)
+                taken = kernel.run(f"{above}taken = _work({work}, 20)", asked, "__import__('json').dumps(taken)")
                 pieces = figures.setdefault(work, {}).setdefault(rate, [])
                 pieces.extend((wall / 1e6, thread / 1e6) for wall, thread in taken)
     return figures
@@ -230,12 +233,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel", default="diaphane", help="the kernelspec")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--slowdowns", action="store_true", help="the second table alone")
     parser.add_argument("--json", help="write all figures here")
     args = parser.parse_args()
     kernel = Kernel(args.kernel)
     try:
         kernel.run(SETUP)
-        figures, slow = costs(kernel, args.rounds), slowdowns(kernel, args.rounds)
+        figures = {} if args.slowdowns else costs(kernel, args.rounds)
+        slow = slowdowns(kernel, args.rounds)
         size = len(json.dumps(kernel.ask("monitor_request", {"epoch": kernel.ask("monitor_request")["epoch"]})))
         threads = len(kernel.ask("monitor_request")["threads"])
     finally:
