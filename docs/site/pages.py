@@ -27,6 +27,7 @@ GUIDES = {
     "docs/pytest.md": ("pytest.md", "In tests"),
     "docs/scripts.md": ("scripts.md", "Reports in code"),
     "docs/panel.md": ("panel.md", "The panel"),
+    "docs/top.md": ("top.md", "In a terminal"),
     "docs/agents.md": ("agents.md", "Agents and editors"),
     "docs/guest.md": ("guest.md", "In other kernels"),
     "docs/safety.md": ("safety.md", "Is it safe?"),

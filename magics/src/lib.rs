@@ -29,7 +29,9 @@ pub use crate::api::grammar::grammar;
 pub use crate::magics::crash_report::{
     CrashedProcess, crash_in_short, death_before, look_at_memory, tell_of_crash, warn_of_memory,
 };
-pub use crate::magics::stack::{StackArgs, stack_of_process};
+pub use crate::magics::stack::{
+    OtherLibrary, ProcessMoment, ProcessMonitor, StackArgs, stack_of_process,
+};
 pub use crate::recording::live_display::{LiveDisplay, set_live_displays};
 pub use crate::rust_cells::run::rust_cells_begun;
 pub use crate::session::door::{came_as_package, set_listening};

@@ -286,3 +286,15 @@ def test_it_says_nothing_of_its_own_in_cells(client: Client):
     client.until(lambda: asked.replies, "the answer")
     assert told.trace == ["busy", "idle"]
     assert asked.iopub == []
+
+
+def test_the_stack_of_another_thread(client: Client, kernel):
+    client.run(THREAD)
+    tid = int(client.run("worker.native_id").one("execute_result")["data"]["text/plain"])
+    told = seen(client, thread=tid, stack=True, why=True)
+    assert told["thread"] == tid
+    assert told["why"].startswith(f"Thread {tid} ")
+    assert "Thread.run" in [call["function"] for call in told["stack"]]
+    # Of the main thread it is not said whose the stack is.
+    assert "thread" not in seen(client, stack=True)
+    assert "stack" not in seen(client, thread=2**30, stack=True)

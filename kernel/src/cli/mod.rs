@@ -4,6 +4,7 @@
 mod ask;
 mod mcp;
 mod running_kernels;
+mod top;
 
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ pub enum Common {
     Ask(ask::AskArgs),
     /// List the kernels that run here, with their notebooks and what they do.
     List,
+    /// Watch a kernel, or any process with Python, as it works: who has the GIL, what its cell does, threads, memory.
+    Top(top::TopArgs),
     /// Offer the questions of `ask` to agents and editors, as tools of the Model Context Protocol over stdin and stdout.
     Mcp,
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
@@ -74,17 +77,18 @@ impl Common {
     /// # Errors
     /// When it cannot be done: a sentence for the user.
     pub fn run(self, started: Started<'_>) -> anyhow::Result<()> {
-        match self {
-            // Its standard output is the protocol's.
-            Self::Mcp => mcp::serve(),
-            told => say(&told.answer(started)?),
+        match self.answer(started)? {
+            // What has said all by itself.
+            nothing if nothing.is_empty() => Ok(()),
+            answer => say(&answer),
         }
     }
 
     fn answer(self, started: Started<'_>) -> anyhow::Result<String> {
         match self {
             Self::Ask(args) => ask::ask(&args, complain),
-            Self::Mcp => Ok(String::new()),
+            Self::Top(args) => top::top(&args, complain),
+            Self::Mcp => mcp::serve().map(|()| String::new()),
             Self::List => Ok(running_kernels::list()),
             Self::Stack(args) => {
                 diaphane_magics::stack_of_process(&args).map_err(anyhow::Error::msg)

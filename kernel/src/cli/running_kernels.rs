@@ -73,6 +73,21 @@ impl RunningKernel {
         }
     }
 
+    /// Its process, since when it runs and where.
+    pub fn about(&self) -> String {
+        let folder = self.process.folder.as_ref();
+        format!(
+            "process {}, started {} ago in {}",
+            self.process.pid,
+            ago(self.process.started),
+            folder.map_or("?".into(), |folder| folder.display().to_string())
+        )
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.process.pid
+    }
+
     /// Whether it is the one of this name: a notebook, the beginning of an identity, or a process.
     fn is_called(&self, name: &str) -> bool {
         let is_notebook = self.notebook().is_some_and(|path| {
@@ -129,22 +144,22 @@ impl Asked {
 
 /// The one kernel or guest of a name.
 pub fn named(name: &str) -> Result<Asked> {
-    let all = kernels();
-    let count = all.len();
-    let mut found: Vec<RunningKernel> = all
-        .into_iter()
-        .filter(|kernel| kernel.is_called(name))
-        .collect();
-    let guest = || {
-        name.parse()
-            .ok()
-            .filter(|pid| guest_socket::listening().contains(pid))
-    };
+    if let Some(kernel) = kernel_called(name)? {
+        return Ok(Asked::Kernel(kernel.connection_file));
+    }
+    let guest = name.parse().ok();
+    let guest = guest.filter(|pid| guest_socket::listening().contains(pid));
+    guest.map(Asked::Guest).with_context(|| {
+        format!("no kernel that runs is called {name:?}, and no guest listens there; `diaphane list` shows them")
+    })
+}
+
+/// The one kernel of a name, if there is one.
+pub fn kernel_called(name: &str) -> Result<Option<RunningKernel>> {
+    let mut found = kernels();
+    found.retain(|kernel| kernel.is_called(name));
     match found.len() {
-        1 => Ok(Asked::Kernel(found.remove(0).connection_file)),
-        0 => guest().map(Asked::Guest).with_context(|| {
-            format!("none of the {count} kernels that run is called {name:?}, and no guest listens there; `diaphane list` shows them")
-        }),
+        0 | 1 => Ok(found.pop()),
         many => bail!(
             "{many} kernels are called {name:?}; name one by its process: `diaphane list` shows them"
         ),
@@ -160,18 +175,12 @@ pub fn list() -> String {
     }
     let mut lines = Vec::new();
     for kernel in &all {
-        let folder = kernel
-            .process
-            .folder
-            .as_ref()
-            .map_or("?".into(), |folder| folder.display().to_string());
         lines.push(printable(&format!(
-            "{}  process {}, started {} ago in {folder}",
+            "{}  {}",
             kernel
                 .notebook()
                 .map_or_else(|| format!("kernel {}", kernel.id()), str::to_owned),
-            kernel.process.pid,
-            ago(kernel.process.started),
+            kernel.about(),
         )));
         lines.push(printable(&format!("    {}", kernel.doing())));
         if kernel.notebook().is_some() {
@@ -184,9 +193,10 @@ pub fn list() -> String {
     lines.join("\n")
 }
 
-/// Names may hold what would move a terminal's cursor.
-fn printable(text: &str) -> String {
-    let escaped = |letter: char| match letter.is_control() {
+/// Names may hold what would move a terminal's cursor, or turn the direction of what follows.
+pub fn printable(text: &str) -> String {
+    let turns = |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escaped = |letter: char| match letter.is_control() || turns(letter) {
         true => letter.escape_default().collect(),
         false => letter.to_string(),
     };

@@ -87,7 +87,7 @@ fn serve(kernel: &Kernel, questions: &Receiver<Question>) {
 
 fn answer(monitor: &mut Monitor, request: MonitorRequest) -> Outgoing {
     const TYPE: &str = "monitor_reply";
-    match monitor.look(request.epoch, request.stack, request.why) {
+    match monitor.look(request.epoch, request.thread, request.stack, request.why) {
         Ok(moment) => {
             if moment.wants_names && threads::is_ready() {
                 // They come with a later answer.

@@ -1,4 +1,4 @@
-//! The other end of the control channel: asks a running kernel one question, from another process.
+//! The other end of the control channel: asks a running kernel, from another process.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,63 @@ use anyhow::{Context as _, bail};
 use diaphane_wire::{Channel, Connection, Message, Outgoing, Session, new_id};
 use zmq::{Context, CurveKeyPair, Socket, SocketType};
 
-/// Sends a request on the control channel and waits for its reply.
+/// A connection to the control channel of a kernel, which lasts for several questions.
+pub struct Client {
+    socket: Socket,
+    session: Session,
+    endpoint: String,
+    /// The type of the reply that is waited for.
+    wanted: String,
+}
+
+impl Client {
+    /// Connects; a kernel that is not there yet is waited for by every question.
+    ///
+    /// # Errors
+    /// When there is nothing to connect to.
+    pub fn connect(connection: &Connection) -> anyhow::Result<Self> {
+        let endpoint = connection.endpoint(Channel::Control);
+        let socket = connect(&Context::new(), connection, &endpoint)
+            .with_context(|| format!("cannot connect to {endpoint}"))?;
+        Ok(Self {
+            socket,
+            session: Session::new(&new_id(), &connection.key, "diaphane"),
+            endpoint,
+            wanted: String::new(),
+        })
+    }
+
+    /// Sends a question.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn ask(&mut self, request: Outgoing) -> anyhow::Result<()> {
+        self.wanted = request.msg_type.replace("_request", "_reply");
+        let frames = self.session.encode(&[], None, request);
+        Ok(self.socket.send_multipart(frames, 0)?)
+    }
+
+    /// The answer to the last question; nothing where none has come within that time.
+    ///
+    /// # Errors
+    /// When what comes is no message of this kernel.
+    pub fn answer(&mut self, timeout: Duration) -> anyhow::Result<Option<Message>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let milliseconds = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+            if self.socket.poll(zmq::POLLIN, milliseconds)? == 0 {
+                return Ok(None);
+            }
+            let reply = self.session.decode(self.socket.recv_multipart(0)?)?;
+            if reply.header.msg_type == self.wanted {
+                return Ok(Some(reply));
+            }
+        }
+    }
+}
+
+/// Sends one request on the control channel and waits for its reply.
 ///
 /// # Errors
 /// When the kernel cannot be reached, or does not answer in time.
@@ -15,27 +71,15 @@ pub fn request(
     request: Outgoing,
     timeout: Duration,
 ) -> anyhow::Result<Message> {
-    let endpoint = connection.endpoint(Channel::Control);
-    let context = Context::new();
-    let socket = connect(&context, connection, &endpoint)
-        .with_context(|| format!("cannot connect to {endpoint}"))?;
-    let mut session = Session::new(&new_id(), &connection.key, "diaphane");
-    let wanted = request.msg_type.replace("_request", "_reply");
-    socket.send_multipart(session.encode(&[], None, request), 0)?;
-    let deadline = Instant::now() + timeout;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let milliseconds = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
-        if socket.poll(zmq::POLLIN, milliseconds)? == 0 {
-            bail!(
-                "no answer from {endpoint} in {} s; is a diaphane kernel running there?",
-                timeout.as_secs()
-            );
-        }
-        let reply = session.decode(socket.recv_multipart(0)?)?;
-        if reply.header.msg_type == wanted {
-            return Ok(reply);
-        }
+    let mut client = Client::connect(connection)?;
+    client.ask(request)?;
+    match client.answer(timeout)? {
+        Some(reply) => Ok(reply),
+        None => bail!(
+            "no answer from {} in {} s; is a diaphane kernel running there?",
+            client.endpoint,
+            timeout.as_secs()
+        ),
     }
 }
 

@@ -266,7 +266,7 @@ impl Looking {
 
     fn look(&mut self, samples: bool) {
         // What cannot be seen now may be seen the next time.
-        let Ok(moment) = self.monitor.look(self.record.epoch, samples, samples) else {
+        let Ok(moment) = self.monitor.look(self.record.epoch, None, samples, samples) else {
             return;
         };
         self.record.add(&moment);

@@ -2,6 +2,7 @@
 
 mod columns;
 mod other_process;
+mod process_monitor;
 
 use std::collections::HashMap;
 
@@ -36,6 +37,7 @@ pub(crate) struct StackMagicArgs {
 }
 
 pub use other_process::{StackArgs, stack_of_process};
+pub use process_monitor::{OtherLibrary, ProcessMoment, ProcessMonitor};
 
 /// No line is wider; the rows have the whole names.
 const WIDEST: usize = 100;

@@ -1,4 +1,4 @@
-//! What the main thread does at this moment, as data for a live view: the functions that say something, and a sentence.
+//! What the main thread, or another one, does at this moment, as data for a live view: the functions that say something, and a sentence.
 
 use serde::Serialize;
 
@@ -11,6 +11,9 @@ use crate::stacks::told::{place, says_something, sentence, users};
 /// What is said of it, as far as it was asked for.
 #[derive(Default, Serialize)]
 pub(crate) struct MainStack {
+    /// Whose it is, where it is not the main thread's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack: Option<Vec<ToldCall>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,16 +30,17 @@ pub(crate) struct ToldCall {
 }
 
 impl MainStack {
-    /// Of the main thread, where `holder` has the GIL.
-    pub(crate) fn of(main: &ThreadNow, holder: Option<&str>, stack: bool, why: bool) -> Self {
+    /// Of a thread, where `holder` has the GIL.
+    pub(crate) fn of(thread: &ThreadNow, holder: Option<&str>, stack: bool, why: bool) -> Self {
         let calls = || {
-            says_something(users(&main.merged.calls))
+            says_something(users(&thread.merged.calls))
                 .map(ToldCall::of)
                 .collect()
         };
         Self {
+            thread: (!thread.is_main).then_some(thread.tid),
             stack: stack.then(calls),
-            why: why.then(|| sentence(main, holder)).flatten(),
+            why: why.then(|| sentence(thread, holder)).flatten(),
         }
     }
 }

@@ -140,28 +140,35 @@ impl Monitor {
         }
     }
 
-    /// Looks. Names are given where those of `epoch` are others; the functions of its thread, or a sentence about it,
-    /// where they are wanted.
+    /// Looks. Names are given where those of `epoch` are others; the functions of a thread, or a sentence about it, where they
+    /// are wanted: of its own one, unless another is named.
     ///
     /// # Errors
     /// Why nothing can be seen, in a sentence.
     pub fn look(
         &mut self,
         epoch: Option<u64>,
+        thread: Option<i32>,
         stack: bool,
         why: bool,
     ) -> Result<Moment<'_>, String> {
-        let look = move || descriptors::with_spare(move || self.moment(epoch, stack, why));
+        let look = move || descriptors::with_spare(move || self.moment(epoch, thread, stack, why));
         let looked = catch_unwind(AssertUnwindSafe(look));
         let looked = looked.unwrap_or_else(|_| Err(Error::Panic("monitor".into(), String::new())));
         looked.map_err(|error| error.to_string())
     }
 
-    fn moment(&mut self, epoch: Option<u64>, stack: bool, why: bool) -> Result<Moment<'_>, Error> {
+    fn moment(
+        &mut self,
+        epoch: Option<u64>,
+        thread: Option<i32>,
+        stack: bool,
+        why: bool,
+    ) -> Result<Moment<'_>, Error> {
         let threads = glance();
         self.refresh(&threads)?;
         let main = match stack || why {
-            true => self.stack(&threads, stack, why)?,
+            true => self.stack(&threads, thread, stack, why)?,
             false => MainStack::default(),
         };
         let usage = ResourceUsage::now();
@@ -237,22 +244,28 @@ impl Monitor {
         self.asked.1 <= TRIES
     }
 
-    /// Of its thread, taken by the calling one.
-    fn stack(&mut self, threads: &[Glance], stack: bool, why: bool) -> Result<MainStack, Error> {
+    /// Of a thread, taken by the calling one.
+    fn stack(
+        &mut self,
+        threads: &[Glance],
+        thread: Option<i32>,
+        stack: bool,
+        why: bool,
+    ) -> Result<MainStack, Error> {
         let Some(snapshot) = &mut self.snapshot else {
             return Ok(MainStack::default());
         };
         snapshot.renew(threads)?;
         let names = NAMES.lock().1.clone().unwrap_or_default();
-        let told = self.told;
-        let threads = take(snapshot, &names, false, |thread| thread.tid == told)?;
+        let tid = thread.unwrap_or(self.told);
+        let threads = take(snapshot, &names, false, |thread| thread.tid == tid)?;
         let holder = threads
             .iter()
             .find(|thread| thread.gil == Some(Gil::Holder));
         let holder = holder.map(ThreadNow::title);
-        let told = threads.iter().find(|thread| thread.tid == told);
-        Ok(told.map_or_else(MainStack::default, |told| {
-            MainStack::of(told, holder.as_deref(), stack, why)
+        let thread = threads.iter().find(|thread| thread.tid == tid);
+        Ok(thread.map_or_else(MainStack::default, |thread| {
+            MainStack::of(thread, holder.as_deref(), stack, why)
         }))
     }
 }

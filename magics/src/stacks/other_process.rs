@@ -10,7 +10,7 @@ use diaphane_sight::linker::libraries;
 use diaphane_sight::linker::libraries::{Library, LibraryKind};
 use diaphane_sight::proc::maps::Maps;
 use diaphane_sight::proc::target_process::TargetProcess;
-use diaphane_sight::threads::{Task, tasks_of};
+use diaphane_sight::threads::{Call, Task, tasks_of};
 use diaphane_sight::unwind;
 use diaphane_sight::unwind::{Manner, Seen};
 
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::stacks::merged::merge;
 use crate::stacks::snapshot::Gil;
 use diaphane_cpython::frames::Functions;
-use diaphane_cpython::other_process::Inside;
+use diaphane_cpython::other_process::{Inside, Interpreters};
 use diaphane_cpython::reader::{Reader, unpack};
 
 /// No more of a thread's frames is read: as many words as 16,384 frames take.
@@ -82,64 +82,142 @@ fn lines(libraries: &[Library], manner: Manner) -> Lines {
 
 /// Looks at a process; `None` where no Python is in it.
 pub(crate) fn look(pid: i32, manner: Manner) -> Result<Option<OtherProcessStacks>, Error> {
-    let target = TargetProcess::process(pid);
-    let maps = Maps::of(target)?;
-    let libraries = libraries::loaded_by(target, &maps);
-    let Some(inside) = Inside::find(target, &libraries) else {
+    let Some(python) = OtherPython::find(pid)? else {
         return Ok(None);
     };
-    let mut tasks = tasks_of(target)?;
-    tasks.sort_unstable_by_key(|task| task.tid);
-    let numbers = inner_numbers(&tasks);
-    let interpreters = inside.interpreters(&numbers, pid);
-    let note = |task: &Task| {
-        let mut words = vec![0; WORDS];
-        let count = interpreters.note(numbers[&task.tid], &mut words);
-        words.truncate(count);
-        words
-    };
-    let seen = unwind::of_process(&tasks, &libraries, &maps, manner, &note);
-    let ends = tasks.iter().zip(&seen);
-    let ends = ends.map(|(task, seen)| (task.tid, frame_ends(seen)));
-    let ends = ends.collect();
-    let mut functions = Functions::read_by(inside.reader);
-    let mut lines = lines(&libraries, manner);
-    let now = |(task, seen): (&Task, Seen)| {
-        let (name, state) = task.name_and_state()?;
-        let number = numbers[&task.tid];
-        let noted = match &seen.stack {
-            Ok(stack) => stack.noted.clone(),
-            // Without a stop they may change meanwhile, which their types give away.
-            Err(_) => note(task),
-        };
-        let python = functions.of(&unpack(&noted));
-        let mut merged = merge(&libraries, &mut lines, seen.stack, python);
-        merged.is_a_part(noted.len() >= WORDS);
-        let waits = || task.call().is_some_and(|call| inside.is_gil(&call));
-        Some(ThreadNow {
-            tid: task.tid,
-            name,
-            state,
-            is_main: task.tid == pid,
-            gil: inside.reader.map(|_| match () {
-                () if interpreters.holders.contains(&number) => Gil::Holder,
-                () if waits() => Gil::Waiting,
-                () => Gil::None,
-            }),
-            stopped: seen.stopped,
-            merged,
-            // Who has a lock is not asked in another process.
-            ..ThreadNow::default()
-        })
-    };
-    let threads = tasks.iter().zip(seen).filter_map(now).collect();
+    let now = python.now()?;
+    let (threads, ends) = python.stacks(&now, manner, &|_| true);
     Ok(Some(OtherProcessStacks {
         threads,
         ends,
-        reader: inside.reader,
-        limits: inside.limits(&interpreters),
-        version: inside.version,
-        maps,
-        libraries,
+        reader: python.inside.reader,
+        limits: python.inside.limits(&now.interpreters),
+        version: python.inside.version,
+        maps: python.maps,
+        libraries: python.libraries,
     }))
+}
+
+/// A process with Python in it, as far as it seldom changes.
+pub(crate) struct OtherPython {
+    pid: i32,
+    maps: Maps,
+    pub libraries: Vec<Library>,
+    inside: Inside,
+}
+
+/// The threads of such a process at one moment.
+pub(crate) struct OtherThreads {
+    pub tasks: Vec<Task>,
+    numbers: HashMap<i32, i32>,
+    interpreters: Interpreters,
+}
+
+impl OtherThreads {
+    /// The thread that holds a GIL.
+    pub(crate) fn holder(&self) -> Option<i32> {
+        let mut tids = self.tasks.iter().map(|task| task.tid);
+        tids.find(|tid| self.is_holder(*tid))
+    }
+
+    fn is_holder(&self, tid: i32) -> bool {
+        let number = self.numbers.get(&tid);
+        number.is_some_and(|number| self.interpreters.holders.contains(number))
+    }
+}
+
+impl OtherPython {
+    /// Finds it; `None` where no Python is in the process.
+    pub(crate) fn find(pid: i32) -> Result<Option<Self>, Error> {
+        let target = TargetProcess::process(pid);
+        let maps = Maps::of(target)?;
+        let libraries = libraries::loaded_by(target, &maps);
+        Ok(Inside::find(target, &libraries).map(|inside| Self {
+            pid,
+            maps,
+            libraries,
+            inside,
+        }))
+    }
+
+    /// Which Python it is, as `3.11.7`.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.inside.version.as_deref()
+    }
+
+    /// Its threads now, by their numbers, and who holds the GIL.
+    pub(crate) fn now(&self) -> Result<OtherThreads, Error> {
+        let mut tasks = tasks_of(TargetProcess::process(self.pid))?;
+        tasks.sort_unstable_by_key(|task| task.tid);
+        let numbers = inner_numbers(&tasks);
+        Ok(OtherThreads {
+            interpreters: self.inside.interpreters(&numbers, self.pid),
+            tasks,
+            numbers,
+        })
+    }
+
+    /// Whether a thread waits for the GIL.
+    pub(crate) fn waits_for_gil(&self, call: &Call) -> bool {
+        self.inside.is_gil(call)
+    }
+
+    /// The stacks of those threads that are wanted, and where the frames of each end.
+    pub(crate) fn stacks(
+        &self,
+        now: &OtherThreads,
+        manner: Manner,
+        is_wanted: &dyn Fn(i32) -> bool,
+    ) -> (Vec<ThreadNow>, HashMap<i32, Vec<usize>>) {
+        let wanted = now.tasks.iter().filter(|task| is_wanted(task.tid));
+        let tasks: Vec<Task> = wanted
+            .map(|task| Task::of(task.target(), task.tid))
+            .collect();
+        let note = |task: &Task| {
+            let mut words = vec![0; WORDS];
+            let count = now.interpreters.note(now.numbers[&task.tid], &mut words);
+            words.truncate(count);
+            words
+        };
+        let seen = unwind::of_process(&tasks, &self.libraries, &self.maps, manner, &note);
+        let ends = tasks.iter().zip(&seen);
+        let ends = ends.map(|(task, seen)| (task.tid, frame_ends(seen)));
+        let ends = ends.collect();
+        let mut functions = Functions::read_by(self.inside.reader);
+        let mut lines = lines(&self.libraries, manner);
+        let one = |(task, seen): (&Task, Seen)| {
+            let (name, state) = task.name_and_state()?;
+            let noted = match &seen.stack {
+                Ok(stack) => stack.noted.clone(),
+                // Without a stop they may change meanwhile, which their types give away.
+                Err(_) => note(task),
+            };
+            let python = functions.of(&unpack(&noted));
+            let mut merged = merge(&self.libraries, &mut lines, seen.stack, python);
+            merged.is_a_part(noted.len() >= WORDS);
+            Some(ThreadNow {
+                tid: task.tid,
+                name,
+                state,
+                is_main: task.tid == self.pid,
+                gil: self.gil(task, now),
+                stopped: seen.stopped,
+                merged,
+                // Who has a lock is not asked in another process.
+                ..ThreadNow::default()
+            })
+        };
+        let threads = tasks.iter().zip(seen).filter_map(one).collect();
+        (threads, ends)
+    }
+
+    /// What a thread has to do with the GIL.
+    fn gil(&self, task: &Task, now: &OtherThreads) -> Option<Gil> {
+        let waits = || task.call().is_some_and(|call| self.waits_for_gil(&call));
+        self.inside.reader.map(|_| match () {
+            () if now.is_holder(task.tid) => Gil::Holder,
+            () if waits() => Gil::Waiting,
+            () => Gil::None,
+        })
+    }
 }

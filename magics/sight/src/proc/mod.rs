@@ -10,6 +10,7 @@ pub mod memory_limits;
 pub mod mounts;
 pub mod open_files;
 pub mod pages;
+pub mod process_usage;
 pub mod processes;
 pub mod programs;
 pub mod residency;

@@ -89,10 +89,10 @@ fn answer(args: &StackArgs) -> Result<Report, Error> {
 }
 
 /// The process that is asked about.
-struct OtherProcess {
-    pid: i32,
+pub(super) struct OtherProcess {
+    pub pid: i32,
     /// With its name, for messages.
-    shown: String,
+    pub shown: String,
     /// The user that it runs as.
     user: Option<u32>,
     /// The process that traces it.
@@ -100,7 +100,7 @@ struct OtherProcess {
 }
 
 impl OtherProcess {
-    fn of(number: i32) -> Result<Self, Error> {
+    pub(super) fn of(number: i32) -> Result<Self, Error> {
         let Some(found) = Identity::of(number) else {
             return refuse(format!(
                 "there is no process {number} here; `pgrep -a diaphane` lists the kernels, and `ps` all processes"
@@ -116,7 +116,7 @@ impl OtherProcess {
     }
 
     /// Whether its memory can be read, and is a program of our kind.
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         let target = TargetProcess::process(self.pid);
         let maps = match Maps::of(target) {
             Ok(maps) => maps,
@@ -182,7 +182,7 @@ impl OtherProcess {
         ))
     }
 
-    fn is_no_python(&self) -> Error {
+    pub(super) fn is_no_python(&self) -> Error {
         let program = TargetProcess::process(self.pid).program();
         let program = fs::read_link(program).unwrap_or_default();
         let program = program.to_string_lossy();
