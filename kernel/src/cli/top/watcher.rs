@@ -80,7 +80,14 @@ impl<Tell: Fn(News)> Watcher<Tell> {
                 }
                 continue;
             }
-            match self.ask(&mut client, question) {
+            let answered = loop {
+                match self.ask(&mut client, question) {
+                    // The question was lost.
+                    Ok(None) if self.kernel.is_there() => client = None,
+                    other => break other,
+                }
+            };
+            match answered {
                 Ok(Some(answer)) => (self.tell)(News::Seen(Box::new(answer))),
                 // What is said of its end is said at the next question.
                 Ok(None) => client = None,
