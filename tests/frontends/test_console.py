@@ -99,7 +99,8 @@ def test_the_terminal_shows_nothing_at_start(tmp_path):
 
 def test_of_a_live_picture_the_summary_alone_is_seen(console: Console):
     shown = console.type("%monitor 1 --every 0.25")
-    lines = [line for line in shown.splitlines() if line.strip()]
-    assert lines[1].startswith("Out["), shown
-    assert "The process was watched for 1" in lines[1]
+    first, number, second = [line for line in shown.splitlines() if line.strip()][:3]
+    assert first == "%monitor 1 --every 0.25"
+    assert number.startswith("Out["), shown
+    assert second.startswith("The process was watched for ")
     assert "<div" not in shown
