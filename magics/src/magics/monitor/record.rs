@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::stacks::main_stack::ToldCall;
+use crate::stacks::merged::FrameKind;
 use crate::stacks::monitor::{Moment, NamedThread};
 use crate::stacks::snapshot::ThreadNames;
 
@@ -178,9 +179,12 @@ impl Record {
         };
         self.samples += 1;
         let mut function = function.clone();
-        // Of a native function it is the line of Python that called it.
-        let line = || callers.iter().find_map(|caller| caller.place.clone());
-        function.place = function.place.or_else(line);
+        if function.kind == FrameKind::Native {
+            // The line of Python that called it says more than one of a library's source.
+            let mut python = callers.iter().filter(|one| one.kind == FrameKind::Python);
+            let line = python.find_map(|caller| caller.place.clone());
+            function.place = line.or(function.place);
+        }
         if self.functions.len() < FUNCTIONS || self.functions.contains_key(&function) {
             *self.functions.entry(function).or_default() += 1;
         }
