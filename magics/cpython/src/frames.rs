@@ -21,6 +21,8 @@ pub struct PythonFrame {
     pub line: Option<u32>,
     /// Whether the interpreter's C function was called for it.
     pub entry: bool,
+    /// An address in the native frame of that call; 0 where it is not known.
+    pub entered_at: usize,
     /// Its variables, if they were asked for.
     pub locals: Option<Vec<Local>>,
 }
@@ -82,6 +84,7 @@ impl Functions {
             file: code.file.clone(),
             line: offset.and_then(|offset| code.line(offset)),
             entry: frame.entry,
+            entered_at: frame.entered_at,
             locals: None,
         })
     }

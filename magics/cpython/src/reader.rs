@@ -38,15 +38,18 @@ pub struct RawFrame {
     pub(crate) copy: usize,
     /// Whether the interpreter was entered for it.
     pub(crate) entry: bool,
+    /// Where the frame of none's is that the interpreter's C function made when it was entered for it, among its own
+    /// variables; 0 where there is none.
+    pub(crate) entered_at: usize,
 }
 
 /// How many words a frame takes.
 pub const WORDS: usize = 4;
 
 impl RawFrame {
-    /// The last word holds two things.
+    /// The last word holds three things: addresses have 48 bits, and frames begin at even ones.
     fn pack(self) -> [usize; WORDS] {
-        let last = self.copy << 1 | usize::from(self.entry);
+        let last = self.copy << ADDRESS_BITS | entered(self.entered_at) | usize::from(self.entry);
         [self.frame, self.code, self.instruction, last]
     }
 
@@ -55,10 +58,17 @@ impl RawFrame {
             frame,
             code,
             instruction,
-            copy: last >> 1,
+            copy: last >> ADDRESS_BITS,
             entry: last & 1 == 1,
+            entered_at: entered(last),
         }
     }
+}
+
+const ADDRESS_BITS: u32 = 48;
+
+fn entered(word: usize) -> usize {
+    word & ((1 << ADDRESS_BITS) - 1) & !1
 }
 
 /// The frames behind words.
@@ -137,7 +147,7 @@ impl Reader {
             };
             match read.frame {
                 // The interpreter was entered for the function in front of it.
-                None if count > 0 => frames[count - 1][WORDS - 1] |= 1,
+                None if count > 0 => frames[count - 1][WORDS - 1] |= entered(read.at) | 1,
                 None => {}
                 Some(frame) => {
                     frames[count] = frame.pack();
@@ -172,8 +182,10 @@ impl Reader {
             instruction: word(layout.instruction)?,
             copy: usize::try_from(copy).unwrap_or(0),
             entry,
+            entered_at: 0,
         };
         Some(Read {
+            at,
             previous: word(layout.previous)?,
             frame: (!is_c).then_some(frame),
         })
@@ -197,6 +209,7 @@ impl Reader {
 
 /// One frame: a function's, or none's.
 struct Read {
+    at: usize,
     previous: usize,
     frame: Option<RawFrame>,
 }
@@ -213,10 +226,12 @@ mod tests {
             instruction: 48,
             copy: 7,
             entry: true,
+            entered_at: 0x7fff_ffff_fff0,
         };
         let other = RawFrame {
             copy: 0,
             entry: false,
+            entered_at: 0,
             ..frame
         };
         let words = [frame.pack(), other.pack()].concat();

@@ -24,7 +24,7 @@ use diaphane_cpython::frames::{Functions, PythonFrame};
 use diaphane_cpython::interpreter::note;
 use diaphane_cpython::locals::{Local, locals};
 use diaphane_cpython::reader::{RawFrame, WORDS, unpack};
-use diaphane_cpython::symbols::{evaluates, is_interpreter};
+use diaphane_cpython::symbols::{Evaluates, evaluates, is_interpreter};
 
 /// Letters of a path and a line.
 const WIDEST_PLACE: usize = 60;
@@ -147,18 +147,24 @@ pub(crate) fn merge(
     python: Option<Vec<PythonFrame>>,
 ) -> MergedStack {
     let mut merged = MergedStack::default();
-    let mut python = python
-        .unwrap_or_else(|| {
-            merged
-                .remarks
-                .push("its Python functions changed while they were read");
-            Vec::new()
-        })
-        .into_iter();
+    let python = python.unwrap_or_else(|| {
+        merged
+            .remarks
+            .push("its Python functions changed while they were read");
+        Vec::new()
+    });
+    let entered = python.iter().map(|function| function.entered_at).collect();
+    let mut python = python.into_iter();
     match stack {
         Ok(stack) => {
             merged.native = true;
-            weave((libraries, lines), &stack, &mut python, &mut merged);
+            let runs = evaluations(&stack.frames, entered);
+            weave(
+                (libraries, lines),
+                (&stack, &runs),
+                &mut python,
+                &mut merged,
+            );
             if !stack.complete {
                 merged.remarks.push("unwound up to here");
             }
@@ -179,25 +185,42 @@ pub(crate) fn merge(
     merged
 }
 
+/// Which native frames are of the interpreter's C function, by the addresses that lie in them: an interpreter whose
+/// instructions are functions of their own goes on in parts that have no names once it is stripped.
+fn evaluations(frames: &[Frame], mut entered: Vec<usize>) -> Vec<bool> {
+    entered.retain(|address| *address != 0);
+    entered.sort_unstable();
+    let begins = std::iter::once(0).chain(frames.iter().map(|frame| frame.end));
+    let holds_one = |(begin, frame): (usize, &Frame)| {
+        let first = entered.partition_point(|address| *address < begin);
+        entered
+            .get(first)
+            .is_some_and(|address| *address < frame.end)
+    };
+    begins.zip(frames).map(holds_one).collect()
+}
+
 /// Adds the native functions, and Python's in place of the interpreter.
 fn weave(
     (libraries, lines): (&[Library], &mut Lines),
-    stack: &Stack,
+    (stack, evaluations): (&Stack, &[bool]),
     python: &mut impl Iterator<Item = PythonFrame>,
     merged: &mut MergedStack,
 ) {
     let places = stack
         .frames
         .iter()
-        .map(|frame| (frame, place(frame.lookup, libraries)));
-    let runs = |(_, place): &(&Frame, Option<Place>)| {
+        .zip(evaluations)
+        .map(|(frame, runs)| (frame, place(frame.lookup, libraries), *runs));
+    let runs = |(_, place, runs): &(&Frame, Option<Place>, bool)| {
         let symbol = place.as_ref().and_then(|place| place.symbol.as_ref());
-        evaluates(&symbol?.name)
+        let named = symbol.and_then(|symbol| evaluates(&symbol.name));
+        named.or_else(|| runs.then_some(Evaluates::Function))
     };
     let woven = woven(places, runs, python, |function| function.entry);
     merged.calls.extend(woven.into_iter().map(|one| match one {
         Woven::Python(function) => StackFrame::of_python(function),
-        Woven::Native((frame, place)) => StackFrame::of_native(libraries, lines, frame, place),
+        Woven::Native((frame, place, _)) => StackFrame::of_native(libraries, lines, frame, place),
     }));
 }
 

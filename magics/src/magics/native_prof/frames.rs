@@ -165,6 +165,7 @@ mod tests {
             function: function.into(),
             file: file.into(),
             line: Some(1),
+            entered_at: 0,
             entry: true,
             locals: None,
         };
