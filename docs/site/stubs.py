@@ -13,7 +13,7 @@ from diaphane.library import Magic, Parameter, magics
 FILE = Path(__file__).resolve().parents[2] / "kernel/python/diaphane/__init__.pyi"
 HEAD = '''"""Native code of a Python process, explained. Written by docs/site/stubs.py."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
@@ -75,6 +75,7 @@ class StandIns:
 
     def undo(self) -> None: ...
 
+def merge(reports: Mapping[Any, Any] | Iterable[Any]) -> Report: ...
 def watch_threads() -> StandIns: ...
 def watch_imports() -> None: ...
 '''

@@ -14,6 +14,7 @@ import types
 
 from . import _diaphane
 from ._diaphane import Report
+from .merging import merge
 
 TYPES = {"int": int, "float": float, "str": str, "size": int | str}
 OBJECTS = {"NAME", "FUNC"}
@@ -293,7 +294,7 @@ class Magic:
 def everything():
     """What the package has for programs, by name."""
     functions = {magic.name: _function(magic) for magic in magics()}
-    return functions | {one.__name__: one for one in (Report, Recording, watch_imports, watch_threads)}
+    return functions | {one.__name__: one for one in (Report, Recording, merge, watch_imports, watch_threads)}
 
 
 def magics():

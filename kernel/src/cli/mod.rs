@@ -57,6 +57,8 @@ pub enum Common {
     Mcp,
     /// Show what a process with Python runs, from outside: a kernel that does not answer, or any script.
     Stack(diaphane_magics::StackArgs),
+    /// Make one report of many processes' ones: `diaphane merge w0.json w1.json`.
+    Merge(diaphane_magics::MergeArgs),
     /// Look at a kernel that crashes; it runs this itself.
     #[command(hide = true)]
     CrashReport(diaphane_magics::CrashedProcess),
@@ -93,6 +95,7 @@ impl Common {
             Self::Stack(args) => {
                 diaphane_magics::stack_of_process(&args).map_err(anyhow::Error::msg)
             }
+            Self::Merge(args) => diaphane_magics::merge_files(&args).map_err(anyhow::Error::msg),
             Self::CrashReport(args) => Ok(diaphane_magics::tell_of_crash(&args)),
             Self::Schema { magic } => {
                 let schemas = diaphane_magics::schemas(magic.as_deref());

@@ -37,6 +37,7 @@ mod column;
 mod diff;
 mod drawing;
 mod error;
+mod merge;
 mod packed;
 mod pattern;
 mod report;
@@ -50,6 +51,7 @@ pub use bar::{Bar, Part};
 pub use column::{Column, Field, Rows, Show};
 pub use drawing::{Area, Drawing, Ink};
 pub use error::Error;
+pub use merge::Merger;
 pub use packed::{PackedReport, PackedRows};
 pub use pattern::regex;
 pub use report::{

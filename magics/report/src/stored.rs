@@ -95,7 +95,9 @@ impl Report {
                 version.unwrap_or_default()
             ));
         }
-        let view: View = take(&mut fields, VIEW)?;
+        // `to_json` does not say how it is shown.
+        let view: Option<View> = take(&mut fields, VIEW)?;
+        let view = view.unwrap_or_default();
         let diagnoses: Vec<StoredDiagnosis> = take(&mut fields, "diagnoses")?;
         let all: Vec<Map<String, Value>> = take(&mut fields, "rows")?;
         if view.tree && !is_tree(&all) {

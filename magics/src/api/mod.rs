@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod grammar;
+pub(crate) mod merge;
 pub(crate) mod module;
 pub(crate) mod recording;
 pub(crate) mod report;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::api::grammar;
+use crate::api::merge::PyMerger;
 use crate::api::recording::PyRecording;
 use crate::api::report::PyReport;
 use crate::cli;
@@ -38,6 +39,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     view::json::set_host(host::described(Some(&version)));
     module.add_class::<PyReport>()?;
     module.add_class::<PyRecording>()?;
+    module.add_class::<PyMerger>()?;
     module.add_class::<PyCellScope>()?;
     module.add_function(wrap_pyfunction!(run_magic, module)?)?;
     module.add_function(wrap_pyfunction!(ask_magic, module)?)?;

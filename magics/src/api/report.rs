@@ -111,6 +111,11 @@ impl PyReport {
         self.kept.lock().clone()
     }
 
+    /// The whole report.
+    pub(crate) fn whole(&self) -> Report {
+        self.kept().whole().into_owned()
+    }
+
     /// Packs it, unless another thread looks at it right now.
     fn pack(&self) {
         let mut kept = self.kept.lock();
@@ -256,6 +261,20 @@ impl PyReport {
         report
             .map(Self::new)
             .map_err(|reason| PyValueError::new_err(format!("{}: {reason}", path.display())))
+    }
+
+    /// Other processes get it as `save` would write it.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        let text = self.kept().whole().to_stored();
+        let text = text.map_err(|error| Error::from(error).into_plain_exception())?;
+        let again = py.get_type::<Self>().getattr("_from_stored")?;
+        Ok((again, (text,)))
+    }
+
+    #[staticmethod]
+    fn _from_stored(text: &str) -> PyResult<Self> {
+        let report = Report::from_stored(text);
+        report.map(Self::new).map_err(PyValueError::new_err)
     }
 
     #[pyo3(signature = (include=None, exclude=None))]

@@ -27,6 +27,17 @@ pub fn report(report: &Report) -> String {
     page(report, &Tree::of(report), usize::MAX, None)
 }
 
+/// A page of its own, on a light or a dark screen.
+pub fn document(report: &Report) -> String {
+    format!(
+        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>{}</title>\
+         <style>:root{{color-scheme:light dark}}body{{font:14px/1.5 sans-serif;margin:1em}}</style></head>\
+         <body>\n{}\n</body></html>\n",
+        escape(report.name),
+        self::report(report)
+    )
+}
+
 /// The report with no more than so many lines, rows or shapes in each of its parts, and a note about that.
 pub(super) fn page(report: &Report, tree: &Tree<'_>, most: usize, note: Option<&str>) -> String {
     let lines = if report.tree { tree::html::STYLE } else { "" };
