@@ -3,6 +3,7 @@
 //! It knows no diagnosis of its own: it asks the magics that make them, as their lines below say.
 
 mod columns;
+mod workers;
 
 use diaphane_trace::inline_hooks;
 use serde_json::json;
@@ -25,6 +26,9 @@ pub(crate) struct NativeDoctorArgs {
     /// Tell in full what calls for nothing, too
     #[arg(long)]
     all: bool,
+    /// Ask the workers of a client of Dask's instead, and make one report of theirs
+    #[arg(long, value_name = "CLIENT", conflicts_with = "code")]
+    workers: Option<String>,
 }
 
 /// The magics that make diagnoses, and how they are asked.
@@ -49,11 +53,17 @@ impl Magic for NativeDoctor {
         if let Some(code) = &args.code {
             return pages::report(Self::NAME, code);
         }
+        if let Some(client) = &args.workers {
+            return workers::doctor(client, context);
+        }
         let mut found: Vec<(&str, Diagnosis)> = Vec::new();
+        let mut facts =
+            fields(json!({"checks": CHECKS.iter().map(|(name, _)| name).collect::<Vec<_>>()}))?;
         let mut limits = Vec::new();
         for &(name, line) in CHECKS {
             match (context.ask)(name, line, context) {
                 Ok(report) => {
+                    facts.extend(workers::settings(&report));
                     found.extend(report.diagnoses.into_iter().map(|one| (name, one)));
                     limits.extend(report.limits);
                 }
@@ -75,9 +85,7 @@ impl Magic for NativeDoctor {
             .map(|severity| (severity, count(severity)));
         Ok(Report {
             name: Self::NAME,
-            facts: fields(
-                json!({"checks": CHECKS.iter().map(|(name, _)| name).collect::<Vec<_>>()}),
-            )?,
+            facts,
             summary: vec![summary(counts)],
             rows: found.iter().map(row).collect::<Result<_, _>>()?,
             diagnoses: found.into_iter().map(|(_, one)| one).collect(),

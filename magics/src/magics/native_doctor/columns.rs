@@ -17,4 +17,7 @@ const FIELDS: &[Field] = &[
 #[rustfmt::skip]
 const FACTS: &[Field] = &[
     Field::new("checks", Show::List, "the magics that were asked", "diaphane"),
+    Field::new("cpus", Show::Object, "as the fact of %threads", "%threads"),
+    Field::new("pools", Show::Records, "as the fact of %threads", "%threads"),
+    Field::new("packages", Show::Object, "the packages that have libraries here, each with its version", "%loaded_libs"),
 ];
