@@ -25,6 +25,7 @@ GUIDES = {
     "docs/where-it-runs.md": ("where-it-runs.md", "Where it runs"),
     "docs/library.md": ("library.md", "As a library"),
     "docs/pytest.md": ("pytest.md", "In tests"),
+    "docs/workers.md": ("workers.md", "Many processes"),
     "docs/scripts.md": ("scripts.md", "Reports in code"),
     "docs/panel.md": ("panel.md", "The panel"),
     "docs/top.md": ("top.md", "In a terminal"),

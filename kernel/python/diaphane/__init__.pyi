@@ -1,6 +1,6 @@
 """Native code of a Python process, explained. Written by docs/site/stubs.py."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
@@ -62,6 +62,7 @@ class StandIns:
 
     def undo(self) -> None: ...
 
+def merge(reports: Mapping[Any, Any] | Iterable[Any]) -> Report: ...
 def watch_threads() -> StandIns: ...
 def watch_imports() -> None: ...
 
@@ -146,9 +147,9 @@ memory: _Memory
 
 class _ThreadsRecord(Protocol):
     @overload
-    def __call__(self, function: Callable[_P, _R], /, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
+    def __call__(self, function: Callable[_P, _R], /, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
     @overload
-    def __call__(self, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
+    def __call__(self, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
     def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
 
 class _Threads(Protocol):
@@ -161,6 +162,7 @@ class _Threads(Protocol):
     native_all: Show the interpreter's and the C library's own functions in the stacks too
     locals: Show names, types and lengths of the local variables of Python functions in the stacks too
     sample: Watch for so many milliseconds, to see the use of CPUs and waits for the GIL
+    children: Show those of the processes that this one has started, read from outside
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
@@ -168,7 +170,7 @@ class _Threads(Protocol):
     """
 
     record: _ThreadsRecord
-    def __call__(self, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report: ...
+    def __call__(self, *, python: bool = False, stack: int | bool | None = None, native_all: bool = False, locals: bool = False, sample: int | None = None, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report: ...
     def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
 
 threads: _Threads
@@ -225,13 +227,14 @@ class _BufferTrace(Protocol):
 
 buffer_trace: _BufferTrace
 
-def native_doctor(code: str | None = None, *, all: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
+def native_doctor(code: str | None = None, *, all: bool = False, workers: str | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Run every check and list what is remarkable, the worst first.
 
     The magics that can find something are asked with the lines that let them look deepest without slowing the process down. With the code of a finding, such as B001, it shows the page of that.
 
     code: The code of a finding
     all: Tell in full what calls for nothing, too
+    workers: Ask the workers of a client of Dask's instead, and make one report of theirs
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown

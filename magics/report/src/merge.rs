@@ -113,7 +113,6 @@ impl Merger {
             listing: self.listing(answered),
             summary: self.summary(),
             limits: self.told_limits(answered),
-            folds_infos: true,
             host: Some(self.settings.host()),
             shown: SHOWN,
             took: self.took,

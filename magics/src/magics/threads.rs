@@ -6,6 +6,7 @@
 
 mod cell;
 mod chart;
+mod children;
 mod columns;
 mod deadlock;
 mod findings;
@@ -62,6 +63,9 @@ pub(crate) struct ThreadsArgs {
     /// Watch for so many milliseconds, to see the use of CPUs and waits for the GIL
     #[arg(long, value_name = "MS")]
     sample: Option<u64>,
+    /// Show those of the processes that this one has started, read from outside
+    #[arg(long, conflicts_with_all = ["python", "stack", "native_all", "locals", "sample"])]
+    children: bool,
 }
 
 /// The magic.
@@ -70,10 +74,11 @@ pub(crate) struct Threads;
 impl ThreadsArgs {
     /// Above a cell the options have no meaning.
     fn alone(&self) -> Result<(), Error> {
-        let is_given = self.python || self.depth().is_some() || self.sample.is_some();
+        let is_given =
+            self.python || self.children || self.depth().is_some() || self.sample.is_some();
         match is_given {
             true => Err(Error::Usage(
-                "%%threads: --python, --stack, --native-all, --locals and --sample are for %threads on one line".into(),
+                "%%threads: --python, --stack, --native-all, --locals, --sample and --children are for %threads on one line".into(),
             )),
             false => Ok(()),
         }
@@ -114,6 +119,9 @@ impl Magic for Threads {
     }
 
     fn run(args: &ThreadsArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        if args.children {
+            return context.without_gil(children::report);
+        }
         let sample = args.sample.map(|time| sampled(time, context)).transpose()?;
         let names = match context.user {
             Some(user) => {

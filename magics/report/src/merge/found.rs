@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::shared::{Shared, some_names, who, without_numbers};
+use super::shared::{NAMED, Shared, some_names, who, without_numbers};
 use crate::report::{Diagnosis, Severity};
 
 /// No more are told.
@@ -47,14 +47,19 @@ pub(super) fn told(mut all: Shared<Found>, names: &[String], of: usize) -> Vec<D
     all.items.truncate(MOST);
     let told = all.items.into_iter().map(|(one, workers)| Diagnosis {
         title: format!("{}: {}", who(&workers, names, of), one.diagnosis.title),
-        evidence: evidence(&one.evidence, &workers, names),
+        evidence: evidence(&one.evidence, &workers, names, of),
         ..one.diagnosis
     });
     told.collect()
 }
 
 /// The lines of the first workers, each once.
-fn evidence(kept: &[(usize, Vec<String>)], workers: &[usize], names: &[String]) -> Vec<String> {
+fn evidence(
+    kept: &[(usize, Vec<String>)],
+    workers: &[usize],
+    names: &[String],
+    of: usize,
+) -> Vec<String> {
     let mut lines: Shared<String> = Shared::default();
     for (worker, evidence) in kept {
         for line in evidence {
@@ -71,8 +76,8 @@ fn evidence(kept: &[(usize, Vec<String>)], workers: &[usize], names: &[String]) 
     if more > 0 {
         told.push(format!("and {more} more lines"));
     }
-    // Where one worker only has it, its name stands in the title.
-    if workers.len() > 1 && workers.len() < names.len() {
+    // The title counts them.
+    if workers.len() > NAMED && workers.len() < of {
         told.push(format!("on {}", some_names(workers, names)));
     }
     told

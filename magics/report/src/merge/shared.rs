@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// No more workers are named one by one.
-const NAMED: usize = 3;
+pub(super) const NAMED: usize = 3;
 
 /// Things with the workers that have them, in the order in which they came first.
 pub(super) struct Shared<T> {

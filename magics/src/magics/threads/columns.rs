@@ -7,6 +7,11 @@ pub(super) const SCHEMA: Schema = Schema::new(
     &[
         Rows::new(COLUMNS, FIELDS),
         Rows {
+            with: "--children",
+            columns: CHILD_COLUMNS,
+            fields: CHILD_FIELDS,
+        },
+        Rows {
             with: "above a cell",
             columns: CELL_COLUMNS,
             fields: CELL_FIELDS,
@@ -14,6 +19,22 @@ pub(super) const SCHEMA: Schema = Schema::new(
     ],
     FACTS,
 );
+
+#[rustfmt::skip]
+pub(super) const CHILD_COLUMNS: &[Column] = &[
+    Column::new("name", Show::Text, 0).at_least(15),
+    Column::new("state", Show::Text, 2),
+    Column::new("gil", Show::Text, 3).optional(),
+    Column::new("top_frame", Show::Name, 1).titled("runs"),
+    Column::new("python", Show::Name, 1).titled("in Python").optional().means("its innermost function of Python", "the interpreter's frames"),
+    Column::new("tid", Show::Number, 4),
+];
+
+#[rustfmt::skip]
+const CHILD_FIELDS: &[Field] = &[
+    Field::new("worker", Show::Text, "the process, or in how many of them the thread is alike", "diaphane"),
+    Field::new("workers", Show::List, "those processes; null for all", "diaphane"),
+];
 
 #[rustfmt::skip]
 pub(super) const CELL_COLUMNS: &[Column] = &[
