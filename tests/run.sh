@@ -115,6 +115,7 @@ ensure_packages() {
   done
   [[ $core == yes ]] || command -v chromium >/dev/null || missing+=(chromium)
   [[ $core == yes ]] || command -v npm >/dev/null || missing+=(npm)
+  [[ $core == yes ]] || command -v mpiexec >/dev/null || missing+=(openmpi-bin)
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
   [[ -n $wanted || -n $(shared_python) ]] || missing+=(libpython3-dev)
   [[ -n $wanted ]] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
