@@ -49,7 +49,6 @@ LOOKS = [
     ("addr_map", "--at @"),
     ("process_tree", ""),
     ("stack", "--all --native"),
-    ("monitor", "0.5"),
     ("native_delta", ""),
     ("native_doctor", ""),
     ("where", "np.add"),
