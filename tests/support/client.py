@@ -197,7 +197,10 @@ class Client:
         """Take in what has arrived; whether there was anything."""
         events = self.poller.poll(milliseconds)
         for socket, _ in events:
-            while socket.poll(0):
+            # A kernel that prints for ever may do so faster than this, and the caller has a deadline.
+            for _ in range(1000):
+                if not socket.poll(0):
+                    break
                 self._take(self.channel_of[socket], socket.recv_multipart())
         return bool(events)
 
