@@ -147,7 +147,13 @@ impl Reader {
             };
             match read.frame {
                 // The interpreter was entered for the function in front of it.
-                None if count > 0 => frames[count - 1][WORDS - 1] |= entered(read.at) | 1,
+                None if count > 0 => {
+                    let last = &mut frames[count - 1][WORDS - 1];
+                    // Behind the outermost one is the first frame of the thread, which is none's too.
+                    if entered(*last) == 0 {
+                        *last |= entered(read.at) | 1;
+                    }
+                }
                 None => {}
                 Some(frame) => {
                     frames[count] = frame.pack();
