@@ -108,6 +108,8 @@ const SYSTEM: &[(&str, WaitsFor)] = &[
     ("pthread_join", WaitsFor::Lock),
     ("pthread_barrier_wait", WaitsFor::Lock),
     ("sem_wait", WaitsFor::Lock),
+    // Of CPython 3.13 and later: all of its locks wait there, and a stripped one has no names further out.
+    ("PyParkingLot_Park", WaitsFor::Lock),
     ("wait4", WaitsFor::Child),
     ("waitpid", WaitsFor::Child),
     ("waitid", WaitsFor::Child),
