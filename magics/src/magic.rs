@@ -30,7 +30,7 @@ pub(crate) trait Magic {
     /// Whether it records what goes on while a cell runs, above which it stands.
     const RECORDS: bool = false;
 
-    /// Whether it changes what the user has, or runs what stands behind it.
+    /// Whether it changes what the user has or sees, or runs what stands behind it.
     const CHANGES: bool = Self::STATEMENT.is_some();
 
     /// Answers.

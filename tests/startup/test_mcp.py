@@ -65,7 +65,9 @@ def test_the_tools_are_the_magics_that_only_look(agent):
     tools = {tool["name"]: tool for tool in agent.request("tools/list")["result"]["tools"]}
     looks = {"kernels", "stack_of_process", "threads", "stack", "loaded_libs", "buffer_addr"}
     assert looks | {"native_doctor", "crash_report", "memory"} <= set(tools)
-    assert not {"rust", "rust_reset", "native_prof", "native_calls", "syscalls"} & set(tools)
+    assert not {"monitor", "rust", "rust_reset", "native_prof", "native_calls", "syscalls"} & set(
+        tools
+    )
     for tool in tools.values():
         assert tool["description"]
         assert tool["annotations"]["readOnlyHint"] is True

@@ -72,6 +72,7 @@ impl Magic for MonitorMagic {
         ),
     ];
     const RECORDS: bool = true;
+    const CHANGES: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = MonitorArgs;
 
