@@ -195,8 +195,9 @@ kernel_tests() {
     echo "CPython 3.14 and 3.15 cannot be had, and tests that look at their processes are skipped"
   rm -f "$results"
   echo "--- pytest"
-  at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests \
-    -q --junitxml="$results" --numprocesses 2 --dist loadfile "${selection[@]}"
+  # They wait more than they compute, so two processes share them. Where one dies, the other would wait for it for ever.
+  at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests -q --junitxml="$results" \
+    --numprocesses 2 --dist loadfile --max-worker-restart 0 "${selection[@]}"
   local ok bad
   read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results")
   ((passed += ok, failed += bad))
