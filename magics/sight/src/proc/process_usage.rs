@@ -23,11 +23,14 @@ impl ProcessUsage {
     /// Asks about a process; `None` where it has ended.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
+        let target = TargetProcess::process(pid);
+        // The number of a clock has no room for a number that no process can have: it would be another's.
+        target.folder().is_dir().then_some(())?;
         let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
         let cpu_ns = clock.now().ok()?.num_nanoseconds().cast_unsigned();
         let cpus = sched_getaffinity(rustix::process::Pid::from_raw(pid)).ok();
         Some(Self {
-            rss: resident(TargetProcess::process(pid)),
+            rss: resident(target),
             cpu_ns,
             usable_cpus: cpus.map(|cpus| cpus.count() as usize),
         })
