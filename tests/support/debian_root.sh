@@ -51,7 +51,7 @@ make_root() {
   [[ -n $mirror ]] || fail "this machine's apt knows no mirror of Debian"
   # With the options by which this machine reaches its mirror.
   apt-config dump Acquire >"$root.conf"
-  rm -rf "$root"
+  rm -rf --one-file-system "$root"
   mmdebstrap --quiet --mode=root --variant=apt --include="$packages" --aptopt="$root.conf" \
     $suite "$root" "deb $mirror $suite main" || fail "Debian $suite could not be had from this machine's mirror"
   echo "$packages" >"$root/made"
