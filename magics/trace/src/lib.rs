@@ -18,6 +18,8 @@ pub mod recorder;
 pub mod sampler;
 
 pub mod syscalls;
+mod thread_copies;
 pub mod trampolines;
+pub mod watchpoints;
 
 pub use budget::memory_budget;

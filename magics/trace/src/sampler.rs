@@ -301,21 +301,21 @@ impl<S: Sink> Worker<S> {
 
     fn take(&mut self) {
         self.sink.moment();
-        for taken in ring::take() {
-            let doing = match taken.futex {
+        for (looked, copy) in ring::take() {
+            let doing = match looked.futex {
                 Some(futex) if self.plan.gil.is_some_and(|gil| gil.contains(futex)) => {
                     Doing::WaitingForGil
                 }
                 Some(_) => Doing::Waiting,
                 None => Doing::Running,
             };
-            if !watch::is_wanted(&self.plan, taken.tid, doing) {
+            if !watch::is_wanted(&self.plan, looked.tid, doing) {
                 continue;
             }
-            let stack = self.unwinder.unwind(taken.copy);
+            let stack = self.unwinder.unwind(copy);
             self.sink.sample(Sample {
-                tid: taken.tid,
-                count: taken.count,
+                tid: looked.tid,
+                count: looked.count,
                 doing,
                 stack,
             });

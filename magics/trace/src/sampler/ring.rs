@@ -1,59 +1,34 @@
-//! Where threads put copies of themselves, in the handler of the sampler's signal.
+//! The handler of the sampler's signal, in which threads make copies of themselves.
 //!
-//! The handler takes no lock and allocates nothing: it claims a free slot, copies registers and stack into it through the
-//! kernel, and says that it is done. The slots stay for the next recording, since a late signal may still be on its way;
-//! it finds another recording's number, and leaves.
+//! The room for them stays for the next recording, since a late signal may still be on its way; it finds another
+//! recording's number, and leaves.
 
 use diaphane_forks::ForkOnce;
-use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
-use diaphane_sight::proc::spans;
-use diaphane_sight::unwind::{DEPTH, Registers, Snapshot, WORDS, claim, interrupted, received};
+use diaphane_sight::unwind::{Snapshot, claim, received};
 
 use super::timer::{self, own_cpu};
 use super::{Clock, SamplerRefused, Totals};
 use crate::arch::signal_frames;
+use crate::thread_copies::ThreadCopies;
 
 /// How many copies wait at most.
 const SLOTS: usize = 128;
 /// How many threads are watched at once.
 pub(super) const MOST_THREADS: usize = 512;
 
-/// How far beyond the floor stacks are copied, for the return address of the last call that is looked at.
-const MARGIN: usize = 1024;
-
-mod phase {
-    pub(super) const FREE: u8 = 0;
-    pub(super) const BUSY: u8 = 1;
-    pub(super) const DONE: u8 = 2;
+/// What a thread says with its copy.
+#[derive(Clone, Copy)]
+pub(super) struct Looked {
+    pub tid: i32,
+    pub count: u32,
+    /// What the system call waits for in which it sleeps, if it does.
+    pub futex: Option<usize>,
 }
-
-struct SamplerSlot {
-    phase: AtomicU8,
-    copy: UnsafeCell<Copied>,
-}
-
-/// What the handler writes.
-struct Copied {
-    tid: i32,
-    count: u32,
-    futex: Option<usize>,
-    registers: Registers,
-    stack: Vec<u8>,
-    length: usize,
-    words: Vec<usize>,
-    noted: usize,
-    floor: usize,
-}
-
-// SAFETY: `copy` belongs to whom `phase` says: to the handler that moved it from free to busy, and to the sampling
-// thread while it is done.
-#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
-unsafe impl Sync for SamplerSlot {}
 
 /// What the handler of one thread has to know, and what it counts.
 pub(super) struct SampledThread {
@@ -75,7 +50,7 @@ pub(super) struct SampledThread {
 }
 
 static SAMPLED: [SampledThread; MOST_THREADS] = [const { SampledThread::new() }; MOST_THREADS];
-static RING: ForkOnce<Vec<SamplerSlot>> = ForkOnce::new();
+static RING: ForkOnce<ThreadCopies<Looked>> = ForkOnce::new();
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// The recording that is going on; 0 for none. Signals carry it.
 static RECORDING: AtomicU64 = AtomicU64::new(0);
@@ -102,32 +77,12 @@ impl SampledThread {
     }
 }
 
-impl SamplerSlot {
-    fn new() -> Self {
-        Self {
-            phase: AtomicU8::new(phase::FREE),
-            copy: UnsafeCell::new(Copied {
-                tid: 0,
-                count: 0,
-                futex: None,
-                registers: Registers::NONE,
-                // Pages that no stack reaches stay untouched.
-                stack: vec![0; DEPTH],
-                length: 0,
-                words: vec![0; WORDS],
-                noted: 0,
-                floor: 0,
-            }),
-        }
-    }
-}
-
 /// What a thread notes.
 type Note = fn(usize, &mut [usize]) -> usize;
 
 /// Makes room, and gives the signal.
 pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRefused> {
-    RING.get_or_init(|| (0..SLOTS).map(|_| SamplerSlot::new()).collect());
+    RING.get_or_init(|| ThreadCopies::new(SLOTS));
     let signal = claim(&SIGNAL, handle, libc::SA_RESTART).ok_or(SamplerRefused::NoSignal)?;
     let period = 1_000_000_000 / u64::from(hz.max(1));
     PERIOD.store(period, Ordering::Relaxed);
@@ -150,16 +105,8 @@ pub(super) fn open(note: Note, clock: Clock, hz: u32) -> Result<c_int, SamplerRe
 /// From now on handlers copy nothing; waits for those that do, as long as they take.
 pub(super) fn close() {
     RECORDING.store(0, Ordering::Release);
-    let busy = || {
-        let mut slots = RING.get().into_iter().flatten();
-        slots.any(|slot| slot.phase.load(Ordering::Acquire) == phase::BUSY)
-    };
-    // A thread that was stopped inside of the handler, as by a debugger, is not waited for.
-    for _ in 0..1000 {
-        if !busy() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_micros(50));
+    if let Some(ring) = RING.get() {
+        ring.settle();
     }
 }
 
@@ -188,43 +135,9 @@ pub(super) fn totals(main: i32) -> Totals {
     }
 }
 
-/// A copy that a thread made of itself.
-pub(super) struct Taken {
-    pub tid: i32,
-    pub count: u32,
-    /// What the system call waits for in which it sleeps, if it does.
-    pub futex: Option<usize>,
-    pub copy: Snapshot,
-}
-
 /// The copies that are done, one after the other.
-#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
-pub(super) fn take() -> impl Iterator<Item = Taken> {
-    let slots = RING.get().into_iter().flatten();
-    slots.filter_map(|slot| {
-        if slot.phase.load(Ordering::Acquire) != phase::DONE {
-            return None;
-        }
-        let taken = {
-            // SAFETY: the handler has said that it is done, and only the sampling thread takes.
-            let copy = unsafe { &*slot.copy.get() };
-            Taken {
-                tid: copy.tid,
-                count: copy.count,
-                futex: copy.futex,
-                copy: Snapshot {
-                    registers: copy.registers,
-                    start: copy.registers.stack().unwrap_or(0),
-                    stack: copy.stack[..copy.length].to_vec(),
-                    noted: copy.words[..copy.noted.min(WORDS)].to_vec(),
-                    signalled: true,
-                    floor: (copy.floor != 0).then_some(copy.floor),
-                },
-            }
-        };
-        slot.phase.store(phase::FREE, Ordering::Release);
-        Some(taken)
-    })
+pub(super) fn take() -> impl Iterator<Item = (Looked, Snapshot)> {
+    RING.get().into_iter().flat_map(ThreadCopies::take)
 }
 
 /// The handler.
@@ -274,39 +187,25 @@ fn due(sampled: &SampledThread) -> u32 {
     u32::try_from(due / period).unwrap_or(u32::MAX)
 }
 
-#[allow(unsafe_code, reason = "the phase says who may touch the copy")]
 fn copy(sampled: &SampledThread, context: &libc::ucontext_t, count: u32) {
-    let free = |slot: &&SamplerSlot| {
-        let (free, busy) = (phase::FREE, phase::BUSY);
-        slot.phase
-            .compare_exchange(free, busy, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+    let looked = Looked {
+        tid: sampled.tid.load(Ordering::Relaxed),
+        count,
+        futex: signal_frames::sleeps_in(context),
     };
-    let Some(slot) = RING.get().and_then(|ring| ring.iter().find(free)) else {
+    let floor = sampled.floor.load(Ordering::Relaxed);
+    let is_copied = RING
+        .get()
+        .is_some_and(|ring| ring.put(context, floor, looked, |words| note(sampled, words)));
+    if !is_copied {
         LOST.fetch_add(u64::from(count), Ordering::Relaxed);
-        return;
-    };
-    // SAFETY: this handler has moved the slot from free to busy.
-    let copy = unsafe { &mut *slot.copy.get() };
-    let registers = interrupted(context);
-    let stack = registers.stack().unwrap_or(0);
-    copy.floor = sampled.floor.load(Ordering::Relaxed);
-    // A signal on a stack of its own has nothing to do with the thread's.
-    if copy.floor <= stack {
-        copy.floor = 0;
     }
-    let most = match copy.floor {
-        0 => DEPTH,
-        floor => DEPTH.min(floor - stack + MARGIN),
-    };
-    copy.tid = sampled.tid.load(Ordering::Relaxed);
-    copy.count = count;
-    copy.futex = signal_frames::sleeps_in(context);
-    copy.registers = registers;
-    copy.length = spans::read(stack, &mut copy.stack[..most]).unwrap_or(0);
+}
+
+#[allow(unsafe_code, reason = "a function that is kept as a number")]
+fn note(sampled: &SampledThread, words: &mut [usize]) -> usize {
     let note = NOTE.load(Ordering::Relaxed);
     // SAFETY: `open` stored a function of this type.
     let note = unsafe { std::mem::transmute::<usize, Note>(note) };
-    copy.noted = note(sampled.argument.load(Ordering::Relaxed), &mut copy.words);
-    slot.phase.store(phase::DONE, Ordering::Release);
+    note(sampled.argument.load(Ordering::Relaxed), words)
 }
