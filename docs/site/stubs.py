@@ -91,6 +91,8 @@ def of_magic(magic: Magic) -> str:
     """The function of a magic; one that has methods too is an object of a type of its own."""
     if not magic.records:
         return f"def {magic.name}({taken(magic, code=magic.takes_code)}) -> Report:\n{documented(magic, 4)}"
+    if magic.needs_words:
+        return f"def {magic.name}({taken(magic)}) -> Recording:\n{documented(magic, 4)}"
     kind = "_" + "".join(part.title() for part in magic.name.split("_"))
     begins = [
         "    @overload",

@@ -12,7 +12,8 @@ use crate::magic::{
 use crate::magics::{
     addr_map, buffer_addr, buffer_trace, crash_report, diaphane, disasm, loaded_libs, memory,
     monitor, native_calls, native_delta, native_doctor, native_prof, process_tree, rust,
-    rust_reset, rust_status, stack, syscalls, threads, trace_loads, where_func, why_import,
+    rust_reset, rust_status, stack, syscalls, threads, trace_loads, watch_buffer, where_func,
+    why_import,
 };
 use crate::pages::glossary;
 use crate::session::cell_body::Body;
@@ -49,6 +50,7 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<buffer_addr::BufferAddr>(),
     entry::<addr_map::AddrMap>(),
     entry::<buffer_trace::BufferTrace>(),
+    entry::<watch_buffer::WatchBuffer>(),
     entry::<native_doctor::NativeDoctor>(),
     entry::<stack::Stack>(),
     entry::<why_import::WhyImport>(),

@@ -16,6 +16,7 @@ RECORDINGS = [
     "native_prof --wall",
     "trace_loads",
     "buffer_trace",
+    "watch_buffer a[0,0]",
     "monitor",
 ]
 if platform.machine() == "x86_64":

@@ -29,6 +29,7 @@ CELLS = {
     "buffer_addr graph": "%buffer_addr a view every_third --graph",
     "buffer_trace": "%%buffer_trace\nkept = matrix @ matrix + 1\nkept.sum()",
     "crash_report": "%crash_report",
+    "watch_buffer": "%%watch_buffer a[10] matrix[0,0] --stack\na[10] = 1.5\nnp.add(a, 1, out=a)\nnp.matmul(matrix, matrix, out=matrix)",
     "diaphane": "%diaphane",
     "disasm": "%disasm np.add --dtype float64",
     "disasm class": "%disasm pd.DataFrame",

@@ -227,6 +227,24 @@ class _BufferTrace(Protocol):
 
 buffer_trace: _BufferTrace
 
+def watch_buffer(*elements: str, len: Literal['1', '2', '4', '8'] | None = None, read: bool = False, stop: bool = False, most: int | None = None, each: bool = False, stack: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording:
+    """Run the cell, and show who writes to an element of an array: the line, the native function, the thread, both values.
+
+    An ELEMENT is `a[10]`, `m[2,3]` or `"d['x'][0]"`, of a NumPy array or of anything else with the buffer protocol. The processor watches up to four at once, of 8 bytes at the most, so the cell runs at its full speed but for the writes. What Linux writes by itself, as for `readinto`, is told at the end, without who asked for it.
+
+    elements: Elements to watch
+    len: Watch so many bytes from the element's beginning on, and show them as a number
+    read: Count reads too
+    stop: Raise an error at the first write; the line that it names may be a few instructions behind, the report's is right
+    most: End the watch after N writes
+    each: A row for each write, also for those that follow on each other at one place
+    stack: With the functions of each row, Python's and native ones, the innermost first
+    filter: Keep the rows in which some field matches, in any case
+    sort: Sort by this column: sizes and times from the largest, the rest from the smallest
+    top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
+    no_diag: Without diagnoses
+    """
+
 def native_doctor(code: str | None = None, *, all: bool = False, workers: str | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Run every check and list what is remarkable, the worst first.
 

@@ -224,13 +224,18 @@ class Magic:
         """Whether a call begins a recording; others have that in `record`."""
         return self.records and (self.kinds == ["cell"] or self.takes_statement)
 
+    @property
+    def needs_words(self):
+        """Whether there is nothing to record without words, so that these stand first."""
+        return self.begins and any(one.is_required for one in self.positional)
+
     def signature(self, is_recording):
         """The signature of the function."""
         kinds = inspect.Parameter
         shown = [one.parameter() for one in self.parameters]
         if self.takes_code:
             shown.insert(0, kinds("code", kinds.POSITIONAL_ONLY, annotation=str))
-        if self.begins:
+        if self.begins and not self.needs_words:
             shown.insert(0, kinds("function", kinds.POSITIONAL_ONLY, default=None, annotation=object))
         # Required ones stand before the others, and keywords behind all that have a place.
         shown.sort(key=lambda one: (one.kind, one.default is not kinds.empty and one.kind == 1))
@@ -333,6 +338,9 @@ def _asker(magic):
 
 
 def _recorder(magic):
+    if magic.needs_words:
+        return _described(_recorder_of_words(magic), magic, True)
+
     def function(function=None, /, **keywords):
         if function is not None and not callable(function):
             raise TypeError(f"{magic.name}() records a function, not {function!r}")
@@ -347,6 +355,17 @@ def _recorder(magic):
 
     function.run = run
     return _described(function, magic, True)
+
+
+def _recorder_of_words(magic):
+    def function(*words, **keywords):
+        for word in words:
+            if not isinstance(word, str):
+                raise TypeError(f"{magic.name}() takes text, which is read where the recording begins, not {word!r}")
+        _prepare()
+        return Recording(magic.name, [*magic.options(keywords), "--", *words])
+
+    return function
 
 
 def _described(function, magic, is_recording):

@@ -190,6 +190,14 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "signals make threads copy their stacks, and timers of POSIX",
     ),
     (
+        "magics/trace/src/thread_copies.rs",
+        "threads write copies of themselves in a signal handler",
+    ),
+    (
+        "magics/trace/src/watchpoints/",
+        "perf events of Linux, and the handler of their signal",
+    ),
+    (
         "magics/trace/src/arch/",
         "instructions of the processor, and a signal handler that makes system calls",
     ),

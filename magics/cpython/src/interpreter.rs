@@ -102,6 +102,38 @@ pub fn note_above(state: usize, words: &mut [usize]) -> usize {
     note_until(state, words, FLOOR.load(Ordering::Relaxed))
 }
 
+/// The same for a thread by its number, which is looked for among those that Python knows. It is safe in a signal handler.
+pub fn note_above_of(tid: i32, words: &mut [usize]) -> usize {
+    state_of(tid).map_or(0, |state| note_above(state, words))
+}
+
+/// Has CPython call the Python handler of a signal, before its next look for signals. It is safe in a signal handler.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+pub fn note_signal(signal: i32) {
+    // SAFETY: CPython documents that this may be called in a signal handler, and without the GIL.
+    unsafe { ffi::PyErr_SetInterruptEx(signal) };
+}
+
+/// The state of a thread, read through the operating system.
+#[allow(unsafe_code, reason = "CPython's C interface")]
+fn state_of(tid: i32) -> Option<usize> {
+    let reader = Reader::own().filter(|_| layout_that_holds().is_some())?;
+    let layout = &reader.layout.thread;
+    // SAFETY: both only read a field of the main interpreter, which lives as long as Python.
+    let mut state =
+        unsafe { ffi::PyInterpreterState_ThreadHead(ffi::PyInterpreterState_Main()) }.addr();
+    for _ in 0..MOST_THREADS {
+        if state == 0 {
+            return None;
+        }
+        if reader.word(state, layout.native_id)? == tid as usize {
+            return Some(state);
+        }
+        state = reader.word(state, layout.next)?;
+    }
+    None
+}
+
 /// Says where `note_above` ends: at the frame that runs now on this thread.
 pub fn begin_above(tid: i32) {
     let frames = Interpreter::look().frames(tid);

@@ -21,5 +21,6 @@ pub(crate) mod stack;
 pub(crate) mod syscalls;
 pub(crate) mod threads;
 pub(crate) mod trace_loads;
+pub(crate) mod watch_buffer;
 pub(crate) mod where_func;
 pub(crate) mod why_import;

@@ -20,7 +20,7 @@ use diaphane_sight::unwind::{Stack, Unwinder};
 
 use crate::helper_thread::{Helper, Shift};
 use perf_events::Breakpoint;
-pub use trap::Hit;
+pub use trap::{Hit, install as keep_handler};
 
 /// So many spots can be watched at once: the processor has as many registers for their addresses.
 pub const MOST_SPOTS: usize = 4;
@@ -58,8 +58,8 @@ pub struct WatchPlan {
     pub most: u64,
     /// The thread of the cell, and the address at or above which its calls are not looked at; 0 for none.
     pub main: (i32, usize),
-    /// What the thread notes about itself. It must be safe in a signal handler.
-    pub note: fn(&mut [usize]) -> usize,
+    /// What a thread of this number notes about itself. It must be safe in a signal handler.
+    pub note: fn(i32, &mut [usize]) -> usize,
     /// Is called in the handler of the first hit. It must be safe in a signal handler.
     pub at_first: Option<fn()>,
 }
@@ -195,7 +195,8 @@ fn everywhere(
         found.sort_by_key(|task| task.tid != own);
         for task in found {
             for (number, spot) in plan.spots.iter().enumerate() {
-                match perf_events::watch(task.tid, spot, plan.access, trap::data(recording, number)) {
+                match perf_events::watch(task.tid, spot, plan.access, trap::data(recording, number))
+                {
                     Ok(breakpoint) => breakpoints.push(breakpoint),
                     Err(error) if task.tid == own => return Err(perf_events::refused(spot, error)),
                     // It has ended meanwhile.
@@ -212,7 +213,24 @@ fn everywhere(
     Ok((breakpoints, unwatched))
 }
 
+/// Ends a watch from wherever one is.
+#[derive(Debug, Clone)]
+pub struct WatchSwitch(Arc<Vec<Breakpoint>>);
+
+impl WatchSwitch {
+    /// From now on nothing is seen.
+    pub fn turn_off(&self) {
+        self.0.iter().for_each(Breakpoint::disable);
+    }
+}
+
 impl<S> RunningWatch<S> {
+    /// What ends it early.
+    #[must_use]
+    pub fn switch(&self) -> WatchSwitch {
+        WatchSwitch(Arc::clone(&self.breakpoints))
+    }
+
     /// Ends, and gives the sink back; nothing in the child of a fork, and where no thread could be had.
     #[must_use]
     pub fn end(mut self) -> Option<(S, WatchTotals)> {
@@ -225,9 +243,7 @@ impl<S> RunningWatch<S> {
             drop(helper.end());
             return None;
         }
-        for breakpoint in self.breakpoints.iter() {
-            breakpoint.disable();
-        }
+        self.switch().turn_off();
         // Late signals find no recording; the rest of the copies is taken when the helper ends.
         trap::disarm();
         let sink = helper.end();

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use pyo3::prelude::*;
 
-use super::BufferAddrArgs;
+use super::{BufferAddr, BufferAddrArgs};
 use crate::error::Error;
-use crate::magic::User;
+use crate::magic::{Magic, User};
 use crate::memory::buffers::ExportedBuffer;
 use crate::memory::object_graph::{Root, roots};
+use crate::memory::paths::named;
 use crate::memory::{buffers, object_graph};
 use crate::python::objects::{references, type_name};
-use diaphane_report::spelling::did_you_mean;
 
 /// An object to ask for its memory.
 pub(super) struct BufferTarget<'py> {
@@ -32,7 +32,8 @@ pub(super) fn of<'py>(
 ) -> Result<(Vec<BufferTarget<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();
     let mut objects = if is_named {
-        let object = |name: &String| Ok((name.clone(), named(name, user)?));
+        let shown = BufferAddr::FORM.write(BufferAddr::NAME);
+        let object = |name: &String| Ok((name.clone(), named(&shown, name, user)?));
         args.names
             .iter()
             .map(object)
@@ -122,58 +123,4 @@ fn inside<'py>(
         .is_cut
         .then(|| "there are too many objects to look into all of them".to_owned());
     Ok((found.collect(), limit))
-}
-
-/// A variable, or what attributes and subscripts lead to from one.
-fn named<'py>(name: &str, user: User<'_, 'py>) -> Result<Bound<'py, PyAny>, Error> {
-    if let Some(object) = user.variable(name)? {
-        return Ok(object);
-    }
-    let Some(first) = path(name, user)? else {
-        return Err(Error::Usage(format!(
-            "%buffer_addr: {name:?} is no name; assign it to a variable first"
-        )));
-    };
-    if user.variable(&first)?.is_none() {
-        let known = user.names();
-        let meant = did_you_mean(&first, known.iter().map(String::as_str));
-        return Err(Error::Usage(format!(
-            "%buffer_addr: there is no variable {first:?}{meant}"
-        )));
-    }
-    let eval = user.py.import("builtins")?.getattr("eval")?;
-    let value = eval.call1((name, user.namespace, user.locals));
-    value.map_err(|error| {
-        let why = buffers::words(user.py, &error);
-        Error::Usage(format!("%buffer_addr: {name:?} leads nowhere: {why}"))
-    })
-}
-
-/// The variable that a path such as `d['x'][3].w` begins with; `None` if the text is anything else.
-fn path(text: &str, user: User<'_, '_>) -> Result<Option<String>, Error> {
-    /// What may stand in brackets.
-    const CONSTANTS: [&str; 6] = ["Constant", "UnaryOp", "USub", "Tuple", "Slice", "Load"];
-    let ast = user.py.import("ast")?;
-    let Ok(tree) = ast.call_method1("parse", (text, "<magic>", "eval")) else {
-        return Ok(None);
-    };
-    let mut node = tree.getattr("body")?;
-    loop {
-        match type_name(&node).as_str() {
-            "Name" => return Ok(Some(node.getattr("id")?.extract()?)),
-            "Attribute" => {}
-            "Subscript" => {
-                for part in ast
-                    .call_method1("walk", (node.getattr("slice")?,))?
-                    .try_iter()?
-                {
-                    if !CONSTANTS.contains(&type_name(&part?).as_str()) {
-                        return Ok(None);
-                    }
-                }
-            }
-            _ => return Ok(None),
-        }
-        node = node.getattr("value")?;
-    }
 }

@@ -104,8 +104,8 @@ pub(super) fn watch(
         )
     };
     match c_int::try_from(opened) {
-        // SAFETY: it is a new descriptor, which nobody else knows.
         Ok(descriptor) if descriptor >= 0 => {
+            // SAFETY: it is a new descriptor, which nobody else knows.
             Ok(Breakpoint(unsafe { OwnedFd::from_raw_fd(descriptor) }))
         }
         _ => Err(io::Error::last_os_error()),

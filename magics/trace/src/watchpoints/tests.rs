@@ -44,7 +44,7 @@ fn plan(word: &u64) -> WatchPlan {
         access: Access::Write,
         most: 1000,
         main: (own(), 0),
-        note: |_| 0,
+        note: |_, _| 0,
         at_first: None,
     }
 }
@@ -57,7 +57,10 @@ fn write_inside(word: &mut u64, value: u64) {
 }
 
 fn values(kept: &Kept) -> Vec<(u64, u64)> {
-    kept.hits.iter().map(|(hit, _)| (hit.old, hit.new)).collect()
+    kept.hits
+        .iter()
+        .map(|(hit, _)| (hit.old, hit.new))
+        .collect()
 }
 
 #[test]

@@ -69,7 +69,7 @@ static BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 static BEFORE_FLAGS: AtomicI32 = AtomicI32::new(0);
 
 /// What a thread notes, and what is called at the first hit.
-type Note = fn(&mut [usize]) -> usize;
+type Note = fn(i32, &mut [usize]) -> usize;
 type AtFirst = fn();
 
 impl Spot {
@@ -114,7 +114,10 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
     MAIN.store(plan.main.0, Ordering::Relaxed);
     FLOOR.store(plan.main.1, Ordering::Relaxed);
     NOTE.store(plan.note as usize, Ordering::Relaxed);
-    AT_FIRST.store(plan.at_first.map_or(0, |first| first as usize), Ordering::Relaxed);
+    AT_FIRST.store(
+        plan.at_first.map_or(0, |first| first as usize),
+        Ordering::Relaxed,
+    );
     IS_REPLACED.store(false, Ordering::Relaxed);
     install().map_err(WatchRefused::Unsupported)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -125,7 +128,10 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
 /// From now on nothing is copied; waits for the handlers that do.
 pub(super) fn disarm() {
     if RECORDING.swap(0, Ordering::AcqRel) != 0 {
-        IS_REPLACED.store(current().is_none_or(|action| !is_ours(&action)), Ordering::Relaxed);
+        IS_REPLACED.store(
+            current().is_none_or(|action| !is_ours(&action)),
+            Ordering::Relaxed,
+        );
     }
     if let Some(copies) = COPIES.get() {
         copies.settle();
@@ -168,7 +174,7 @@ pub(super) fn totals() -> WatchTotals {
 /// # Errors
 /// If Linux refuses.
 #[allow(unsafe_code, reason = "sigaction has no safe interface")]
-pub(super) fn install() -> std::io::Result<()> {
+pub fn install() -> std::io::Result<()> {
     if current().is_some_and(|action| is_ours(&action)) {
         return Ok(());
     }
@@ -183,8 +189,7 @@ pub(super) fn install() -> std::io::Result<()> {
     // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: `handle` has the signature that SA_SIGINFO asks for.
-    let installed =
-        unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) };
+    let installed = unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) };
     if installed != 0 {
         return Err(std::io::Error::last_os_error());
     }
@@ -219,6 +224,16 @@ struct PerfSignal {
     flags: u32,
 }
 
+impl PerfSignal {
+    fn spot(&self) -> usize {
+        usize::from(self.data as u8)
+    }
+
+    fn recording(&self) -> u64 {
+        self.data >> 8
+    }
+}
+
 /// The handler.
 #[allow(unsafe_code, reason = "called by Linux")]
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -230,11 +245,11 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
         return;
     }
     let recording = RECORDING.load(Ordering::Acquire);
-    let Some(spot) = SPOTS.get((said.data & 0xff) as usize) else {
+    let Some(spot) = SPOTS.get(said.spot()) else {
         return;
     };
     // A late one of an earlier watch, or of somebody else's.
-    if recording == 0 || said.data >> 8 != recording {
+    if recording == 0 || said.recording() != recording {
         return;
     }
     // SAFETY: the C library's variable of this thread.
@@ -252,7 +267,7 @@ fn hit(spot: &Spot, said: &PerfSignal, context: &libc::ucontext_t) {
     let hit = Hit {
         number,
         tid: rustix::thread::gettid().as_raw_nonzero().get(),
-        spot: (said.data & 0xff) as usize,
+        spot: said.spot(),
         old: spot.bytes.swap(new, Ordering::AcqRel),
         new,
         at_ns: now_ns(),
@@ -281,9 +296,13 @@ fn copy(hit: Hit, context: &libc::ucontext_t) -> bool {
         return false;
     };
     let main = hit.tid == MAIN.load(Ordering::Relaxed);
-    let floor = if main { FLOOR.load(Ordering::Relaxed) } else { 0 };
+    let floor = if main {
+        FLOOR.load(Ordering::Relaxed)
+    } else {
+        0
+    };
     for _ in 0..WAITS {
-        if copies.put(context, floor, hit, note) {
+        if copies.put(context, floor, hit, |words| note(hit.tid, words)) {
             return true;
         }
         std::thread::sleep(PATIENCE);
@@ -292,10 +311,10 @@ fn copy(hit: Hit, context: &libc::ucontext_t) -> bool {
 }
 
 #[allow(unsafe_code, reason = "a function that is kept as a number")]
-fn note(words: &mut [usize]) -> usize {
+fn note(tid: i32, words: &mut [usize]) -> usize {
     // SAFETY: `arm` stored a function of this type.
     let note = unsafe { std::mem::transmute::<usize, Note>(NOTE.load(Ordering::Relaxed)) };
-    note(words)
+    note(tid, words)
 }
 
 #[allow(unsafe_code, reason = "a function that is kept as a number")]
