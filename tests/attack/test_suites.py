@@ -9,7 +9,7 @@ import pytest
 from support import suite_in_kernel
 from support.attack import SCALE, Dice, times
 from support.client import Client
-from support.magic_cells import RECORDINGS
+from support.magic_cells import RECORDINGS, SPOT
 
 CPYTHON = [
     "test.test_json",
@@ -68,7 +68,7 @@ class Suite:
     def __init__(self, client: Client, kind: str):
         self.client = client
         self.kind = kind
-        client.run(f"{CODE}\nimport json, numpy")
+        client.run(f"{CODE}\nimport json, numpy\n{SPOT}")
 
     def there(self, modules: list[str]) -> list[str]:
         return self.value(f"[one for one in {modules} if exists(one)]")

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from support.client import Client
-from support.magic_cells import RECORDINGS
+from support.magic_cells import RECORDINGS, SPOT
 from support.patience import wait_until
 from support.process import Kernel, has_ended
 
@@ -179,7 +179,7 @@ libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pthread_mutex_loc
 @pytest.mark.parametrize("magic", ["", *RECORDINGS])
 def test_an_interrupt_that_another_thread_gets(client: Client, kernel: Kernel, magic: str):
     """Linux gives it to any thread where the main one is about to handle another signal, as recordings send them."""
-    client.run(OTHERS)
+    client.run(f"{SPOT}\n{OTHERS}")
     for tid in map(int, client.value("f'{one.native_id} {native}'").strip("'").split()):
         for name in ["loop", "sleep", "lock"]:
             cell = client.start(f"{magic}\n{CELLS[name]}".lstrip())

@@ -32,14 +32,17 @@ RECORDINGS = [
     "%%buffer_trace",
     "%%trace_loads",
     "%%monitor",
+    "%%watch_buffer spot[0]",
 ]
+# What one of them watches.
+SPOT = "import numpy as np\nspot = np.zeros(4)"
 # What is recorded: a little of everything, with a value that is known.
-PREPARE = """
+PREPARE = f"""{SPOT}
 import ctypes, json, math, os, threading
-import numpy as np
 def work():
+    spot[:] += 1
     roots = [math.sqrt(n) for n in range(200)]
-    text = json.dumps({"a": roots[:9]})
+    text = json.dumps({{"a": roots[:9]}})
     matrix = np.arange(64.0).reshape(8, 8)
     solved = np.linalg.solve(matrix + np.eye(8) * 99, np.ones(8))
     ends = []
