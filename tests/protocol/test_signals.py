@@ -86,7 +86,7 @@ def test_a_timer_whose_handler_always_raises(client: Client):
         for code in ("1 + 1", "import asyncio\nawait asyncio.sleep(0.05)", "1 / 0"):
             done = client.execute(code)
             assert done.content.get("ename", "") in ("", "TimeoutError", "ZeroDivisionError"), (
-                done.content
+                "\n".join(done.content["traceback"])
             )
         asked = client.request("complete_request", {"code": "pri", "cursor_pos": 3})
         assert asked.content["status"] == "ok"
@@ -94,6 +94,22 @@ def test_a_timer_whose_handler_always_raises(client: Client):
         pass
     assert {error["ename"] for error in armed.all("error")} == {"TimeoutError"}
     assert client.run("1 + 1").result == "2"
+
+
+def test_a_handler_that_raises_beside_the_expressions_of_a_front_end(client: Client):
+    client.run(ALARM.format(HANDLERS["function"]))
+    client.run(
+        "import sys\ndef ring_there(frame, event, _):\n"
+        "    if event == 'call' and frame.f_code.co_name == 'user_expressions':\n"
+        "        sys.setprofile(None)\n        signal.raise_signal(signal.SIGALRM)"
+    )
+    done = client.execute("sys.setprofile(ring_there)", user_expressions={"two": "1 + 1"})
+    assert done.content["status"] == "ok"
+    assert done.content["user_expressions"] == {}
+    client.until(lambda: done.all("error"), "the error of the handler", done)
+    assert done.one("error")["ename"] == "TimeoutError"
+    again = client.execute("3", user_expressions={"two": "1 + 1"})
+    assert again.content["user_expressions"]["two"]["data"]["text/plain"] == "2"
 
 
 def test_handlers_are_the_users_own(client: Client):

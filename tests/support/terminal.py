@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pexpect
@@ -26,6 +27,8 @@ class Terminal:
             env=process.environment(directory) | {"TERM": "xterm-256color"} | (env or {}),
             cwd=str(directory),
             dimensions=(rows, columns),
+            # As a terminal's shell starts programs; one in the background leaves some signals ignored.
+            preexec_fn=_default_signals,
         )
 
     def read(self) -> bool:
@@ -94,3 +97,8 @@ def descendant(pid: int, word: str) -> int:
         return None
 
     return wait_until(found, f"{word} runs below {os.getpid()}")
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)

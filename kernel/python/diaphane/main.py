@@ -122,12 +122,8 @@ def main(native, arguments):
     app.prepare(_kernel, arguments)
     asyncio.set_event_loop(loop)
     interrupts.install(native)
-    Handlers(
-        native,
-        interrupts.may_raise,
-        lambda: (native.current(), RUNNING.get()),
-        lambda error, who: loop.call_soon_threadsafe(deliver, interrupts, error, *who),
-    )
+    interrupts.escaped = lambda error, who: loop.call_soon_threadsafe(deliver, interrupts, error, *who)
+    Handlers(native, interrupts.may_raise, lambda: (native.current(), RUNNING.get()), interrupts.escaped)
     runner = native.runner(Requests(app.shell, native, loop, interrupts))
     _kernel.request_fd = runner.fileno()
     native.ready()

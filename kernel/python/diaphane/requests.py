@@ -115,7 +115,7 @@ class Requests:
         return self._outcome(cell, None, None, error)
 
     def _interruptible(self, function, *arguments):
-        """Calls what may lead to code of the user. Nothing comes of it if it is interrupted."""
+        """Calls what may lead to code of the user. Nothing comes of it if it is interrupted, or ended by a handler's error."""
         interrupts = self._interrupts
         try:
             interrupts.state = CODE
@@ -123,8 +123,11 @@ class Requests:
             interrupts.state = OURS
         except BaseException as error:
             interrupts.state = OURS
-            if not isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt):
+                return None
+            if interrupts.escaped is None or not isinstance(error, Exception):
                 raise
+            interrupts.escaped(error, (self._native.current(), RUNNING.get()))
             return None
         return value
 
