@@ -39,7 +39,7 @@ class Interrupts:
         self._awaiting = None
         self._native = None
         self.escaped = None
-        """Gets an error of a handler of the user's that ended the kernel's own code, and the cell that it is told under."""
+        """Gets an error of a user's handler that ended the kernel's own code, and the cell that it is told under."""
         self.serving = False
         """Whether a request is answered, or an error delivered; `state` knows of cells only."""
         self.state = OURS

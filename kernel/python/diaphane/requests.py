@@ -115,7 +115,7 @@ class Requests:
         return self._outcome(cell, None, None, error)
 
     def _interruptible(self, function, *arguments):
-        """Calls what may lead to code of the user. Nothing comes of it if it is interrupted, or ended by a handler's error."""
+        """Calls what may lead to code of the user. Nothing comes of it if an interrupt or a handler's error ends it."""
         interrupts = self._interrupts
         try:
             interrupts.state = CODE
