@@ -234,7 +234,10 @@ fn explain(error: &clap::Error) -> String {
         }
         ErrorKind::ArgumentConflict => format!("{given} is given twice"),
         ErrorKind::MissingRequiredArgument => {
-            format!("{} is missing", given.trim_matches(['<', '>']))
+            format!(
+                "{} is missing",
+                given.trim_end_matches("...").trim_matches(['<', '>'])
+            )
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("{given} lacks its value"),
         _ => format!("{value:?} is no value for {given}{}", possible(error)),

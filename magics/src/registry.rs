@@ -10,10 +10,10 @@ use crate::magic::{
     Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way, stack_pointer,
 };
 use crate::magics::{
-    addr_map, buffer_addr, buffer_trace, crash_report, diaphane, disasm, loaded_libs, memory,
-    monitor, native_calls, native_delta, native_doctor, native_prof, process_tree, rust,
-    rust_reset, rust_status, stack, syscalls, threads, trace_loads, watch_buffer, where_func,
-    why_import,
+    addr_map, buffer_addr, buffer_trace, buffer_writes, crash_report, diaphane, disasm,
+    loaded_libs, memory, monitor, native_calls, native_delta, native_doctor, native_prof,
+    process_tree, rust, rust_reset, rust_status, stack, syscalls, threads, trace_loads,
+    watch_buffer, where_func, why_import,
 };
 use crate::pages::glossary;
 use crate::session::cell_body::Body;
@@ -50,6 +50,7 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<buffer_addr::BufferAddr>(),
     entry::<addr_map::AddrMap>(),
     entry::<buffer_trace::BufferTrace>(),
+    entry::<buffer_writes::BufferWrites>(),
     entry::<watch_buffer::WatchBuffer>(),
     entry::<native_doctor::NativeDoctor>(),
     entry::<stack::Stack>(),

@@ -33,7 +33,7 @@ def pairs(dice: Dice, count: int) -> list[tuple[str, str]]:
 
 
 def test_pairs_of_magics(kernel: Kernel, dice: Dice):
-    """All 252 pairs, with the main shell as one of the two and without, is `DIAPHANE_ATTACK=20`."""
+    """All 290 pairs, with the main shell as one of the two and without, is `DIAPHANE_ATTACK=20`."""
     client = kernel.connect()
     names = [None, subshell(client), subshell(client)]
     for pair in pairs(dice, times(10)):

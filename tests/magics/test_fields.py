@@ -61,6 +61,7 @@ LOOKS = [
 ]
 CELLS = [
     ("buffer_trace", "", "x = a * 2 + 1\ny = x[1:]"),
+    ("buffer_writes", "", "a[1] = 3\nb2 = a * 2"),
     ("watch_buffer", "a[1,1]", "a[1] = 3\na *= 2"),
     ("monitor", "", "sum(i * i for i in range(9_000_000))"),
     ("native_calls", "", "np.dot(a, a.T)"),

@@ -17,6 +17,7 @@ RECORDINGS = [
     "trace_loads",
     "buffer_trace",
     "watch_buffer a[0,0]",
+    "buffer_writes a",
     "monitor",
 ]
 if platform.machine() == "x86_64":

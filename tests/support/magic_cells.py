@@ -33,6 +33,7 @@ RECORDINGS = [
     "%%trace_loads",
     "%%monitor",
     "%%watch_buffer spot[0]",
+    "%%buffer_writes spot",
 ]
 # What one of them watches.
 SPOT = "import numpy as np\nspot = np.zeros(4)"

@@ -20,7 +20,7 @@ def complete(shell, code, position):
     start, texts, value = _diaphane.complete_line(name, line)
     matches = [(text, "magic option" if text.startswith("--") else "value") for text in texts]
     word = line[start:]
-    if value in ("NAME", "FUNC"):
+    if value in ("NAME", "ELEMENT", "FUNC"):
         begin, objects = _objects(shell, word, value)
         # Behind a dot or a bracket only the rest is completed, and no option may stand there.
         start += begin

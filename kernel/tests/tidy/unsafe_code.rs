@@ -194,6 +194,10 @@ pub const UNSAFE: &[(&str, &str)] = &[
         "threads write copies of themselves in a signal handler",
     ),
     (
+        "magics/trace/src/write_protection.rs",
+        "userfaultfd and an advice about memory have no safe form",
+    ),
+    (
         "magics/trace/src/watchpoints/",
         "perf events of Linux, and the handler of their signal",
     ),

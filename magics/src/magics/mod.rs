@@ -3,6 +3,7 @@
 pub(crate) mod addr_map;
 pub(crate) mod buffer_addr;
 pub(crate) mod buffer_trace;
+pub(crate) mod buffer_writes;
 pub(crate) mod crash_report;
 pub(crate) mod diaphane;
 pub(crate) mod disasm;

@@ -20,7 +20,6 @@ use diaphane_trace::watchpoints::{
     self, Access, MOST_SPOTS, RunningWatch, WatchPlan, WatchRefused, WatchTotals,
 };
 use pyo3::prelude::*;
-use pyo3::types::PyCFunction;
 use serde_json::json;
 
 use self::element::Element;
@@ -29,6 +28,7 @@ use self::rows::WatchedCell;
 use self::stop::StopAtFirst;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way};
+use crate::recording::owners::WatchedOwners;
 use crate::session::executed_code::{self, Kept};
 
 /// Run the cell, and show who writes to an element of an array: the line, the native function, the thread, both values.
@@ -80,7 +80,7 @@ impl Magic for WatchBuffer {
         let user = context.user()?;
         let length = args.len.as_ref().and_then(|length| length.parse().ok());
         let (mut elements, mut owners) = (Vec::new(), Vec::new());
-        for name in &args.elements {
+        for name in &element::names(&args.elements)? {
             let (found, owner) = element::of(name, length, user)?;
             elements.extend(found);
             owners.push(owner);
@@ -103,9 +103,9 @@ impl Magic for WatchBuffer {
 /// A watch, with what is told of it.
 struct WatchedElements {
     running: RunningWatch<Hits>,
-    elements: Vec<Element>,
-    /// Tell when the memory is freed; kept for as long as the watch is on.
-    owners: Vec<Py<PyAny>>,
+    elements: Arc<Vec<Element>>,
+    /// They end the watch when the memory is freed.
+    owners: WatchedOwners,
     is_freed: Arc<AtomicBool>,
     stop: Option<StopAtFirst>,
     executed: Kept,
@@ -125,6 +125,7 @@ impl WatchedElements {
         user: User<'_, '_>,
     ) -> Result<Self, Error> {
         check(user.py);
+        let elements = Arc::new(elements);
         let main = nix::unistd::gettid().as_raw();
         match code.way {
             Way::Module { .. } => begin_above(main),
@@ -135,7 +136,7 @@ impl WatchedElements {
             false => Access::Write,
         };
         let stop = match args.stop {
-            true => Some(StopAtFirst::begin(user.py, &args.elements.join(" or "))?),
+            true => Some(StopAtFirst::begin(user.py, Arc::clone(&elements))?),
             false => None,
         };
         let plan = WatchPlan {
@@ -150,8 +151,12 @@ impl WatchedElements {
             .py
             .detach(|| watchpoints::begin(&plan, Hits::default()))
             .map_err(refused)?;
-        let is_freed = Arc::default();
-        let owners = told_when_freed(user.py, owners, &running, &is_freed)?;
+        let is_freed = Arc::new(AtomicBool::new(false));
+        let (switch, freed) = (running.switch(), Arc::clone(&is_freed));
+        let owners = WatchedOwners::watch(user.py, owners, move |_| {
+            switch.turn_off();
+            freed.store(true, Ordering::Relaxed);
+        })?;
         Ok(Self {
             running,
             elements,
@@ -177,29 +182,6 @@ fn refused(refused: WatchRefused) -> Error {
         _ => "",
     };
     Error::Usage(format!("%%watch_buffer: {refused}{instead}"))
-}
-
-/// Ends the watch when the memory is freed: whoever gets it next has nothing to do with the element.
-fn told_when_freed(
-    py: Python<'_>,
-    owners: Vec<Bound<'_, PyAny>>,
-    running: &RunningWatch<Hits>,
-    is_freed: &Arc<AtomicBool>,
-) -> PyResult<Vec<Py<PyAny>>> {
-    let reference = py.import("weakref")?.getattr("ref")?;
-    let mut kept = Vec::new();
-    for owner in owners {
-        let (switch, is_freed) = (running.switch(), Arc::clone(is_freed));
-        let freed = PyCFunction::new_closure(py, None, None, move |_, _| {
-            switch.turn_off();
-            is_freed.store(true, Ordering::Relaxed);
-        })?;
-        // Of what cannot be referred to weakly nobody can tell.
-        if let Ok(weak) = reference.call1((owner, freed)) {
-            kept.push(weak.unbind());
-        }
-    }
-    Ok(kept)
 }
 
 impl Recording for WatchedElements {
@@ -232,8 +214,10 @@ impl Recording for WatchedElements {
             access: self.access,
             each: self.each,
             started_ns: self.started_ns,
+            is_freed: self.is_freed.load(Ordering::Relaxed),
+            is_full: totals.is_full,
         };
-        let limits = limits(&self.is_freed, self.most, &totals, &told, user.py);
+        let limits = limits(self.most, &totals, &told, user.py);
         let report = report(&told, hits, &totals, elapsed, (code, user))?;
         drop(self.executed);
         Ok(Report {
@@ -258,7 +242,8 @@ fn report(
             "addr": diaphane_report::Address(element.spot.address),
             "length": element.spot.length,
             "dtype": element.dtype,
-            "value": element.text(element.now(), user.py),
+            "value": (!told.is_freed).then(|| element.text(element.now(), user.py)),
+            "elsewhere": element.elsewhere(user),
         }))
     };
     let watched = told
@@ -269,7 +254,7 @@ fn report(
     Ok(Report {
         name: WatchBuffer::NAME,
         columns: columns::COLUMNS,
-        summary: told.summary(&rows, user.py),
+        summary: told.summary(&rows, user),
         row_listings: Some(("number", rows.iter().map(rows::WriteRow::listing).collect())),
         facts: fields(json!({
             "elapsed_ns": u64::try_from(elapsed.as_nanos()).ok(),
@@ -284,20 +269,14 @@ fn report(
 }
 
 /// What was not seen.
-fn limits(
-    is_freed: &AtomicBool,
-    most: u64,
-    totals: &WatchTotals,
-    told: &WatchedCell<'_>,
-    py: Python<'_>,
-) -> Vec<String> {
+fn limits(most: u64, totals: &WatchTotals, told: &WatchedCell<'_>, py: Python<'_>) -> Vec<String> {
     let mut limits = Vec::new();
     if totals.is_full {
         limits.push(format!(
             "the watch ended after {most} of them: what came later was not seen; --most N goes on for longer"
         ));
     }
-    if is_freed.load(Ordering::Relaxed) {
+    if told.is_freed {
         limits.push("the memory was freed while the cell ran, and the watch ended with it".into());
     } else if !totals.is_full {
         limits.extend(totals.changed_unseen.iter().map(|&spot| {

@@ -41,7 +41,10 @@ pub(crate) fn named<'py>(
 /// The variable that a path such as `d['x'][3].w` begins with; `None` if the text is anything else.
 fn path(text: &str, user: User<'_, '_>) -> Result<Option<String>, Error> {
     /// What may stand in brackets.
-    const CONSTANTS: [&str; 6] = ["Constant", "UnaryOp", "USub", "Tuple", "Slice", "Load"];
+    const PARTS: [&str; 11] = [
+        "Constant", "UnaryOp", "USub", "Tuple", "Slice", "Load", "Name", "BinOp", "Add", "Sub",
+        "Mult",
+    ];
     let ast = user.py.import("ast")?;
     let Ok(tree) = ast.call_method1("parse", (text, "<magic>", "eval")) else {
         return Ok(None);
@@ -56,7 +59,7 @@ fn path(text: &str, user: User<'_, '_>) -> Result<Option<String>, Error> {
                     .call_method1("walk", (node.getattr("slice")?,))?
                     .try_iter()?
                 {
-                    if !CONSTANTS.contains(&type_name(&part?).as_str()) {
+                    if !PARTS.contains(&type_name(&part?).as_str()) {
                         return Ok(None);
                     }
                 }
@@ -87,10 +90,12 @@ pub(crate) fn last_subscript<'py>(
     let object = write("value")?
         .cast_into::<PyString>()
         .map_err(PyErr::from)?;
-    let key = match ast.call_method1("literal_eval", (node.getattr("slice")?,)) {
+    let builtins = user.py.import("builtins")?;
+    let slice = write("slice")?;
+    let key = match builtins.call_method1("eval", (&slice, user.namespace, user.locals)) {
         Ok(key) => key,
-        // A slice is no literal.
-        Err(_) => write("slice")?,
+        // A slice is no expression of its own, and a name may be nobody's.
+        Err(_) => slice,
     };
     Ok(Some((object.to_string_lossy().into_owned(), key)))
 }

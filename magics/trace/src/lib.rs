@@ -21,5 +21,6 @@ pub mod syscalls;
 mod thread_copies;
 pub mod trampolines;
 pub mod watchpoints;
+pub mod write_protection;
 
 pub use budget::memory_budget;

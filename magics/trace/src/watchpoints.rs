@@ -20,7 +20,7 @@ use diaphane_sight::unwind::{Stack, Unwinder};
 
 use crate::helper_thread::{Helper, Shift};
 use perf_events::Breakpoint;
-pub use trap::{Hit, install as keep_handler};
+pub use trap::{FirstHit, Hit, first_hit, install as keep_handler};
 
 /// So many spots can be watched at once: the processor has as many registers for their addresses.
 pub const MOST_SPOTS: usize = 4;

@@ -1,4 +1,4 @@
-//! Which pages of a range are in physical memory, which of them are huge, and on which NUMA node they lie.
+//! Which pages of a range are in physical memory, which of them are huge or were written, and on which NUMA node they lie.
 //!
 //! Linux 6.7 and later tell it for any range in one call (`PAGEMAP_SCAN`); before that `/proc/self/pagemap` has one
 //! number a page, which does not say what is huge. Neither needs a privilege.
@@ -41,7 +41,7 @@ impl Pages {
     pub fn open() -> io::Result<Self> {
         let file = File::open("/proc/self/pagemap")?;
         let nothing = Span::new(0, 0);
-        let can_scan = scan(&file, nothing, |_, _| ()).is_ok();
+        let can_scan = scan(&file, nothing, PRESENT, |_, _| ()).is_ok();
         Ok(Self { file, can_scan })
     }
 
@@ -74,14 +74,19 @@ impl Pages {
             zero: Some(0),
             ..Backing::default()
         };
-        scan(&self.file, whole_pages(span), |part, categories| {
-            let bytes = part.intersection(span).len();
-            let counts = |bit: u64| if categories & bit != 0 { bytes } else { 0 };
-            backing.present += counts(PRESENT);
-            backing.swapped += counts(SWAPPED);
-            backing.huge = backing.huge.map(|huge| huge + counts(HUGE));
-            backing.zero = backing.zero.map(|zero| zero + counts(ZERO));
-        })?;
+        scan(
+            &self.file,
+            whole_pages(span),
+            PRESENT | SWAPPED,
+            |part, categories| {
+                let bytes = part.intersection(span).len();
+                let counts = |bit: u64| if categories & bit != 0 { bytes } else { 0 };
+                backing.present += counts(PRESENT);
+                backing.swapped += counts(SWAPPED);
+                backing.huge = backing.huge.map(|huge| huge + counts(HUGE));
+                backing.zero = backing.zero.map(|zero| zero + counts(ZERO));
+            },
+        )?;
         Ok(backing)
     }
 
@@ -99,6 +104,36 @@ impl Pages {
             }
         })?;
         Ok(copied)
+    }
+
+    /// The pages that were written since somebody has protected them from it (userfaultfd), as ranges of whole pages.
+    ///
+    /// # Errors
+    /// Before Linux 6.7.
+    pub fn written(&self, span: Span) -> io::Result<Vec<Span>> {
+        self.ranges(span, WRITTEN)
+    }
+
+    /// What is in huge pages, as ranges.
+    ///
+    /// # Errors
+    /// Before Linux 6.7.
+    pub fn huge(&self, span: Span) -> io::Result<Vec<Span>> {
+        self.ranges(span, HUGE)
+    }
+
+    fn ranges(&self, span: Span, category: u64) -> io::Result<Vec<Span>> {
+        let mut ranges: Vec<Span> = Vec::new();
+        scan(
+            &self.file,
+            whole_pages(span),
+            category,
+            |part, _| match ranges.last_mut().filter(|last| last.end == part.start) {
+                Some(last) => last.end = part.end,
+                None => ranges.push(part),
+            },
+        )?;
+        Ok(ranges)
     }
 
     fn counted(&self, span: Span) -> io::Result<Backing> {
@@ -173,7 +208,8 @@ pub fn page_size() -> usize {
     rustix::param::page_size()
 }
 
-fn whole_pages(span: Span) -> Span {
+/// The pages in which a range lies.
+pub fn whole_pages(span: Span) -> Span {
     let page = page_size();
     if span.is_empty() {
         return Span::new(0, 0);
@@ -208,14 +244,15 @@ struct ScannedRegion {
     categories: u64,
 }
 
+const WRITTEN: u64 = 1 << 1;
 const PRESENT: u64 = 1 << 3;
 const SWAPPED: u64 = 1 << 4;
 const ZERO: u64 = 1 << 5;
 const HUGE: u64 = 1 << 6;
 
-/// Calls `each` with every part of a range that is present or swapped, and what it is.
+/// Calls `each` with every part of a range that is one of the wanted kinds, and what it is.
 #[allow(unsafe_code, reason = "the ioctl has no safe form")]
-fn scan(file: &File, span: Span, mut each: impl FnMut(Span, u64)) -> io::Result<()> {
+fn scan(file: &File, span: Span, wanted: u64, mut each: impl FnMut(Span, u64)) -> io::Result<()> {
     /// `_IOWR('f', 16, struct pm_scan_arg)`.
     const PAGEMAP_SCAN: libc::c_ulong =
         0xC000_0000 | (size_of::<ScanArgument>() as libc::c_ulong) << 16 | 0x6610;
@@ -228,8 +265,8 @@ fn scan(file: &File, span: Span, mut each: impl FnMut(Span, u64)) -> io::Result<
             end: span.end as u64,
             vec: regions.as_mut_ptr().addr() as u64,
             vec_len: regions.len() as u64,
-            category_anyof_mask: PRESENT | SWAPPED,
-            return_mask: PRESENT | SWAPPED | ZERO | HUGE,
+            category_anyof_mask: wanted,
+            return_mask: WRITTEN | PRESENT | SWAPPED | ZERO | HUGE,
             ..ScanArgument::default()
         };
         // SAFETY: the kernel writes into `argument`, which has the size that it states, and into `regions`, whose

@@ -19,8 +19,10 @@ const WIDEST: usize = 8;
 
 /// A part of an array that is watched.
 pub(super) struct Element {
-    /// How the user calls it.
+    /// How the user calls it, and a part of it.
     pub name: String,
+    /// What the user wrote.
+    asked: String,
     /// Its bytes.
     pub spot: WatchedSpot,
     /// The kind of number; NumPy's word, or a format of the `struct` module.
@@ -39,14 +41,16 @@ pub(super) fn of<'py>(
         None => (name, None),
     };
     let object = named(ASKED, base, user)?;
-    let buffer = whole(base, &object)?;
+    let buffer = whole(base, key, &object)?;
     let address = address(name, &buffer.layout, key)?;
     let owner = buffer.owner().clone();
+    let asked = name.to_owned();
     let one =
         |name: String, address: usize, length: usize, dtype: &str| -> Result<Element, Error> {
             is_watchable(&name, address, length)?;
             Ok(Element {
                 name,
+                asked: asked.clone(),
                 spot: WatchedSpot { address, length },
                 dtype: dtype.to_owned(),
             })
@@ -73,20 +77,46 @@ pub(super) fn of<'py>(
     Ok((parts, owner))
 }
 
+/// The elements that stand in the words of a line: brackets may have blanks in them, and commas may stand between.
+pub(super) fn names(words: &[String]) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    let (mut name, mut depth) = (String::new(), 0_usize);
+    for letter in words.join(" ").chars() {
+        match letter {
+            '[' | '(' => depth += 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 && (letter == ',' || letter.is_whitespace()) {
+            names.push(std::mem::take(&mut name));
+        } else {
+            name.push(letter);
+        }
+    }
+    names.push(name);
+    names.retain(|name| !name.is_empty());
+    match (depth, names.last()) {
+        (0, _) => Ok(names),
+        (_, last) => Err(Error::Usage(format!(
+            "{ASKED}: a bracket is open in {:?}",
+            last.map_or("", String::as_str)
+        ))),
+    }
+}
+
 /// The one buffer of an object.
-fn whole<'py>(base: &str, object: &Bound<'py, PyAny>) -> Result<Buffer<'py>, Error> {
-    let mut found = buffers::of(object, true);
+fn whole<'py>(
+    base: &str,
+    key: Option<&Bound<'py, PyAny>>,
+    object: &Bound<'py, PyAny>,
+) -> Result<Buffer<'py>, Error> {
     let kind = type_name(object);
-    if object
-        .get_type()
-        .module()
-        .is_ok_and(|module| module.to_string_lossy().starts_with("pandas"))
-    {
+    if let Some(instead) = of_pandas(base, key, object)? {
         return Err(Error::Usage(format!(
-            "{ASKED}: {base} is a {kind} of pandas, which finds elements by labels; name one of its array, such as \
-             {base}.values[0] or {base}['column'].values[0]"
+            "{ASKED}: {base} is a {kind} of pandas, which finds elements in its own way; {instead}"
         )));
     }
+    let mut found = buffers::of(object, true);
     match found.len() {
         1 if found[0].part.is_empty() => found
             .swap_remove(0)
@@ -99,6 +129,39 @@ fn whole<'py>(base: &str, object: &Bound<'py, PyAny>) -> Result<Buffer<'py>, Err
             "{ASKED}: {base} is a {kind} of {many} buffers; name an element of one: %buffer_addr {base} lists them"
         ))),
     }
+}
+
+/// What to write instead of an object of pandas; nothing for another object.
+fn of_pandas(
+    base: &str,
+    key: Option<&Bound<'_, PyAny>>,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<String>> {
+    let module = object.get_type().module()?;
+    if !module.to_string_lossy().starts_with("pandas.") {
+        return Ok(None);
+    }
+    let index = key.and_then(|key| key.extract::<usize>().ok()).unwrap_or(0);
+    let is_array = |values: &Bound<'_, PyAny>| matches!(buffers::array(values), Ok(Some(_)));
+    let of = |name: &str, object: &Bound<'_, PyAny>| match type_name(object).as_str() {
+        "DataFrame" => Some(format!(
+            "name an element of a column's array: {name}['column'].values[{index}]"
+        )),
+        _ => object
+            .getattr("values")
+            .ok()
+            .filter(is_array)
+            .map(|_| format!("name an element of its array: {name}.values[{index}]")),
+    };
+    let behind = object.getattr("obj").ok();
+    let found = match (&behind, base.rsplit_once('.')) {
+        // What `.iloc` and its like give stands for the object before them.
+        (Some(behind), Some((before, _))) => of(before, behind),
+        _ => of(base, object),
+    };
+    Ok(Some(found.unwrap_or_else(|| {
+        format!("its memory is not NumPy's, and what is there never changes in place: %buffer_addr {base} lists it")
+    })))
 }
 
 /// Where an element lies.
@@ -181,8 +244,22 @@ impl Element {
         u64::from_ne_bytes(bytes)
     }
 
+    /// Its value where its name leads to other memory by now.
+    pub fn elsewhere(&self, user: User<'_, '_>) -> Option<String> {
+        let length = self
+            .dtype
+            .strip_prefix('u')
+            .and_then(|length| length.parse().ok());
+        let (found, _) = of(&self.asked, length, user).ok()?;
+        let named = found.into_iter().find(|one| one.name == self.name)?;
+        (named.spot != self.spot).then(|| named.text(named.now(), user.py))
+    }
+
     /// Some bytes of it as Python writes the number; in hexadecimal where nobody knows how.
     pub fn text(&self, bits: u64, py: Python<'_>) -> String {
+        if self.dtype == "object" {
+            return format!("the object at {bits:#x}");
+        }
         let bytes = bits.to_ne_bytes();
         let bytes = &bytes[..self.spot.length];
         self.python_text(bytes, py)

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::element::Element;
 use super::hits::{Hits, SeenHit};
+use crate::libraries::names::file_name;
 use crate::magic::{RecordedCode, User};
 use crate::python::threads::thread_names;
+use crate::session::cell_files::cell_of_file;
 use crate::stacks::merged::{FrameKind, MergedStack, StackFrame, merge};
 use crate::stacks::told::{place, users};
 
@@ -23,6 +25,9 @@ pub(super) struct WatchedCell<'a> {
     pub access: Access,
     pub each: bool,
     pub started_ns: u64,
+    /// Whether the memory was freed, and whether there were more hits than are told.
+    pub is_freed: bool,
+    pub is_full: bool,
 }
 
 /// One or several writes that follow on each other at one place.
@@ -33,12 +38,13 @@ pub(super) struct WriteRow {
     what: &'static str,
     place: Option<String>,
     source: Option<String>,
+    through: Option<String>,
     old: String,
     new: String,
     count: u64,
     function: Option<String>,
     library: Option<String>,
-    thread: Option<String>,
+    thread: String,
     tid: i32,
     at_ns: u64,
     old_bits: String,
@@ -96,12 +102,16 @@ impl WatchedCell<'_> {
             what: if is_read { "touch" } else { "write" },
             place: of_cell.map(|line| code.place(line)).or(named),
             source: of_cell.and_then(|line| source(code, line)),
+            through: through(&merged, file),
             old: element.text(hit.old, py),
             new: element.text(hit.new, py),
             count: 1,
             function: top.and_then(|call| call.function.clone()),
             library: top.and_then(|call| call.library.clone()),
-            thread: names.get(&hit.tid).cloned(),
+            thread: names
+                .get(&hit.tid)
+                .cloned()
+                .unwrap_or_else(|| format!("TID {}", hit.tid)),
             tid: hit.tid,
             at_ns: hit.at_ns.saturating_sub(self.started_ns),
             old_bits: format!("{:#x}", hit.old),
@@ -114,42 +124,55 @@ impl WatchedCell<'_> {
     }
 
     /// A sentence for each element.
-    pub fn summary(&self, rows: &[WriteRow], py: Python<'_>) -> Vec<String> {
+    pub fn summary(&self, rows: &[WriteRow], user: User<'_, '_>) -> Vec<String> {
         let numbered = self.elements.iter().enumerate();
         numbered
             .map(|(spot, element)| {
                 let own: Vec<&WriteRow> = rows.iter().filter(|row| row.hit.spot == spot).collect();
-                self.sentence(element, &own, py)
+                let said = self.sentence(element, &own, user.py);
+                match element.elsewhere(user) {
+                    Some(value) => format!(
+                        "{said}. By now {} is other memory, with {value} in it: the cell has bound the name to something else",
+                        element.name
+                    ),
+                    None => said,
+                }
             })
             .collect()
     }
 
     fn sentence(&self, element: &Element, own: &[&WriteRow], py: Python<'_>) -> String {
+        let (wrote, was) = match self.access {
+            Access::Write => ("wrote to", "written"),
+            Access::ReadOrWrite => ("touched", "touched"),
+        };
+        let name = &element.name;
         let (Some(first), Some(last)) = (own.first(), own.last()) else {
-            let touched = match self.access {
-                Access::Write => "wrote to",
-                Access::ReadOrWrite => "touched",
+            return match self.is_freed {
+                true => format!("No code {wrote} {name} before its memory was freed"),
+                false => format!(
+                    "No code {wrote} {name}, which is {}",
+                    element.text(element.now(), py)
+                ),
             };
-            let now = element.text(element.now(), py);
-            return format!("No code {touched} {}, which is {now}", element.name);
         };
         let count: u64 = own.iter().map(|row| row.count).sum();
-        let was = match self.access {
-            Access::Write => "written",
-            Access::ReadOrWrite => "touched",
-        };
-        let most = own.iter().max_by_key(|row| row.count).unwrap_or(first);
-        let at = most.place.as_deref().unwrap_or("a thread without Python");
-        let by = match (own.len(), count) {
-            (1, _) => format!("by {} at {at}", most.writer()),
-            (_, _) => format!("most often by {} at {at}", most.writer()),
+        let count = match (self.is_full, count) {
+            (true, many) => format!("at least {}", times(many)),
+            (false, many) => times(many),
         };
         let (from, to) = (&first.old, &last.new);
-        format!(
-            "{} was {was} {}, {by}: from {from} to {to}",
-            element.name,
-            times(count)
-        )
+        match own.len() {
+            1 => format!(
+                "{name} was {was} {count}, by {}: from {from} to {to}",
+                last.writer()
+            ),
+            places => format!(
+                "{name} was {was} {count} at {places} places, from {from} to {to} in all; last by {}: from {} to {to}",
+                last.writer(),
+                last.old
+            ),
+        }
     }
 }
 
@@ -157,8 +180,13 @@ impl WriteRow {
     fn is_alike(&self, other: &Self) -> bool {
         (self.hit.spot, self.tid, self.what, self.is_late)
             == (other.hit.spot, other.tid, other.what, other.is_late)
-            && (&self.place, &self.function, &self.library)
-                == (&other.place, &other.function, &other.library)
+            && (&self.place, &self.through, &self.function, &self.library)
+                == (
+                    &other.place,
+                    &other.through,
+                    &other.function,
+                    &other.library,
+                )
     }
 
     fn goes_on(&mut self, next: Self) {
@@ -167,10 +195,17 @@ impl WriteRow {
         self.new_bits = next.new_bits;
     }
 
-    fn writer(&self) -> &str {
-        self.function
+    /// The function and the line.
+    fn writer(&self) -> String {
+        let function = self
+            .function
             .as_deref()
-            .unwrap_or("a function without a name")
+            .unwrap_or("a function without a name");
+        let at = self.place.as_deref().unwrap_or("a thread without Python");
+        match &self.through {
+            Some(through) => format!("{function} in {through} at {at}"),
+            None => format!("{function} at {at}"),
+        }
     }
 
     /// Its stack, by its number.
@@ -186,6 +221,18 @@ fn times(count: u64) -> String {
         1 => "once".to_owned(),
         many => format!("{many} times"),
     }
+}
+
+/// The innermost function of Python, where it is none of the cell's.
+fn through(merged: &MergedStack, file: &str) -> Option<String> {
+    let is_python = |call: &&StackFrame| call.kind == FrameKind::Python;
+    let call = merged.calls.iter().find(is_python)?;
+    let path = call.file.as_deref().filter(|path| *path != file)?;
+    let line = call.line.map_or("?".to_owned(), |line| line.to_string());
+    let function = call.function.as_deref().unwrap_or("?");
+    let home =
+        cell_of_file(path).map_or_else(|| file_name(path).to_owned(), |cell| format!("In[{cell}]"));
+    Some(format!("{function} ({home}:{line})"))
 }
 
 /// The innermost line of the cell.

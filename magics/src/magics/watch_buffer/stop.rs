@@ -1,22 +1,25 @@
 //! `--stop`: an error in the cell at the first write.
 //!
 //! The write is seen in a signal handler, which may ask CPython for one thing only: to call the Python handler of a signal
-//! before the next instruction. So SIGTRAP has one meanwhile, which raises.
+//! before the next instruction that looks for signals. So SIGTRAP has one meanwhile, which raises.
+
+use std::sync::Arc;
 
 use diaphane_cpython::interpreter::note_signal;
-use diaphane_trace::watchpoints::keep_handler;
+use diaphane_trace::watchpoints::{first_hit, keep_handler};
 use pyo3::create_exception;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use super::element::Element;
 use crate::error::Error;
 
 create_exception!(
     diaphane,
     BufferWritten,
-    PyRuntimeError,
-    "A watched element of a buffer was written."
+    PyBaseException,
+    "A watched element of a buffer was written. Like an interrupt it is no Exception, so that it ends the cell."
 );
 
 /// The handler, until it ends.
@@ -25,12 +28,12 @@ pub(super) struct StopAtFirst {
 }
 
 impl StopAtFirst {
-    pub fn begin(py: Python<'_>, names: &str) -> Result<Self, Error> {
+    pub fn begin(py: Python<'_>, elements: Arc<Vec<Element>>) -> Result<Self, Error> {
         let signal = py.import("signal")?;
-        let message = format!("{names} was written; %%watch_buffer --stop ended the cell");
-        let raise = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
-            Err(BufferWritten::new_err(message.clone()))
-        };
+        let raise =
+            move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                Err(BufferWritten::new_err(words(&elements, arguments.py())))
+            };
         let handler = PyCFunction::new_closure(py, None, None, raise)?;
         let before = signal
             .call_method1("signal", (libc::SIGTRAP, handler))
@@ -69,6 +72,23 @@ impl StopAtFirst {
         keep_handler()?;
         Ok(())
     }
+}
+
+/// What was written, and from where.
+fn words(elements: &[Element], py: Python<'_>) -> String {
+    let hit = first_hit();
+    let Some(element) = elements.get(hit.spot) else {
+        return "a watched element was written".to_owned();
+    };
+    let by = match hit.tid == nix::unistd::gettid().as_raw() {
+        true => String::new(),
+        false => format!(" by thread {}", hit.tid),
+    };
+    let (old, new) = (element.text(hit.old, py), element.text(hit.new, py));
+    format!(
+        "{} was written{by}: {old} became {new}; the report has the line",
+        element.name
+    )
 }
 
 /// Has CPython call the handler soon. It is safe in a signal handler.

@@ -18,7 +18,9 @@ use crate::thread_copies::ThreadCopies;
 /// How many copies wait at most; then the thread that has one more waits a little for room.
 const SLOTS: usize = 128;
 const PATIENCE: Duration = Duration::from_micros(200);
-const WAITS: usize = 100;
+const WAITS: usize = 500;
+/// So many bytes an instruction writes at most.
+const WIDEST_STORE: usize = 64;
 /// `TRAP_PERF`, the code of a perf event's signal.
 const OF_PERF: c_int = 6;
 /// `TRAP_PERF_FLAG_ASYNC`: the thread blocked the signal when it touched the bytes.
@@ -51,6 +53,53 @@ struct Spot {
     bytes: AtomicU64,
 }
 
+/// What is told of the first hit at once.
+struct First {
+    spot: AtomicUsize,
+    tid: AtomicI32,
+    old: AtomicU64,
+    new: AtomicU64,
+}
+
+/// The first hit, as far as it is told at once.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstHit {
+    /// Which of the spots.
+    pub spot: usize,
+    /// The thread.
+    pub tid: i32,
+    /// The bytes before and afterwards.
+    pub old: u64,
+    /// The same afterwards.
+    pub new: u64,
+}
+
+impl First {
+    fn store(&self, hit: &Hit) {
+        self.spot.store(hit.spot, Ordering::Relaxed);
+        self.tid.store(hit.tid, Ordering::Relaxed);
+        self.old.store(hit.old, Ordering::Relaxed);
+        self.new.store(hit.new, Ordering::Release);
+    }
+}
+
+/// The first hit of the last watch that had one.
+#[must_use]
+pub fn first_hit() -> FirstHit {
+    FirstHit {
+        new: FIRST.new.load(Ordering::Acquire),
+        spot: FIRST.spot.load(Ordering::Relaxed),
+        tid: FIRST.tid.load(Ordering::Relaxed),
+        old: FIRST.old.load(Ordering::Relaxed),
+    }
+}
+
+static FIRST: First = First {
+    spot: AtomicUsize::new(0),
+    tid: AtomicI32::new(0),
+    old: AtomicU64::new(0),
+    new: AtomicU64::new(0),
+};
 static SPOTS: [Spot; MOST_SPOTS] = [const { Spot::new() }; MOST_SPOTS];
 static COPIES: ForkOnce<ThreadCopies<Hit>> = ForkOnce::new();
 /// The watch that is on; 0 for none. Signals carry it.
@@ -261,13 +310,27 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     unsafe { *libc::__errno_location() = errno };
 }
 
+/// Notes the spot of the signal, and those beside it that have changed: one instruction may write 64 bytes, and Linux
+/// keeps one signal of several.
 fn hit(spot: &Spot, said: &PerfSignal, context: &libc::ucontext_t) {
+    note_hit(spot, said.spot(), said, context);
+    let near = spot.address.load(Ordering::Relaxed);
+    for (number, other) in SPOTS.iter().enumerate() {
+        let is_near = other.address.load(Ordering::Relaxed).abs_diff(near) < WIDEST_STORE;
+        let is_watched = number != said.spot() && other.length.load(Ordering::Relaxed) != 0;
+        if is_watched && is_near && other.now() != other.bytes.load(Ordering::Acquire) {
+            note_hit(other, number, said, context);
+        }
+    }
+}
+
+fn note_hit(spot: &Spot, place: usize, said: &PerfSignal, context: &libc::ucontext_t) {
     let number = HITS.fetch_add(1, Ordering::Relaxed);
     let new = spot.now();
     let hit = Hit {
         number,
         tid: rustix::thread::gettid().as_raw_nonzero().get(),
-        spot: said.spot(),
+        spot: place,
         old: spot.bytes.swap(new, Ordering::AcqRel),
         new,
         at_ns: now_ns(),
@@ -280,6 +343,7 @@ fn hit(spot: &Spot, said: &PerfSignal, context: &libc::ucontext_t) {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
     if number == 0 {
+        FIRST.store(&hit);
         at_first();
     }
 }
