@@ -7,5 +7,6 @@ pub(crate) mod fields;
 pub(crate) mod gil_watch;
 pub(crate) mod hook_plan;
 pub(crate) mod live_display;
+pub(crate) mod queued;
 pub(crate) mod sample_rate;
 pub(crate) mod signatures;
