@@ -24,6 +24,18 @@ pub(crate) struct DiaphaneArgs {
     asked: Vec<String>,
 }
 
+/// What is asked in a terminal, since no cell can while one runs.
+const IN_A_TERMINAL: Questions = &[
+    (
+        "What hangs? In a terminal, while the cell runs:",
+        "diaphane ask stack",
+    ),
+    (
+        "What does a kernel do, again every second? In a terminal:",
+        "diaphane top",
+    ),
+];
+
 /// The magic.
 pub(crate) struct Diaphane;
 
@@ -86,11 +98,15 @@ fn questions(
             .iter()
             .map(move |(question, line)| (*question, ask(line)))
     });
+    let others = IN_A_TERMINAL
+        .iter()
+        .map(|(question, ask)| (*question, (*ask).to_owned()));
     Ok(Report {
         name: Diaphane::NAME,
         columns: columns::QUESTIONS,
         rows: rows(
             questions
+                .chain(others)
                 .filter(|(question, ask)| is_wanted(question, ask))
                 .map(|(question, ask)| json!({"question": question, "ask": ask})),
         )?,

@@ -129,7 +129,13 @@ impl Recording for Around {
 fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Report, Error> {
     let after = claims::look(user)?;
     let change = after.rss as i64 - before.rss as i64;
-    let changes = rows::changes(&before.rows, &after.rows, all);
+    let mut limits = before.limits;
+    limits.extend(after.limits);
+    limits.dedup();
+    let mut changes = rows::changes(&before.rows, &after.rows, all);
+    if !limits.is_empty() {
+        changes = rows::undivided(changes);
+    }
     let told: Vec<String> = changes
         .iter()
         .take(3)
@@ -146,12 +152,14 @@ fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Repor
             told.join(", ")
         }
     );
-    let mut limits = before.limits;
-    limits.extend(after.limits);
-    limits.dedup();
+    let lead = (!limits.is_empty()).then(|| {
+        "Not all objects could be looked at in time: variables hold at least what is shown, and packages are among the rest."
+            .to_owned()
+    });
     Ok(Report {
         name: Memory::NAME,
         columns: columns::CHANGES,
+        lead: lead.into_iter().collect(),
         facts: fields(
             json!({"rss": after.rss, "rss_before": before.rss, "complete": limits.is_empty()}),
         )?,

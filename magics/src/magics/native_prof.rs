@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
 use crate::recording::children::Children;
+use crate::recording::queued::QueuesBefore;
 use crate::recording::sample_rate;
 use crate::session::executed_code::{self, Kept};
 use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note_above};
@@ -173,6 +174,7 @@ struct Sampled {
     settings: Settings,
     running: RunningSampler<Gather>,
     children: Children,
+    queues: QueuesBefore,
     executed: Kept,
     /// How often it was looked at so far.
     looks: Arc<AtomicU64>,
@@ -200,6 +202,7 @@ impl Sampled {
             settings,
             running,
             children,
+            queues: QueuesBefore::look(main),
             executed: executed_code::keep(),
             looks,
             started: Instant::now(),
@@ -222,6 +225,7 @@ impl Recording for Sampled {
         ran: Ran,
     ) -> Result<Report, Error> {
         let (elapsed, after) = (self.started.elapsed(), usage());
+        let queued = self.queues.end();
         let Self {
             settings,
             running,
@@ -241,6 +245,7 @@ impl Recording for Sampled {
         let profile = Profile::of(gather, totals, &names);
         let spent = Spent {
             elapsed,
+            queued,
             usage: after.since(before),
             children,
             runs: ran.runs,

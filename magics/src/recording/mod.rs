@@ -9,5 +9,6 @@ pub(crate) mod gil_watch;
 pub(crate) mod hook_plan;
 pub(crate) mod live_display;
 pub(crate) mod owners;
+pub(crate) mod queued;
 pub(crate) mod sample_rate;
 pub(crate) mod signatures;

@@ -28,6 +28,9 @@ pub struct TopArgs {
     /// process of any CPython of this user. Without it, the kernel that runs, or one to be chosen from a list.
     #[arg(value_name = "KERNEL|PID")]
     name: Option<String>,
+    /// The same, as `diaphane ask` takes it.
+    #[arg(long, short, value_name = "KERNEL|PID", conflicts_with = "name")]
+    kernel: Option<String>,
     /// Seconds from one look to the next, from 0.2 to 60.
     #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
     interval: Duration,
@@ -60,7 +63,8 @@ pub fn top(args: &TopArgs, remark: impl Fn(&str)) -> Result<String> {
             "this terminal cannot place text (TERM=dumb); `diaphane top --once` prints one frame"
         );
     }
-    let found = target::find(args.name.as_deref(), !args.no_stop)?;
+    let name = args.name.as_deref().or(args.kernel.as_deref());
+    let found = target::find(name, !args.no_stop)?;
     if args.once {
         let target = target::or_newest(found, remark);
         return once::frame(target, args.interval, args.json);

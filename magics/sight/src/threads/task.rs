@@ -46,6 +46,8 @@ pub(super) struct Sleep {
 pub struct Run {
     /// Its time on a CPU in nanoseconds.
     pub cpu_ns: u64,
+    /// How long it could have run and had no CPU, in nanoseconds.
+    pub queued_ns: u64,
     /// How often it was given a CPU.
     pub times: u64,
 }
@@ -121,7 +123,8 @@ impl Task {
         let mut fields = line.split_ascii_whitespace();
         Some(Run {
             cpu_ns: fields.next()?.parse().ok()?,
-            times: fields.nth(1)?.parse().ok()?,
+            queued_ns: fields.next()?.parse().ok()?,
+            times: fields.next()?.parse().ok()?,
         })
     }
 

@@ -96,6 +96,24 @@ pub(super) fn shown(rows: Vec<MemoryRow>, all: bool) -> Vec<MemoryRow> {
     shown
 }
 
+/// The same where not all objects were looked at: what is known of packages and the rest depends on which ones were, so
+/// that these are one row.
+pub(super) fn undivided(changes: Vec<MemoryRow>) -> Vec<MemoryRow> {
+    let (known, unknown): (Vec<MemoryRow>, Vec<MemoryRow>) = changes
+        .into_iter()
+        .partition(|row| !matches!(row.kind, PACKAGE | CODE | KERNEL | UNKNOWN));
+    let sum = |of: fn(&MemoryRow) -> i64| unknown.iter().map(of).sum::<i64>();
+    let rest = MemoryRow {
+        what: "packages and the rest".into(),
+        kind: UNKNOWN,
+        rss: sum(|row| row.rss),
+        rss_before: Some(sum(|row| row.rss_before.unwrap_or(0))),
+        change: Some(sum(|row| row.change.unwrap_or(0))),
+        ..MemoryRow::default()
+    };
+    known.into_iter().chain([rest]).collect()
+}
+
 /// What is different, the largest change first.
 pub(super) fn changes(before: &[MemoryRow], after: &[MemoryRow], all: bool) -> Vec<MemoryRow> {
     let key = |row: &MemoryRow| (row.kind, row.what.clone());

@@ -47,6 +47,9 @@ pub(super) struct MonitoredThread {
     pub holds: u64,
     /// What its clock said at the last look.
     clock: u64,
+    /// What it used beyond the time that had passed: a clock is read a moment after the time, and on a busy machine a long
+    /// one, so that this is for the time that follows.
+    ahead: u64,
 }
 
 /// Everything that was seen.
@@ -71,6 +74,8 @@ pub(super) struct Record {
     pub epoch: Option<u64>,
     began_ns: u64,
     clock: u64,
+    /// What the process used beyond the time that had passed, as a thread's.
+    ahead: u64,
     /// How many looks a point has.
     span: u32,
 }
@@ -121,6 +126,13 @@ impl Record {
         if is_first {
             return;
         }
+        let passed = now - self.points.last().map_or(0, |last| last.end_ns);
+        let due = self.ahead + cpu_ns;
+        let cpu_ns = match self.usable_cpus {
+            Some(cpus) => due.min(passed * cpus as u64),
+            None => due,
+        };
+        self.ahead = due - cpu_ns;
         let seen = Point {
             end_ns: now,
             rss: moment.rss,
@@ -141,6 +153,7 @@ impl Record {
     /// What each thread used since the last look.
     fn add_threads(&mut self, moment: &Moment<'_>, now: u64, is_first: bool) -> Vec<(i32, u64)> {
         let mut used = Vec::new();
+        let passed = now - self.points.last().map_or(0, |last| last.end_ns);
         for &(tid, _, clock, _) in &moment.threads {
             if self.threads.len() >= THREADS && !self.threads.contains_key(&tid) {
                 continue;
@@ -154,6 +167,7 @@ impl Record {
                 cpu_ns: 0,
                 holds: 0,
                 clock: if is_first { clock } else { 0 },
+                ahead: 0,
             });
             if let Some(called) = called {
                 seen.called.clone_from(called);
@@ -162,8 +176,11 @@ impl Record {
             let since = clock.checked_sub(seen.clock).unwrap_or(clock);
             (seen.clock, seen.last_ns) = (clock, now);
             seen.cpu_ns += since;
-            if since > 0 {
-                used.push((tid, since));
+            let due = seen.ahead + since;
+            let share = due.min(passed);
+            seen.ahead = due - share;
+            if share > 0 {
+                used.push((tid, share));
             }
         }
         keep_most(&mut used);

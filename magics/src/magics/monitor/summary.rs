@@ -18,6 +18,8 @@ use crate::stacks::main_stack::ToldCall;
 
 /// How many pieces the time of a thread has, and of the whole.
 const PIECES: usize = 60;
+/// From so many nanoseconds on the use of CPUs says something.
+const SHORTEST: u64 = 50_000_000;
 const POINTS: usize = 120;
 /// Of more threads their use over time would fill a notebook.
 const IN_PIECES: usize = 32;
@@ -227,12 +229,16 @@ fn sentences(record: &Record, watched: Watched, elapsed: Duration) -> Vec<String
         told(rss.last),
         told(rss.most)
     );
-    let first = format!(
-        "{what}: {:.1}{usable} CPUs on average, {:.1} at most{}.",
-        used(record),
-        most_used(record),
-        if rss.last.is_some() { &memory } else { "" }
-    );
+    let memory = if rss.last.is_some() { &memory } else { "" };
+    // Of less than a look nobody can tell.
+    let first = match record.elapsed_ns() < SHORTEST {
+        true => format!("{what}, too short to tell how many CPUs it used{memory}."),
+        false => format!(
+            "{what}: {:.1}{usable} CPUs on average, {:.1} at most{memory}.",
+            used(record),
+            most_used(record)
+        ),
+    };
     std::iter::once(first)
         .chain(gil(record))
         .chain(top(record))
@@ -261,7 +267,7 @@ fn top(record: &Record) -> Option<String> {
     let at = call.place.as_ref().map(|place| format!(" at {place}"));
     let at: String = of.into_iter().chain(at).collect();
     Some(format!(
-        "Of {} samples of its thread, one each 0.5 s, {count} were in {name}{at}.",
+        "Of {} samples of the watched thread, one each 0.5 s, {count} were in {name}{at}.",
         record.samples
     ))
 }

@@ -193,7 +193,14 @@ pub(crate) fn answer(
             table: None,
         });
     }
-    let first = found.first().map(|one| one.title.clone());
+    let first = found.first().map(|one| one.title.clone()).or_else(|| {
+        let most = lines.first().filter(|one| one.line.is_some())?;
+        let share = most.self_pct?;
+        Some(format!(
+            "{} took most, {share} % of the samples: {}.",
+            most.place, most.did
+        ))
+    });
     let rest = lines.len().saturating_sub(MOST);
     let title = match rest {
         0 => "Where the time went, by line".to_owned(),

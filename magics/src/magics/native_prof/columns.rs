@@ -2,7 +2,7 @@
 
 use diaphane_report::{Column, Field, Rows, Schema, Show};
 
-use crate::recording::fields::{CHILDREN, CHILDREN_CPU_NS, ELAPSED_NS};
+use crate::recording::fields::{CHILDREN, CHILDREN_CPU_NS, ELAPSED_NS, QUEUED_NS};
 
 pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FACTS);
 
@@ -43,6 +43,7 @@ const FACTS: &[Field] = &[
     Field::new("gil_wait_pct", Show::Number, "samples that waited for the GIL, in per cent", "samples"),
     Field::new("python_unplaced_pct", Show::Number, "samples whose Python functions have no place in the native stack, in per cent", "samples"),
     ELAPSED_NS,
+    QUEUED_NS,
     Field::new("sampler_cpu_ns", Show::Time, "the CPU time of sampling itself", "the clock of the sampling thread"),
     CHILDREN,
     CHILDREN_CPU_NS,

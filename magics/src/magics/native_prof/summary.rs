@@ -20,6 +20,7 @@ use crate::libraries::names::file_name;
 use crate::magic::{Magic, User, Way};
 use crate::python::ipython::cell_of;
 use crate::recording::children::ChildrenSpent;
+use crate::recording::queued::Queued;
 use crate::stacks::authors::Author;
 use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
@@ -50,6 +51,7 @@ struct FunctionRow<'a> {
 /// What the cell took.
 pub(super) struct Spent {
     pub elapsed: Duration,
+    pub queued: Queued,
     pub usage: Usage,
     pub children: ChildrenSpent,
     /// How often the cell ran, and whether that ended with an error.
@@ -125,6 +127,7 @@ pub(super) fn report(
         rows: rows(all)?,
         chart: (profile.samples >= findings::ENOUGH).then_some(drawing),
         plain: spent.plain(profile),
+        lead: spent.queued.sentence(spent.elapsed).into_iter().collect(),
         summary: summary(settings, profile, spent),
         wanted: match profile.samples >= findings::ENOUGH {
             true => &[],
@@ -205,6 +208,7 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent, lines: &[LineRow
         "gil_wait_pct": profile.share(gil_waits(profile)),
         "python_unplaced_pct": profile.share(profile.unplaced),
         "elapsed_ns": u64::try_from(spent.elapsed.as_nanos()).ok(),
+        "queued_ns": u64::try_from(spent.queued.main.as_nanos()).ok(),
         "sampler_cpu_ns": profile.totals.cpu_ns,
         "children": spent.children.count,
         "children_cpu_ns": spent.children.cpu_ns,

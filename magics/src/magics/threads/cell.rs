@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::magic::{Context, Magic, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
 use crate::recording::children::{Children, ChildrenSpent};
+use crate::recording::queued::QueuesBefore;
 use crate::stacks::snapshot::{ProcessSnapshot, ThreadKind};
 use diaphane_cpython::{check, support};
 use diaphane_report::view::time;
@@ -45,6 +46,7 @@ struct CellThreadRow<'a> {
 struct ThreadsWatch {
     helper: Helper<Watch>,
     children: Children,
+    queues: QueuesBefore,
     /// How many threads had been started before.
     created: u64,
     started: Instant,
@@ -70,6 +72,7 @@ pub(super) fn begin(context: &Context<'_, '_>) -> Result<Box<dyn Recording>, Err
     Ok(Box::new(ThreadsWatch {
         helper,
         children,
+        queues: QueuesBefore::look(nix::unistd::gettid().as_raw()),
         created,
         started,
     }))
@@ -83,6 +86,7 @@ impl Recording for ThreadsWatch {
         _ran: Ran,
     ) -> Result<Report, Error> {
         let elapsed = self.started.elapsed();
+        let queued = self.queues.end();
         let Self {
             helper,
             children,
@@ -97,7 +101,11 @@ impl Recording for ThreadsWatch {
         };
         watch.name(&thread_names(user.py)?);
         let created = threads_created().saturating_sub(created + OUR_OWN);
-        report(&watch, elapsed, created, (&children, code.way))
+        let report = report(&watch, elapsed, created, (&children, code.way))?;
+        Ok(Report {
+            lead: queued.sentence(elapsed).into_iter().collect(),
+            ..report
+        })
     }
 }
 
