@@ -53,7 +53,7 @@ def test_pages_that_are_written_are_told_to_the_item(numpy: Client):
     assert row["where"][-1] == "·"
     assert report(done)["limits"] == []
     assert (
-        "written in part: a (12.3 kB of 262 kB)"
+        "written in part: a (12.3 kB of 262.1 kB)"
         in done.all("execute_result")[-1]["data"]["text/plain"]
     )
 
@@ -63,7 +63,8 @@ def test_in_place_and_copy_can_be_seen(numpy: Client):
     assert found["b"]["state"] == "whole"
     assert found["a"]["state"] == "not"
     assert found["c"]["state"] == "new"
-    assert (found["view"]["state"], found["view"]["shares_with"]) == ("view", "a")
+    assert found["view"]["state"] == "view"
+    assert found["view"]["shares_with"] in ("a", "room")
     assert found["small"]["state"] in ("part", "whole")
     assert found["small"]["values_changed"] is True
     again = rows(numpy.run("%%buffer_writes b c\nb = b * 2"))
@@ -99,12 +100,12 @@ def test_huge_pages_are_joined_again(numpy: Client):
     assert before - int(numpy.value(huge)) <= divided // 1024 + 2048
 
 
-def test_a_mapped_file_is_not_known(numpy: Client, tmp_path):
+def test_a_mapped_file_is_watched_too(numpy: Client, tmp_path):
     numpy.run(
         f"mapped = np.memmap({str(tmp_path / 'file')!r}, dtype=float, mode='w+', shape=(1024,))"
     )
     found = rows(numpy.run("%%buffer_writes mapped b\nmapped[0] = 1\nb[0] = 2"))
-    assert found["mapped"]["state"] == "unknown"
+    assert (found["mapped"]["state"], found["mapped"]["written_pages"]) == ("part", 1)
     assert found["b"]["state"] == "part"
 
 

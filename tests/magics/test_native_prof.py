@@ -94,6 +94,27 @@ def test_a_c_function_is_found_below_its_python_caller(spinning: Client):
     assert timers(spinning) == before
 
 
+def test_a_cell_that_waits_for_a_cpu_says_so_first(client: Client):
+    client.run(
+        "import os, subprocess, sys, threading, time\nevery = os.sched_getaffinity(0)\ncpu = min(every)\n"
+        "others = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2)]\n"
+        "for one in others: os.sched_setaffinity(one.pid, {cpu})\n"
+        "def queued():\n"
+        "    return int(open(f'/proc/self/task/{threading.get_native_id()}/schedstat').read().split()[1])"
+    )
+    try:
+        done = client.run(
+            "%%native_prof\nos.sched_setaffinity(0, {cpu})\nbefore = queued()\nend = time.thread_time() + 0.6\n"
+            "while time.thread_time() < end: pass\nwaited = queued() - before\nos.sched_setaffinity(0, every)"
+        )
+    finally:
+        client.run("for one in others: one.kill(); one.wait()")
+    waited = int(client.value("waited"))
+    assert waited * 0.9 <= report(done)["queued_ns"] <= waited + report(done)["elapsed_ns"] // 3
+    text = done.one("execute_result")["data"]["text/plain"]
+    assert text.index("The thread of the cell waited") < text.index("Where the time went")
+
+
 def test_four_threads_are_seen_each_at_its_work(spinning: Client):
     done = spinning.run(
         "%%native_prof --cpu\n"

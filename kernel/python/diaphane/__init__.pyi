@@ -227,6 +227,26 @@ class _BufferTrace(Protocol):
 
 buffer_trace: _BufferTrace
 
+class _BufferWrites(Protocol):
+    """Run the cell, and show which arrays it wrote to, and which part of them: in place, or a copy?
+
+    Linux notes the first write to each page of 4096 bytes, by any thread, and its own for calls such as `readinto`. Without a NAME all variables that export memory are looked at.
+
+    names: Variables to look at
+    filter: Keep the rows in which some field matches, in any case
+    sort: Sort by this column: sizes and times from the largest, the rest from the smallest
+    top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
+    no_diag: Without diagnoses
+    """
+
+    @overload
+    def __call__(self, function: Callable[_P, _R], /, *names: object, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
+    @overload
+    def __call__(self, *names: object, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
+    def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
+
+buffer_writes: _BufferWrites
+
 def watch_buffer(*elements: str, len: Literal['1', '2', '4', '8'] | None = None, read: bool = False, stop: bool = False, most: int | None = None, each: bool = False, stack: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording:
     """Run the cell, and show who writes to an element of an array: the line, the native function, the thread, both values.
 

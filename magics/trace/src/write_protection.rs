@@ -74,8 +74,7 @@ pub enum ProtectionRefused {
 }
 
 impl WriteProtection {
-    /// Protects the pages in which these ranges lie. With it come the ranges that cannot be protected, each with the reason:
-    /// mapped files, for example.
+    /// Protects the pages in which these ranges lie. With it come the ranges that cannot be protected, each with the reason.
     ///
     /// # Errors
     /// If the system has no such thing, or forbids it.

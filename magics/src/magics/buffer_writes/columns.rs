@@ -8,7 +8,7 @@ pub(super) const SCHEMA: Schema = Schema::new(&[Rows::new(COLUMNS, FIELDS)], FAC
 #[rustfmt::skip]
 pub(super) const COLUMNS: &[Column] = &[
     Column::new("name", Show::Text, 0).means("the variable, with the part of it that is one buffer", "your variables"),
-    Column::new("state", Show::Text, 0).means("whole, part or not: how much of it was written; perhaps: somebody wrote on a page that it shares with others, and its values are the same or not known; new: the cell has made it; view: the cell has bound it to memory that was there before; freed: nobody can tell; unknown: its pages cannot be watched, as those of a mapped file", "Linux's note of each page (PAGEMAP_SCAN), a copy of a small buffer"),
+    Column::new("state", Show::Text, 0).means("whole, part or not: how much of it was written; perhaps: somebody wrote on a page that it shares with others, and its values are the same or not known; new: the cell has made it; view: the cell has bound it to memory that was there before; freed: nobody can tell; unknown: Linux would not watch its pages", "Linux's note of each page (PAGEMAP_SCAN), a copy of a small buffer"),
     Column::new("written", Show::Bytes, 1).means("how much of it lies on pages that were written: a page is the least that Linux tells", "PAGEMAP_SCAN"),
     Column::new("nbytes", Show::Bytes, 1).titled("size").means("from its first to its last byte", "NumPy's structure or the buffer protocol"),
     Column::new("where", Show::Text, 2).at_least(20).optional().means("the buffer from its beginning to its end: full blocks for what was written", "the pages"),

@@ -223,7 +223,7 @@ pub(super) fn summary(rows: &[WrittenRow]) -> Vec<String> {
         sentence(State::Not, "not written"),
         sentence(
             State::Unknown,
-            "not known, since its pages cannot be watched",
+            "not known, since Linux would not watch its pages",
         ),
     ];
     let told: Vec<String> = all.into_iter().flatten().collect();

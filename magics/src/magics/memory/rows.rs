@@ -138,3 +138,35 @@ pub(super) fn changes(before: &[MemoryRow], after: &[MemoryRow], all: bool) -> V
     changes.sort_by_key(|row| std::cmp::Reverse(size(row)));
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_not_divided() {
+        let row = |what: &str, kind, change| MemoryRow {
+            what: what.into(),
+            kind,
+            rss: 100 + change,
+            rss_before: Some(100),
+            change: Some(change),
+            ..MemoryRow::default()
+        };
+        let rows = vec![
+            row("pandas", PACKAGE, -40),
+            row("numbers", VARIABLE, 70),
+            row("the rest", UNKNOWN, 50),
+        ];
+        let found = undivided(rows);
+        let told: Vec<_> = found
+            .iter()
+            .map(|row| (row.what.as_str(), row.change))
+            .collect();
+        assert_eq!(
+            told,
+            [("numbers", Some(70)), ("packages and the rest", Some(10))]
+        );
+        assert_eq!((found[1].rss, found[1].rss_before), (210, Some(200)));
+    }
+}

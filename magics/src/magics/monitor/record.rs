@@ -322,7 +322,7 @@ mod tests {
         let mut record = Record::default();
         for look in 0..5000_u64 {
             let threads = (0..40).map(|tid| (tid, 'R', look * 1000, None)).collect();
-            record.add(&moment(look * 10, look * 40_000, threads));
+            record.add(&moment(look * 100_000, look * 40_000, threads));
         }
         assert!(record.points.len() <= POINTS, "{}", record.points.len());
         assert!(
@@ -332,7 +332,7 @@ mod tests {
                 .all(|point| point.threads.len() <= OF_A_POINT)
         );
         let used: u64 = record.points.iter().map(|point| point.cpu_ns).sum();
-        assert_eq!((used, record.elapsed_ns()), (4999 * 40_000, 49_990));
+        assert_eq!((used, record.elapsed_ns()), (4999 * 40_000, 499_900_000));
         assert!(record.threads.values().all(|one| one.cpu_ns == 4_999_000));
         let looks: u32 = record.points.iter().map(|point| point.looks).sum();
         assert_eq!(looks, 4999);
@@ -353,5 +353,20 @@ mod tests {
             vec![(1, 'R', 507, None), (2, 'R', 1, None)],
         ));
         assert_eq!(record.threads[&2].cpu_ns, 3);
+    }
+
+    #[test]
+    fn a_thread_uses_no_more_than_the_time() {
+        let mut record = Record::default();
+        for (at, clock) in [(0, 0), (100, 160), (200, 190), (300, 290)] {
+            record.add(&moment(at, clock, vec![(1, 'R', clock, None)]));
+        }
+        let used: Vec<_> = record
+            .points
+            .iter()
+            .map(|one| one.threads.clone())
+            .collect();
+        assert_eq!(used, [[(1, 100)], [(1, 90)], [(1, 100)]]);
+        assert_eq!(record.threads[&1].cpu_ns, 290);
     }
 }

@@ -138,7 +138,8 @@ fn of_pandas(
     object: &Bound<'_, PyAny>,
 ) -> PyResult<Option<String>> {
     let module = object.get_type().module()?;
-    if !module.to_string_lossy().starts_with("pandas.") {
+    let module = module.to_string_lossy();
+    if module != "pandas" && !module.starts_with("pandas.") {
         return Ok(None);
     }
     let index = key.and_then(|key| key.extract::<usize>().ok()).unwrap_or(0);
