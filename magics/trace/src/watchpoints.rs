@@ -5,6 +5,7 @@
 //! stack (`trap`). A thread of ours takes the copies and unwinds them meanwhile.
 
 mod perf_events;
+mod sigtrap;
 mod trap;
 
 use std::collections::HashSet;
@@ -20,7 +21,7 @@ use diaphane_sight::unwind::{Stack, Unwinder};
 
 use crate::helper_thread::{Helper, Shift};
 use perf_events::Breakpoint;
-pub use trap::{FirstHit, Hit, first_hit, install as keep_handler};
+pub use trap::{FirstHit, Hit, first_hit, keep_handler};
 
 /// So many spots can be watched at once: the processor has as many registers for their addresses.
 pub const MOST_SPOTS: usize = 4;

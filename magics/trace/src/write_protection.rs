@@ -12,7 +12,8 @@ use diaphane_sight::proc::spans::Span;
 
 /// `UFFD_USER_MODE_ONLY`: what needs no privilege.
 const USER_MODE_ONLY: libc::c_int = 1;
-const API: u64 = 0xaa;
+/// `UFFD_API`, which is the type of its ioctls too.
+const API: u64 = 170;
 /// Pages that were never touched count too, and Linux resolves each fault by itself.
 const UNPOPULATED: u64 = 1 << 13;
 const ASYNC: u64 = 1 << 15;
@@ -51,7 +52,7 @@ struct Protect {
 
 /// The number of an ioctl of userfaultfd that reads and writes a structure of this size.
 const fn request(number: u64, size: usize) -> u64 {
-    3 << 30 | (size as u64) << 16 | 0xaa << 8 | number
+    3 << 30 | (size as u64) << 16 | API << 8 | number
 }
 
 /// Pages that are being watched; it ends with its value.
@@ -137,8 +138,7 @@ fn open() -> Result<OwnedFd, ProtectionRefused> {
         features: UNPOPULATED | ASYNC,
         ioctls: 0,
     };
-    tell(&file, request(0x3f, size_of::<Api>()), &mut api)
-        .map_err(ProtectionRefused::Unsupported)?;
+    tell(&file, request(63, size_of::<Api>()), &mut api).map_err(ProtectionRefused::Unsupported)?;
     Ok(file)
 }
 
@@ -150,13 +150,13 @@ fn protect(file: &OwnedFd, pages: Span) -> io::Result<()> {
         mode: REGISTER_WRITES,
         ioctls: 0,
     };
-    tell(file, request(0x00, size_of::<Register>()), &mut register)?;
+    tell(file, request(0, size_of::<Register>()), &mut register)?;
     let mut protect = Protect {
         start,
         length,
         mode: PROTECT,
     };
-    tell(file, request(0x06, size_of::<Protect>()), &mut protect)
+    tell(file, request(6, size_of::<Protect>()), &mut protect)
 }
 
 #[allow(unsafe_code, reason = "ioctl has no safe form")]

@@ -1,7 +1,6 @@
 //! The handler of SIGTRAP, in which a thread that touches watched bytes copies itself.
 //!
-//! It stays installed, since a signal that comes late would end the process without it. Signals that are not ours go where
-//! they went before.
+//! It stays installed (`sigtrap`), since a signal that comes late would end the process without it.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
@@ -9,10 +8,10 @@ use std::time::Duration;
 
 use diaphane_forks::ForkOnce;
 use diaphane_sight::proc::spans;
-use diaphane_sight::unwind::{Snapshot, all_but_faults};
+use diaphane_sight::unwind::Snapshot;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{MOST_SPOTS, WatchPlan, WatchRefused, WatchTotals, WatchedSpot};
+use super::{MOST_SPOTS, WatchPlan, WatchRefused, WatchTotals, WatchedSpot, sigtrap};
 use crate::thread_copies::ThreadCopies;
 
 /// How many copies wait at most; then the thread that has one more waits a little for room.
@@ -113,9 +112,6 @@ static FLOOR: AtomicUsize = AtomicUsize::new(0);
 static NOTE: AtomicUsize = AtomicUsize::new(0);
 static AT_FIRST: AtomicUsize = AtomicUsize::new(0);
 static IS_REPLACED: AtomicBool = AtomicBool::new(false);
-/// Where other signals of this number go: the handler, and its flags.
-static BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
-static BEFORE_FLAGS: AtomicI32 = AtomicI32::new(0);
 
 /// What a thread notes, and what is called at the first hit.
 type Note = fn(i32, &mut [usize]) -> usize;
@@ -168,7 +164,7 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
         Ordering::Relaxed,
     );
     IS_REPLACED.store(false, Ordering::Relaxed);
-    install().map_err(WatchRefused::Unsupported)?;
+    keep_handler().map_err(WatchRefused::Unsupported)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     RECORDING.store(number, Ordering::Release);
     Ok(number)
@@ -177,10 +173,7 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
 /// From now on nothing is copied; waits for the handlers that do.
 pub(super) fn disarm() {
     if RECORDING.swap(0, Ordering::AcqRel) != 0 {
-        IS_REPLACED.store(
-            current().is_none_or(|action| !is_ours(&action)),
-            Ordering::Relaxed,
-        );
+        IS_REPLACED.store(!sigtrap::is_installed(handle), Ordering::Relaxed);
     }
     if let Some(copies) = COPIES.get() {
         copies.settle();
@@ -222,42 +215,8 @@ pub(super) fn totals() -> WatchTotals {
 ///
 /// # Errors
 /// If Linux refuses.
-#[allow(unsafe_code, reason = "sigaction has no safe interface")]
-pub fn install() -> std::io::Result<()> {
-    if current().is_some_and(|action| is_ours(&action)) {
-        return Ok(());
-    }
-    // SAFETY: all zeroes is a valid `sigaction`.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handle as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    action.sa_mask = *all_but_faults().as_ref();
-    // Who records system calls gets them by this signal, and its handler does not mind where.
-    // SAFETY: the set is writable.
-    unsafe { libc::sigdelset(&raw mut action.sa_mask, libc::SIGSYS) };
-    // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: `handle` has the signature that SA_SIGINFO asks for.
-    let installed = unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) };
-    if installed != 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    BEFORE.store(before.sa_sigaction, Ordering::Relaxed);
-    BEFORE_FLAGS.store(before.sa_flags, Ordering::Relaxed);
-    Ok(())
-}
-
-fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == handle as *const () as usize
-}
-
-#[allow(unsafe_code, reason = "sigaction has no safe interface")]
-fn current() -> Option<libc::sigaction> {
-    // SAFETY: all zeroes is a valid `sigaction`, which the call overwrites.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: nothing is installed, and `action` is writable.
-    let asked = unsafe { libc::sigaction(libc::SIGTRAP, std::ptr::null(), &raw mut action) };
-    (asked == 0).then_some(action)
+pub fn keep_handler() -> std::io::Result<()> {
+    sigtrap::install(handle)
 }
 
 /// What Linux says with a signal of a perf event: `siginfo_t` with `_sigfault._perf`.
@@ -290,7 +249,7 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
     let said = unsafe { &*info.cast::<PerfSignal>() };
     if said.code != OF_PERF {
         // SAFETY: these are Linux's own arguments.
-        unsafe { pass_on(signal, info, context) };
+        unsafe { sigtrap::pass_on(signal, info, context) };
         return;
     }
     let recording = RECORDING.load(Ordering::Acquire);
@@ -388,34 +347,5 @@ fn at_first() {
         // SAFETY: `arm` stored a function of this type.
         let first = unsafe { std::mem::transmute::<usize, AtFirst>(first) };
         first();
-    }
-}
-
-/// Does what would have been done without us.
-///
-/// # Safety
-/// The arguments are those of a handler.
-#[allow(unsafe_code, reason = "the handler of somebody else")]
-unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let before = BEFORE.load(Ordering::Relaxed);
-    match before {
-        libc::SIG_IGN => {}
-        libc::SIG_DFL => {
-            // SAFETY: the action is a default one; the signal ends the process when this handler returns.
-            unsafe {
-                libc::signal(signal, libc::SIG_DFL);
-                libc::raise(signal);
-            }
-        }
-        _ if BEFORE_FLAGS.load(Ordering::Relaxed) & libc::SA_SIGINFO != 0 => {
-            type WithInfo = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-            // SAFETY: it was installed with SA_SIGINFO, and so has this signature.
-            unsafe { std::mem::transmute::<usize, WithInfo>(before)(signal, info, context) };
-        }
-        _ => {
-            type Plain = unsafe extern "C" fn(c_int);
-            // SAFETY: it was installed without SA_SIGINFO, and so has this signature.
-            unsafe { std::mem::transmute::<usize, Plain>(before)(signal) };
-        }
     }
 }
