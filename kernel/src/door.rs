@@ -20,7 +20,12 @@ use crate::working_folder;
 use crate::{exit, host, interposed, log, signals};
 
 /// What `kernel_info_reply` says that this kernel can do beyond the protocol's first version.
-const FEATURES: [&str; 3] = ["kernel subshells", "diaphane monitor", "debugger"];
+const FEATURES: [&str; 4] = [
+    "kernel subshells",
+    "diaphane monitor",
+    "diaphane profile",
+    "debugger",
+];
 
 /// What a door knows before Python's part begins.
 pub struct Opening<'a> {
@@ -58,7 +63,7 @@ pub fn run(
         tracing::warn!(%error, "who starts threads will not be known");
     }
 
-    let features = &FEATURES[..if opening.debugger { 3 } else { 2 }];
+    let features = &FEATURES[..FEATURES.len() - usize::from(!opening.debugger)];
     let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), opening.python_version, features);
     let info = serde_json::to_vec(&info)?;
     // Clients can connect from here on; what they send waits until Python is there, and so does an interrupt.

@@ -38,7 +38,7 @@ export function Asked(props: IProps) {
         {state.error && <p className="dph-Error">{state.error}</p>}
         {report && <Rows {...props} rows={report.rows} />}
       </div>
-      <footer>
+      <div className="dph-Foot">
         <button className="dph-Link" disabled={!isIdle || state.asked} title={isIdle ? '' : words.whenIdle} onClick={() => ask(section)}>
           {report ? words.askAgain : words.ask}
         </button>
@@ -46,7 +46,7 @@ export function Asked(props: IProps) {
           <code>{MAGICS[section].whole}</code>
         </button>
         {report?.cell != null && <small>{words.asOf(report.cell)}</small>}
-      </footer>
+      </div>
     </details>
   );
 }

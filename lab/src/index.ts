@@ -12,6 +12,7 @@ import { ITranslator } from '@jupyterlab/translation';
 import { nativeIcon } from './icon';
 import { Monitor } from './monitor';
 import { NativePanel } from './panel';
+import { Profiles } from './profiles';
 import { MAGICS, Reports } from './reports';
 import { Settings } from './settings';
 import { NativeStatus } from './status';
@@ -53,11 +54,12 @@ async function activate(
   const settings = new Settings((translator as { languageCode?: string }).languageCode);
   const monitor = new Monitor();
   const reports = new Reports();
+  const profiles = new Profiles(monitor);
   const subject = new Subject(app, notebooks, consoles);
   monitor.processChanged.connect(() => reports.forget());
   subject.changed.connect((_, context) => monitor.follow(context));
 
-  const panel = new NativePanel(monitor, reports, subject, settings);
+  const panel = new NativePanel(app, monitor, reports, profiles, subject, settings);
   restorer?.add(panel, panel.id);
   app.shell.add(panel, 'right', { rank: 300, type: 'Native' });
 

@@ -22,7 +22,7 @@ export function Gil({ now, words }: IProps) {
   const kind = !isHeld ? 'nobody' : now.gil?.kind === 'main' ? 'main' : 'other';
   return (
     <div className="dph-Gil">
-      <span className={`dph-Gil-holder dph-mod-${kind}`} role="status" title={words.gilHelp}>
+      <span className={`dph-Gil-holder dph-mod-${kind}`} title={words.gilHelp}>
         {isHeld ? words.gilHeld(now.gil?.name ?? String(now.reply.gil)) : words.gilFree}
       </span>
       <Strip holders={holders} label={words.gilPast(held, holders.length)} />
@@ -31,7 +31,7 @@ export function Gil({ now, words }: IProps) {
 }
 
 /** What a cell does that has been running for so long that one wants to know. */
-export function LongCell({ now, words, interrupt }: IProps & { interrupt: () => void }) {
+export function LongCell({ now, words, interrupt, children }: IProps & { interrupt: () => void; children: React.ReactNode }) {
   if (!now.cell || now.cell.seconds < LONG) {
     return null;
   }
@@ -45,6 +45,7 @@ export function LongCell({ now, words, interrupt }: IProps & { interrupt: () => 
         </button>
       </header>
       {now.why && <p>{now.why}</p>}
+      {children}
       <Stack frames={now.stack} words={words} />
     </section>
   );

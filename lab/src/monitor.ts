@@ -7,7 +7,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { type IQuestion, Refusal, ask } from './ask';
-import { FEATURE, type IReply, type IRequest, isReply, startsOurs } from './protocol';
+import { FEATURE, type IReply, type IRequest, PROFILE, isReply, startsOurs } from './protocol';
 import { type ISnapshot, advance } from './snapshot';
 
 /** After which silence a kernel is said not to answer. Its answer still counts when it comes. */
@@ -80,6 +80,11 @@ export class Monitor extends VDomModel {
     return this._watchers.size > 0;
   }
 
+  /** Whether it can profile the rest of a cell: its answers say so before it has told on shell what it can. */
+  get canProfile(): boolean {
+    return this._features.includes(PROFILE) || this._snapshot?.reply.profile !== undefined;
+  }
+
   get kernel(): Kernel.IKernelConnection | null {
     return this._context?.session?.kernel ?? null;
   }
@@ -137,6 +142,7 @@ export class Monitor extends VDomModel {
     this.stand(!kernel ? 'nothing' : kernel.status === 'dead' ? 'dead' : 'waiting');
     this._answers = kernel !== null && kernel === this._known;
     if (kernel && !this._answers) {
+      this._features = [];
       void this.recognise(kernel, this._generation);
     }
     this.lookSoon();
@@ -144,20 +150,40 @@ export class Monitor extends VDomModel {
 
   /** A kernel's spec is known at once, and what it says of itself when it has answered on shell: after its cell. */
   private async recognise(kernel: Kernel.IKernelConnection, generation: number): Promise<void> {
-    const isOurs = await kernel.spec.then(spec => startsOurs(spec?.argv as string[]), () => false);
-    if (generation === this._generation && isOurs) {
+    const spec = await kernel.spec.catch(() => undefined);
+    if (generation === this._generation && startsOurs(spec?.argv as string[])) {
       this._answers = true;
       this.lookSoon();
+    } else if (spec?.language === 'python') {
+      // There may be a guest in it. On the control channel it says so in the middle of a cell, too.
+      void this.askWhatItIs(kernel, generation);
     }
-    const info: any = await kernel.info.catch(() => null);
-    if (generation !== this._generation || !info) {
-      return;
+    const info = await kernel.info.catch(() => null);
+    if (info && generation === this._generation && !this._features.length) {
+      this.learn(kernel, info);
     }
-    this._answers = Boolean(info.supported_features?.includes(FEATURE));
+  }
+
+  /** Asks a kernel what it can: a guest may have come into it, or gone. */
+  private async askWhatItIs(kernel: Kernel.IKernelConnection, generation: number): Promise<void> {
+    const question = ask(kernel, 'kernel_info_request', {});
+    const lost = setTimeout(() => question.dispose(), LOST);
+    const info = await question.content.catch(() => null);
+    clearTimeout(lost);
+    if (info && generation === this._generation) {
+      this.learn(kernel, info);
+    }
+  }
+
+  private learn(kernel: Kernel.IKernelConnection, info: { implementation?: string; supported_features?: string[] }): void {
+    this._features = info.supported_features ?? [];
+    this._answers = this._features.includes(FEATURE);
     if (this._answers) {
       this._known = kernel;
       this.lookSoon();
     } else {
+      this._known = null;
+      this._snapshot = null;
       this._question?.dispose();
       this.stand(info.implementation === 'diaphane' ? 'old' : 'foreign');
     }
@@ -180,7 +206,15 @@ export class Monitor extends VDomModel {
 
   private onPublished(_: ISessionContext, message: KernelMessage.IMessage): void {
     if (message.header.msg_type === 'execute_input') {
-      this._lastCell = (message as KernelMessage.IExecuteInputMsg).content.execution_count;
+      const { code, execution_count } = (message as KernelMessage.IExecuteInputMsg).content;
+      this._lastCell = execution_count;
+      this._wasNamed = code.includes('diaphane');
+    } else if (this._wasNamed && message.header.msg_type === 'status' && isEndOfCell(message)) {
+      this._wasNamed = false;
+      const { kernel } = this;
+      if (kernel) {
+        void this.askWhatItIs(kernel, this._generation);
+      }
     }
   }
 
@@ -259,4 +293,14 @@ export class Monitor extends VDomModel {
   /** Counts processes: an answer to a question from before a restart is nobody's. */
   private _generation = 0;
   private _hadStack = false;
+  /** What the kernel in view has said that it can. */
+  private _features: readonly string[] = [];
+  /** Whether the cell that runs names us: behind `%load_ext diaphane` another kernel can answer. */
+  private _wasNamed = false;
+}
+
+function isEndOfCell(message: KernelMessage.IMessage): boolean {
+  const { execution_state } = message.content as { execution_state?: string };
+  const parent = message.parent_header as KernelMessage.IHeader;
+  return execution_state === 'idle' && parent.msg_type === 'execute_request';
 }

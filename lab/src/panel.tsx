@@ -1,5 +1,6 @@
 /** The panel: what is known of the kernel in view, or what it lacks. */
 
+import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
@@ -7,15 +8,19 @@ import * as React from 'react';
 import { Asked } from './asked';
 import { nativeIcon } from './icon';
 import { Gil, LongCell, Pools, Threads, Usage } from './live';
-import type { Monitor } from './monitor';
+import { LONG, type Monitor } from './monitor';
+import { ProfileButton, ProfileReport, showReport } from './profile_view';
+import type { Profiles } from './profiles';
 import type { Reports, Section } from './reports';
 import type { Settings } from './settings';
 import type { Subject } from './subject';
 
 export class NativePanel extends ReactWidget {
   constructor(
+    private readonly app: JupyterFrontEnd,
     private readonly monitor: Monitor,
     private readonly reports: Reports,
+    private readonly profiles: Profiles,
     private readonly subject: Subject,
     private readonly settings: Settings
   ) {
@@ -24,10 +29,13 @@ export class NativePanel extends ReactWidget {
     this.addClass('dph-Panel');
     this.title.icon = nativeIcon;
     this.node.setAttribute('role', 'region');
+    // Where the focus goes when the button that had it is there no more.
+    this.node.tabIndex = -1;
     this.tell();
     const update = () => this.update();
     monitor.stateChanged.connect(update);
     reports.stateChanged.connect(update);
+    profiles.stateChanged.connect(update);
     settings.changed.connect(() => {
       this.tell();
       this.update();
@@ -75,15 +83,28 @@ export class NativePanel extends ReactWidget {
     super.onBeforeDetach(message);
   }
 
+  protected onUpdateRequest(message: Message): void {
+    const had = this.node.contains(document.activeElement);
+    super.onUpdateRequest(message);
+    void this.renderPromise?.then(() => {
+      if (had && document.activeElement === document.body) {
+        this.node.focus();
+      }
+    });
+  }
+
   protected render(): React.ReactElement {
     const { words } = this.settings;
     const { standing, snapshot } = this.monitor;
     return (
       <>
-        <header className="dph-Title">
+        <p className="dph-Said" role="status">
+          {this.said()}
+        </p>
+        <div className="dph-Title">
           <h2>{words.native}</h2>
           <span title={this.subject.name}>{this.subject.name}</span>
-        </header>
+        </div>
         {this.notice()}
         {snapshot && standing !== 'dead' && (
           <div className={standing === 'live' ? 'dph-Content' : 'dph-Content dph-mod-stale'}>{this.content()}</div>
@@ -103,7 +124,15 @@ export class NativePanel extends ReactWidget {
     return (
       <>
         <Gil now={now} words={words} />
-        <LongCell now={now} words={words} interrupt={interrupt} />
+        <LongCell now={now} words={words} interrupt={interrupt}>
+          {this.monitor.canProfile && <ProfileButton now={now} words={words} profiles={this.profiles} />}
+        </LongCell>
+        <ProfileReport
+          words={words}
+          profiles={this.profiles}
+          open={html => this.openReport(html)}
+          insert={code => void this.subject.insert(code)}
+        />
         {sections.memory && <Usage now={now} words={words} />}
         {sections.pools && <Pools now={now} words={words} />}
         {sections.threads && <Threads now={now} words={words} />}
@@ -122,6 +151,27 @@ export class NativePanel extends ReactWidget {
         ))}
       </>
     );
+  }
+
+  /** What a screen reader says by itself: what has happened, and no number that changes all the time. */
+  private said(): string {
+    const { words } = this.settings;
+    const { snapshot } = this.monitor;
+    if (snapshot?.profiled != null) {
+      return words.saysProfiling;
+    }
+    if (this.profiles.profile) {
+      return words.saysProfiled;
+    }
+    return snapshot?.cell && snapshot.cell.seconds >= LONG ? words.saysLong(snapshot.cell.count) : '';
+  }
+
+  private openReport(html: string): void {
+    const { profile } = this.profiles;
+    const { rendermime } = this.subject;
+    if (profile && rendermime) {
+      showReport(this.app, rendermime, html, this.settings.words.profileOf(profile.cell));
+    }
   }
 
   /** What keeps the panel from showing what is so now. */

@@ -26,6 +26,14 @@ export interface IFrame {
   place: string | null;
 }
 
+/** The profile of the rest of a cell that was begun last; without an end it goes on. */
+export interface IProfileState {
+  number: number;
+  cell: number | null;
+  since_ns: number;
+  until_ns: number | null;
+}
+
 export interface IReply {
   at_ns: number;
   epoch: number;
@@ -41,6 +49,8 @@ export interface IReply {
   pools?: IPool[];
   stack?: IFrame[];
   why?: string;
+  /** Null where there was none; missing from a kernel that cannot profile. */
+  profile?: IProfileState | null;
 }
 
 export interface IRequest {
@@ -51,6 +61,9 @@ export interface IRequest {
 
 /** By which a kernel announces in `kernel_info_reply` that it answers. */
 export const FEATURE = 'diaphane monitor';
+
+/** By which it announces that it profiles the rest of a cell. */
+export const PROFILE = 'diaphane profile';
 
 /** Whether it is an answer with all that is reckoned with here: a kernel of another version may say something else. */
 export function isReply(content: any): content is IReply {

@@ -1,6 +1,6 @@
 /** What is known of a process at one moment: an answer, and what the answers before it add to it. Pure functions. */
 
-import type { IFrame, IName, IPool, IReply, Kind } from './protocol';
+import type { IFrame, IName, IPool, IProfileState, IReply, Kind } from './protocol';
 
 /** How many looks the charts reach back. */
 export const POINTS = 60;
@@ -40,6 +40,9 @@ export interface ISnapshot {
   stack: readonly IFrame[];
   why: string | null;
   points: readonly IPoint[];
+  profile: IProfileState | null;
+  /** For how many seconds the profile has been going on; null where none does. */
+  profiled: number | null;
 }
 
 /** What is known when this answer has come. */
@@ -70,7 +73,9 @@ export function advance(before: ISnapshot | null, reply: IReply): ISnapshot {
     // They are asked for every other time, and stay until the cell ends.
     stack: reply.stack ? telling(reply.stack) : sameCell ? last.stack : [],
     why: reply.why ?? (sameCell ? last.why : null),
-    points: [...(last?.points ?? []), point].slice(-POINTS)
+    points: [...(last?.points ?? []), point].slice(-POINTS),
+    profile: reply.profile ?? null,
+    profiled: reply.profile && reply.profile.until_ns === null ? Math.max(0, (reply.at_ns - reply.profile.since_ns) / 1e9) : null
   };
 }
 

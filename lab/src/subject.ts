@@ -40,6 +40,15 @@ export class Subject {
     return this.context?.kernelDisplayName ?? '';
   }
 
+  /** By which it shows outputs. */
+  get rendermime(): NotebookPanel['content']['rendermime'] | null {
+    const widget = this._widget;
+    if (!widget) {
+      return null;
+    }
+    return this.notebooks.has(widget) ? (widget as NotebookPanel).content.rendermime : (widget as ConsolePanel).console.rendermime;
+  }
+
   /** Puts code where the user can run it: into a new cell below the active one, or into the console's. */
   async insert(code: string): Promise<void> {
     const widget = this._widget;

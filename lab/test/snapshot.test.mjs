@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import * as format from '../lib/format.js';
+import { profileOf } from '../lib/profile.js';
 import { isReply, startsOurs } from '../lib/protocol.js';
 import { POINTS, advance, groups, sum, telling } from '../lib/snapshot.js';
 import { words } from '../lib/words.js';
@@ -97,6 +98,33 @@ test('a frame without a name says nothing beside its library', () => {
   const [other, python] = [frame(null, 'libx.so'), frame('nap', null, 'python')];
   assert.deepEqual(telling([nameless, nameless, named, nameless, python]), [named, python]);
   assert.deepEqual(telling([other, other, python, other]), [other, python, other]);
+});
+
+test('a profile goes on until it has an end', () => {
+  const began = { number: 3, cell: 5, since_ns: 2 * SECOND, until_ns: null };
+  assert.equal(advance(null, reply(1)).profiled, null);
+  assert.equal(advance(null, reply(6, { profile: began })).profiled, 4);
+  const ended = advance(null, reply(6, { profile: { ...began, until_ns: 5 * SECOND } }));
+  assert.equal(ended.profiled, null);
+  assert.equal(ended.profile.number, 3);
+});
+
+test('of a profile the first lines are shown, and whether their text is known', () => {
+  const line = { place: 'line 4', line: 4, self_pct: 61.5, source: 'a @ b', did: 'matmul (numpy)' };
+  const elsewhere = { place: '-', line: null, self_pct: null, source: '(thread x)', did: 'sleeps' };
+  const report = lines => ({
+    'text/html': '<p>all</p>',
+    'application/vnd.diaphane.native_prof+json': { diagnoses: [{ title: 'It is so.' }], cell_lines: lines }
+  });
+  const state = { number: 1, cell: 2 };
+  const found = profileOf(state, report([line, elsewhere]));
+  assert.deepEqual(found.sentences, ['It is so.']);
+  assert.deepEqual(found.lines[0], { place: 'line 4', share: 61.5, source: 'a @ b', did: 'matmul (numpy)' });
+  assert.deepEqual([found.lines[1].place, found.lines[1].share], ['', null]);
+  assert.ok(found.hasText);
+  assert.ok(!profileOf(state, report([{ ...line, source: '' }])).hasText);
+  assert.ok(profileOf(state, report(Array(9).fill(line))).lines.length < 9);
+  assert.equal(profileOf(state, {}), null);
 });
 
 test('a sum is of what is known', () => {

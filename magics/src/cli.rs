@@ -232,7 +232,12 @@ fn explain(error: &clap::Error) -> String {
                 "{given:?} is one argument too many; --filter {given} keeps the rows that match"
             )
         }
-        ErrorKind::ArgumentConflict => format!("{given} is given twice"),
+        ErrorKind::ArgumentConflict => match error.get(ContextKind::PriorArg) {
+            Some(other) if other.to_string() != given => {
+                format!("{given} cannot stand beside {other}")
+            }
+            _ => format!("{given} is given twice"),
+        },
         ErrorKind::MissingRequiredArgument => {
             format!(
                 "{} is missing",

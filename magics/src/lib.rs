@@ -24,11 +24,14 @@ mod stacks;
 
 use pyo3::prelude::*;
 
-pub use crate::api::ask::{Refusal, ask, may_ask_twice, schemas};
+pub use crate::api::ask::{Refusal, Room, ask, may_ask_twice, schemas};
 pub use crate::api::grammar::grammar;
 pub use crate::api::merge::{MergeArgs, merge_files};
 pub use crate::magics::crash_report::{
     CrashedProcess, crash_in_short, death_before, look_at_memory, tell_of_crash, warn_of_memory,
+};
+pub use crate::magics::native_prof::{
+    ProfileRefused, ProfileState, begin as begin_profile, end as end_profile, profile_state,
 };
 pub use crate::magics::stack::{
     OtherLibrary, ProcessMoment, ProcessMonitor, StackArgs, stack_of_process,

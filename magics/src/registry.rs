@@ -149,14 +149,10 @@ fn run<M: Magic>(line: Line<'_>, context: &Context<'_, '_>) -> Result<Asked, Err
     let started = Instant::now();
     let (options, statement) = match (M::STATEMENT, context.cell, line) {
         (Some(implied), None, Line::Text(line)) => {
-            let (options, statement) = cli::options_and_statement::<M::Args>(line);
-            if statement.is_empty() {
-                let name = M::NAME;
-                return Err(Error::Usage(format!(
-                    "%{name} needs a statement behind it, as in %{name} f(x); above a cell write %%{name}"
-                )));
+            match cli::options_and_statement::<M::Args>(line) {
+                (_, "") => (None, None),
+                (options, statement) => (Some(format!("{implied} {options}")), Some(statement)),
             }
-            (Some(format!("{implied} {options}")), Some(statement))
         }
         _ => (None, None),
     };

@@ -8,18 +8,21 @@ import os
 import re
 import signal
 import urllib.request
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from support import process
 from support.lab import TOKEN, Lab, Server
-from support.native_panel import Panel, follow_status, run, statuses, workspace_knows_the_panel
+from support.native_panel import (
+    SCREENS,
+    Panel,
+    follow_status,
+    run,
+    statuses,
+    workspace_knows_the_panel,
+    write,
+)
 from support.patience import PATIENCE, wait_until
 
-SCREENS = Path(__file__).parents[1] / ".work" / "screens"
-KERNELSPEC = {"name": process.NAME, "display_name": process.NAME}
 NUMPY = "import numpy as np\na = np.zeros((1000, 1000))\nhalf = a[::2]"
 # Holds the GIL until it is interrupted, longer than any test waits.
 HELD = "import ctypes\n\ndef nap(seconds):\n    ctypes.PyDLL(None).sleep(seconds)\n\nnap(3600)"
@@ -27,43 +30,6 @@ PID = "import os\nos.getpid()"
 PAUSE = "import time\ntime.sleep(3)"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-def write(folder: Path, name: str, cells: tuple[str, ...]) -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    notebook.metadata.kernelspec = KERNELSPEC
-    nbformat.write(notebook, folder / name)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the server finds its notebooks; nobody answers its question whether news are wanted."""
-    settings = tmp_path / "settings/@jupyterlab/apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-    return tmp_path
-
-
-@pytest.fixture
-def server(folder: Path):
-    with Server(folder) as server:
-        yield server
-
-
-@pytest.fixture
-def lab(server: Server):
-    """A window on a notebook with these cells, and its panel, which is closed."""
-
-    def open_notebook(*cells: str) -> tuple[Lab, Panel]:
-        write(server.root, "seen.ipynb", cells)
-        panel = Panel()
-        windows.append(Lab(server, "seen.ipynb", before=panel.listen))
-        return windows[-1].__enter__(), panel
-
-    windows: list[Lab] = []
-    yield open_notebook
-    for window in windows:
-        window.__exit__()
 
 
 def undisturbed(server: Server, panel: Panel) -> bool:
@@ -79,7 +45,7 @@ def test_what_holds_the_gil_is_seen_while_it_holds_it(lab, server):
     run(window, 1)
     window.prompt(1, "[1]:")
     window.idle()
-    panel("[role=status]").filter(has_text="GIL: free").wait_for()
+    panel(".dph-Gil-holder").filter(has_text="GIL: free").wait_for()
     # JupyterLab has questions of its own to a new kernel, which are answered by then.
     panel.more_answers()
     follow_status(window)
@@ -102,7 +68,7 @@ def test_what_holds_the_gil_is_seen_while_it_holds_it(lab, server):
     panel(".dph-Cell-interrupt").click()
     window.output(0).get_by_text("KeyboardInterrupt").first.wait_for()
     panel(".dph-Cell").wait_for(state="detached")
-    panel("[role=status]").filter(has_text="GIL: free").wait_for()
+    panel(".dph-Gil-holder").filter(has_text="GIL: free").wait_for()
     assert not panel.errors
 
 
@@ -246,7 +212,7 @@ def test_it_speaks_french_and_shows_what_was_chosen(lab, server):
     window, panel = lab(PID)
     window.menu("View", "Afficher le panneau natif")
     panel("table.dph-Threads").wait_for()
-    panel("[role=status]").filter(has_text="GIL : libre").wait_for()
+    panel(".dph-Gil-holder").filter(has_text="GIL : libre").wait_for()
     assert panel("details.dph-Asked summary").all_inner_texts() == [
         "Bibliothèques chargées",
         "Diagnostics",

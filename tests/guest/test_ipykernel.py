@@ -27,6 +27,8 @@ facts = lambda: json.dumps([
     [len(functions) for functions in shell.events.callbacks.values()],
     [len(shell.ast_transformers), len(shell.Completer.custom_matchers)],
     sorted(shell.__dict__.keys() - {"_last_traceback"}), sorted(shell.compile.__dict__),
+    sorted(vars(shell.kernel)), sorted(shell.kernel.control_handlers), sorted(shell.kernel.shell_handlers),
+    shell.kernel.shell_handlers["kernel_info_request"].__qualname__,
     [line for line in open("/proc/self/status") if line.startswith("SigCgt")],
 ])
 """

@@ -50,6 +50,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "interrupt_request": {},
     "magic_request": {"name": "threads", "line": ""},
     "monitor_request": {"epoch": 1, "stack": True, "why": True},
+    "profile_request": {"action": "read"},
     "debug_request": {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}},
     "delete_subshell_request": {"subshell_id": "none"},
     "list_subshell_request": {},

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Locator, Page, WebSocket
 
+from support import process
 from support.lab import Lab
 from support.patience import wait_until
 
+SCREENS = Path(__file__).parents[1] / ".work" / "screens"
 QUESTION, ANSWER = b'"monitor_request"', b'"monitor_reply"'
 
 
@@ -78,16 +81,23 @@ class Panel:
         )
 
     def overflow(self) -> list[str]:
-        """What is wider than the panel, or stands out of it."""
+        """What is wider than the panel, or stands out of it; a flame graph scrolls in its place."""
         return self.page.evaluate(
             """() => {
                 const panel = document.querySelector('.dph-Panel');
                 const right = panel.getBoundingClientRect().right;
-                return [...panel.querySelectorAll('*')]
+                return [...panel.querySelectorAll(':not(.dph-Flame *)')]
                     .filter((each) => each.getBoundingClientRect().right > right + 0.5)
                     .map((each) => `${each.tagName}.${each.className}: ${each.textContent.slice(0, 40)}`);
             }"""
         )
+
+
+def write(folder: Path, name: str, cells: tuple[str, ...], kernel: str = process.NAME) -> None:
+    """Write a notebook with these cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook.metadata.kernelspec = {"name": kernel, "display_name": kernel}
+    nbformat.write(notebook, folder / name)
 
 
 def follow_status(window: Lab) -> None:

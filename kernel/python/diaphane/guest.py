@@ -13,7 +13,7 @@ import threading
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.magic import no_var_expand
 
-from . import _diaphane, completions, magic_lines, magics
+from . import _diaphane, completions, host_kernel, magic_lines, magics
 
 _here = {}
 """The guest of each shell; there is one at most in a process that has one shell."""
@@ -64,6 +64,7 @@ class Guest:
         self._wrap(shell, "_ofind", self._asked)
         self._wrap(shell.compile, "get_code_name", self._named)
         self._complete()
+        self._answer_live_views()
         # The cell that loads us has begun already.
         self._begin(None)
 
@@ -95,6 +96,11 @@ class Guest:
             print(f"diaphane: why the process dies will not be told: {error}")
             return
         self._undo.append(self._faults.undo)
+
+    def _answer_live_views(self):
+        kernel = getattr(self._shell, "kernel", None)
+        if host_kernel.can_answer(kernel):
+            self._undo.append(host_kernel.answer(kernel, self._wrap))
 
     def _overview(self):
         """`%diaphane`, which a guest can also tell to listen to questions from outside."""

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use diaphane_magics::{Bundle, Refusal};
+use diaphane_magics::{Bundle, Refusal, Room};
 use diaphane_sight::threads::OwnThread;
 use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, publish, reply};
@@ -17,6 +17,9 @@ use pyo3::prelude::*;
 use crate::host::thread_state;
 use crate::kernel::Kernel;
 use crate::outbox::{Item, Parent};
+
+/// The type of the reply to `magic_request`.
+pub(super) const REPLY: &str = "magic_reply";
 
 /// How long the GIL is waited for: a running cell of Python gives it away every 5 ms.
 const TIMEOUT: Duration = Duration::from_millis(10);
@@ -30,9 +33,17 @@ pub(super) type Answer = Result<Bundle, Refusal>;
 /// Takes an answer to the one who has asked.
 type Reply = Box<dyn FnOnce(Outgoing) + Send>;
 
+/// A magic that is asked, and how.
+pub(super) struct MagicQuestion {
+    pub magic: MagicRequest,
+    pub room: Room,
+    /// The type of the reply.
+    pub reply_type: &'static str,
+}
+
 /// A question, and who answers it.
 struct Ask {
-    magic: MagicRequest,
+    question: MagicQuestion,
     reply: Mutex<Option<Reply>>,
     claimed: Mutex<bool>,
     was_claimed: Condvar,
@@ -70,8 +81,17 @@ pub fn answer_soon(
     is_python_there: bool,
     reply: impl FnOnce(Outgoing) + Send + 'static,
 ) -> std::io::Result<()> {
+    ask_soon(MagicQuestion::of(magic), is_python_there, reply)
+}
+
+/// The same for a question that is asked otherwise.
+pub(super) fn ask_soon(
+    question: MagicQuestion,
+    is_python_there: bool,
+    reply: impl FnOnce(Outgoing) + Send + 'static,
+) -> std::io::Result<()> {
     let ask = Arc::new(Ask {
-        magic,
+        question,
         reply: Mutex::new(Some(Box::new(reply))),
         claimed: Mutex::new(false),
         was_claimed: Condvar::new(),
@@ -132,8 +152,8 @@ impl Ask {
     /// Answers with Python, unless it was answered without.
     fn serve(&self, py: Python<'_>) {
         if self.claim() {
-            let answer = answer(Some(py), &self.magic);
-            py.detach(|| self.send(&answer));
+            let answer = self.question.answer(Some(py));
+            py.detach(|| self.send(answer));
         }
     }
 
@@ -144,10 +164,11 @@ impl Ask {
         if with_python && !self.is_left_alone(Instant::now() + IDLE) {
             return;
         }
-        let only_looks = diaphane_magics::may_ask_twice(&self.magic.name, &self.magic.line);
-        let prepared = only_looks.then(|| answer(None, &self.magic));
+        let magic = &self.question.magic;
+        let only_looks = diaphane_magics::may_ask_twice(&magic.name, &magic.line);
+        let prepared = only_looks.then(|| self.question.answer(None));
         if (!with_python || self.is_left_alone(deadline)) && self.claim() {
-            self.send(&prepared.unwrap_or_else(|| answer(None, &self.magic)));
+            self.send(prepared.unwrap_or_else(|| self.question.answer(None)));
         }
     }
 
@@ -163,22 +184,36 @@ impl Ask {
         !*claimed
     }
 
-    fn send(&self, answer: &Answer) {
+    fn send(&self, answer: Outgoing) {
         let reply = self.reply.lock().take();
         if let Some(reply) = reply {
-            reply(message(answer));
+            reply(answer);
         }
     }
 }
 
-pub(super) fn answer(py: Option<Python<'_>>, magic: &MagicRequest) -> Answer {
-    diaphane_magics::ask(py, &magic.name, &magic.line)
+impl MagicQuestion {
+    /// As `magic_request` asks.
+    pub(super) fn of(magic: MagicRequest) -> Self {
+        Self {
+            magic,
+            room: Room::Unlimited,
+            reply_type: REPLY,
+        }
+    }
+
+    pub(super) fn answer(&self, py: Option<Python<'_>>) -> Outgoing {
+        message(self.reply_type, &answer(py, &self.magic, self.room))
+    }
 }
 
-pub(super) fn message(answer: &Answer) -> Outgoing {
-    const TYPE: &str = "magic_reply";
+pub(super) fn answer(py: Option<Python<'_>>, magic: &MagicRequest, room: Room) -> Answer {
+    diaphane_magics::ask(py, &magic.name, &magic.line, room)
+}
+
+pub(super) fn message(kind: &'static str, answer: &Answer) -> Outgoing {
     match answer {
-        Ok(data) => Outgoing::new(TYPE, &reply::MagicReply::new(data)),
-        Err(refusal) => Outgoing::new(TYPE, &reply::Failed::new(refusal.ename, &refusal.evalue)),
+        Ok(data) => Outgoing::new(kind, &reply::MagicReply::new(data)),
+        Err(refusal) => Outgoing::new(kind, &reply::Failed::new(refusal.ename, &refusal.evalue)),
     }
 }

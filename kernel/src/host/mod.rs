@@ -3,6 +3,7 @@
 //! `pyo3` is used here and in the magics only.
 
 mod live_display;
+mod live_view;
 pub mod magic_requests;
 pub mod monitor_requests;
 mod native;

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use serde::Serialize;
 
+use super::live_view::LiveView;
 use super::parent::{self, Origin, PyLane, PyParent};
 use super::runner::Runner;
 use super::stream::{self, Stream};
@@ -360,6 +361,7 @@ pub(super) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyParent>()?;
     module.add_class::<Runner>()?;
     module.add_class::<Stream>()?;
+    module.add_class::<LiveView>()?;
     module.add_function(wrap_pyfunction!(murmur2, module)?)?;
     module.add_function(wrap_pyfunction!(take_along, module)?)?;
     diaphane_magics::register(module)

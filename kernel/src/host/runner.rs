@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diaphane_magics::Room;
 use diaphane_wire::request::{Execute, reply_type};
 use diaphane_wire::{Outgoing, Request, publish, reply};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
@@ -185,8 +186,9 @@ impl Runner {
             Request::Comm(_) => requests.call_method1("comm", (self.request(job),)),
             Request::Debug => requests.call_method1("debug", (self.request(job),)),
             Request::Magic(it) => {
-                let answer = magic_requests::answer(Some(py), it);
-                let (ok, message) = (answer.is_ok(), magic_requests::message(&answer));
+                let answer = magic_requests::answer(Some(py), it, Room::Unlimited);
+                let message = magic_requests::message(magic_requests::REPLY, &answer);
+                let ok = answer.is_ok();
                 let content = String::from_utf8_lossy(&message.content).into_owned();
                 Ok((ok, content, None::<String>).into_pyobject(py)?.into_any())
             }
@@ -200,7 +202,7 @@ impl Runner {
             | Request::Interrupt
             | Request::Shutdown(_)
             | Request::Usage
-            | Request::Monitor(_)
+            | Request::Live(_)
             | Request::CreateSubshell
             | Request::DeleteSubshell(_)
             | Request::ListSubshell

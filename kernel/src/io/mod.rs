@@ -333,7 +333,7 @@ impl Io {
             Request::Magic(magic) if channel == Channel::Control => {
                 self.ask(channel, &parent, magic);
             }
-            Request::Monitor(request) => self.monitor(&parent, request),
+            Request::Live(request) => self.look(&parent, request),
             Request::Unknown => {
                 tracing::warn!(msg_type = parent.header.msg_type, "an unknown request");
                 self.answer(channel, &parent, None);

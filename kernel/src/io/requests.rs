@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diaphane_sight::proc::host::UsageMeter;
-use diaphane_wire::monitor::{MonitorRequest, is_silent};
+use diaphane_wire::monitor::{LiveRequest, is_silent};
 use diaphane_wire::request::MagicRequest;
 use diaphane_wire::{Channel, Outgoing, Request, publish, reply};
 
@@ -73,7 +73,7 @@ impl Io {
     }
 
     /// Lets a live view look at the process, on a thread of its own.
-    pub(super) fn monitor(&mut self, parent: &Parent, request: MonitorRequest) {
+    pub(super) fn look(&mut self, parent: &Parent, request: LiveRequest) {
         let refused = host::monitor_requests::ask(&self.kernel, parent, request);
         let (ename, sentence) = match refused {
             Ok(()) => return,

@@ -4,14 +4,44 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The type of the request that is answered in silence.
+/// The types of the requests that are answered in silence.
 pub const REQUEST: &str = "monitor_request";
+/// The one about the profile of the rest of a cell.
+pub const PROFILE_REQUEST: &str = "profile_request";
 
 /// Whether a request of this type gets its reply and nothing else, neither busy nor idle. Who watches a kernel asks every
 /// second: front ends take the status of any request for the kernel's own, and servers take it for a sign of use.
 #[must_use]
 pub fn is_silent(msg_type: &str) -> bool {
-    msg_type == REQUEST
+    [REQUEST, PROFILE_REQUEST].contains(&msg_type)
+}
+
+/// `profile_request`: something about the profile of the rest of a cell. This kernel's own addition to the protocol.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ProfileRequest {
+    /// What is to be done.
+    pub action: ProfileAction,
+}
+
+/// What is to be done about the profile of the rest of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileAction {
+    /// Begin to sample the cell that has run for longest.
+    Begin,
+    /// End that before its cell does.
+    End,
+    /// Give the report of the last one.
+    Read,
+}
+
+/// A question of a live view.
+#[derive(Clone, Copy, Debug)]
+pub enum LiveRequest {
+    /// What the process does at this moment.
+    Monitor(MonitorRequest),
+    /// Something about the profile of the rest of a cell.
+    Profile(ProfileAction),
 }
 
 /// `monitor_request`: what the process does at this moment. This kernel's own addition to the protocol.

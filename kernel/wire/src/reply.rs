@@ -131,18 +131,38 @@ impl<'a, T> MagicReply<'a, T> {
 
 /// `monitor_reply`
 #[derive(Debug, Serialize)]
-pub struct MonitorReply<'a, T> {
+pub struct MonitorReply<'a, T, P> {
     status: &'static str,
     #[serde(flatten)]
     content: &'a T,
+    /// Where there was none it is null: by its name a live view knows that it may ask for one.
+    profile: Option<P>,
 }
 
-impl<'a, T> MonitorReply<'a, T> {
-    /// What was seen.
-    pub fn new(content: &'a T) -> Self {
+impl<'a, T, P> MonitorReply<'a, T, P> {
+    /// What was seen, and how the last profile of the rest of a cell stands.
+    pub fn new(content: &'a T, profile: Option<P>) -> Self {
         Self {
             status: "ok",
             content,
+            profile,
+        }
+    }
+}
+
+/// `profile_reply`, where no report is asked for
+#[derive(Debug, Serialize)]
+pub struct ProfileReply<P> {
+    status: &'static str,
+    profile: Option<P>,
+}
+
+impl<P> ProfileReply<P> {
+    /// How the profile stands.
+    pub fn new(profile: Option<P>) -> Self {
+        Self {
+            status: "ok",
+            profile,
         }
     }
 }

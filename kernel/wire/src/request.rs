@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::monitor::{self, MonitorRequest};
+use crate::monitor::{self, LiveRequest, ProfileRequest};
 use crate::{Error, Message, part};
 
 /// A request with its content.
@@ -38,8 +38,8 @@ pub enum Request {
     Usage,
     /// A question to a magic.
     Magic(MagicRequest),
-    /// What the process does at this moment, for a live view.
-    Monitor(MonitorRequest),
+    /// A question of a live view.
+    Live(LiveRequest),
     /// A message to the debugger.
     Debug,
     /// A new subshell.
@@ -78,7 +78,11 @@ impl Request {
             "shutdown_request" => Self::Shutdown(content(message)?),
             "usage_request" => Self::Usage,
             "magic_request" => Self::Magic(content(message)?),
-            monitor::REQUEST => Self::Monitor(content(message)?),
+            monitor::REQUEST => Self::Live(LiveRequest::Monitor(content(message)?)),
+            monitor::PROFILE_REQUEST => {
+                let request: ProfileRequest = content(message)?;
+                Self::Live(LiveRequest::Profile(request.action))
+            }
             "debug_request" => Self::Debug,
             "create_subshell_request" => Self::CreateSubshell,
             "delete_subshell_request" => Self::DeleteSubshell(content(message)?),
@@ -94,7 +98,7 @@ impl Request {
         matches!(
             self,
             Self::Debug
-                | Self::Monitor(_)
+                | Self::Live(_)
                 | Self::CreateSubshell
                 | Self::DeleteSubshell(_)
                 | Self::ListSubshell
@@ -105,7 +109,7 @@ impl Request {
 /// The type of the reply to a request of this type; `None` where the protocol has no reply.
 #[must_use]
 pub fn reply_type(msg_type: &str) -> Option<&'static str> {
-    const REPLIES: [&str; 17] = [
+    const REPLIES: [&str; 18] = [
         "execute_reply",
         "complete_reply",
         "inspect_reply",
@@ -119,6 +123,7 @@ pub fn reply_type(msg_type: &str) -> Option<&'static str> {
         "usage_reply",
         "magic_reply",
         "monitor_reply",
+        "profile_reply",
         "debug_reply",
         "create_subshell_reply",
         "delete_subshell_reply",

@@ -45,30 +45,37 @@ pub fn schemas(name: Option<&str>) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// How much of a report is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// All of it.
+    Unlimited,
+    /// No more than stays in a notebook, less than 256 KB.
+    Notebook,
+}
+
 /// Asks a magic. With Python it sees the user's variables; without, the magic does what it can.
 ///
 /// The answer is the report by MIME type.
 ///
 /// # Errors
 /// When the line cannot be understood, the process cannot be looked at, or the magic needs Python and has none.
-pub fn ask(py: Option<Python<'_>>, name: &str, line: &str) -> Result<Bundle, Refusal> {
+pub fn ask(py: Option<Python<'_>>, name: &str, line: &str, room: Room) -> Result<Bundle, Refusal> {
     let refuse = |error: Error| Refusal {
         ename: error.name(),
         evalue: error.to_string(),
     };
     let Some(py) = py else {
-        return answer(name, line, None).map_err(refuse);
+        return answer(name, line, None, room).map_err(refuse);
     };
     let namespace = ipython::namespace(py).map_err(|error| refuse(error.into()))?;
     let user = User::new(py, &namespace);
-    answer(name, line, Some(user)).map_err(refuse)
+    answer(name, line, Some(user), room).map_err(refuse)
 }
 
-fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, Error> {
-    let records = ALL
-        .iter()
-        .any(|magic| magic.name == name && magic.takes_statement);
-    if records {
+fn answer(name: &str, line: &str, user: Option<User<'_, '_>>, room: Room) -> Result<Bundle, Error> {
+    let magic = ALL.iter().find(|magic| magic.name == name);
+    if magic.is_some_and(|magic| magic.takes_statement && !(magic.only_looks)(line)) {
         return Err(Error::Usage(format!(
             "%{name} runs the code behind it, which only a cell does: write the line there"
         )));
@@ -81,9 +88,10 @@ fn answer(name: &str, line: &str, user: Option<User<'_, '_>>) -> Result<Bundle, 
         all: registry::questions,
     };
     let asked = guarded(name, Line::Text(line), &context)?;
-    match asked.bind {
-        None => Ok(Bundle::of(&asked.report, WIDTH)?),
-        Some(_) => Err(Error::Usage(format!(
+    match (asked.bind, room) {
+        (None, Room::Unlimited) => Ok(Bundle::of(&asked.report, WIDTH)?),
+        (None, Room::Notebook) => Ok(Bundle::for_notebook(&asked.report, WIDTH)?),
+        (Some(_), _) => Err(Error::Usage(format!(
             "%{name}: --as binds a variable, which only a cell can do"
         ))),
     }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::registry::{ALL, Entry};
 
-/// Options that only a line has: a function returns its report, which can be written as JSON.
-const OF_LINES: &[&str] = &["json", "as"];
+/// Options that only a line has: a function returns its report, which can be written as JSON, and shows none of before.
+const OF_LINES: &[&str] = &["json", "as", "last"];
 
 /// One entry a magic: its name, its documentation, and what it takes.
 #[must_use]

@@ -15,32 +15,29 @@ mod gather;
 mod kinds;
 mod marks;
 mod profile;
+mod rest_of_cell;
 mod sampled;
+mod samples;
 mod slow_lines;
 mod source;
 mod summary;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use diaphane_sight::linker::libraries;
-use diaphane_trace::sampler::{self, Clock, RunningSampler, SamplerPlan, Threads};
+use diaphane_trace::sampler::{Clock, Threads};
 
 use self::export::{Format, OutputFile};
-use self::findings::Usage;
 use self::gather::Gather;
 use self::profile::Profile;
-use self::summary::{Spent, report, usage};
+pub use self::rest_of_cell::{ProfileRefused, ProfileState, begin, end, profile_state};
+use self::samples::{Samples, Settings};
+use self::summary::{Profiled, report};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
-use crate::recording::children::Children;
-use crate::recording::queued::QueuesBefore;
 use crate::recording::sample_rate;
-use crate::session::executed_code::{self, Kept};
-use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note_above};
-use diaphane_cpython::{check, symbols};
+use diaphane_cpython::check;
+use diaphane_cpython::interpreter::{begin_above, begin_at_all, note_above};
 use diaphane_report::{Report, Schema};
 
 /// With --repeat the cell runs until it was looked at so often, or for so long.
@@ -90,6 +87,9 @@ pub(crate) struct NativeProfArgs {
     /// Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once. A block or a function of a program runs once
     #[arg(long)]
     repeat: bool,
+    /// Show once more what the panel of JupyterLab has profiled, the rest of a cell that ran; nothing is run
+    #[arg(long, conflicts_with_all = ["hz", "threads", "wall", "cpu", "lines"])]
+    last: bool,
 }
 
 /// The magic.
@@ -108,8 +108,18 @@ impl Magic for NativeProf {
     const SCHEMA: &'static Schema = &columns::SCHEMA;
     type Args = NativeProfArgs;
 
-    fn only_looks(_args: &NativeProfArgs) -> bool {
-        false
+    fn only_looks(args: &NativeProfArgs) -> bool {
+        args.last
+    }
+
+    fn run(args: &NativeProfArgs, context: &Context<'_, '_>) -> Result<Report, Error> {
+        match args.last {
+            true => rest_of_cell::report(args.settings()?, context),
+            false => Err(Error::Usage(
+                "%native_prof needs a statement behind it, as in %native_prof f(x); above a cell write %%native_prof"
+                    .into(),
+            )),
+        }
     }
 
     fn begin(
@@ -118,19 +128,15 @@ impl Magic for NativeProf {
         context: &Context<'_, '_>,
     ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
+        if args.last {
+            return Err(Error::Usage(
+                "--last shows what was profiled already, and records nothing: write %native_prof --last on one line"
+                    .into(),
+            ));
+        }
         let settings = args.settings()?;
         Ok(Box::new(Sampled::begin(settings, code, user)?))
     }
-}
-
-/// How a cell is sampled.
-struct Settings {
-    hz: u32,
-    clock: Clock,
-    threads: Threads,
-    lines: bool,
-    repeat: bool,
-    files: Vec<OutputFile>,
 }
 
 impl NativeProfArgs {
@@ -169,18 +175,8 @@ impl NativeProfArgs {
     }
 }
 
-/// Samples that are being taken.
-struct Sampled {
-    settings: Settings,
-    running: RunningSampler<Gather>,
-    children: Children,
-    queues: QueuesBefore,
-    executed: Kept,
-    /// How often it was looked at so far.
-    looks: Arc<AtomicU64>,
-    started: Instant,
-    before: Usage,
-}
+/// A cell or a block that is being sampled.
+struct Sampled(Samples);
 
 impl Sampled {
     fn begin(settings: Settings, code: &RecordedCode, user: User<'_, '_>) -> Result<Self, Error> {
@@ -193,29 +189,17 @@ impl Sampled {
         let file = code.file.bind(user.py).to_string();
         let mut gather = Gather::new(main, &file, settings.lines);
         gather.is_block = code.way == Way::Block;
-        let looks = gather.looks();
-        let plan = plan(&settings, main, code.floor())?;
-        let children = user.py.detach(Children::begin);
-        let running = sampler::begin(plan, gather)
-            .map_err(|refused| Error::Usage(format!("%%native_prof: {refused}")))?;
-        Ok(Self {
-            settings,
-            running,
-            children,
-            queues: QueuesBefore::look(main),
-            executed: executed_code::keep(),
-            looks,
-            started: Instant::now(),
-            before: usage(),
-        })
+        let begun = user
+            .py
+            .detach(|| Samples::begin(settings, gather, (code.floor(), note_above)));
+        begun.map(Self)
     }
 }
 
 impl Recording for Sampled {
     fn wants_more(&self) -> bool {
-        self.settings.repeat
-            && self.looks.load(Ordering::Relaxed) < MANY
-            && self.started.elapsed() < LONGEST
+        let Self(samples) = self;
+        samples.settings.repeat && samples.looks() < MANY && samples.elapsed() < LONGEST
     }
 
     fn end(
@@ -224,48 +208,20 @@ impl Recording for Sampled {
         user: User<'_, '_>,
         ran: Ran,
     ) -> Result<Report, Error> {
-        let (elapsed, after) = (self.started.elapsed(), usage());
-        let queued = self.queues.end();
-        let Self {
-            settings,
-            running,
-            children,
-            executed: _executed,
-            before,
-            ..
-        } = *self;
-        let (ended, children) = user.py.detach(|| (running.end(), children.end()));
-        let Some((gather, totals)) = ended else {
+        let Self(samples) = *self;
+        let (_executed, taken) = user.py.detach(|| samples.end());
+        let Some(taken) = taken else {
             return Err(Error::Usage(
                 "%%native_prof: this process is a child of the one that was sampled; the samples are there"
                     .into(),
             ));
         };
         let names = thread_names(user.py)?;
-        let profile = Profile::of(gather, totals, &names);
-        let spent = Spent {
-            elapsed,
-            queued,
-            usage: after.since(before),
-            children,
-            runs: ran.runs,
-            failed: ran.failed,
-        };
+        let profile = Profile::of(taken.gather, taken.totals, &names);
+        let mut spent = taken.spent;
+        (spent.runs, spent.failed) = (ran.runs, ran.failed);
         let file = code.file.bind(user.py).to_string();
-        report(&settings, &profile, &spent, (user, &file, code.way))
+        let what = Profiled::Code(code.way);
+        report(&taken.settings, &profile, &spent, (Some(user), &file, what))
     }
-}
-
-fn plan(settings: &Settings, main: i32, floor: usize) -> Result<SamplerPlan, Error> {
-    let libraries = libraries::now()?;
-    Ok(SamplerPlan {
-        hz: settings.hz,
-        clock: settings.clock,
-        threads: settings.threads,
-        main,
-        floor,
-        note: note_above,
-        arguments: || Interpreter::look().states,
-        gil: symbols::runtime(&libraries),
-    })
 }

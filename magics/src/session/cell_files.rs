@@ -24,6 +24,13 @@ pub(crate) fn cell_of_file(file: &str) -> Option<u32> {
     found.map(|(_, number)| *number)
 }
 
+/// The file name of the code of a cell.
+pub(crate) fn file_of_cell(number: u32) -> Option<Box<str>> {
+    let files = FILES.lock();
+    let found = files.iter().rfind(|(_, known)| *known == number);
+    found.map(|(file, _)| file.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +42,7 @@ mod tests {
         note("/tmp/ipykernel_1/a.py", 5);
         assert_eq!(cell_of_file("/tmp/ipykernel_1/a.py"), Some(5));
         assert_eq!(cell_of_file("/tmp/ipykernel_1/c.py"), None);
+        assert_eq!(file_of_cell(4).as_deref(), Some("/tmp/ipykernel_1/b.py"));
+        assert_eq!(file_of_cell(3), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The lanes in which cells run one after the other, each on a thread of its own: which cell ran last there, and what it
 //! changed.
 
-use diaphane_forks::ProcessLock;
+use diaphane_forks::{ForkOnce, ProcessLock};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,6 +100,14 @@ impl Drop for Lane {
     }
 }
 
+/// Who is to hear that a cell has ended.
+static HEARER: ForkOnce<fn(CellId)> = ForkOnce::new();
+
+/// Has a function called whenever a cell has ended, on its thread and before its reply; there is one for all.
+pub(crate) fn hear_ends(hear: fn(CellId)) {
+    HEARER.get_or_init(|| hear);
+}
+
 /// A cell that runs: opened by who runs it, on the thread that does, and closed at its end.
 pub(crate) struct CellScope {
     cell: CellId,
@@ -146,6 +154,10 @@ impl CellScope {
         // A child has no business with our locks, which another thread may have held at the fork.
         (self.process == std::process::id()).then(|| {
             running_cells::end(self.cell);
+            // Who hears of it now finds that it does not run any more.
+            if let Some(hear) = HEARER.get() {
+                hear(self.cell);
+            }
             journal::end_cell(self.cell)
         })
     }

@@ -44,6 +44,11 @@ pub fn note_thread_names(py: Python<'_>) {
     });
 }
 
+/// The names that Python gave to its threads, as far as they were noted.
+pub(crate) fn noted_thread_names() -> ThreadNames {
+    NAMES.lock().1.clone().unwrap_or_default()
+}
+
 /// Looks again and again, and knows what has changed meanwhile.
 pub struct Monitor {
     epoch: u64,
@@ -256,7 +261,7 @@ impl Monitor {
             return Ok(MainStack::default());
         };
         snapshot.renew(threads)?;
-        let names = NAMES.lock().1.clone().unwrap_or_default();
+        let names = noted_thread_names();
         let tid = thread.unwrap_or(self.told);
         let threads = take(snapshot, &names, false, |thread| thread.tid == tid)?;
         let holder = threads

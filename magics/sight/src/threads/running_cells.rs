@@ -7,7 +7,7 @@
 //! This is asked while a thread is started, so nothing is allocated and no lock is taken.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::proc::resource_usage::monotonic_ns;
 
@@ -44,6 +44,8 @@ const BETWEEN: u64 = u64::MAX;
 static RUNNING: [AtomicU64; MOST] = [const { AtomicU64::new(NOT_KNOWN) }; MOST];
 /// Since when the cell at the same place of the list runs; 0 for a moment while that is written.
 static SINCE: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
+/// The thread that the cell at the same place of the list runs on.
+static THREADS: [AtomicI32; MOST] = [const { AtomicI32::new(0) }; MOST];
 /// How many run, those too that found no room in the list.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -65,6 +67,10 @@ pub fn begin(number: Option<u32>) -> CellId {
             .is_ok()
     };
     if let Some(place) = RUNNING.iter().position(take) {
+        THREADS[place].store(
+            rustix::thread::gettid().as_raw_nonzero().get(),
+            Ordering::Relaxed,
+        );
         SINCE[place].store(monotonic_ns(), Ordering::Release);
     }
     OWN.set(cell.0);
@@ -87,6 +93,16 @@ pub fn running() -> Vec<(CellId, u64)> {
     let mut running: Vec<_> = RUNNING.iter().zip(&SINCE).filter_map(one).collect();
     running.sort_unstable_by_key(|&(_, since)| since);
     running
+}
+
+/// The thread on which a cell runs.
+pub fn thread_of(cell: CellId) -> Option<i32> {
+    let at = place(cell.0)?;
+    // The thread is written before the time.
+    let is_written = SINCE[at].load(Ordering::Acquire) != 0;
+    let thread = THREADS[at].load(Ordering::Relaxed);
+    // It may have ended meanwhile, and another one begun at its place.
+    (is_written && place(cell.0) == Some(at)).then_some(thread)
 }
 
 /// A cell that began has ended.
@@ -147,6 +163,10 @@ pub(super) mod tests {
         let before = monotonic_ns();
         let first = begin(Some(5));
         assert_eq!(first.number(), Some(5));
+        assert_eq!(
+            thread_of(first),
+            Some(rustix::thread::gettid().as_raw_nonzero().get())
+        );
         assert_eq!((of_this_thread(), stranger()), (Some(first), Some(first)));
 
         let beside = thread::spawn(|| {
@@ -164,7 +184,9 @@ pub(super) mod tests {
         assert!(before <= since && since <= later && later <= monotonic_ns());
 
         // A thread of a cell that ended is a stranger like any other; between two cells nothing is done for one.
+        assert_ne!(thread_of(second), thread_of(first));
         end(first);
+        assert_eq!(thread_of(first), None);
         let of_first = thread::spawn(move || {
             adopt(Some(first));
             of_this_thread()

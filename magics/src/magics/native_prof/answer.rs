@@ -13,7 +13,7 @@ use super::profile::{Profile, counted};
 use super::sampled::{Id, NAMELESS, Path, SampledFunction};
 use super::slow_lines::SlowCause;
 use super::source::{SourceLine, grouped};
-use super::summary::Spent;
+use super::summary::{Profiled, Spent};
 use crate::error::Error;
 use crate::libraries::names::{file_name, short};
 use crate::magic::Way;
@@ -175,7 +175,7 @@ fn package(file: &str) -> &str {
 /// What the report says first.
 pub(crate) fn answer(
     profile: &Profile,
-    (spent, way): (&Spent, Way),
+    (spent, what): (&Spent, Profiled),
     lines: &[LineRow],
     found: &[Diagnosis],
 ) -> Result<Answer, Error> {
@@ -188,7 +188,7 @@ pub(crate) fn answer(
         return Ok(Answer {
             sentences: runs
                 .into_iter()
-                .chain([too_short(profile, spent, way)])
+                .chain([too_short(profile, spent, what)])
                 .collect(),
             table: None,
         });
@@ -217,13 +217,14 @@ pub(crate) fn answer(
     })
 }
 
-fn too_short(profile: &Profile, spent: &Spent, way: Way) -> String {
+fn too_short(profile: &Profile, spent: &Spent, what: Profiled) -> String {
     let samples = match profile.samples {
         0 => "no sample".to_owned(),
         some => counted(some),
     };
-    let instead = match (way, spent.failed, spent.runs) {
-        (Way::Block, ..) => " Record a loop that does it again and again.",
+    let instead = match (what, spent.failed, spent.runs) {
+        (Profiled::Rest, ..) => " Above a cell, %%native_prof looks from its beginning.",
+        (Profiled::Code(Way::Block), ..) => " Record a loop that does it again and again.",
         (_, true, _) => " It ended with an error.",
         (_, _, 1) => " %%native_prof --repeat runs it until there are enough.",
         _ => "",

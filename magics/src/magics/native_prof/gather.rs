@@ -17,7 +17,7 @@ use super::comm::{comm, comm_of_process};
 use super::frames::{self, Frame, NativeFrame, Whose};
 use super::kinds::CodeKind;
 use super::marks::{self, StackMarks};
-use super::sampled::{Id, NAMELESS, Path, SampledFunction, Spot};
+use super::sampled::{Id, NAMELESS, Path, SampledFunction, Spot, StackCounts};
 use crate::libraries::names::{short, with_package};
 use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
@@ -44,8 +44,7 @@ pub(crate) struct Gather {
     spot_ids: HashMap<Spot, u32>,
     pub functions: Vec<SampledFunction>,
     pub spots: Vec<Spot>,
-    /// How many samples each stack has.
-    pub paths: HashMap<Path, u64>,
+    pub stacks: StackCounts,
     /// The user's samples.
     pub samples: u64,
     /// How often that was looked at, for who waits; a thread without a CPU gets many samples by one look.
@@ -309,14 +308,17 @@ impl Gather {
     /// Takes away what was seen of threads that turned out to be the kernel's.
     pub(crate) fn without_own_threads(&mut self) {
         let own = std::mem::take(&mut self.own);
-        let dropped = self.paths.extract_if(|path, _| own.contains(&path.tid));
+        let dropped = self
+            .stacks
+            .counts
+            .extract_if(|path, _| own.contains(&path.tid));
         let dropped: u64 = dropped.map(|(_, count)| count).sum();
         self.samples -= dropped;
     }
 
     /// The threads that were seen.
     pub(crate) fn threads(&self) -> HashSet<i32> {
-        self.paths.keys().map(|path| path.tid).collect()
+        self.stacks.counts.keys().map(|path| path.tid).collect()
     }
 }
 
@@ -390,6 +392,6 @@ impl Sink for Gather {
             below: shown.below,
             marks: shown.marks,
         };
-        *self.paths.entry(path).or_default() += count;
+        self.stacks.add(path, count);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Profile {
     pub truncated: u64,
     pub joined: u64,
     pub unplaced: u64,
+    /// Samples whose stack is kept in part, since there were too many of them.
+    pub shortened: u64,
     pub totals: Totals,
     /// The names of the threads.
     pub threads: BTreeMap<i32, String>,
@@ -65,7 +67,7 @@ impl Profile {
             (*tid, names.get(tid).or(comm).cloned().unwrap_or_default())
         };
         let threads = seen.iter().map(name).collect();
-        let mut paths: Vec<(Path, u64)> = gather.paths.into_iter().collect();
+        let mut paths: Vec<(Path, u64)> = gather.stacks.counts.into_iter().collect();
         paths.sort_by(|(one, left), (other, right)| {
             right.cmp(left).then_with(|| one.calls.cmp(&other.calls))
         });
@@ -81,6 +83,7 @@ impl Profile {
             truncated: gather.truncated,
             joined: gather.joined,
             unplaced: gather.unplaced,
+            shortened: gather.stacks.shortened,
             totals,
             threads,
         }

@@ -9,6 +9,7 @@ use super::sampled::Spot;
 use crate::magic::User;
 use crate::python::ipython::cell_of;
 use crate::python::objects::type_name;
+use crate::session::cell_files::cell_of_file;
 
 /// A line of a cell.
 #[derive(Debug, Clone, Default)]
@@ -70,26 +71,35 @@ const GROWING: &[&str] = &[
     "block",
 ];
 
-/// Looks all lines up. `own` is the file of the cell that ran.
-pub(crate) fn lines(user: User<'_, '_>, own: &str, spots: &[Spot]) -> Vec<SourceLine> {
+/// Looks all lines up; without Python, which has their text, their cells and numbers only. `own` is the file of the cell
+/// that ran.
+pub(crate) fn lines(user: Option<User<'_, '_>>, own: &str, spots: &[Spot]) -> Vec<SourceLine> {
     let mut files: HashMap<&str, Option<Source<'_>>> = HashMap::new();
     let mut found = Vec::new();
     for spot in spots {
-        let source = files
-            .entry(&spot.file)
-            .or_insert_with(|| Source::of(user.py, &spot.file).ok());
-        let mut line = source
-            .as_ref()
-            .map(|source| source.line(user, spot.line))
-            .unwrap_or_default();
+        let text = user.and_then(|user| {
+            let source = files
+                .entry(&spot.file)
+                .or_insert_with(|| Source::of(user.py, &spot.file).ok());
+            Some(source.as_ref()?.line(user, spot.line))
+        });
+        let mut line = text.unwrap_or_default();
         line.number = spot.line;
         if spot.file != own {
-            let cell = cell_of(user.py, &spot.file).ok().flatten();
+            let cell = cell_number(user, &spot.file);
             line.cell = Some(cell.map_or_else(|| spot.file.clone(), |cell| format!("In[{cell}]")));
         }
         found.push(line);
     }
     found
+}
+
+/// The number of the cell whose code has this file name, as IPython knows it, or as was noted for those who cannot ask.
+pub(crate) fn cell_number(user: Option<User<'_, '_>>, file: &str) -> Option<u32> {
+    match user {
+        Some(user) => cell_of(user.py, file).ok().flatten(),
+        None => cell_of_file(file),
+    }
 }
 
 impl<'py> Source<'py> {

@@ -5,20 +5,20 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::NativeProf;
 use super::answer::{self, LineRow};
 use super::children;
 use super::findings::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::{Profile, counted};
 use super::sampled::SampledFunction;
+use super::samples::Settings;
 use super::slow_lines::{self, SlowCause};
-use super::source;
-use super::{NativeProf, Settings};
+use super::source::{self, cell_number};
 use super::{flame, sampled};
 use crate::error::Error;
 use crate::libraries::names::file_name;
 use crate::magic::{Magic, User, Way};
-use crate::python::ipython::cell_of;
 use crate::recording::children::ChildrenSpent;
 use crate::recording::queued::Queued;
 use crate::stacks::authors::Author;
@@ -46,6 +46,15 @@ struct FunctionRow<'a> {
     file: Option<&'a str>,
     line: Option<u32>,
     symbol: Option<&'a str>,
+}
+
+/// What was profiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Profiled {
+    /// Code that the recording was begun for.
+    Code(Way),
+    /// The rest of a cell, from a moment in its midst.
+    Rest,
 }
 
 /// What the cell took.
@@ -88,7 +97,7 @@ pub(super) fn report(
     settings: &Settings,
     profile: &Profile,
     spent: &Spent,
-    (user, file, way): (User<'_, '_>, &str, Way),
+    (user, file, what): (Option<User<'_, '_>>, &str, Profiled),
 ) -> Result<Report, Error> {
     let drawing = flame::draw(profile);
     let sources = source::lines(user, file, &profile.spots);
@@ -126,17 +135,17 @@ pub(super) fn report(
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
         chart: (profile.samples >= findings::ENOUGH).then_some(drawing),
-        plain: spent.plain(profile),
+        plain: spent.plain(profile).filter(|_| what != Profiled::Rest),
         lead: spent.queued.sentence(spent.elapsed).into_iter().collect(),
         summary: summary(settings, profile, spent),
         wanted: match profile.samples >= findings::ENOUGH {
             true => &[],
             false => &["samples"],
         },
-        answer: Some(answer::answer(profile, (spent, way), &lines, &diagnoses)?),
+        answer: Some(answer::answer(profile, (spent, what), &lines, &diagnoses)?),
         diagnoses,
         facts: fields(facts(settings, profile, spent, &lines))?,
-        limits: limits(settings, profile, way),
+        limits: limits(settings, profile, what),
         ..Report::default()
     })
 }
@@ -153,10 +162,10 @@ fn in_order(profile: &Profile, spent: &Spent, causes: Vec<SlowCause>) -> Vec<Dia
 }
 
 /// Where a Python function stands, as `In[3]:4` or `module.py:4`; the line with `--lines` only.
-fn place(user: User<'_, '_>, own: &str, function: &SampledFunction) -> Option<String> {
+fn place(user: Option<User<'_, '_>>, own: &str, function: &SampledFunction) -> Option<String> {
     let file = function.file.as_deref()?;
     let cell = if file == own || Author::of(file) == Author::Cell {
-        cell_of(user.py, file).ok().flatten()
+        cell_number(user, file)
     } else {
         None
     };
@@ -269,9 +278,9 @@ fn summary(settings: &Settings, profile: &Profile, spent: &Spent) -> Vec<String>
     said.chain(written).collect()
 }
 
-fn limits(settings: &Settings, profile: &Profile, way: Way) -> Vec<String> {
+fn limits(settings: &Settings, profile: &Profile, what: Profiled) -> Vec<String> {
     let mut limits = Vec::from_iter(support());
-    if settings.repeat && way == Way::Block {
+    if settings.repeat && what == Profiled::Code(Way::Block) {
         limits.push(
             "repeat: what a program records runs once; only a cell or a statement is run again"
                 .into(),
@@ -288,6 +297,13 @@ fn limits(settings: &Settings, profile: &Profile, way: Way) -> Vec<String> {
         limits.push(format!(
             "not seen, since they block signals: the threads {}",
             named.join(", ")
+        ));
+    }
+    if profile.shortened > 0 {
+        limits.push(format!(
+            "the stacks of {} are kept as their outermost function and innermost line: there were more different ones than \
+             are told apart",
+            counted(profile.shortened)
         ));
     }
     if profile.totals.ended > 0 {

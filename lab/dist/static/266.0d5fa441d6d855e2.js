@@ -22,7 +22,7 @@
   padding: 6px 0;
 }
 
-.dph-Asked footer {
+.dph-Foot {
   display: flex;
   flex-wrap: wrap;
   align-items: baseline;
@@ -287,8 +287,19 @@
     transition: none !important;
   }
 }
-`,""]),r.d(o,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/index.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),d=r.n(t),a=r("./node_modules/css-loader/dist/runtime/api.js"),i=r.n(a),n=r("./node_modules/css-loader/dist/cjs.js!./style/base.css"),p=r("./node_modules/css-loader/dist/cjs.js!./style/live.css"),s=r("./node_modules/css-loader/dist/cjs.js!./style/asked.css"),l=i()(d());l.i(n.A),l.i(p.A),l.i(s.A),l.push([e.id,`/* The panel of diaphane. All colours are the theme's; orange is native code and a GIL that is held, blue is Python. */
-`,""]),r.d(o,{},{A:l})},"./node_modules/css-loader/dist/cjs.js!./style/live.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),d=r.n(t),a=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(a))()(d());i.push([e.id,`/* The GIL: its holder, and who had it at the last looks */
+
+/* For those who hear */
+
+.dph-Said {
+  position: absolute;
+  width: 1px;
+  height: 1px;
+  overflow: hidden;
+  clip-path: inset(50%);
+  white-space: nowrap;
+}
+`,""]),r.d(o,{},{A:i})},"./node_modules/css-loader/dist/cjs.js!./style/index.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),d=r.n(t),a=r("./node_modules/css-loader/dist/runtime/api.js"),i=r.n(a),n=r("./node_modules/css-loader/dist/cjs.js!./style/base.css"),p=r("./node_modules/css-loader/dist/cjs.js!./style/live.css"),l=r("./node_modules/css-loader/dist/cjs.js!./style/asked.css"),s=i()(d());s.i(n.A),s.i(p.A),s.i(l.A),s.push([e.id,`/* The panel of diaphane. All colours are the theme's; orange is native code and a GIL that is held, blue is Python. */
+`,""]),r.d(o,{},{A:s})},"./node_modules/css-loader/dist/cjs.js!./style/live.css"(e,o,r){var t=r("./node_modules/css-loader/dist/runtime/noSourceMaps.js"),d=r.n(t),a=r("./node_modules/css-loader/dist/runtime/api.js"),i=(r.n(a))()(d());i.push([e.id,`/* The GIL: its holder, and who had it at the last looks */
 
 .dph-Gil-holder {
   display: block;
@@ -590,4 +601,70 @@
 .dph-mod-own td {
   color: var(--jp-ui-font-color2);
 }
-`,""]),r.d(o,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(e){e.exports=function(e){var o=[];return o.toString=function(){return this.map(function(o){var r="",t=void 0!==o[5];return o[4]&&(r+="@supports (".concat(o[4],") {")),o[2]&&(r+="@media ".concat(o[2]," {")),t&&(r+="@layer".concat(o[5].length>0?" ".concat(o[5]):""," {")),r+=e(o),t&&(r+="}"),o[2]&&(r+="}"),o[4]&&(r+="}"),r}).join("")},o.i=function(e,r,t,d,a){"string"==typeof e&&(e=[[null,e,void 0]]);var i={};if(t)for(var n=0;n<this.length;n++){var p=this[n][0];null!=p&&(i[p]=!0)}for(var s=0;s<e.length;s++){var l=[].concat(e[s]);t&&i[l[0]]||(void 0!==a&&(void 0===l[5]||(l[1]="@layer".concat(l[5].length>0?" ".concat(l[5]):""," {").concat(l[1],"}")),l[5]=a),r&&(l[2]&&(l[1]="@media ".concat(l[2]," {").concat(l[1],"}")),l[2]=r),d&&(l[4]?(l[1]="@supports (".concat(l[4],") {").concat(l[1],"}"),l[4]=d):l[4]="".concat(d)),o.push(l))}},o}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(e){e.exports=function(e){return e[1]}},"./style/index.css"(e,o,r){r.r(o);var t=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),d=r.n(t),a=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=r.n(a),n=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),p=r.n(n),s=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),l=r.n(s),h=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(h),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),m=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),v={};v.styleTagTransform=f(),v.setAttributes=l(),v.insert=p().bind(null,"head"),v.domAPI=i(),v.insertStyleElement=c(),d()(m.A,v);let g=m.A&&m.A.locals?m.A.locals:void 0;r.d(o,{},{default:g})},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(e){var o=[];function r(e){for(var r=-1,t=0;t<o.length;t++)if(o[t].identifier===e){r=t;break}return r}function t(e,t){for(var d={},a=[],i=0;i<e.length;i++){var n=e[i],p=t.base?n[0]+t.base:n[0],s=d[p]||0,l="".concat(p," ").concat(s);d[p]=s+1;var h=r(l),c={css:n[1],media:n[2],sourceMap:n[3],supports:n[4],layer:n[5]};if(-1!==h)o[h].references++,o[h].updater(c);else{var u=function(e,o){var r=o.domAPI(o);return r.update(e),function(o){o?(o.css!==e.css||o.media!==e.media||o.sourceMap!==e.sourceMap||o.supports!==e.supports||o.layer!==e.layer)&&r.update(e=o):r.remove()}}(c,t);t.byIndex=i,o.splice(i,0,{identifier:l,updater:u,references:1})}a.push(l)}return a}e.exports=function(e,d){var a=t(e=e||[],d=d||{});return function(e){e=e||[];for(var i=0;i<a.length;i++){var n=r(a[i]);o[n].references--}for(var p=t(e,d),s=0;s<a.length;s++){var l=r(a[s]);0===o[l].references&&(o[l].updater(),o.splice(l,1))}a=p}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(e){var o={};e.exports=function(e,r){var t=function(e){if(void 0===o[e]){var r=document.querySelector(e);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(e){r=null}o[e]=r}return o[e]}(e);if(!t)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");t.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(e){e.exports=function(e){var o=document.createElement("style");return e.setAttributes(o,e.attributes),e.insert(o,e.options),o}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(e,o,r){e.exports=function(e){var o=r.nc;o&&e.setAttribute("nonce",o)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(e){e.exports=function(e){if("u"<typeof document)return{update:function(){},remove:function(){}};var o=e.insertStyleElement(e);return{update:function(r){var t,d,a;t="",r.supports&&(t+="@supports (".concat(r.supports,") {")),r.media&&(t+="@media ".concat(r.media," {")),(d=void 0!==r.layer)&&(t+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),t+=r.css,d&&(t+="}"),r.media&&(t+="}"),r.supports&&(t+="}"),(a=r.sourceMap)&&"u">typeof btoa&&(t+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(a))))," */")),e.styleTagTransform(t,o,e.options)},remove:function(){var e;null===(e=o).parentNode||e.parentNode.removeChild(e)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(e){e.exports=function(e,o){if(o.styleSheet)o.styleSheet.cssText=e;else{for(;o.firstChild;)o.removeChild(o.firstChild);o.appendChild(document.createTextNode(e))}}}}]);
+
+/* The profile of the rest of a cell */
+
+.dph-Profile-button {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 4px 10px;
+}
+
+.dph-Panel .dph-Profile-button button {
+  height: 24px;
+  min-height: 0;
+  margin: 0;
+  padding: 0 10px;
+  font-size: var(--jp-ui-font-size0);
+  line-height: 24px;
+}
+
+.dph-Profile {
+  display: flex;
+  flex-direction: column;
+  gap: 8px;
+  padding: 8px 10px 10px;
+  border: var(--jp-border-width) solid var(--jp-border-color1);
+  border-radius: var(--jp-border-radius);
+}
+
+.dph-Profile header,
+.dph-Profile footer {
+  display: flex;
+  flex-wrap: wrap;
+  align-items: baseline;
+  justify-content: space-between;
+  gap: 4px 12px;
+}
+
+.dph-Lines li + li {
+  margin-top: 6px;
+}
+
+.dph-Lines span,
+.dph-Lines code,
+.dph-Lines small {
+  display: block;
+  overflow: hidden;
+  text-overflow: ellipsis;
+}
+
+.dph-Lines code {
+  white-space: nowrap;
+}
+
+.dph-Lines b {
+  font-variant-numeric: tabular-nums;
+}
+
+.dph-Flame {
+  max-height: 400px;
+  overflow: auto;
+}
+
+.dph-Report {
+  padding: 12px;
+  overflow: auto;
+}
+`,""]),r.d(o,{},{A:i})},"./node_modules/css-loader/dist/runtime/api.js"(e){e.exports=function(e){var o=[];return o.toString=function(){return this.map(function(o){var r="",t=void 0!==o[5];return o[4]&&(r+="@supports (".concat(o[4],") {")),o[2]&&(r+="@media ".concat(o[2]," {")),t&&(r+="@layer".concat(o[5].length>0?" ".concat(o[5]):""," {")),r+=e(o),t&&(r+="}"),o[2]&&(r+="}"),o[4]&&(r+="}"),r}).join("")},o.i=function(e,r,t,d,a){"string"==typeof e&&(e=[[null,e,void 0]]);var i={};if(t)for(var n=0;n<this.length;n++){var p=this[n][0];null!=p&&(i[p]=!0)}for(var l=0;l<e.length;l++){var s=[].concat(e[l]);t&&i[s[0]]||(void 0!==a&&(void 0===s[5]||(s[1]="@layer".concat(s[5].length>0?" ".concat(s[5]):""," {").concat(s[1],"}")),s[5]=a),r&&(s[2]&&(s[1]="@media ".concat(s[2]," {").concat(s[1],"}")),s[2]=r),d&&(s[4]?(s[1]="@supports (".concat(s[4],") {").concat(s[1],"}"),s[4]=d):s[4]="".concat(d)),o.push(s))}},o}},"./node_modules/css-loader/dist/runtime/noSourceMaps.js"(e){e.exports=function(e){return e[1]}},"./style/index.css"(e,o,r){r.r(o);var t=r("./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"),d=r.n(t),a=r("./node_modules/style-loader/dist/runtime/styleDomAPI.js"),i=r.n(a),n=r("./node_modules/style-loader/dist/runtime/insertBySelector.js"),p=r.n(n),l=r("./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"),s=r.n(l),h=r("./node_modules/style-loader/dist/runtime/insertStyleElement.js"),c=r.n(h),u=r("./node_modules/style-loader/dist/runtime/styleTagTransform.js"),f=r.n(u),m=r("./node_modules/css-loader/dist/cjs.js!./style/index.css"),v={};v.styleTagTransform=f(),v.setAttributes=s(),v.insert=p().bind(null,"head"),v.domAPI=i(),v.insertStyleElement=c(),d()(m.A,v);let x=m.A&&m.A.locals?m.A.locals:void 0;r.d(o,{},{default:x})},"./node_modules/style-loader/dist/runtime/injectStylesIntoStyleTag.js"(e){var o=[];function r(e){for(var r=-1,t=0;t<o.length;t++)if(o[t].identifier===e){r=t;break}return r}function t(e,t){for(var d={},a=[],i=0;i<e.length;i++){var n=e[i],p=t.base?n[0]+t.base:n[0],l=d[p]||0,s="".concat(p," ").concat(l);d[p]=l+1;var h=r(s),c={css:n[1],media:n[2],sourceMap:n[3],supports:n[4],layer:n[5]};if(-1!==h)o[h].references++,o[h].updater(c);else{var u=function(e,o){var r=o.domAPI(o);return r.update(e),function(o){o?(o.css!==e.css||o.media!==e.media||o.sourceMap!==e.sourceMap||o.supports!==e.supports||o.layer!==e.layer)&&r.update(e=o):r.remove()}}(c,t);t.byIndex=i,o.splice(i,0,{identifier:s,updater:u,references:1})}a.push(s)}return a}e.exports=function(e,d){var a=t(e=e||[],d=d||{});return function(e){e=e||[];for(var i=0;i<a.length;i++){var n=r(a[i]);o[n].references--}for(var p=t(e,d),l=0;l<a.length;l++){var s=r(a[l]);0===o[s].references&&(o[s].updater(),o.splice(s,1))}a=p}}},"./node_modules/style-loader/dist/runtime/insertBySelector.js"(e){var o={};e.exports=function(e,r){var t=function(e){if(void 0===o[e]){var r=document.querySelector(e);if(window.HTMLIFrameElement&&r instanceof window.HTMLIFrameElement)try{r=r.contentDocument.head}catch(e){r=null}o[e]=r}return o[e]}(e);if(!t)throw Error("Couldn't find a style target. This probably means that the value for the 'insert' parameter is invalid.");t.appendChild(r)}},"./node_modules/style-loader/dist/runtime/insertStyleElement.js"(e){e.exports=function(e){var o=document.createElement("style");return e.setAttributes(o,e.attributes),e.insert(o,e.options),o}},"./node_modules/style-loader/dist/runtime/setAttributesWithoutAttributes.js"(e,o,r){e.exports=function(e){var o=r.nc;o&&e.setAttribute("nonce",o)}},"./node_modules/style-loader/dist/runtime/styleDomAPI.js"(e){e.exports=function(e){if("u"<typeof document)return{update:function(){},remove:function(){}};var o=e.insertStyleElement(e);return{update:function(r){var t,d,a;t="",r.supports&&(t+="@supports (".concat(r.supports,") {")),r.media&&(t+="@media ".concat(r.media," {")),(d=void 0!==r.layer)&&(t+="@layer".concat(r.layer.length>0?" ".concat(r.layer):""," {")),t+=r.css,d&&(t+="}"),r.media&&(t+="}"),r.supports&&(t+="}"),(a=r.sourceMap)&&"u">typeof btoa&&(t+="\n/*# sourceMappingURL=data:application/json;base64,".concat(btoa(unescape(encodeURIComponent(JSON.stringify(a))))," */")),e.styleTagTransform(t,o,e.options)},remove:function(){var e;null===(e=o).parentNode||e.parentNode.removeChild(e)}}}},"./node_modules/style-loader/dist/runtime/styleTagTransform.js"(e){e.exports=function(e,o){if(o.styleSheet)o.styleSheet.cssText=e;else{for(;o.firstChild;)o.removeChild(o.firstChild);o.appendChild(document.createTextNode(e))}}}}]);
