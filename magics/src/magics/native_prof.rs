@@ -37,6 +37,7 @@ use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording
 use crate::python::threads::thread_names;
 use crate::recording::children::Children;
 use crate::recording::queued::QueuesBefore;
+use crate::recording::recorded_children::WithChildren;
 use crate::recording::sample_rate;
 use crate::session::executed_code::{self, Kept};
 use diaphane_cpython::interpreter::{Interpreter, begin_above, begin_at_all, note_above};
@@ -90,6 +91,9 @@ pub(crate) struct NativeProfArgs {
     /// Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once. A block or a function of a program runs once
     #[arg(long)]
     repeat: bool,
+    /// Record child processes too: forks, and each Python that is started and has diaphane
+    #[arg(long)]
+    children: bool,
 }
 
 /// The magic.
@@ -103,6 +107,7 @@ impl Magic for NativeProf {
         ("Why is my cell slow: where does its time go?", "%%"),
         ("Which lines take the time?", "%% --lines"),
         ("What does my cell wait for?", "%% --wall"),
+        ("What do its child processes do?", "%% --children"),
     ];
     const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
@@ -119,7 +124,11 @@ impl Magic for NativeProf {
     ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
         let settings = args.settings()?;
-        Ok(Box::new(Sampled::begin(settings, code, user)?))
+        let own = Box::new(Sampled::begin(settings, code, user)?);
+        match args.children {
+            true => WithChildren::begin(own, user, Self::NAME, &args.for_children()),
+            false => Ok(own),
+        }
     }
 }
 
@@ -131,9 +140,27 @@ struct Settings {
     lines: bool,
     repeat: bool,
     files: Vec<OutputFile>,
+    children: bool,
 }
 
 impl NativeProfArgs {
+    /// What stands on the line, for children: they run once, and write no files.
+    fn for_children(&self) -> Vec<String> {
+        let flags = [
+            ("wall", self.wall),
+            ("cpu", self.cpu),
+            ("lines", self.lines),
+        ];
+        let flags = flags.iter().filter(|(_, is_set)| *is_set);
+        let threads = match self.threads {
+            Which::All => "all",
+            Which::Main => "main",
+        };
+        let values = [format!("--hz={}", self.hz), format!("--threads={threads}")];
+        let flags = flags.map(|(name, _)| format!("--{name}"));
+        values.into_iter().chain(flags).collect()
+    }
+
     fn settings(&self) -> Result<Settings, Error> {
         sample_rate::check(NativeProf::NAME, "--hz", self.hz)?;
         let asked = [
@@ -165,6 +192,7 @@ impl NativeProfArgs {
             lines: self.lines,
             repeat: self.repeat,
             files,
+            children: self.children,
         })
     }
 }
@@ -188,11 +216,11 @@ impl Sampled {
         let main = nix::unistd::gettid().as_raw();
         match code.way {
             Way::Module { .. } => begin_above(main),
-            Way::Block => begin_at_all(),
+            Way::Block | Way::Process => begin_at_all(),
         }
         let file = code.file.bind(user.py).to_string();
         let mut gather = Gather::new(main, &file, settings.lines);
-        gather.is_block = code.way == Way::Block;
+        gather.way = Some(code.way);
         let looks = gather.looks();
         let plan = plan(&settings, main, code.floor())?;
         let children = user.py.detach(Children::begin);
