@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,8 +154,9 @@ def older_environment(folder: Path) -> Path:
     ).stdout.split("\n")
     subprocess.run([base, "-m", "venv", "--without-pip", folder], check=True)
     site = next(folder.glob("lib/python3.*/site-packages"))
-    # What stands first is found first.
-    (site / "older.pth").write_text("\n".join([str(wheel), *packages]))
+    # What stands in the folder itself is found before what this file names.
+    shutil.copytree(wheel, site, dirs_exist_ok=True)
+    (site / "others.pth").write_text("\n".join(packages))
     return folder / "bin/python"
 
 

@@ -18,6 +18,7 @@ import uuid
 from distributed import WorkerPlugin, default_client
 
 from . import _diaphane, stacktrace, workers
+from ._diaphane import Report
 from .library import everything, watch_threads
 from .merging import described, merge
 
@@ -51,13 +52,12 @@ def ask(client, question, workers=None, *, timeout=TIMEOUT):
 
 
 def crashes(client, *, timeout=TIMEOUT):
-    """Why workers have died: the reports of those with the plugin, as their nannies keep them; None where none has."""
+    """Why workers have died: the reports of those with the plugin, by worker, as their nannies keep them."""
 
     async def answer():
         return await _Cluster(client, timeout).crashes()
 
-    found = client.sync(answer)
-    return merge(found) if found else None
+    return {worker: Report._from_stored(text) for worker, text in client.sync(answer).items()}
 
 
 def native_prof(client, workers=None, *, timeout=TIMEOUT, **options):

@@ -6,6 +6,7 @@ use diaphane_cpython::frames::PythonFrame;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::sampled::Id;
+use crate::magic::Way;
 use crate::stacks::authors::{Author, own_module, serves_programs};
 
 /// A native function of a stack.
@@ -72,6 +73,17 @@ pub(crate) enum Scope {
     Thread,
     /// Of the thread of a process all; of a fork, what the cell calls that it was forked in.
     Whole,
+}
+
+impl Scope {
+    /// Of a thread, by how what is recorded runs.
+    pub(crate) fn of(is_main: bool, way: Option<Way>) -> Self {
+        match is_main {
+            true if way == Some(Way::Process) => Self::Whole,
+            true => Self::Cell,
+            false => Self::Thread,
+        }
+    }
 }
 
 /// Takes away what runs the cell, from a stack with the innermost function first, and says whose the sample is. `read` is

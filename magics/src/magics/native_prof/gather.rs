@@ -96,15 +96,6 @@ impl Gather {
         }
     }
 
-    /// Which part of a thread's stack counts.
-    fn scope(&self, tid: i32) -> Scope {
-        match tid == self.main {
-            true if self.way == Some(Way::Process) => Scope::Whole,
-            true => Scope::Cell,
-            false => Scope::Thread,
-        }
-    }
-
     fn id(&mut self, function: SampledFunction) -> Id {
         if let Some(&id) = self.ids.get(&function) {
             return id;
@@ -210,7 +201,8 @@ impl Gather {
             }
         };
         let mut frames: Vec<Frame> = woven.into_iter().map(frame).collect();
-        let whose = frames::cut(&mut frames, self.scope(sample.tid), read);
+        let scope = Scope::of(sample.tid == self.main, self.way);
+        let whose = frames::cut(&mut frames, scope, read);
         self.unplaced += u64::from(!read && whose == Whose::User) * u64::from(sample.count);
         let marks = frames::marks(&frames);
         let rest = frames.split_off(frames::jupyters(&frames));
