@@ -38,7 +38,9 @@ def test_what_it_says_can_be_asked(client: Client):
     client.run("import numpy as np")
     for row in data(client, "%diaphane")[MIME]["rows"]:
         ask = row["ask"]
-        if not ask.startswith("%") or re.search(r"[A-Z]{3}|0x7|rust|B001|why_import|crash_report", ask):
+        if not ask.startswith("%") or re.search(
+            r"[A-Z]{3}|0x7|rust|B001|why_import|crash_report", ask
+        ):
             continue
         done = client.execute(ask + "\n1" if ask.startswith("%%") else ask)
         assert done.content["status"] == "ok", ask
