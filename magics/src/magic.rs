@@ -107,6 +107,8 @@ pub(crate) enum Way {
     Module { floor: usize },
     /// It runs already, and goes on when the recording has begun.
     Block,
+    /// All that a process does counts, whatever it is: it is a child of one whose recording is about children too.
+    Process,
 }
 
 impl RecordedCode {
@@ -122,7 +124,7 @@ impl RecordedCode {
     pub fn floor(&self) -> usize {
         match self.way {
             Way::Module { floor } => floor,
-            Way::Block => 0,
+            Way::Block | Way::Process => 0,
         }
     }
 }

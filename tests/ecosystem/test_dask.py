@@ -14,6 +14,7 @@ HEAD = """
 import ctypes, json, os, signal, sys, threading, time
 from pathlib import Path
 
+import dask
 import numpy
 from distributed import Client, LocalCluster
 
@@ -59,11 +60,12 @@ def hung(client, name):
 def run(tmp_path):
     """Runs the body of a program that has four workers, and gives what it left in `said`."""
 
-    def run(body):
+    def run(body, settings="{}"):
         indented = "\n".join(f"    {line}" for line in body.strip().splitlines())
         program = tmp_path / "program.py"
         program.write_text(f"""{HEAD}
 def main(said):
+    dask.config.set({settings})
     cluster = LocalCluster(processes=True, n_workers=4, threads_per_worker=1, dashboard_address=None)
     client = Client(cluster)
     before = None
@@ -173,10 +175,68 @@ def work(seed):
 with cluster_of.native_prof(client) as found:
     client.gather([client.submit(work, n, workers=[one]) for n, one in enumerate(addresses(client).values())])
 said["prof"] = [found.report.name, found.report.facts["answered"], found.report.facts["silent"], str(found.report)]
+said["page"] = found.report.to_html()
 with cluster_of.native_calls(client) as found:
     client.gather([client.submit(work, 10 + n, workers=[one]) for n, one in enumerate(addresses(client).values())])
 said["calls"] = [found.report.name, found.report.facts["answered"], found.report.facts["silent"], str(found.report)]
 """)
     assert said["prof"][:3] == ["native_prof_merged", 4, {}], said["prof"]
     assert "det" in said["prof"][3]
+    picture = said["page"][said["page"].index("<svg") : said["page"].index("</svg>")]
+    assert picture.count(" samples</text>") == 4, "a lane for each worker"
+    assert len(said["page"]) < 256_000
     assert said["calls"][:3] == ["native_calls_merged", 4, {}], said["calls"]
+
+
+def test_why_a_worker_died_reaches_the_client(run):
+    said = run(
+        """
+client.register_plugin(cluster_of.Plugin())
+said["before"] = cluster_of.crashes(client)
+
+def die():
+    ctypes.string_at(0)
+
+failed = client.submit(die, workers=[addresses(client)["2"]], pure=False)
+said["error"] = type(failed.exception()).__name__
+until(lambda: cluster_of.crashes(client))
+((said["who"], report),) = cluster_of.crashes(client).items()
+said["name"], said["text"] = report.name, str(report)
+""",
+        '{"distributed.scheduler.allowed-failures": 0}',
+    )
+    assert said["before"] == {}
+    assert said["error"] == "KilledWorker"
+    assert said["who"].startswith("2-")
+    assert said["name"] == "crash_report"
+    assert "null pointer" in said["text"]
+    assert "string_at" in said["text"]
+
+
+def test_dasks_own_profiler_gets_native_functions(run):
+    said = run(
+        """
+client.register_plugin(cluster_of.Plugin())
+
+def sort(seed):
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        numpy.sort(numpy.random.default_rng(seed).random(300_000))
+
+def seen():
+    client.gather(client.map(sort, range(4), pure=False))
+    text = json.dumps(client.profile())
+    return text if "<low-level>" in text else None
+
+until(seen)
+said["text"] = seen()
+said["module"] = list(client.run(lambda: sys.modules["stacktrace"].__name__).values())
+client.unregister_worker_plugin("diaphane")
+said["left"] = list(client.run(lambda: "stacktrace" in sys.modules).values())
+""",
+        '{"distributed.worker.profile.low-level": True, "distributed.worker.profile.cycle": "100ms"}',
+    )
+    assert "sort" in said["text"]
+    assert "_multiarray_umath" in said["text"]
+    assert said["module"] == ["diaphane.stacktrace"] * 4
+    assert said["left"] == [False] * 4

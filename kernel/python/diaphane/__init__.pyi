@@ -80,6 +80,7 @@ class _NativeProf(Protocol):
     collapsed: Write collapsed stacks too, one line each
     lines: Count each line of a Python function by itself
     repeat: Run the cell, and all that it does, until there are 200 samples of it, for a minute at the most; its last value is shown once. A block or a function of a program runs once
+    children: Record child processes too: forks, and each Python that is started and has diaphane
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
@@ -87,9 +88,9 @@ class _NativeProf(Protocol):
     """
 
     @overload
-    def __call__(self, function: Callable[_P, _R], /, *, hz: int | None = None, threads: Literal['all', 'main'] | None = None, wall: bool = False, cpu: bool = False, svg: str | PathLike[str] | None = None, speedscope: str | PathLike[str] | None = None, collapsed: str | PathLike[str] | None = None, lines: bool = False, repeat: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
+    def __call__(self, function: Callable[_P, _R], /, *, hz: int | None = None, threads: Literal['all', 'main'] | None = None, wall: bool = False, cpu: bool = False, svg: str | PathLike[str] | None = None, speedscope: str | PathLike[str] | None = None, collapsed: str | PathLike[str] | None = None, lines: bool = False, repeat: bool = False, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
     @overload
-    def __call__(self, *, hz: int | None = None, threads: Literal['all', 'main'] | None = None, wall: bool = False, cpu: bool = False, svg: str | PathLike[str] | None = None, speedscope: str | PathLike[str] | None = None, collapsed: str | PathLike[str] | None = None, lines: bool = False, repeat: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
+    def __call__(self, *, hz: int | None = None, threads: Literal['all', 'main'] | None = None, wall: bool = False, cpu: bool = False, svg: str | PathLike[str] | None = None, speedscope: str | PathLike[str] | None = None, collapsed: str | PathLike[str] | None = None, lines: bool = False, repeat: bool = False, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
     def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
 
 native_prof: _NativeProf
@@ -364,6 +365,7 @@ class _NativeCalls(Protocol):
     depth: Show no more levels than these
     imports: Record what imports do as well; otherwise they are one row
     limit: How many events each thread may record; what comes behind them is counted only. Without it, the recording ends when there is as much as a report can be made of in about the time that the cell takes
+    children: Record child processes too: forks, and each Python that is started and has diaphane
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
@@ -371,9 +373,9 @@ class _NativeCalls(Protocol):
     """
 
     @overload
-    def __call__(self, function: Callable[_P, _R], /, *, deep: bool = False, libs: str | None = None, sample: int | bool | None = None, args: bool = False, all: bool = False, depth: int | None = None, imports: bool = False, limit: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
+    def __call__(self, function: Callable[_P, _R], /, *, deep: bool = False, libs: str | None = None, sample: int | bool | None = None, args: bool = False, all: bool = False, depth: int | None = None, imports: bool = False, limit: int | None = None, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recorded[_P, _R]: ...
     @overload
-    def __call__(self, *, deep: bool = False, libs: str | None = None, sample: int | bool | None = None, args: bool = False, all: bool = False, depth: int | None = None, imports: bool = False, limit: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
+    def __call__(self, *, deep: bool = False, libs: str | None = None, sample: int | bool | None = None, args: bool = False, all: bool = False, depth: int | None = None, imports: bool = False, limit: int | None = None, children: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Recording: ...
     def run(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> Report: ...
 
 native_calls: _NativeCalls

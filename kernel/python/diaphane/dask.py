@@ -6,19 +6,19 @@ died or has no diaphane is told in the merged report. The package has to be inst
 
 import asyncio
 import contextlib
-import faulthandler
+import importlib.util
 import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import uuid
 
 from distributed import WorkerPlugin, default_client
 
-from . import _diaphane, attached
+from . import _diaphane, stacktrace, workers
+from ._diaphane import Report
 from .library import everything, watch_threads
 from .merging import described, merge
 
@@ -26,7 +26,6 @@ TIMEOUT = 10
 """Seconds until a worker is not waited for any more; behind half of them its nanny is asked what it does."""
 
 MISSING = "has no diaphane: install the package in the environment of the workers"
-FAULTS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT]
 
 _recordings = {}
 """On a worker: what is recorded there, by the key of who asked for it."""
@@ -50,6 +49,15 @@ def ask(client, question, workers=None, *, timeout=TIMEOUT):
         return merge(await _Cluster(client, timeout).ask_all(workers, _answer, _from_outside, name, words))
 
     return client.sync(answer)
+
+
+def crashes(client, *, timeout=TIMEOUT):
+    """Why workers have died: the reports of those with the plugin, by worker, as their nannies keep them."""
+
+    async def answer():
+        return await _Cluster(client, timeout).crashes()
+
+    return {worker: Report._from_stored(text) for worker, text in client.sync(answer).items()}
 
 
 def native_prof(client, workers=None, *, timeout=TIMEOUT, **options):
@@ -98,30 +106,23 @@ class Recorded:
 class Plugin(WorkerPlugin):
     """What has to be on from the start of a worker: `client.register_plugin(diaphane.dask.Plugin())`.
 
-    Who starts threads is noted, a fault tells why the worker dies on its standard error, and questions are answered
-    while native code holds the GIL.
+    Who starts threads is noted, a fault tells why the worker dies (`crashes(client)`), questions are answered while
+    native code holds the GIL, and Dask's profiler gets native functions where it wants them (`profile.low-level`).
     """
 
     name = "diaphane"
 
-    def __init__(self):
-        self._faults = None
-
     def setup(self, worker):
         """On a worker that begins."""
-        attached.begin()
-        only_told = [one for one in FAULTS if faulthandler.is_enabled() and not callable(signal.getsignal(one))]
-        with contextlib.suppress(OSError):
-            self._faults = _diaphane.tell_of_faults(None, os.dup(2), only_told)
+        workers.begin(worker.name)
+        if importlib.util.find_spec("stacktrace") is None:
+            sys.modules["stacktrace"] = stacktrace
 
     def teardown(self, worker):
         """Puts all back."""
-        if self._faults is not None:
-            self._faults.undo()
-        attached.end()
-
-    def __getstate__(self):
-        return {"_faults": None}
+        if sys.modules.get("stacktrace") is stacktrace:
+            del sys.modules["stacktrace"]
+        workers.end()
 
 
 class _Cluster:
@@ -147,6 +148,15 @@ class _Cluster:
             answers |= dict.fromkeys(new, "was added while the others were asked: ask again")
         return answers
 
+    async def crashes(self):
+        """What the nannies have of workers that died; a nanny that does not answer has nothing."""
+        asked = [self._run(one, workers.crashes, (), self.timeout, nanny=True) for one in await self._nannies()]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return {name: text for answer in answers if isinstance(answer, dict) for name, text in answer.items()}
+
+    async def _nannies(self):
+        return [address for address, about in (await self._workers()).items() if about.get("nanny")]
+
     async def _workers(self):
         return (await self.client.scheduler.identity(n_workers=-1))["workers"]
 
@@ -167,6 +177,8 @@ class _Cluster:
             return f"did not answer within {self.timeout:g} s, and neither did its nanny"
 
     async def _run(self, address, function, args, timeout, *, nanny):
+        if not nanny:
+            function, args = _by_value(), (function.__name__, MISSING, args)
         run = self.client.run(function, *args, workers=[address], nanny=nanny, on_error="return")
         try:
             answer = (await asyncio.wait_for(run, timeout))[address]
@@ -179,8 +191,21 @@ class _Cluster:
         if isinstance(answer, Exception) and "ModuleNotFoundError" in repr(answer) and "diaphane" in repr(answer):
             return MISSING
         if isinstance(answer, OSError | KeyError):
-            return f"was lost while it was asked ({described(answer)})"
+            return f"was lost while it was asked ({described(answer)}); diaphane.dask.crashes(client) may know why"
         return answer
+
+
+def _by_value():
+    """A function that goes to a worker as code: one without diaphane says so, where it could not read one of ours."""
+
+    def call(name, missing, args):
+        try:
+            from diaphane import dask as there
+        except ModuleNotFoundError:
+            return missing
+        return getattr(there, name)(*args)
+
+    return call
 
 
 def _order(name):

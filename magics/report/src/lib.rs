@@ -37,6 +37,7 @@ mod column;
 mod diff;
 mod drawing;
 mod error;
+pub mod flame;
 mod merge;
 mod packed;
 mod pattern;

@@ -5,6 +5,7 @@
 mod differences;
 mod fold;
 mod found;
+mod lanes;
 mod shared;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::stored::known;
 use differences::Settings;
 use fold::Fold;
 use found::Found;
+use lanes::Lanes;
 use shared::{Shared, some_names, who};
 
 /// What the name of a merged report ends with.
@@ -44,6 +46,7 @@ pub struct Merger {
     limits: Shared<String>,
     sentences: Shared<String>,
     listings: Shared<String>,
+    lanes: Lanes,
     took: Duration,
 }
 
@@ -72,6 +75,7 @@ impl Merger {
         });
         self.folds[place].add(worker, report);
         self.settings.add(worker, report);
+        self.lanes.add(worker, report);
         found::add(&mut self.found, worker, &report.diagnoses);
         for limit in &report.limits {
             self.limits.add_text(worker, limit);
@@ -116,6 +120,7 @@ impl Merger {
             host: Some(self.settings.host()),
             shown: SHOWN,
             took: self.took,
+            chart: self.lanes.draw(&self.workers),
             ..Report::default()
         };
         report.diagnoses = found::told(self.found, &self.workers, answered);

@@ -6,3 +6,4 @@ pub(crate) mod merge;
 pub(crate) mod module;
 pub(crate) mod recording;
 pub(crate) mod report;
+mod thread_stack;

@@ -9,6 +9,7 @@ use crate::api::grammar;
 use crate::api::merge::PyMerger;
 use crate::api::recording::PyRecording;
 use crate::api::report::PyReport;
+use crate::api::thread_stack;
 use crate::cli;
 use crate::cli::Line;
 use crate::error::Error;
@@ -52,6 +53,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_namespace, module)?)?;
     module.add_function(wrap_pyfunction!(note_imports, module)?)?;
     module.add_function(wrap_pyfunction!(set_guest, module)?)?;
+    module.add_function(wrap_pyfunction!(thread_stack::thread_stack, module)?)?;
     module.add_function(wrap_pyfunction!(name_cell, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_complete, module)?)?;
     module.add_function(wrap_pyfunction!(rust::rust_inspect, module)?)

@@ -40,6 +40,8 @@ pub(crate) struct PyRecording {
     words: Vec<String>,
     /// The function that is recorded, if it is one.
     function: Option<Py<PyAny>>,
+    /// Whether all counts that the process does.
+    is_of_process: bool,
     open: Mutex<Option<Open>>,
 }
 
@@ -69,14 +71,21 @@ impl PyRecording {
     }
 
     #[new]
-    #[pyo3(signature = (name, words, function=None))]
-    fn new(py: Python<'_>, name: String, words: Vec<String>, function: Option<Py<PyAny>>) -> Self {
+    #[pyo3(signature = (name, words, function=None, is_of_process=false))]
+    fn new(
+        py: Python<'_>,
+        name: String,
+        words: Vec<String>,
+        function: Option<Py<PyAny>>,
+        is_of_process: bool,
+    ) -> Self {
         // Here and not where it begins: a function of ours and its caller are enough to compare.
         check(py);
         Self {
             name,
             words,
             function,
+            is_of_process,
             open: Mutex::new(None),
         }
     }
@@ -91,7 +100,10 @@ impl PyRecording {
         forget_what_nobody_ends();
         let frame = frame(py)?;
         let function = self.function.as_ref().map(|function| function.bind(py));
-        let code = code(&frame, function)?;
+        let code = match self.is_of_process {
+            true => whole_process(py),
+            false => code(&frame, function)?,
+        };
         let magic = registry::entry_of(&self.name).map_err(Error::into_plain_exception)?;
         let report = Py::new(py, PyReport::pending(magic.name))?;
         let namespace = self.variables(py, &frame)?;
@@ -202,6 +214,17 @@ fn variables<'py>(frame: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let all = globals.copy()?;
     all.call_method1("update", (locals,))?;
     Ok(all)
+}
+
+/// The code of a process as a whole, which stands in no file.
+fn whole_process(py: Python<'_>) -> RecordedCode {
+    RecordedCode {
+        file: PyString::new(py, "<process>").unbind(),
+        names: Vec::new(),
+        source: String::new(),
+        home: None,
+        way: Way::Process,
+    }
 }
 
 /// What is recorded: the code of a function, or that of the caller, who has the block.

@@ -96,7 +96,7 @@ impl Magic for MonitorMagic {
         let subject = match (&code.home, code.way) {
             (Some(home), Way::Module { .. }) => format!("{home} has run"),
             (None, Way::Module { .. }) => "The cell has run".to_owned(),
-            (_, Way::Block) => "The block has run".to_owned(),
+            (_, Way::Block | Way::Process) => "The block has run".to_owned(),
         };
         Ok(Box::new(Watching::begin(subject, every, context)?))
     }

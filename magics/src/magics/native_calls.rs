@@ -19,6 +19,7 @@ mod tree;
 
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
+use crate::recording::recorded_children::WithChildren;
 use crate::recording::sample_rate;
 use diaphane_report::regex;
 use diaphane_report::{Report, Schema};
@@ -59,6 +60,9 @@ pub(crate) struct NativeCallsArgs {
     /// when there is as much as a report can be made of in about the time that the cell takes
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Record child processes too: forks, and each Python that is started and has diaphane
+    #[arg(long)]
+    children: bool,
 }
 
 /// The magic.
@@ -71,6 +75,7 @@ impl Magic for NativeCalls {
         ("Which native functions does a cell run, how often?", ""),
         ("Which functions inside of a library does it run?", "--deep"),
         ("With which arrays and sizes are they called?", "--args"),
+        ("Which do its child processes run?", "--children"),
     ];
     const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
@@ -87,7 +92,9 @@ impl Magic for NativeCalls {
     ) -> Result<Box<dyn Recording>, Error> {
         if let Some(hz) = args.sample {
             sample_rate::check(NativeCalls::NAME, "--sample", hz)?;
-            let running = (context.begin)("native_prof", &format!("--hz {hz}"), code, context)?;
+            let children = if args.children { " --children" } else { "" };
+            let line = format!("--hz {hz}{children}");
+            let running = (context.begin)("native_prof", &line, code, context)?;
             return Ok(Box::new(SampledCalls(running)));
         }
         let pattern = args.libs.as_deref();
@@ -102,8 +109,37 @@ impl Magic for NativeCalls {
             fold_imports: !args.imports,
         };
         let running = RunningCalls::begin(context.user()?, code, how)?;
-        let args = args.clone();
-        Ok(Box::new(RecordedCalls { args, running }))
+        let words = args.for_children();
+        let own = Box::new(RecordedCalls {
+            args: args.clone(),
+            running,
+        });
+        match args.children {
+            true => WithChildren::begin(own, context.user()?, Self::NAME, &words),
+            false => Ok(own),
+        }
+    }
+}
+
+impl NativeCallsArgs {
+    /// What stands on the line, for children.
+    fn for_children(&self) -> Vec<String> {
+        let flags = [
+            ("deep", self.deep),
+            ("args", self.args),
+            ("all", self.all),
+            ("imports", self.imports),
+        ];
+        let flags = flags.iter().filter(|(_, is_set)| *is_set);
+        let number =
+            |name: &str, value: Option<usize>| value.map(|value| format!("--{name}={value}"));
+        let values = [
+            number("depth", self.depth),
+            number("limit", self.limit),
+            self.libs.as_ref().map(|libs| format!("--libs={libs}")),
+        ];
+        let flags = flags.map(|(name, _)| format!("--{name}"));
+        flags.chain(values.into_iter().flatten()).collect()
     }
 }
 
@@ -139,9 +175,11 @@ impl Recording for SampledCalls {
         user: User<'_, '_>,
         ran: Ran,
     ) -> Result<Report, Error> {
-        Ok(Report {
-            name: NativeCalls::NAME,
-            ..self.0.end(code, user, ran)?
-        })
+        let report = self.0.end(code, user, ran)?;
+        let name = match report.name {
+            "native_prof" => NativeCalls::NAME,
+            merged => merged,
+        };
+        Ok(Report { name, ..report })
     }
 }

@@ -35,6 +35,7 @@ use self::summary::{Profiled, report};
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User, Way};
 use crate::python::threads::thread_names;
+use crate::recording::recorded_children::WithChildren;
 use crate::recording::sample_rate;
 use diaphane_cpython::check;
 use diaphane_cpython::interpreter::{begin_above, begin_at_all, note_above};
@@ -90,6 +91,9 @@ pub(crate) struct NativeProfArgs {
     /// Show once more what the panel of JupyterLab has profiled, the rest of a cell that ran; nothing is run
     #[arg(long, conflicts_with_all = ["hz", "threads", "wall", "cpu", "lines"])]
     last: bool,
+    /// Record child processes too: forks, and each Python that is started and has diaphane
+    #[arg(long)]
+    children: bool,
 }
 
 /// The magic.
@@ -103,6 +107,7 @@ impl Magic for NativeProf {
         ("Why is my cell slow: where does its time go?", "%%"),
         ("Which lines take the time?", "%% --lines"),
         ("What does my cell wait for?", "%% --wall"),
+        ("What do its child processes do?", "%% --children"),
     ];
     const RECORDS: bool = true;
     const SCHEMA: &'static Schema = &columns::SCHEMA;
@@ -135,11 +140,32 @@ impl Magic for NativeProf {
             ));
         }
         let settings = args.settings()?;
-        Ok(Box::new(Sampled::begin(settings, code, user)?))
+        let own = Box::new(Sampled::begin(settings, code, user)?);
+        match args.children {
+            true => WithChildren::begin(own, user, Self::NAME, &args.for_children()),
+            false => Ok(own),
+        }
     }
 }
 
 impl NativeProfArgs {
+    /// What stands on the line, for children: they run once, and write no files.
+    fn for_children(&self) -> Vec<String> {
+        let flags = [
+            ("wall", self.wall),
+            ("cpu", self.cpu),
+            ("lines", self.lines),
+        ];
+        let flags = flags.iter().filter(|(_, is_set)| *is_set);
+        let threads = match self.threads {
+            Which::All => "all",
+            Which::Main => "main",
+        };
+        let values = [format!("--hz={}", self.hz), format!("--threads={threads}")];
+        let flags = flags.map(|(name, _)| format!("--{name}"));
+        values.into_iter().chain(flags).collect()
+    }
+
     fn settings(&self) -> Result<Settings, Error> {
         sample_rate::check(NativeProf::NAME, "--hz", self.hz)?;
         let asked = [
@@ -171,6 +197,7 @@ impl NativeProfArgs {
             lines: self.lines,
             repeat: self.repeat,
             files,
+            children: self.children,
         })
     }
 }
@@ -184,11 +211,11 @@ impl Sampled {
         let main = nix::unistd::gettid().as_raw();
         match code.way {
             Way::Module { .. } => begin_above(main),
-            Way::Block => begin_at_all(),
+            Way::Block | Way::Process => begin_at_all(),
         }
         let file = code.file.bind(user.py).to_string();
         let mut gather = Gather::new(main, &file, settings.lines);
-        gather.is_block = code.way == Way::Block;
+        gather.way = Some(code.way);
         let begun = user
             .py
             .detach(|| Samples::begin(settings, gather, (code.floor(), note_above)));

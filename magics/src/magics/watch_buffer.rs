@@ -129,7 +129,7 @@ impl WatchedElements {
         let main = nix::unistd::gettid().as_raw();
         match code.way {
             Way::Module { .. } => begin_above(main),
-            Way::Block => begin_at_all(),
+            Way::Block | Way::Process => begin_at_all(),
         }
         let access = match args.read {
             true => Access::ReadOrWrite,

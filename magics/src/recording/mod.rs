@@ -10,5 +10,6 @@ pub(crate) mod hook_plan;
 pub(crate) mod live_display;
 pub(crate) mod owners;
 pub(crate) mod queued;
+pub(crate) mod recorded_children;
 pub(crate) mod sample_rate;
 pub(crate) mod signatures;

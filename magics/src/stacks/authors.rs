@@ -41,7 +41,7 @@ pub(crate) fn own_module(file: &str) -> Option<&str> {
 
 /// Whether a file is one of ours by which a program asks: its functions are no part of what the program does.
 pub(crate) fn serves_programs(file: &str) -> bool {
-    const MODULES: &[&str] = &["library", "program", "pytest_plugin"];
+    const MODULES: &[&str] = &["library", "program", "pytest_plugin", "recorded_children"];
     own_module(file).is_some_and(|module| MODULES.contains(&module))
 }
 

@@ -53,6 +53,9 @@ pub(crate) struct StackFrame {
     /// Its library's place in the list.
     #[serde(skip)]
     pub index: Option<usize>,
+    /// Where a native function is.
+    #[serde(skip)]
+    pub address: Option<usize>,
     /// Whether it is a part of the interpreter or of the C library, which says little.
     #[serde(skip)]
     pub plumbing: bool,
@@ -259,6 +262,7 @@ impl StackFrame {
             found: None,
             locals: function.locals,
             index: None,
+            address: None,
             plumbing: false,
         }
     }
@@ -298,6 +302,7 @@ impl StackFrame {
             found: Some(frame.found),
             locals: None,
             index: place.map(|place| place.library),
+            address: Some(frame.address),
             plumbing: is_plumbing,
         }
     }

@@ -48,6 +48,13 @@ impl MonitoringSource {
     /// Registers a tool, unless all numbers are taken.
     pub fn begin(py: Python<'_>, limits: &mut Vec<String>) -> PyResult<Option<Self>> {
         let monitoring = py.import("sys")?.getattr("monitoring")?;
+        // In the child of a fork the parent's tool is still there, and would report all a second time.
+        for tool in TOOLS {
+            let user = monitoring.call_method1("get_tool", (tool,))?;
+            if user.eq("diaphane")? {
+                Self { tool }.end(py);
+            }
+        }
         let is_free = |tool: &u8| {
             let user = monitoring.call_method1("get_tool", (tool,));
             user.is_ok_and(|user| user.is_none())

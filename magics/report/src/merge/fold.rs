@@ -58,6 +58,8 @@ struct Group {
     title: String,
     /// What all of them have alike; else null.
     fields: Vec<(Cow<'static, str>, Value)>,
+    /// The foremost place that it has in a report.
+    rank: usize,
     workers: Vec<usize>,
     /// The amounts of each of them, one behind the other.
     amounts: Vec<Option<f64>>,
@@ -90,7 +92,7 @@ impl Fold {
             .retain(|key, value| report.facts.get(key) == Some(value));
         let mut seen: HashMap<(Option<usize>, String), usize> = HashMap::new();
         let mut ids: HashMap<u64, usize> = HashMap::new();
-        for row in &report.rows {
+        for (rank, row) in report.rows.iter().enumerate() {
             let above = row.number("parent").filter(|_| self.tree);
             let parent = above.and_then(|id| ids.get(&id).copied());
             let (title, mut key) = self.reads(row);
@@ -101,6 +103,7 @@ impl Fold {
             let place = self.place(parent, title, key, row);
             ids.extend(row.number("id").map(|id| (id, place)));
             let group = &mut self.groups[place];
+            group.rank = group.rank.min(rank);
             group.workers.push(worker);
             let amounts = self.amounts.iter();
             let amounts = amounts.map(|one| row.get(one.key).and_then(Value::as_f64));
@@ -136,6 +139,7 @@ impl Fold {
             parent,
             title,
             fields: fields.collect(),
+            rank: usize::MAX,
             workers: Vec::new(),
             amounts: Vec::new(),
         });
@@ -164,7 +168,7 @@ impl Fold {
         lasting([title, WORKER].into_iter().chain(columns).collect())
     }
 
-    /// The rows, of a list with those of one name side by side.
+    /// The rows, of a list those first that stand first in a report, and those of one name side by side.
     pub(super) fn rows(&self, names: &[String]) -> Vec<Row> {
         if self.tree {
             let rows = self.groups.iter().enumerate();
@@ -172,14 +176,15 @@ impl Fold {
                 .map(|(id, group)| self.node(id, group, names))
                 .collect();
         }
-        let mut first: HashMap<&str, usize> = HashMap::new();
+        let mut first: HashMap<&str, (usize, usize)> = HashMap::new();
         for (place, group) in self.groups.iter().enumerate() {
-            first.entry(&group.title).or_insert(place);
+            let (rank, _) = first.entry(&group.title).or_insert((group.rank, place));
+            *rank = group.rank.min(*rank);
         }
         let mut groups: Vec<&Group> = self.groups.iter().collect();
         groups.sort_by_key(|group| match group.severity() {
             Some(severity) => (3 - severity as usize, usize::MAX - group.workers.len()),
-            None => (first[group.title.as_str()], 0),
+            None => first[group.title.as_str()],
         });
         let rows = groups.into_iter();
         rows.flat_map(|group| self.lines(group, names)).collect()

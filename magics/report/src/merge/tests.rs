@@ -228,3 +228,50 @@ fn a_thousand_workers_fit_on_a_page() {
     let html = view::html::report(&merger.finish().unwrap());
     assert!(html.len() < 256 << 10, "{}", html.len());
 }
+
+/// The samples of one worker, whose functions are called as no page should read them.
+fn sampled(samples: u32, functions: u32) -> Report {
+    let stack = |number: u32| {
+        let frames: Vec<String> = (0..20)
+            .map(|depth| format!("<b>{number}.{depth} [lib&.so]"))
+            .collect();
+        json!({"tid": 7, "thread": "Main<Thread>", "frames": frames, "count": samples})
+    };
+    let stacks: Vec<_> = (0..functions).map(stack).collect();
+    Report {
+        name: "native_prof",
+        facts: fields(json!({
+            "stacks": stacks, "labels": {"<b>0.0 [lib&.so]": "BLAS"}, "kinds": {"BLAS": samples},
+        }))
+        .unwrap(),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn samples_are_one_picture_with_a_lane_for_each_worker() {
+    let mut merger = Merger::default();
+    merger.add("w<0>", Ok(&sampled(100, 2)));
+    merger.add("w1", Ok(&sampled(50, 1)));
+    merger.add("w2", Err("is gone"));
+    let page = view::html::document(&merger.finish().unwrap());
+    let picture = &page[page.find("<svg").unwrap()..page.find("</svg>").unwrap()];
+    assert!(picture.contains("w&lt;0&gt;: 200 samples") && picture.contains("w1: 50 samples"));
+    assert!(picture.contains("&lt;b&gt;0.0") && !picture.contains("<b>"));
+    assert!(picture.contains("thread Main&lt;Thread&gt;: 50 samples, 100.0 % (thread)"));
+    // All of the worker with most samples is as wide as the picture, and of the other one a quarter of that.
+    assert!(picture.contains("width=\"939.6\"") && picture.contains("width=\"234.6\""));
+}
+
+#[test]
+fn the_picture_of_many_workers_stays_small() {
+    let mut merger = Merger::default();
+    for worker in 0..100 {
+        merger.add(&format!("w{worker}"), Ok(&sampled(worker + 1, 40)));
+    }
+    let report = merger.finish().unwrap();
+    let page = view::html::document(&report);
+    assert!(page.len() < 96_000, "{}", page.len());
+    assert!(page.contains("w99: 4000 samples") && page.contains("w84: "));
+    assert!(page.contains("without a lane") && page.contains("w0, w1, w2 and 81 more"));
+}

@@ -12,7 +12,9 @@ use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
 pub(crate) use cpu_time::times;
-pub use cpu_time::{ChildrenTime, ProcessIdentity, children_time, descendants, lists_children};
+pub use cpu_time::{
+    ChildrenTime, ProcessIdentity, children_time, descendants, lists_children, runs_python,
+};
 pub use lost::{LostBy, MARK, mark};
 
 /// What a child is to this process.

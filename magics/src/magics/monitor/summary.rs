@@ -212,7 +212,7 @@ fn sentences(record: &Record, watched: Watched, elapsed: Duration) -> Vec<String
     let lasted = time(elapsed.as_nanos() as f64);
     let what = match watched {
         Watched::Code(Way::Module { .. }) => format!("The cell ran for {lasted}"),
-        Watched::Code(Way::Block) => format!("The block ran for {lasted}"),
+        Watched::Code(Way::Block | Way::Process) => format!("The block ran for {lasted}"),
         Watched::Line { ended: true } => format!("The process was watched for {lasted}"),
         Watched::Line { ended: false } => {
             format!("The process was watched for {lasted}, until an interrupt")

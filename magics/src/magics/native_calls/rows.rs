@@ -63,7 +63,7 @@ pub(super) fn report(
     let libraries = libraries::now()?;
     let mut codes = Codes::new(libraries, recorded, roles);
     let own = nix::unistd::gettid().as_raw();
-    let is_module = code.way != Way::Block;
+    let is_module = matches!(code.way, Way::Module { .. });
     let mut trees: Vec<(&Log, Tree)> = Vec::new();
     for log in &recorded.recording.logs {
         let tree = build(log, log.tid == own && is_module, &mut codes);

@@ -35,7 +35,7 @@ pub(super) fn finding(spent: &ChildrenSpent, own: Usage) -> Option<Diagnosis> {
                 there,
             ],
             fix: format!(
-                "To see their work, have it done in this process: n_jobs=1, or joblib.parallel_config(backend=\"threading\"), \
+                "%%native_prof --children samples them too; or have it done in this process: n_jobs=1, or joblib.parallel_config(backend=\"threading\"), \
                  or a ThreadPoolExecutor; {look}%process_tree lists them."
             ),
         })

@@ -49,5 +49,6 @@ const FACTS: &[Field] = &[
     CHILDREN_CPU_NS,
     Field::new("kinds", Show::Object, "samples of each kind", "samples"),
     Field::new("stacks", Show::Records, "the stacks with their number of samples: tid, thread, frames (the outermost first), count", "samples"),
+    Field::new("labels", Show::Object, "of each function of these stacks the kind of its code", "the library, the name, the system call"),
     Field::new("files", Show::List, "the files that --svg, --speedscope and --collapsed wrote", "the line"),
 ];

@@ -6,6 +6,7 @@ use diaphane_cpython::frames::PythonFrame;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::sampled::Id;
+use crate::magic::Way;
 use crate::stacks::authors::{Author, own_module, serves_programs};
 
 /// A native function of a stack.
@@ -63,9 +64,31 @@ pub(crate) fn is_wrapper(name: &str) -> bool {
     name.contains("<locals>") || WAYS.iter().any(|way| name.starts_with(way))
 }
 
-/// Takes away what runs the cell, from a stack with the innermost function first, and says whose the sample is. `main` is
-/// whether it is the thread of the cell, `read` whether its Python functions could be read.
-pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
+/// Which part of a stack counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Of the thread of the cell, what the cell calls.
+    Cell,
+    /// Of another thread all, unless it is IPython's or the kernel's.
+    Thread,
+    /// Of the thread of a process all; of a fork, what the cell calls that it was forked in.
+    Whole,
+}
+
+impl Scope {
+    /// Of a thread, by how what is recorded runs.
+    pub(crate) fn of(is_main: bool, way: Option<Way>) -> Self {
+        match is_main {
+            true if way == Some(Way::Process) => Self::Whole,
+            true => Self::Cell,
+            false => Self::Thread,
+        }
+    }
+}
+
+/// Takes away what runs the cell, from a stack with the innermost function first, and says whose the sample is. `read` is
+/// whether its Python functions could be read.
+pub(crate) fn cut(frames: &mut Vec<Frame>, scope: Scope, read: bool) -> Whose {
     if frames
         .iter()
         .find(|frame| frame.is_python())
@@ -74,11 +97,11 @@ pub(crate) fn cut(frames: &mut Vec<Frame>, main: bool, read: bool) -> Whose {
         return Whose::Jupyter;
     }
     let outermost = frames.iter().rposition(|frame| frame.is(Author::Cell));
-    match outermost {
-        Some(last) if main => frames.truncate(last + 1),
-        None if main && read => return Whose::Jupyter,
-        None if main => return Whose::Unread,
-        None if is_begun_by_jupyter(frames) => return Whose::Jupyter,
+    match (outermost, scope) {
+        (Some(last), Scope::Cell | Scope::Whole) => frames.truncate(last + 1),
+        (None, Scope::Cell) if read => return Whose::Jupyter,
+        (None, Scope::Cell) => return Whose::Unread,
+        (None, Scope::Thread) if is_begun_by_jupyter(frames) => return Whose::Jupyter,
         _ => {}
     }
     let displays = |frame: &Frame| {
@@ -185,13 +208,13 @@ mod tests {
     fn what_runs_the_cell_is_not_the_users() {
         let around = || python("run_code", "/x/IPython/core/interactiveshell.py");
         let mut traceback = vec![native(CodeKind::Interpreter, false), around()];
-        assert_eq!(cut(&mut traceback, true, true), Whose::Jupyter);
+        assert_eq!(cut(&mut traceback, Scope::Cell, true), Whose::Jupyter);
         let mut cell = vec![
             native(CodeKind::Native, false),
             python("<module>", CELL),
             around(),
         ];
-        assert_eq!(cut(&mut cell, true, true), Whose::User);
+        assert_eq!(cut(&mut cell, Scope::Cell, true), Whose::User);
         assert_eq!(cell.len(), 2);
         let hook = python("DisplayHook.__call__", "/x/IPython/core/displayhook.py");
         let mut shown = vec![
@@ -200,7 +223,7 @@ mod tests {
             python("<module>", CELL),
             around(),
         ];
-        assert_eq!(cut(&mut shown, true, true), Whose::Display);
+        assert_eq!(cut(&mut shown, Scope::Cell, true), Whose::Display);
         let begun = || {
             [
                 python("bootstrap_with_context", "<diaphane/inheritance>.py"),
@@ -212,12 +235,14 @@ mod tests {
             python("read", "/x/lib.py"),
         ];
         library.extend(begun());
-        assert_eq!(cut(&mut library, false, true), Whose::User);
+        assert_eq!(cut(&mut library, Scope::Thread, true), Whose::User);
         let mut history = vec![python("run", "/x/IPython/core/history.py")];
         history.extend(begun());
-        assert_eq!(cut(&mut history, false, true), Whose::Jupyter);
+        assert_eq!(cut(&mut history, Scope::Thread, true), Whose::Jupyter);
+        let mut program = vec![around()];
+        assert_eq!(cut(&mut program, Scope::Whole, true), Whose::User);
         let mut pool = vec![native(CodeKind::OpenMp, false)];
-        assert_eq!(cut(&mut pool, false, true), Whose::User);
+        assert_eq!(cut(&mut pool, Scope::Thread, true), Whose::User);
     }
 
     #[test]

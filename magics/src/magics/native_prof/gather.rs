@@ -14,11 +14,12 @@ use diaphane_sight::threads::is_own_thread;
 use diaphane_trace::sampler::{Doing, Sample, Sink};
 
 use super::comm::{comm, comm_of_process};
-use super::frames::{self, Frame, NativeFrame, Whose};
+use super::frames::{self, Frame, NativeFrame, Scope, Whose};
 use super::kinds::CodeKind;
 use super::marks::{self, StackMarks};
 use super::sampled::{Id, NAMELESS, Path, SampledFunction, Spot, StackCounts};
 use crate::libraries::names::{short, with_package};
+use crate::magic::Way;
 use crate::stacks::authors::Author;
 use crate::stacks::woven::{Woven, woven};
 use diaphane_cpython::frames::{Functions, PythonFrame};
@@ -33,8 +34,8 @@ pub(crate) struct Gather {
     /// The thread of the cell, and the file name of its code.
     pub main: i32,
     file: String,
-    /// Whether a program begins and ends the recording, by functions of ours.
-    pub is_block: bool,
+    /// How what is recorded runs; of what is no module, functions of ours begin and end the recording.
+    pub way: Option<Way>,
     /// An address in the kernel's own code, by which its library is known.
     kernel: usize,
     libraries: Arc<Vec<Library>>,
@@ -199,12 +200,14 @@ impl Gather {
             }
         };
         let mut frames: Vec<Frame> = woven.into_iter().map(frame).collect();
-        let whose = frames::cut(&mut frames, sample.tid == self.main, read);
+        let scope = Scope::of(sample.tid == self.main, self.way);
+        let whose = frames::cut(&mut frames, scope, read);
         self.unplaced += u64::from(!read && whose == Whose::User) * u64::from(sample.count);
         let marks = frames::marks(&frames);
         let rest = frames.split_off(frames::jupyters(&frames));
-        // In a block of a program it is what begins or ends the recording.
-        let ends = self.is_block && frames::are_ours(&frames);
+        // In a program it is what begins or ends the recording.
+        let ends =
+            !matches!(self.way, Some(Way::Module { .. }) | None) && frames::are_ours(&frames);
         let whose = if ends { Whose::Jupyter } else { whose };
         self.calls(rest, !frames.is_empty(), marks, whose)
     }

@@ -7,6 +7,7 @@ use diaphane_sight::runtimes::pool_libraries::{Api, runtime};
 use serde::Serialize;
 
 use diaphane_report::Ink;
+use diaphane_report::flame::ink;
 
 /// Whose code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -62,16 +63,7 @@ impl CodeKind {
 
     /// Its colour.
     pub(crate) fn ink(self) -> Ink {
-        match self {
-            Self::Python => Ink::Tone(0),
-            Self::Interpreter => Ink::Tone(5),
-            Self::Extension => Ink::Tone(2),
-            Self::Blas => Ink::Tone(1),
-            Self::OpenMp | Self::Rust => Ink::Tone(3),
-            Self::Libc => Ink::Tone(6),
-            Self::Native | Self::Wait | Self::Jupyter => Ink::Tone(7),
-            Self::GilWait => Ink::Tone(4),
-        }
+        ink(self.word())
     }
 
     /// The kind of a function with this name, which may be unknown, in a library.

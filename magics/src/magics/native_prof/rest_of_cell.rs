@@ -296,5 +296,6 @@ fn usual() -> Settings {
         lines: false,
         repeat: false,
         files: Vec::new(),
+        children: false,
     }
 }

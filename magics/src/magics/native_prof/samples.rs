@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub lines: bool,
     pub repeat: bool,
     pub files: Vec<OutputFile>,
+    /// Whether child processes are recorded too.
+    pub children: bool,
 }
 
 /// Samples that are being taken.

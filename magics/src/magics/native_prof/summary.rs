@@ -1,5 +1,6 @@
 //! The report: a table of functions, the flame graph, and how good the samples are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -103,7 +104,7 @@ pub(super) fn report(
     let sources = source::lines(user, file, &profile.spots);
     let causes = slow_lines::causes(profile, &sources);
     let lines = answer::line_rows(profile, &sources, &causes);
-    let diagnoses = in_order(profile, spent, causes);
+    let diagnoses = in_order(profile, spent, causes, settings.children);
     let svg = if settings.files.is_empty() {
         String::new()
     } else {
@@ -151,12 +152,18 @@ pub(super) fn report(
 }
 
 /// What is remarkable: what says most about the most samples comes first.
-fn in_order(profile: &Profile, spent: &Spent, causes: Vec<SlowCause>) -> Vec<Diagnosis> {
+fn in_order(
+    profile: &Profile,
+    spent: &Spent,
+    causes: Vec<SlowCause>,
+    with_children: bool,
+) -> Vec<Diagnosis> {
     let mut all = findings::findings(profile, spent.usage);
     // Threads that spin are looked at first: their samples are of no line of the cell.
     let rest = all.split_off(all.iter().take_while(|one| one.code == "P002").count());
     all.extend(causes.into_iter().map(|cause| cause.diagnosis));
-    all.extend(children::finding(&spent.children, spent.usage));
+    // Where they record too, their reports say what they did, and who has none.
+    all.extend(children::finding(&spent.children, spent.usage).filter(|_| !with_children));
     all.extend(rest);
     all
 }
@@ -190,7 +197,13 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent, lines: &[LineRow
         let frames: Vec<String> = path.calls.iter().map(|id| profile.label(*id)).collect();
         json!({"tid": path.tid, "thread": profile.threads.get(&path.tid), "frames": frames, "count": count})
     };
-    let stacks: Vec<Value> = profile.paths.iter().take(MOST_STACKS).map(stack).collect();
+    let some = || profile.paths.iter().take(MOST_STACKS);
+    let stacks: Vec<Value> = some().map(stack).collect();
+    let ids: BTreeSet<_> = some().flat_map(|(path, _)| path.calls.iter()).collect();
+    let labels: serde_json::Map<String, Value> = ids
+        .into_iter()
+        .map(|id| (profile.label(*id), profile.function(*id).kind.word().into()))
+        .collect();
     let kinds: serde_json::Map<String, Value> = profile
         .kinds()
         .into_iter()
@@ -223,6 +236,7 @@ fn facts(settings: &Settings, profile: &Profile, spent: &Spent, lines: &[LineRow
         "children_cpu_ns": spent.children.cpu_ns,
         "kinds": kinds,
         "stacks": stacks,
+        "labels": labels,
         "files": files,
     })
 }

@@ -188,7 +188,7 @@ fn sentences(
 ) -> Vec<String> {
     let what = match way {
         Way::Module { .. } => "The cell",
-        Way::Block => "It",
+        Way::Block | Way::Process => "It",
     };
     let usable = cpus
         .usable

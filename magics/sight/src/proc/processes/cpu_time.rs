@@ -66,6 +66,18 @@ pub fn descendants() -> Vec<ProcessIdentity> {
     found
 }
 
+/// Whether the program of a process is a Python, or this process's own one; no where it cannot be read.
+#[must_use]
+pub fn runs_python(pid: i32) -> bool {
+    let program = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    program(&pid.to_string()).is_some_and(|found| {
+        let name = found
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        name.is_some_and(|name| name.starts_with("python")) || program("self") == Some(found)
+    })
+}
+
 /// Whether Linux lists children by their parents.
 #[must_use]
 pub fn lists_children() -> bool {

@@ -1,0 +1,284 @@
+"""`--children`: processes that a cell starts record themselves, and send their reports to the one that invited them.
+
+A fork begins by a hook of Python's. A program that is started is reached by `PYTHONPATH`: a folder there, which is made
+for the time of the cell, has a `sitecustomize` that begins, and goes on to the one that would be found without it.
+What is changed of a child stays in that child.
+"""
+
+import _socket
+import _thread
+import atexit
+import json
+import os
+import signal
+import struct
+import sys
+from pathlib import Path
+
+from . import _diaphane
+
+HOOK = '''"""Made by diaphane for the time of a cell that records its children: has this Python record itself."""
+
+import os
+import sys
+
+folder = os.path.dirname(os.path.abspath(__file__))
+
+
+def begin():
+    while folder in sys.path:
+        sys.path.remove(folder)
+    try:
+        from diaphane import recorded_children
+
+        recorded_children.join(folder)
+    except ImportError as error:
+        tell(f"has no diaphane: install the package in the environment of {sys.executable} ({error})")
+    except Exception as error:
+        tell(f"could not record: {type(error).__name__}: {error}")
+
+
+def tell(why):
+    import json
+    import socket
+
+    try:
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(os.path.join(folder, "socket"))
+            link.sendall(json.dumps({"pid": os.getpid(), "how": "spawned", "silent": why}).encode() + b"\\n")
+    except OSError:
+        pass
+
+
+def go_on():
+    """Runs the sitecustomize that would have been found without this one."""
+    import importlib.machinery
+    import importlib.util
+
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize")
+    if spec is not None and spec.loader is not None:
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["sitecustomize"] = module
+        spec.loader.exec_module(module)
+
+
+begin()
+go_on()
+'''
+
+HELPERS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver")
+"""What pools of processes start for themselves: it does nothing of the user's, but may fork who does."""
+
+PATIENCE = 10
+"""Seconds until a child gives up to hand over its report."""
+
+_invited = None
+"""What children of this process are to record: the folder, the magic and its words."""
+_mine = None
+"""The recording of this process, if it is a child that records."""
+_known = {"hook": False, "exit": os._exit}
+
+
+def invite(folder, magic, words):
+    """Has children record from now on, and send their reports to the socket in the folder. What takes it back."""
+    global _invited
+    Path(folder, "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+    Path(folder, "plan.json").write_text(json.dumps({"magic": magic, "words": words}), encoding="utf-8")
+    _invited = folder, magic, words
+    _hook_forks()
+    return _Invitation(folder)
+
+
+class _Invitation:
+    def __init__(self, folder):
+        self._folder, self._before = folder, os.environ.get("PYTHONPATH")
+        self._ours = os.pathsep.join(filter(None, (folder, self._before)))
+        os.environ["PYTHONPATH"] = self._ours
+
+    def undo(self):
+        """Nobody is invited any more. What the cell itself has made of the variable stays, but for our folder."""
+        global _invited
+        _invited = None
+        now = os.environ.get("PYTHONPATH")
+        if now == self._ours and self._before is not None:
+            os.environ["PYTHONPATH"] = self._before
+        elif now is not None:
+            _leave_environment(self._folder)
+
+
+def _leave_environment(folder):
+    before = os.environ.get("PYTHONPATH", "")
+    rest = [one for one in before.split(os.pathsep) if one != folder]
+    if rest and rest != [""]:
+        os.environ["PYTHONPATH"] = os.pathsep.join(rest)
+    else:
+        os.environ.pop("PYTHONPATH", None)
+
+
+def _hook_forks():
+    """Python has no way to take such a hook back; it does nothing while nobody is invited."""
+    if not _known["hook"]:
+        _known["hook"] = True
+        os.register_at_fork(after_in_child=_forked)
+
+
+def join(folder):
+    """In a Python that was started while its parent records: it records too."""
+    global _invited
+    plan = json.loads(Path(folder, "plan.json").read_text(encoding="utf-8"))
+    _invited = folder, plan["magic"], plan["words"]
+    _hook_forks()
+    if any(helper in word for word in sys.orig_argv for helper in HELPERS):
+        _tell(_connected(folder), "spawned", helps=True)
+    else:
+        _begin("spawned")
+
+
+def _forked():
+    """In the child of a fork."""
+    global _mine
+    if _mine is not None:
+        _mine.forget()
+        _mine = None
+    if _invited is not None:
+        _begin("fork")
+
+
+def _begin(how):
+    global _mine, _invited
+    folder, magic, words = _invited
+    link = _connected(folder)
+    if link is None:
+        # The cell has ended.
+        _invited = None
+        return
+    try:
+        recording = _diaphane.Recording(magic, words, None, True)
+        report = recording.__enter__()
+    except Exception as error:
+        _tell(link, how, silent=f"could not record: {type(error).__name__}: {error}")
+        return
+    _tell(link, how)
+    _mine = _Recorded(folder, link, recording, report)
+
+
+def _connected(folder):
+    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        link.connect(os.path.join(folder, "socket"))
+    except OSError:
+        link.close()
+        return None
+    link.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE, 0))
+    return link
+
+
+def _tell(link, how, silent=None, helps=False):
+    if link is not None:
+        try:
+            hello = {"pid": os.getpid(), "how": how, "silent": silent, "helps": helps}
+            link.sendall(json.dumps(hello).encode() + b"\n")
+        except OSError:
+            # Nobody listens any more.
+            link.close()
+
+
+class _Recorded:
+    """A child's recording, which ends with the child, or when the cell of its parent has ended."""
+
+    def __init__(self, folder, link, recording, report):
+        self._folder, self._link, self._recording, self._report = folder, link, recording, report
+        self._thread = _thread.get_ident()
+        self._signals = {}
+        self._ends, self._died_of = False, None
+        atexit.register(self.finish)
+        if os._exit is not _leave:
+            _known["exit"] = os._exit
+            os._exit = _leave
+        self._listen(signal.SIGTERM, self._terminated)
+        wake = _free_signal()
+        if wake is not None and self._listen(wake, self._told):
+            _thread.start_new_thread(self._wait, (wake,))
+
+    def _listen(self, number, handler):
+        """Sets a handler where there is none."""
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            return False
+        try:
+            signal.signal(number, handler)
+        except (ValueError, OSError):
+            return False
+        self._signals[number] = handler
+        return True
+
+    def _wait(self, wake):
+        try:
+            self._link.recv(16)
+        except OSError:
+            return
+        if self._link is not None and self._signals:
+            # A recording ends on the thread on which it began, which may wait for work.
+            signal.pthread_kill(self._thread, wake)
+
+    def _told(self, *_):
+        self.finish()
+
+    def _terminated(self, number, _frame):
+        # A pool ends its workers so while they leave by themselves, and in the middle of their report.
+        self._died_of = number
+        self.finish()
+        if not self._ends:
+            os.kill(os.getpid(), number)
+
+    def finish(self):
+        """Ends the recording, puts all back, and hands the report over; once, and on the thread of the recording."""
+        global _mine, _invited
+        if _mine is not self or self._ends or _thread.get_ident() != self._thread:
+            return
+        self._ends = True
+        self._recording.__exit__(None, None, None)
+        try:
+            self._link.sendall(self._report.__reduce__()[1][0].encode())
+            self._link.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            # Nobody listens any more.
+            pass
+        self._link.close()
+        _mine = _invited = None
+        self._undo()
+        self._ends = False
+        if self._died_of is not None:
+            os.kill(os.getpid(), self._died_of)
+
+    def _undo(self):
+        atexit.unregister(self.finish)
+        if os._exit is _leave:
+            os._exit = _known["exit"]
+        for number, handler in self._signals.items():
+            if signal.getsignal(number) == handler:
+                signal.signal(number, signal.SIG_DFL)
+        self._signals = {}
+        _leave_environment(self._folder)
+
+    def forget(self):
+        """In a fork of the child, which has a recording of its own: what was copied of the child's is dropped."""
+        atexit.unregister(self.finish)
+        self._link.close()
+        for number in self._signals:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(status):
+    if _mine is not None:
+        _mine.finish()
+    _known["exit"](status)
+
+
+def _free_signal():
+    """A real-time signal without a handler, also one of native code's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigCgt:", "SigBlk:"))]
+    for number in range(signal.SIGRTMAX - 8, signal.SIGRTMIN + 1, -1):
+        if not any(mask >> (number - 1) & 1 for mask in masks):
+            return number
+    return None
