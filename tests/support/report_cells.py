@@ -30,7 +30,7 @@ CELLS = {
     "buffer_trace": "%%buffer_trace\nkept = matrix @ matrix + 1\nkept.sum()",
     "crash_report": "%crash_report",
     "buffer_writes": "%%buffer_writes\na[1000:5000] += 1\nmatrix *= 2\nkept = matrix + 1\ntop = a[:10]",
-    "watch_buffer": "%%watch_buffer a[10] matrix[0,0] --stack\na[10] = 1.5\nnp.add(a, 1, out=a)\nnp.matmul(matrix, matrix, out=matrix)",
+    "watch_buffer stack": "%%watch_buffer a[10] matrix[0,0] --stack\na[10] = 1.5\nnp.add(a, 1, out=a)\nnp.matmul(matrix, matrix, out=matrix)",
     "diaphane": "%diaphane",
     "disasm": "%disasm np.add --dtype float64",
     "disasm class": "%disasm pd.DataFrame",
