@@ -293,25 +293,23 @@ def stack(*, native: bool = False, all: bool = False, filter: str | None = None,
     no_diag: Without diagnoses
     """
 
-def why_import(name: str | None = None, *, last: bool = False, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
+def why_import(name: str | None = None, *, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Explain why an import or the loading of a library failed.
 
     Without a name it is about the last exception; with one, about the exception that a variable of this name holds, or about the module of this name, whose import is then tried again. Shown are what is missing, who needs it, the copy that is loaded already, the files on this machine that might do, and what to do.
 
     name: A module, or a variable that holds an exception
-    last: The last exception, as without a name
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
     no_diag: Without diagnoses
     """
 
-def crash_report(*, last: int | None = None, against: int | None = None, all: bool = False, warn: Literal['on', 'off'] | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
+def crash_report(*, against: int | None = None, all: bool = False, warn: Literal['on', 'off'] | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show why the kernel before this one died: signal, address, instruction, and the stacks of all threads.
 
     The reports are in Jupyter's runtime folder, beside the connection file, and leave the machine only if you send them.
 
-    last: Show the N-th last one; 1 is the last
     against: Compare with the N-th last one: which functions are in one of the two stacks only
     all: Count those of all kernels whose connection files are in the same folder
     warn: on or off: whether a line warns when memory comes near its limit while a cell runs
