@@ -312,6 +312,24 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_blocked_signals_when_it_was_listed_is_asked_again() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (say, said) = channel();
+        let flag = Arc::clone(&stop);
+        let worker = std::thread::spawn(move || outer_spin(&flag, &say));
+        let tid = said.recv().unwrap();
+        let maps = Maps::read().unwrap();
+        let libraries = libraries::loaded(&maps).unwrap();
+        let found = threads(&libraries, &maps).unwrap().threads;
+        let mut spins = found.into_iter().find(|one| one.tid == tid).unwrap();
+        spins.blocked_signals = Some(u64::MAX);
+        let found = (0..100).find_map(|_| stacks(&[&spins], &libraries, &maps, None).pop()?.ok());
+        stop.store(true, Ordering::Relaxed);
+        worker.join().unwrap();
+        assert!(found.is_some());
+    }
+
+    #[test]
     fn who_is_gone_or_asks_has_no_stack() {
         let maps = Maps::read().unwrap();
         let libraries = libraries::loaded(&maps).unwrap();

@@ -103,6 +103,11 @@ impl Task {
             .unwrap_or_default()
     }
 
+    /// The signals that the thread blocks now, the first one in the lowest bit.
+    pub fn blocked_signals(&self) -> Option<u64> {
+        self.status().blocked_signals
+    }
+
     pub(super) fn sleep(&self) -> Option<Sleep> {
         Sleep::parse(&self.text("syscall")?)
     }

@@ -13,7 +13,7 @@ use super::handler::{Unsent, claim, received, send};
 use super::registers::interrupted;
 use super::{DEPTH, Missing, Registers, Snapshot};
 use crate::proc::spans;
-use crate::threads::Thread;
+use crate::threads::{Task, Thread};
 use diaphane_forks::ProcessLock;
 
 /// How many words a callback may note.
@@ -118,10 +118,9 @@ impl Slot {
         signal: c_int,
         callback: Option<SignalSafeCallback<'_>>,
     ) -> Result<u64, Missing> {
-        let blocked = thread
-            .blocked_signals
-            .is_none_or(|mask| mask >> (signal - 1) & 1 == 1);
-        if blocked {
+        let blocks = |mask: Option<u64>| mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1);
+        // A thread that makes another one blocks all for a moment, which may be when the list was made.
+        if blocks(thread.blocked_signals) && blocks(Task::new(thread.tid).blocked_signals()) {
             return Err(Missing::Blocked);
         }
         let before = self.state.load(Ordering::Acquire);
