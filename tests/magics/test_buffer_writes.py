@@ -50,7 +50,7 @@ def test_pages_that_are_written_are_told_to_the_item(numpy: Client):
         },
     ]
     assert row["where"][0] == "▒"
-    assert row["where"][-1] == "·"
+    assert row["where"][-1] == "░"
     assert report(done)["limits"] == []
     assert (
         "written in part: a (12.3 kB of 262.1 kB)"

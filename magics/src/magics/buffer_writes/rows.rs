@@ -188,7 +188,7 @@ fn blocks(shares: &[(f64, f64)]) -> String {
             .map(|(start, end)| (end.min(to) - start.max(from)).max(0.0))
             .sum();
         match covered * BLOCKS as f64 {
-            none if none <= 0.0 => '·',
+            none if none <= 0.0 => '░',
             all if all > 0.99 => '█',
             _ => '▒',
         }
