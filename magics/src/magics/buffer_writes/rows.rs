@@ -227,7 +227,10 @@ pub(super) fn summary(rows: &[WrittenRow]) -> Vec<String> {
         ),
     ];
     let told: Vec<String> = all.into_iter().flatten().collect();
-    vec![told.join("; ")]
+    match told.is_empty() {
+        true => vec!["no variable has an array or another buffer that could be written to".into()],
+        false => vec![told.join("; ")],
+    }
 }
 
 fn listed(names: &[String]) -> String {

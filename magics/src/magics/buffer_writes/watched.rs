@@ -78,11 +78,6 @@ pub(super) fn of<'py>(
             )));
         }
     }
-    if watched.is_empty() {
-        return Err(Error::Usage(format!(
-            "{ASKED}: no variable has an array or another buffer that could be written to"
-        )));
-    }
     Ok((watched, owners))
 }
 
