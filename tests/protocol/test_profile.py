@@ -110,7 +110,7 @@ def test_native_code_that_holds_the_gil(client: Client, kernel, flag: Flag):
     number = cell.one("execute_input")["execution_count"]
     first = begun(client)
     assert (first["cell"], first["until_ns"]) == (number, None)
-    assert helpers(kernel) == HELPERS
+    wait_until(lambda: helpers(kernel) == HELPERS, "the threads that sample are there")
     assert state(client) == first
     works(kernel)
     ended = ask(client, "end")["profile"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,17 @@ def own_home() -> Iterator[dict[str, str]]:
         yield environment(Path(home))
 
 
+def default_signals() -> None:
+    """As a terminal's shell starts programs; what runs in the background may have some of them ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> int:
     with own_home() as env:
-        return subprocess.run(sys.argv[1:], env=env, check=False).returncode
+        return subprocess.run(
+            sys.argv[1:], env=env, check=False, preexec_fn=default_signals
+        ).returncode
 
 
 if __name__ == "__main__":

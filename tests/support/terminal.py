@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from pathlib import Path
 
 import pexpect
 import pyte
 
 from support import process
+from support.homes import default_signals
 from support.patience import wait_until
 
 
@@ -27,8 +27,7 @@ class Terminal:
             env=process.environment(directory) | {"TERM": "xterm-256color"} | (env or {}),
             cwd=str(directory),
             dimensions=(rows, columns),
-            # As a terminal's shell starts programs; one in the background leaves some signals ignored.
-            preexec_fn=_default_signals,
+            preexec_fn=default_signals,
         )
 
     def read(self) -> bool:
@@ -97,8 +96,3 @@ def descendant(pid: int, word: str) -> int:
         return None
 
     return wait_until(found, f"{word} runs below {os.getpid()}")
-
-
-def _default_signals() -> None:
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
