@@ -141,7 +141,7 @@ def test_it_ends_with_its_cell(client: Client, kernel, flag: Flag):
     assert state(client)["until_ns"]
     said = report(client)
     shares = {line["source"]: line["total_pct"] for line in said["cell_lines"]}
-    assert shares["sum(range(1000))"] > 20
+    assert shares["sum(range(1000))"] > 5
     # The same as a value, and as a question.
     client.run("last = %native_prof --last")
     assert client.value("last.facts['samples']") == str(said["samples"])
