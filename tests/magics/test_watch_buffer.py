@@ -1,16 +1,12 @@
 """%%watch_buffer: who writes to an element. The witnesses are C functions with known names, and the values themselves."""
 
-import ctypes.util
 import subprocess
 
 import pytest
 
 from support.client import Client
 
-pytestmark = [
-    pytest.mark.diaphane,
-    pytest.mark.skipif(not ctypes.util.find_library("c"), reason="there is no C library"),
-]
+pytestmark = pytest.mark.diaphane
 
 WRITER = """
 #include <pthread.h>
@@ -200,6 +196,13 @@ def test_stop_raises_where_it_is_written(numpy: Client):
     assert numpy.value("signal.getsignal(signal.SIGTRAP)") in ("<Handlers.SIG_DFL: 0>", "None")
     assert watched(numpy) == "0"
     assert numpy.run("%%watch_buffer a[10] --stop\na[1] = 2").content["status"] == "ok"
+
+
+def test_a_watch_that_is_refused_leaves_no_handler(numpy: Client):
+    done = numpy.execute("%%watch_buffer a[0]\n%%watch_buffer a[1] --stop\na[1] = 1")
+    assert "a watch is on already" in str([m["content"] for m in done.iopub])
+    assert numpy.value("signal.getsignal(signal.SIGTRAP)") in ("<Handlers.SIG_DFL: 0>", "None")
+    assert watched(numpy) == "0"
 
 
 def test_a_handler_of_the_users_is_called_as_before(numpy: Client):

@@ -22,9 +22,10 @@ create_exception!(
     "A watched element of a buffer was written. Like an interrupt it is no Exception, so that it ends the cell."
 );
 
-/// The handler, until it ends.
+/// The handler, until it ends or is dropped: also a watch that is refused leaves nothing behind.
 pub(super) struct StopAtFirst {
     before: Py<PyAny>,
+    is_on: bool,
 }
 
 impl StopAtFirst {
@@ -47,11 +48,12 @@ impl StopAtFirst {
             })?;
         Ok(Self {
             before: before.unbind(),
+            is_on: true,
         })
     }
 
     /// Puts back what was there before.
-    pub fn end(self, py: Python<'_>) -> Result<(), Error> {
+    pub fn end(mut self, py: Python<'_>) -> Result<(), Error> {
         // A write of the last instruction is told by the report only.
         let late = py.check_signals();
         self.restore(py)?;
@@ -61,7 +63,8 @@ impl StopAtFirst {
         }
     }
 
-    fn restore(&self, py: Python<'_>) -> PyResult<()> {
+    fn restore(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.is_on = false;
         let signal = py.import("signal")?;
         let before = match self.before.is_none(py) {
             // It was not set from Python.
@@ -71,6 +74,18 @@ impl StopAtFirst {
         signal.call_method1("signal", (libc::SIGTRAP, before))?;
         keep_handler()?;
         Ok(())
+    }
+}
+
+impl Drop for StopAtFirst {
+    fn drop(&mut self) {
+        if self.is_on {
+            Python::attach(|py| {
+                if let Err(error) = self.restore(py) {
+                    error.write_unraisable(py, None);
+                }
+            });
+        }
     }
 }
 
