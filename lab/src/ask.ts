@@ -12,6 +12,20 @@ export interface IQuestion {
   dispose(): void;
 }
 
+/** Comes when there is a connection: JupyterLab sends a question for what a kernel is at once, or refuses it. */
+export function connected(kernel: Kernel.IKernelConnection): Promise<void> {
+  return new Promise(resolve => {
+    const look = () => {
+      if (kernel.connectionStatus === 'connected') {
+        kernel.connectionStatusChanged.disconnect(look);
+        resolve();
+      }
+    };
+    kernel.connectionStatusChanged.connect(look);
+    look();
+  });
+}
+
 export function ask(kernel: Kernel.IKernelConnection, type: string, content: object): IQuestion {
   // The types know the messages of the protocol only; a kernel may have others.
   const message = KernelMessage.createMessage<any>({

@@ -6,7 +6,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import { type IQuestion, Refusal, ask } from './ask';
+import { type IQuestion, Refusal, ask, connected } from './ask';
 import { FEATURE, type IReply, type IRequest, PROFILE, isReply, startsOurs } from './protocol';
 import { type ISnapshot, advance } from './snapshot';
 
@@ -166,6 +166,10 @@ export class Monitor extends VDomModel {
 
   /** Asks a kernel what it can: a guest may have come into it, or gone. */
   private async askWhatItIs(kernel: Kernel.IKernelConnection, generation: number): Promise<void> {
+    await connected(kernel);
+    if (generation !== this._generation || kernel.status === 'dead') {
+      return;
+    }
     const question = ask(kernel, 'kernel_info_request', {});
     const lost = setTimeout(() => question.dispose(), LOST);
     const info = await question.content.catch(() => null);

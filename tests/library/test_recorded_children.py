@@ -178,6 +178,21 @@ said["alone"] = found.name
     assert said == {"ValueError": 2, "KeyboardInterrupt": 2, "later": 7, "alone": "native_prof"}
 
 
+def test_a_child_that_is_ended_while_it_begins_ends(run):
+    said = run("""
+from diaphane import recorded_children
+looked = recorded_children._free_signal
+recorded_children._free_signal = lambda: os.kill(os.getpid(), signal.SIGTERM)
+with diaphane.native_prof(children=True) as found:
+    if not (child := os.fork()):
+        os._exit(7)
+    said["status"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+recorded_children._free_signal = looked
+said["silent"] = found.facts["silent"]
+""")
+    assert said == {"status": -15, "silent": {}}
+
+
 def test_calls_are_recorded_in_children_too(run):
     said = run("""
 with diaphane.native_calls(children=True) as found:

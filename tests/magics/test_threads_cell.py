@@ -44,7 +44,8 @@ def test_a_pool_that_is_gone_at_the_end_was_seen(client: Client):
     used = found["cpus_used"] * found["elapsed_ns"]
     assert used >= 0.36e9
     text = data(done)["text/plain"]
-    assert text.startswith("The cell used"), text
+    # On a busy machine the first sentence says who else had the CPUs.
+    assert any(line.startswith("The cell used") for line in text.splitlines()), text
     assert "ThreadPoolExecutor (4 threads" in text
     assert "<svg" in data(done)["text/html"]
 

@@ -160,6 +160,8 @@ def _begin(how):
         return
     _tell(link, how)
     _mine = _Recorded(folder, link, recording, report)
+    # Only now: who is told to end has to find what it ends.
+    _mine.listen()
 
 
 def _connected(folder):
@@ -191,6 +193,9 @@ class _Recorded:
         self._thread = _thread.get_ident()
         self._signals = {}
         self._ends, self._died_of = False, None
+
+    def listen(self):
+        """Ends with the process from now on, however that ends, and when the parent says so."""
         atexit.register(self.finish)
         if os._exit is not _leave:
             _known["exit"] = os._exit
@@ -228,7 +233,7 @@ class _Recorded:
         self._died_of = number
         self.finish()
         if not self._ends:
-            os.kill(os.getpid(), number)
+            self._die()
 
     def finish(self):
         """Ends the recording, puts all back, and hands the report over; once, and on the thread of the recording."""
@@ -248,7 +253,12 @@ class _Recorded:
         self._undo()
         self._ends = False
         if self._died_of is not None:
-            os.kill(os.getpid(), self._died_of)
+            self._die()
+
+    def _die(self):
+        """As it would have without us; with our handler still there it would only be called again."""
+        signal.signal(self._died_of, signal.SIG_DFL)
+        os.kill(os.getpid(), self._died_of)
 
     def _undo(self):
         atexit.unregister(self.finish)
