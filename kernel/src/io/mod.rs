@@ -3,11 +3,11 @@
 //! It waits for clients, for mail in the outbox, for native output and for the parent's death in one `zmq::poll`, answers
 //! on its own what needs no Python, and hands the rest to a lane.
 
+mod answers;
 pub mod client;
 mod large_messages;
 mod last_words;
 mod nudges;
-mod requests;
 mod sending;
 mod socket_files;
 mod sockets;
@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use answers::{UNKNOWN_SUBSHELL, unknown_subshell};
 use diaphane_sight::crash::handler::is_dying;
 use diaphane_sight::proc::host::UsageMeter;
 use diaphane_wire::{Channel, Frames, Outgoing, Request, Session, publish, reply};
-use requests::{UNKNOWN_SUBSHELL, unknown_subshell};
 
 use crate::exit;
 use crate::host;

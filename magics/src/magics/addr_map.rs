@@ -7,7 +7,7 @@ mod arrays;
 mod at;
 mod changes;
 mod columns;
-mod findings;
+mod diagnoses;
 mod regions;
 mod track;
 
@@ -144,7 +144,7 @@ fn report(
             vec![bar(&parts)]
         },
         summary: summary(&map, malloc.as_ref(), &pools),
-        diagnoses: findings::all(&map, malloc.as_ref(), &pools, &memory_limits),
+        diagnoses: diagnoses::all(&map, malloc.as_ref(), &pools, &memory_limits),
         facts: fields(
             json!({"totals": totals, "malloc": malloc_facts, "pools": pools,
             "limits_of_memory": memory_limits, "max_map_count": memory_limits::regions()}),

@@ -4,7 +4,7 @@
 //! strided buffers share a byte from NumPy's own solver.
 
 mod columns;
-mod findings;
+mod diagnoses;
 mod fold;
 mod groups;
 mod others;
@@ -182,7 +182,7 @@ impl Magic for BufferAddr {
             draws_chart: true,
             chart: groups::ruler(&groups, args.graph),
             summary: summary(&folded, &listed, &sizes),
-            diagnoses: findings::all(&listed, asked, !args.names.is_empty()),
+            diagnoses: diagnoses::all(&listed, asked, !args.names.is_empty()),
             limits,
             ..Report::default()
         })

@@ -4,7 +4,7 @@
 
 mod binding;
 mod columns;
-mod findings;
+mod diagnoses;
 mod row;
 mod tree;
 
@@ -118,7 +118,7 @@ impl Magic for LoadedLibs {
         };
         let interpreter = context
             .user
-            .map(|user| findings::Interpreter::ask(user.py))
+            .map(|user| diagnoses::Interpreter::ask(user.py))
             .transpose()?;
         let items = context.without_gil(|| inventory::all(&declared))?;
         let mut report = context.without_gil(|| match &args.sym {
@@ -151,7 +151,7 @@ fn report(
     args: &LoadedLibsArgs,
     pattern: Option<&Regex>,
     items: &[LibraryEntry],
-    interpreter: Option<&findings::Interpreter>,
+    interpreter: Option<&diagnoses::Interpreter>,
 ) -> Result<Report, Error> {
     let mut listed = listed(args, pattern, items)?;
     // A chain of causes and copies of one library are listed as the linker has them.
@@ -198,7 +198,7 @@ fn report(
         },
         diagnoses: match asks_for_one {
             true => Vec::new(),
-            false => findings::all(&listed, items, interpreter),
+            false => diagnoses::all(&listed, items, interpreter),
         },
         rows: rows(of_items.chain(of_code))?,
         ..Report::default()
@@ -217,7 +217,7 @@ fn listed<'a>(
         None => !seen.contains(&identity(&item.facts)),
     };
     let duplicates = if args.dup {
-        findings::duplicates(items)
+        diagnoses::duplicates(items)
     } else {
         HashSet::new()
     };

@@ -1,4 +1,4 @@
-//! The magics, one file each: rows, findings and a chart; what they ask of the process is in the other rooms.
+//! The magics, one file each: rows, diagnoses and a chart; what they ask of the process is in the other rooms.
 
 pub(crate) mod addr_map;
 pub(crate) mod buffer_addr;

@@ -4,9 +4,9 @@ mod callers;
 mod choice;
 mod columns;
 mod decode;
+mod diagnoses;
 mod events;
 mod fallback;
-mod findings;
 mod flags;
 mod rows;
 mod signatures;
@@ -193,7 +193,7 @@ fn report(
             "lost": recording.lost,
         }))?,
         summary: timeline::summary(recording, &seen, &opens, &creations),
-        diagnoses: findings::all(recording, &seen, user.py),
+        diagnoses: diagnoses::all(recording, &seen, user.py),
         limits: [timeline::limits(recording), Vec::from_iter(support())].concat(),
         ..Report::default()
     };

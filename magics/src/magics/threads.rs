@@ -9,7 +9,7 @@ mod chart;
 mod children;
 mod columns;
 mod deadlock;
-mod findings;
+mod diagnoses;
 mod row;
 mod sample;
 mod watch;
@@ -227,7 +227,7 @@ impl Answer {
             ))
             .chain(self.own_use())
             .collect(),
-            diagnoses: findings::findings(
+            diagnoses: diagnoses::findings(
                 self.sample.as_ref(),
                 &Suspects {
                     snapshot,

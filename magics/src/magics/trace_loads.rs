@@ -2,7 +2,7 @@
 //! were found, and how long that took.
 
 mod columns;
-mod findings;
+mod diagnoses;
 mod opens;
 mod row;
 mod seen;
@@ -190,7 +190,7 @@ fn report(
         }))?,
         summary: vec![counts.sentence(watch)],
         listing: listing.unwrap_or_default(),
-        diagnoses: findings::all(snapshot, &opens),
+        diagnoses: diagnoses::all(snapshot, &opens),
         limits: limits(snapshot, watch),
         ..Report::default()
     })

@@ -4,7 +4,7 @@
 //! information the line, and its instructions which part of the processor's instruction set it uses.
 
 mod columns;
-mod findings;
+mod diagnoses;
 
 use diaphane_sight::code::instructions::{Counts, Instruction};
 use diaphane_sight::code::lines::Line;
@@ -98,7 +98,7 @@ impl Magic for Where {
             columns: columns::COLUMNS,
             rows: rows(found.iter().map(|one| row(one, &process)))?,
             summary: vec![summary(&args.target, &found)],
-            diagnoses: findings::all(&found, context)?,
+            diagnoses: diagnoses::all(&found, context)?,
             facts: fields(json!({"target": args.target, "dtype": args.dtype}))?,
             limits,
             ..Report::default()

@@ -5,7 +5,7 @@
 
 mod argument_text;
 mod cpu;
-pub(crate) mod findings;
+pub(crate) mod diagnoses;
 pub(crate) mod given;
 pub(crate) mod lives;
 mod looping;

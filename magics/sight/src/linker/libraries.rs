@@ -2,7 +2,7 @@
 //! process by its regions alone.
 //!
 //! It neither opens nor loads anything, and does not know which Python package a library belongs to (`packages`) or
-//! what it computes (`pools`).
+//! what it computes (`runtimes::pool_libraries`).
 
 mod other_process;
 

@@ -1,7 +1,7 @@
 //! The libraries that programs are built on: the C library, the linker, and the runtimes of languages.
 //!
 //! They are recognised by the names of their files, and belong to nobody who asked for them. This is the one list of them;
-//! each caller says which families it means. Libraries with pools of threads are in `pools`.
+//! each caller says which families it means. Libraries with pools of threads are in `pool_libraries`.
 
 use crate::linker::libraries::{Library, LibraryKind};
 

@@ -1,7 +1,7 @@
 //! Calls of functions in loaded libraries that take nothing and answer with a number or a text.
 //!
 //! The linker keeps the library loaded for the length of a call. Only functions that are known to read, and to load or
-//! start nothing, may be called so; `pools` has the list.
+//! start nothing, may be called so; `pool_libraries` has the list.
 
 use std::ffi::{c_char, c_int};
 

@@ -15,7 +15,7 @@ use crate::code::variants;
 use crate::code::variants::Variants;
 use crate::error::Error;
 use crate::recording::arguments::Given;
-use crate::recording::arguments::findings::{FindingsInput, slow_kernels};
+use crate::recording::arguments::diagnoses::{FindingsInput, slow_kernels};
 use diaphane_report::{Diagnosis, Severity};
 
 /// The fields of a row that tell of arguments.

@@ -6,7 +6,7 @@ use diaphane_report::{Answer, Column, Diagnosis, Show, Table, rows};
 use diaphane_trace::sampler::Doing;
 use serde::Serialize;
 
-use super::findings::ENOUGH;
+use super::diagnoses::ENOUGH;
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::profile::{Profile, counted};

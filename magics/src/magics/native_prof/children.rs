@@ -3,7 +3,7 @@
 use diaphane_report::view::time;
 use diaphane_report::{Diagnosis, Severity};
 
-use super::findings::Usage;
+use super::diagnoses::Usage;
 use crate::recording::children::ChildrenSpent;
 
 /// From this share of all CPU time on it is worth a word.

@@ -6,7 +6,7 @@ use crate::libraries::names::file_name;
 use diaphane_trace::sampler::Totals;
 
 use super::comm::comm_of_process;
-use super::findings::ENOUGH;
+use super::diagnoses::ENOUGH;
 use super::gather::Gather;
 use super::kinds::CodeKind;
 use super::sampled::{Id, Path, SampledFunction, Spot};

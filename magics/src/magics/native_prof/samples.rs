@@ -9,8 +9,8 @@ use diaphane_cpython::symbols;
 use diaphane_sight::linker::libraries;
 use diaphane_trace::sampler::{self, Clock, RunningSampler, SamplerPlan, Threads, Totals};
 
+use super::diagnoses::Usage;
 use super::export::OutputFile;
-use super::findings::Usage;
 use super::gather::Gather;
 use super::summary::{Spent, usage};
 use crate::error::Error;

@@ -5,7 +5,7 @@ mod waits;
 use diaphane_report::{Diagnosis, Severity};
 use diaphane_trace::sampler::Doing;
 
-use super::findings::{ENOUGH, is_copy};
+use super::diagnoses::{ENOUGH, is_copy};
 use super::kinds::CodeKind;
 use super::marks::StackMarks;
 use super::profile::Profile;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::NativeProf;
 use super::answer::{self, LineRow};
 use super::children;
-use super::findings::{self, Usage};
+use super::diagnoses::{self, Usage};
 use super::kinds::CodeKind;
 use super::profile::{Profile, counted};
 use super::sampled::SampledFunction;
@@ -135,11 +135,11 @@ pub(super) fn report(
         name: NativeProf::NAME,
         columns: super::columns::COLUMNS,
         rows: rows(all)?,
-        chart: (profile.samples >= findings::ENOUGH).then_some(drawing),
+        chart: (profile.samples >= diagnoses::ENOUGH).then_some(drawing),
         plain: spent.plain(profile).filter(|_| what != Profiled::Rest),
         lead: spent.queued.sentence(spent.elapsed).into_iter().collect(),
         summary: summary(settings, profile, spent),
-        wanted: match profile.samples >= findings::ENOUGH {
+        wanted: match profile.samples >= diagnoses::ENOUGH {
             true => &[],
             false => &["samples"],
         },
@@ -158,7 +158,7 @@ fn in_order(
     causes: Vec<SlowCause>,
     with_children: bool,
 ) -> Vec<Diagnosis> {
-    let mut all = findings::findings(profile, spent.usage);
+    let mut all = diagnoses::findings(profile, spent.usage);
     // Threads that spin are looked at first: their samples are of no line of the cell.
     let rest = all.split_off(all.iter().take_while(|one| one.code == "P002").count());
     all.extend(causes.into_iter().map(|cause| cause.diagnosis));

@@ -10,7 +10,7 @@ use diaphane_trace::recorder::{self, RecorderPlan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::findings::FindingsInput;
+use super::diagnoses::FindingsInput;
 use super::{ArgumentWatch, CallArguments};
 use crate::magic::User;
 use crate::recording::hook_plan::{HookOptions, HookPlan};

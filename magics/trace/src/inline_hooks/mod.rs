@@ -1,8 +1,8 @@
 //! Hooks at the entry of every function of a library, also of those that only the library itself calls.
 //!
 //! The first instructions of a function are moved into a trampoline, and a jump to the trampoline takes their place: `functions` finds
-//! where functions begin, `branches` and `prologue` decide what can be moved, `trampolines` writes the copies, `stop` keeps all
-//! threads out of the way, `window` writes the jumps and takes them back. Only entries are hooked: the stack is as it
+//! where functions begin, `branches` and `prologue` decide what can be moved, `moved_code` writes the copies, `stop_the_world`
+//! keeps all threads out of the way, `text_patching` writes the jumps and takes them back. Only entries are hooked: the stack is as it
 //! would be, so exceptions, `longjmp` and forks work as ever.
 
 mod branches;
@@ -130,7 +130,7 @@ fn look(
     library: &Library,
     words: impl Fn(&Library) -> HashSet<usize>,
 ) -> Result<&'static Ready, Unfit> {
-    if !crate::arch::code::PATCHED {
+    if !crate::arch::patching::PATCHED {
         return Err(Unfit::Processor);
     }
     if !may_be_hooked(library) {

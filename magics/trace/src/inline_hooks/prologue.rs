@@ -7,9 +7,9 @@ use super::branches::Branches;
 use super::functions::Function;
 use super::text::Text;
 use crate::arch::Flow;
-use crate::arch::code::has_shadow_stack;
 use crate::arch::instructions::{Decoder, Instruction, LONGEST, is_padding};
 use crate::arch::jumps::{JUMP, jump};
+use crate::arch::patching::has_shadow_stack;
 
 /// Why a function cannot be hooked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

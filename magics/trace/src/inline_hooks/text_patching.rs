@@ -13,8 +13,8 @@ use diaphane_sight::linker::libraries::Library;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mprotect, munmap};
 
 use super::library::{Ready, Unfit};
-use crate::arch::code::prefetch;
 use crate::arch::jumps::JUMP;
+use crate::arch::patching::prefetch;
 use crate::inline_hooks::moved_code::EntryPatch;
 
 /// The numbers of `linux/membarrier.h`.

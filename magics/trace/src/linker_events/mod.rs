@@ -141,7 +141,7 @@ static PLACED: ProcessLock<Option<BrkPatch>> = ProcessLock::new(|| None);
 
 /// Begins. The libraries are those that are loaded.
 pub fn begin(libraries: &[Library]) -> Result<RunningLinkerEvents, LinkerEventsRefused> {
-    if !crate::arch::code::PATCHED {
+    if !crate::arch::patching::PATCHED {
         return Err(LinkerEventsRefused::Processor);
     }
     let root = debug::find().ok_or(LinkerEventsRefused::Unreadable)?;
