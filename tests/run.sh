@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # The test command of this project: everything that must hold, from the format of the sources to JupyterLab in a browser.
 #
-#   tests/run.sh                 all of it, from a clean checkout, in less than half an hour on two cores
+#   tests/run.sh                 all of it, from a clean checkout, in half an hour on two cores
 #   tests/run.sh --python 3.14   the same with that Python, 3.11 to 3.15, found or made, beside the default one
 #   tests/run.sh --door hosted   the kernel as a module of a plain python; without it, the program that embeds Python
 #   tests/run.sh --core          what a new Python could break: the kernel, the protocol, every magic once
 #   tests/run.sh --quick         without the slow tests
+#   tests/run.sh --again         what fails runs once more, alone; where it passes then, that is said and it counts as passed
+#   tests/run.sh --processes 2   pytest in so many processes, in place of three
 #   tests/run.sh -k EXPRESSION   only the tests of the kernel that match; passed to pytest
 #
 # It needs Rust and Python, and makes the rest: a virtual environment in tests/.venv, the Debian packages that are
@@ -23,6 +25,8 @@ sidecar=magics/rust/sidecar
 passed=0
 failed=0
 core=no
+again=no
+processes=3
 door=embedded
 selection=(tests)
 
@@ -37,6 +41,7 @@ main() {
   seed_target
   export PYO3_PYTHON=$PWD/$venv/bin/python
   if [[ $core == no ]]; then
+    build_ahead &
     source_checks
   fi
   # By which door Python comes is nothing to the unit tests.
@@ -66,17 +71,29 @@ parse() {
         core=yes
         selection=(tests/protocol tests/startup tests/crash tests/magics tests/guest tests/library -m "core or not slow" "${selection[@]:1}")
         ;;
+      --again) again=yes ;;
+      --processes)
+        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--processes needs a number"
+        processes=$2
+        shift
+        ;;
       --quick) selection+=(-m "not slow") ;;
       -k)
         (($# > 1)) || fail "-k needs an expression"
         selection+=(-k "$2")
         shift
         ;;
-      -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$script" && exit ;;
-      *) fail "unknown option $1; there are --python VERSION, --door NAME, --core, --quick and -k EXPRESSION" ;;
+      -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$script" && exit ;;
+      *) fail "unknown option $1; there are --python VERSION, --door NAME, --core, --quick, --again, --processes N and -k EXPRESSION" ;;
     esac
     shift
   done
+}
+
+# What the checks of the sources and the unit tests do not need, beside them: each has stretches that keep one CPU busy.
+# What fails here is told by the steps, which do it again.
+build_ahead() {
+  { compiler test --no-run && compiler build && build; } >"$work/build-ahead.log" 2>&1
 }
 
 # What does not depend on the Python.
@@ -109,7 +126,21 @@ declare -A programs=(
 
 # The libraries that the build links and the programs that the tests drive, installed where they are missing.
 ensure_packages() {
-  local missing=() program
+  local missing
+  find_missing
+  ((${#missing[@]})) || return 0
+  # Another run may be installing them.
+  mkdir -p tests/.work
+  exec 9>tests/.work/packages.lock
+  flock 9
+  find_missing
+  ((${#missing[@]} == 0)) || install_packages
+  exec 9>&-
+}
+
+find_missing() {
+  local program
+  missing=()
   for program in "${!programs[@]}"; do
     command -v "$program" >/dev/null || missing+=("${programs[$program]}")
   done
@@ -119,7 +150,9 @@ ensure_packages() {
   [[ -e /usr/include/sodium.h ]] || missing+=(libsodium-dev)
   [[ -n $wanted || -n $(shared_python) ]] || missing+=(libpython3-dev)
   [[ -n $wanted ]] || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
-  ((${#missing[@]})) || return 0
+}
+
+install_packages() {
   command -v apt-get >/dev/null || fail "please install ${missing[*]}: this machine has no apt-get"
   local root=()
   ((EUID == 0)) || root=(sudo)
@@ -151,7 +184,7 @@ rust_cells() {
 }
 
 compiler() {
-  timeout 1800 cargo "$1" --release --locked --quiet --manifest-path $sidecar/Cargo.toml --target-dir $sidecar/target
+  timeout 2700 cargo "$1" --release --locked --quiet --manifest-path $sidecar/Cargo.toml --target-dir $sidecar/target "${@:2}"
 }
 
 # The unit tests; what each of their binaries counts is added up.
@@ -160,6 +193,8 @@ cargo_tests() {
   # What knows CPython's structures, in the mode in which the kernel is built anyway.
   [[ $core == no ]] || what=(--release -p diaphane-cpython)
   echo "--- cargo test"
+  # Tests are run when nothing is built any more.
+  cargo test "${what[@]}" --no-run && wait
   cargo test "${what[@]}" --no-fail-fast 2>&1 | tee "$log"
   local status=${PIPESTATUS[0]} ok bad
   read -r ok bad < <(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
@@ -187,20 +222,28 @@ install_kernel() {
 
 # The tests of the built kernel, through the kernelspec that it installs.
 kernel_tests() {
-  local results=$work/pytest.xml
+  local results=$work/pytest.xml alone=$work/pytest-alone.xml
   step "install" install_kernel || return
   [[ $core == yes ]] || step "site" at_home "$venv/bin/python" docs/site/build.py
   # Tests look at processes of the newest Pythons; to make them takes longer than a test may.
   [[ $core == yes || -n ${DIAPHANE_DEBIAN_ROOT:-} ]] || tests/support/debian_root.sh true ||
     echo "CPython 3.14 and 3.15 cannot be had, and tests that look at their processes are skipped"
-  rm -f "$results"
+  rm -rf "$results" "$alone" "$work/pytest_cache"
   echo "--- pytest"
-  # They wait more than they compute, so two processes share them. Where one dies, the other would wait for it for ever.
-  at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests -q --junitxml="$results" \
-    --numprocesses 2 --dist loadfile --max-worker-restart 0 "${selection[@]}"
+  # They wait as long as they compute, so three processes share two CPUs. Where one dies, the others would wait for ever.
+  if ! tests "$results" --numprocesses "$processes" --dist loadfile --max-worker-restart 0 && [[ $again == yes ]]; then
+    echo "--- what failed, alone"
+    tests "$alone" --last-failed --last-failed-no-failures none
+  fi
   local ok bad
-  read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results")
+  read -r ok bad < <("$venv/bin/python" tests/support/count.py "$results" "$alone")
   ((passed += ok, failed += bad))
+}
+
+# Runs what was selected, into a file of results.
+tests() {
+  at_home "$venv/bin/python" -m pytest -c tests/pytest.ini --rootdir tests -q --junitxml="$1" \
+    -o cache_dir="$PWD/$work/pytest_cache" "${@:2}" "${selection[@]}"
 }
 
 # Runs a program that knows the kernel under test, with a home that is not the user's.

@@ -10,9 +10,9 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub(crate) use aarch64::{clock, code, instructions, jumps, pieces, signal_frames};
+pub(crate) use aarch64::{clock, instructions, jumps, patching, pieces, signal_frames};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{clock, code, instructions, jumps, pieces, signal_frames};
+pub(crate) use x86_64::{clock, instructions, jumps, patching, pieces, signal_frames};
 
 /// What an instruction does to the flow of control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
