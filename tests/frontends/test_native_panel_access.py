@@ -61,6 +61,7 @@ def profile(window, panel) -> None:
     panel.more_answers()
     panel(".dph-Profile-button button").click()
     panel(".dph-Flame").wait_for()
+    panel("button").filter(has_text="Profile the rest of this cell").wait_for()
 
 
 def test_what_is_shown_has_names_roles_and_contrast(lab):

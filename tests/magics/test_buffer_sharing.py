@@ -60,6 +60,35 @@ def test_nobody_is_said_where_all_were_asked(numpy: Client):
     assert "nobody" in data["text/plain"]
 
 
+@pytest.mark.parametrize(
+    ("setup", "asked", "answer"),
+    [
+        ("a = np.arange(10.0)", "a", "a owns its memory, and shares it with nobody."),
+        ("a = np.arange(10.0); b = a[2:]", "a", "a owns its memory, and shares it with b."),
+        ("a = np.arange(10.0); b = a[2:]", "b", "b is a view of a."),
+        (
+            "a = np.arange(10.0); b = a[2:]; c = a[:5]",
+            "b",
+            "b is a view of a, and shares memory with c, too.",
+        ),
+        (
+            "v = np.arange(2_000_000.0)[:5]",
+            "v",
+            "v is a view of a nameless ndarray 16.0 MB.",
+        ),
+        (
+            "a = np.arange(10.0); b = a[2:]; c = a[:5]; d = a + 1; e = a + 2",
+            "a b c d e",
+            "a, b and c share memory with others; d and e with nobody.",
+        ),
+    ],
+)
+def test_the_first_sentence_is_the_answer(numpy: Client, setup: str, asked: str, answer: str):
+    numpy.run(setup)
+    text = numpy.run(f"%buffer_addr {asked}").one("execute_result")["data"]["text/plain"]
+    assert text.splitlines()[0] == answer
+
+
 def test_a_view_of_the_one_that_was_asked_is_told(numpy: Client):
     numpy.run("a = np.arange(10.0); b = a[2:]")
     one = finding(ask(numpy, "a")[1], "B001")

@@ -3,6 +3,7 @@
 //! Addresses come from NumPy's structure or the buffer protocol, mappings and pages from the kernel, and whether two
 //! strided buffers share a byte from NumPy's own solver.
 
+mod answer;
 mod columns;
 mod diagnoses;
 mod fold;
@@ -161,14 +162,16 @@ impl Magic for BufferAddr {
             true => groups::of(&listed),
             false => Vec::new(),
         };
+        let all_rows = folded
+            .iter()
+            .map(|row| row::of(row, &listed, others.is_cut));
+        let all_rows: Vec<_> = all_rows.collect();
+        let is_named = !args.names.is_empty();
         Ok(Report {
             name: Self::NAME,
+            answer: is_named.then(|| answer::of(&all_rows)).flatten(),
             columns: columns::COLUMNS,
-            rows: rows(
-                folded
-                    .iter()
-                    .map(|row| row::of(row, &listed, others.is_cut)),
-            )?,
+            rows: rows(all_rows)?,
             facts: fields(json!({
                 "listed_bytes": sizes.listed,
                 "distinct_bytes": sizes.distinct,
@@ -182,7 +185,7 @@ impl Magic for BufferAddr {
             draws_chart: true,
             chart: groups::ruler(&groups, args.graph),
             summary: summary(&folded, &listed, &sizes),
-            diagnoses: diagnoses::all(&listed, asked, !args.names.is_empty()),
+            diagnoses: diagnoses::all(&listed, asked, is_named),
             limits,
             ..Report::default()
         })

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use diaphane_sight::proc::spans::Layout;
 
-use super::Listed;
+use super::{Listed, answer};
 use diaphane_report::view::bytes;
 use diaphane_report::{Diagnosis, Severity};
 
@@ -198,18 +198,8 @@ fn evidence(view: &Listed<'_>) -> String {
 
 /// At most three names of rows, and how many more.
 fn names(listed: &[&Listed<'_>]) -> String {
-    const LISTED: usize = 3;
     let mut seen = HashSet::new();
     let all = listed.iter().map(|one| one.row_name.as_str());
     let all: Vec<&str> = all.filter(|name| seen.insert(*name)).collect();
-    let more = format!("{} more", all.len().saturating_sub(LISTED));
-    let mut names: Vec<&str> = all.iter().take(LISTED).copied().collect();
-    if all.len() > LISTED {
-        names.push(&more);
-    }
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, first)) => format!("{} and {last}", first.join(", ")),
-        None => String::new(),
-    }
+    answer::named(&all)
 }

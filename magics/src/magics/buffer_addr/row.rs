@@ -12,7 +12,7 @@ use diaphane_report::view::bytes;
 
 #[derive(Serialize, Default)]
 pub(super) struct BufferRow<'a> {
-    name: &'a str,
+    pub(super) name: &'a str,
     count: Option<usize>,
     #[serde(rename = "type")]
     kind: Option<&'a str>,
@@ -23,11 +23,11 @@ pub(super) struct BufferRow<'a> {
     end: Option<Address>,
     nbytes: Option<usize>,
     total_bytes: Option<usize>,
-    owner: Option<&'a str>,
+    pub(super) owner: Option<&'a str>,
     owner_type: Option<&'a str>,
     owner_addr: Option<Address>,
     owner_nbytes: Option<usize>,
-    holder: Option<String>,
+    pub(super) holder: Option<String>,
     offset: Option<isize>,
     flags: Option<Vec<&'static str>>,
     alignment: Option<usize>,
@@ -40,10 +40,20 @@ pub(super) struct BufferRow<'a> {
     zero: Option<usize>,
     swapped: Option<usize>,
     numa: Option<&'a [usize]>,
-    shares_with: Option<Vec<&'a str>>,
+    pub(super) shares_with: Option<Vec<&'a str>>,
     sharers: Option<String>,
     error: Option<&'a str>,
 }
+
+impl BufferRow<'_> {
+    /// Whether all were asked, and nobody shares.
+    pub(super) fn is_alone(&self) -> bool {
+        self.sharers.as_deref() == Some(NOBODY)
+    }
+}
+
+/// Who shares where all were asked and nobody does.
+const NOBODY: &str = "nobody";
 
 /// The fields of one line, which may stand for several buffers.
 /// Not all others were asked where `is_cut` says so.
@@ -116,7 +126,7 @@ pub(super) fn of<'a>(
 fn in_words(shares: &[&str], is_cut: bool) -> String {
     match (shares.is_empty(), is_cut) {
         (false, _) => shares.join(", "),
-        (true, false) => "nobody".into(),
+        (true, false) => NOBODY.into(),
         (true, true) => "not all asked".into(),
     }
 }
