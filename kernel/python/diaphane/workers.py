@@ -7,9 +7,11 @@ of its parent's, and questions are answered while native code holds the GIL.
 import contextlib
 import faulthandler
 import os
+import shutil
 import signal
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 from . import _diaphane, attached
@@ -17,6 +19,8 @@ from . import _diaphane, attached
 FAULTS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT]
 KEPT = 20
 """So many reports of dead workers are kept for one parent."""
+OLD = 24 * 3600
+"""Seconds after which the folder of a parent that is gone is nobody's."""
 
 _begun = []
 
@@ -56,11 +60,30 @@ def _folder(parent):
     about = base.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
         raise PermissionError(f"{base} is somebody else's")
-    # A number is used again; when the process was begun tells which it is.
-    begun = Path(f"/proc/{parent}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()[19]
-    folder = base / f"{parent}-{begun}"
+    folder = base / f"{parent}-{_begun_at(parent)}"
+    if not folder.exists():
+        _forget_old(base)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _begun_at(process):
+    """A number is used again; when the process was begun tells which it is."""
+    status = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+    return status.rsplit(")", 1)[1].split()[19]
+
+
+def _forget_old(base):
+    """Removes what parents left behind that were killed. One of another container may only seem to be gone."""
+    for folder in base.iterdir():
+        parent, _, begun = folder.name.partition("-")
+        try:
+            lives = _begun_at(parent) == begun
+        except (OSError, IndexError):
+            lives = False
+        with contextlib.suppress(OSError):
+            if not lives and folder.stat().st_mtime < time.time() - OLD:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _plain(name):
