@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use diaphane_report::view::bytes;
-use diaphane_report::{Report, Schema, fields};
+use diaphane_report::{Answer, Report, Schema, fields};
 use diaphane_sight::proc::pages::{Pages, page_size};
 use diaphane_trace::write_protection::WriteProtection;
 use pyo3::PyErr;
@@ -147,7 +147,10 @@ fn report(found: &[WrittenRow]) -> Result<Report, Error> {
     Ok(Report {
         name: BufferWrites::NAME,
         columns: columns::COLUMNS,
-        summary: rows::summary(found),
+        answer: Some(Answer {
+            sentences: rows::sentences(found),
+            table: None,
+        }),
         chart: ruler::of(found),
         rows: diaphane_report::rows(found)?,
         ..Report::default()

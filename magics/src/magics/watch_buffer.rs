@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use diaphane_cpython::interpreter::{begin_above, begin_at_all, note_above_of};
 use diaphane_cpython::{check, support};
-use diaphane_report::{Report, Schema, fields};
+use diaphane_report::{Answer, Report, Schema, fields};
 use diaphane_trace::watchpoints::{
     self, Access, MOST_SPOTS, RunningWatch, WatchPlan, WatchRefused, WatchTotals,
 };
@@ -254,7 +254,10 @@ fn report(
     Ok(Report {
         name: WatchBuffer::NAME,
         columns: columns::COLUMNS,
-        summary: told.summary(&rows, user),
+        answer: Some(Answer {
+            sentences: told.sentences(&rows, user),
+            table: None,
+        }),
         row_listings: Some(("number", rows.iter().map(rows::WriteRow::listing).collect())),
         facts: fields(json!({
             "elapsed_ns": u64::try_from(elapsed.as_nanos()).ok(),

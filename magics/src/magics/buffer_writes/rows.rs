@@ -197,7 +197,7 @@ fn blocks(shares: &[(f64, f64)]) -> String {
 }
 
 /// What was written, what was made, what was left alone.
-pub(super) fn summary(rows: &[WrittenRow]) -> Vec<String> {
+pub(super) fn sentences(rows: &[WrittenRow]) -> Vec<String> {
     let of = |state: State| rows.iter().filter(move |row| row.state == state);
     let sentence = |state: State, words: &str| {
         let names: Vec<String> = of(state).map(|row| row.name.clone()).collect();

@@ -124,7 +124,7 @@ impl WatchedCell<'_> {
     }
 
     /// A sentence for each element.
-    pub fn summary(&self, rows: &[WriteRow], user: User<'_, '_>) -> Vec<String> {
+    pub fn sentences(&self, rows: &[WriteRow], user: User<'_, '_>) -> Vec<String> {
         let numbered = self.elements.iter().enumerate();
         numbered
             .map(|(spot, element)| {
