@@ -373,3 +373,20 @@ def test_a_message_runs_no_code(client: Client):
         assert magic in content["evalue"]
         assert "cell" in content["evalue"]
     assert client.value("made") == "[]"
+
+
+def test_a_cell_that_resets_all_signals_lives(client: Client):
+    done = client.run(
+        "%%native_prof\nimport signal\nfor number in range(34, 65): signal.signal(number, signal.SIG_DFL)\n"
+        "sum(range(20_000_000))"
+    )
+    assert done.report("native_prof")["samples"] > 50
+
+
+def test_a_handler_of_the_cells_own_gets_no_signal_of_ours(client: Client):
+    client.run(
+        "%%native_prof\nimport signal\ncalled = []\n"
+        "for number in range(56, 65): signal.signal(number, lambda *given: called.append(given))\n"
+        "sum(range(20_000_000))\nfor number in range(56, 65): signal.signal(number, signal.SIG_DFL)"
+    )
+    assert client.value("called") == "[]"

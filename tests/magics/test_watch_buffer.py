@@ -314,3 +314,17 @@ def test_in_a_program(numpy: Client):
         "print([(row['old'], row['new']) for row in watch])"
     )
     assert done.text().startswith("[('0.0', '8.0')]")
+
+
+@pytest.mark.parametrize(
+    "reset",
+    [
+        "signal.signal(signal.SIGTRAP, signal.SIG_DFL)",
+        "import ctypes; ctypes.CDLL(None).signal(5, 0)",
+        "import faulthandler; faulthandler.register(5, chain=True); faulthandler.unregister(5)",
+    ],
+)
+def test_a_cell_that_wants_no_handler_lives(numpy: Client, reset: str):
+    numpy.run("import signal")
+    done = numpy.run(f"%%watch_buffer a[3]\n{reset}\na[3] = 1")
+    assert [row["new"] for row in rows(done)] == ["1.0"]

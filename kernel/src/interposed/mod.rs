@@ -19,6 +19,7 @@ pub fn begin() -> Result<(), NotInterposed> {
         exit::stand_in(),
         pthread_create::stand_in()?,
         sigaction::stand_in(),
+        sigaction::stand_in_of_signal(),
     ];
     let _for_good = place(&all)?;
     exit::listen();
@@ -30,7 +31,11 @@ pub fn begin() -> Result<(), NotInterposed> {
 /// # Errors
 /// Why it cannot be.
 pub fn begin_as_guest() -> Result<Interposed, NotInterposed> {
-    place(&[pthread_create::stand_in()?, sigaction::stand_in_of_guest()])
+    place(&[
+        pthread_create::stand_in()?,
+        sigaction::stand_in_of_guest(),
+        sigaction::stand_in_of_signal(),
+    ])
 }
 
 #[allow(unsafe_code, reason = "functions of the C library are replaced")]

@@ -8,7 +8,7 @@
 
 mod asleep;
 mod code;
-mod handler;
+pub mod handler;
 #[cfg(test)]
 mod hostile;
 mod kept;

@@ -3,7 +3,7 @@
 //! The handler stays installed, since a late signal would end the process without it.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -23,6 +23,34 @@ pub fn all_but_faults() -> SigSet {
     let mut set = SigSet::all();
     FAULTS.into_iter().for_each(|fault| set.remove(fault));
     set
+}
+
+/// The signals whose handlers are ours, a bit for each: without its handler one that is on its way ends the process.
+static OURS: AtomicU64 = AtomicU64::new(0);
+
+fn bit(signal: c_int) -> u64 {
+    1 << (signal - 1).clamp(0, 63)
+}
+
+/// Says that the handler of a signal is ours, and has to stay.
+pub fn keep(signal: c_int) {
+    OURS.fetch_or(bit(signal), Ordering::SeqCst);
+}
+
+/// Says that nothing comes any more, or that another handler has taken its place.
+pub fn let_go(signal: c_int) {
+    OURS.fetch_and(!bit(signal), Ordering::SeqCst);
+}
+
+/// Whether a handler of ours has to stay, when a program installs `wanted`: it does where the program wants none. Another
+/// one takes its place, and the signal is not sent any more.
+#[must_use]
+pub fn stays(signal: c_int, wanted: usize) -> bool {
+    let is_ours = OURS.load(Ordering::SeqCst) & bit(signal) != 0;
+    if is_ours && wanted != libc::SIG_DFL {
+        let_go(signal);
+    }
+    is_ours && wanted == libc::SIG_DFL
 }
 
 /// What runs when the signal comes.
@@ -61,6 +89,9 @@ pub fn claim(known: &AtomicI32, handler: Handler, calls: c_int) -> Option<c_int>
     let installed =
         unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } == 0;
     known.store(if installed { signal } else { 0 }, Ordering::Relaxed);
+    if installed {
+        keep(signal);
+    }
     installed.then_some(signal)
 }
 
@@ -104,6 +135,10 @@ pub enum Unsent {
 /// If the kernel does not take it.
 #[allow(unsafe_code, reason = "the C library has no function for it")]
 pub fn send(tid: i32, signal: c_int, value: u64) -> Result<(), Unsent> {
+    if OURS.load(Ordering::SeqCst) & bit(signal) == 0 {
+        // The program's own handler would take it for somebody's message.
+        return Err(Unsent::Denied);
+    }
     let process = std::process::id().cast_signed();
     let message = Message {
         signal,

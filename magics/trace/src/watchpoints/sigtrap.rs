@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use diaphane_sight::unwind::{Handler, all_but_faults};
+use diaphane_sight::unwind::{Handler, all_but_faults, handler};
 
 /// Where other signals of this number go: the handler, and its flags.
 static BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
@@ -59,6 +59,7 @@ pub(super) unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context:
     match before {
         libc::SIG_IGN => {}
         libc::SIG_DFL => {
+            handler::let_go(signal);
             // SAFETY: the action is a default one; the signal ends the process when this handler returns.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diaphane_forks::ForkOnce;
 use diaphane_sight::proc::spans;
-use diaphane_sight::unwind::Snapshot;
+use diaphane_sight::unwind::{Snapshot, handler};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{MOST_SPOTS, WatchPlan, WatchRefused, WatchTotals, WatchedSpot, sigtrap};
@@ -165,6 +165,7 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
     );
     IS_REPLACED.store(false, Ordering::Relaxed);
     keep_handler().map_err(WatchRefused::Unsupported)?;
+    handler::keep(libc::SIGTRAP);
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     RECORDING.store(number, Ordering::Release);
     Ok(number)
@@ -174,6 +175,7 @@ pub(super) fn arm(plan: &WatchPlan) -> Result<u64, WatchRefused> {
 pub(super) fn disarm() {
     if RECORDING.swap(0, Ordering::AcqRel) != 0 {
         IS_REPLACED.store(!sigtrap::is_installed(handle), Ordering::Relaxed);
+        handler::let_go(libc::SIGTRAP);
     }
     if let Some(copies) = COPIES.get() {
         copies.settle();
