@@ -193,6 +193,35 @@ said["silent"] = found.facts["silent"]
     assert said == {"status": -15, "silent": {}}
 
 
+def test_children_that_become_other_programs_report_and_live(run):
+    said = run("""
+with diaphane.native_prof(children=True) as found:
+    said["ended"] = []
+    for _ in range(12):
+        if not (child := os.fork()):
+            os.execvp("true", ["true"])
+        said["ended"].append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+said["silent"], said["workers"] = found.facts["silent"], found.facts["workers"]
+""")
+    assert said == {"ended": [0] * 12, "silent": {}, "workers": 13}
+
+
+def test_nothing_is_written_into_files_that_the_child_opened_itself(run):
+    said = run("""
+with diaphane.native_prof(children=True) as found:
+    if not (child := os.fork()):
+        os.closerange(3, 256)
+        for number in range(100):
+            open(folder / f"file-{number}", "w").flush()
+        kept = [open(folder / f"kept-{number}", "w") for number in range(100)]
+        os._exit(0)
+    os.waitpid(child, 0)
+said["written"] = [path.name for path in folder.glob("kept-*") if path.stat().st_size]
+said["silent"] = len(found.facts["silent"])
+""")
+    assert said == {"written": [], "silent": 1}
+
+
 def test_calls_are_recorded_in_children_too(run):
     said = run("""
 with diaphane.native_calls(children=True) as found:

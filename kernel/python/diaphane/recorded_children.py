@@ -8,6 +8,7 @@ What is changed of a child stays in that child.
 import _socket
 import _thread
 import atexit
+import functools
 import json
 import os
 import signal
@@ -76,7 +77,9 @@ _invited = None
 """What children of this process are to record: the folder, the magic and its words."""
 _mine = None
 """The recording of this process, if it is a child that records."""
-_known = {"hook": False, "exit": os._exit}
+_known = {"hook": False}
+_LEAVING = ("_exit", "execv", "execve")
+"""By which of `os` a process ends without a word, or becomes another program; `execvp` and the like call these."""
 
 
 def invite(folder, magic, words):
@@ -153,13 +156,14 @@ def _begin(how):
         _invited = None
         return
     try:
+        waits = _Waiting(link)
         recording = _diaphane.Recording(magic, words, None, True)
         report = recording.__enter__()
     except Exception as error:
         _tell(link, how, silent=f"could not record: {type(error).__name__}: {error}")
         return
     _tell(link, how)
-    _mine = _Recorded(folder, link, recording, report)
+    _mine = _Recorded(folder, link, recording, report, waits)
     # Only now: who is told to end has to find what it ends.
     _mine.listen()
 
@@ -185,25 +189,50 @@ def _tell(link, how, silent=None, helps=False):
             link.close()
 
 
+class _Waiting:
+    """A thread that waits for the parent's word. It begins before the recording, in which it would wait for the GIL."""
+
+    def __init__(self, link):
+        self._link, self._begun = link, _thread.allocate_lock()
+        self.told, self.is_over = None, False
+        self._begun.acquire()
+        _thread.start_new_thread(self._wait, ())
+        self._begun.acquire()
+
+    def _wait(self):
+        self._begun.release()
+        try:
+            self._link.recv(16)
+        except OSError:
+            return
+        self.is_over = True
+        if self.told is not None:
+            self.told()
+
+
 class _Recorded:
     """A child's recording, which ends with the child, or when the cell of its parent has ended."""
 
-    def __init__(self, folder, link, recording, report):
+    def __init__(self, folder, link, recording, report, waits):
         self._folder, self._link, self._recording, self._report = folder, link, recording, report
+        self._waits, self._file = waits, _file_of(link)
         self._thread = _thread.get_ident()
-        self._signals = {}
+        self._signals, self._leaving = {}, {}
         self._ends, self._died_of = False, None
 
     def listen(self):
         """Ends with the process from now on, however that ends, and when the parent says so."""
         atexit.register(self.finish)
-        if os._exit is not _leave:
-            _known["exit"] = os._exit
-            os._exit = _leave
+        self._leaving = {name: _finishing(getattr(os, name)) for name in _LEAVING}
+        for name, ours in self._leaving.items():
+            setattr(os, name, ours)
         self._listen(signal.SIGTERM, self._terminated)
         wake = _free_signal()
         if wake is not None and self._listen(wake, self._told):
-            _thread.start_new_thread(self._wait, (wake,))
+            # A recording ends on the thread on which it began, which may wait for work.
+            self._waits.told = lambda: self._signals and signal.pthread_kill(self._thread, wake)
+            if self._waits.is_over:
+                self.finish()
 
     def _listen(self, number, handler):
         """Sets a handler where there is none."""
@@ -216,15 +245,6 @@ class _Recorded:
         self._signals[number] = handler
         return True
 
-    def _wait(self, wake):
-        try:
-            self._link.recv(16)
-        except OSError:
-            return
-        if self._link is not None and self._signals:
-            # A recording ends on the thread on which it began, which may wait for work.
-            signal.pthread_kill(self._thread, wake)
-
     def _told(self, *_):
         self.finish()
 
@@ -235,22 +255,26 @@ class _Recorded:
         if not self._ends:
             self._die()
 
-    def finish(self):
-        """Ends the recording, puts all back, and hands the report over; once, and on the thread of the recording."""
+    def finish(self, goes_on=False):
+        """Ends the recording, puts all back, and hands the report over; once, and on the thread of the recording. Where
+        another program `goes_on` in this process, that is invited too."""
         global _mine, _invited
         if _mine is not self or self._ends or _thread.get_ident() != self._thread:
             return
         self._ends = True
         self._recording.__exit__(None, None, None)
-        try:
-            self._link.sendall(self._report.__reduce__()[1][0].encode())
-            self._link.shutdown(_socket.SHUT_RDWR)
-        except OSError:
-            # Nobody listens any more.
-            pass
-        self._link.close()
+        if _file_of(self._link) == self._file:
+            try:
+                self._link.sendall(self._report.__reduce__()[1][0].encode())
+                self._link.shutdown(_socket.SHUT_RDWR)
+            except OSError:
+                # Nobody listens any more.
+                pass
+        self._part()
         _mine = _invited = None
         self._undo()
+        if not goes_on:
+            _leave_environment(self._folder)
         self._ends = False
         if self._died_of is not None:
             self._die()
@@ -262,26 +286,46 @@ class _Recorded:
 
     def _undo(self):
         atexit.unregister(self.finish)
-        if os._exit is _leave:
-            os._exit = _known["exit"]
+        for name, ours in self._leaving.items():
+            if getattr(os, name) is ours:
+                setattr(os, name, ours.__wrapped__)
         for number, handler in self._signals.items():
             if signal.getsignal(number) == handler:
                 signal.signal(number, signal.SIG_DFL)
         self._signals = {}
-        _leave_environment(self._folder)
+
+    def _part(self):
+        """Lets go of the socket, unless its number is another file's by now: daemons close all they do not know."""
+        if _file_of(self._link) == self._file:
+            self._link.close()
+        else:
+            self._link.detach()
 
     def forget(self):
         """In a fork of the child, which has a recording of its own: what was copied of the child's is dropped."""
-        atexit.unregister(self.finish)
-        self._link.close()
-        for number in self._signals:
-            signal.signal(number, signal.SIG_DFL)
+        self._part()
+        self._undo()
 
 
-def _leave(status):
-    if _mine is not None:
-        _mine.finish()
-    _known["exit"](status)
+def _file_of(link):
+    """Which file the number of a socket stands for; None if for none."""
+    try:
+        about = os.fstat(link.fileno())
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def _finishing(function):
+    """A function by which a process leaves, which ends the recording first."""
+
+    @functools.wraps(function)
+    def leave(*arguments, **named):
+        if _mine is not None:
+            _mine.finish(goes_on=function.__name__ != "_exit")
+        return function(*arguments, **named)
+
+    return leave
 
 
 def _free_signal():

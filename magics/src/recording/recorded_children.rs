@@ -9,7 +9,7 @@ mod listener;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -89,7 +89,8 @@ impl RecordedChildren {
         })?;
         let refused = |error: std::io::Error| {
             Error::Usage(format!(
-                "%%{name}: --children: no socket could be made: {error}"
+                "%%{name}: --children: no socket could be made in {}: {error}; TMPDIR names another folder",
+                std::env::temp_dir().display()
             ))
         };
         let folder = private_folder().map_err(refused)?;
@@ -137,8 +138,18 @@ impl Drop for RecordedChildren {
     fn drop(&mut self) {
         if self.process == std::process::id() {
             Python::attach(|py| self.undo(py));
-            let _gone = fs::remove_dir_all(&self.folder);
+            remove(&self.folder);
         }
+    }
+}
+
+/// Removes the folder; by the names of its files where no descriptor is left to read it.
+fn remove(folder: &Path) {
+    if fs::remove_dir_all(folder).is_err() {
+        for name in ["socket", "plan.json", "sitecustomize.py"] {
+            let _ = fs::remove_file(folder.join(name));
+        }
+        let _ = fs::remove_dir(folder);
     }
 }
 
@@ -162,7 +173,7 @@ fn private_folder() -> std::io::Result<PathBuf> {
 /// The reports of all as one, with the cell's own table of lines; without children the cell's own.
 fn merged(mut own: Report, children: Vec<RecordedChild>) -> Result<Report, Error> {
     if children.is_empty() {
-        let words = "--children: no other process ran Python while this ran";
+        let words = "--children: no other process that ran Python has reported";
         own.limits.push(words.into());
         return Ok(own);
     }
