@@ -8,6 +8,7 @@ mod rows;
 mod ruler;
 mod watched;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use diaphane_report::view::bytes;
 use diaphane_report::{Answer, Report, Schema, fields};
 use diaphane_sight::proc::pages::{Pages, page_size};
+use diaphane_sight::proc::spans::Span;
 use diaphane_trace::write_protection::WriteProtection;
 use pyo3::PyErr;
 use serde_json::json;
@@ -53,7 +55,11 @@ impl Magic for BufferWrites {
         context: &Context<'_, '_>,
     ) -> Result<Box<dyn Recording>, Error> {
         let user = context.user()?;
-        let (watched, owners) = watched::of(&args.names, user)?;
+        let watched::WatchedMemory {
+            buffers: watched,
+            owners,
+            read_only,
+        } = watched::of(&args.names, user)?;
         let spans = watched::merged(&watched);
         let (protection, refused) = user
             .py
@@ -73,6 +79,7 @@ impl Magic for BufferWrites {
             protection,
             refused: refused.into_iter().map(|(span, _)| span).collect(),
             watched,
+            read_only,
             owners,
             freed,
             names: args.names.clone(),
@@ -85,8 +92,9 @@ impl Magic for BufferWrites {
 /// Pages that are being watched.
 struct WatchedPages {
     protection: WriteProtection,
-    refused: Vec<diaphane_sight::proc::spans::Span>,
+    refused: Vec<Span>,
     watched: Vec<WatchedBuffer>,
+    read_only: HashSet<(String, Span)>,
     owners: WatchedOwners,
     freed: Arc<[AtomicBool]>,
     names: Vec<String>,
@@ -106,6 +114,7 @@ impl Recording for WatchedPages {
             protection,
             refused,
             watched,
+            read_only,
             owners,
             freed,
             names,
@@ -125,11 +134,15 @@ impl Recording for WatchedPages {
             .map_err(PyErr::from)?;
         drop(owners);
         let left = user.py.detach(|| protection.end());
-        let added = match names.is_empty() {
-            true => watched::added(&watched, user),
-            false => Vec::new(),
-        };
-        found.extend(added.into_iter().map(WrittenRow::new));
+        let is_freed = |one: &WatchedBuffer| freed[one.owner].load(Ordering::Relaxed);
+        let now = watched::now(&watched, &read_only, is_freed, &names, user);
+        for (place, row) in found.iter_mut().enumerate() {
+            if now.moved.contains(&place) {
+                row.free();
+            }
+            row.leave_unless(now.kept.contains(&place));
+        }
+        found.extend(now.added.into_iter().map(WrittenRow::new));
         Ok(Report {
             facts: fields(json!({
                 "elapsed_ns": u64::try_from(elapsed.as_nanos()).ok(),

@@ -9,7 +9,7 @@ use diaphane_sight::proc::pages::{Pages, page_size, whole_pages};
 use diaphane_sight::proc::spans::{self, Span};
 use serde::Serialize;
 
-use super::watched::{AddedBuffer, WatchedBuffer};
+use super::watched::{AddedBuffer, WatchedBuffer, own_pages};
 
 /// So many ranges are told.
 const MOST_RANGES: usize = 64;
@@ -46,8 +46,10 @@ pub(super) enum State {
     Part,
     Not,
     Perhaps,
+    Same,
     New,
     View,
+    Left,
     Freed,
     Unknown,
 }
@@ -71,7 +73,9 @@ impl WrittenRow {
     ) -> io::Result<Self> {
         let is_refused = refused.iter().any(|span| span.contains(one.span.start));
         let row = Self::plain(&one.name, &one.kind, one.span);
-        if freed[one.owner].load(Ordering::Relaxed) || is_refused {
+        // A mapping that was closed tells nobody.
+        let is_gone = || !matches!(spans::read(one.span.start, &mut [0]), Ok(1));
+        if is_refused || freed[one.owner].load(Ordering::Relaxed) || is_gone() {
             let state = if is_refused {
                 State::Unknown
             } else {
@@ -80,15 +84,8 @@ impl WrittenRow {
             return Ok(Self { state, ..row });
         }
         let written: Vec<Span> = pages.written(one.span)?;
-        let inside: Vec<Span> = written
-            .iter()
-            .map(|part| part.intersection(one.span))
-            .filter(|part| !part.is_empty())
-            .collect();
-        let values_changed = one
-            .before
-            .as_ref()
-            .map(|before| spans::bytes(one.span.start, one.span.len()) != *before);
+        let inside = own_part(one, &written);
+        let values_changed = one.item.and_then(|_| one.before.changed(one.span));
         let total: usize = inside.iter().map(|part| part.len()).sum();
         let share = |address: usize| (address - one.span.start) as f64 / one.span.len() as f64;
         let shares: Vec<(f64, f64)> = inside
@@ -96,10 +93,16 @@ impl WrittenRow {
             .map(|part| (share(part.start), share(part.end)))
             .collect();
         Ok(Self {
-            state: state(one.span, &written, total, values_changed),
+            state: state(one, &written, total, values_changed),
             written: Some(total),
             r#where: Some(blocks(&shares)),
-            written_pages: Some(written.iter().map(|part| part.len()).sum::<usize>() / page_size()),
+            written_pages: Some(
+                inside
+                    .iter()
+                    .map(|part| whole_pages(*part).len())
+                    .sum::<usize>()
+                    / page_size(),
+            ),
             ranges: inside
                 .iter()
                 .take(MOST_RANGES)
@@ -121,6 +124,21 @@ impl WrittenRow {
             state,
             shares_with: added.shares_with,
             ..Self::plain(&added.name, &added.kind, added.span)
+        }
+    }
+
+    /// Of memory that is another one's by now.
+    pub fn free(&mut self) {
+        self.state = State::Freed;
+        (self.written, self.written_pages, self.r#where) = (None, None, None);
+        self.ranges.clear();
+        self.shares.clear();
+    }
+
+    /// Of memory that its variable has no more, and that was not written.
+    pub fn leave_unless(&mut self, is_kept: bool) {
+        if !is_kept && matches!(self.state, State::Not | State::Same | State::Perhaps) {
+            self.state = State::Left;
         }
     }
 
@@ -156,23 +174,57 @@ impl WrittenRange {
     }
 }
 
+/// What was written of a buffer. On a page that it shares with others, that is known where its bytes are others now, or
+/// where the page beside it was written.
+fn own_part(one: &WatchedBuffer, written: &[Span]) -> Vec<Span> {
+    let own = own_pages(one.span);
+    let parts = written.iter().map(|part| part.intersection(one.span));
+    let mut inside: Vec<Span> = parts.filter(|part| !part.is_empty()).collect();
+    if own.is_empty() {
+        return inside;
+    }
+    let is_other = |edge: Span| one.before.changed(edge) != Some(false);
+    for part in &mut inside {
+        if part.start < own.start
+            && part.end <= own.start
+            && !is_other(Span::new(part.start, own.start))
+        {
+            part.start = part.end;
+        }
+        if part.end > own.end && part.start >= own.end && !is_other(Span::new(own.end, part.end)) {
+            part.end = part.start;
+        }
+    }
+    inside.retain(|part| !part.is_empty());
+    inside
+}
+
 /// What the written pages say of a buffer: one that they share with others may be theirs.
-fn state(span: Span, written: &[Span], total: usize, changed: Option<bool>) -> State {
-    if total == 0 {
+fn state(one: &WatchedBuffer, written: &[Span], total: usize, changed: Option<bool>) -> State {
+    if written
+        .iter()
+        .all(|part| part.intersection(one.span).is_empty())
+    {
         return State::Not;
     }
-    let page = page_size();
-    let own = Span::new(
-        span.start.next_multiple_of(page),
-        (span.end / page * page).max(span.start),
-    );
+    let own = own_pages(one.span);
     let is_own = written
         .iter()
-        .any(|part| own.start < own.end && !part.intersection(own).is_empty());
-    match (is_own, changed) {
-        (false, Some(false) | None) => State::Perhaps,
-        _ if total == span.len() && (is_own || changed == Some(true)) => State::Whole,
-        _ => State::Part,
+        .any(|part| !part.intersection(own).is_empty());
+    let edges = [
+        Span::new(one.span.start, own.start.min(one.span.end)),
+        Span::new(own.end.max(one.span.start), one.span.end),
+    ];
+    let edges = edges.into_iter().filter(|edge| !edge.is_empty());
+    let edges: Vec<Option<bool>> = edges.map(|edge| one.before.changed(edge)).collect();
+    let is_changed = changed == Some(true) || edges.contains(&Some(true));
+    match is_own || is_changed {
+        // The items of others lie between its own, on the same pages.
+        true if one.item.is_none() => State::Perhaps,
+        true if total == one.span.len() => State::Whole,
+        true => State::Part,
+        false if edges.contains(&None) => State::Perhaps,
+        false => State::Same,
     }
 }
 
@@ -206,7 +258,12 @@ pub(super) fn sentences(rows: &[WrittenRow]) -> Vec<String> {
     let parts: Vec<String> = of(State::Part)
         .map(|row| {
             let written = bytes(row.written.unwrap_or(0) as f64);
-            format!("{} ({written} of {})", row.name, bytes(row.nbytes as f64))
+            let pages = match row.written_pages {
+                Some(1) => "1 page".into(),
+                pages => format!("{} pages", pages.unwrap_or(0)),
+            };
+            let size = bytes(row.nbytes as f64);
+            format!("{} ({pages}, {written} of {size})", row.name)
         })
         .collect();
     let part = (!parts.is_empty()).then(|| format!("written in part: {}", listed(&parts)));
@@ -219,7 +276,12 @@ pub(super) fn sentences(rows: &[WrittenRow]) -> Vec<String> {
             State::Perhaps,
             "perhaps written, on a page that is shared with others",
         ),
+        sentence(State::Left, "not written, and the variable's no more"),
         sentence(State::Freed, "freed"),
+        sentence(
+            State::Same,
+            "as before, on a page on which others were written",
+        ),
         sentence(State::Not, "not written"),
         sentence(
             State::Unknown,

@@ -19,13 +19,14 @@ pub(super) fn of(rows: &[WrittenRow]) -> Option<Drawing> {
     let is_drawn = |row: &&WrittenRow| {
         !matches!(
             row.state,
-            State::New | State::View | State::Freed | State::Unknown
+            State::New | State::View | State::Left | State::Freed | State::Unknown
         )
     };
     let mut drawn: Vec<&WrittenRow> = rows.iter().filter(is_drawn).collect();
-    drawn.sort_by_key(|row| row.state == State::Not);
+    let is_as_before = |row: &&WrittenRow| matches!(row.state, State::Not | State::Same);
+    drawn.sort_by_key(is_as_before);
     drawn.truncate(MOST);
-    if drawn.iter().all(|row| row.state == State::Not) {
+    if drawn.iter().all(is_as_before) {
         return None;
     }
     let mut drawing = Drawing::new(
