@@ -94,6 +94,40 @@ def test_sizes_of_the_users_own_are_not_asked(client: Client):
     assert client.value("asked") == "[]"
 
 
+def test_views_of_objects_have_what_they_hold(launch):
+    client = launch().connect()
+    client.run(
+        "import numpy as np\nbase = np.empty((2, 50_000), dtype=object)\nbase[:] = [[str(i) * 20 for i in range(50_000)]] * 2\n"
+        "table = base.T\nstrided = base.T[::2]\ndel base"
+    )
+    found = {row["what"]: row for row in client.run("%memory --all").report("memory")["rows"]}
+    held = int(client.value("sum(map(__import__('sys').getsizeof, table[:, 0]))"))
+    assert found["table"]["size"] + found["strided"]["size"] >= held
+
+
+def test_what_is_reserved_and_what_came_and_went_is_told(launch):
+    client = launch().connect()
+    client.run("import numpy as np")
+    done = client.run("%%memory\nzeros = np.zeros(20_000_000)")
+    text = done.all("execute_result")[-1]["data"]["text/plain"]
+    assert "zeros: 160.0 MB are reserved and were never written" in text, text
+    done = client.run("%%memory\ngone = np.ones(40_000_000); del gone")
+    found = done.report("memory")
+    assert found["peak"] > found["rss"] + 300_000_000
+    text = done.all("execute_result")[-1]["data"]["text/plain"]
+    assert "meanwhile it was" in text, text
+
+
+def test_what_it_took_to_look_is_given_back(launch):
+    client = launch().connect()
+    client.run("things = {str(i): [i] for i in range(300_000)}")
+    client.run("%memory;")
+    rss = "int(open('/proc/self/statm').read().split()[1]) * 4096"
+    before = int(client.value(rss))
+    client.run("%memory;")
+    assert int(client.value(rss)) - before < 4_000_000
+
+
 def test_what_a_cell_changes(client: Client):
     client.run("import numpy as np\ngoes = np.ones(2_000_000)")
     report = ask(client, "%%memory --as m\ncomes = np.ones(4_000_000)\ndel goes")

@@ -16,7 +16,8 @@ use self::rows::MemoryRow;
 use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use diaphane_report::view::bytes;
-use diaphane_report::{Bar, Part, Report, Schema, fields};
+use diaphane_report::{Answer, Bar, Part, Report, Schema, fields};
+use diaphane_sight::proc::resource_usage::peak_rss;
 
 /// Show who has the memory of this process: variables, packages, allocators, libraries, and what is left.
 ///
@@ -59,7 +60,11 @@ impl Magic for Memory {
     ) -> Result<Box<dyn Recording>, Error> {
         let before = claims::look(context.user()?)?;
         let all = args.all;
-        Ok(Box::new(Around { all, before }))
+        Ok(Box::new(Around {
+            all,
+            before,
+            peak: peak_rss(),
+        }))
     }
 }
 
@@ -76,6 +81,14 @@ fn now(args: &MemoryArgs, user: User<'_, '_>) -> Result<Report, Error> {
         words: bytes(*rss as f64),
         amount: *rss as f64,
     };
+    let variables = found.rows.iter().filter(|row| row.kind == rows::VARIABLE);
+    let largest = variables.max_by_key(|row| row.rss).map(|row| {
+        format!(
+            "the largest variable is {} with {}",
+            row.what,
+            bytes(row.rss as f64)
+        )
+    });
     let summary = format!(
         "{} are in physical memory: {}",
         bytes(found.rss as f64),
@@ -92,7 +105,11 @@ fn now(args: &MemoryArgs, user: User<'_, '_>) -> Result<Report, Error> {
             parts: sums.iter().filter(|(_, rss)| *rss > 0).map(part).collect(),
         }],
         rows: diaphane_report::rows(rows::shown(found.rows, args.all))?,
-        summary: vec![summary, REST.into()],
+        answer: Some(Answer {
+            sentences: [summary].into_iter().chain(largest).collect(),
+            table: None,
+        }),
+        summary: vec![REST.into()],
         limits: found.limits,
         ..Report::default()
     })
@@ -108,10 +125,15 @@ fn kinds(sums: &[(&'static str, i64)]) -> serde_json::Value {
         .into()
 }
 
+/// A peak is told that is so much above what was there before and afterwards.
+const NOTEWORTHY: u64 = 1 << 20;
+
 /// What there was before the code ran.
 struct Around {
     all: bool,
     before: claims::Found,
+    /// The most that was in memory until then.
+    peak: Option<u64>,
 }
 
 impl Recording for Around {
@@ -121,12 +143,18 @@ impl Recording for Around {
         user: User<'_, '_>,
         _ran: Ran,
     ) -> Result<Report, Error> {
-        changed(self.all, self.before, user)
+        // Looking takes memory, too. A peak that is no new one is some earlier code's.
+        let peak = peak_rss().filter(|peak| Some(*peak) > self.peak);
+        changed(self.all, (self.before, peak), user)
     }
 }
 
-/// What is different now.
-fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Report, Error> {
+/// What is different now, and the most that was in memory meanwhile, where it is known.
+fn changed(
+    all: bool,
+    (before, peak): (claims::Found, Option<u64>),
+    user: User<'_, '_>,
+) -> Result<Report, Error> {
     let after = claims::look(user)?;
     let change = after.rss as i64 - before.rss as i64;
     let mut limits = before.limits;
@@ -152,6 +180,16 @@ fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Repor
             told.join(", ")
         }
     );
+    let reserved = changes.iter().filter_map(|row| {
+        let rest = bytes(row.reserved()? as f64);
+        Some(format!(
+            "{}: {rest} are reserved and were never written, so that they are not in memory yet",
+            row.what
+        ))
+    });
+    let reserved: Vec<String> = reserved.collect();
+    let peak = peak.filter(|peak| *peak > before.rss.max(after.rss) + NOTEWORTHY);
+    let meanwhile = peak.map(|peak| format!("meanwhile it was {} at most", bytes(peak as f64)));
     let lead = (!limits.is_empty()).then(|| {
         "Not all objects could be looked at in time: variables hold at least what is shown, and packages are among the rest."
             .to_owned()
@@ -161,10 +199,17 @@ fn changed(all: bool, before: claims::Found, user: User<'_, '_>) -> Result<Repor
         columns: columns::CHANGES,
         lead: lead.into_iter().collect(),
         facts: fields(
-            json!({"rss": after.rss, "rss_before": before.rss, "complete": limits.is_empty()}),
+            json!({"rss": after.rss, "rss_before": before.rss, "peak": peak, "complete": limits.is_empty()}),
         )?,
         rows: diaphane_report::rows(changes)?,
-        summary: vec![summary],
+        answer: Some(Answer {
+            sentences: [summary]
+                .into_iter()
+                .chain(meanwhile)
+                .chain(reserved)
+                .collect(),
+            table: None,
+        }),
         limits,
         ..Report::default()
     })

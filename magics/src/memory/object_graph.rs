@@ -272,7 +272,7 @@ impl Walk {
         let Some((items, is_flat)) = arrays::objects(&bound(code::here(), array)) else {
             return;
         };
-        for (place, item) in items.into_iter().enumerate() {
+        for (place, item) in items {
             let step = if is_flat {
                 Edge::Index(place)
             } else {

@@ -121,20 +121,57 @@ pub(crate) fn read<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Array<'py
     }))
 }
 
-/// The objects that an array of objects holds, in their order, NULL for `None`, and whether it has one axis; nothing of another one, or of
-/// one with gaps. Only where NumPy is imported.
+/// The objects that an array of objects holds, each with its place in C order, NULL for `None`, and whether it has one axis;
+/// nothing of another array. Only where NumPy is imported.
 #[allow(unsafe_code, reason = "the items are plain pointers")]
-pub(crate) fn objects(object: &Bound<'_, PyAny>) -> Option<(Vec<*mut PyObject>, bool)> {
+pub(crate) fn objects(object: &Bound<'_, PyAny>) -> Option<(Vec<(usize, *mut PyObject)>, bool)> {
     let array = object.cast::<PyUntypedArray>().ok()?;
-    if array.dtype().kind() != b'O' || !array.is_c_contiguous() {
+    if array.dtype().kind() != b'O' || !(array.is_c_contiguous() || lies_in_its_owner(object)) {
         return None;
     }
     let first = fields(array).address;
-    let count: usize = array.shape().iter().product();
-    let items = std::ptr::with_exposed_provenance::<*mut PyObject>(first);
-    // SAFETY: an array of objects without gaps has so many pointers there, each NULL or a reference that it owns.
-    let items = (0..count).map(|index| unsafe { items.add(index).read() });
-    Some((items.collect(), array.ndim() == 1))
+    let item = |(place, offset): (usize, isize)| {
+        let address = first.wrapping_add_signed(offset);
+        let item = std::ptr::with_exposed_provenance::<*mut PyObject>(address);
+        // SAFETY: an array of objects has a pointer there, NULL or a reference that it or its owner holds: it has no gaps, or
+        // lies in the memory of its owner, which has such pointers only.
+        (place, unsafe { item.read_unaligned() })
+    };
+    let items = offsets(array.shape(), array.strides());
+    Some((items.into_iter().map(item).collect(), array.ndim() == 1))
+}
+
+/// Whether all items lie in the memory of the array that owns them; strides that somebody made up may lead elsewhere.
+fn lies_in_its_owner(object: &Bound<'_, PyAny>) -> bool {
+    let Some((own, mut base)) = bounds(object) else {
+        return false;
+    };
+    let mut whole = own;
+    while let Some(owner) = base {
+        let is_objects = |array: &Bound<'_, PyUntypedArray>| array.dtype().kind() == b'O';
+        if !owner.cast::<PyUntypedArray>().is_ok_and(is_objects) {
+            return false;
+        }
+        let Some(next) = bounds(&owner) else {
+            return false;
+        };
+        (whole, base) = next;
+    }
+    own.intersection(whole) == own
+}
+
+/// The place of each item in C order, and how many bytes behind the first one it lies; one of those that lie at the same
+/// address along an axis.
+fn offsets(shape: &[usize], strides: &[isize]) -> Vec<(usize, isize)> {
+    let mut found = vec![(0, 0)];
+    for (&count, &stride) in shape.iter().zip(strides) {
+        let steps = if stride == 0 { count.min(1) } else { count };
+        let along = |(place, offset): (usize, isize)| {
+            (0..steps).map(move |step| (place * count + step, offset + step.cast_signed() * stride))
+        };
+        found = found.into_iter().flat_map(along).collect();
+    }
+    found
 }
 
 struct Fields<'py> {

@@ -51,6 +51,12 @@ impl ResourceUsage {
     }
 }
 
+/// The most bytes that this process ever had in physical memory.
+pub fn peak_rss() -> Option<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(u64::try_from(usage.max_rss()).ok()? * 1024)
+}
+
 /// Linux's monotonic clock, which Python has as `time.monotonic_ns`.
 pub fn monotonic_ns() -> u64 {
     let now = ClockId::CLOCK_MONOTONIC.now();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diaphane_sight::proc::spans::Span;
-use diaphane_sight::runtimes::glibc_malloc::Malloc;
+use diaphane_sight::runtimes::glibc_malloc::{self, Malloc};
 use pyo3::prelude::*;
 
 use super::by_region::{Pot, Pots};
@@ -21,6 +21,8 @@ use crate::python::objects::type_name;
 
 /// So long objects are looked at.
 const TIME: Duration = Duration::from_secs(2);
+/// So much may stay free of what it took to look.
+const OWN: u64 = 1 << 20;
 /// So long those that export memory are asked for it.
 const TIME_OF_BUFFERS: Duration = Duration::from_secs(1);
 
@@ -34,18 +36,20 @@ pub(super) struct Found {
 /// Divides the memory.
 pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
     let deadline = Instant::now() + TIME;
+    // First, since looking at the objects takes memory, too.
+    let mut pools = arrow_pools::used(user.py)?;
+    let pots = Pots::read(&mut pools)?;
+    let malloc = Malloc::read();
     let mut roots = roots::all(user)?;
     let own = roots.len();
     roots.extend(roots::kept_by_python(user)?);
     let kept = roots.len();
     roots.extend(roots::elsewhere(user)?);
     let census = census::of(user.py, user.namespace.as_any(), &roots, deadline)?;
-    let mut pools = arrow_pools::used(user.py)?;
-    let pots = Pots::read(&mut pools)?;
     let (claimed, is_late) = Claims::of(&census, &pots, Instant::now() + TIME_OF_BUFFERS)?;
     let groups = Groups { own, kept };
     let mut rows = groups.rows(&roots, &census, &claimed);
-    rows.extend(free(&pots, &pools));
+    rows.extend(free(&pots, malloc.as_ref(), &pools));
     rows.extend(rest(&pots, &rows, claimed.in_files));
     let rss = pots.rss();
     rows.sort_by_key(|row| std::cmp::Reverse(row.rss));
@@ -55,6 +59,12 @@ pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
             (TIME + TIME_OF_BUFFERS).as_secs()
         )
     });
+    drop((roots, census));
+    let free = |malloc: Option<&Malloc>| malloc.map_or(0, Malloc::free);
+    if free(Malloc::read().as_ref()) > free(malloc.as_ref()) + OWN {
+        // What it took to look would stay with this process.
+        user.py.detach(glibc_malloc::give_back);
+    }
     Ok(Found {
         rows,
         rss,
@@ -263,8 +273,8 @@ fn give_back(kind: &str, what: &str, also: &[String]) -> String {
 }
 
 /// What allocators keep for later.
-fn free(pots: &Pots, pools: &[arrow_pools::MemoryPool]) -> Vec<MemoryRow> {
-    let malloc = Malloc::read().map(|malloc| {
+fn free(pots: &Pots, malloc: Option<&Malloc>, pools: &[arrow_pools::MemoryPool]) -> Vec<MemoryRow> {
+    let malloc = malloc.map(|malloc| {
         // What is in use is taken to be in physical memory; of the free parts, the rest of it is.
         let used = malloc.system().saturating_sub(malloc.free());
         let present = pots.of_malloc().saturating_sub(used).min(malloc.free());

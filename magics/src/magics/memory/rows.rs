@@ -18,6 +18,8 @@ pub(super) const UNKNOWN: &str = "not told apart";
 
 /// Variables and packages that hold less than this part of the whole are told in one row.
 const SMALL_PART: i64 = 200;
+/// So much of a variable that is not in memory is told.
+const MUCH: u64 = 1 << 20;
 /// A change that is smaller is not told.
 const SMALL_CHANGE: i64 = 16 << 10;
 
@@ -40,6 +42,15 @@ pub(super) struct MemoryRow {
 }
 
 impl MemoryRow {
+    /// Of a variable's memory, what was never written: it is in memory only when it is.
+    pub fn reserved(&self) -> Option<u64> {
+        let size = self
+            .size
+            .filter(|size| self.kind == VARIABLE && *size >= MUCH)?;
+        let present = u64::try_from(self.rss).unwrap_or(0);
+        size.checked_sub(present).filter(|rest| *rest > size / 2)
+    }
+
     /// The change in words, where there is one.
     pub fn told_change(&self) -> Option<String> {
         let change = self.change.filter(|change| *change != 0)?;
@@ -68,7 +79,9 @@ pub(super) fn sums(rows: &[MemoryRow]) -> Vec<(&'static str, i64)> {
 pub(super) fn shown(rows: Vec<MemoryRow>, all: bool) -> Vec<MemoryRow> {
     let rss: i64 = rows.iter().map(|row| row.rss).sum();
     let is_small = |row: &MemoryRow| {
-        !all && row.rss < rss / SMALL_PART && matches!(row.kind, VARIABLE | PACKAGE | HISTORY)
+        !all && row.rss < rss / SMALL_PART
+            && row.reserved().is_none()
+            && matches!(row.kind, VARIABLE | PACKAGE | HISTORY)
     };
     let (small, mut shown): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_small);
     for (kind, word) in [
@@ -119,8 +132,13 @@ pub(super) fn changes(before: &[MemoryRow], after: &[MemoryRow], all: bool) -> V
     let key = |row: &MemoryRow| (row.kind, row.what.clone());
     let mut earlier: BTreeMap<_, &MemoryRow> = before.iter().map(|row| (key(row), row)).collect();
     let mut changes = Vec::new();
+    let mut reserved: Vec<String> = Vec::new();
     for row in after {
-        let was = earlier.remove(&key(row)).map_or(0, |row| row.rss);
+        let former = earlier.remove(&key(row));
+        let was = former.map_or(0, |row| row.rss);
+        if row.reserved().is_some() && former.is_none_or(|former| former.size != row.size) {
+            reserved.push(row.what.clone());
+        }
         changes.push(MemoryRow {
             rss_before: Some(was),
             change: Some(row.rss - was),
@@ -134,7 +152,7 @@ pub(super) fn changes(before: &[MemoryRow], after: &[MemoryRow], all: bool) -> V
         ..row.clone()
     }));
     let size = |row: &MemoryRow| row.change.unwrap_or(0).abs();
-    changes.retain(|row| all || size(row) >= SMALL_CHANGE);
+    changes.retain(|row| all || size(row) >= SMALL_CHANGE || reserved.contains(&row.what));
     changes.sort_by_key(|row| std::cmp::Reverse(size(row)));
     changes
 }
