@@ -40,6 +40,9 @@ pub(crate) struct LineRow {
     pub samples: u64,
     pub source: String,
     pub did: String,
+    /// Whether most of its samples wait.
+    #[serde(skip)]
+    pub waits: bool,
 }
 
 /// All lines that have samples, those that took most first, and what ran outside of them.
@@ -68,6 +71,7 @@ pub(crate) fn line_rows(
             source: line.text.clone(),
             did: did
                 .unwrap_or_else(|| did_there(profile, |path| path.spots.first() == Some(&spot))),
+            waits: mostly_waits(profile, |path| path.spots.first() == Some(&spot)),
         });
     }
     found.sort_by_key(|row| u64::MAX - row.samples);
@@ -98,6 +102,7 @@ fn outside(profile: &Profile) -> Vec<LineRow> {
                 many => format!("({many} threads {name})"),
             },
             did: did_there(profile, is_it),
+            waits: mostly_waits(profile, is_it),
         })
     };
     let mut rows: Vec<LineRow> = names.into_iter().filter_map(row).collect();
@@ -105,11 +110,16 @@ fn outside(profile: &Profile) -> Vec<LineRow> {
     rows
 }
 
+fn mostly_waits(profile: &Profile, holds: impl Fn(&Path) -> bool) -> bool {
+    let waits = profile.count(|path| holds(path) && path.doing == Doing::Waiting);
+    waits * 2 > profile.count(holds)
+}
+
 /// What some samples did, in a few words: what they called, or what they waited for.
 fn did_there(profile: &Profile, holds: impl Fn(&Path) -> bool) -> String {
     let all = profile.count(&holds);
     let waits = |path: &Path| path.doing == Doing::Waiting;
-    if profile.count(|path| holds(path) && waits(path)) * 2 > all {
+    if mostly_waits(profile, &holds) {
         let has = |mark: StackMarks| {
             profile.count(|path| holds(path) && waits(path) && path.marks.has(mark)) * 2 > all
         };
@@ -193,14 +203,10 @@ pub(crate) fn answer(
             table: None,
         });
     }
-    let first = found.first().map(|one| one.title.clone()).or_else(|| {
-        let most = lines.first().filter(|one| one.line.is_some())?;
-        let share = most.self_pct?;
-        Some(format!(
-            "{} took most, {share} % of the samples: {}.",
-            most.place, most.did
-        ))
-    });
+    let first = found
+        .first()
+        .map(|one| one.title.clone())
+        .or_else(|| most(lines));
     let rest = lines.len().saturating_sub(MOST);
     let title = match rest {
         0 => "Where the time went, by line".to_owned(),
@@ -214,6 +220,31 @@ pub(crate) fn answer(
             rows: rows(lines.iter().take(MOST))?,
             shown: MOST,
         }),
+    })
+}
+
+/// Which line took most; where that waits, or has less than threads beside it, these are what took the time.
+fn most(lines: &[LineRow]) -> Option<String> {
+    let line = lines.first().filter(|one| one.line.is_some())?;
+    let (place, share) = (&line.place, line.self_pct?);
+    let beside = lines.iter().filter(|one| one.line.is_none() && !one.waits);
+    let worker = beside.max_by_key(|one| one.samples);
+    let worked = worker.and_then(|worker| {
+        let who = worker.source.trim_matches(['(', ')']);
+        Some((who, worker.self_pct?, &worker.did, worker.samples))
+    });
+    Some(match worked {
+        Some((who, part, did, _)) if line.waits => {
+            format!(
+                "{place} waited while other threads worked: {who} took {part} % of the samples: {did}."
+            )
+        }
+        Some((who, part, did, samples)) if samples > line.samples => {
+            format!(
+                "{who} took most, {part} % of the samples: {did}; of the lines {place} did, {share} %."
+            )
+        }
+        _ => format!("{place} took most, {share} % of the samples: {}.", line.did),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use diaphane_trace::sampler::Doing;
 
 use super::kinds::CodeKind;
+use super::marks::StackMarks;
 use super::profile::Profile;
 use super::sampled::{Id, NAMELESS, Path, SampledFunction};
 use diaphane_report::{Diagnosis, Severity};
@@ -152,7 +153,9 @@ fn gil(profile: &Profile) -> Option<Diagnosis> {
 fn copy(profile: &Profile) -> Option<Diagnosis> {
     let own = near(profile, is_copy, |kind| kind != CodeKind::Python);
     let share = profile.percent(own);
-    (share > 30.0).then(|| Diagnosis {
+    // What puts arrays or tables together copies them anyhow; where that grows something, P010 says so.
+    let joins = profile.count(|path| path.marks.has(StackMarks::CONCATENATES));
+    (share > 30.0 && joins * 2 < own).then(|| Diagnosis {
         code: "P004",
         severity: Severity::Warn,
         title: format!("{share} % of the samples copy or convert data."),

@@ -46,6 +46,8 @@ impl StackMarks {
     pub const DIRECT: Self = Self(1 << 15);
     /// The interpreter takes the next value of something by calling a function for it.
     pub const STEP: Self = Self(1 << 16);
+    /// pandas calls a function for each group.
+    pub const GROUPS: Self = Self(1 << 17);
     /// What holds for a function of native code also while that calls Python.
     pub const LASTING: Self = Self(Self::OBJECTS.0 | Self::CONCATENATES.0 | Self::PRODUCT.0);
 
@@ -120,6 +122,14 @@ const OPERATIONS: &[&str] = &[
     "arrtype_new",
     "int",
     "float",
+];
+
+/// Methods of pandas' groups that call a function of the user's for each of them.
+const CALLS_FOR_GROUPS: &[&str] = &[
+    ".apply_groupwise",
+    "._aggregate_series_pure_python",
+    "._aggregate_named",
+    "._transform_general",
 ];
 
 /// What the native function at an address says; `python` is whether it belongs to the interpreter.
@@ -212,6 +222,11 @@ pub(crate) fn of_python(name: &str, file: &str) -> StackMarks {
     if !file.contains("/pandas/core/") {
         return StackMarks::default();
     }
+    if file.contains("/pandas/core/groupby/")
+        && CALLS_FOR_GROUPS.iter().any(|one| name.ends_with(one))
+    {
+        return StackMarks::GROUPS;
+    }
     let indexes = file.ends_with("/indexing.py")
         && (name.ends_with("__getitem__") || name.ends_with("__setitem__"));
     match name {
@@ -243,5 +258,10 @@ mod tests {
         let concat = of_python("concat", "/x/pandas/core/reshape/concat.py");
         assert!(concat.has(StackMarks::CONCATENATES) && !concat.has(StackMarks::APPLY));
         assert_eq!(of_python("concat", "/x/mine.py"), StackMarks::default());
+        let groups = of_python(
+            "BaseGrouper.apply_groupwise",
+            "/x/pandas/core/groupby/ops.py",
+        );
+        assert!(groups.has(StackMarks::GROUPS));
     }
 }

@@ -1,5 +1,6 @@
 //! The commonest reasons why a cell is slow, each found by samples of one of its lines and said only where they show it.
 
+mod groups;
 mod waits;
 
 use diaphane_report::{Diagnosis, Severity};
@@ -35,6 +36,7 @@ pub(crate) fn causes(profile: &Profile, lines: &[SourceLine]) -> Vec<SlowCause> 
     let mut found = Vec::new();
     found.extend(scene.iterrows());
     found.extend(scene.row_wise());
+    found.extend(scene.group_wise());
     let rows = !found.is_empty();
     for spot in 0..lines.len() as u32 {
         let grown = scene.grown(spot);
@@ -142,9 +144,13 @@ impl Scene<'_> {
                 && (path.marks.has(StackMarks::BOXED) || path.marks.has(StackMarks::STEP))
         });
         let boxes = boxed >= 2 && taken * 100 >= all * 15 && (boxed + python) * 2 >= all;
-        let looks_up = !rows && lookup * 100 >= all * 30 && overhead * 2 >= lookup;
+        // A write by pandas may copy its column, which is no Python.
+        let looks_up = !rows && lookup * 100 >= all * 30 && overhead * 4 >= lookup;
         if !line.in_loop || !self.is_much(all, 10) || all < 10 || !(boxes || looks_up) {
             return None;
+        }
+        if !boxes && line.by_groups {
+            return Some(self.loop_over_groups(spot, all, lookup));
         }
         let how = match boxes {
             true => "each value becomes a Python object",

@@ -22,6 +22,8 @@ pub(crate) struct SourceLine {
     pub in_loop: bool,
     /// What it puts together with something and binds to the same name again.
     pub grows: Option<String>,
+    /// Whether the loop around it goes over the groups of a frame.
+    pub by_groups: bool,
     /// The arrays, Series and frames that the loop around it names, with how many values each has.
     pub over: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl<'py> Source<'py> {
         SourceLine {
             text: text.map(|text| text.trim().to_owned()).unwrap_or_default(),
             in_loop: innermost.is_some(),
+            by_groups: innermost.is_some_and(|node| by_groups(&node.node).unwrap_or(false)),
             grows,
             over: innermost
                 .and_then(|node| over(user, &node.node).ok())
@@ -204,6 +207,15 @@ fn grows(node: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// Whether a loop goes over what `groupby` has made.
+fn by_groups(node: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(over) = node.getattr_opt("iter")? else {
+        return Ok(false);
+    };
+    let text = node.py().import("ast")?.call_method1("unparse", (over,))?;
+    Ok(text.extract::<String>()?.contains(".groupby("))
 }
 
 /// The arrays and tables that a loop names, as `s (Series of 1,000,000)`. Those of functions are not known any more.
