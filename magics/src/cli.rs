@@ -10,10 +10,12 @@ use std::fmt;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
+use pyo3::Python;
 
 pub(crate) use self::complete::complete;
 use self::words::split;
 use crate::error::Error;
+use crate::python::objects::is_name;
 use diaphane_forks::ProcessLock;
 use diaphane_report::view::text::wrap;
 use diaphane_report::{Arrangement, Schema};
@@ -53,6 +55,18 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// Whether the report can be given so: asked before a cell runs, whose report would be lost.
+    pub fn check(&self, asker: &str, schema: &Schema, py: Python<'_>) -> Result<(), Error> {
+        let columns = schema.rows.iter().flat_map(|rows| rows.columns);
+        self.arrangement().check(asker, columns)?;
+        match &self.bind {
+            Some(name) if !is_name(py, name)? => Err(Error::Usage(format!(
+                "{asker}: --as needs the name of a variable, not {name:?}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// What they ask to do with the rows.
     pub fn arrangement(&self) -> Arrangement {
         Arrangement {

@@ -163,7 +163,12 @@ fn run<M: Magic>(line: Line<'_>, context: &Context<'_, '_>) -> Result<Asked, Err
     };
     let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
     let report = match context.cell {
-        Some(cell) if M::RECORDS => recorded::<M>(&line.own, cell, context)?,
+        Some(cell) if M::RECORDS => {
+            let py = context.user()?.py;
+            line.common
+                .check(&format!("%%{}", M::NAME), M::SCHEMA, py)?;
+            recorded::<M>(&line.own, cell, context)?
+        }
         _ => M::run(&line.own, context)?,
     };
     finished::<M>(report, line.common, started)
@@ -208,6 +213,8 @@ fn begin_of<M: Magic>(
 ) -> Result<Begun, Error> {
     let started = Instant::now();
     let line = cli::parse::<M::Args>(&M::FORM.write(M::NAME), line)?;
+    let py = context.user()?.py;
+    line.common.check(M::NAME, M::SCHEMA, py)?;
     let recording = M::begin(&line.own, code, context)?;
     Ok(Begun {
         recording,

@@ -191,3 +191,14 @@ def test_tab_offers_what_may_stand_there(client: Client):
 def test_tab_elsewhere_is_ipythons(client: Client):
     assert "%threads" in completed(client, "%thr")
     assert any(one.endswith("array") or "array" in one for one in completed(client, "import arr"))
+
+
+@pytest.mark.parametrize("words", ["--sort nope", "--as 1x", "--filter ("])
+@pytest.mark.parametrize("name", ["native_prof", "threads", "syscalls", "memory"])
+def test_what_cannot_be_done_with_a_report_is_said_before_the_cell_runs(
+    client: Client, name: str, words: str
+):
+    client.run("ran = False")
+    said = client.execute(f"%%{name} {words}\nran = True").text("stderr")
+    assert said.startswith(f"UsageError: %%{name}: {words.split(maxsplit=1)[0]}"), said
+    assert client.value("ran") == "False"

@@ -32,6 +32,7 @@
 
 #![warn(missing_docs)]
 
+mod arrangement;
 mod bar;
 mod column;
 mod diff;
@@ -48,6 +49,7 @@ pub mod spelling;
 mod stored;
 pub mod view;
 
+pub use arrangement::Arrangement;
 pub use bar::{Bar, Part};
 pub use column::{Column, Field, Rows, Show};
 pub use drawing::{Area, Drawing, Ink};
@@ -55,8 +57,6 @@ pub use error::Error;
 pub use merge::Merger;
 pub use packed::{PackedReport, PackedRows};
 pub use pattern::regex;
-pub use report::{
-    Address, Answer, Arrangement, Diagnosis, Facts, Report, Severity, Table, fields, rows,
-};
+pub use report::{Address, Answer, Diagnosis, Facts, Report, Severity, Table, fields, rows};
 pub use row::Row;
 pub use schema::Schema;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::arrangement::{Arrangement, no_column};
 use crate::bar::Bar;
 use crate::column::{Column, Rows, Show};
 use crate::drawing::Drawing;
@@ -14,22 +15,6 @@ use crate::error::Error;
 use crate::pattern::regex;
 use crate::row::Row;
 use crate::row::keep_with_parents;
-use crate::spelling::did_you_mean;
-
-/// What the user asked to do with the rows.
-#[derive(Debug, Default, Clone)]
-pub struct Arrangement {
-    /// A regular expression: the rows in which some field matches are kept.
-    pub filter: Option<String>,
-    /// The column to sort by.
-    pub sort: Option<String>,
-    /// How many rows to keep; 0 shows all of them.
-    pub top: Option<usize>,
-    /// Whether the plain view is JSON.
-    pub json: bool,
-    /// Whether diagnoses are left out.
-    pub no_diag: bool,
-}
 
 /// What holds for all rows, by name.
 pub type Facts = Map<String, Value>;
@@ -229,15 +214,7 @@ impl Report {
             .columns
             .iter()
             .find(|column| column.key == key || column.title == key);
-        found.ok_or_else(|| {
-            let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
-            let meant = did_you_mean(key, keys.iter().copied());
-            Error::Usage(format!(
-                "%{}: --sort: no column {key:?}{meant}; columns: {}",
-                self.name,
-                keys.join(", ")
-            ))
-        })
+        found.ok_or_else(|| no_column(&format!("%{}", self.name), key, self.columns.iter()))
     }
 }
 
