@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::costs::ReportCosts;
 
@@ -102,9 +103,14 @@ impl Table {
             } else {
                 "co_name"
             };
+            // A name may have what no file can have: lone surrogates.
+            let text = |name: &str| -> PyResult<String> {
+                let text = object.getattr(name)?;
+                Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
+            };
             Ok(CodeObject {
-                function: object.getattr(name)?.extract()?,
-                file: object.getattr("co_filename")?.extract()?,
+                function: text(name)?,
+                file: text("co_filename")?,
                 line: object.getattr("co_firstlineno")?.extract()?,
                 address: object.as_ptr().addr(),
             })

@@ -143,7 +143,10 @@ impl Recorded {
         let NodeKind::Python(number) = node else {
             return false;
         };
-        let code = &self.known.codes[number];
-        self.fold_imports && code.function == IMPORT && code.file == "<frozen importlib._bootstrap>"
+        let code = self.known.codes.get(number);
+        self.fold_imports
+            && code.is_some_and(|code| {
+                code.function == IMPORT && code.file == "<frozen importlib._bootstrap>"
+            })
     }
 }

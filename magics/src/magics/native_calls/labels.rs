@@ -47,7 +47,10 @@ impl Writer<'_, '_> {
                 ..python("imports".into(), "python", None)
             },
             NodeKind::Python(number) => {
-                let code = &known.codes[number];
+                // A child that leaves its parent's cell has events whose code the parent alone knows.
+                let Some(code) = known.codes.get(number) else {
+                    return Ok(python("unknown Python code".into(), "python", None));
+                };
                 let (place, _) = source_line(py, &code.file, code.line)?;
                 python(code.function.clone(), "python", Some(short_path(&place)))
             }
@@ -97,9 +100,11 @@ impl Writer<'_, '_> {
         let (func, place) = match site {
             None => ("Python's own work".to_owned(), None),
             Some(site) => {
-                let file = &self.recorded.known.codes[site.code].file;
-                let place = match site.line {
-                    Some(line) => Some(short_path(&source_line(self.user.py, file, line)?.0)),
+                let code = self.recorded.known.codes.get(site.code);
+                let place = match code.zip(site.line) {
+                    Some((code, line)) => {
+                        Some(short_path(&source_line(self.user.py, &code.file, line)?.0))
+                    }
                     None => None,
                 };
                 let words = site.text.or(site.operator).unwrap_or(site.operation);
