@@ -74,7 +74,12 @@ def test_nobody_is_said_where_all_were_asked(numpy: Client):
         (
             "v = np.arange(2_000_000.0)[:5]",
             "v",
-            "v is a view of a nameless ndarray 16.0 MB.",
+            "v shares its memory with nobody; it belongs to a nameless ndarray 16.0 MB.",
+        ),
+        (
+            "y = np.arange(12.0).reshape(3, 4); z = y[:2]",
+            "z",
+            "z shares its memory with y; it belongs to a nameless ndarray 96 B.",
         ),
         (
             "a = np.arange(10.0); b = a[2:]; c = a[:5]; d = a + 1; e = a + 2",
@@ -87,6 +92,21 @@ def test_the_first_sentence_is_the_answer(numpy: Client, setup: str, asked: str,
     numpy.run(setup)
     text = numpy.run(f"%buffer_addr {asked}").one("execute_result")["data"]["text/plain"]
     assert text.splitlines()[0] == answer
+
+
+def test_views_of_a_nameless_array_are_told(numpy: Client):
+    numpy.run("y = np.arange(12.0).reshape(3, 4); z = y[:2]")
+    one = finding(ask(numpy, "y z")[1], "B001")
+    assert one["title"] == "y and z are views of the same nameless ndarray."
+    assert one["fix"].startswith("Writing to one that can be written changes the other")
+
+
+def test_no_more_is_distinct_than_there_is(numpy: Client):
+    numpy.run("a = np.zeros(1_000_000); b = a[::2]")
+    facts = json.loads(
+        numpy.run("import json\nr = %buffer_addr b\nprint(json.dumps(dict(r.facts)))").text()
+    )
+    assert facts["distinct_bytes"] == facts["listed_bytes"] == 4_000_000
 
 
 def test_a_view_of_the_one_that_was_asked_is_told(numpy: Client):

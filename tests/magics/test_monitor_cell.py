@@ -306,6 +306,14 @@ def test_what_cannot_be_is_refused_in_a_sentence(client: Client, line: str, word
     assert done.all("display_data") == []
 
 
+def test_what_the_first_look_reads_is_not_the_cells_memory(launch):
+    client = launch().connect()
+    client.run("import numpy, time")
+    done = client.run("%%monitor\ntime.sleep(1.2)")
+    found = value(done)[MIME]
+    assert found["rss"]["most"] - found["rss"]["first"] < 8_000_000, found["rss"]
+
+
 def test_an_empty_cell(client: Client):
     done = client.execute("%%monitor")
     assert done.content["status"] == "error"

@@ -122,6 +122,9 @@ impl Magic for MonitorMagic {
     }
 }
 
+/// The name of the thread that looks.
+const THREAD: &str = "diaphane-live";
+
 /// A number of seconds that the user gave.
 fn within(what: &str, seconds: f64, [least, most]: [f64; 2]) -> Result<Duration, Error> {
     match (least..=most).contains(&seconds) {
@@ -155,14 +158,24 @@ impl Watching {
             pictures: Pictures::new(subject, tid, every),
             display,
         };
-        let helper = user.py.detach(|| {
-            Helper::begin("diaphane-live", move |shift| {
-                looking.watch(shift);
-                looking.record
+        // What the first look reads of libraries stays in memory, which is no doing of the code.
+        let looked = user.py.detach(|| {
+            let first = Helper::begin(THREAD, move |_| {
+                let _ = looking.monitor.look(looking.record.epoch, None, true, true);
+                looking
+            });
+            first.end()
+        });
+        let helper = looked.map(|mut looking| {
+            user.py.detach(|| {
+                Helper::begin(THREAD, move |shift| {
+                    looking.watch(shift);
+                    looking.record
+                })
             })
         });
         Ok(Self {
-            helper: Some(helper),
+            helper,
             started: Instant::now(),
             process: std::process::id(),
             limits: needs_gil

@@ -27,8 +27,8 @@ use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording
 use crate::magics::trace_loads::snapshot::LoadsSnapshot;
 use crate::magics::trace_loads::timeline::Timeline;
 use crate::session::import_audit;
-use diaphane_report::view::bytes;
-use diaphane_report::{Report, Schema, fields, rows};
+use diaphane_report::view::{bytes, time};
+use diaphane_report::{Answer, Report, Schema, fields, rows};
 
 /// Run the cell, and show which native libraries were loaded for it.
 ///
@@ -188,11 +188,37 @@ fn report(
             "source": if watch.refused.is_some() { "list" } else { "hook" },
             "opens_source": if watch.opened.is_some() { "syscall" } else { "inferred" },
         }))?,
+        answer: linker_time(snapshot),
         summary: vec![counts.sentence(watch)],
         listing: listing.unwrap_or_default(),
         diagnoses: diagnoses::all(snapshot, &opens),
         limits: limits(snapshot, watch),
         ..Report::default()
+    })
+}
+
+/// Whether it was the linker at all that took the time.
+fn linker_time(snapshot: &LoadsSnapshot) -> Option<Answer> {
+    /// In less nothing is worth looking for.
+    const LEAST: u64 = 10_000_000;
+    let linker = snapshot.timeline.linker_ns()?;
+    let all = snapshot.elapsed_ns.max(linker);
+    if all < LEAST {
+        return None;
+    }
+    let told = |nanoseconds: u64| time(nanoseconds as f64);
+    let mut sentence = format!(
+        "The dynamic linker took {} of {}, with the initialisers of the libraries",
+        told(linker),
+        told(all)
+    );
+    sentence += match linker * 2 < all {
+        true => "; the rest is code that ran: %%native_prof tells which.",
+        false => ".",
+    };
+    Some(Answer {
+        sentences: vec![sentence],
+        table: None,
     })
 }
 

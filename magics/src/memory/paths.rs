@@ -19,8 +19,18 @@ pub(crate) fn named<'py>(
         return Ok(object);
     }
     let Some(first) = path(name, user)? else {
+        // Arguments are divided by spaces.
+        let remedy = match name {
+            _ if name.trim_matches(',') != name => {
+                "write names with spaces between them and no comma"
+            }
+            _ if name.matches('[').count() != name.matches(']').count() => {
+                "write a subscript without spaces"
+            }
+            _ => "assign it to a variable first",
+        };
         return Err(Error::Usage(format!(
-            "{magic}: {name:?} is no name; assign it to a variable first"
+            "{magic}: {name:?} is no name; {remedy}"
         )));
     };
     if user.variable(&first)?.is_none() {

@@ -37,19 +37,23 @@ fn one(row: &BufferRow<'_>) -> String {
             ),
         };
     };
-    let holder = match row.owner {
-        Some(owner) => owner.to_owned(),
-        None => format!("a nameless {holder}"),
+    let Some(owner) = row.owner else {
+        return match shares {
+            [] if row.is_alone() => {
+                format!("{name} shares its memory with nobody; it belongs to a nameless {holder}.")
+            }
+            [] => format!("{name} is a view of a nameless {holder}; not all variables were asked."),
+            _ => format!(
+                "{name} shares its memory with {}; it belongs to a nameless {holder}.",
+                named(shares)
+            ),
+        };
     };
-    let others: Vec<&str> = shares
-        .iter()
-        .copied()
-        .filter(|one| *one != holder)
-        .collect();
+    let others: Vec<&str> = shares.iter().copied().filter(|one| *one != owner).collect();
     match others.as_slice() {
-        [] => format!("{name} is a view of {holder}."),
+        [] => format!("{name} is a view of {owner}."),
         _ => format!(
-            "{name} is a view of {holder}, and shares memory with {}, too.",
+            "{name} is a view of {owner}, and shares memory with {}, too.",
             named(&others)
         ),
     }

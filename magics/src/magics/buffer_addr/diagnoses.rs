@@ -67,9 +67,13 @@ fn views_of_owners(owners: &[Vec<&Listed<'_>>], listed: &[Listed<'_>]) -> Vec<Di
     }]
 }
 
-/// Views of an owner that has a name.
+/// Views of an owner that has a name, or several of one without.
 fn shared(views: &[&Listed<'_>], listed: &[Listed<'_>]) -> Option<Diagnosis> {
-    let owner = views.first()?.owner.name.as_deref()?;
+    let first = views.first()?;
+    let nameless = format!("the same nameless {}", first.owner.kind);
+    let is_told = views.len() > 1 && !views.iter().any(|view| sharing::is_pandas(view));
+    let owner = first.owner.name.as_deref();
+    let owner = owner.or(is_told.then_some(nameless.as_str()))?;
     let title = match views {
         [view] => match offset(view) {
             Some(offset @ 1..) => format!(

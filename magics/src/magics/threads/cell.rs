@@ -144,16 +144,14 @@ fn report(
         .spins()
         .filter_map(|(pool, idle, runs)| spinning(pool, idle, runs))
         .collect();
+    let own = sentences(watch, &seen, used as f64 / whole, (elapsed, way), &cpus);
     Ok(Report {
         name: super::Threads::NAME,
         columns: CELL_COLUMNS,
         rows: all,
         chart: (load.len() > 1).then(|| chart(&load, elapsed, &cpus)),
         answer: Some(Answer {
-            sentences: sentences(watch, &seen, used as f64 / whole, (elapsed, way), &cpus)
-                .into_iter()
-                .chain(elsewhere(children))
-                .collect(),
+            sentences: with_children(own, children, used),
             table: None,
         }),
         diagnoses: found,
@@ -176,6 +174,15 @@ fn report(
         limits: support().into_iter().collect(),
         ..Report::default()
     })
+}
+
+/// What children did beside: first where that was most of the work, since then it is the answer.
+fn with_children(own: Vec<String>, children: &ChildrenSpent, used: u64) -> Vec<String> {
+    let (own, elsewhere) = (own.into_iter(), elsewhere(children).into_iter());
+    match children.cpu_ns > used {
+        true => elsewhere.chain(own).collect(),
+        false => own.chain(elsewhere).collect(),
+    }
 }
 
 /// The answer: how many threads, how many CPUs, of whom, and what they waited for.

@@ -57,6 +57,26 @@ pub(super) struct Timeline {
     pub loaded: Vec<MappedLibrary>,
 }
 
+impl Timeline {
+    /// How long the linker was at work, with the initialisers; `None` where no call was seen to end.
+    pub fn linker_ns(&self) -> Option<u64> {
+        let mut spans: Vec<(u64, u64)> = self
+            .calls
+            .iter()
+            .filter_map(|call| Some((call.at, call.at + call.total_ns?)))
+            .collect();
+        spans.sort_unstable();
+        let (mut sum, mut until) = (None, 0);
+        // An initialiser may load more: what lies inside of another call is part of that.
+        for (from, to) in spans {
+            let from = from.max(until);
+            sum = Some(sum.unwrap_or(0) + to.saturating_sub(from));
+            until = until.max(to);
+        }
+        sum
+    }
+}
+
 /// What a thread is about to do.
 #[derive(Default)]
 struct Thread {
