@@ -237,6 +237,17 @@ said["calls"] = [[row["func"], row["worker"]] for row in found if "crc32" in row
     assert any("burnt_here" in name for name, _ in said["calls"]), said
 
 
+def test_a_child_that_leaves_by_an_error_reports(run):
+    said = run("""
+with diaphane.native_calls(children=True) as found:
+    if not (child := os.fork()):
+        sys.exit(4)
+    said["status"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+said["limits"] = [limit for limit in found.limits if "bug" in limit]
+""")
+    assert said == {"status": 4, "limits": []}
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="joblib has no wheel there yet")
 def test_loky_is_recorded(run):
     pytest.importorskip("joblib")

@@ -56,7 +56,9 @@ impl Writer<'_, '_> {
             }
             NodeKind::Place(instruction) => self.label_of_place(instruction)?,
             NodeKind::Callable(number) => {
-                let callable = &known.callables[number];
+                let Some(callable) = known.callables.get(number) else {
+                    return Ok(self.native("unknown callable".to_owned(), None, "c call"));
+                };
                 let function = callable.code.and_then(|code| self.codes.at(code).cloned());
                 let library = function.and_then(|function| function.library);
                 let name = callable.name.replace("._core._multiarray_umath", "");
