@@ -237,6 +237,21 @@ said["calls"] = [[row["func"], row["worker"]] for row in found if "crc32" in row
     assert any("burnt_here" in name for name, _ in said["calls"]), said
 
 
+def test_who_ends_a_child_is_heard_by_its_main_thread(run):
+    said = run("""
+with diaphane.native_prof(children=True) as found:
+    if not (child := os.fork()):
+        masks = []
+        for task in Path("/proc/self/task").iterdir():
+            status = dict(line.split(":\\t", 1) for line in (task / "status").read_text().splitlines() if "\\t" in line)
+            if int(task.name) != os.getpid():
+                masks.append(int(status["SigBlk"], 16) >> (signal.SIGTERM - 1) & 1)
+        os._exit(0 if masks and all(masks) else 1)
+    said["status"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+""")
+    assert said == {"status": 0}
+
+
 def test_a_child_that_leaves_by_an_error_reports(run):
     said = run("""
 with diaphane.native_calls(children=True) as found:

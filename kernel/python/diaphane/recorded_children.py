@@ -70,6 +70,10 @@ go_on()
 HELPERS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver")
 """What pools of processes start for themselves: it does nothing of the user's, but may fork who does."""
 
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP}
+FOR_MAIN = {one for one in signal.valid_signals() if one < signal.SIGRTMIN} - FAULTS
+"""Signals that a thread of ours leaves to the main one; by real-time ones recordings reach each thread."""
+
 PATIENCE = 10
 """Seconds until a child gives up to hand over its report."""
 
@@ -200,6 +204,8 @@ class _Waiting:
         self._begun.acquire()
 
     def _wait(self):
+        # A signal to the process that this thread got would not wake the main one, whose handler of Python's has to run.
+        signal.pthread_sigmask(signal.SIG_BLOCK, FOR_MAIN)
         self._begun.release()
         try:
             self._link.recv(16)
