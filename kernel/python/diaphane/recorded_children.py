@@ -8,12 +8,15 @@ What is changed of a child stays in that child.
 import _socket
 import _thread
 import atexit
+import contextlib
 import functools
 import json
 import os
 import signal
 import struct
 import sys
+import time
+from multiprocessing import popen_fork
 from pathlib import Path
 
 from . import _diaphane
@@ -101,16 +104,42 @@ class _Invitation:
         self._folder, self._before = folder, os.environ.get("PYTHONPATH")
         self._ours = os.pathsep.join(filter(None, (folder, self._before)))
         os.environ["PYTHONPATH"] = self._ours
+        self._send = popen_fork.Popen._send_signal
+        self._insists = popen_fork.Popen._send_signal = _insisting(self._send)
 
     def undo(self):
         """Nobody is invited any more. What the cell itself has made of the variable stays, but for our folder."""
         global _invited
         _invited = None
+        if popen_fork.Popen._send_signal is self._insists:
+            popen_fork.Popen._send_signal = self._send
         now = os.environ.get("PYTHONPATH")
         if now == self._ours and self._before is not None:
             os.environ["PYTHONPATH"] = self._before
         elif now is not None:
             _leave_environment(self._folder)
+
+
+def _insisting(send):
+    """Sends SIGTERM to a child until it has gone: with our handler, Python there notices one that comes just before it
+    waits only when that wait ends, which may be never."""
+
+    @functools.wraps(send)
+    def _send_signal(self, number):
+        send(self, number)
+        if number == signal.SIGTERM and _invited is not None:
+            _thread.start_new_thread(_insist, (self,))
+
+    return _send_signal
+
+
+def _insist(popen):
+    for _ in range(PATIENCE * 10):
+        time.sleep(0.1)
+        if popen.returncode is not None:
+            return
+        with contextlib.suppress(OSError):
+            os.kill(popen.pid, signal.SIGTERM)
 
 
 def _leave_environment(folder):
@@ -204,7 +233,7 @@ class _Waiting:
         self._begun.acquire()
 
     def _wait(self):
-        # A signal to the process that this thread got would not wake the main one, whose handler of Python's has to run.
+        # A signal to the process that this thread got would not wake the main one, which alone runs Python's handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, FOR_MAIN)
         self._begun.release()
         try:
