@@ -127,3 +127,10 @@ def test_things_that_come_and_go(strange: Client):
             assert "diaphane bug" not in str(done.content), (name, line)
     strange.run("stop = True\nfor one in churn: one.join()")
     assert strange.run("1 + 1").result == "2"
+
+
+def test_a_name_that_no_file_can_have(client: Client):
+    client.run(
+        "def f(): return abs(-1)\nf.__code__ = f.__code__.replace(co_name='\\ud800n', co_qualname='\\ud800n')"
+    )
+    assert client.run("%%native_calls\nf()").report("native_calls")["rows"]

@@ -398,10 +398,3 @@ def test_deep_recursion(client: Client, options: str):
     else:
         assert 900 < calls < 1000
         assert "nested deeper than 1000 levels" in str(found["limits"])
-
-
-def test_a_name_that_no_file_can_have(client: Client):
-    client.run(
-        "def f(): return abs(-1)\nf.__code__ = f.__code__.replace(co_name='\\ud800n', co_qualname='\\ud800n')"
-    )
-    assert report(client.run(f"{MAGIC}\nf()"))["rows"]
