@@ -59,9 +59,11 @@ def shown(cell: NotebookNode) -> str:
     parts = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            parts.append(output.text)
+            # One line of a cell's may come in two pieces.
+            goes_on = bool(parts) and parts[-1][0] == output.name
+            parts.append((output.name, parts.pop()[1] + output.text if goes_on else output.text))
         elif output.output_type == "error":
-            parts.append("\n".join(output.traceback))
+            parts.append(("", "\n".join(output.traceback)))
         else:
-            parts.append(output.data.get("text/plain", ""))
-    return plain("\n".join(parts))
+            parts.append(("", output.data.get("text/plain", "")))
+    return plain("\n".join(text for _, text in parts))
