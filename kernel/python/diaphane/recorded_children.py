@@ -134,8 +134,9 @@ def _insisting(send):
 
 
 def _insist(popen):
-    for _ in range(PATIENCE * 10):
-        time.sleep(0.1)
+    for _ in range(PATIENCE):
+        # Who cleans up at the first one is given time for it.
+        time.sleep(1)
         if popen.returncode is not None:
             return
         with contextlib.suppress(OSError):

@@ -28,8 +28,10 @@ pub fn all_but_faults() -> SigSet {
 /// The signals whose handlers are ours, a bit for each: without its handler one that is on its way ends the process.
 static OURS: AtomicU64 = AtomicU64::new(0);
 
+/// None for a number that is no signal's.
 fn bit(signal: c_int) -> u64 {
-    1 << (signal - 1).clamp(0, 63)
+    let place = signal.wrapping_sub(1).cast_unsigned();
+    1_u64.checked_shl(place).unwrap_or(0)
 }
 
 /// Says that the handler of a signal is ours, and has to stay.
