@@ -10,7 +10,7 @@ from jupyter_client.manager import start_new_kernel
 
 QUESTION = """
 import json; from diaphane import _diaphane
-print(json.dumps(_diaphane.magic_list()))
+print(json.dumps([(name, kind, _diaphane.magic_help(name)) for name, kind, _ in _diaphane.magic_list()]))
 """
 
 

@@ -59,9 +59,6 @@ pub fn run(
     log::start(stderr.try_clone()?);
     working_folder::leave_deleted();
     let crash = Crash::begin(opening.connection_file, opening.command, &stderr)?;
-    if let Err(error) = interposed::begin() {
-        tracing::warn!(%error, "who starts threads will not be known");
-    }
 
     let features = &FEATURES[..FEATURES.len() - usize::from(!opening.debugger)];
     let info = KernelInfo::new(env!("CARGO_PKG_VERSION"), opening.python_version, features);
@@ -74,6 +71,10 @@ pub fn run(
         Ok((io::spawn(Arc::clone(&kernel), sockets)?, kernel))
     });
     let (io, kernel) = io.context("the kernel could not listen")?;
+    // After the first answers, which wait for nothing of Python's; before its threads and signal handlers.
+    if let Err(error) = interposed::begin() {
+        tracing::warn!(%error, "who starts threads will not be known");
+    }
     let options = host::Options {
         connection_file: opening.connection_file,
         stderr: stderr.as_raw_fd(),

@@ -187,15 +187,17 @@ pub(crate) fn usage(magic: &str, command: &Command) -> String {
     usage
 }
 
+/// What a magic says about itself, without what may stand on its line.
+pub(crate) fn about(command: &Command) -> String {
+    let about = command.get_long_about().or(command.get_about());
+    about.map(ToString::to_string).unwrap_or_default()
+}
+
 /// The text behind `%name?`.
 pub(crate) fn help(magic: &str, command: Command, schema: &Schema) -> String {
     const WIDTH: usize = 80;
     let usage = format!("Usage: {}", usage(magic, &command));
-    let about = command
-        .get_long_about()
-        .or(command.get_about())
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let about = about(&command);
     let about = about.lines().flat_map(|line| wrap(line, "", WIDTH));
     let options = command.help_template("{all-args}").render_help();
     let options = options.to_string();

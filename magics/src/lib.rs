@@ -50,8 +50,7 @@ pub fn note_imports(py: Python<'_>) {
     session::import_audit::listen(py);
 }
 
-/// Adds `run_magic`, `ask_magic`, `magic_list`, `set_namespace`, `note_imports`, `rust_complete`, `rust_inspect` and the classes `Report` and `CellScope`
-/// to a Python module.
+/// Adds the functions and classes of the magics to a Python module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     session::journal::open();
     magics::loaded_libs::remember_what_is_loaded();

@@ -25,10 +25,10 @@ def register_native(shell):
     """Registers those that are written in Rust. What takes them away again."""
     known = shell.magics_manager.magics
     before = []
-    for name, kind, documentation in _diaphane.magic_list():
+    for name, kind, about in _diaphane.magic_list():
         magic_lines.NAMES.add(name)
         before.append((kind, name, known[kind].get(name)))
-        shell.register_magic_function(_native(shell, name, kind, documentation), kind, name)
+        shell.register_magic_function(_native(shell, name, kind, about), kind, name)
 
     def undo():
         for kind, name, former in before:
@@ -41,7 +41,7 @@ def register_native(shell):
     return undo
 
 
-def _native(shell, name, kind, documentation):
+def _native(shell, name, kind, about):
     if kind == "cell":
 
         def run(line, cell):
@@ -58,7 +58,9 @@ def _native(shell, name, kind, documentation):
 
         run.needs_local_scope = True
 
-    run.__name__, run.__doc__ = name, documentation
+    run.__name__, run.__doc__ = name, about
+    # What IPython shows for `%name?`, written when it is asked for.
+    run.getdoc = lambda: _diaphane.magic_help(name)
     return no_var_expand(run)
 
 

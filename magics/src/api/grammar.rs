@@ -5,6 +5,7 @@ use std::any::TypeId;
 use clap::{Arg, ArgAction};
 use serde_json::{Value, json};
 
+use crate::cli::about;
 use crate::registry::{ALL, Entry};
 
 /// Options that only a line has: a function returns its report, which can be written as JSON, and shows none of before.
@@ -18,7 +19,6 @@ pub fn grammar() -> Value {
 
 fn of_magic(magic: &Entry) -> Value {
     let command = (magic.command)();
-    let about = command.get_long_about().or(command.get_about());
     let is_taken = |argument: &&Arg| {
         !OF_LINES
             .iter()
@@ -31,7 +31,7 @@ fn of_magic(magic: &Entry) -> Value {
         "records": magic.records,
         "takes_statement": magic.takes_statement,
         "changes": magic.changes,
-        "about": about.map(ToString::to_string).unwrap_or_default(),
+        "about": about(&command),
         "arguments": arguments.collect::<Vec<_>>(),
         "fields": magic.schema.help(88),
     })

@@ -46,6 +46,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(ask_magic, module)?)?;
     module.add_function(wrap_pyfunction!(magic_grammar, module)?)?;
     module.add_function(wrap_pyfunction!(magic_list, module)?)?;
+    module.add_function(wrap_pyfunction!(magic_help, module)?)?;
     module.add_function(wrap_pyfunction!(silences, module)?)?;
     module.add_function(wrap_pyfunction!(takes_statement, module)?)?;
     module.add_function(wrap_pyfunction!(complete_line, module)?)?;
@@ -212,17 +213,24 @@ fn deliver(name: &str, asked: Asked, user: User<'_, '_>) -> Result<Option<PyRepo
     }
 }
 
-/// List all magics as (name, "line" or "cell", help).
+/// List all magics as (name, "line" or "cell", what it says about itself).
 #[pyfunction]
 fn magic_list() -> Vec<(&'static str, &'static str, String)> {
     let mut list = Vec::new();
     for magic in ALL {
-        let written = magic.form.write(magic.name);
-        let help = cli::help(&written, (magic.command)(), magic.schema);
+        let about = cli::about(&(magic.command)());
         let kinds = magic.form.kinds().iter();
-        list.extend(kinds.map(|kind| (magic.name, *kind, help.clone())));
+        list.extend(kinds.map(|kind| (magic.name, *kind, about.clone())));
     }
     list
+}
+
+/// The text behind `%name?`; None if there is no such magic. To write it for all takes as long as some modules' imports.
+#[pyfunction]
+fn magic_help(name: &str) -> Option<String> {
+    let magic = ALL.iter().find(|magic| magic.name == name)?;
+    let written = magic.form.write(magic.name);
+    Some(cli::help(&written, (magic.command)(), magic.schema))
 }
 
 /// Whether a statement stands on the line of a magic, which is Python's and stays as it is.

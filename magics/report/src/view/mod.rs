@@ -276,6 +276,9 @@ fn join(items: &[Value]) -> String {
 
 /// Control characters, which could move a terminal's cursor, are written as escapes.
 fn printable(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
     let mut printable = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_control() {

@@ -245,14 +245,21 @@ fn head(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item
 /// Breaks a sentence at blanks; the lines after the first start with `indent`.
 pub fn wrap(sentence: &str, indent: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
+    let mut used = 0;
     for word in printable(sentence).split(' ') {
+        let wide = word.width();
         let last = lines.len() - 1;
-        if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > width {
+        if used > 0 && used + 1 + wide > width {
             lines.push(format!("{indent}{word}"));
-        } else {
-            let blank = if lines[last].is_empty() { "" } else { " " };
-            lines[last] += &format!("{blank}{word}");
+            used = indent.width() + wide;
+            continue;
         }
+        if !lines[last].is_empty() {
+            lines[last].push(' ');
+            used += 1;
+        }
+        lines[last].push_str(word);
+        used += wide;
     }
     lines
 }
