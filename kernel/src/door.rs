@@ -95,7 +95,7 @@ pub fn run(
 
 /// Whether the limits leave what a kernel needs to start: where they do not, libzmq or Rust end the process.
 fn has_room() -> anyhow::Result<()> {
-    const FILES: u64 = 32;
+    const FILES: u64 = 64;
     const ADDRESSES: u64 = 200 << 20;
     let limit = |resource| getrlimit(resource).current.unwrap_or(u64::MAX);
     let (files, addresses) = (limit(Resource::Nofile), limit(Resource::As));

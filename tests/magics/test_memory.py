@@ -188,3 +188,72 @@ def test_what_is_to_be_copied_is_shown_whole(client: Client):
     lines = [line for line in text.splitlines() if "CDLL" in line]
     assert lines, text
     assert all("ctypes.CDLL(None).malloc_trim(0)" in line for line in lines), lines
+
+
+HELD = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+def native(size):
+    place = libc.malloc(size)
+    ctypes.memset(place, 1, size)
+    return place
+"""
+
+
+def test_memory_of_no_object_is_told_first(client: Client):
+    """As that of a fitted model, which extension modules take by themselves."""
+    client.run(
+        HELD + "def rss():\n    return int(open('/proc/self/statm').read().split()[1]) * 4096"
+    )
+    report = ask(
+        client,
+        "%%memory --as m\nbefore = rss(); place = native(200_000_000); came = rss() - before",
+    )
+    changes = {row["what"]: row["change"] for row in report["rows"]}
+    assert abs(changes["the rest"] - int(client.value("came"))) < 4 * MB
+    said = client.value("str(m)")
+    assert said.index("the rest +") < said.index("in memory"), (
+        "the largest change is not told first"
+    )
+    said = client.run("%memory").one("execute_result")["data"]["text/plain"]
+    assert "native memory that no Python object tells the size of" in " ".join(said.split())
+
+
+def test_what_looking_takes_is_no_cells(client: Client):
+    client.run(
+        "import numpy as np\nmany = [str(i) for i in range(300_000)]\n%memory\n%threads --stack;\n"
+        "def rss():\n    return int(open('/proc/self/statm').read().split()[1]) * 4096"
+    )
+    report = ask(
+        client,
+        "%%memory --as m --all\nbefore = rss()\nfilled = np.ones(1_000_000)\ncame = rss() - before",
+    )
+    changes = {row["what"]: row["change"] for row in report["rows"]}
+    assert abs(changes["filled"] - 8 * MB) < MB
+    came = report["rss"] - report["rss_before"]
+    assert abs(came - int(client.value("came"))) < 3 * MB, changes
+
+
+def test_what_the_kernel_keeps_is_its_own(client: Client):
+    before = ask(client, "m = %memory --all")
+    client.run("%%native_prof\nfor i in range(300_000): i * i")
+    after = ask(client, "m = %memory --all")
+
+    def of(report: dict, what: str) -> int:
+        return next(row["rss"] for row in report["rows"] if row["what"] == what)
+
+    came = of(after, "diaphane's own data") - of(before, "diaphane's own data")
+    assert came > 2 * MB
+    assert of(after, "the rest") - of(before, "the rest") < 4 * MB
+
+
+def test_what_was_shown_goes_with_reset(client: Client):
+    """IPython's own names for the last values hold them, too, and are not seen."""
+    client.run(
+        "import numpy as np, weakref, gc\nclass Frame(np.ndarray): pass\nframe = np.ones(1000).view(Frame)\nw = weakref.ref(frame)"
+    )
+    client.run("frame")
+    client.run("1")
+    client.run("del frame\n%reset -f out\ngc.collect()")
+    assert client.value("w() is None") == "True"

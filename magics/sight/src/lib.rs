@@ -13,6 +13,7 @@ pub mod elf;
 mod error;
 pub mod files;
 pub mod linker;
+pub mod own_memory;
 pub mod packages;
 pub mod proc;
 pub mod regions;

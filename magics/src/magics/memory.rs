@@ -9,6 +9,7 @@ mod claims;
 mod columns;
 mod rows;
 mod taken;
+mod unclaimed;
 
 use serde_json::json;
 
@@ -58,7 +59,7 @@ impl Magic for Memory {
         _code: &RecordedCode,
         context: &Context<'_, '_>,
     ) -> Result<Box<dyn Recording>, Error> {
-        let before = claims::look(context.user()?)?;
+        let before = claims::look(context.user()?)?.settled()?;
         let all = args.all;
         Ok(Box::new(Around {
             all,
@@ -89,6 +90,7 @@ fn now(args: &MemoryArgs, user: User<'_, '_>) -> Result<Report, Error> {
             bytes(row.rss as f64)
         )
     });
+    let of_nobody = of_nobody(&found.rows);
     let summary = format!(
         "{} are in physical memory: {}",
         bytes(found.rss as f64),
@@ -106,12 +108,35 @@ fn now(args: &MemoryArgs, user: User<'_, '_>) -> Result<Report, Error> {
         }],
         rows: diaphane_report::rows(rows::shown(found.rows, args.all))?,
         answer: Some(Answer {
-            sentences: [summary].into_iter().chain(largest).collect(),
+            sentences: [summary]
+                .into_iter()
+                .chain(largest)
+                .chain(of_nobody)
+                .collect(),
             table: None,
         }),
         summary: vec![REST.into()],
         limits: found.limits,
         ..Report::default()
+    })
+}
+
+/// So much is nobody's in every kernel.
+const USUAL: i64 = 32 << 20;
+
+/// That more is nobody's than the largest variable has: what extension modules take by themselves is seen as a sum only.
+fn of_nobody(rows: &[MemoryRow]) -> Option<String> {
+    let largest = |kind| {
+        let of_kind = rows.iter().filter(|row| row.kind == kind);
+        of_kind.map(|row| row.rss).max().unwrap_or(0)
+    };
+    let rest = largest(rows::UNKNOWN);
+    (rest > largest(rows::VARIABLE).max(USUAL)).then(|| {
+        format!(
+            "{} are native memory that no Python object tells the size of, as fitted models, parsers and databases take it; \
+             above the cell that makes it, %%memory says how much came",
+            bytes(rest as f64)
+        )
     })
 }
 

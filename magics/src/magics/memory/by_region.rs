@@ -88,7 +88,7 @@ impl Pots {
 
     /// How much of a span is in physical memory. What is small lies beside other things, and is there.
     pub fn resident(&self, span: Span) -> u64 {
-        const SMALL: usize = 64 << 10;
+        const SMALL: usize = 8 << 10;
         let size = span.len() as u64;
         match &self.pages {
             Some(pages) if span.len() >= SMALL => {

@@ -8,10 +8,9 @@ use diaphane_sight::runtimes::glibc_malloc::{self, Malloc};
 use pyo3::prelude::*;
 
 use super::by_region::{Pot, Pots};
-use super::rows::{
-    CODE, FILES, FREE, HISTORY, KERNEL, LIBRARIES, MemoryRow, PACKAGE, STACKS, UNKNOWN, VARIABLE,
-};
+use super::rows::{CODE, HISTORY, KERNEL, MemoryRow, PACKAGE, UNKNOWN, VARIABLE};
 use super::taken::Taken;
+use super::unclaimed::{free, malloc, own_data, rest};
 use crate::error::Error;
 use crate::magic::User;
 use crate::memory::object_graph::census::{self, Census};
@@ -33,6 +32,30 @@ pub(super) struct Found {
     pub limits: Vec<String>,
 }
 
+impl Found {
+    /// The same as it is when the look is over: what looking took from the system, or gave back to it, is no cell's.
+    pub fn settled(mut self) -> Result<Self, Error> {
+        let pots = Pots::read(&mut [])?;
+        let mut change = pots.rss().cast_signed() - self.rss.cast_signed();
+        self.rss = pots.rss();
+        for now in [malloc(&pots, Malloc::read().as_ref()), Some(own_data())]
+            .into_iter()
+            .flatten()
+        {
+            let is_it = |row: &&mut MemoryRow| row.kind == now.kind && row.what == now.what;
+            if let Some(row) = self.rows.iter_mut().find(is_it) {
+                change -= now.rss - row.rss;
+                *row = now;
+            }
+        }
+        let rest = self.rows.iter_mut().find(|row| row.kind == UNKNOWN);
+        if let Some(rest) = rest {
+            rest.rss += change;
+        }
+        Ok(self)
+    }
+}
+
 /// Divides the memory.
 pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
     let deadline = Instant::now() + TIME;
@@ -49,6 +72,7 @@ pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
     let (claimed, is_late) = Claims::of(&census, &pots, Instant::now() + TIME_OF_BUFFERS)?;
     let groups = Groups { own, kept };
     let mut rows = groups.rows(&roots, &census, &claimed);
+    rows.push(own_data());
     rows.extend(free(&pots, malloc.as_ref(), &pools));
     rows.extend(rest(&pots, &rows, claimed.in_files));
     let rss = pots.rss();
@@ -270,77 +294,6 @@ fn give_back(kind: &str, what: &str, also: &[String]) -> String {
         PACKAGE => "no, while it is imported".into(),
         _ => "no".into(),
     }
-}
-
-/// What allocators keep for later.
-fn free(pots: &Pots, malloc: Option<&Malloc>, pools: &[arrow_pools::MemoryPool]) -> Vec<MemoryRow> {
-    let malloc = malloc.map(|malloc| {
-        // What is in use is taken to be in physical memory; of the free parts, the rest of it is.
-        let used = malloc.system().saturating_sub(malloc.free());
-        let present = pots.of_malloc().saturating_sub(used).min(malloc.free());
-        MemoryRow {
-            what: "malloc".into(),
-            kind: FREE,
-            rss: present.cast_signed(),
-            size: Some(malloc.free()),
-            give_back: Some("ctypes.CDLL(None).malloc_trim(0)".into()),
-            ..MemoryRow::default()
-        }
-    });
-    let pools = pools
-        .iter()
-        .filter(|pool| pool.unused() > 0)
-        .map(|pool| MemoryRow {
-            what: format!("Arrow's {}", pool.backend),
-            kind: FREE,
-            rss: pool.unused().cast_signed(),
-            size: Some(pool.unused()),
-            give_back: Some(pool.give_back.clone()),
-            ..MemoryRow::default()
-        });
-    malloc.into_iter().chain(pools).collect()
-}
-
-/// What is no object's: files, stacks, and what is left of the rest.
-fn rest(pots: &Pots, claimed: &[MemoryRow], in_files: u64) -> Vec<MemoryRow> {
-    let row = |what: &str, kind, rss: i64, give_back: Option<&str>| MemoryRow {
-        what: what.to_owned(),
-        kind,
-        rss,
-        give_back: give_back.map(str::to_owned),
-        ..MemoryRow::default()
-    };
-    let of_pot = |pot| pots.of(pot).cast_signed();
-    let claimed: i64 = claimed.iter().map(|row| row.rss).sum();
-    let left = of_pot(Pot::Private) + in_files.cast_signed() - claimed;
-    let unknown = match left {
-        0.. => "the rest",
-        _ => "counted above, though it is not in physical memory",
-    };
-    let mut rows = vec![
-        row(
-            "libraries' code and data",
-            LIBRARIES,
-            of_pot(Pot::Libraries),
-            Some("no"),
-        ),
-        row(
-            "mapped files and shared memory",
-            FILES,
-            of_pot(Pot::Files) - in_files.cast_signed(),
-            Some("Linux takes it by itself"),
-        ),
-        row(
-            "stacks of threads",
-            STACKS,
-            of_pot(Pot::Stacks),
-            Some("no, while their threads live"),
-        ),
-        row("Linux's own pages", FILES, of_pot(Pot::Linux), None),
-        row(unknown, UNKNOWN, left, None),
-    ];
-    rows.retain(|row| row.rss != 0);
-    rows
 }
 
 #[cfg(test)]

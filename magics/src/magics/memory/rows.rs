@@ -21,7 +21,7 @@ const SMALL_PART: i64 = 200;
 /// So much of a variable that is not in memory is told.
 const MUCH: u64 = 1 << 20;
 /// A change that is smaller is not told.
-const SMALL_CHANGE: i64 = 16 << 10;
+const SMALL_CHANGE: u64 = 16 << 10;
 
 /// One part of the memory.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -49,6 +49,10 @@ impl MemoryRow {
             .filter(|size| self.kind == VARIABLE && *size >= MUCH)?;
         let present = u64::try_from(self.rss).unwrap_or(0);
         size.checked_sub(present).filter(|rest| *rest > size / 2)
+    }
+
+    fn size_of_change(&self) -> u64 {
+        self.change.unwrap_or(0).unsigned_abs()
     }
 
     /// The change in words, where there is one.
@@ -124,7 +128,9 @@ pub(super) fn undivided(changes: Vec<MemoryRow>) -> Vec<MemoryRow> {
         change: Some(sum(|row| row.change.unwrap_or(0))),
         ..MemoryRow::default()
     };
-    known.into_iter().chain([rest]).collect()
+    let mut all: Vec<MemoryRow> = known.into_iter().chain([rest]).collect();
+    all.sort_by_key(|row| std::cmp::Reverse(row.size_of_change()));
+    all
 }
 
 /// What is different, the largest change first.
@@ -151,9 +157,9 @@ pub(super) fn changes(before: &[MemoryRow], after: &[MemoryRow], all: bool) -> V
         change: Some(-row.rss),
         ..row.clone()
     }));
-    let size = |row: &MemoryRow| row.change.unwrap_or(0).abs();
-    changes.retain(|row| all || size(row) >= SMALL_CHANGE || reserved.contains(&row.what));
-    changes.sort_by_key(|row| std::cmp::Reverse(size(row)));
+    let is_small = |row: &MemoryRow| row.size_of_change() < SMALL_CHANGE;
+    changes.retain(|row| all || !is_small(row) || reserved.contains(&row.what));
+    changes.sort_by_key(|row| std::cmp::Reverse(row.size_of_change()));
     changes
 }
 
