@@ -20,6 +20,9 @@ use super::black_box::{self, End};
 use super::{alternate_stack, reader_process};
 
 pub mod guest;
+mod waits;
+
+use waits::{wait, wait_for};
 
 /// The signals.
 pub const SIGNALS: [c_int; 5] = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT];
@@ -65,6 +68,8 @@ static FORMERS: Formers = Formers(UnsafeCell::new(
 
 /// The thread that is told of.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+/// The signal that came to it first.
+static FIRST: AtomicI32 = AtomicI32::new(0);
 /// Whether the handler that was there before is running now.
 static IN_FORMER: AtomicU32 = AtomicU32::new(0);
 /// The thread that tells.
@@ -171,6 +176,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
     let mut next = None;
     match OWNER.compare_exchange(0, tid, Ordering::AcqRel, Ordering::Relaxed) {
         Ok(_) => {
+            FIRST.store(signal, Ordering::Relaxed);
             record_no_more();
             if let Some(own) = black_box::writable() {
                 // SAFETY: the kernel gives the context to handlers with SA_SIGINFO.
@@ -189,7 +195,15 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
             finish(tid);
         }
         // From the handler that was there before, or because the fault came again.
-        Err(owner) if owner == tid => finish(tid),
+        Err(owner) if owner == tid => {
+            finish(tid);
+            let first = FIRST.load(Ordering::Relaxed);
+            if first != signal && !guest::is_guest() {
+                // That handler has failed at telling: the process ends by what came first.
+                // SAFETY: an all-zero structure is the default action.
+                return hand_on(first, true, &unsafe { std::mem::zeroed() });
+            }
+        }
         Err(_) => {
             if tid == REPORTER.load(Ordering::Relaxed) {
                 reach(Stage::Left);
@@ -199,7 +213,7 @@ unsafe extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut
     }
     // SAFETY: an all-zero structure is the default action.
     let next = next.unwrap_or(unsafe { std::mem::zeroed() });
-    hand_on(signal, given, &next);
+    hand_on(signal, given.si_code <= 0, &next);
 }
 
 /// Where a recording has this thread's system calls sent to a handler, that ends.
@@ -260,61 +274,6 @@ fn raise_limits() {
     }
 }
 
-/// Waits until the stage is reached, so many milliseconds at the most.
-fn wait(stage: u32, milliseconds: i64) {
-    let end = clock() + milliseconds;
-    loop {
-        let now = STAGE.load(Ordering::Acquire);
-        let left = end - clock();
-        if now >= stage || left <= 0 {
-            return;
-        }
-        let time = libc::timespec {
-            tv_sec: left / 1000,
-            tv_nsec: left % 1000 * 1_000_000,
-        };
-        // SAFETY: the address is a futex's, and the time is read during the call.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                STAGE.as_ptr(),
-                libc::FUTEX_WAIT,
-                now,
-                &raw const time,
-            )
-        };
-    }
-}
-
-/// Waits for a child, as long as telling may take.
-fn wait_for(child: i32) {
-    let end = clock() + TELL;
-    let pause = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 5_000_000,
-    };
-    while clock() < end {
-        // SAFETY: nothing is written.
-        let ended = unsafe { libc::waitpid(child, ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
-        if ended != 0 {
-            return;
-        }
-        // SAFETY: the time is read during the call.
-        unsafe { libc::nanosleep(&raw const pause, ptr::null_mut()) };
-    }
-}
-
-/// Milliseconds of a clock that only goes on.
-fn clock() -> i64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: it is written to a structure of our own.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-}
-
 /// Calls the handler that was there before, where there was one.
 unsafe fn as_before(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // What it would have raised again has been through it.
@@ -354,10 +313,10 @@ fn former(signal: c_int) -> Option<sigaction> {
 
 /// Lets the signal come to this action: where the processor found the fault it finds it again, and else the signal is
 /// sent again. Either comes when the handler returns, or at once.
-fn hand_on(signal: c_int, info: &siginfo_t, action: &sigaction) {
+fn hand_on(signal: c_int, was_sent: bool, action: &sigaction) {
     // SAFETY: it is the default action, or one that was there before.
     unsafe { libc::sigaction(signal, ptr::from_ref(action), ptr::null_mut()) };
-    if info.si_code <= 0 {
+    if was_sent {
         // SAFETY: `raise` may be called in a handler.
         unsafe { libc::raise(signal) };
     }
