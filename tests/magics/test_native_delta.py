@@ -36,6 +36,18 @@ def test_an_import_brings_libraries_and_threads(fresh: Client):
     assert row["minor_faults"] > 100
 
 
+def test_an_earlier_cell_can_be_asked_for(fresh: Client):
+    """A look in between is a cell, too."""
+    fresh.run("import numpy")
+    fresh.run("%loaded_libs --new")
+    asked = fresh.run("%native_delta --cell 2").one("execute_result")["data"]
+    [row] = asked[MIME]["rows"]
+    assert row["cell"] == 2
+    assert any("_multiarray_umath" in name for name in row["libs_added"])
+    refused = fresh.execute("%native_delta --cell 77")
+    assert "--cell 77: no cell of this number has ended" in refused.content["evalue"]
+
+
 def test_new_buffers_are_those_that_were_not_there(fresh: Client):
     fresh.run("import numpy as np; a = np.ones(10_000_000)")
     assert last(fresh)["buffers_new"] == ["a"]

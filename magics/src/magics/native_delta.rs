@@ -19,7 +19,8 @@ use diaphane_sight::threads::running_cells::CellId;
 /// Show what each cell changed under the surface.
 ///
 /// `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before
-/// this one, whether a line was written or not.
+/// this one, whether a line was written or not. Every cell is measured, also those that only asked something: `--cell 3`
+/// reports on an earlier one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NativeDeltaArgs {
     /// on, off or last
@@ -29,6 +30,9 @@ pub(crate) struct NativeDeltaArgs {
         hide_possible_values = true
     )]
     what: DeltaMode,
+    /// Report on the cell of this number, one of the last 500
+    #[arg(long, value_name = "N", conflicts_with = "what")]
+    cell: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,6 +62,7 @@ impl Magic for NativeDelta {
     const NAME: &'static str = "native_delta";
     const QUESTIONS: Questions = &[
         ("What did the last cell change under the surface?", "last"),
+        ("What did an earlier cell or import change?", "--cell 1"),
         ("What does each cell change, from now on?", "on"),
     ];
     const SCHEMA: &'static Schema = &columns::SCHEMA;
@@ -68,6 +73,14 @@ impl Magic for NativeDelta {
     }
 
     fn run(args: &NativeDeltaArgs, _context: &Context<'_, '_>) -> Result<Report, Error> {
+        if let Some(number) = args.cell {
+            let delta = lane::delta_of(number).ok_or_else(|| {
+                Error::Usage(format!(
+                    "%native_delta --cell {number}: no cell of this number has ended, or it is none of the last 500"
+                ))
+            })?;
+            return of(&delta);
+        }
         let report = match args.what {
             DeltaMode::Last => return last(lane::last_delta().as_deref()),
             DeltaMode::On => "from the next cell on, a line says what each cell changed",
@@ -86,11 +99,11 @@ impl Magic for NativeDelta {
 }
 
 fn last(delta: Option<&Delta>) -> Result<Report, Error> {
-    let Some(delta) = delta else {
-        return Err(Error::Usage(
-            "%native_delta: no cell has ended yet, or nobody says when cells begin and end".into(),
-        ));
-    };
+    let nothing = "%native_delta: no cell has ended yet, or nobody says when cells begin and end";
+    of(delta.ok_or_else(|| Error::Usage(nothing.into()))?)
+}
+
+fn of(delta: &Delta) -> Result<Report, Error> {
     Ok(Report {
         name: NativeDelta::NAME,
         columns: columns::COLUMNS,

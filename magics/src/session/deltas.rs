@@ -129,6 +129,11 @@ fn huge_change() -> Option<i64> {
 }
 
 impl Delta {
+    /// The number of the cell, which may have none.
+    pub fn cell(&self) -> Option<u32> {
+        self.cell
+    }
+
     /// Finds names for what came and went; it takes a millisecond, and is done when something did.
     fn name(&mut self, Changes { own, unclear, .. }: &Changes) {
         let started = thread_names(&[own.started.as_slice(), &unclear.started].concat());
@@ -175,7 +180,12 @@ impl Delta {
         }
         parts.push(self.time());
         if self.major_faults > 0 {
-            parts.push(format!("{} pages from disk", self.major_faults));
+            let pages = if self.major_faults == 1 {
+                "page"
+            } else {
+                "pages"
+            };
+            parts.push(format!("{} {pages} from disk", self.major_faults));
         }
         if self.flushing_changed {
             let now = self.flushes_subnormals.unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use diaphane_forks::{ForkOnce, ProcessLock};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,8 +30,12 @@ static STATES: ProcessLock<HashMap<u64, State>> = ProcessLock::new(HashMap::new)
 struct State {
     running: Option<Mark>,
     previous: Option<Mark>,
-    delta: Option<Arc<Delta>>,
+    /// What its last cells changed, the latest at the end.
+    deltas: VecDeque<Arc<Delta>>,
 }
+
+/// Of so many cells of a lane it is known what they changed.
+const MOST_DELTAS: usize = 500;
 
 /// A cell with a number, and when it began.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +65,14 @@ pub(crate) fn last_cell() -> Option<Mark> {
 
 /// What the cell changed that ended last in the lane of the calling thread.
 pub(crate) fn last_delta() -> Option<Arc<Delta>> {
-    here()?.with(|state| state.delta.clone())
+    here()?.with(|state| state.deltas.back().cloned())
+}
+
+/// What the cell of a number changed, in whatever lane it ran.
+pub(crate) fn delta_of(number: u32) -> Option<Arc<Delta>> {
+    let states = STATES.lock();
+    let mut all = states.values().flat_map(|state| state.deltas.iter().rev());
+    all.find(|delta| delta.cell() == Some(number)).cloned()
 }
 
 fn here() -> Option<Arc<Lane>> {
@@ -144,7 +155,10 @@ impl CellScope {
         let delta = Arc::new(self.before.until_now(self.cell, &changes, namespace));
         self.lane.with(|state| {
             state.previous = state.running.take().or(state.previous);
-            state.delta = Some(Arc::clone(&delta));
+            if state.deltas.len() >= MOST_DELTAS {
+                state.deltas.pop_front();
+            }
+            state.deltas.push_back(Arc::clone(&delta));
         });
         Some(delta)
     }
