@@ -118,3 +118,18 @@ def test_what_was_not_copied_is_said(numpy: Client):
     again = numpy.run("%%buffer_trace\ndf2 = df\na[0] if len(a) else 0;\ne = np.ones(1000)")
     views = {row["name"]: row["shares_with"] for row in report(again)["views"]}
     assert set(views) == {"df2"}
+
+
+def test_what_arrow_allocates_is_told_beside_it(numpy: Client):
+    """NumPy's handler sees nothing of it."""
+    numpy.run(
+        "import pyarrow as pa, pyarrow.compute as pc\ntext = pa.array(['some words'] * 100_000)"
+    )
+    done = numpy.run("before = pa.total_allocated_bytes()\nprint(before)")
+    before = int(done.text())
+    done = numpy.run("%%buffer_trace\nupper = pc.utf8_upper(text)")
+    came = int(numpy.run("print(pa.total_allocated_bytes())").text()) - before
+    said = " ".join(done.one("execute_result")["data"]["text/plain"].split())
+    assert "no buffer of NumPy's was allocated" in said
+    assert came > 1_000_000
+    assert f"(+{came / 1e6:.1f} MB by this cell)" in said

@@ -74,6 +74,19 @@ def test_in_place_and_copy_can_be_seen(numpy: Client):
     assert [state for name, state in states if name == "b"] == ["freed", "new"]
 
 
+def test_the_unit_of_what_was_written_is_said(numpy: Client):
+    """Every page is written, and of each page one item."""
+    done = numpy.run("%%buffer_writes a\na[::512] = 7")
+    assert rows(done)["a"]["state"] == "whole"
+    said = " ".join(done.one("execute_result")["data"]["text/plain"].split())
+    assert "written in place, on all of its pages: a" in said
+    assert "whole pages of 4096 bytes, the least that Linux tells" in said
+    assert (
+        "whole pages"
+        not in numpy.run("%%buffer_writes a\npass").one("execute_result")["data"]["text/plain"]
+    )
+
+
 def test_a_page_that_is_shared_is_not_held_against_anyone(numpy: Client):
     numpy.run("pair = np.zeros(1024)\nfirst = pair[:5]\nsecond = pair[5:10]")
     found = rows(numpy.run("%%buffer_writes first second\nfirst[0] = 1"))

@@ -178,7 +178,12 @@ fn report(
         summary: summary(log, &kept, kept_bytes, sizes)
             .into_iter()
             .chain(views.iter().map(SharedName::sentence))
-            .chain(pools.iter().filter(touched).map(MemoryPool::sentence))
+            .chain(
+                pools
+                    .iter()
+                    .filter(touched)
+                    .map(|pool| pool.sentence_since(&traced.pools)),
+            )
             .collect(),
         rows: rows(all)?,
         limits,
@@ -263,7 +268,7 @@ fn summary(
 ) -> Vec<String> {
     let size = |count: usize| bytes(count as f64);
     let allocated = match log.born {
-        0 => return sentences("no buffer was allocated".to_owned(), log, sizes),
+        0 => return sentences("no buffer of NumPy's was allocated".to_owned(), log, sizes),
         1 => format!("1 buffer allocated ({})", size(log.bytes)),
         many => format!("{many} buffers allocated ({})", size(log.bytes)),
     };

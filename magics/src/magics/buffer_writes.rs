@@ -166,8 +166,22 @@ fn report(found: &[WrittenRow]) -> Result<Report, Error> {
         }),
         chart: ruler::of(found),
         rows: diaphane_report::rows(found)?,
+        summary: found
+            .iter()
+            .any(|row| row.is_written())
+            .then(unit)
+            .into_iter()
+            .collect(),
         ..Report::default()
     })
+}
+
+/// What the bytes that were written are counted in.
+fn unit() -> String {
+    format!(
+        "written bytes are those of whole pages of {} bytes, the least that Linux tells: a cell may have written less of them",
+        page_size()
+    )
 }
 
 fn limits(left: usize) -> Vec<String> {

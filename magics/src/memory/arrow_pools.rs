@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use serde::Serialize;
 
 use diaphane_cpython::modules::imported;
-use diaphane_report::view::bytes;
+use diaphane_report::view::{bytes, change};
 
 /// The allocators that Arrow brings with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,17 @@ impl MemoryPool {
                 == (&self.backend, self.used, self.allocations)
         };
         !before.iter().any(is_same)
+    }
+
+    /// What was taken from it since the pools were like this: its buffers are nobody's whom NumPy tells.
+    pub fn sentence_since(&self, before: &[Self]) -> String {
+        let former = before.iter().find(|one| one.backend == self.backend);
+        let was = former.map_or(Some(0), |one| one.used);
+        let more = self.used.zip(was).map(|(now, was)| now as f64 - was as f64);
+        match more.filter(|more| *more != 0.0) {
+            Some(more) => format!("{} ({} by this cell)", self.sentence(), change(more)),
+            None => self.sentence(),
+        }
     }
 
     /// What it holds and does not use.

@@ -142,6 +142,11 @@ impl WrittenRow {
         }
     }
 
+    /// Whether some of it was written.
+    pub fn is_written(&self) -> bool {
+        matches!(self.state, State::Whole | State::Part)
+    }
+
     fn plain(name: &str, kind: &str, span: Span) -> Self {
         Self {
             name: name.to_owned(),
@@ -268,7 +273,7 @@ pub(super) fn sentences(rows: &[WrittenRow]) -> Vec<String> {
         .collect();
     let part = (!parts.is_empty()).then(|| format!("written in part: {}", listed(&parts)));
     let all = [
-        sentence(State::Whole, "written in place, as a whole"),
+        sentence(State::Whole, "written in place, on all of its pages"),
         part,
         sentence(State::New, "new, with memory of its own"),
         sentence(State::View, "new, a view of memory that was there before"),
