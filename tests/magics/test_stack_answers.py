@@ -121,6 +121,8 @@ def test_the_list_names_notebooks_and_a_question_can_name_one(launch, tmp_path):
         assert "sleeps in time.sleep" in run("ask", "-k", name, "stack"), name
     assert "No cell runs" in run("ask", "-k", "weather", "stack")
     assert "diaphane list" in run("ask", "-k", "nothing of this name", "stack")
+    # Without a name the last one of this user is asked, wherever its connection file lies.
+    assert "no kernel runs" not in run("ask", "process_tree")
     client.request("interrupt_request", {}, "control")
     client.finish(begun)
 

@@ -66,19 +66,19 @@ fn text(value: &Value) -> String {
 
 /// The kernel that was started last. Where several run, it is said which one was asked.
 fn started_last(remark: impl Fn(&str)) -> Result<PathBuf> {
-    let newest = newest(&runtime_dir()?)?;
     let all = running_kernels::kernels();
-    let asked = all
-        .iter()
-        .find(|kernel| kernel.connection_file.file_name() == newest.file_name());
-    if let Some(asked) = asked.filter(|_| all.len() > 1) {
-        let name = asked.name().escape_default().to_string();
+    let Some(last) = all.first() else {
+        // One in another container is not among the processes here, and its file may be.
+        return newest(&runtime_dir()?);
+    };
+    if all.len() > 1 {
+        let name = last.name().escape_default().to_string();
         remark(&format!(
             "diaphane: asking {name}, which was started last of {}; -k NAME asks another one, `diaphane list` shows them",
             all.len()
         ));
     }
-    Ok(newest)
+    Ok(last.connection_file.clone())
 }
 
 fn runtime_dir() -> Result<PathBuf> {
@@ -89,7 +89,7 @@ fn runtime_dir() -> Result<PathBuf> {
 fn newest(folder: &Path) -> Result<PathBuf> {
     let nothing = || {
         format!(
-            "no kernel runs by what {} says; name its connection file by -f",
+            "no kernel runs here that this user may see, nor by what {} says; name its connection file by -f",
             folder.display()
         )
     };

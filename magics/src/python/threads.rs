@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyList, PyString};
 
 use diaphane_cpython::modules::imported;
 
@@ -26,8 +27,14 @@ where
         return Ok(HashMap::new());
     };
     let mut names = HashMap::new();
-    for thread in threading.call_method0("enumerate")?.try_iter()? {
-        let thread = thread?;
+    let listed = threading.call_method0("enumerate");
+    let threads = match listed.and_then(|listed| listed.cast_into::<PyList>().map_err(PyErr::from))
+    {
+        // Where somebody has replaced what it needs, Linux's names are left.
+        Err(error) if error.is_instance_of::<PyException>(py) => return Ok(names),
+        listed => listed?,
+    };
+    for thread in threads {
         // A thread that was made but not started has no number yet; a subclass may answer anything.
         let key = thread
             .getattr(number)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diaphane_sight::proc::spans;
-use diaphane_sight::threads::Thread;
+use diaphane_sight::threads::{Thread, is_own_thread};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -20,6 +20,8 @@ pub(crate) struct ThreadNow {
     pub is_main: bool,
     /// What it has to do with the GIL, if that is known.
     pub gil: Option<Gil>,
+    /// Whether it would have the GIL, were it not for this question.
+    pub gives_way: bool,
     /// Whether it waits for another thread, for as long as that takes.
     pub is_stuck: bool,
     /// How long it was stopped for its stack, if it was.
@@ -76,6 +78,7 @@ pub(crate) fn take(
             state: thread.state,
             is_main: is_main(thread),
             gil: snapshot.gil(thread),
+            gives_way: gives_way(snapshot, thread),
             is_stuck: snapshot.waits_without_end(thread),
             stopped: None,
             beside: beside(snapshot, thread, &merged),
@@ -84,6 +87,12 @@ pub(crate) fn take(
         }
     });
     Ok(now.collect())
+}
+
+/// Whether it waits for the GIL only because a thread of ours has it, which will give it back when it has answered.
+fn gives_way(snapshot: &ProcessSnapshot, thread: &Thread) -> bool {
+    snapshot.gil(thread) == Some(Gil::Waiting)
+        && snapshot.interpreter.holder.is_some_and(is_own_thread)
 }
 
 /// How many of a library's own threads run, where a thread runs its code.

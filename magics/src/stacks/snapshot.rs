@@ -128,7 +128,7 @@ impl ProcessSnapshot {
         names.get(&thread.tid).unwrap_or(&thread.comm)
     }
 
-    /// Python's name, or the pool's for a thread that has the process's name, or what Linux calls it.
+    /// Python's name, or what Linux calls it; for a thread that has the process's name its pool's, if it has one.
     pub(crate) fn name<'a>(&'a self, thread: &'a Thread, names: &'a ThreadNames) -> Cow<'a, str> {
         if let Some(name) = names.get(&thread.tid) {
             return name.into();
@@ -139,6 +139,7 @@ impl ProcessSnapshot {
         let mut pools = self.pools.iter();
         match pools.find(|pool| is_plain && pool.owns(thread)) {
             Some(pool) => pool.thread_name().into(),
+            None if is_plain && thread.tid != own => "without a name".into(),
             None => (&thread.comm).into(),
         }
     }

@@ -120,6 +120,9 @@ pub(crate) fn sentence(thread: &ThreadNow, holder: Option<&str>) -> Option<Strin
     if of_the_question(calls) > 0 {
         return Some(format!("{who} asks this question{at}."));
     }
+    if thread.gives_way {
+        return Some(format!("{who} runs Python{at}."));
+    }
     if thread.gil == Some(Gil::Waiting) {
         let whom = holder.map_or_else(String::new, |holder| format!(", which {holder} has"));
         return Some(format!("{who} waits for the GIL{at}{whom}."));

@@ -15,6 +15,7 @@ use crate::python::threads::thread_names;
 use crate::session::cell_files::cell_of_file;
 use crate::stacks::merged::{FrameKind, MergedStack, StackFrame, merge};
 use crate::stacks::told::{place, users};
+use diaphane_sight::proc::tasks;
 
 /// So many functions of a stack are listed.
 const LISTED: usize = 20;
@@ -66,6 +67,9 @@ impl WatchedCell<'_> {
         user: User<'_, '_>,
     ) -> PyResult<Vec<WriteRow>> {
         let mut names = hits.comms;
+        // A thread that nobody named has the process's name, which says nothing of it.
+        let of_process = tasks::name(std::process::id().cast_signed());
+        names.retain(|_, name| Some(&*name) != of_process.as_ref());
         names.extend(thread_names(user.py)?);
         let file = code.file.bind(user.py).to_string();
         let mut lines = Lines::default();
