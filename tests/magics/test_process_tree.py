@@ -135,3 +135,13 @@ def test_another_kernels_children_are_not_ours(launch):
     lost = [row["pid"] for row in tree(second)["rows"] if row["lost_by"]]
     assert len(lost) == 1
     os.kill(lost[0], 9)
+
+
+def test_workers_of_joblib_are_called_so(launch):
+    client = launch().connect()
+    client.run(
+        "from joblib import Parallel, delayed\nParallel(n_jobs=2)(delayed(abs)(i) for i in range(4))"
+    )
+    children = [row["what"] for row in tree(client)["rows"] if row["depth"] > 0]
+    assert len([what for what in children if what.startswith("a worker of joblib")]) == 2
+    assert "another program" not in children

@@ -135,7 +135,7 @@ fn row(one: &Process, is_new: bool) -> ProcessRow {
         change: is_new.then_some("new"),
         state: one.state.clone(),
         lost_by: one.lost,
-        end: one.lost.map(|_| format!("!kill {}", one.pid)),
+        end: can_be_ended(one).then(|| format!("!kill {}", one.pid)),
         threads: one.threads,
         rss: one.rss,
         pss: one.pss,
@@ -143,6 +143,11 @@ fn row(one: &Process, is_new: bool) -> ProcessRow {
         shared: one.shared,
         command: one.command.clone(),
     }
+}
+
+/// Whether it was started here, has lost its parent, and still runs: what has ended cannot be ended.
+fn can_be_ended(one: &Process) -> bool {
+    one.lost.is_some() && one.kind != ProcessKind::Zombie
 }
 
 /// What a process is, as far as its command line says.
@@ -157,6 +162,12 @@ fn what(one: &Process) -> String {
         }
         ProcessKind::Program if says("multiprocessing.resource_tracker") => {
             "multiprocessing's resource tracker".into()
+        }
+        ProcessKind::Program if says("loky.backend.resource_tracker") => {
+            "joblib's resource tracker, which ends with this kernel".into()
+        }
+        ProcessKind::Program if says("loky.backend.popen_loky") => {
+            "a worker of joblib, which ends when it has had no work for a while".into()
         }
         ProcessKind::Program if says("multiprocessing.spawn") => "multiprocessing, spawned".into(),
         ProcessKind::Program if says("multiprocessing.forkserver") => {
@@ -205,7 +216,7 @@ fn summary(
 
 /// What has lost its parent, and how to end it.
 fn lost(family: &[Process]) -> Option<String> {
-    let lost = family.iter().filter(|one| one.lost.is_some());
+    let lost = family.iter().filter(|one| can_be_ended(one));
     let numbers: Vec<String> = lost.map(|one| one.pid.to_string()).collect();
     let whose = match numbers.len() {
         0 => return None,
