@@ -214,3 +214,20 @@ def test_names_lead_on(numpy: Client):
     said = numpy.execute("%buffer_addr d['y'][0]").text("stderr").strip()
     assert "KeyError" in said
     assert "\n" not in said
+
+
+def test_numpys_scalars_export_nothing(client: Client):
+    """A sum leaves one in each notebook; what it would export is a copy."""
+    client.run(
+        "%reset -f\nimport numpy as np\na = np.ones(10)\ntotal = a.sum()\nnumber = np.int64(3)"
+    )
+    rows = client.run("%buffer_addr --all").report("buffer_addr")["rows"]
+    assert [row["name"] for row in rows] == ["a"]
+
+
+def test_a_name_that_is_unknown_takes_nobody_elses_answer(client: Client):
+    client.run("%reset -f\nimport numpy as np\na = np.ones(10)")
+    found = client.run("%buffer_addr a nope a").report("buffer_addr")
+    assert [row["name"] for row in found["rows"]] == ["a"]
+    assert "nope" in " ".join(found["limits"])
+    assert "nope" in client.execute("%buffer_addr nope").content["evalue"]

@@ -95,6 +95,15 @@ pub(crate) fn bounds<'py>(object: &Bound<'py, PyAny>) -> Option<(Span, Option<Bo
     Some((bounds, fields.base))
 }
 
+/// Whether it is one of NumPy's scalars (`np.float64(1)`), as sums and items of arrays are.
+pub(crate) fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(numpy) = imported(object.py(), "numpy")? else {
+        return Ok(false);
+    };
+    let generic = numpy.getattr("generic")?;
+    object.get_type().is_subclass(&generic)
+}
+
 /// Reads an object if it is an array, of any subclass.
 pub(crate) fn read<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Array<'py>>> {
     if !is_imported(object.py())? {

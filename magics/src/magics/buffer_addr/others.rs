@@ -11,7 +11,7 @@ use super::targets::BufferTarget;
 use super::{BufferAddrArgs, Listed};
 use crate::magic::User;
 use crate::memory::buffers::Buffer;
-use crate::memory::object_graph::roots;
+use crate::memory::object_graph::{ReachedObject, roots};
 use crate::memory::{buffers, object_graph};
 use crate::python::objects::references;
 
@@ -43,11 +43,8 @@ impl<'py> Others<'py> {
         let known: HashSet<usize> = ids(asked);
         let names: HashSet<&str> = asked.iter().map(|one| one.name.as_str()).collect();
         let is_known = |object: &Bound<'_, PyAny>| known.contains(&object.as_ptr().addr());
-        // The same object under another name.
-        let aliases = objects
-            .iter()
-            .filter(|(name, object)| is_known(object) && !names.contains(name.as_str()));
-        let mut found: Vec<_> = aliases.cloned().collect();
+        // What was asked is not looked from: so it is met where others hold it, the same object under another name.
+        objects.retain(|(name, _)| !names.contains(name.as_str()));
         objects.extend(roots::kept_by_python(user)?);
         let (memory, owners) = (memory(asked), owners(asked));
         let is_shared = |span: Span| {
@@ -55,18 +52,23 @@ impl<'py> Others<'py> {
             memory.get(after).is_some_and(|one| one.overlaps(span))
         };
         let is_wanted = |object: &Bound<'_, PyAny>| {
-            !is_known(object)
-                && (owners.contains(&object.as_ptr().addr())
-                    || buffers::may_touch(object, &is_shared))
+            is_known(object)
+                || owners.contains(&object.as_ptr().addr())
+                || buffers::may_touch(object, &is_shared)
         };
         let namespace = user.namespace.as_any();
         let walk = object_graph::only(user.py, namespace, &objects, Some(deadline), is_wanted)?;
-        found.extend(walk.found.into_iter().map(|one| (one.name, one.object)));
+        // A view leads to it, too, and is told of by itself.
+        let is_way_back = |name: &str| name.ends_with(".base") || name.ends_with(".obj");
+        let found = walk.found.into_iter().filter(|one| {
+            let is_told = names.contains(one.name.as_str());
+            !(is_told || (is_known(&one.object) && is_way_back(&one.name)))
+        });
         let mut others = Self {
             targets: Vec::new(),
             is_cut: walk.is_cut,
         };
-        for (name, object) in found {
+        for ReachedObject { name, object } in found {
             if Instant::now() > deadline {
                 others.is_cut = true;
                 break;

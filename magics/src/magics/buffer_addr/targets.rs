@@ -31,18 +31,13 @@ pub(super) fn of<'py>(
     user: User<'_, 'py>,
 ) -> Result<(Vec<BufferTarget<'py>>, Option<String>), Error> {
     let is_named = !args.names.is_empty();
-    let mut objects = if is_named {
-        let shown = BufferAddr::FORM.write(BufferAddr::NAME);
-        let object = |name: &String| Ok((name.clone(), named(&shown, name, user)?));
-        args.names
-            .iter()
-            .map(object)
-            .collect::<Result<_, Error>>()?
-    } else {
-        roots::visible(user)
+    let (mut objects, unknown) = match is_named {
+        true => known(&args.names, user)?,
+        false => (roots::visible(user), None),
     };
     if !args.all {
-        return Ok(asked(objects, user, is_named)?);
+        let (targets, limit) = asked(objects, user, is_named)?;
+        return Ok((targets, unknown.or(limit)));
     }
     if !is_named {
         objects.extend(roots::kept_by_python(user)?);
@@ -52,7 +47,29 @@ pub(super) fn of<'py>(
     for target in &mut targets {
         target.found = buffers::of(&target.object, is_named);
     }
-    Ok((targets, limit))
+    Ok((targets, unknown.or(limit)))
+}
+
+/// The objects of names, each once, and why others have none: where one is known at least, its answer is given.
+fn known<'py>(
+    names: &[String],
+    user: User<'_, 'py>,
+) -> Result<(Vec<Root<'py>>, Option<String>), Error> {
+    let shown = BufferAddr::FORM.write(BufferAddr::NAME);
+    let (mut objects, mut refused) = (Vec::<Root<'py>>::new(), Vec::new());
+    for name in names {
+        match named(&shown, name, user) {
+            Ok(_) if objects.iter().any(|(known, _)| known == name) => {}
+            Ok(object) => objects.push((name.clone(), object)),
+            Err(Error::Usage(why)) => refused.push(why),
+            Err(error) => return Err(error),
+        }
+    }
+    match (objects.is_empty(), refused.is_empty()) {
+        (true, _) => Err(Error::Usage(refused.join("; "))),
+        (false, true) => Ok((objects, None)),
+        (false, false) => Ok((objects, Some(refused.join("; ")))),
+    }
 }
 
 /// Objects with the memory that they export. One that the user named, and that exports none, is opened.

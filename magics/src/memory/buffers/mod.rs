@@ -186,6 +186,10 @@ fn ask<'py>(object: &Bound<'py, PyAny>, named: bool) -> PyResult<Option<Vec<Expo
     if let Some(array) = array(object)? {
         return Ok(whole(array));
     }
+    // Its value lies in the object itself; what it exports is a copy.
+    if arrays::is_scalar(object)? {
+        return Ok(None);
+    }
     if let Some(found) = pandas::parts(object)? {
         return Ok(Some(found));
     }
