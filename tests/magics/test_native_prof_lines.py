@@ -305,3 +305,27 @@ def test_names_of_cython_are_readable_and_the_symbol_is_kept(client: Client):
     assert not [name for name in names if name.startswith("__pyx_p")]
     for row in rows:
         assert row["symbol"].startswith("__pyx_")
+
+
+def test_a_line_that_waits_for_the_gil_says_so(client: Client):
+    """And not by which function of the C library it waits."""
+    client.run(
+        "import threading\nstop = False\ndef spin():\n    while not stop: pass\n"
+        "spinner = threading.Thread(target=spin); spinner.start()"
+    )
+    done = client.run("%%native_prof\nt = 0\nfor i in range(3_000_000): t += i")
+    client.run("stop = True; spinner.join()")
+    text = " ".join(bundle(done)["text/plain"].split())
+    assert "waits for the GIL" in text.partition("what it did")[2].partition("warn")[0], text[:600]
+    assert "pthread_cond" not in text.partition("what it did")[2].partition("function")[0]
+
+
+def test_a_text_that_grows_by_being_copied(client: Client):
+    """Where the interpreter's functions are seen: a build may have them inside of its loop."""
+    found = report(
+        client.run(
+            "%%native_prof --repeat\ntext = ''\nfor step in range(20_000):\n    text = text + 'row %d\\n' % step"
+        )
+    )
+    if {"PyUnicode_Concat", "PyUnicode_Append"} & {row["function"] for row in found["rows"]}:
+        assert "P010" in codes(found), found["diagnoses"]

@@ -136,7 +136,9 @@ fn did_there(profile: &Profile, holds: impl Fn(&Path) -> bool) -> String {
     }
     let mut calls: BTreeMap<Option<Id>, u64> = BTreeMap::new();
     for (path, count) in profile.paths.iter().filter(|(path, _)| holds(path)) {
-        let call = match path.spots.is_empty() {
+        // By which function of the C library it waits for the GIL is nothing to the line.
+        let is_innermost = path.spots.is_empty() || path.doing == Doing::WaitingForGil;
+        let call = match is_innermost {
             true => path.calls.last().copied(),
             false => path.below,
         };

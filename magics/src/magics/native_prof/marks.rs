@@ -149,9 +149,23 @@ pub(crate) fn of_function(
     name.map_or_else(StackMarks::default, |name| of_native(name, numpy, python))
 }
 
+/// The interpreter's functions behind `+` of what is put together, and behind what makes room for it.
+const JOINS: &[&str] = &[
+    "PyUnicode_Append",
+    "PyUnicode_Concat",
+    "unicode_concatenate",
+    "bytes_concat",
+    "bytearray_iconcat",
+    "tupleconcat",
+    "list_concat",
+];
+
 /// What its name says; `numpy` is whether it belongs to NumPy's core, `python` whether to the interpreter.
 fn of_native(name: &str, numpy: bool, python: bool) -> StackMarks {
     let name = name.split('.').next().unwrap_or_default();
+    if python && JOINS.contains(&name) {
+        return StackMarks::CONCATENATES;
+    }
     if python {
         let wait = waits::builtin(name).or_else(|| waits::exported(name));
         return wait.map_or(StackMarks::default(), |wait| StackMarks::of_wait(wait.on));

@@ -305,8 +305,8 @@ impl Scene<'_> {
                         line.place(),
                         self.share(copied)
                     ),
-                    self.evidence(spot, &[(copied, "put arrays or tables together")]),
-                    "Append the parts to a list and join them once behind the loop: np.concatenate(parts), pd.concat(parts); or make \
+                    self.evidence(spot, &[(copied, "put arrays, tables or texts together")]),
+                    "Append the parts to a list and join them once behind the loop: np.concatenate(parts), pd.concat(parts), \"\".join(parts); or make \
                  the array at its full size first.",
                 )
             },

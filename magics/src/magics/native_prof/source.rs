@@ -182,6 +182,18 @@ fn grows(node: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         Some(targets) => targets.get_item(0)?,
         None => node.getattr("target")?,
     };
+    let written = |node: &Bound<'_, PyAny>| -> PyResult<String> {
+        ast.call_method1("unparse", (node,))?.extract()
+    };
+    // `text += part` and `text = text + part`.
+    if let Some(sign) = node.getattr_opt("op")? {
+        return Ok((type_name(&sign) == "Add").then_some(written(&target)?));
+    }
+    if type_name(&value) == "BinOp" {
+        let is_sum = type_name(&value.getattr("op")?) == "Add";
+        let name = written(&target)?;
+        return Ok((is_sum && written(&value.getattr("left")?)? == name).then_some(name));
+    }
     if type_name(&value) != "Call" {
         return Ok(None);
     }
@@ -193,9 +205,6 @@ fn grows(node: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     if !name.is_some_and(|name| GROWING.contains(&name.as_str())) {
         return Ok(None);
     }
-    let written = |node: &Bound<'_, PyAny>| -> PyResult<String> {
-        ast.call_method1("unparse", (node,))?.extract()
-    };
     let target = written(&target)?;
     for argument in value.getattr("args")?.try_iter()? {
         for part in ast.call_method1("walk", (argument?,))?.try_iter()? {
