@@ -270,3 +270,25 @@ def test_whoever_sets_a_handler_it_counts_in_that_cell(client: Client, setting: 
         done = client.execute("signal.raise_signal(2)")
         assert done.content["ename"] == "KeyboardInterrupt"
         assert client.value("hits") == "[1]"
+
+
+def test_what_ignores_its_cancellation_is_left(client: Client):
+    """As `asyncio.run` leaves it: not by the first interrupt, but by one of the next."""
+    client.run("import asyncio\nstop = False")
+    cell = client.start(
+        "async def ignore():\n    while not stop:\n        try: await asyncio.sleep(600)\n"
+        "        except asyncio.CancelledError: print('no', flush=True)\n"
+        "print('ready', flush=True)\nawait asyncio.gather(ignore(), ignore())"
+    )
+    client.until(lambda: "ready" in cell.text(), "ready", cell)
+    for asked in range(1, 4):
+        client.request("interrupt_request", {}, "control")
+        client.until(
+            lambda asked=asked: cell.text().count("no") >= min(2 * asked, 4), "it is told", cell
+        )
+    done = client.finish(cell)
+    assert done.content["ename"] == "KeyboardInterrupt"
+    client.run(
+        "stop = True\n[task.cancel() for task in asyncio.all_tasks() if 'ignore' in repr(task)]"
+    )
+    assert client.run("await asyncio.sleep(0)\n7").result == "7"

@@ -21,6 +21,40 @@ class Loop(asyncio.SelectorEventLoop):
         return task
 
 
+class Waiting:
+    """The future that a cell's task waits for, but that the task can leave it.
+
+    A task that is cancelled asks its future to end, and waits on until that has happened: what ignores it, as a task
+    below `gather` can, would keep the cell for ever.
+    """
+
+    def __init__(self, future):
+        self._future = future
+        self._callback = None
+        self._asyncio_future_blocking = True
+        future._asyncio_future_blocking = False
+
+    def get_loop(self):
+        return self._future.get_loop()
+
+    def add_done_callback(self, callback, *, context=None):
+        self._callback = callback, context
+        self._future.add_done_callback(callback, context=context)
+
+    def cancel(self, msg=None):
+        return self._future.cancel(msg=msg)
+
+    def leave(self):
+        """The task goes on as if what it waits for was cancelled, whatever becomes of that."""
+        if self._future.done() or self._callback is None:
+            return
+        callback, context = self._callback
+        self._future.remove_done_callback(callback)
+        left = self.get_loop().create_future()
+        left.cancel()
+        self.get_loop().call_soon(callback, left, context=context)
+
+
 class Awaiting:
     """A cell with a top-level `await`, as a task that can be interrupted."""
 
@@ -28,6 +62,7 @@ class Awaiting:
         self._cell = cell
         self._coroutine = coroutine
         self._thrown = None
+        self._waiting = None
         self._end = None
         self.is_asked = False
         """Whether an interrupt is on its way to the loop."""
@@ -48,9 +83,11 @@ class Awaiting:
     def throw(self, error):
         """Ends the `await` that the cell waits in, by an error or by its cancellation."""
         if not self.task.done():
-            self.is_interrupted = True
+            again, self.is_interrupted = self.is_interrupted, True
             self._thrown = error
             self.task.cancel()
+            if again and self._waiting is not None:
+                self._waiting.leave()
 
     def keeps(self, error):
         """Whether an error is how the interrupted cell ends; it is shown when nothing is left of the cell."""
@@ -83,12 +120,15 @@ class Awaiting:
                 awaited = step(value)
             except StopIteration as end:
                 return end.value
+            if getattr(awaited, "_asyncio_future_blocking", False):
+                awaited = self._waiting = Waiting(awaited)
             try:
                 step, value = self._coroutine.send, (yield awaited)
             except asyncio.CancelledError as cancelled:
                 step, value = self._coroutine.throw, self._reason(cancelled)
             except BaseException as error:
                 step, value = self._coroutine.throw, error
+            self._waiting = None
 
     def _reason(self, cancelled):
         error, self._thrown = self._thrown, None
