@@ -88,6 +88,12 @@ class ZMQShellDisplayHook(Publishing, DisplayHook):
     def exec_result(self, result):
         self.shell.cell.exec_result = result
 
+    def flush(self):
+        super().flush()
+        # IPython keeps the last values among the names that it hides, too, and would hold them there for good.
+        hidden = self.shell.user_ns_hidden
+        hidden.update({name: "" for name in ("_", "__", "___") if name in hidden})
+
     def start_displayhook(self):
         self.shell.cell.value = {"data": {}, "metadata": {}}
 

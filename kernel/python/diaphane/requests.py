@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import sys
+from os import getpid
 
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.interactiveshell import _asyncio_runner
@@ -34,7 +35,7 @@ class Requests:
         self._native = native
         self._loop = loop
         self._interrupts = interrupts
-        self._pid = os.getpid()
+        self._pid = getpid()
         self._history_timer = None
         self._last_cell = 0.0
         # IPython before 9.7 knows no metadata of cells.
@@ -133,7 +134,7 @@ class Requests:
 
     def _outcome(self, cell, result, expressions, error=None):
         """Whether it went well, the content of the reply, and what the cell changed, for the reply's metadata."""
-        if os.getpid() != self._pid:
+        if getpid() != self._pid:
             self._leave_child(result)
         self._interrupts.restore()
         shell = self._shell

@@ -1,7 +1,7 @@
 """`sys.stdout` and `sys.stderr`: the writing is done in Rust (`_diaphane.Stream`), the rest of a stream is here."""
 
 import io
-import os
+from os import getpid
 
 from . import parents
 from ._diaphane import Stream
@@ -26,7 +26,7 @@ class OutStream(Stream):
         self.buffer = Buffer(self)
         self._native = native
         self._fd = 1 if name == "stdout" else 2
-        self._pid = os.getpid()
+        self._pid = getpid()
 
     def writelines(self, lines):
         for line in lines:
@@ -70,7 +70,7 @@ class OutStream(Stream):
         parents.pin(self._native, parent)
 
     def _is_master_process(self):
-        return os.getpid() == self._pid
+        return getpid() == self._pid
 
     def __enter__(self):
         return self

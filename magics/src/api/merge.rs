@@ -81,15 +81,26 @@ pub struct MergeArgs {
 /// Merges the reports in files, as text.
 ///
 /// # Errors
-/// Where the page cannot be written; a file that cannot be read is told in the report.
+/// Where no file has a report, or the page cannot be written; a file that cannot be read beside others is told in the
+/// report.
 pub fn merge_files(args: &MergeArgs) -> Result<String, String> {
     let mut merger = Merger::default();
+    let mut refused = Vec::new();
     for file in &args.files {
         let report = read_file(file);
+        refused.extend(
+            report
+                .as_ref()
+                .err()
+                .map(|why| format!("{}: {why}", file.display())),
+        );
         merger.add(
             &name(file, &args.files),
             report.as_ref().map_err(String::as_str),
         );
+    }
+    if refused.len() == args.files.len() {
+        return Err(format!("no file has a report: {}", refused.join("; ")));
     }
     let mut report = merger.finish().map_err(|error| error.to_string())?;
     report.as_json = args.json;

@@ -150,7 +150,7 @@ impl<'a, 'py> Body<'a, 'py> {
             (
                 self.tree.getattr("body")?,
                 self.file(),
-                shell.getattr("ast_node_interactivity")?,
+                self.interactivity(shell)?,
                 shell.getattr("compile")?,
                 result,
             ),
@@ -160,6 +160,20 @@ impl<'a, 'py> Body<'a, 'py> {
             Err(end) if end.is_instance_of::<PyStopIteration>(self.user.py) => Ok(()),
             Err(error) => Err(error),
             Ok(_) => coroutine.call_method0("close").map(drop),
+        }
+    }
+
+    /// Which values are displayed; none where the last line ends with `;`, which IPython looks for in the whole cell.
+    fn interactivity(&self, shell: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let hook = shell.getattr("displayhook")?;
+        let source = &self.code.source;
+        let is_quiet = match hook.getattr_opt("semicolon_at_end_of_expression")? {
+            Some(asked) => asked.call1((source,))?.is_truthy()?,
+            None => source.trim_end().ends_with(';'),
+        };
+        match is_quiet {
+            true => Ok(PyString::new(self.user.py, "none").into_any()),
+            false => shell.getattr("ast_node_interactivity"),
         }
     }
 

@@ -13,8 +13,8 @@ use crate::modules::imported;
 
 /// The profile functions that are set.
 pub struct ProfileSource {
-    /// What new threads were given before.
-    threads: Option<Py<PyAny>>,
+    /// What new threads are given, and what they were given before.
+    threads: Option<(Py<PyAny>, Py<PyAny>)>,
 }
 
 impl ProfileSource {
@@ -41,7 +41,8 @@ impl ProfileSource {
             let before = threading.call_method0("getprofile")?;
             if before.is_none() {
                 let starter = PyCFunction::new_closure(py, None, None, |_, _| start_here())?;
-                self.threads = Some(before.unbind());
+                let starter = starter.into_any().unbind();
+                self.threads = Some((starter.clone_ref(py), before.unbind()));
                 threading.call_method1("setprofile", (starter,))?;
             }
         }
@@ -50,17 +51,26 @@ impl ProfileSource {
     }
 
     /// Takes them away from this thread and from those that begin; others do it themselves at their next event.
+    ///
+    /// One that somebody has set meanwhile stays. Ours has no object of Python's, so that `sys.getprofile` tells none.
     #[allow(unsafe_code, reason = "CPython's C interface")]
     pub fn end(self, py: Python<'_>) {
-        // SAFETY: the GIL is held, as `py` proves.
-        unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
-        let Some(before) = self.threads else { return };
-        // Without the module there is nothing to take back.
+        // Without the modules there is nothing to take back.
         let _ = undisturbed(py, || {
-            let threading = imported(py, "threading")?;
-            threading.map_or(Ok(()), |threading| {
-                threading.call_method1("setprofile", (&before,)).map(drop)
-            })
+            if py.import("sys")?.call_method0("getprofile")?.is_none() {
+                // SAFETY: the GIL is held, as `py` proves.
+                unsafe { ffi::PyEval_SetProfile(None, ptr::null_mut()) };
+            }
+            let Some((starter, before)) = &self.threads else {
+                return Ok(());
+            };
+            let Some(threading) = imported(py, "threading")? else {
+                return Ok(());
+            };
+            if threading.call_method0("getprofile")?.is(starter) {
+                threading.call_method1("setprofile", (before,))?;
+            }
+            Ok(())
         });
     }
 }
