@@ -338,12 +338,13 @@ def loaded_libs(pattern: str | None = None, *, new: bool = False, tree: bool = F
     no_diag: Without diagnoses
     """
 
-def native_delta(what: Literal['on', 'off', 'last'] | None = None, *, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
+def native_delta(what: Literal['on', 'off', 'last'] | None = None, *, cell: int | None = None, filter: str | None = None, sort: str | None = None, top: int | None = None, no_diag: bool = False) -> Report:
     """Show what each cell changed under the surface.
 
-    `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before this one, whether a line was written or not.
+    `on` writes a line under every cell from the next one on, `off` ends that, and `last` reports on the cell before this one, whether a line was written or not. Every cell is measured, also those that only asked something: `--cell 3` reports on an earlier one.
 
     what: on, off or last
+    cell: Report on the cell of this number, one of the last 500
     filter: Keep the rows in which some field matches, in any case
     sort: Sort by this column: sizes and times from the largest, the rest from the smallest
     top: Keep the first N rows; without it all are kept and 30 shown, with 0 all are shown
