@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diaphane_sight::crash::black_box::{self, BlackBox, CELLS};
-use diaphane_sight::crash::handler;
+use diaphane_sight::crash::{alternate_stack, handler};
 use diaphane_sight::proc::memory_limits;
 use diaphane_wire::Channel;
 use parking_lot::Mutex;
@@ -88,6 +88,8 @@ impl Crash {
 
     /// The calling thread tells of the death of others.
     pub fn tell_here(&self) {
+        // It is started before the threads that get one by themselves, and may die as they do.
+        alternate_stack::begin();
         let tid = rustix::thread::gettid().as_raw_nonzero().get();
         handler::set_reporter(tid, self.waker.as_raw_fd());
     }
