@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use diaphane_sight::proc::resource_usage::ResourceUsage;
 use diaphane_sight::proc::spans::Span;
 use diaphane_sight::runtimes::glibc_malloc::{self, Malloc};
 use pyo3::prelude::*;
@@ -59,6 +60,7 @@ impl Found {
 /// Divides the memory.
 pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
     let deadline = Instant::now() + TIME;
+    let in_memory = ResourceUsage::now().rss;
     // First, since looking at the objects takes memory, too.
     let mut pools = arrow_pools::used(user.py)?;
     let pots = Pots::read(&mut pools)?;
@@ -84,9 +86,9 @@ pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
         )
     });
     drop((roots, census));
-    let free = |malloc: Option<&Malloc>| malloc.map_or(0, Malloc::free);
-    if free(Malloc::read().as_ref()) > free(malloc.as_ref()) + OWN {
-        // What it took to look would stay with this process.
+    // What it took to look would stay with this process. Malloc's own numbers do not tell: what it holds free may have been
+    // given back before, and be in memory again.
+    if ResourceUsage::now().rss > in_memory.map(|before| before + OWN) {
         user.py.detach(glibc_malloc::give_back);
     }
     Ok(Found {
