@@ -141,7 +141,8 @@ fn of_nobody(rows: &[MemoryRow]) -> Option<String> {
 }
 
 /// What cannot be told apart.
-const REST: &str = "the rest is native memory of packages and of the kernel, and what Python's own allocator keeps free";
+const REST: &str =
+    "the rest is native memory of packages, and what Python's own allocator keeps free";
 
 fn kinds(sums: &[(&'static str, i64)]) -> serde_json::Value {
     sums.iter()
