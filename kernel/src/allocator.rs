@@ -110,7 +110,7 @@ unsafe impl GlobalAlloc for LastWordsAllocator {
         }
         note_given(layout.size());
         if spare::has(place) {
-            return spare::give_back();
+            return spare::give_back(place);
         }
         // SAFETY: by the caller's word; it is malloc's.
         unsafe { System.dealloc(place, layout) };
@@ -124,6 +124,10 @@ unsafe impl GlobalAlloc for LastWordsAllocator {
                 note_given(layout.size());
                 return counted(new, size);
             }
+        }
+        if spare::has(place) && spare::resize(place, size) {
+            note_given(layout.size());
+            return counted(place, size);
         }
         // SAFETY: the size is the caller's, which fits the alignment.
         let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };

@@ -6,8 +6,8 @@ use std::alloc::Layout;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// As much as a report takes, and several times.
-const SIZE: usize = 16 << 20;
+/// As much as a look at a few hundred thousand objects takes.
+const SIZE: usize = 48 << 20;
 
 /// Where it begins; 0 without any.
 static START: AtomicUsize = AtomicUsize::new(0);
@@ -15,6 +15,8 @@ static START: AtomicUsize = AtomicUsize::new(0);
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// How much of it is handed out, from its beginning. Changed by who has it taken.
 static USED: AtomicUsize = AtomicUsize::new(0);
+/// Where the block begins that was handed out last, which can grow; `usize::MAX` without one. Changed by who has it taken.
+static LAST: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// How many blocks are in use; when none is, all of it is free again. Changed by who has it taken.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
@@ -41,6 +43,7 @@ pub fn take(layout: Layout) -> *mut u8 {
             return ptr::null_mut();
         }
         USED.store(end, Ordering::Relaxed);
+        LAST.store(at, Ordering::Relaxed);
         BLOCKS.fetch_add(1, Ordering::Relaxed);
         ptr::with_exposed_provenance_mut(at)
     });
@@ -52,12 +55,35 @@ pub fn has(place: *mut u8) -> bool {
     place.addr().wrapping_sub(START.load(Ordering::Relaxed)) < SIZE
 }
 
+/// Gives a block another size where it lies, if it is the last one and there is room.
+pub fn resize(place: *mut u8, size: usize) -> bool {
+    let resized = alone(|| {
+        let start = START.load(Ordering::Relaxed);
+        let end = (place.addr() - start).saturating_add(size);
+        let fits = place.addr() == LAST.load(Ordering::Relaxed) && end <= SIZE;
+        if fits {
+            USED.store(end, Ordering::Relaxed);
+        }
+        fits
+    });
+    resized.unwrap_or(false)
+}
+
 /// Gives a block back.
-pub fn give_back() {
+pub fn give_back(place: *mut u8) {
     // Where it fails, the memory is used up a little earlier.
     let _given = alone(|| {
-        if BLOCKS.fetch_sub(1, Ordering::Relaxed) == 1 {
-            USED.store(0, Ordering::Relaxed);
+        let is_last = place.addr() == LAST.load(Ordering::Relaxed);
+        let none_is_left = BLOCKS.fetch_sub(1, Ordering::Relaxed) == 1;
+        if none_is_left || is_last {
+            let start = START.load(Ordering::Relaxed);
+            let used = if none_is_left {
+                0
+            } else {
+                place.addr() - start
+            };
+            USED.store(used, Ordering::Relaxed);
+            LAST.store(usize::MAX, Ordering::Relaxed);
         }
     });
 }
