@@ -101,7 +101,8 @@ pub(crate) fn guarded(
 /// Whether there is room for an answer. Where Rust finds no memory it ends the process, so it is asked before.
 fn has_memory(name: &str) -> Result<(), Error> {
     const ENOUGH: usize = 16 << 20;
-    let room = Vec::<u8>::new().try_reserve_exact(std::hint::black_box(ENOUGH));
+    // One more than the kernel keeps for when there is none.
+    let room = Vec::<u8>::new().try_reserve_exact(std::hint::black_box(ENOUGH + 1));
     room.map_err(|_| {
         Error::Usage(format!(
             "%{name}: less than {} MiB of memory are left here, too little for an answer; raise the limit (ulimit -v), or \

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::magic::{Context, Form, Magic, Questions, Ran, RecordedCode, Recording, User};
 use diaphane_report::view::bytes;
 use diaphane_report::{Answer, Bar, Part, Report, Schema, fields};
-use diaphane_sight::proc::resource_usage::peak_rss;
+use diaphane_sight::proc::resource_usage::{ResourceUsage, peak_rss};
 
 /// Show who has the memory of this process: variables, packages, allocators, libraries, and what is left.
 ///
@@ -175,12 +175,36 @@ impl Recording for Around {
     }
 }
 
+/// What is known without another look, for which the cell has left no memory.
+fn undivided(before: &claims::Found) -> Result<Report, Error> {
+    let rss = ResourceUsage::now().rss;
+    let now = rss.map_or("an unknown size".to_owned(), |rss| bytes(rss as f64));
+    let was = bytes(before.rss as f64);
+    Ok(Report {
+        name: Memory::NAME,
+        columns: columns::CHANGES,
+        facts: fields(json!({"rss": rss, "rss_before": before.rss, "complete": false}))?,
+        answer: Some(Answer {
+            sentences: vec![format!("physical memory went from {was} to {now}")],
+            table: None,
+        }),
+        limits: vec![
+            "less than 64 MiB of memory are left, too little to look at all objects: what is larger now is not known"
+                .into(),
+        ],
+        ..Report::default()
+    })
+}
+
 /// What is different now, and the most that was in memory meanwhile, where it is known.
 fn changed(
     all: bool,
     (before, peak): (claims::Found, Option<u64>),
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
+    if !claims::has_room() {
+        return undivided(&before);
+    }
     let after = claims::look(user)?;
     let change = after.rss as i64 - before.rss as i64;
     let mut limits = before.limits;

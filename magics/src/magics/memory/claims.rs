@@ -57,8 +57,21 @@ impl Found {
     }
 }
 
+/// Whether there is memory for a look at all objects: where Rust finds none it ends the process.
+pub(super) fn has_room() -> bool {
+    const ENOUGH: usize = 64 << 20;
+    let room = Vec::<u8>::new().try_reserve_exact(std::hint::black_box(ENOUGH));
+    room.is_ok()
+}
+
 /// Divides the memory.
 pub(super) fn look(user: User<'_, '_>) -> Result<Found, Error> {
+    if !has_room() {
+        return Err(Error::Usage(
+            "%memory: less than 64 MiB of memory are left here, too little to look at all objects; raise the limit (ulimit -v), or \
+             delete what is large".into(),
+        ));
+    }
     let deadline = Instant::now() + TIME;
     let in_memory = ResourceUsage::now().rss;
     // First, since looking at the objects takes memory, too.
