@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 
-from diaphane_native import Report, magic_list, run_magic
+from diaphane_native import Report, magic_help, magic_list, run_magic
 
 namespace = {}
 
@@ -27,7 +27,9 @@ def test_magics_describe_themselves():
     kinds = {}
     for name, kind, _ in magic_list():
         kinds.setdefault(name, set()).add(kind)
-    for name, _, doc in magic_list():
+    for name, _, about in magic_list():
+        doc = magic_help(name)
+        assert doc.split()[:3] == about.split()[:3], about
         # What stands on a line and above a cell is written as on a line.
         sign = "%%" if kinds[name] == {"cell"} else "%"
         assert f"Usage: {sign}{name} " in doc and "--json" in doc and len(doc.splitlines()[0]) <= 88, doc

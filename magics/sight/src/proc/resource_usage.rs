@@ -51,10 +51,13 @@ impl ResourceUsage {
     }
 }
 
-/// The most bytes that this process ever had in physical memory.
+/// The most bytes that this process ever had in physical memory. `getrusage` would tell that of the program before, too,
+/// which has started this one.
 pub fn peak_rss() -> Option<u64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-    Some(u64::try_from(usage.max_rss()).ok()? * 1024)
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Linux's monotonic clock, which Python has as `time.monotonic_ns`.

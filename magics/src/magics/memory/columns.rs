@@ -42,7 +42,7 @@ pub(super) const CHANGES: &[Column] = &[
 const FACTS: &[Field] = &[
     Field::new("rss", Show::Bytes, "the resident set size: all that is in physical memory", "the regions"),
     Field::new("rss_before", Show::Bytes, "the same before the cell", "the regions"),
-    Field::new("peak", Show::Bytes, "below %%memory: the most that was in physical memory while the cell ran, where that is more than before it and after it; null where it was no more than ever before", "getrusage"),
+    Field::new("peak", Show::Bytes, "below %%memory: the most that was in physical memory while the cell ran, where that is more than before it and after it; null where it was no more than ever before", "/proc/self/status"),
     Field::new("kinds", Show::Object, "the sums of rss by kind", "the rows"),
     Field::new("complete", Show::Flag, "whether everything was looked at", "the limits"),
 ];

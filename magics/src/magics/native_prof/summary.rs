@@ -26,7 +26,7 @@ use crate::stacks::authors::Author;
 use diaphane_cpython::support;
 use diaphane_report::view::{svg::svg, time};
 use diaphane_report::{Diagnosis, Report, fields, rows};
-use diaphane_sight::proc::resource_usage::ResourceUsage;
+use diaphane_sight::proc::resource_usage::{ResourceUsage, peak_rss};
 use diaphane_sight::proc::tasks;
 use diaphane_trace::sampler::Unreachable;
 
@@ -89,7 +89,7 @@ pub(super) fn usage() -> Usage {
             system: time(usage.system_time()),
             faults: usage.minor_page_faults().unsigned_abs(),
             resident: ResourceUsage::now().rss,
-            peak: usage.max_rss().unsigned_abs() * 1024,
+            peak: peak_rss().unwrap_or(0),
         })
         .unwrap_or_default()
 }
