@@ -169,6 +169,9 @@ impl Recording for Around {
         user: User<'_, '_>,
         _ran: Ran,
     ) -> Result<Report, Error> {
+        if !claims::has_room() {
+            return undivided(&self.before);
+        }
         // Looking takes memory, too. A peak that is no new one is some earlier code's.
         let peak = peak_rss().filter(|peak| Some(*peak) > self.peak);
         changed(self.all, (self.before, peak), user)
@@ -202,9 +205,6 @@ fn changed(
     (before, peak): (claims::Found, Option<u64>),
     user: User<'_, '_>,
 ) -> Result<Report, Error> {
-    if !claims::has_room() {
-        return undivided(&before);
-    }
     let after = claims::look(user)?;
     let change = after.rss as i64 - before.rss as i64;
     let mut limits = before.limits;
