@@ -52,7 +52,9 @@ pub fn take(layout: Layout) -> *mut u8 {
 
 /// Whether a block is of it.
 pub fn has(place: *mut u8) -> bool {
-    place.addr().wrapping_sub(START.load(Ordering::Relaxed)) < SIZE
+    let start = START.load(Ordering::Relaxed);
+    // Without any, the null of an allocation that failed would be a block of it.
+    start != 0 && place.addr().wrapping_sub(start) < SIZE
 }
 
 /// Gives a block another size where it lies, if it is the last one and there is room.
@@ -104,4 +106,15 @@ fn alone<T>(run: impl FnOnce() -> T) -> Option<T> {
         IS_TAKEN.store(false, Ordering::Release);
         done
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_memory_no_failed_allocation_is_taken_for_a_block() {
+        assert!(!has(ptr::null_mut()));
+        assert!(take(Layout::new::<u64>()).is_null());
+    }
 }
